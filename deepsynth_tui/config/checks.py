@@ -1,0 +1,181 @@
+"""What no field can know alone: rules between fields, each a pure function.
+
+A rule is passed over while one of the keys it reads has no valid value of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.problems import Problem
+from deepsynth_tui.config.training import TrainingConfig
+
+Config = TrainingConfig | DatasetConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A fault that a valid-looking configuration can have.
+
+    `reads` are the dotted keys it depends on; the problem is shown at the first of them.
+    """
+
+    reads: tuple[str, ...]
+    broken: Callable[[Any], bool]
+    message: str
+    hint: str
+
+
+TRAINING_RULES = (
+    Rule(
+        ("name",),
+        lambda c: not _is_file_name(c.name),
+        "a run needs a name without slashes",
+        "letters, digits, dots and dashes are safe everywhere",
+    ),
+    Rule(
+        ("model.name_or_path",),
+        lambda c: not c.model.name_or_path,
+        "no model chosen",
+        "a Hub id, a checkpoint folder, or builtin:tiny-vlm",
+    ),
+    Rule(
+        ("model.trust_remote_code", "model.revision"),
+        lambda c: c.model.trust_remote_code and not c.model.revision,
+        "code from a model's repository runs only for a pinned revision",
+        "set model.revision to the commit whose code you have read",
+    ),
+    Rule(
+        ("model.min_pixels", "model.max_pixels"),
+        lambda c: (
+            c.model.min_pixels is not None
+            and c.model.max_pixels is not None
+            and c.model.min_pixels > c.model.max_pixels
+        ),
+        "is larger than model.max_pixels",
+        "make it smaller, or leave one of the two unset",
+    ),
+    Rule(
+        ("quantization.enabled", "lora.enabled"),
+        lambda c: c.quantization.enabled and not c.lora.enabled,
+        "quantised weights cannot be trained themselves",
+        "turn lora.enabled on, or quantization.enabled off",
+    ),
+    Rule(
+        ("lora.lora_dropout", "lora.target_parameters", "lora.enabled"),
+        lambda c: c.lora.enabled and bool(c.lora.target_parameters) and c.lora.lora_dropout > 0,
+        "PEFT cannot drop inputs of adapters on lora.target_parameters",
+        "set lora.lora_dropout to 0",
+    ),
+    Rule(
+        ("lora.target_modules", "lora.target_parameters", "lora.enabled"),
+        lambda c: c.lora.enabled and not c.lora.target_modules and not c.lora.target_parameters,
+        "nothing would get an adapter",
+        "all-linear, names such as q_proj, v_proj, or a regular expression",
+    ),
+    Rule(
+        ("text_encoder.enabled",),
+        lambda c: c.text_encoder.enabled,
+        "this release estimates a text encoder but cannot train with one yet",
+        "turn it off to start the run",
+    ),
+    Rule(
+        ("data.path",),
+        lambda c: not c.data.path,
+        "no dataset chosen",
+        "the folder of a dataset run, its id (see `deepsynth-tui runs`), or a Hub id",
+    ),
+    Rule(
+        ("training.fp16", "training.bf16"),
+        lambda c: c.training.fp16 and c.training.bf16,
+        "float16 and bfloat16 exclude each other",
+        "turn training.fp16 or training.bf16 off",
+    ),
+    Rule(
+        ("training.eval_steps", "data.eval_fraction"),
+        lambda c: c.training.eval_steps is not None and not c.data.eval_fraction,
+        "there are no rows to evaluate on",
+        "set data.eval_fraction, for example to 0.1",
+    ),
+    Rule(
+        ("training.early_stopping_patience", "training.eval_steps"),
+        lambda c: c.training.early_stopping_patience is not None and c.training.eval_steps is None,
+        "early stopping needs evaluations",
+        "set training.eval_steps, for example to 50",
+    ),
+    Rule(
+        ("training.save_steps", "training.eval_steps", "training.early_stopping_patience"),
+        lambda c: (
+            c.training.early_stopping_patience is not None
+            and c.training.eval_steps is not None
+            and c.training.save_steps % c.training.eval_steps != 0
+        ),
+        "early stopping returns to the best checkpoint, so each must have been evaluated",
+        "make it a multiple of training.eval_steps",
+    ),
+    Rule(
+        ("training.max_steps",),
+        lambda c: c.training.max_steps == 0,
+        "a run of no steps trains nothing",
+        "-1: as many as the epochs take",
+    ),
+    Rule(
+        ("training.num_processes",),
+        lambda c: c.training.num_processes > 1,
+        "this release trains in one process",
+        "set it to 1 and raise training.gradient_accumulation_steps instead",
+    ),
+    Rule(
+        ("output.hub_model_id", "output.push_to_hub"),
+        lambda c: c.output.push_to_hub and not c.output.hub_model_id,
+        "the upload needs a repository",
+        "set it to owner/name",
+    ),
+)
+
+DATASET_RULES = (
+    Rule(
+        ("name",),
+        lambda c: not _is_file_name(c.name),
+        "a dataset needs a name without slashes",
+        "letters, digits, dots and dashes are safe everywhere",
+    ),
+    Rule(
+        ("source.path",),
+        lambda c: not c.source.path,
+        "no documents chosen",
+        "a CSV, JSONL or Parquet file, a folder of .txt or .md, a Hub id, or builtin:sample",
+    ),
+    Rule(
+        ("page.width", "page.height"),
+        lambda c: (c.page.width is None) != (c.page.height is None),
+        "page.width and page.height go together",
+        "set both, or neither to use page.preset",
+    ),
+    Rule(
+        ("output.hub_repo_id", "output.push_to_hub"),
+        lambda c: c.output.push_to_hub and not c.output.hub_repo_id,
+        "the upload needs a repository",
+        "set it to owner/name",
+    ),
+)
+
+
+def broken_rules(config: Config, unusable: Collection[str]) -> list[Problem]:
+    """Return a problem for each rule that `config` breaks, in the order of the rules.
+
+    `unusable` are dotted keys whose value in `config` only stands in for an invalid one.
+    """
+    rules = TRAINING_RULES if isinstance(config, TrainingConfig) else DATASET_RULES
+    return [
+        Problem(rule.reads[0], rule.message, rule.hint)
+        for rule in rules
+        if not any(key in unusable for key in rule.reads) and rule.broken(config)
+    ]
+
+
+def _is_file_name(name: str) -> bool:
+    return bool(name.strip(". ")) and name.isprintable() and "/" not in name and "\\" not in name

@@ -1,0 +1,106 @@
+"""The declaration of everything a dataset run can be told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from deepsynth_tui.config.declare import Settings, setting
+
+
+class SourceSettings(Settings):
+    """The documents."""
+
+    path: str = setting(
+        "",
+        help="Documents: a CSV, JSONL or Parquet file, a folder of .txt/.md, a Hub id, "
+        "or builtin:sample.",
+    )
+    config: str | None = setting(None, help="Configuration of a Hub dataset.", advanced=True)
+    split: str = setting("train", help="Split of a Hub dataset.", advanced=True)
+    text_column: str | None = setting(
+        None, help="Column with the text; none: the first of text, content, document, ..."
+    )
+    target_column: str | None = setting(
+        None, help="Column with the answer to learn; none: the text itself (transcription)."
+    )
+    max_samples: int | None = setting(None, help="Read this many at most.", unit="documents", ge=1)
+
+
+class PageSettings(Settings):
+    """How a document becomes page images."""
+
+    preset: Literal["tiny", "small", "base", "large", "a4"] = setting(
+        "base", help="Page size: tiny 512, small 640, base 1024, large 1280 square, or a4."
+    )
+    width: int | None = setting(
+        None,
+        help="Page width instead of the preset's.",
+        unit="pixels",
+        ge=64,
+        le=8192,
+        advanced=True,
+    )
+    height: int | None = setting(
+        None,
+        help="Page height instead of the preset's.",
+        unit="pixels",
+        ge=64,
+        le=8192,
+        advanced=True,
+    )
+    font: str = setting("DejaVu Sans", help="Font: a name or a .ttf/.otf file.")
+    font_size: int | None = setting(
+        None,
+        help="Text size; none: the largest at which a document fits one page.",
+        unit="pixels",
+        suggested=(12, 14, 16, 18, 20, 24, 28, 32),
+        ge=6,
+        le=200,
+    )
+    margin: int = setting(
+        32, help="Empty border.", unit="pixels", suggested=(16, 24, 32, 48, 64), ge=0, le=1024
+    )
+    line_spacing: float = setting(
+        1.25,
+        help="Line height as a multiple of the font's.",
+        suggested=(1.0, 1.25, 1.5),
+        ge=0.8,
+        le=4.0,
+    )
+    columns: int = setting(1, help="Columns of text on a page.", suggested=(1, 2, 3), ge=1, le=4)
+    theme: Literal["light", "dark", "sepia"] = setting("light", help="Ink and paper.")
+
+
+class DatasetOutputSettings(Settings):
+    """Where the dataset goes."""
+
+    dir: str | None = setting(
+        None, help="Folder of the run; none: a new one among the runs of this machine."
+    )
+    shard_size: int = setting(
+        500, help="Documents per Parquet file.", unit="documents", ge=1, advanced=True
+    )
+    push_to_hub: bool = setting(False, help="Upload the dataset to the Hub at the end.")
+    hub_repo_id: str | None = setting(
+        None, help="Repository of that upload, as owner/name.", advanced=True
+    )
+    hub_private: bool = setting(True, help="Make that repository private.", advanced=True)
+
+
+class DatasetConfig(Settings):
+    """A dataset run."""
+
+    kind: Literal["dataset"] = "dataset"
+    name: str = setting("my-dataset", help="Name of the dataset, shown in lists.")
+    source: SourceSettings = SourceSettings()
+    instruction: str | None = setting(
+        None, help="Written above each document before it is drawn, and kept in the row."
+    )
+    page: PageSettings = PageSettings()
+    on_overflow: Literal["paginate", "error"] = setting(
+        "paginate", help="A document longer than a page: take more pages, or stop with its id."
+    )
+    num_proc: int = setting(
+        1, help="Processes that draw pages.", unit="processes", suggested=(1, 2, 4, 8, 16), ge=1
+    )
+    output: DatasetOutputSettings = DatasetOutputSettings()

@@ -1,0 +1,70 @@
+"""Names that other tools, and older releases, give to our keys.
+
+Left: a bare name, accepted at the top level or in any section, or a dotted key. Right: ours.
+Sources: the argument names of LLaMA-Factory, ms-swift, axolotl, TRL and transformers before 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+RENAMED = {
+    "lora_rank": "lora.r",
+    "lora_r": "lora.r",
+    "rank": "lora.r",
+    "alpha": "lora.lora_alpha",
+    "dropout": "lora.lora_dropout",
+    "use_lora": "lora.enabled",
+    "lora_target": "lora.target_modules",
+    "lora_target_modules": "lora.target_modules",
+    "lora_target_parameters": "lora.target_parameters",
+    "lora_modules_to_save": "lora.modules_to_save",
+    "additional_target": "lora.modules_to_save",
+    "peft_use_rslora": "lora.use_rslora",
+    "peft_use_dora": "lora.use_dora",
+    "use_qlora": "quantization.enabled",
+    "qlora_bits": "quantization.bits",
+    "quantization_bit": "quantization.bits",
+    "quant_bits": "quantization.bits",
+    "bnb_4bit_quant_type": "quantization.quant_type",
+    "bnb_4bit_use_double_quant": "quantization.double_quant",
+    "double_quantization": "quantization.double_quant",
+    "bnb_4bit_compute_dtype": "quantization.compute_dtype",
+    "model_name_or_path": "model.name_or_path",
+    "base_model": "model.name_or_path",
+    "model_revision": "model.revision",
+    "torch_dtype": "model.dtype",
+    "attn_impl": "model.attn_implementation",
+    "freeze_vit": "model.freeze_vision_tower",
+    "freeze_aligner": "model.freeze_projector",
+    "freeze_multi_modal_projector": "model.freeze_projector",
+    "image_min_pixels": "model.min_pixels",
+    "image_max_pixels": "model.max_pixels",
+    "batch_size": "training.per_device_train_batch_size",
+    "micro_batch_size": "training.per_device_train_batch_size",
+    "num_epochs": "training.num_train_epochs",
+    "epochs": "training.num_train_epochs",
+    "lr": "training.learning_rate",
+    "lr_scheduler": "training.lr_scheduler_type",
+    "optimizer": "training.optim",
+    "warmup_ratio": "training.warmup_steps",
+    "activation_checkpointing": "training.gradient_checkpointing",
+    "dataset": "data.path",
+    "max_seq_length": "data.max_length",
+    "cutoff_len": "data.max_length",
+    "output_dir": "output.dir",
+}
+
+IMPLIED = {
+    "load_in_4bit": {"quantization.enabled": True, "quantization.bits": 4},
+    "load_in_8bit": {"quantization.enabled": True, "quantization.bits": 8},
+}
+
+
+def translate(key: str, value: Any) -> Mapping[str, Any] | None:
+    """Return our keys and values for a foreign dotted key; None where the name means nothing."""
+    leaf = key.rpartition(".")[2]
+    if leaf in IMPLIED:
+        return IMPLIED[leaf] if value else {}
+    return {RENAMED[leaf]: value} if leaf in RENAMED else None

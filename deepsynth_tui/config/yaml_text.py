@@ -1,0 +1,272 @@
+"""YAML as text that a person wrote: read with line numbers, changed without losing a comment.
+
+Scalars follow the YAML 1.2 core schema (`2e-4` is a number, `no` is a word), unlike PyYAML's 1.1.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+STEP_INDENT = "  "
+
+
+class YamlSyntaxError(ValueError):
+    """Text that is no YAML mapping. `line` counts from 1."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Parsed text: its values, the line of each dotted key, and keys that stand there twice."""
+
+    values: dict[str, Any]
+    lines: Mapping[str, int]
+    repeated: tuple[str, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers = {}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever YAML 1.1 or 1.2 would take for something else than a string."""
+
+    yaml_implicit_resolvers = {
+        first: list(found) for first, found in yaml.SafeDumper.yaml_implicit_resolvers.items()
+    }
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_CORE_SCHEMA = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    "float": (
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+    "merge": (r"<<", ["<"]),
+}
+
+for _name, (_pattern, _first) in _CORE_SCHEMA.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_name}", re.compile(rf"\A(?:{_pattern})\Z"), _first
+        )
+
+
+def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
+def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    return float(
+        str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan")
+    )
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+
+
+def parse(text: str) -> Document:
+    """Read a mapping. Raises YamlSyntaxError with the line where reading failed."""
+    try:
+        root = yaml.compose(text, _Loader)
+        values = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = " ".join(part for part in (error.context, error.problem) if part)
+        raise YamlSyntaxError(message, mark.line + 1 if mark else 1) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlSyntaxError(
+            f"character U+{ord(text[error.position]):04X} is not allowed", line
+        ) from error
+    if root is None or values is None:
+        return Document({}, {}, ())
+    if not isinstance(root, yaml.MappingNode):
+        raise YamlSyntaxError("expected `key: value` lines", root.start_mark.line + 1)
+    lines: dict[str, int] = {}
+    repeated: list[str] = []
+    for key, line in _keys(root):
+        if key in lines:
+            repeated.append(key)
+        lines[key] = line
+    return Document(_with_text_keys(values), lines, tuple(repeated))
+
+
+def parse_value(text: str) -> Any:
+    """Read one value, as on the right of `--set key=value`. Raises YamlSyntaxError."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise YamlSyntaxError(str(error).splitlines()[0], 1) from error
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """Return `values` as YAML, keys in their order, lists on one line."""
+    return yaml.dump(
+        dict(values),
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=100,
+    )
+
+
+def edit(text: str, changes: Mapping[str, Any]) -> str:
+    """Return `text` with the dotted keys of `changes` set; every other character stays.
+
+    Keys that are missing are added at the end of their section. Where text cannot be changed in
+    place (a value is an alias of another), the whole is written anew, without comments.
+    Raises YamlSyntaxError when `text` is no YAML mapping.
+    """
+    before = parse(text).values
+    wanted = before
+    edited = text
+    for key, value in changes.items():
+        wanted = with_value(wanted, key, value)
+        if lookup(parse(edited).values, key, _MISSING) != value or key not in parse(edited).lines:
+            edited = _set(edited, key, value)
+    try:
+        unchanged_elsewhere = parse(edited).values == wanted
+    except YamlSyntaxError:
+        unchanged_elsewhere = False
+    return edited if unchanged_elsewhere else dump(wanted)
+
+
+def lookup(values: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """Return the value at a dotted key, or `default`."""
+    found: Any = values
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return default
+        found = found[part]
+    return found
+
+
+def with_value(values: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return a copy of `values` in which the dotted key has this value."""
+    head, _, rest = key.partition(".")
+    if not rest:
+        return {**values, head: value}
+    inner = values.get(head)
+    return {**values, head: with_value(inner if isinstance(inner, Mapping) else {}, rest, value)}
+
+
+def leaves(
+    values: Mapping[str, Any], prefix: str = "", depth: int = 2
+) -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) down to `depth` levels: sections are entered, fields are not."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and depth > 1:
+            yield from leaves(value, f"{prefix}{key}.", depth - 1)
+        else:
+            yield f"{prefix}{key}", value
+
+
+_MISSING = object()
+
+
+def _keys(node: yaml.MappingNode, prefix: str = "") -> Iterator[tuple[str, int]]:
+    for key_node, value_node in node.value:
+        key = f"{prefix}{key_node.value}"
+        yield key, key_node.start_mark.line + 1
+        if isinstance(value_node, yaml.MappingNode):
+            yield from _keys(value_node, f"{key}.")
+
+
+def _with_text_keys(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {str(key): _with_text_keys(value) for key, value in values.items()}
+    return values
+
+
+def _set(text: str, key: str, value: Any) -> str:
+    node = yaml.compose(text, _Loader)
+    if not isinstance(node, yaml.MappingNode):
+        return (
+            text.rstrip("\n") + ("\n" if text.strip() else "") + _block(key.split("."), value, "")
+        )
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        found = next((pair for pair in node.value if pair[0].value == part), None)
+        if found is None:
+            return _insert(text, node, parts[depth:], value)
+        key_node, value_node = found
+        rest = parts[depth + 1 :]
+        if not rest or not isinstance(value_node, yaml.MappingNode) or value_node.flow_style:
+            return _replace(text, key_node, value_node, rest, value)
+        node = value_node
+    raise AssertionError("a dotted key has at least one part")
+
+
+def _replace(
+    text: str, key_node: yaml.Node, value_node: yaml.Node, rest: list[str], value: Any
+) -> str:
+    if rest:
+        section = yaml.load(text[slice(*_span(value_node))] or "{}", _Loader)
+        inner = section if isinstance(section, dict) else {}
+        value = with_value(inner, ".".join(rest), value)
+    start = text.index(":", key_node.end_mark.index) + 1
+    end = max(start, _span(value_node)[1])
+    return f"{text[:start]} {_inline(value)}{text[end:]}"
+
+
+def _insert(text: str, node: yaml.MappingNode, parts: list[str], value: Any) -> str:
+    if node.flow_style:
+        start, end = _span(node)
+        section = yaml.load(text[start:end], _Loader)
+        return text[:start] + _inline(with_value(section, ".".join(parts), value)) + text[end:]
+    indent = " " * node.start_mark.column
+    line_end = text.find("\n", max(_span(node)[1] - 1, 0))
+    if line_end < 0:
+        return text + "\n" + _block(parts, value, indent)
+    return text[: line_end + 1] + _block(parts, value, indent) + text[line_end + 1 :]
+
+
+def _span(node: yaml.Node) -> tuple[int, int]:
+    """Where a node's own text begins and ends: a block collection ends with its last scalar."""
+    start = node.start_mark.index
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return start, max(_span(part)[1] for part in (last if isinstance(last, tuple) else (last,)))
+    end = node.end_mark.index
+    if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
+        trailing = node.end_mark.buffer[:end] if node.end_mark.buffer else ""
+        end -= len(trailing) - len(trailing.rstrip("\n"))
+    return start, end
+
+
+def _block(parts: list[str], value: Any, indent: str) -> str:
+    lines = [f"{indent}{STEP_INDENT * depth}{part}:" for depth, part in enumerate(parts)]
+    return "\n".join(lines) + f" {_inline(value)}\n"
+
+
+def _inline(value: Any) -> str:
+    style = '"' if isinstance(value, str) and not value.isprintable() else None
+    text = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        default_flow_style=True,
+        default_style=style,
+        sort_keys=False,
+        allow_unicode=True,
+        width=math.inf,
+    )
+    return text.removesuffix("\n").removesuffix("\n...").removesuffix("...").rstrip("\n")

@@ -1,0 +1,82 @@
+"""The presets, figure by figure, and the copies that people get of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.load import check, load_text
+from deepsynth_tui.config.presets import GROUPS, compose, find_preset, list_presets
+from deepsynth_tui.config.training import TrainingConfig
+
+
+def with_preset(name: str) -> TrainingConfig:
+    config = load_text(f"kind: training\ndata: {{path: x}}\nlora: {{preset: {name}}}\n").config
+    assert isinstance(config, TrainingConfig)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("name", "r", "alpha", "dropout", "quantized", "bits"),
+    [
+        ("minimal", 4, 8, 0.05, False, 4),
+        ("standard", 16, 32, 0.05, False, 4),
+        ("high_capacity", 64, 128, 0.1, False, 4),
+        ("qlora_4bit", 16, 32, 0.05, True, 4),
+        ("qlora_8bit", 16, 32, 0.05, True, 8),
+    ],
+)
+def test_lora_presets_have_exactly_these_figures(
+    name: str, r: int, alpha: int, dropout: float, quantized: bool, bits: int
+):
+    config = with_preset(name)
+    assert (config.lora.r, config.lora.lora_alpha, config.lora.lora_dropout) == (r, alpha, dropout)
+    assert (config.quantization.enabled, config.quantization.bits) == (quantized, bits)
+
+
+def test_qlora_4bit_is_nf4_doubly_quantised_and_computes_in_bfloat16():
+    quantization = with_preset("qlora_4bit").quantization
+    assert quantization.quant_type == "nf4"
+    assert quantization.double_quant
+    assert quantization.compute_dtype == "bfloat16"
+
+
+def test_presets_come_from_light_to_heavy():
+    assert [preset.name for preset in list_presets("lora")] == [
+        "minimal",
+        "standard",
+        "high_capacity",
+        "qlora_4bit",
+        "qlora_8bit",
+    ]
+    assert [preset.name for preset in list_presets("training")] == [
+        "quick_test",
+        "standard",
+        "high_quality",
+        "memory_efficient",
+    ]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_preset_is_valid_and_titled(group: str):
+    kind = "dataset" if group == "dataset" else "training"
+    required = {"source": {"path": "x"}} if kind == "dataset" else {"data": {"path": "x"}}
+    for preset in list_presets(group):  # pyright: ignore[reportArgumentType]
+        assert preset.title
+        checked = check({"kind": kind, **required, **preset.values})
+        assert checked.problems == ()
+        assert isinstance(checked.config, DatasetConfig if kind == "dataset" else TrainingConfig)
+
+
+def test_comments_of_presets_survive_in_the_copy():
+    lora, training = find_preset("lora", "qlora_4bit"), find_preset("training", "standard")
+    assert lora
+    assert training
+    text = compose((lora, training), {"lora.r": 8, "data.path": "x", "kind": "training"})
+    for line in (lora.text + training.text).splitlines():
+        if line.lstrip().startswith("#"):
+            assert line in text
+    config = load_text(text).config
+    assert isinstance(config, TrainingConfig)
+    assert config.lora.r == 8
+    assert config.quantization.bits == 4
