@@ -51,20 +51,21 @@ class PageSettings(Settings):
     font: str = setting("DejaVu Sans", help="Font: a name or a .ttf/.otf file.")
     font_size: int | None = setting(
         None,
-        help="Text size; none: the largest at which a document fits one page.",
+        help="Text size; none: the largest up to 32 at which a document fits one page, "
+        "never under an x-height of 8 pixels.",
         unit="pixels",
         suggested=(12, 14, 16, 18, 20, 24, 28, 32),
         ge=6,
         le=200,
     )
     margin: int = setting(
-        32, help="Empty border.", unit="pixels", suggested=(16, 24, 32, 48, 64), ge=0, le=1024
+        48, help="Empty border.", unit="pixels", suggested=(16, 24, 32, 48, 64), ge=8, le=1024
     )
     line_spacing: float = setting(
-        1.25,
-        help="Line height as a multiple of the font's.",
-        suggested=(1.0, 1.25, 1.5),
-        ge=0.8,
+        1.3,
+        help="Distance of two lines as a multiple of the text size.",
+        suggested=(1.0, 1.2, 1.3, 1.4, 1.6),
+        ge=1.0,
         le=4.0,
     )
     columns: int = setting(1, help="Columns of text on a page.", suggested=(1, 2, 3), ge=1, le=4)
@@ -78,7 +79,11 @@ class DatasetOutputSettings(Settings):
         None, help="Folder of the run; none: a new one among the runs of this machine."
     )
     shard_size: int = setting(
-        500, help="Documents per Parquet file.", unit="documents", ge=1, advanced=True
+        500,
+        help="Documents per Parquet file; a run that stops, stops at the end of one.",
+        unit="documents",
+        ge=1,
+        advanced=True,
     )
     push_to_hub: bool = setting(False, help="Upload the dataset to the Hub at the end.")
     hub_repo_id: str | None = setting(

@@ -48,6 +48,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # line breaks and control characters are escaped: a value stays on its line
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
 _CORE_SCHEMA = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -259,12 +267,10 @@ def _block(parts: list[str], value: Any, indent: str) -> str:
 
 
 def _inline(value: Any) -> str:
-    style = '"' if isinstance(value, str) and not value.isprintable() else None
     text = yaml.dump(
         value,
         Dumper=_Dumper,
         default_flow_style=True,
-        default_style=style,
         sort_keys=False,
         allow_unicode=True,
         width=math.inf,

@@ -1,0 +1,57 @@
+"""What can go wrong between a pile of documents and a dataset.
+
+Every error says what happened and to which input (`message`), what to do next (`advice`) and,
+where a setting is to blame, its dotted key, so that a form can show the message beside the field.
+"""
+
+from __future__ import annotations
+
+
+class DatasetError(Exception):
+    """An error that a person can act on."""
+
+    def __init__(self, message: str, advice: str = "", key: str = "") -> None:
+        # All three are passed on: exceptions travel between processes as their arguments.
+        super().__init__(message, advice, key)
+        self.message = message
+        self.advice = advice
+        self.key = key
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SourceError(DatasetError):
+    """The documents cannot be read."""
+
+
+class ColumnError(DatasetError):
+    """A column does not exist, or does not hold text."""
+
+
+class FontError(DatasetError):
+    """The font cannot be found or used."""
+
+
+class PageError(DatasetError):
+    """The page settings leave no room for text."""
+
+
+class DocumentTooLong(DatasetError):
+    """A document needs more than one page, and `on_overflow` is `error`."""
+
+
+class NoDocuments(DatasetError):
+    """Nothing was left to write."""
+
+
+class OutputError(DatasetError):
+    """The place for the dataset cannot be used."""
+
+
+class NotEnoughSpace(DatasetError):
+    """The disk would fill up before the end."""
+
+
+class UploadError(DatasetError):
+    """The finished dataset could not be uploaded."""

@@ -1,0 +1,78 @@
+"""Documents from the Hugging Face Hub, through `datasets`, which is imported on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from deepsynth_tui.dataset.errors import ColumnError, SourceError
+from deepsynth_tui.dataset.readers import Record, at_most
+
+
+class HubReader:
+    """One split of a Hub dataset, streamed; read from the local cache where the Hub is off."""
+
+    def __init__(self, name: str, *, config: str | None, split: str) -> None:
+        """Ask the Hub what there is. Raises `SourceError` and `ColumnError`."""
+        self.name = name
+        self._dataset = _load(name, config, split)
+        features = self._dataset.features
+        if features is None:
+            features = next(iter(self._dataset.take(1)), {})
+            self.columns: tuple[str, ...] = tuple(
+                column for column, value in features.items() if isinstance(value, str)
+            )
+        else:
+            self.columns = tuple(
+                column
+                for column, feature in features.items()
+                if getattr(feature, "dtype", "") in ("string", "large_string")
+            )
+        if not self.columns:
+            raise ColumnError(
+                f"{name} has no column of text",
+                f"Its columns: {', '.join(features)}.",
+                "source.path",
+            )
+
+    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+        """Yield the rows, with the values of `columns` alone."""
+        for row, values in enumerate(self._dataset.select_columns(list(columns)), start=1):
+            yield Record(f"{self.name}:{row}", values)
+
+    def count(self, limit: int | None) -> int | None:
+        """Return the number of rows, at most `limit`, where the dataset says it."""
+        splits = self._dataset.info.splits or {}
+        split = splits.get(str(self._dataset.split))
+        return at_most(limit, split.num_examples) if split and split.num_examples else None
+
+
+def _load(name: str, config: str | None, split: str) -> Any:
+    import datasets
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub import constants
+
+    streaming = not constants.HF_HUB_OFFLINE
+    try:
+        return datasets.load_dataset(name, config, split=split, streaming=streaming)
+    except DatasetNotFoundError as error:
+        raise SourceError(
+            f"{name!r} is no file here and no dataset on the Hub (or one that you may not see)",
+            "Check the spelling; for a private or gated one, log in with: hf auth login",
+            "source.path",
+        ) from error
+    except ConnectionError as error:
+        raise SourceError(
+            f"{name!r} is no file here, and the Hub cannot be reached",
+            "Give the path of a local file, or try again with a network.",
+            "source.path",
+        ) from error
+    except ValueError as error:
+        # `datasets` says both of these in so many words, with what there is instead.
+        reason = str(error).splitlines()[0]
+        key = {"Bad": "source.split", "Bui": "source.config", "Con": "source.config"}
+        raise SourceError(
+            f"{name}: {reason}",
+            "Choose one of those that exist.",
+            key.get(reason[:3], "source.path"),
+        ) from error

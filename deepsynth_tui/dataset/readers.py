@@ -1,0 +1,273 @@
+"""Readers of tables and folders on this machine. Each streams; none holds a whole file.
+
+A reader knows its `columns` once it is made, and yields `Record`s. What cannot be read raises
+`SourceError` naming the file and the line, row or byte.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from deepsynth_tui.dataset.decoding import chunks, decode, lines
+from deepsynth_tui.dataset.errors import ColumnError, SourceError
+from deepsynth_tui.dataset.json_array import InvalidArray, elements
+
+TEXT_SUFFIXES = (".txt", ".md")
+CSV_DELIMITERS = ",;\t|"
+# The keys of this many objects are taken for the columns of a JSON file.
+SAMPLED_OBJECTS = 100
+PARQUET_BATCH_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row. `place` says where it stands ("notes.csv:3"), for people."""
+
+    place: str
+    values: Mapping[str, Any]
+
+
+class Reader(Protocol):
+    """A place with records."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that can hold text."""
+        ...
+
+    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+        """Yield every record in order, with at least the values of `columns`."""
+        ...
+
+    def count(self, limit: int | None) -> int | None:
+        """Return how many records there are, at most `limit`; None where nobody knows.
+
+        May read, and so check, that many.
+        """
+        ...
+
+
+class CsvReader:
+    """A CSV or TSV file whose first line names the columns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        header = next(lines(path), "").strip("\r\n")
+        if not header.strip():
+            raise SourceError(
+                f"{path} is empty" if not header else f"{path}: the first line names no columns",
+                "The first line must name the columns.",
+                "source.path",
+            )
+        tab = path.suffix.lower() == ".tsv"
+        self.delimiter = "\t" if tab else max(CSV_DELIMITERS, key=header.count)
+        # Its default, 128 KiB, is shorter than many documents.
+        csv.field_size_limit(sys.maxsize)
+        self.columns: tuple[str, ...] = tuple(next(self._rows())[1])
+        doubled = {name for name in self.columns if self.columns.count(name) > 1}
+        if doubled:
+            raise SourceError(
+                f"{path}: more than one column is named {doubled.pop()!r}",
+                "Rename one of them.",
+                "source.path",
+            )
+
+    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+        """Yield the rows; blank lines are no rows."""
+        for line, row in islice(self._rows(), 1, None):
+            if len(row) != len(self.columns):
+                raise SourceError(
+                    f"{self.path}, line {line}: {len(row)} fields where the header has "
+                    f"{len(self.columns)}",
+                    f"Put fields that hold {self.delimiter!r}, quotes or line ends in quotes.",
+                    "source.path",
+                )
+            values = dict(zip(self.columns, row, strict=True))
+            yield Record(f"{self.path.name}:{line}", values)
+
+    def count(self, limit: int | None) -> int:
+        """Read the file through and return its number of rows, at most `limit`."""
+        return sum(1 for _ in islice(self.records(()), limit))
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield rows that are not blank, with the number of their first line."""
+        rows = csv.reader(lines(self.path), delimiter=self.delimiter, strict=True)
+        first = 1
+        while True:
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise SourceError(
+                    f"{self.path}, line {first}: invalid CSV: {error}",
+                    "Check the quotes of the row that starts there.",
+                    "source.path",
+                ) from error
+            if row:
+                yield first, row
+            first = rows.line_num + 1
+
+
+class JsonReader:
+    """JSON Lines, or one JSON array of objects."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        start = next((text for text in (t.lstrip() for t in chunks(path)) if text), "")
+        if not start:
+            raise SourceError(f"{path} is empty", "Choose a file with documents.", "source.path")
+        self._is_array = start.startswith("[")
+        found: dict[str, None] = {}
+        for record in islice(self.records(()), SAMPLED_OBJECTS):
+            found.update(dict.fromkeys(record.values))
+        self.columns: tuple[str, ...] = tuple(found)
+
+    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+        """Yield the objects; blank lines are none."""
+        for line, value in self._array() if self._is_array else self._lines():
+            if not isinstance(value, dict):
+                self._refuse(line, f"a JSON object is expected, not {json.dumps(value)[:40]}")
+            yield Record(f"{self.path.name}:{line}", value)
+
+    def count(self, limit: int | None) -> int:
+        """Read the file through and return its number of objects, at most `limit`."""
+        return sum(1 for _ in islice(self.records(()), limit))
+
+    def _lines(self) -> Iterator[tuple[int, Any]]:
+        for number, line in enumerate(lines(self.path), start=1):
+            if line.strip():
+                try:
+                    value = json.loads(line)
+                except json.JSONDecodeError as error:
+                    self._refuse(number, f"{error.msg} (column {error.colno})")
+                yield number, value
+
+    def _array(self) -> Iterator[tuple[int, Any]]:
+        try:
+            yield from elements(chunks(self.path))
+        except InvalidArray as error:
+            self._refuse(error.line, error.reason)
+
+    def _refuse(self, line: int, what: str) -> NoReturn:
+        raise SourceError(
+            f"{self.path}, line {line}: invalid JSON: {what}",
+            "Expected is one object per line (JSON Lines), or an array of objects.",
+            "source.path",
+        )
+
+
+class ParquetReader:
+    """A Parquet file. Only its columns of strings are offered."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self.path = path
+        try:
+            self._file = pq.ParquetFile(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _unreadable_parquet(path, error) from error
+        schema = self._file.schema_arrow
+        self.columns: tuple[str, ...] = tuple(f.name for f in schema if _is_text(f.type))
+        if not self.columns:
+            raise ColumnError(
+                f"{path} has no column of text",
+                f"Its columns: {', '.join(f'{f.name} ({f.type})' for f in schema)}.",
+                "source.path",
+            )
+
+    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+        """Yield the rows, with the values of `columns` alone."""
+        import pyarrow as pa
+
+        batches = self._file.iter_batches(PARQUET_BATCH_ROWS, columns=list(columns))
+        row = 0
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except (pa.ArrowInvalid, OSError) as error:
+                raise _unreadable_parquet(self.path, error, after_row=row) from error
+            for values in batch.to_pylist():
+                row += 1
+                yield Record(f"{self.path.name}:{row}", values)
+
+    def count(self, limit: int | None) -> int:
+        """Return the number of rows, which the file itself tells, at most `limit`."""
+        return at_most(limit, self._file.metadata.num_rows)
+
+
+class FolderReader:
+    """Every .txt and .md file of a folder and the folders in it, or a single such file."""
+
+    columns: tuple[str, ...] = ("text",)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files = [path] if path.is_file() else sorted(_text_files(path))
+        if not self.files:
+            others = sorted({p.suffix for p in path.iterdir() if p.is_file() and p.suffix})
+            raise SourceError(
+                f"the folder {path} holds no .txt or .md file",
+                f"It holds {', '.join(others)} files: name one of them."
+                if others
+                else "Choose a folder with documents.",
+                "source.path",
+            )
+
+    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+        """Yield the files in alphabetic order of their paths."""
+        base = self.path.parent if self.path.is_file() else self.path
+        for file in self.files:
+            place = file.relative_to(base).as_posix()
+            yield Record(place, {"text": decode(file.read_bytes(), file)})
+
+    def count(self, limit: int | None) -> int:
+        """Return the number of files, at most `limit`."""
+        return at_most(limit, len(self.files))
+
+
+def at_most(limit: int | None, count: int) -> int:
+    """Return `count`, or `limit` where that is less."""
+    return count if limit is None else min(limit, count)
+
+
+def _text_files(folder: Path) -> Iterator[Path]:
+    """Yield the text files under `folder`; hidden ones and hidden folders are left alone."""
+    for place, folders, files in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith(TEXT_SUFFIXES) and not name.startswith("."):
+                yield Path(place, name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+def _unreadable_parquet(path: Path, error: Exception, after_row: int = 0) -> SourceError:
+    where = f" after row {after_row}" if after_row else ""
+    return SourceError(
+        f"{path} cannot be read as Parquet{where}: {str(error).splitlines()[0]}",
+        "The file may be half copied or damaged: copy it again.",
+        "source.path",
+    )

@@ -1,0 +1,174 @@
+"""Where documents come from: one stream of `Document`s, whatever the source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from deepsynth_tui.builtin import PREFIX, SAMPLE, locate
+from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.problems import Notice
+from deepsynth_tui.dataset.columns import existing, id_column, text_column
+from deepsynth_tui.dataset.errors import ColumnError, SourceError
+from deepsynth_tui.dataset.hub import HubReader
+from deepsynth_tui.dataset.readers import (
+    TEXT_SUFFIXES,
+    CsvReader,
+    FolderReader,
+    JsonReader,
+    ParquetReader,
+    Reader,
+    Record,
+)
+
+READERS: dict[str, Callable[[Path], Reader]] = {
+    ".csv": CsvReader,
+    ".tsv": CsvReader,
+    ".jsonl": JsonReader,
+    ".ndjson": JsonReader,
+    ".json": JsonReader,
+    ".parquet": ParquetReader,
+    **dict.fromkeys(TEXT_SUFFIXES, FolderReader),
+}
+# owner/name or name, as the Hub allows them.
+HUB_ID = re.compile(r"\A[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as its source has it. `text` and `target` may be blank, or hold anything."""
+
+    source_id: str
+    text: str
+    target: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An opened source. `target_column` None: the text is its own target."""
+
+    reader: Reader
+    text_column: str
+    target_column: str | None
+    max_samples: int | None
+    notices: tuple[Notice, ...] = field(default=())
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the documents in the order of the source, at most `max_samples`.
+
+        Raises `SourceError` and `ColumnError` naming the place of what cannot be read.
+        """
+        identity = id_column(self.reader.columns)
+        wanted = dict.fromkeys(
+            column for column in (self.text_column, self.target_column, identity) if column
+        )
+        for record in islice(self.reader.records(tuple(wanted)), self.max_samples):
+            own_id = record.values.get(identity) if identity else None
+            yield Document(
+                source_id=record.place if own_id is None else str(own_id),
+                text=_text(record, self.text_column, "source.text_column"),
+                target=None
+                if self.target_column is None
+                else _text(record, self.target_column, "source.target_column"),
+            )
+
+    def count(self) -> int | None:
+        """Return how many documents there are, None if unknown; may read the source through."""
+        return self.reader.count(self.max_samples)
+
+
+def open_source(settings: SourceSettings) -> Source:
+    """Open the documents that `settings` describes. Raises `SourceError` and `ColumnError`."""
+    return choose_columns(open_reader(settings), settings)
+
+
+def choose_columns(reader: Reader, settings: SourceSettings) -> Source:
+    """Return `reader` as a source of documents. Raises `ColumnError`."""
+    chosen = text_column(reader.columns, settings.text_column)
+    target = settings.target_column
+    if target is not None:
+        existing(reader.columns, target, "source.target_column")
+    notices = []
+    if settings.text_column is None and len(reader.columns) > 1:
+        notices.append(Notice("source.text_column", f"not set: the column {chosen!r} is drawn"))
+    return Source(reader, chosen, target, settings.max_samples, tuple(notices))
+
+
+def is_on_hub(settings: SourceSettings) -> bool:
+    """Return whether opening the source asks the Hub."""
+    return HUB_ID.match(settings.path) is not None and not _is_local(settings.path)
+
+
+def open_reader(settings: SourceSettings) -> Reader:
+    """Open the place that `settings.path` names. Raises `SourceError` and `ColumnError`."""
+    if not settings.path.strip():
+        raise SourceError(
+            "no documents are chosen",
+            "Give a CSV, JSONL or Parquet file, a folder of .txt/.md, a Hub id, or builtin:sample.",
+            "source.path",
+        )
+    if settings.path.startswith(PREFIX) and settings.path != SAMPLE:
+        raise SourceError(
+            f"{settings.path} holds no documents", f"There is {SAMPLE}.", "source.path"
+        )
+    if is_on_hub(settings):
+        return HubReader(settings.path, config=settings.config, split=settings.split)
+    path = Path(locate(settings.path)).expanduser()
+    try:
+        if path.is_dir():
+            return FolderReader(path)
+        return _file_reader(path)(path)
+    except FileNotFoundError as error:
+        raise SourceError(
+            f"there is no file or folder {path}", _nearest_parent(path), "source.path"
+        ) from error
+    except PermissionError as error:
+        raise SourceError(
+            f"{error.filename or path} may not be read", "Change its rights.", "source.path"
+        ) from error
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be read: {error.strerror}", "Check the path.", "source.path"
+        ) from error
+
+
+def _file_reader(path: Path) -> Callable[[Path], Reader]:
+    if not path.exists():
+        raise FileNotFoundError(path)
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        raise SourceError(
+            f"{path}: files ending in {suffix or 'nothing'} are not understood",
+            f"Known are {', '.join(READERS)}.",
+            "source.path",
+        )
+    return READERS[suffix]
+
+
+def _is_local(path: str) -> bool:
+    """Return whether `path` is there, or ends as only a file here would."""
+    return Path(path).expanduser().exists() or Path(path).suffix.lower() in READERS
+
+
+def _nearest_parent(path: Path) -> str:
+    parent = next((p for p in path.absolute().parents if p.is_dir()), Path("/"))
+    if parent == path.absolute().parent:
+        return f"The folder {parent} is there: check the name."
+    return f"Of its path only {parent} exists."
+
+
+def _text(record: Record, column: str, key: str) -> str:
+    value: Any = record.values.get(column)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ColumnError(
+            f"{record.place}: column {column!r} holds {type(value).__name__}, not text",
+            "Choose a column of text, or convert it to text first.",
+            key,
+        )
+    return value

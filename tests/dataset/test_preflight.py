@@ -1,0 +1,140 @@
+"""What a form shows before anything runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.dataset import space
+from deepsynth_tui.dataset.preflight import check, inspect
+
+
+def config(**sections: Any) -> DatasetConfig:
+    return DatasetConfig.model_validate({"source": {"path": "builtin:sample"}, **sections})
+
+
+def test_a_good_configuration_has_no_problems_and_says_what_there_is():
+    found = inspect(config())
+    assert found.problems == ()
+    assert found.columns == ("id", "title", "language", "text", "summary")
+    assert found.documents == 44
+    assert found.first is not None
+    assert found.first.text.startswith("HARBOUR LANE BAKERY")
+    assert [notice.key for notice in found.notices] == ["source.text_column"]
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path):
+    (tmp_path / "old").write_text("a file")
+    found = inspect(
+        config(
+            source={"path": "builtin:sample", "text_column": "txt", "target_column": "sumary"},
+            page={"font": "No Such Font", "margin": 1024},
+            output={"dir": str(tmp_path / "old")},
+        )
+    )
+    problems = {problem.key: problem for problem in found.problems}
+    assert set(problems) == {
+        "source.text_column",
+        "source.target_column",
+        "page.font",
+        "output.dir",
+    }
+    assert "Did you mean summary?" in problems["source.target_column"].hint
+    assert "text" in found.columns
+
+
+def test_output_folders_that_cannot_be_used(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("x")
+    (problem,) = check(config(output={"dir": str(tmp_path)}))
+    assert (problem.key, "is not empty" in problem.message) == ("output.dir", True)
+    assert check(config(output={"dir": str(tmp_path / "new" / "run")})) == []
+    (problem,) = check(config(output={"dir": "/proc/none/run"}))
+    assert problem.key == "output.dir"
+
+
+def test_page_without_room():
+    (problem,) = check(config(page={"width": 64, "height": 64}))
+    assert problem.key == "page.margin"
+
+
+def test_missing_and_broken_files(tmp_path: Path):
+    (problem,) = check(config(source={"path": str(tmp_path / "none.csv")}))
+    assert problem.key == "source.path"
+    broken = tmp_path / "a.jsonl"
+    broken.write_text('{"text": "a"}\n' * 200 + "{")
+    (problem,) = check(config(source={"path": str(broken)}))
+    assert "line 201" in problem.message
+
+
+def test_a_column_of_nothing(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": ""}\n' * 3)
+    (problem,) = check(config(source={"path": str(path)}))
+    assert (problem.key, "empty" in problem.message) == ("source.text_column", True)
+
+
+def test_a_first_document_too_long_for_one_page(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_text("word " * 9000)
+    source = {"path": str(path)}
+    assert check(config(source=source)) == []
+    (problem,) = check(config(source=source, on_overflow="error"))
+    assert problem.key == "on_overflow"
+
+
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(space, "RESERVE_BYTES", 1 << 62)
+    (problem,) = check(config())
+    assert problem.key == "output.dir"
+    assert "GB" in problem.message
+
+
+def run(path: Path) -> tuple[dict[str, Any], set[str]]:
+    code = (
+        "import sys, json; from deepsynth_tui.dataset.preflight import main\n"
+        "code = main(); print(json.dumps(sorted(sys.modules))); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    found, modules = done.stdout.splitlines()
+    return json.loads(found), set(json.loads(modules))
+
+
+def test_the_command_prints_json_and_imports_no_datasets(tmp_path: Path):
+    path = tmp_path / "c.yaml"
+    path.write_text("kind: dataset\nsource: {path: 'builtin:sample', text_column: nope}\n")
+    found, modules = run(path)
+    assert [problem["key"] for problem in found["problems"]] == ["source.text_column"]
+    assert found["columns"][:2] == ["id", "title"]
+    assert not modules & {"datasets", "torch", "transformers", "pyarrow", "pandas"}
+    path.write_text("kind: dataset\nsource: {path: 'builtin:sample'}\n")
+    found, modules = run(path)
+    assert found["problems"] == []
+    assert found["documents"] == 44
+    assert found["first"]["text"].startswith("HARBOUR")
+    assert not modules & {"datasets", "torch", "transformers", "pyarrow", "pandas"}
+
+
+def test_the_command_prints_problems_of_the_file_itself(tmp_path: Path):
+    path = tmp_path / "c.yaml"
+    path.write_text("kind: dataset\npage: {prest: tiny}\n")
+    found, _ = run(path)
+    assert any(problem["key"] == "page.prest" for problem in found["problems"])
+    assert found["columns"] == []
+
+
+def test_the_hub_out_of_reach_says_what_to_do(tmp_path: Path):
+    path = tmp_path / "c.yaml"
+    path.write_text("kind: dataset\nsource: {path: owner/no-such-dataset-here}\n")
+    found, _ = run(path)
+    (problem,) = found["problems"]
+    assert problem["key"] == "source.path"
+    assert "is no file here" in problem["message"]
+    assert "local file" in problem["hint"]
