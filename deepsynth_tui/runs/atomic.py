@@ -1,0 +1,26 @@
+"""Replace a file in one step: a reader finds the old content or the new, never a part."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+
+def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Write `data` beside `path` under a temporary name, then rename it over `path`.
+
+    `durable` flushes the bytes to the disk before the rename, for what must survive a power cut.
+    Raises OSError (disk full, folder gone, no rights) and leaves no temporary file behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,146 @@
+"""What a job printed, made harmless: nothing in it can move a cursor, set a title or colour.
+
+The raw bytes stay in `console.log`. A screen gets printable lines in which every progress bar
+drawn with carriage returns shows its last state only.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+from typing import Self
+
+from deepsynth_tui.runs.tail import BATCH, FileTail
+
+LONGEST = 2000
+"""Characters of a line that are shown; the mark after them says how many more there are."""
+_HELD = 1 << 14
+"""Raw characters of a line that are kept for cleaning; the rest is only counted."""
+
+# ECMA-48: a string (OSC, DCS, SOS, PM, APC) up to its terminator; a CSI sequence; any other
+# escape. Possessive quantifiers and bodies without control characters keep matching linear.
+_ESCAPE = re.compile(
+    r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]?"
+    r"|\x1b[ -/]*+[0-~]?"
+)
+# Controls; marks that reorder the text around them; surrogates, which no terminal can be sent.
+_HIDDEN = re.compile(
+    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+_BREAKS = re.compile(r"[\u2028\u2029]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+def clean(line: str) -> str:
+    """`line` as a terminal would leave it standing, in printable characters only.
+
+    Of the states that carriage returns overwrote, the last one that shows anything; backspaces
+    take back what they struck; escape sequences, controls and marks that reorder text are gone;
+    tabs are spaces; what is longer than `LONGEST` is cut, and says so.
+    """
+    shown = _Line()
+    shown.feed(line)
+    return shown.text()
+
+
+class ConsoleTail:
+    """Lines that were printed since the last poll, cleaned."""
+
+    def __init__(self, path: Path, *, last: int | None = None) -> None:
+        """Start at the beginning, or `last` bytes before the end, then with a whole line."""
+        self._tail = FileTail(path, last=None if last is None else last + 1)
+        self._mid_line = self._tail.offset > 0
+        self.skipped = self._tail.offset
+        """Bytes before the start that are not shown."""
+        self._begin()
+
+    @classmethod
+    def from_end(cls, path: Path, n_bytes: int) -> Self:
+        """A tail that begins with the first line that starts in the last `n_bytes`."""
+        return cls(path, last=n_bytes)
+
+    @property
+    def unfinished(self) -> str:
+        """The line that is still being written, such as a progress bar, as it stands now."""
+        return "" if self._mid_line else self._line.text()
+
+    def poll(self, max_bytes: int = BATCH) -> list[str]:
+        """Lines completed since the last poll, about `max_bytes` of them at most; [] when there
+        is none yet, so that `while lines := tail.poll()` reads all there are."""
+        while data := self._read(max_bytes):
+            if lines := self._take(data):
+                return lines
+        return []
+
+    def _read(self, max_bytes: int) -> bytes:
+        restarts = self._tail.restarts
+        data = self._tail.read(max_bytes)
+        if self._tail.restarts > restarts:
+            self._mid_line = False
+            self._begin()
+        return data
+
+    def _take(self, data: bytes) -> list[str]:
+        *completed, rest = self._decoder.decode(data).split("\n")
+        lines: list[str] = []
+        for part in completed:
+            self._line.feed(part)
+            if not self._mid_line:
+                lines.append(self._line.text())
+            self._mid_line = False
+            self._line = _Line()
+        self._line.feed(rest)
+        return lines
+
+    def _begin(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._line = _Line()
+
+
+class _Line:
+    """One line while it is written; the same in whatever pieces it comes."""
+
+    def __init__(self) -> None:
+        self._overwritten = ""
+        self._raw = ""
+        self._dropped = 0
+
+    def feed(self, piece: str) -> None:
+        first, *states = piece.split("\r")
+        self._add(first)
+        for state in states:
+            self._overwritten = self.text()
+            self._raw, self._dropped = "", 0
+            self._add(state)
+
+    def text(self) -> str:
+        visible = _visible(self._raw)
+        more = max(0, len(visible) - LONGEST) + self._dropped
+        if not visible.strip() and not more:
+            return self._overwritten
+        return visible[:LONGEST] + (f" … (+{more} characters)" if more else "")
+
+    def _add(self, piece: str) -> None:
+        room = _HELD - len(self._raw)
+        self._raw += piece[:room]
+        self._dropped += max(0, len(piece) - room)
+
+
+def _visible(raw: str) -> str:
+    text = _ESCAPE.sub("", raw)
+    if "\b" in text:
+        text = _strike(text)
+    text = _HIDDEN.sub("", text).expandtabs(8)
+    return _SURROGATES.sub("\ufffd", _BREAKS.sub(" ", text))
+
+
+def _strike(text: str) -> str:
+    kept: list[str] = []
+    for character in text:
+        if character != "\b":
+            kept.append(character)
+        elif kept:
+            kept.pop()
+    return "".join(kept)

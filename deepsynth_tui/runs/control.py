@@ -1,0 +1,152 @@
+"""Requests to a job: files in its `control/`, and signals where it does not listen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from enum import Enum
+from typing import Literal
+
+from deepsynth_tui.runs import atomic
+from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.errors import RunError
+from deepsynth_tui.runs.events import EventLog
+from deepsynth_tui.runs.liveness import (
+    ENDED,
+    Liveness,
+    Status,
+    is_elsewhere,
+    is_here,
+    liveness,
+    read_status,
+)
+
+Request = Literal["stop", "stop-after-checkpoint"]
+REQUESTS: tuple[Request, ...] = ("stop", "stop-after-checkpoint")
+"""File names of the requests, the strongest first."""
+_POLL = 0.1
+
+
+class NotStopped(RunError):
+    """A run could not be stopped."""
+
+
+class NotRunning(NotStopped):
+    """There is nothing to stop."""
+
+
+class Ending(Enum):
+    """What it took to end a job."""
+
+    AGREED = "agreed"
+    """It ended by itself within the time given."""
+    INTERRUPTED = "interrupted"
+    """It took SIGTERM."""
+    KILLED = "killed"
+    """It took SIGKILL: work since the last checkpoint or shard is lost."""
+
+
+def request_stop(run: RunDirectory, *, now: bool) -> None:
+    """Ask the job to stop, `now` or after its next checkpoint, and return at once. Asking for
+    now upgrades an earlier request. Raises NotRunning when no job is there to hear it."""
+    if _running(run).phase == ENDED:
+        raise _not_running(run)
+    _leave("stop" if now else "stop-after-checkpoint", run)
+
+
+def pending(run: RunDirectory) -> Request | None:
+    """The strongest request left for the job and not yet honoured."""
+    return next((name for name in REQUESTS if (run.control / name).exists()), None)
+
+
+def clear(run: RunDirectory) -> None:
+    """Take all requests back: the launcher does it for a new process, a job when it ends."""
+    for name in REQUESTS:
+        (run.control / name).unlink(missing_ok=True)
+
+
+def stop_and_wait(run: RunDirectory, *, grace: float) -> Ending:
+    """Stop the job and return when its process is gone.
+
+    It has `grace` seconds after the request and as many after a SIGTERM, which interrupts a body
+    that did not look at the request; then its whole process group is killed, and the event log
+    says so. Signals are sent only to the very process that the status names.
+
+    Raises NotRunning when it ended before, NotStopped when it runs on another machine and does
+    not answer, or outlives even SIGKILL.
+    """
+    status = _running(run)
+    _leave("stop", run)
+    if _gone(run, grace):
+        return Ending.AGREED
+    status = read_status(run) or status
+    if is_elsewhere(status):
+        raise NotStopped(
+            f"{run.id} did not stop within {grace:g} s, and it runs on {status.host}",
+            "The request stays; to force it, give this command on that machine",
+        )
+    _send(status, signal.SIGTERM)
+    # A suspended process takes the SIGTERM only once it is woken.
+    _send(status, signal.SIGCONT)
+    if _gone(run, grace):
+        return Ending.INTERRUPTED
+    _kill_group(status)
+    if not _gone(run, grace):
+        raise NotStopped(
+            f"{run.id} (pid {status.pid}) is still there after SIGKILL",
+            "It hangs in the kernel, on a disk or a driver: `dmesg` may say which",
+        )
+    if status.phase != ENDED:
+        with EventLog(run.events) as log:
+            log.write("warning", message=f"Killed: it did not stop within {2 * grace:g} s")
+            log.write("done", verdict="stopped")
+    clear(run)
+    return Ending.KILLED
+
+
+def _running(run: RunDirectory) -> Status:
+    status = read_status(run)
+    if status is None or liveness(status, time.time()) is Liveness.DEAD:
+        raise _not_running(run)
+    return status
+
+
+def _not_running(run: RunDirectory) -> NotRunning:
+    if read_status(run) is None:
+        return NotRunning(f"{run.id} was never started", "There is nothing to stop")
+    return NotRunning(f"{run.id} has already ended", "There is nothing to stop")
+
+
+def _leave(request: Request, run: RunDirectory) -> None:
+    run.control.mkdir(exist_ok=True)
+    atomic.replace(run.control / request, f"{time.time():.3f}\n".encode())
+
+
+def _gone(run: RunDirectory, seconds: float) -> bool:
+    """Wait at most `seconds` for the process to be gone."""
+    deadline = time.monotonic() + seconds
+    while True:
+        status = read_status(run)
+        if status is None or liveness(status, time.time()) is Liveness.DEAD:
+            return True
+        if status.phase == ENDED and is_elsewhere(status):
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL)
+
+
+def _send(status: Status, number: signal.Signals) -> None:
+    if status.pid is not None and is_here(status):
+        os.kill(status.pid, number)
+
+
+def _kill_group(status: Status) -> None:
+    """A launched job leads its own group; one started by hand shares the group of a shell."""
+    if status.pid is None or not is_here(status):
+        return
+    if os.getpgid(status.pid) == status.pid:
+        os.killpg(status.pid, signal.SIGKILL)
+    else:
+        os.kill(status.pid, signal.SIGKILL)

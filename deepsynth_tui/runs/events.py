@@ -1,0 +1,169 @@
+"""The event log: what a job has to say, one JSON line per event, only ever appended.
+
+Each line holds `v` (format version), `seq` (1, 2, 3 ... over the life of the run, resumed or
+not), `t` (seconds since the epoch), `kind`, and the fields of that kind. JSON has no NaN or
+infinity: such a number is written as null and named in the field `nonfinite`, for example
+`{"kind": "metric", "step": 7, "loss": null, "nonfinite": {"loss": "nan"}}`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+VERSION = 1
+DURABLE = frozenset({"checkpoint", "error", "done"})
+"""Kinds that are flushed to the disk before the job goes on."""
+UNREADABLE = "unreadable"
+"""Kind of the event that a reader puts in the place of a complete line it cannot parse."""
+LAST_TIME = 1e11
+"""Seconds since the epoch that no clock shows (the year 5138); a line beyond it is garbage."""
+_ENVELOPE = frozenset({"v", "seq", "t", "kind", "nonfinite"})
+_BLOCK = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the log: `t` in seconds since the epoch, `data` the fields of its kind."""
+
+    seq: int
+    t: float
+    kind: str
+    data: Mapping[str, object]
+
+
+def parse(line: bytes) -> Event | None:
+    """The event that a complete line holds, or None when it holds none. Never raises."""
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    seq, t, kind = said.pop("seq", None), said.pop("t", None), said.pop("kind", None)
+    if type(seq) is not int or type(t) not in (int, float) or type(kind) is not str:
+        return None
+    if not abs(t) < LAST_TIME:
+        return None
+    said.pop("v", None)
+    return Event(seq, float(t), kind, said)
+
+
+def unreadable(line: bytes) -> Event:
+    """What stands for a line that `parse` returns None for; `fold` counts these."""
+    return Event(0, 0.0, UNREADABLE, {"excerpt": line[:200].decode(errors="replace")})
+
+
+class EventLog:
+    """The one writer of a run's events. Threads of the job may share it.
+
+    Opening an existing log goes on where it ended: a last line torn by a kill is cut off, and
+    `seq` continues.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._file = os.open(path, flags, 0o666)
+        self._seq = _recover(self._file)
+
+    def write(self, kind: str, /, **fields: object) -> Event:
+        """Append one event in a single write and return it as a reader will see it.
+
+        Raises OSError when it cannot be written whole (disk full): the log then ends with the
+        line before. Raises TypeError for a value JSON has no form for, ValueError for a field
+        named like one of the envelope's.
+        """
+        if taken := _ENVELOPE & fields.keys():
+            raise ValueError(f"{kind}: {', '.join(sorted(taken))} cannot be the name of a field")
+        nonfinite: dict[str, str] = {}
+        data = {name: _plain(value, name, nonfinite) for name, value in fields.items()}
+        if nonfinite:
+            data["nonfinite"] = nonfinite
+        with self._lock:
+            self._seq += 1
+            event = Event(self._seq, time.time(), kind, data)
+            said = {"v": VERSION, "seq": event.seq, "t": event.t, "kind": kind, **data}
+            text = json.dumps(said, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            # A lone surrogate has no UTF-8 form; its backslash escape is valid JSON for it.
+            self._append(text.encode(errors="backslashreplace") + b"\n")
+            if kind in DURABLE:
+                os.fsync(self._file)
+        return event
+
+    def close(self) -> None:
+        """Close the file; writing afterwards raises OSError."""
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _append(self, line: bytes) -> None:
+        written = os.write(self._file, line)
+        if written < len(line):
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: an event was not written")
+
+
+def _plain(value: object, name: str, nonfinite: dict[str, str]) -> object:
+    """`value` in JSON's own types; non-finite numbers are noted in `nonfinite` under `name`."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        nonfinite[name] = str(float(value))
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v, f"{name}.{k}", nonfinite) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, f"{name}.{i}", nonfinite) for i, v in enumerate(value)]
+    # A scalar of numpy or torch, without importing either.
+    if callable(item := getattr(value, "item", None)):
+        return _plain(item(), name, nonfinite)
+    raise TypeError(f"{name}: an event cannot hold a {type(value).__name__}")
+
+
+def _recover(file: int) -> int:
+    """Cut a torn last line off; return the highest `seq` of the last lines that have one."""
+    size = os.fstat(file).st_size
+    end = size
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        newline = os.pread(file, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(file, end)
+    window = _BLOCK
+    while True:
+        start = max(0, end - window)
+        lines = os.pread(file, end - start, start).split(b"\n")
+        events = [event for line in lines if (event := parse(line))]
+        if events or start == 0:
+            return max((event.seq for event in events), default=0)
+        window *= 4

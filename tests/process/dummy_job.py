@@ -1,0 +1,94 @@
+"""A job that does nothing, in several ways: `python dummy_job.py RUN_PATH WAY`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+from deepsynth_tui.runs.job import Failure, Job, run_job
+
+PAUSE = 0.02
+
+
+def steps(job: Job) -> str:
+    """Step for ever, with a checkpoint every tenth."""
+    job.phase("training")
+    step = 0
+    while True:
+        step += 1
+        time.sleep(PAUSE)
+        sys.stdout.write(f"step {step}\n")
+        job.metric(step=step, loss=1 / step)
+        if job.stop_requested() == "stop":
+            return "stopped"
+        if step % 10 == 0:
+            job.checkpoint(job.run.checkpoints / f"checkpoint-{step}", step)
+            if job.stop_requested():
+                return "stopped"
+
+
+def brief(job: Job) -> str:
+    """Be done at once, having said where and with what."""
+    job.result(cwd=str(Path.cwd()), stdin=sys.stdin.read(), session=os.getsid(0) == os.getpid())
+    os.write(2, b"from the depths\n")
+    sys.stdout.write("\ud800 in any encoding\n")
+    return "completed"
+
+
+def deaf(job: Job) -> str:
+    """Never look at a request."""
+    job.phase("training")
+    while True:
+        time.sleep(PAUSE)
+
+
+def immune(job: Job) -> str:
+    """Take neither requests nor SIGTERM, with a child that does not either."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    job.phase("training", child=child.pid)
+    while True:
+        time.sleep(PAUSE)
+
+
+def segfault(job: Job) -> str:
+    """Die of a native fault."""
+    job.phase("training")
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return "completed"
+
+
+def workers(job: Job) -> str:
+    """Terminate a forked worker, which has inherited the job's signal handlers."""
+    fork = multiprocessing.get_context("fork")
+    ready = fork.Event()
+    worker = fork.Process(target=_wait, args=(ready,))
+    worker.start()
+    ready.wait()
+    worker.terminate()
+    worker.join()
+    job.result(exitcode=worker.exitcode)
+    return "completed"
+
+
+def _wait(ready: Event) -> None:
+    ready.set()
+    time.sleep(600)
+
+
+WAYS = {way.__name__: way for way in (steps, brief, deaf, immune, segfault, workers)}
+
+
+def explain(error: BaseException) -> Failure:
+    return Failure(type(error).__name__, str(error), "")
+
+
+if __name__ == "__main__":
+    way = WAYS[sys.argv[2]]
+    sys.exit(run_job(Path(sys.argv[1]), way, explain=explain, heartbeat_seconds=0.1))

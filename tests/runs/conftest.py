@@ -1,0 +1,32 @@
+"""What the tests of runs share: a run, and waiting for a state instead of for a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deepsynth_tui.runs.directory import RunDirectory, create
+
+Wait = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def run(home: Path) -> RunDirectory:
+    """A training run that was created and not launched."""
+    return create(home, kind="training", name="My run", config_text="kind: training\n")
+
+
+@pytest.fixture
+def wait_until() -> Wait:
+    """Wait for a condition to hold; fail when it does not within a generous deadline."""
+
+    def wait(condition: Callable[[], object], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "the state did not come"
+            time.sleep(0.02)  # between two looks
+
+    return wait

@@ -1,0 +1,123 @@
+"""A run lives while exactly its process is there and speaks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from deepsynth_tui.runs import process
+from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.liveness import (
+    LOST_AFTER,
+    STALE_AFTER,
+    START_LIMIT,
+    Liveness,
+    Status,
+    is_elsewhere,
+    is_here,
+    liveness,
+    own_status,
+    read_status,
+    status_here,
+    write_status,
+)
+
+NOW = 1_000_000.0
+
+
+@pytest.fixture
+def mine() -> Status:
+    return replace(own_status(NOW), heartbeat=NOW, phase="training")
+
+
+def test_status_survives_the_file(run: RunDirectory, mine: Status):
+    assert read_status(run) is None
+    write_status(run, mine)
+    assert read_status(run) == mine
+    assert [path.name for path in run.path.iterdir() if "status" in path.name] == ["status.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": 1}', b"\0\0\0"])
+def test_status_that_a_power_cut_left(run: RunDirectory, content: bytes):
+    run.status.write_bytes(content)
+    assert read_status(run) is None
+
+
+def test_fresh_heartbeat_of_a_living_process(mine: Status):
+    assert liveness(mine, NOW) is Liveness.ALIVE
+    assert liveness(mine, NOW + STALE_AFTER) is Liveness.UNRESPONSIVE
+    assert liveness(mine, NOW + 5, stale_after=5) is Liveness.UNRESPONSIVE
+    # A clock that was set back makes no run silent.
+    assert liveness(mine, NOW - 1e6) is Liveness.ALIVE
+
+
+@pytest.mark.parametrize(
+    "other", [{"process_start": "1"}, {"boot_id": "another boot"}, {"pid": 2**22 - 1}]
+)
+def test_pid_alone_proves_nothing(mine: Status, other: dict):
+    assert is_here(mine)
+    assert not is_here(replace(mine, **other))
+    assert liveness(replace(mine, **other), NOW) is Liveness.DEAD
+
+
+def test_launched_and_silent_so_far(mine: Status):
+    before_pid = status_here(NOW)
+    assert liveness(before_pid, NOW) is Liveness.STARTING
+    assert liveness(before_pid, NOW + STALE_AFTER) is Liveness.DEAD
+    silent = replace(mine, heartbeat=None)
+    assert liveness(silent, NOW + START_LIMIT - 1) is Liveness.STARTING
+    assert liveness(silent, NOW + START_LIMIT) is Liveness.UNRESPONSIVE
+    assert liveness(replace(silent, process_start=None), NOW) is Liveness.DEAD
+
+
+@pytest.mark.parametrize("where", [{"host": "b", "boot_id": "b"}, {"namespace": "pid:[1]"}])
+def test_run_elsewhere_is_judged_by_its_heartbeat(mine: Status, where: dict):
+    there = replace(mine, **where)
+    assert is_elsewhere(there)
+    assert not is_here(there)
+    assert liveness(there, NOW) is Liveness.ALIVE
+    assert liveness(replace(there, heartbeat=None), NOW) is Liveness.STARTING
+    assert liveness(there, NOW + STALE_AFTER) is Liveness.UNRESPONSIVE
+    assert liveness(there, NOW + LOST_AFTER) is Liveness.DEAD
+
+
+def test_zombie_is_dead(wait_until):
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert process.start_of(child.pid) is not None
+    child.kill()
+    wait_until(lambda: process.start_of(child.pid) is None)
+    os.kill(child.pid, 0)  # it is still there, uncollected
+    child.communicate()
+
+
+def test_name_of_a_process_may_hold_anything():
+    after_name = "S 1 1 1 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4242 0"
+    assert process.parse_stat(f"77 (a) Z 1 (b)) {after_name}") == "4242"
+    assert process.parse_stat(f"77 (x) {after_name.replace('S', 'Z', 1)}") is None
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="there is no ps on this machine")
+def test_ps_tells_the_same_story_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(process, "_PROC", False)
+    first = process.start_of(os.getpid())
+    assert first is not None
+    assert first == process.start_of(os.getpid())
+    assert process.start_of(2**22 - 1) is None
+    assert process.parse_ps("Z+   Sun Nov 22 17:22:33 2026\n") is None
+    assert process.parse_ps("Ss   Sun Nov  2 17:22:33 2026\n") == "Sun Nov 2 17:22:33 2026"
+
+
+def test_boot_of_a_mac():
+    said = "{ sec = 1732265000, usec = 77 } Fri Nov 22 09:43:20 2024\n"
+    assert process.parse_boottime(said) == "1732265000"
+
+
+def test_machine_is_the_same_for_every_process():
+    code = "from deepsynth_tui.runs.process import *; print(host(), boot_id(), namespace())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == [process.host(), process.boot_id(), process.namespace()]
