@@ -5,6 +5,7 @@ A rule is passed over while one of the keys it reads has no valid value of its o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -77,9 +78,33 @@ TRAINING_RULES = (
         "all-linear, names such as q_proj, v_proj, or a regular expression",
     ),
     Rule(
+        ("lora.target_modules",),
+        lambda c: isinstance(c.lora.target_modules, str) and not _is_pattern(c.lora.target_modules),
+        "is no regular expression",
+        "all-linear, names such as q_proj, v_proj, or a regular expression like .*_proj",
+    ),
+    Rule(
+        ("lora.rank_pattern",),
+        lambda c: not all(map(_is_pattern, c.lora.rank_pattern)),
+        "holds a name that is no regular expression",
+        "names of modules such as q_proj, or regular expressions like layers.0..*",
+    ),
+    Rule(
+        ("lora.alpha_pattern",),
+        lambda c: not all(map(_is_pattern, c.lora.alpha_pattern)),
+        "holds a name that is no regular expression",
+        "names of modules such as q_proj, or regular expressions like layers.0..*",
+    ),
+    Rule(
+        ("lora.modules_to_save",),
+        lambda c: not all(map(_is_pattern, c.lora.modules_to_save)),
+        "holds a name that is no regular expression",
+        "names of modules such as q_proj, or regular expressions like layers.0..*",
+    ),
+    Rule(
         ("text_encoder.enabled",),
         lambda c: c.text_encoder.enabled,
-        "this release estimates a text encoder but cannot train with one yet",
+        "this release cannot train with a text encoder yet",
         "turn it off to start the run",
     ),
     Rule(
@@ -179,3 +204,11 @@ def broken_rules(config: Config, unusable: Collection[str]) -> list[Problem]:
 
 def _is_file_name(name: str) -> bool:
     return bool(name.strip(". ")) and name.isprintable() and "/" not in name and "\\" not in name
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True

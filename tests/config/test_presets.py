@@ -8,6 +8,7 @@ from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import check, load_text
 from deepsynth_tui.config.presets import GROUPS, compose, find_preset, list_presets
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.config.yaml_text import with_value
 
 
 def with_preset(name: str) -> TrainingConfig:
@@ -63,7 +64,10 @@ def test_every_preset_is_valid_and_titled(group: str):
     required = {"source": {"path": "x"}} if kind == "dataset" else {"data": {"path": "x"}}
     for preset in list_presets(group):  # pyright: ignore[reportArgumentType]
         assert preset.title
-        checked = check({"kind": kind, **required, **preset.values})
+        values = {"kind": kind, **required}
+        for key, value in preset.changes.items():
+            values = with_value(values, key, value)
+        checked = check(values)
         assert checked.problems == ()
         assert isinstance(checked.config, DatasetConfig if kind == "dataset" else TrainingConfig)
 

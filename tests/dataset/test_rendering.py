@@ -145,7 +145,7 @@ def test_a_page_without_room_is_refused():
 
 def test_glyphs_over_the_edge_are_counted():
     tall = "A" + "\u0301\u0302" + "Ǟ"
-    assert renderer(width=400, height=400, margin=0, font_size=40).render("j").clipped_glyphs == 1
+    assert renderer(width=2000, height=600, margin=8, font_size=200).render("Ǟ").clipped_glyphs == 1
     assert renderer(width=400, height=400, margin=40, font_size=40).render(tall).clipped_glyphs == 0
 
 

@@ -1,0 +1,393 @@
+"""The command line: each command reads its input, calls one room and prints what came back.
+
+Exit codes: 0 done, 1 failed, 2 bad input with every problem on stderr, 130 interrupted. With
+`--json`, stdout carries that and nothing else. Imports that cost anything stand in the commands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from deepsynth_tui import __version__
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.checks import Config
+    from deepsynth_tui.config.dataset import DatasetConfig
+    from deepsynth_tui.config.problems import Problem
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.runs.directory import RunDirectory
+
+C = TypeVar("C", "TrainingConfig", "DatasetConfig")
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+STOP_GRACE = 20.0
+"""Seconds that `stop --now` gives a job to end by itself before it is ended."""
+
+app = typer.Typer(
+    help="Turn documents into page images and fine-tune vision-language models on them.",
+    no_args_is_help=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")]
+RunRef = Annotated[str, typer.Argument(metavar="RUN", help="Id, its beginning, name, or folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="section.key=value", help="Override a value; repeatable."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def open_app(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Open the full-screen interface."""
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        _open_tui()
+
+
+@app.command()
+def demo(
+    headless: Annotated[bool, typer.Option(help="Print progress instead of opening.")] = False,
+    dir: Annotated[Path | None, typer.Option(help="Put both runs into this folder.")] = None,
+) -> None:
+    """Do the whole job on built-in documents and a built-in model, for real."""
+    from deepsynth_tui import demo as the_demo
+
+    with _reported():
+        pages, training = the_demo.start(_home(), dir)
+        if not headless and sys.stdout.isatty() and sys.stdin.isatty():
+            _open_tui(pages)
+            return
+        raise typer.Exit(the_demo.narrate(pages, training, typer.echo))
+
+
+@app.command()
+def generate(
+    config: ConfigPath,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once.")] = False,
+    set_: Overrides = None,
+    json_: Json = False,
+) -> None:
+    """Draw documents as page images into a dataset."""
+    from deepsynth_tui.config.dataset import DatasetConfig
+    from deepsynth_tui.dataset.preflight import check
+
+    with _reported():
+        settings, text = _load(config, DatasetConfig, set_)
+        _refuse(check(settings), config)
+        _run(_create(settings, text), detach=detach, json_=json_)
+
+
+@app.command()
+def train(
+    config: ConfigPath,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+    ] = False,
+    set_: Overrides = None,
+    json_: Json = False,
+) -> None:
+    """Fine-tune a model on a dataset."""
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.training.preflight import check
+
+    with _reported():
+        settings, text = _load(config, TrainingConfig, set_)
+        if resume:
+            _run(_resumable(config, settings), detach=detach, json_=json_, resume=True)
+            return
+        _refuse(check(settings), config)
+        _run(_create(settings, text), detach=detach, json_=json_)
+
+
+@app.command()
+def estimate(
+    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAML files.")],
+    set_: Overrides = None,
+    json_: Json = False,
+) -> None:
+    """Say whether runs fit, how long they take and what they cost, before they start."""
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.estimate import closed_form, gpus, profiling, report
+
+    with _reported():
+        loaded = [(path, _load(path, TrainingConfig, set_)[0]) for path in configs]
+        for path, config in loaded:
+            profile, encoder = profiling.request_for(config)
+            answer = closed_form.estimate(config, profile, gpus=gpus.catalogue(), encoder=encoder)
+            typer.echo(json.dumps(answer.to_json()) if json_ else report.text(answer, str(path)))
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(help="group/name: print that file.")] = None,
+    json_: Json = False,
+) -> None:
+    """List the presets, or print one to copy."""
+    from deepsynth_tui.config.presets import GROUPS, list_presets
+
+    with _reported():
+        found = [preset for group in GROUPS for preset in list_presets(group)]
+        if name is not None:
+            chosen = [one for one in found if name in (one.name, f"{one.group}/{one.name}")]
+            if len(chosen) != 1:
+                raise _BadInput(
+                    f"{name}: {'several presets are' if chosen else 'no preset is'} called that; "
+                    "one of " + ", ".join(f"{one.group}/{one.name}" for one in chosen or found)
+                )
+            typer.echo(chosen[0].text, nl=False)
+        elif json_:
+            fields = ("group", "name", "title", "values")
+            _print_json([{field: getattr(one, field) for field in fields} for one in found])
+        else:
+            for one in found:
+                typer.echo(f"{one.group + '/' + one.name:<28}{one.title}")
+
+
+@app.command()
+def runs(json_: Json = False) -> None:
+    """List all runs, newest first."""
+    from deepsynth_tui import follow
+    from deepsynth_tui.runs.directory import scan
+    from deepsynth_tui.runs.summary import summarize
+
+    with _reported():
+        summaries = [summarize(run) for run in scan(_home())]
+        if json_:
+            _print_json([summary.to_json() for summary in summaries])
+        elif summaries:
+            for summary in summaries:
+                typer.echo(follow.summary_line(summary))
+        else:
+            typer.echo("No runs yet. `deepsynth-tui demo` makes two.", err=True)
+
+
+@app.command()
+def attach(run: RunRef) -> None:
+    """Open the interface on a run."""
+    with _reported():
+        _open_tui(_find(run))
+
+
+@app.command()
+def logs(
+    run: RunRef,
+    follow_: Annotated[bool, typer.Option("-f", "--follow", help="Go on until it ends.")] = False,
+) -> None:
+    """Print what a run printed."""
+    from deepsynth_tui import follow
+
+    with _reported():
+        follow.console(_find(run), typer.echo, until_end=follow_)
+
+
+@app.command()
+def stop(
+    run: RunRef,
+    now: Annotated[
+        bool, typer.Option("--now", help="Do not wait for the next checkpoint.")
+    ] = False,
+) -> None:
+    """Stop a run, after its next checkpoint or now."""
+    from deepsynth_tui.runs import control
+
+    with _reported():
+        found = _find(run)
+        if not now:
+            control.request_stop(found, now=False)
+            typer.echo(f"{found.id} stops after its next checkpoint.")
+            return
+        ending = control.stop_and_wait(found, grace=STOP_GRACE)
+        typer.echo(f"{found.id} has stopped ({ending.value}).")
+
+
+@app.command()
+def gpus(json_: Json = False) -> None:
+    """List the GPUs here and those that estimates are made for."""
+    from deepsynth_tui.estimate import devices, report
+    from deepsynth_tui.estimate.gpus import catalogue
+
+    with _reported():
+        probe = devices.probe()
+        if json_:
+            _print_json(report.gpus_json(probe, catalogue()))
+        else:
+            typer.echo(report.gpus_text(probe, catalogue()))
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="training or dataset.")],
+) -> None:
+    """Print the JSON Schema of a configuration, for editors."""
+    from deepsynth_tui.config.load import MODELS
+
+    with _reported():
+        if kind not in MODELS:
+            raise _BadInput(f"{kind}: no kind of run; one of {', '.join(MODELS)}")
+        _print_json(MODELS[kind].model_json_schema())
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: packages, GPU, disk, Hub, terminal."""
+    from deepsynth_tui import doctor as the_doctor
+
+    with _reported():
+        findings = the_doctor.examine(_home())
+        for finding in findings:
+            typer.echo(str(finding))
+        if any(finding.fatal for finding in findings):
+            raise typer.Exit(FAILED)
+
+
+def main() -> None:
+    """Run the command line; the script and `python -m deepsynth_tui` call this."""
+    app()
+
+
+class _BadInput(Exception):
+    """Input that is no configuration but wrong all the same: exit 2."""
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Turn the errors that rooms raise for people into a message on stderr and an exit code."""
+    from deepsynth_tui.config.problems import ConfigError
+    from deepsynth_tui.estimate.gpus import CatalogueError
+    from deepsynth_tui.estimate.profiling import ProfileError
+    from deepsynth_tui.runs.directory import RunDirectoryError
+    from deepsynth_tui.runs.errors import RunError
+
+    try:
+        yield
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except (_BadInput, RunDirectoryError, CatalogueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except (RunError, ProfileError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # `deepsynth-tui logs RUN | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
+def _home() -> Path:
+    from deepsynth_tui.config.locations import home
+
+    return home()
+
+
+def _open_tui(run: RunDirectory | None = None) -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        typer.echo("The interface needs a terminal. See `deepsynth-tui --help`.", err=True)
+        raise typer.Exit(BAD_INPUT)
+    from deepsynth_tui.tui.app import run_app
+
+    run_app(_home(), open_run=run)
+
+
+def _load(path: Path, kind: type[C], overrides: Sequence[str] | None) -> tuple[C, str]:
+    """Return the configuration in a file, which must be of this kind, and its completed text."""
+    from deepsynth_tui.config.load import load_file
+    from deepsynth_tui.config.problems import ConfigError, Problem
+
+    loaded = load_file(path, overrides or ())
+    config = loaded.config
+    if not isinstance(config, kind):
+        other = "generate" if config.kind == "dataset" else "train"
+        problem = Problem("kind", f"is {config.kind}", f"see {other}", str(path))
+        raise ConfigError([problem])
+    for notice in loaded.notices:
+        typer.echo(f"{path}: {notice}", err=True)
+    return config, loaded.text
+
+
+def _refuse(problems: Sequence[Problem], path: Path) -> None:
+    from dataclasses import replace
+
+    from deepsynth_tui.config.problems import ConfigError
+
+    if problems:
+        raise ConfigError([replace(problem, file=str(path)) for problem in problems])
+
+
+def _find(ref: str) -> RunDirectory:
+    from deepsynth_tui.runs.directory import find
+
+    return find(_home(), ref)
+
+
+def _create(config: Config, text: str) -> RunDirectory:
+    from deepsynth_tui.runs.directory import create
+
+    at = Path(config.output.dir) if config.output.dir else None
+    return create(_home(), kind=config.kind, name=config.name, config_text=text, at=at)
+
+
+def _resumable(path: Path, config: Config) -> RunDirectory:
+    """Return the run that CONFIG belongs to: the one it lies in, its output.dir, or its name."""
+    from deepsynth_tui.config.load import load_file
+    from deepsynth_tui.config.yaml_text import leaves
+    from deepsynth_tui.runs.directory import find
+
+    inside = path.resolve().parent
+    ref = inside if (inside / "run.json").is_file() else config.output.dir
+    run = find(_home(), ref or config.name)
+    frozen = dict(leaves(load_file(run.config).config.model_dump()))
+    wanted = dict(leaves(config.model_dump()))
+    changed = [
+        f"{key}: {frozen[key]} -> {wanted[key]}" for key in frozen if frozen[key] != wanted[key]
+    ]
+    if changed:
+        raise _BadInput(
+            f"{path} differs from what {run.id} was started with; start a new run, or resume "
+            f"{run.config}:\n" + "\n".join(changed)
+        )
+    return run
+
+
+def _run(run: RunDirectory, *, detach: bool, json_: bool, resume: bool = False) -> None:
+    """Start a job and follow it to its end; exits with the code of how it ended."""
+    from deepsynth_tui import follow
+    from deepsynth_tui.runs.launch import start
+
+    start(run, resume=resume)
+    if not detach:
+        code = follow.until_end(run, (lambda line: None) if json_ else typer.echo)
+    else:
+        code = 0
+        if not json_:
+            typer.echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
+    if json_:
+        from deepsynth_tui.runs.summary import summarize
+
+        _print_json(summarize(run).to_json())
+    if code:
+        raise typer.Exit(code)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=None, default=dict))

@@ -1,0 +1,95 @@
+"""The whole job on what ships with the program: documents to pages, pages to an adapter.
+
+Two ordinary runs from two ordinary configurations (`presets/demo/`); the second waits for the
+first. Nothing about them is special but that nobody has to write them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from deepsynth_tui import follow
+from deepsynth_tui.config.load import load_text
+from deepsynth_tui.config.presets import presets_dir
+from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.launch import start as start_job
+from deepsynth_tui.runs.state import RunState, fold
+from deepsynth_tui.runs.tail import EventTail
+
+WIDTH = 92
+"""Columns that documents and answers are wrapped to."""
+
+
+def start(home: Path, folder: Path | None = None) -> tuple[RunDirectory, RunDirectory]:
+    """Start both runs, below `folder` where one is given; return (dataset run, training run).
+
+    Raises RunExists when `folder` already holds runs, LaunchError when a job cannot start.
+    """
+    pages = _create(home, "dataset", folder)
+    training = _create(home, "training", folder, after=pages)
+    start_job(pages)
+    start_job(training)
+    return pages, training
+
+
+def narrate(pages: RunDirectory, training: RunDirectory, say: follow.Say) -> int:
+    """Say what both runs do until they end, then what came of them; return the exit code."""
+    say(f"Pages: {pages.path}")
+    code = follow.until_end(pages, say)
+    say(f"Training: {training.path}")
+    code = follow.until_end(training, say) or code
+    if code == 0:
+        for line in results(_state(pages), _state(training), training):
+            say(line)
+    return code
+
+
+def results(pages: RunState, training: RunState, run: RunDirectory) -> list[str]:
+    """Return what a person wants to know after the demo, as lines."""
+    documents = pages.results.get("documents")
+    drawn = pages.results.get("pages")
+    losses = f"{training.first_loss:.3f} -> {training.last_loss:.3f}"
+    lines = [
+        "",
+        f"Dataset generated: {documents} documents on {drawn} pages.",
+        f"Trained {training.step} steps, loss {losses}.",
+        f"Adapter: {run.adapter}",
+    ]
+    for sample in training.samples:
+        if sample.when == "before":
+            lines += ["", "One document, not trained on:", *_quoted(sample.input)]
+            lines += ["Wanted:", *_quoted(sample.target)]
+        lines += [f"The model {sample.when} training:", *_quoted(sample.output)]
+    lines += ["", f"See it in the interface: deepsynth-tui attach {run.id}"]
+    return lines
+
+
+def _create(
+    home: Path, kind: str, folder: Path | None, after: RunDirectory | None = None
+) -> RunDirectory:
+    text = (presets_dir() / "demo" / f"{kind}.yaml").read_text(encoding="utf-8")
+    overrides = [f"data.path={after.path.resolve()}"] if after else []
+    loaded = load_text(text, overrides, file=f"{kind}.yaml")
+    return create(
+        home,
+        kind=kind,
+        name=loaded.config.name,
+        config_text=loaded.text,
+        at=folder / kind if folder else None,
+        after=after.id if after else None,
+    )
+
+
+def _state(run: RunDirectory) -> RunState:
+    tail = EventTail(run.events)
+    state = RunState()
+    while events := tail.poll():
+        state = fold(state, events)
+    return state
+
+
+def _quoted(text: str) -> list[str]:
+    lines = [clean(line) for line in text.splitlines()] or [""]
+    return [f"  | {part}" for line in lines for part in textwrap.wrap(line, WIDTH) or ["(nothing)"]]

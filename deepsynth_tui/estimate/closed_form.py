@@ -1,0 +1,226 @@
+"""The instant estimate: memory, fit, time and cost of a training configuration.
+
+Pure functions of (config, profiles, GPUs). The peak is the largest of four moments of a step:
+the loss (logits), the backward of one layer while all others still hold what they kept, the end
+of the backward with all gradients there, and the optimizer's step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.activations import Activations, Batch, activations
+from deepsynth_tui.estimate.advice import warnings
+from deepsynth_tui.estimate.gpus import GIB, Fit, Gpu
+from deepsynth_tui.estimate.images import PageSize
+from deepsynth_tui.estimate.optimizer import TrainedBytes, trained_bytes
+from deepsynth_tui.estimate.profile import ModelProfile
+from deepsynth_tui.estimate.text_encoder import text_encoder
+from deepsynth_tui.estimate.timing import Work, step_work, total_steps
+from deepsynth_tui.estimate.towers import Tower
+from deepsynth_tui.estimate.trainable import count_trainable
+from deepsynth_tui.estimate.vision import Vision, vision
+from deepsynth_tui.estimate.weights import weight_bytes
+
+# CUDA context and libraries' workspaces of one process (PyTorch 2.x on Turing to Hopper: 0.4 to
+# 0.6 GB).
+CONTEXT_BYTES = 500_000_000
+# Share of the memory beyond the steady state that the caching allocator cannot use even when it
+# has to: rounding and holes. Assumption; the fullest published run that fitted (74.4 GB allocated,
+# 82.0 GB shown on an A100 80GB) is well inside it.
+HOLES = 0.05
+# What the allocator holds back while memory is plentiful, as a share of the same: least squares
+# over the plain HF rows of fms-acceleration's a100_80gb.csv that state both figures.
+CACHED = 0.30
+
+Item = Literal[
+    "weights",
+    "adapters",
+    "gradients",
+    "optimizer",
+    "activations",
+    "logits",
+    "text_encoder",
+    "overhead",
+]
+ITEMS: tuple[Item, ...] = get_args(Item)
+
+
+@dataclass(frozen=True, slots=True)
+class GpuEstimate:
+    """One GPU's answer. `headroom` bytes left over, negative if it does not fit.
+
+    `cost` in US dollars for the whole run; None without a price or while the number of steps is
+    not known.
+    """
+
+    gpu: Gpu
+    fit: Fit
+    headroom: int
+    seconds_per_step: float
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run takes. All memory in bytes on one GPU.
+
+    `breakdown` is itemised at the peak and sums to `needed`: what the GPU must have, with the
+    context and unavoidable holes as `overhead`. `peak_allocated` is PyTorch's
+    ``max_memory_allocated``; `peak_device` what nvidia-smi shows where memory is plentiful.
+    """
+
+    breakdown: Mapping[Item, int]
+    peak_allocated: int
+    peak_device: int
+    trainable_params: int
+    trainable_by_tower: Mapping[Tower, int]
+    total_params: int
+    tokens_per_sample: int
+    image_tokens: int
+    steps: int | None
+    speed_multiplier: float
+    gpus: tuple[GpuEstimate, ...]
+    warnings: tuple[str, ...]
+    source: Literal["closed_form", "simulated", "measured"] = "closed_form"
+
+    @property
+    def needed(self) -> int:
+        """Bytes a GPU must have for this run."""
+        return sum(self.breakdown.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate under the keys of ``deepsynth-tui estimate --json``. `_gb` is 2^30."""
+        return {
+            "estimated_vram_gb": self.needed / GIB,
+            "trainable_params": self.trainable_params,
+            "trainable_params_millions": self.trainable_params / 1e6,
+            "total_params": self.total_params,
+            "trainable_by_tower": dict(self.trainable_by_tower),
+            "gpu_fit": {row.gpu.name: row.fit is not Fit.NO for row in self.gpus},
+            "gpu_fit_word": {row.gpu.name: row.fit.value for row in self.gpus},
+            "gpu_headroom_bytes": {row.gpu.name: row.headroom for row in self.gpus},
+            "speed_multiplier": self.speed_multiplier,
+            "peak_allocated_bytes": self.peak_allocated,
+            "peak_device_bytes": self.peak_device,
+            "breakdown_bytes": dict(self.breakdown),
+            "tokens_per_sample": self.tokens_per_sample,
+            "image_tokens": self.image_tokens,
+            "steps": self.steps,
+            "seconds_per_step": {row.gpu.name: row.seconds_per_step for row in self.gpus},
+            "cost": {row.gpu.name: row.cost for row in self.gpus},
+            "source": self.source,
+            "warnings": list(self.warnings),
+        }
+
+
+def estimate(
+    config: TrainingConfig,
+    profile: ModelProfile,
+    *,
+    gpus: Sequence[Gpu],
+    encoder: ModelProfile | None = None,
+    tokens: int | None = None,
+    page: PageSize | None = None,
+    rows: int | None = None,
+) -> Estimate:
+    """Estimate a run.
+
+    `encoder` is the profile of ``text_encoder.name_or_path``; `tokens` the longest row of the
+    dataset (else the cap ``data.max_length`` is taken), `page` the size of its pages in pixels,
+    and `rows` how many it has.
+    """
+    length = min(tokens or config.data.max_length, config.data.max_length)
+    batch = Batch(config.training.per_device_train_batch_size, length)
+    trainable = count_trainable(config, profile)
+    trained = trained_bytes(config, trainable)
+    kept = activations(config, profile, trainable, batch)
+    images = vision(config, profile, page, length)
+    second = text_encoder(config, profile, encoder)
+    steady: dict[Item, int] = {
+        "weights": weight_bytes(config, profile),
+        "adapters": trained.adapters,
+        "optimizer": trained.states,
+        "text_encoder": second.bytes,
+    }
+    moment = max(_moments(config, trained, kept, images), key=lambda items: sum(items.values()))
+    peak_allocated = sum(steady.values()) + sum(moment.values())
+    beyond = sum(moment.values())
+    overhead = CONTEXT_BYTES + int(HOLES * beyond)
+    sizes: dict[Item, int] = {**steady, **moment, "overhead": overhead}
+    breakdown: dict[Item, int] = {item: sizes[item] for item in ITEMS}
+    needed = sum(breakdown.values())
+    steps = total_steps(config, rows)
+    work = step_work(config, profile, trainable, length=length, patches=images.patches)
+    return Estimate(
+        breakdown=breakdown,
+        peak_allocated=peak_allocated,
+        peak_device=peak_allocated + CONTEXT_BYTES + int(CACHED * beyond),
+        trainable_params=trainable.total + second.trainable,
+        trainable_by_tower=trainable.by_tower,
+        total_params=profile.total_params + second.parameters,
+        tokens_per_sample=length,
+        image_tokens=images.tokens,
+        steps=steps,
+        speed_multiplier=_speed_multiplier(config, profile, work, length, images.patches, gpus),
+        gpus=tuple(_on(gpu, needed, work.seconds(gpu), steps, config) for gpu in gpus),
+        warnings=warnings(config, profile, encoder, trainable, page, length),
+    )
+
+
+def _moments(
+    config: TrainingConfig, trained: TrainedBytes, kept: Activations, images: Vision
+) -> tuple[dict[Item, int], ...]:
+    """Bytes beyond the steady state at each moment that can be the peak."""
+    several = config.training.gradient_accumulation_steps > 1
+    carried = trained.gradients if several else 0
+    held = kept.kept + images.kept
+    return (
+        {"gradients": carried, "activations": images.kept + images.working, "logits": 0},
+        {"gradients": carried, "activations": held, "logits": kept.logits},
+        {"gradients": carried, "activations": held + kept.layer, "logits": 0},
+        {"gradients": trained.gradients, "activations": kept.layer, "logits": 0},
+        {"gradients": trained.gradients, "activations": trained.step, "logits": 0},
+    )
+
+
+def _speed_multiplier(
+    config: TrainingConfig,
+    profile: ModelProfile,
+    work: Work,
+    length: int,
+    patches: int,
+    gpus: Sequence[Gpu],
+) -> float:
+    """Step time of full fine-tuning over this configuration's, on the middle one of the GPUs."""
+    full = config.model_copy(
+        update={
+            "lora": config.lora.model_copy(update={"enabled": False}),
+            "quantization": config.quantization.model_copy(update={"enabled": False}),
+        }
+    )
+    reference = step_work(
+        full, profile, count_trainable(full, profile), length=length, patches=patches
+    )
+    if not gpus:
+        return reference.flops / work.flops
+    gpu = sorted(gpus, key=lambda candidate: candidate.tflops)[len(gpus) // 2]
+    return reference.seconds(gpu) / work.seconds(gpu)
+
+
+def _on(
+    gpu: Gpu, needed: int, seconds: float, steps: int | None, config: TrainingConfig
+) -> GpuEstimate:
+    cost = None
+    if gpu.price_per_hour is not None and steps is not None:
+        cost = steps * seconds / 3600 * gpu.price_per_hour * config.training.num_processes
+    return GpuEstimate(
+        gpu=gpu,
+        fit=gpu.fit(needed),
+        headroom=gpu.usable_bytes - needed,
+        seconds_per_step=seconds,
+        cost=cost,
+    )

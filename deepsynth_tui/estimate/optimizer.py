@@ -1,0 +1,87 @@
+"""Bytes of gradients and optimizer state for what learns.
+
+Two classes of trained numbers: adapters, which PEFT holds in float32 whatever the base is, and
+base weights trained whole, which keep the base's format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.trainable import Trainable
+from deepsynth_tui.estimate.weights import DTYPE_BYTES
+
+FLOAT32 = 4
+# bitsandbytes keeps one float32 maximum per 256 8-bit states (bitsandbytes/optim/optimizer.py).
+BLOCK_8BIT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedBytes:
+    """Bytes that exist because something learns.
+
+    `adapters` are the new tensors themselves (weights trained in place are counted with the
+    base). `step` is what ``optimizer.step`` needs for a moment on top.
+    """
+
+    adapters: int
+    gradients: int
+    states: int
+    step: int
+
+
+def trained_bytes(config: TrainingConfig, trainable: Trainable) -> TrainedBytes:
+    """Bytes of adapters, gradients and optimizer state of the model."""
+    width = DTYPE_BYTES[config.model.dtype]
+    whole = trainable.copies + trainable.own
+    optim = config.training.optim
+    gradients = FLOAT32 * trainable.adapters + width * whole
+    if config.training.num_processes > 1:
+        # DDP keeps a bucket copy of every gradient (torch.nn.parallel, `gradient_as_bucket_view`
+        # is off by default).
+        gradients *= 2
+    return TrainedBytes(
+        adapters=FLOAT32 * trainable.adapters + width * trainable.copies,
+        gradients=gradients,
+        states=state_bytes(optim, trainable.adapters, FLOAT32) + state_bytes(optim, whole, width),
+        step=step_bytes(optim, trainable.adapters, FLOAT32) + step_bytes(optim, whole, width),
+    )
+
+
+def state_bytes(optim: str, parameters: int, width: int) -> int:
+    """Bytes of optimizer state for parameters of `width` bytes each.
+
+    A paged optimizer counts in full: its pages lie on the GPU while there is room.
+    """
+    match optim:
+        case "adamw_torch" | "adamw_torch_fused":
+            return 2 * width * parameters
+        case "paged_adamw_32bit":
+            return 2 * FLOAT32 * parameters
+        case "adamw_8bit" | "paged_adamw_8bit":
+            return 2 * (parameters + FLOAT32 * parameters // BLOCK_8BIT)
+        case "lion_8bit":
+            return parameters + FLOAT32 * parameters // BLOCK_8BIT
+        case "adafactor":
+            # One row and one column of float32 per matrix (transformers/optimization.py): a
+            # hundredth of a matrix at most widths; counted as that.
+            return FLOAT32 * parameters // 100
+        case "sgd":
+            return 0
+    raise ValueError(f"no memory rule for the optimizer {optim}")
+
+
+def step_bytes(optim: str, parameters: int, width: int) -> int:
+    """Bytes that one optimizer step needs for a moment, beyond its state.
+
+    `adamw_torch` works on all tensors at once (foreach) and holds the square roots of all second
+    moments; adafactor its update of the same size in float32; the fused kernels nothing.
+    """
+    match optim:
+        case "adamw_torch":
+            return width * parameters
+        case "adafactor":
+            return FLOAT32 * parameters
+        case _:
+            return 0

@@ -1,0 +1,74 @@
+"""What a second encoder for the instruction adds: weights, what it trains, its activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepsynth_tui.config.training import LoraSettings, ModelSettings, TrainingConfig
+from deepsynth_tui.estimate.optimizer import FLOAT32, state_bytes
+from deepsynth_tui.estimate.profile import ModelProfile
+from deepsynth_tui.estimate.towers import resolve_targets
+from deepsynth_tui.estimate.weights import DTYPE_BYTES
+
+# Bytes per token of one un-checkpointed encoder layer, in units of hidden and inner width
+# (`activations`: norms, attention and inputs of linears; a gated MLP).
+SAVED_HIDDEN = 24
+SAVED_INNER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoder:
+    """Bytes on the GPU at the peak, and parameters that learn (the projection always does)."""
+
+    bytes: int
+    trainable: int
+    parameters: int
+
+
+NO_ENCODER = TextEncoder(0, 0, 0)
+
+
+def text_encoder(
+    config: TrainingConfig, profile: ModelProfile, encoder: ModelProfile | None
+) -> TextEncoder:
+    """The encoder beside the model; all zero where there is none, or it has no profile yet."""
+    settings = config.text_encoder
+    if not settings.enabled or encoder is None:
+        return NO_ENCODER
+    optim = config.training.optim
+    width = DTYPE_BYTES[config.model.dtype]
+    weights = width * encoder.total_params
+    # A linear with bias from the encoder's width to the decoder's, in float32.
+    projection = (encoder.text.hidden + 1) * profile.text.hidden
+    adapters = _adapter_parameters(config, encoder)
+    whole = encoder.total_params if settings.trainable == "full" else 0
+    wide = projection + adapters
+    learning = (
+        2 * FLOAT32 * wide
+        + state_bytes(optim, wide, FLOAT32)
+        + width * whole
+        + state_bytes(optim, whole, width)
+    )
+    return TextEncoder(
+        bytes=weights + learning + _activations(config, encoder),
+        trainable=wide + whole,
+        parameters=encoder.total_params + projection,
+    )
+
+
+def _adapter_parameters(config: TrainingConfig, encoder: ModelProfile) -> int:
+    """LoRA on every linear of the encoder, at the rank of the model's adapters."""
+    if config.text_encoder.trainable != "lora":
+        return 0
+    names = resolve_targets(encoder.linears, LoraSettings(), ModelSettings())
+    return sum(config.lora.r * sum(encoder.linears[name].shape) for name in names)
+
+
+def _activations(config: TrainingConfig, encoder: ModelProfile) -> int:
+    """Kept for backward only if something inside the encoder learns; it is not checkpointed."""
+    if config.text_encoder.trainable == "frozen":
+        return 0
+    text = encoder.text
+    rows = config.training.per_device_train_batch_size
+    per_token = text.layers * (SAVED_HIDDEN * text.hidden + SAVED_INNER * text.intermediate)
+    return rows * config.text_encoder.max_length * per_token

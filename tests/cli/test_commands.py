@@ -1,0 +1,141 @@
+"""The command line as scripts see it: output, exit codes, every problem at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deepsynth_tui.config.load import load_text
+from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.job import Failure, Job, run_job
+
+
+def command(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "deepsynth_tui", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "kind: training\nmodel: {name_or_path: builtin:tiny-vlm}\ndata: {path: pages}\n"
+    )
+    return path
+
+
+def test_without_a_terminal_the_interface_says_what_to_do():
+    assert "needs a terminal" in command(code=2).stderr
+
+
+def test_five_mistakes_are_five_lines(config: Path):
+    config.write_text(
+        "kind: training\nlora: {r: 0, lora_alpah: 3}\ntraining: {optim: sdg}\n"
+        "quantization: {bits: 5}\nmodle: {}\ndata: {path: x}\n"
+    )
+    lines = command("train", config, code=2).stderr.splitlines()
+    assert len(lines) == 5
+    assert all(line.startswith(f"{config}:") for line in lines)
+    assert "did you mean lora.lora_alpha?" in lines[1]
+    assert "did you mean model?" in lines[4]
+
+
+def test_a_configuration_of_the_other_kind_is_sent_to_its_command(config: Path):
+    assert "see train" in command("generate", config, code=2).stderr
+
+
+def test_a_dataset_that_is_not_there_stops_the_run_before_it_exists(config: Path, home: Path):
+    error = command("train", config, code=2).stderr
+    assert "data.path" in error
+    assert not (home / "runs").exists()
+
+
+def test_wrong_column_names_those_that_exist(tmp_path: Path):
+    (tmp_path / "docs.csv").write_text("id,body\n1,hello\n")
+    path = tmp_path / "run.yaml"
+    path.write_text(f"kind: dataset\nsource: {{path: {tmp_path}/docs.csv, text_column: story}}\n")
+    error = command("generate", path, code=2).stderr
+    assert "source.text_column" in error
+    assert "body" in error
+
+
+def test_presets_are_listed_and_printed_as_they_are():
+    listed = json.loads(command("presets", "--json").stdout)
+    assert {"lora/qlora_4bit", "training/quick_test"} <= {
+        f"{one['group']}/{one['name']}" for one in listed
+    }
+    printed = command("presets", "lora/minimal").stdout
+    assert printed.startswith("# ")
+    assert load_text(printed + "kind: training\ndata: {path: x}\n").config
+    assert "several presets" in command("presets", "standard", code=2).stderr
+    assert "no preset" in command("presets", "huge", code=2).stderr
+
+
+def test_schema_is_json_schema_with_help():
+    schema = json.loads(command("schema", "training").stdout)
+    assert schema["$defs"]["LoraSettings"]["properties"]["r"]["description"]
+    assert "one of training, dataset" in command("schema", "cooking", code=2).stderr
+
+
+def test_estimate_prints_one_object_per_configuration(config: Path):
+    done = command("estimate", config, config, "--json", "--set", "lora.r=8")
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert first == second
+    assert set(first) >= {
+        "estimated_vram_gb",
+        "trainable_params",
+        "trainable_params_millions",
+        "total_params",
+        "gpu_fit",
+        "speed_multiplier",
+        "peak_allocated_bytes",
+        "peak_device_bytes",
+        "breakdown_bytes",
+        "tokens_per_sample",
+        "seconds_per_step",
+        "cost",
+        "source",
+        "warnings",
+    }
+    assert {"T4 (16GB)", "RTX 3090 (24GB)", "A100 (40GB)", "A100 (80GB)"} <= set(first["gpu_fit"])
+
+
+def test_gpus_lists_the_catalogue():
+    listed = json.loads(command("gpus", "--json").stdout)
+    assert len(listed["catalogue"]) >= 14
+    assert "A100 (80GB)" in command("gpus").stdout
+
+
+def test_runs_logs_and_stop_of_a_run_that_has_ended(home: Path):
+    assert json.loads(command("runs", "--json").stdout) == []
+    run = create(home, kind="training", name="mine", config_text="kind: training\n")
+    run.console.write_bytes(b"one\x1b[31m red\x1b[0m\r\ntwo\n")
+
+    def body(job: Job) -> str:
+        job.metric(step=3, loss=1.5)
+        return "completed"
+
+    assert run_job(run.path, body, explain=lambda error: Failure("", str(error), "")) == 0
+    (listed,) = json.loads(command("runs", "--json").stdout)
+    assert (listed["id"], listed["state"], listed["last_step"]) == (run.id, "done", 3)
+    assert listed["last_loss"] == 1.5
+    assert command("logs", "mine").stdout == "one red\ntwo\n"
+    assert command("stop", run.id, code=1).stderr.startswith(run.id)
+    assert "Did you mean" in command("logs", run.id[:-1] + "X", code=2).stderr
+
+
+def test_doctor_finds_what_is_here():
+    said = command("doctor").stdout
+    assert "torch" in said
+    assert "FAIL" not in said

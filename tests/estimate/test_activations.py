@@ -1,0 +1,139 @@
+"""The activation formulas against what autograd really keeps, on real models on the CPU.
+
+The CPU differs from CUDA in dropout alone (its mask is wider), so dropout is off here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+)
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate import profile_job
+from deepsynth_tui.estimate.activations import Batch, activations
+from deepsynth_tui.estimate.figures import text_figures
+from deepsynth_tui.estimate.profile import ModelProfile
+from deepsynth_tui.estimate.towers import resolve_targets
+from deepsynth_tui.estimate.trainable import count_trainable
+from tests.estimate.models import configure
+from tests.estimate.storages import LiveStorages, SavedTensors
+
+TOKENS = 256
+WIDTHS = {
+    "hidden_size": 384,
+    "intermediate_size": 640,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 64,
+    "tie_word_embeddings": False,
+}
+KINDS: dict[str, tuple[Any, Any, dict[str, int]]] = {
+    "llama": (LlamaForCausalLM, LlamaConfig, {}),
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config, {}),
+    "moe": (
+        Qwen3MoeForCausalLM,
+        Qwen3MoeConfig,
+        {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 192},
+    ),
+}
+LORA = {"r": 8, "lora_dropout": 0.0}
+
+
+def make(kind: str, layers: int, vocab: int = 64) -> tuple[PreTrainedModel, ModelProfile]:
+    model_class, config_class, extra = KINDS[kind]
+    config = config_class(vocab_size=vocab, num_hidden_layers=layers, **WIDTHS, **extra)
+    torch.manual_seed(0)
+    model = model_class(config).to(torch.bfloat16)
+    profile = ModelProfile(
+        name=kind,
+        revision=None,
+        role="model",
+        architecture=model_class.__name__,
+        origin="folder",
+        weights=profile_job.weigh(model),
+        text=text_figures(config),
+        image=None,
+    )
+    return model, profile
+
+
+def attach(
+    model: PreTrainedModel, profile: ModelProfile, config: TrainingConfig
+) -> torch.nn.Module:
+    if not config.lora.enabled:
+        return model.train()
+    targets = resolve_targets(profile.linears, config.lora, config.model)
+    lora = LoraConfig(r=config.lora.r, target_modules=list(targets), lora_dropout=0.0)
+    return get_peft_model(model, lora).train()
+
+
+def kept(kind: str, layers: int, config: TrainingConfig) -> tuple[int, int]:
+    """Bytes that `layers` layers keep: measured, and by the formula."""
+    model, profile = make(kind, layers)
+    trained = attach(model, profile, config)
+    ids = torch.randint(0, 64, (1, TOKENS))
+    saved = SavedTensors(trained.parameters())
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=config.training.bf16)
+    with saved, autocast:
+        model.model(input_ids=ids)
+    trainable = count_trainable(config, profile)
+    return saved.total, activations(config, profile, trainable, Batch(1, TOKENS)).kept
+
+
+QV = LORA | {"target_modules": ["q_proj", "v_proj"]}
+FREE = {"gradient_checkpointing": False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "lora", "bf16"),
+    [
+        ("llama", LORA, True),
+        ("llama", QV, True),
+        ("llama", LORA, False),
+        ("llama", {"enabled": False}, True),
+        ("qwen3", LORA, True),
+        ("qwen3", {"enabled": False}, True),
+    ],
+)
+def test_a_layer_keeps_what_the_formula_says(kind: str, lora: dict[str, Any], bf16: bool):
+    config = configure(lora=lora, training=FREE | {"bf16": bf16})
+    few, more = kept(kind, 2, config), kept(kind, 4, config)
+    measured, computed = more[0] - few[0], more[1] - few[1]
+    assert computed == pytest.approx(measured, rel=0.02)
+
+
+def test_a_layer_of_experts_keeps_what_the_formula_says():
+    config = configure(lora=LORA | {"target_modules": ["q_proj"]}, training=FREE)
+    few, more = kept("moe", 2, config), kept("moe", 4, config)
+    assert more[1] - few[1] == pytest.approx(more[0] - few[0], rel=0.10)
+
+
+@pytest.mark.parametrize("vocab", [64, 8192])
+@pytest.mark.parametrize("checkpointing", [True, False])
+def test_peak_of_a_whole_step(vocab: int, checkpointing: bool):
+    """Forward and backward together: small vocabularies peak in a layer, large ones in the loss."""
+    config = configure(lora=LORA, training={"gradient_checkpointing": checkpointing})
+    model, profile = make("llama", 4, vocab)
+    trained = attach(model, profile, config)
+    if checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    ids = torch.randint(0, vocab, (1, 2 * TOKENS))
+    live = LiveStorages([*trained.parameters(), *trained.buffers(), ids])
+    with live:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = trained(input_ids=ids, labels=ids).loss
+        loss.backward()
+    found = activations(config, profile, count_trainable(config, profile), Batch(1, 2 * TOKENS))
+    assert found.kept + max(found.layer, found.logits) == pytest.approx(live.peak, rel=0.05)

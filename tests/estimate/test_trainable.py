@@ -1,0 +1,118 @@
+"""Trainable counts equal PEFT's own, to the digit, for architectures of every layout."""
+
+from __future__ import annotations
+
+import pytest
+from peft import LoraConfig, get_peft_model
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.towers import resolve_parameters, resolve_targets
+from deepsynth_tui.estimate.trainable import count_trainable
+from tests.estimate import models
+from tests.estimate.models import configure
+
+SEVEN = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
+SETTINGS = {
+    "all-linear": configure(lora={"r": 8}),
+    "suffixes": configure(lora={"r": 16, "target_modules": SEVEN}),
+    "free vision": configure(
+        lora={"r": 4, "target_modules": SEVEN}, model={"freeze_vision_tower": False}
+    ),
+    "everything free": configure(model={"freeze_vision_tower": False, "freeze_projector": False}),
+    "dora": configure(lora={"use_dora": True, "target_modules": ["q_proj", "down_proj"]}),
+    "saved whole": configure(lora={"modules_to_save": ["lm_head", "embed_tokens"]}),
+    "biases": configure(lora={"bias": "all"}),
+    "own biases": configure(lora={"bias": "lora_only"}, model={"freeze_vision_tower": False}),
+    "rank pattern": configure(lora={"rank_pattern": {"q_proj": 32, r"layers\.1\.mlp\..*": 2}}),
+    "one layer": configure(lora={"layers_to_transform": [1], "use_rslora": True}),
+}
+
+
+def counted_by_peft(config: TrainingConfig, architecture: str) -> tuple[int, int]:
+    model = models.build(architecture)
+    profile = models.profile(architecture)
+    lora = config.lora
+    parameters = resolve_parameters(profile.parameters, lora, config.model)
+    attached = get_peft_model(
+        model,
+        LoraConfig(
+            r=lora.r,
+            target_modules=list(resolve_targets(profile.linears, lora, config.model)),
+            target_parameters=list(parameters) or None,
+            modules_to_save=lora.modules_to_save or None,
+            use_dora=lora.use_dora,
+            use_rslora=lora.use_rslora,
+            bias=lora.bias,
+            rank_pattern=lora.rank_pattern,
+        ),
+    )
+    return attached.get_nb_trainable_parameters()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("architecture", models.SMALL)
+def test_counts_equal_print_trainable_parameters(architecture: str, setting: str):
+    config = SETTINGS[setting]
+    trainable, _ = counted_by_peft(config, architecture)
+    found = count_trainable(config, models.profile(architecture))
+    assert found.total == trainable
+    assert sum(found.by_tower.values()) == trainable
+
+
+@pytest.mark.parametrize("architecture", ["deepseek_ocr2", "qwen3_moe"])
+def test_fused_experts_get_an_adapter_each(architecture: str):
+    config = configure(lora={"target_parameters": EXPERTS, "lora_dropout": 0.0})
+    trainable, _ = counted_by_peft(config, architecture)
+    assert count_trainable(config, models.profile(architecture)).total == trainable
+
+
+@pytest.mark.parametrize("architecture", models.SMALL)
+def test_totals_and_full_fine_tuning_equal_the_model(architecture: str):
+    model = models.build(architecture)
+    profile = models.profile(architecture)
+    assert profile.total_params == model.num_parameters()
+    free = configure(
+        lora={"enabled": False}, model={"freeze_vision_tower": False, "freeze_projector": False}
+    )
+    assert count_trainable(free, profile).total == model.num_parameters()
+    frozen = count_trainable(configure(lora={"enabled": False}), profile)
+    left = profile.params_of("language") + profile.params_of("head")
+    assert frozen.total == left
+
+
+DEFAULT = "deepseek-community/DeepSeek-OCR-2"
+
+
+def test_published_counts_of_the_default_model():
+    """Counts that Unsloth's and ms-swift's logs print for DeepSeek-OCR (2), as far as they apply.
+
+    Those logs are of remote code with a linear per expert. Native transformers fuses the experts,
+    which suffixes do not reach, so their 64 x 11 adapters of three linears each come off.
+    """
+    profile = models.shipped(DEFAULT)
+    assert profile.total_params == 3_389_119_360
+    experts = 64 * 11 * 3 * 16 * (1280 + 896)
+    config = configure(lora={"r": 16, "target_modules": SEVEN})
+    assert count_trainable(config, profile).total == 77_509_632 - experts
+    free = configure(lora={"r": 16, "target_modules": SEVEN}, model={"freeze_vision_tower": False})
+    found = count_trainable(free, profile)
+    assert found.total == 86_307_840 - experts
+    assert found.by_tower["vision"] == 8_798_208
+    attention = configure(lora={"r": 16, "target_modules": SEVEN[:4]})
+    assert count_trainable(attention, profile).total == 1_966_080
+
+
+def test_published_counts_of_dense_models():
+    """LoRA r=16 in millions, from the same table as the architectures in presets/models."""
+    table = {
+        "Qwen/Qwen2.5-VL-3B-Instruct": (7.37, 29.93),
+        "Qwen/Qwen2.5-VL-7B-Instruct": (10.09, 40.37),
+        "Qwen/Qwen3-VL-4B-Instruct": (11.80, 33.03),
+        "HuggingFaceTB/SmolVLM2-256M-Video-Instruct": (1.84, 4.88),
+    }
+    for name, (attention, every) in table.items():
+        profile = models.shipped(name)
+        some = count_trainable(configure(lora={"target_modules": SEVEN[:4]}), profile)
+        assert round(some.total / 1e6, 2) == attention
+        assert round(count_trainable(configure(), profile).total / 1e6, 2) == every
