@@ -1,0 +1,1 @@
+"""Adapters on disk: which there are, and what one of them answers."""

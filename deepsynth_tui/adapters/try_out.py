@@ -1,0 +1,142 @@
+"""Ask a document of an adapter and of its base model.
+
+`python -m deepsynth_tui.adapters.try_out ADAPTER [--image PAGE | --row N] [--json]`. Without
+either, row 0 of the dataset that the adapter was trained on is asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deepsynth_tui.adapters.listing import LINEAGE, PEFT_CONFIG
+from deepsynth_tui.config.training import TrainingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What base and adapter say to one document. `target` is None where nobody knows it."""
+
+    prompt: str
+    target: str | None
+    base: str
+    adapter: str
+
+
+def try_out(
+    folder: Path,
+    *,
+    image: Path | None = None,
+    row: int = 0,
+    instruction: str | None = None,
+    new_tokens: int = 48,
+) -> Answers:
+    """Load the adapter in `folder` on its base and generate at most `new_tokens` tokens from each.
+
+    Raises:
+        TrainingError: base model or dataset cannot be used.
+        OSError: the adapter, its base or the image is not there.
+        IndexError: the dataset has no such row.
+    """
+    from peft import PeftModel
+
+    from deepsynth_tui.training.batches import Batcher
+    from deepsynth_tui.training.model import load_base
+    from deepsynth_tui.training.samples import answer
+
+    config = configuration(folder)
+    if instruction:
+        data = config.data.model_copy(update={"instruction": instruction})
+        config = config.model_copy(update={"data": data})
+    base = load_base(config)
+    batcher = Batcher(base, config)
+    asked = _page(image, config) if image else _row(config, row, images=base.reads_images)
+    rendered = batcher.render(asked)
+    model = PeftModel.from_pretrained(base.model, str(folder)).eval()
+    with model.disable_adapter():
+        before = answer(model, batcher, rendered, new_tokens=new_tokens)
+    return Answers(
+        prompt=rendered.prompt,
+        target=None if image else rendered.conversation.answer,
+        base=before,
+        adapter=answer(model, batcher, rendered, new_tokens=new_tokens),
+    )
+
+
+def configuration(folder: Path) -> TrainingConfig:
+    """The configuration that an adapter was trained with; defaults for a foreign adapter."""
+    lineage = folder / LINEAGE
+    if lineage.is_file():
+        stated = json.loads(lineage.read_text(encoding="utf-8"))["config"]
+        return TrainingConfig.model_validate(stated)
+    peft = json.loads((folder / PEFT_CONFIG).read_text(encoding="utf-8"))
+    model = {"name_or_path": peft["base_model_name_or_path"], "revision": peft.get("revision")}
+    return TrainingConfig.model_validate({"kind": "training", "model": model})
+
+
+def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]:
+    from deepsynth_tui.training.rows import Rows, check_columns, open_dataset, undecoded
+
+    dataset = open_dataset(config.data)
+    check_columns(dataset.column_names, config.data, images=images)
+    return Rows(undecoded(dataset, config.data.image_column), range(len(dataset)))[number]
+
+
+def _page(image: Path, config: TrainingConfig) -> dict[str, Any]:
+    """A row as a dataset would hold it. The answer is never shown to the model."""
+    from deepsynth_tui.training.rows import POSITION
+
+    stored = {"bytes": image.read_bytes(), "path": image.name}
+    return {POSITION: 0, config.data.image_column: [stored], config.data.target_column: "?"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print both answers; exit code 1 with the reason on stderr when there are none."""
+    parser = argparse.ArgumentParser(prog="python -m deepsynth_tui.adapters.try_out")
+    parser.add_argument("adapter", type=Path, help="the adapter folder")
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("--image", type=Path, help="a page to read")
+    asked.add_argument("--row", type=int, default=0, help="a row of the adapter's dataset")
+    parser.add_argument("--instruction", help="what to ask beside the page")
+    parser.add_argument("--tokens", type=int, default=48, help="the longest answer")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args(arguments)
+    from deepsynth_tui.training.failures import TrainingError
+    from deepsynth_tui.training.quiet import no_progress_bars
+
+    no_progress_bars()
+    try:
+        answers = try_out(
+            given.adapter,
+            image=given.image,
+            row=given.row,
+            instruction=given.instruction,
+            new_tokens=given.tokens,
+        )
+    except TrainingError as error:
+        sys.stderr.write(f"{error}\n{error.advice}\n")
+        return 1
+    except (OSError, IndexError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if given.json:
+        sys.stdout.write(json.dumps(asdict(answers), ensure_ascii=False) + "\n")
+        return 0
+    told = {
+        "Asked": answers.prompt,
+        "Wanted": answers.target,
+        "Base model": answers.base,
+        "With the adapter": answers.adapter,
+    }
+    for title, text in told.items():
+        if text is not None:
+            sys.stdout.write(f"{title}:\n{text}\n\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""A configuration in the words of `transformers.TrainingArguments`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transformers import TrainingArguments
+
+from deepsynth_tui.training.model import device
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.training import TrainingConfig
+
+
+def training_arguments(
+    config: TrainingConfig, *, checkpoints: Path, evaluates: bool
+) -> TrainingArguments:
+    """Return the arguments of a run whose checkpoints go to `checkpoints`.
+
+    With early stopping the best checkpoint is loaded at the end, so transformers wants
+    `save_steps` to be a multiple of `eval_steps`.
+
+    Raises:
+        ValueError: what transformers says of settings that this machine cannot do.
+    """
+    training = config.training
+    stops_early = evaluates and training.early_stopping_patience is not None
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        run_name=config.name,
+        per_device_train_batch_size=training.per_device_train_batch_size,
+        per_device_eval_batch_size=training.per_device_train_batch_size,
+        gradient_accumulation_steps=training.gradient_accumulation_steps,
+        num_train_epochs=training.num_train_epochs,
+        max_steps=training.max_steps,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type=training.lr_scheduler_type,
+        warmup_steps=training.warmup_steps,
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
+        optim=training.optim,
+        bf16=training.bf16,
+        fp16=training.fp16,
+        activation_checkpointing=training.gradient_checkpointing,
+        activation_checkpointing_kwargs=(
+            {"use_reentrant": False} if training.gradient_checkpointing else None
+        ),
+        seed=training.seed,
+        logging_strategy="steps",
+        logging_steps=training.logging_steps,
+        logging_first_step=True,
+        # A loss that is not a number stops the run; the filter would log the last good one.
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if evaluates and training.eval_steps else "no",
+        eval_steps=training.eval_steps,
+        prediction_loss_only=True,
+        save_strategy="steps",
+        save_steps=training.save_steps,
+        save_total_limit=training.save_total_limit,
+        load_best_model_at_end=stops_early,
+        metric_for_best_model="eval_loss" if stops_early else None,
+        greater_is_better=False if stops_early else None,
+        report_to=training.report_to,
+        disable_tqdm=True,
+        # The collator reads columns that no model knows.
+        remove_unused_columns=False,
+        dataloader_pin_memory=device().type == "cuda",
+        use_cpu=device().type == "cpu",
+    )

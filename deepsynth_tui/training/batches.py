@@ -1,0 +1,208 @@
+"""Rows to model inputs: chat template, tokens, pixels, and a loss on the answer alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from deepsynth_tui.training.conversations import Conversation, conversation, page
+from deepsynth_tui.training.failures import TrainingError
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.training.model import Base
+
+IGNORED = -100  # the label that torch's cross entropy leaves out
+ROW_IDS = "row_ids"  # which rows a batch holds; the trainer takes it out before the model
+
+# For checkpoints that bring no template: the pages and the question, a line break, the answer, an
+# end token. DeepSeek-OCR, which has none, is prompted like this ("<image>\nFree OCR.").
+PLAIN_TEMPLATE = """\
+{{- bos_token or '' -}}
+{%- for message in messages -%}
+{%- if message['content'] is string -%}
+{{ message['content'] }}
+{%- else -%}
+{%- for part in message['content'] -%}
+{%- if part['type'] == 'image' -%}{{ image_token + '\n' }}{%- else -%}{{ part['text'] }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- if message['role'] == 'assistant' -%}{{ eos_token }}{%- else -%}{{ '\n' }}{%- endif -%}
+{%- endfor -%}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A conversation in the model's own words; `prompt + answer` is what it is trained on."""
+
+    row_id: str
+    prompt: str
+    answer: str
+    conversation: Conversation
+
+
+class Batcher:
+    """Turns rows of the dataset into a batch; the data collator of the trainer.
+
+    The prompt is tokenized as it will be when the adapter is used, and the answer's tokens are
+    put behind it, so no token straddles the two. Nothing is ever cut to a length.
+    """
+
+    def __init__(self, base: Base, config: TrainingConfig) -> None:
+        self.processor: Any = base.processor  # called differently by either kind
+        self.tokenizer = base.tokenizer
+        self.reads_images = base.reads_images
+        self.config = config
+        self.template = None if self.processor.chat_template else PLAIN_TEMPLATE
+        self.ends = end_tokens(base)
+        self.padding = token_ids(self.tokenizer.pad_token_id).pop()
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return input tensors (batch, tokens), `labels`, pixels and the ids of the rows.
+
+        `labels` equals the token on the answer, its end-of-turn included, and -100 elsewhere.
+
+        Raises:
+            TrainingError: a row cannot be used or is longer than `data.max_length`.
+        """
+        rendered = [self.render(row) for row in rows]
+        batch = self.encode(rendered)
+        width = batch["input_ids"].shape[1]
+        if width > self.config.data.max_length:
+            raise too_long([(one.row_id, width) for one in rendered], self.config.data.max_length)
+        return {**batch, ROW_IDS: [one.row_id for one in rendered]}
+
+    def render(self, row: Mapping[str, Any]) -> Rendered:
+        """Apply the chat template to a row.
+
+        Raises:
+            TrainingError: the template rewrites the question once an answer follows it.
+        """
+        told = conversation(row, self.config.data, images=self.reads_images)
+        prompt = self._apply(told.question, add_generation_prompt=True)
+        answer = {"role": "assistant", "content": [{"type": "text", "text": told.answer}]}
+        whole = self._apply([*told.question, answer], add_generation_prompt=False)
+        if not whole.startswith(prompt):
+            raise TrainingError(
+                f"{told.row_id}: the model's chat template changes the question once it is "
+                "answered, so the answer's tokens cannot be told apart",
+                "Use a checkpoint whose template adds the answer behind the prompt.",
+            )
+        return Rendered(told.row_id, prompt, whole[len(prompt) :], told)
+
+    def answer_tokens(self, rendered: Rendered) -> list[int]:
+        """Token ids of the answer, ending in a token that ends a turn."""
+        ids = self.tokenizer(rendered.answer, add_special_tokens=False)["input_ids"]
+        if self.ends.isdisjoint(ids):
+            ids = [*ids, *token_ids(self.tokenizer.eos_token_id)]
+        return ids
+
+    def prompts(self, rendered: Sequence[Rendered]) -> dict[str, torch.Tensor]:
+        """Inputs for generation: prompts padded as the tokenizer likes, with their pixels."""
+        texts = [one.prompt for one in rendered]
+        # As `ProcessorMixin.apply_chat_template` does: no second start token.
+        start = str(self.tokenizer.bos_token or "")
+        options: dict[str, Any] = {
+            "padding": True,
+            "return_tensors": "pt",
+            "add_special_tokens": self.reads_images
+            and self.template is None
+            and not (start and texts[0].startswith(start)),
+        }
+        if not self.reads_images:
+            return dict(self.tokenizer(texts, **options))
+        pages = [
+            [page(stored, self.config.model) for stored in one.conversation.images]
+            for one in rendered
+        ]
+        return dict(self.processor(text=texts, images=pages if any(pages) else None, **options))
+
+    def encode(self, rendered: Sequence[Rendered]) -> dict[str, torch.Tensor]:
+        """Inputs and labels for training, padded on the right."""
+        inputs = self.prompts(rendered)
+        ids, mask = inputs.pop("input_ids"), inputs.pop("attention_mask").bool()
+        kinds = {name: inputs.pop(name) for name in list(inputs) if name.endswith("token_type_ids")}
+        for name, value in inputs.items():
+            if value.ndim >= 2 and value.shape[:2] == ids.shape:
+                raise TrainingError(
+                    f"The processor returns {name}, one value per token, which is not supported",
+                    "Choose a model of another architecture.",
+                )
+        answers = [torch.tensor(self.answer_tokens(one)) for one in rendered]
+        prompts = [ids[i][mask[i]] for i in range(len(rendered))]
+        tokens = [torch.cat(pair) for pair in zip(prompts, answers, strict=True)]
+        labels = [
+            torch.cat([torch.full_like(prompt, IGNORED), answer])
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+        # An answer has no image tokens: type 0.
+        for name, value in kinds.items():
+            rows = [value[i][mask[i]] for i in range(len(rendered))]
+            longer = [
+                torch.cat([row, row.new_zeros(len(answer))])
+                for row, answer in zip(rows, answers, strict=True)
+            ]
+            inputs[name] = pad(longer, 0)
+        return {
+            **inputs,
+            "input_ids": pad(tokens, self.padding),
+            "attention_mask": pad([torch.ones_like(row) for row in tokens], 0),
+            "labels": pad(labels, IGNORED),
+        }
+
+    def _apply(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool) -> str:
+        if not self.reads_images:  # templates of language models expect text, not parts
+            messages = [
+                {**message, "content": "".join(part["text"] for part in message["content"])}
+                for message in messages
+            ]
+        options: dict[str, Any] = {}
+        if self.template is not None:
+            options = {
+                "chat_template": self.template,
+                "image_token": getattr(self.processor, "image_token", ""),
+                "bos_token": self.tokenizer.bos_token,
+                "eos_token": self.tokenizer.eos_token,
+            }
+        text = self.processor.apply_chat_template(
+            [dict(message) for message in messages],
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            **options,
+        )
+        return str(text)
+
+
+def end_tokens(base: Base) -> set[int]:
+    """Ids of the tokens at which generation ends."""
+    generation = getattr(base.model, "generation_config", None)
+    ends = token_ids(getattr(generation, "eos_token_id", None))
+    return ends | token_ids(base.tokenizer.eos_token_id)
+
+
+def token_ids(stated: Any) -> set[int]:
+    """Ids that transformers states as one number, a list of them, or None."""
+    return {stated} if isinstance(stated, int) else set(stated or ())
+
+
+def pad(rows: Sequence[torch.Tensor], value: int) -> torch.Tensor:
+    """Stack 1-D tensors to (rows, longest), filled up on the right."""
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
+
+
+def too_long(rows: Sequence[tuple[str, int]], limit: int) -> TrainingError:
+    """The refusal of rows that are longer than `limit` tokens; `rows` are (id, tokens)."""
+    over = sorted((row for row in rows if row[1] > limit), key=lambda row: -row[1])
+    shown = ", ".join(f"{row_id}: {tokens} tokens" for row_id, tokens in over[:3])
+    more = f" and {len(over) - 3} more" if len(over) > 3 else ""
+    return TrainingError(
+        f"{len(over)} rows are longer than data.max_length ({limit} tokens, image tokens "
+        f"included): {shown}{more}",
+        f"Raise data.max_length to {over[0][1]}, lower model.max_pixels, or make shorter pages. "
+        "Rows are never cut: that would cut image tokens or the answer.",
+    )

@@ -1,0 +1,82 @@
+"""Which checkpoint to go on from: the newest that was written to its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+WEIGHTS = ("adapter_model.safetensors", "model.safetensors", "model.safetensors.index.json")
+STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")  # zip archives, as torch.save writes
+TRAINER_STATE = "trainer_state.json"  # transformers writes it last
+_NAME = re.compile(r"checkpoint-(\d+)")
+_HEADER_LENGTH = 8  # bytes: the little-endian length of the JSON header of a safetensors file
+
+
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """The checkpoint to resume from, None if there is none, and the torn ones passed over."""
+
+    path: Path | None
+    step: int
+    torn: tuple[tuple[Path, str], ...]
+
+
+def newest_whole(folder: Path) -> Resumable:
+    """Look through `checkpoint-<step>` folders, newest step first, for one that is whole."""
+    found = [
+        (int(match[1]), path)
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if (match := _NAME.fullmatch(path.name))
+    ]
+    torn: list[tuple[Path, str]] = []
+    for step, path in sorted(found, reverse=True):
+        flaw = what_is_missing(path, step)
+        if flaw is None:
+            return Resumable(path, step, tuple(torn))
+        torn.append((path, flaw))
+    return Resumable(None, 0, tuple(torn))
+
+
+def what_is_missing(checkpoint: Path, step: int) -> str | None:
+    """Say why a checkpoint cannot be resumed from, None if it can."""
+    state = checkpoint / TRAINER_STATE
+    try:
+        recorded = json.loads(state.read_text(encoding="utf-8"))["global_step"]
+    except (OSError, ValueError, KeyError):
+        return f"{TRAINER_STATE} is missing or incomplete"
+    if recorded != step:
+        return f"{TRAINER_STATE} is of step {recorded}"
+    for name in STATES:
+        if not zipfile.is_zipfile(checkpoint / name):
+            return f"{name} is missing or incomplete"
+    weights = [checkpoint / name for name in WEIGHTS if (checkpoint / name).is_file()]
+    if not weights:
+        return "it has no weights"
+    for path in _shards(weights[0]):
+        if not is_whole_safetensors(path):
+            return f"{path.name} is missing or incomplete"
+    return None
+
+
+def is_whole_safetensors(path: Path) -> bool:
+    """Whether the file is as long as its own header says (format: hf.co/docs/safetensors)."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(_HEADER_LENGTH), "little")
+            if length > path.stat().st_size:
+                return False
+            header = json.loads(file.read(length))
+    except (OSError, ValueError):
+        return False
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    return path.stat().st_size == _HEADER_LENGTH + length + max(ends, default=0)
+
+
+def _shards(weights: Path) -> list[Path]:
+    if weights.suffix != ".json":
+        return [weights]
+    index = json.loads(weights.read_text(encoding="utf-8"))
+    return [weights.parent / name for name in sorted(set(index["weight_map"].values()))]

@@ -1,0 +1,183 @@
+"""A dataset row as a conversation: what the person asks, with pages, and the answer to learn."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, UnidentifiedImageError
+
+from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.rows import POSITION
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.training import DataSettings, ModelSettings
+
+DEFAULT_INSTRUCTION = "Read the document and answer."
+TEXT_COLUMNS = ("prompted_text", "text")  # what a model without eyes gets instead of the pages
+
+Message = dict[str, Any]
+"""A turn in the form of TRL: `role`, and `content` as a list of image and text parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Messages up to the question, the answer, and one stored image per image part."""
+
+    row_id: str
+    question: list[Message]
+    answer: str
+    images: list[Mapping[str, Any]]
+
+
+def row_id(row: Mapping[str, Any]) -> str:
+    """Name a row as the person finds it: its number in the dataset and its document."""
+    source = row.get("source_id")
+    return f"row {row[POSITION]}" + (f" (document {source})" if source is not None else "")
+
+
+def conversation(row: Mapping[str, Any], data: DataSettings, *, images: bool) -> Conversation:
+    """Read one row.
+
+    TRL `messages` are used as they are, but that `data.instruction`, where set, replaces the text
+    of the last question, and `data.target_column`, where the dataset has it, the answer. Without
+    `messages` the question is the pages and an instruction. With `images` false every image is
+    left out, and the text that was drawn on the pages stands in for them.
+
+    Raises:
+        TrainingError: the last message is no answer, the answer is empty, or image parts and
+            images differ in number.
+    """
+    pages = stored_images(row, data.image_column) if images else []
+    messages = [_with_parts(message) for message in row.get("messages") or ()]
+    target = row.get(data.target_column)
+    if not messages:
+        instruction = data.instruction or row.get("instruction") or DEFAULT_INSTRUCTION
+        messages = [{"role": "user", "content": [_text(instruction)]}]
+    elif messages[-1]["role"] == "assistant":
+        answer = messages.pop()
+        target = _plain_text(answer) if target is None else target
+    elif target is None:
+        raise TrainingError(
+            f"{row_id(row)}: the last message is by {messages[-1]['role']}, not by the assistant",
+            "Give every conversation an answer to learn.",
+        )
+    if not target:
+        raise TrainingError(
+            f"{row_id(row)}: the answer is empty, so there is nothing to learn",
+            f"Fill column {data.target_column} or take the row out.",
+        )
+    if data.instruction:
+        messages = _instructed(messages, data.instruction)
+    question = _with_image_parts(messages, len(pages), row) if images else _read_out(messages, row)
+    return Conversation(row_id(row), question, str(target), pages)
+
+
+def stored_images(row: Mapping[str, Any], column: str) -> list[Mapping[str, Any]]:
+    """Return the images of a row as `{bytes, path}`, whether the column holds one or a list."""
+    stored = row.get(column)
+    if stored is None:
+        return []
+    return [stored] if isinstance(stored, Mapping) else list(stored)
+
+
+def image_size(stored: Mapping[str, Any], model: ModelSettings) -> tuple[int, int]:
+    """Width and height in pixels that the model gets, from the file's header alone."""
+    with _opened(stored) as image:
+        return bounded(image.size, model)
+
+
+def page(stored: Mapping[str, Any], model: ModelSettings) -> Image.Image:
+    """Decode an image to RGB, resized into `model.min_pixels` .. `model.max_pixels`."""
+    with _opened(stored) as image:
+        decoded = image.convert("RGB")
+    size = bounded(decoded.size, model)
+    return decoded if size == decoded.size else decoded.resize(size, Image.Resampling.LANCZOS)
+
+
+def bounded(size: tuple[int, int], model: ModelSettings) -> tuple[int, int]:
+    """Return `size` scaled, in its proportions, so that its area lies within the bounds."""
+    area = size[0] * size[1]
+    wanted = max(area, model.min_pixels or area)
+    wanted = min(wanted, model.max_pixels or wanted)
+    if wanted == area:
+        return size
+    scale = math.sqrt(wanted / area)
+    # Rounding down keeps a shrunk page within the area, rounding up an enlarged one.
+    nearest = math.floor if scale < 1 else math.ceil
+    return max(1, nearest(size[0] * scale)), max(1, nearest(size[1] * scale))
+
+
+def _opened(stored: Mapping[str, Any]) -> Image.Image:
+    source = io.BytesIO(stored["bytes"]) if stored.get("bytes") else stored["path"]
+    try:
+        return Image.open(source)
+    except UnidentifiedImageError as error:
+        raise TrainingError(
+            f"An image of the dataset cannot be decoded ({stored.get('path') or 'no file name'})",
+            "Generate the dataset again, or take the row out.",
+        ) from error
+
+
+def _text(text: str) -> Message:
+    return {"type": "text", "text": text}
+
+
+def _with_parts(message: Mapping[str, Any]) -> Message:
+    """A message with its content as parts, without the nulls that Parquet fills in."""
+    content = message["content"]
+    if isinstance(content, str):
+        parts = [_text(content)]
+    else:
+        parts = [{k: v for k, v in part.items() if v is not None} for part in content]
+    return {"role": message["role"], "content": parts}
+
+
+def _plain_text(message: Message) -> str:
+    return "".join(part.get("text", "") for part in message["content"])
+
+
+def _instructed(messages: Sequence[Message], instruction: str) -> list[Message]:
+    """The same, with the text of the last turn replaced; its images stay."""
+    *before, last = messages
+    images = [part for part in last["content"] if part["type"] == "image"]
+    return [*before, {**last, "content": [*images, _text(instruction)]}]
+
+
+def _with_image_parts(messages: list[Message], pages: int, row: Mapping[str, Any]) -> list[Message]:
+    """Make sure there is one image part per page; none at all means before the first question."""
+    parts = sum(part["type"] == "image" for message in messages for part in message["content"])
+    if parts == pages:
+        return messages
+    if parts:
+        raise TrainingError(
+            f"{row_id(row)}: {parts} image parts in its messages, but {pages} images",
+            "Give each conversation one image part per image.",
+        )
+    first = next(i for i, message in enumerate(messages) if message["role"] == "user")
+    opened = messages[first]
+    seeing = {**opened, "content": [{"type": "image"}] * pages + opened["content"]}
+    return [*messages[:first], seeing, *messages[first + 1 :]]
+
+
+def _read_out(messages: list[Message], row: Mapping[str, Any]) -> list[Message]:
+    """Replace the first image by the document's text and drop the others."""
+    text = next((row[column] for column in TEXT_COLUMNS if row.get(column)), None)
+    shown = False
+    told: list[Message] = []
+    for message in messages:
+        parts = []
+        for part in message["content"]:
+            if part["type"] != "image":
+                parts.append(part)
+            elif not shown:
+                shown = True
+                parts.append(_text(f"{text}\n\n" if text else ""))
+        told.append({**message, "content": parts})
+    if text and not shown:
+        last = told[-1]
+        told[-1] = {**last, "content": [_text(f"{text}\n\n"), *last["content"]]}
+    return told

@@ -1,0 +1,284 @@
+"""The process of a training run: `python -m deepsynth_tui.training.job RUN_PATH [--resume]`.
+
+The work in order: load the model, attach adapters, read the dataset, check that every row fits,
+train, save, and prove that what was saved is what was trained.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepsynth_tui.config.load import load_file
+from deepsynth_tui.runs.directory import identity, open_path
+from deepsynth_tui.runs.job import Job, run_job
+from deepsynth_tui.training.failures import explain
+from deepsynth_tui.training.quiet import no_progress_bars
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.training.batches import Batcher
+    from deepsynth_tui.training.checkpoints import Resumable
+    from deepsynth_tui.training.model import Base
+    from deepsynth_tui.training.rows import Rows, Split
+    from deepsynth_tui.training.trainer import DocumentTrainer
+
+log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in the process
+
+MODEL_FOLDER = "model"  # of a full fine-tuning; an adapter goes to RunDirectory.adapter
+
+
+def train(job: Job, *, resume: bool) -> str:
+    """Do a whole run and return its verdict, "completed" or "stopped".
+
+    A stop before the first step leaves nothing; later ones leave a checkpoint and what was
+    trained so far.
+    """
+    from transformers import set_seed
+
+    from deepsynth_tui.training import lora
+    from deepsynth_tui.training.batches import Batcher
+    from deepsynth_tui.training.model import load_base
+    from deepsynth_tui.training.rows import load_rows
+    from deepsynth_tui.training.samples import answer_logits, sample
+    from deepsynth_tui.training.verify import verify
+
+    config = _config(job)
+    checkpoint = _checkpoint(job) if resume else None
+    if job.stop_requested():
+        return "stopped"
+
+    job.phase("loading", config.model.name_or_path)
+    log.info("loading %s", config.model.name_or_path)
+    base = load_base(config)
+    log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
+
+    job.phase("preparing", config.data.path)
+    split = load_rows(config.data, images=base.reads_images)
+    log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
+    batcher = Batcher(base, config)
+    if not _every_row_fits(job, split, batcher):
+        return "stopped"
+    shown = (split.held_out or split.train)[0]
+    if checkpoint is None or checkpoint.path is None:
+        _report_sample(job, sample(base.model, batcher, shown), when="before")
+
+    set_seed(config.training.seed)  # before the adapters are drawn, so that a resumed run has them
+    model: PeftModel | PreTrainedModel = base.model
+    if config.lora.enabled:
+        model = lora.attach(base, config)
+    else:
+        lora.unfreeze(base.model, config)
+    counts = lora.trainable_by_tower(model)
+    total = sum(counts.values())
+    for tower, count in counts.items():
+        log.info("trainable in the %s tower: %s parameters", tower, f"{count:,}")
+    if job.stop_requested():
+        return "stopped"
+
+    job.phase("training", f"{total:,} trainable parameters", trainable=dict(counts))
+    trainer, stopped = _loop(job, config, base, model, split, batcher, checkpoint)
+    if split.held_out and not stopped:
+        _evaluate_last(job, trainer)
+
+    job.phase("saving")
+    metrics = _last_figures(trainer)
+    folder = _save(job, config, base, model, split, metrics)
+    log.info("saved %s", folder)
+    _report_sample(job, sample(model, batcher, shown), when="after")
+
+    job.phase("verifying", str(folder))
+    inputs = batcher.encode([batcher.render(shown)])
+    trained = answer_logits(model.eval(), inputs, config)
+    del trainer, model, base, batcher  # the next model needs the room
+    gc.collect()
+    verdict = verify(folder, config, inputs=inputs, trained=trained)
+    log.info(
+        "loaded again: logits differ by %.2g from the trained model's, by %.2g from the base's",
+        verdict.from_trained,
+        verdict.from_base,
+    )
+    if not verdict.changes_the_base:
+        job.warning("The adapter changes nothing yet: its answers are those of the base model")
+    if config.output.push_to_hub:
+        _push(job, config, folder)
+    job.result(path=folder, verification=verdict.to_json(), **metrics)
+    return "stopped" if stopped else "completed"
+
+
+def _config(job: Job) -> TrainingConfig:
+    from deepsynth_tui.config.training import TrainingConfig
+
+    config = load_file(job.run.config).config
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(f"{job.run.config} is of kind {config.kind}, not training")
+    return config
+
+
+def _checkpoint(job: Job) -> Resumable:
+    from deepsynth_tui.training.checkpoints import newest_whole
+
+    found = newest_whole(job.run.checkpoints)
+    for path, flaw in found.torn:
+        job.warning(f"{path.name} is passed over: {flaw}")
+    if found.path is None:
+        job.warning("There is no whole checkpoint to resume from: starting at step 0")
+    job.resumed(found.step)
+    return found
+
+
+def _every_row_fits(job: Job, split: Split, batcher: Batcher) -> bool:
+    """Check the length of every row; False when asked to stop meanwhile."""
+    from deepsynth_tui.training.lengths import check_lengths
+
+    total = len(split.train) + len(split.held_out)
+    done = 0
+
+    def report(rows_done: int) -> bool:
+        job.progress(done + rows_done, total, "rows")
+        return job.stop_requested() is None
+
+    parts: list[Rows] = [part for part in (split.train, split.held_out) if part]
+    for part in parts:
+        counted = check_lengths(part, batcher, report=report)
+        if counted is None:
+            return False
+        done += len(part)
+        log.info("%d rows of %d tokens on average, %d at most", len(part), *counted)
+    return True
+
+
+def _loop(
+    job: Job,
+    config: TrainingConfig,
+    base: Base,
+    model: PeftModel | PreTrainedModel,
+    split: Split,
+    batcher: Batcher,
+    checkpoint: Resumable | None,
+) -> tuple[DocumentTrainer, bool]:
+    """Train; return the trainer and whether the person ended it early."""
+    from transformers import EarlyStoppingCallback, PrinterCallback
+
+    from deepsynth_tui.training.arguments import training_arguments
+    from deepsynth_tui.training.reporting import Reporter
+    from deepsynth_tui.training.trainer import DocumentTrainer
+
+    evaluates = len(split.held_out) > 0
+    reporter = Reporter(job)
+    callbacks: list[Any] = [reporter]
+    if evaluates and (patience := config.training.early_stopping_patience):
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
+    trainer = DocumentTrainer(
+        model=model,
+        args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
+        train_dataset=split.train,
+        eval_dataset=split.held_out if evaluates else None,
+        data_collator=batcher,
+        processor=base.processor,
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
+    reporter.trainer = trainer
+    resume_from = checkpoint.path if checkpoint else None
+    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    return trainer, reporter.stopped
+
+
+def _evaluate_last(job: Job, trainer: DocumentTrainer) -> None:
+    """Evaluate the final weights, unless the last step of the loop did."""
+    done = [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    if not done or done[-1] != trainer.state.global_step:
+        job.phase("evaluating")
+        trainer.evaluate()
+
+
+def _last_figures(trainer: DocumentTrainer) -> dict[str, Any]:
+    """Figures of the weights that are saved: those of the last step, or of the best evaluation."""
+    history = trainer.state.log_history
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    held_out = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    figures: dict[str, Any] = {"steps": trainer.state.global_step}
+    if losses:
+        figures |= {"first_loss": losses[0], "last_loss": losses[-1]}
+    if held_out:
+        figures |= {"eval_loss": held_out[-1]}
+    if trainer.args.load_best_model_at_end and trainer.state.best_global_step:
+        figures |= {
+            "eval_loss": trainer.state.best_metric,
+            "kept_step": trainer.state.best_global_step,
+        }
+        log.info("kept the weights of step %d, the best", trainer.state.best_global_step)
+    return figures
+
+
+def _save(
+    job: Job,
+    config: TrainingConfig,
+    base: Base,
+    model: PeftModel | PreTrainedModel,
+    split: Split,
+    metrics: dict[str, Any],
+) -> Path:
+    from deepsynth_tui.training import lineage
+    from deepsynth_tui.training.saving import save_trained, whole_folder
+
+    folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
+    with whole_folder(folder) as draft:
+        save_trained(model, base.processor, draft)
+        lineage.write(draft, lineage.describe(base, config, split, metrics))
+    return folder
+
+
+def _report_sample(job: Job, made: Any, *, when: Any) -> None:
+    log.info("%s training, loss of one answer %.3f, output: %r", when, made.loss, made.output)
+    job.sample(input=made.input, target=made.target, output=made.output, when=when, loss=made.loss)
+
+
+def _push(job: Job, config: TrainingConfig, folder: Path) -> None:
+    from huggingface_hub import HfApi
+
+    job.phase("uploading", str(config.output.hub_model_id))
+    api = HfApi()
+    repository = api.create_repo(
+        str(config.output.hub_model_id), private=config.output.hub_private, exist_ok=True
+    )
+    api.upload_folder(repo_id=repository.repo_id, folder_path=folder)
+    log.info("uploaded to %s", repository)
+
+
+def _one_gpu() -> None:
+    """Show this process one GPU only: with several, transformers would split every batch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[0]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job of a run directory; the exit code is that of `run_job`."""
+    parser = argparse.ArgumentParser(prog="python -m deepsynth_tui.training.job")
+    parser.add_argument("run", type=Path, help="the run directory")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
+    logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
+    run_path = given.run.resolve()
+    os.chdir(identity(open_path(run_path)).cwd)
+
+    def body(job: Job) -> str:
+        _one_gpu()
+        no_progress_bars()
+        return train(job, resume=given.resume)
+
+    return run_job(run_path, body, explain=explain)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

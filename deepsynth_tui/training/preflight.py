@@ -1,0 +1,207 @@
+"""What would keep a training run from succeeding, found before it starts and without torch.
+
+`python -m deepsynth_tui.training.preflight CONFIG.yaml` prints one JSON object:
+`{"problems": [{"key", "message", "hint"}], "columns": [..], "rows": n or null}`. `columns` are
+those of the dataset, which a form can offer; `rows` is null where counting would take a download.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deepsynth_tui.config.load import load_file
+from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.problems import ConfigError, Problem
+from deepsynth_tui.config.training import DataSettings, TrainingConfig
+from deepsynth_tui.training.dataset_folder import dataset_folder
+from deepsynth_tui.training.preflight_model import KnownModel, look_up, missing_space
+
+# The least a run writes: an adapter, its optimizer state, events and log.
+LEAST_BYTES = 256 << 20
+# A checkpoint of full fine-tuning: the weights and two moments of Adam, each as large.
+FULL_CHECKPOINT = 3
+TRACKERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What the files of a dataset say about themselves; None where that is not known."""
+
+    columns: tuple[str, ...] | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What is known before the start."""
+
+    problems: tuple[Problem, ...]
+    dataset: Dataset = Dataset()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the command prints."""
+        kept = ("key", "message", "hint")
+        return {
+            "problems": [
+                {name: value for name, value in asdict(one).items() if name in kept}
+                for one in self.problems
+            ],
+            "columns": list(self.dataset.columns or ()),
+            "rows": self.dataset.rows,
+        }
+
+
+def check(config: TrainingConfig) -> list[Problem]:
+    """Return every problem that can be found without loading model or dataset."""
+    return list(inspect(config).problems)
+
+
+def inspect(config: TrainingConfig) -> Preflight:
+    """Look at dataset, model, packages, login, output folder and disk."""
+    problems: list[Problem] = []
+    model = look_up(config.model, problems)
+    dataset = _dataset(config.data, model, problems)
+    problems += _packages(config)
+    problems += _output(config, model)
+    return Preflight(tuple(problems), dataset)
+
+
+def _dataset(data: DataSettings, model: KnownModel | None, problems: list[Problem]) -> Dataset:
+    folder = dataset_folder(data.path)
+    if folder is None:
+        looks_local = data.path.startswith(("/", ".", "~")) or data.path.count("/") != 1
+        if looks_local:
+            problems.append(
+                Problem(
+                    "data.path",
+                    f"{data.path} is no folder and no run",
+                    "the folder that `generate` wrote, the id of its run, or a Hub id",
+                )
+            )
+        return Dataset()
+    if not folder.is_dir():
+        problems.append(
+            Problem("data.path", f"the run {data.path} has no dataset yet", "let it finish first")
+        )
+        return Dataset()
+    shards = sorted(folder.glob(f"**/{data.split}-*.parquet")) or sorted(
+        folder.glob("**/*.parquet")
+    )
+    if not shards:
+        if not any(folder.iterdir()):
+            problems.append(Problem("data.path", f"{folder} is empty", "generate a dataset"))
+        return Dataset()
+    known = _read_footers(shards, problems)
+    problems += _columns_and_rows(data, known, model)
+    return known
+
+
+def _read_footers(shards: list[Path], problems: list[Problem]) -> Dataset:
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = 0
+    columns: tuple[str, ...] = ()
+    for shard in shards:
+        try:
+            footer = parquet.read_metadata(shard)
+        except (OSError, pyarrow.ArrowInvalid) as error:
+            reason = str(error).splitlines()[0]
+            problems.append(
+                Problem("data.path", f"{shard} cannot be read: {reason}", "generate it again")
+            )
+            return Dataset()
+        rows += footer.num_rows
+        columns = tuple(footer.schema.to_arrow_schema().names)
+    return Dataset(columns, rows)
+
+
+def _columns_and_rows(
+    data: DataSettings, dataset: Dataset, model: KnownModel | None
+) -> Iterator[Problem]:
+    if dataset.columns is None or dataset.rows is None:
+        return
+    there = f"columns: {', '.join(dataset.columns)}"
+    if data.target_column not in dataset.columns and "messages" not in dataset.columns:
+        yield Problem("data.target_column", f"no column {data.target_column!r}", there)
+    if model and model.reads_images and data.image_column not in dataset.columns:
+        yield Problem("data.image_column", f"no column {data.image_column!r}", there)
+    if dataset.rows == 0:
+        yield Problem("data.path", "the dataset has no rows", "generate it again")
+    elif data.eval_fraction and int(dataset.rows * data.eval_fraction) == 0:
+        yield Problem(
+            "data.eval_fraction",
+            f"{data.eval_fraction:g} of {dataset.rows} rows is less than one row",
+            f"at least {1 / dataset.rows:.3g}, or 0 to hold nothing out",
+        )
+
+
+def _packages(config: TrainingConfig) -> Iterator[Problem]:
+    tracker = TRACKERS.get(config.training.report_to)
+    if tracker and importlib.util.find_spec(tracker) is None:
+        yield Problem("training.report_to", f"{tracker} is not installed", f"pip install {tracker}")
+    if config.model.attn_implementation == "flash_attention_2" and not importlib.util.find_spec(
+        "flash_attn"
+    ):
+        yield Problem(
+            "model.attn_implementation",
+            "flash_attn is not installed",
+            "pip install flash-attn, or choose sdpa",
+        )
+    if config.output.push_to_hub:
+        from huggingface_hub import get_token
+
+        if get_token() is None:
+            yield Problem(
+                "output.push_to_hub", "nobody is logged in to the Hub", "run `hf auth login`"
+            )
+
+
+def _output(config: TrainingConfig, model: KnownModel | None) -> Iterator[Problem]:
+    chosen = config.output.dir
+    folder = Path(chosen).expanduser() if chosen else home()
+    key = "output.dir"
+    if chosen and folder.is_dir() and any(folder.iterdir()):
+        yield Problem(key, f"{folder} is not empty", "choose a new folder")
+        return
+    existing = next(part for part in (folder, *folder.parents) if part.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        yield Problem(key, f"{existing} cannot be written", "choose a folder you may write to")
+        return
+    needed = LEAST_BYTES
+    if not config.lora.enabled and model:
+        checkpoints = FULL_CHECKPOINT * (config.training.save_total_limit + 1)
+        needed += (checkpoints + 1) * model.weight_bytes
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        yield missing_space(key, existing, needed=needed, free=free)
+
+
+def main() -> int:
+    """Check the configuration named on the command line and print what was found."""
+    if len(sys.argv) != 2:
+        sys.stderr.write("usage: python -m deepsynth_tui.training.preflight CONFIG.yaml\n")
+        return 2
+    try:
+        config = load_file(Path(sys.argv[1])).config
+    except ConfigError as error:
+        found = Preflight(error.problems)
+    else:
+        if isinstance(config, TrainingConfig):
+            found = inspect(config)
+        else:
+            found = Preflight((Problem("kind", "is not training", "check it as a dataset"),))
+    sys.stdout.write(json.dumps(found.to_json()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""What the loop does, as events for the screens and as plain lines for the log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+if TYPE_CHECKING:
+    from deepsynth_tui.runs.job import Job
+    from deepsynth_tui.training.trainer import DocumentTrainer
+
+log = logging.getLogger(__name__)
+
+FIGURES = ("loss", "learning_rate", "grad_norm", "eval_loss")
+
+
+class Reporter(TrainerCallback):
+    """Writes events of the loop, and ends it when the person asks."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.trainer: DocumentTrainer | None = None  # set once the trainer exists
+        self.stopped = False
+        self._logged = (0, time.perf_counter())
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._logged = (state.global_step, time.perf_counter())
+        self.job.progress(state.global_step, state.max_steps, "steps")
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.job.progress(state.global_step, state.max_steps, "steps")
+        if self.job.stop_requested() == "stop":
+            self._stop(control, state)
+            control.should_save = True
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        figures = {name: value for name, value in (logs or {}).items() if name in FIGURES}
+        if not figures:  # the summary at the end of the loop
+            return
+        if "loss" in figures and self.trainer is not None:
+            figures["tokens_per_second"] = round(self.trainer.tokens_per_second(), 1)
+            self.job.memory(**memory())
+        self.job.metric(step=state.global_step, epoch=state.epoch, **figures)
+        log.info(self._line(state, figures))
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        self.job.checkpoint(path, state.global_step)
+        log.info("checkpoint %s", path.name)
+        if self.job.stop_requested() == "stop-after-checkpoint":
+            self._stop(control, state)
+
+    def _stop(self, control: TrainerControl, state: TrainerState) -> None:
+        """End the loop after this step; a stop asked for at the last step is no stop."""
+        self.stopped = state.global_step < state.max_steps
+        control.should_training_stop = True
+        control.should_evaluate = False
+
+    def _line(self, state: TrainerState, figures: dict[str, Any]) -> str:
+        step = f"step {state.global_step}/{state.max_steps}"
+        if "eval_loss" in figures:
+            return f"{step}  held-out loss {figures['eval_loss']:.3f}"
+        last_step, last_time = self._logged
+        now = time.perf_counter()
+        self._logged = (state.global_step, now)
+        speed = (state.global_step - last_step) / (now - last_time)
+        rate = f"{speed:.1f} steps/s" if speed >= 1 else f"{1 / speed:.1f} s/step"
+        return (
+            f"{step}  loss {figures['loss']:.3f}  lr {figures['learning_rate']:.1e}  {rate}  "
+            f"{figures['tokens_per_second']:.0f} tokens/s"
+        )
+
+
+def memory() -> dict[str, int]:
+    """Bytes in use: `host` is what this process keeps resident, the others are of the GPU.
+
+    `allocated` and `reserved` are the peaks of torch's allocator, `device` all that is taken on
+    the device, by any process.
+    """
+    figures = {"host": resident()}
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        figures["allocated"] = torch.cuda.max_memory_allocated()
+        figures["reserved"] = torch.cuda.max_memory_reserved()
+        figures["device"] = total - free
+    return figures
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds, from /proc; the peak where there is no /proc."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS

@@ -1,0 +1,92 @@
+"""What the model makes of one document, and how well it expects the right answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from deepsynth_tui.training.batches import IGNORED
+from deepsynth_tui.training.model import inference
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.training.batches import Batcher, Rendered
+
+NEW_TOKENS = 48
+SHOWN_CHARACTERS = 2000  # of the document
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """`loss` is the mean over the tokens of the right answer, in nats."""
+
+    input: str
+    target: str
+    output: str
+    loss: float
+
+
+def sample(model: PeftModel | PreTrainedModel, batcher: Batcher, row: dict[str, Any]) -> Sample:
+    """Generate the answer to one row, greedily, and compute the loss of the right one."""
+    rendered = batcher.render(row)
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    try:
+        output = answer(model, batcher, rendered)
+        with inference(batcher.config):
+            inputs = batcher.encode([rendered])
+            loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss
+    finally:
+        model.train(training)
+    return Sample(
+        input=str(document(row) or rendered.prompt)[:SHOWN_CHARACTERS],
+        target=rendered.conversation.answer,
+        output=output,
+        loss=loss.item(),
+    )
+
+
+def answer(
+    model: PeftModel | PreTrainedModel,
+    batcher: Batcher,
+    rendered: Rendered,
+    *,
+    new_tokens: int = NEW_TOKENS,
+) -> str:
+    """Generate at most `new_tokens` tokens, each the likeliest; special tokens are left out."""
+    device = next(model.parameters()).device
+    prompt = {name: value.to(device) for name, value in batcher.prompts([rendered]).items()}
+    generate: Any = model.generate  # PEFT hands it on to the base model
+    with inference(batcher.config):
+        ids = generate(
+            **prompt,
+            max_new_tokens=new_tokens,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=batcher.padding,
+            eos_token_id=sorted(batcher.ends) or None,
+        )
+    new = ids[0, prompt["input_ids"].shape[1] :]
+    return str(batcher.tokenizer.decode(new, skip_special_tokens=True))
+
+
+def document(row: dict[str, Any]) -> str | None:
+    """The text that was drawn on the pages, where the dataset tells it."""
+    return row.get("prompted_text") or row.get("text")
+
+
+def answer_logits(
+    model: PeftModel | PreTrainedModel, inputs: dict[str, torch.Tensor], config: TrainingConfig
+) -> torch.Tensor:
+    """Scores that predict the answer's tokens, float32 on the CPU: (tokens, vocabulary)."""
+    device = next(model.parameters()).device
+    with inference(config):
+        logits = model(**{name: value.to(device) for name, value in inputs.items()}).logits
+    predicts_answer = inputs["labels"][0, 1:] != IGNORED
+    return logits[0, :-1][predicts_answer.to(logits.device)].float().cpu()

@@ -1,0 +1,68 @@
+"""Datasets as `generate` writes them, small."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import datasets
+from PIL import Image
+
+INSTRUCTION = "Say the colour."
+COLOURS = ("red", "green", "blue", "white", "black", "navy", "lime", "teal", "gold", "pink")
+
+FEATURES = datasets.Features(
+    {
+        "images": datasets.List(datasets.Image()),
+        "messages": datasets.List(
+            {
+                "role": datasets.Value("string"),
+                "content": datasets.List(
+                    {"type": datasets.Value("string"), "text": datasets.Value("string")}
+                ),
+            }
+        ),
+        **{
+            name: datasets.Value("string")
+            for name in (
+                "text",
+                "instruction",
+                "prompted_text",
+                "target",
+                "source_id",
+                "source_hash",
+            )
+        },
+    }
+)
+
+
+def row(number: int, *, side: int = 64, pages: int = 1) -> dict[str, Any]:
+    """A page of one colour whose answer is the colour's name."""
+    colour = COLOURS[number % len(COLOURS)]
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), colour).save(file, "PNG")
+    target = f"{colour} page {number}"
+    ask = [{"type": "image", "text": None}] * pages + [{"type": "text", "text": INSTRUCTION}]
+    return {
+        "images": [{"bytes": file.getvalue(), "path": None}] * pages,
+        "messages": [
+            {"role": "user", "content": ask},
+            {"role": "assistant", "content": [{"type": "text", "text": target}]},
+        ],
+        "text": f"It is {colour}.",
+        "instruction": INSTRUCTION,
+        "prompted_text": f"{INSTRUCTION} It is {colour}.",
+        "target": target,
+        "source_id": f"doc-{number}",
+        "source_hash": f"hash-{number}",
+    }
+
+
+def write(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows as one Parquet shard of the train split."""
+    (folder / "data").mkdir(parents=True)
+    dataset = datasets.Dataset.from_list(rows, features=FEATURES)
+    dataset.to_parquet(folder / "data" / "train-00000-of-00001.parquet")
+    return folder

@@ -1,0 +1,87 @@
+"""Checkpoints small enough to train in a second: real architectures, random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    Idefics3Processor,
+    LlamaConfig,
+    LlamaForCausalLM,
+    TokenizersBackend,
+)
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+
+from deepsynth_tui.builtin import tiny_vlm
+
+PAGE_SIDE = 64
+IMAGE_TOKENS = (PAGE_SIDE // 16 // 2) ** 2
+TEXT: dict[str, Any] = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 2048,
+    "initializer_range": 0.125,
+}
+
+
+def vision_model(folder: Path) -> Path:
+    """A vision-language model of 0.2 M parameters, with the tokenizer of builtin:tiny-vlm."""
+    tokenizer = tiny_vlm.tokenizer()
+    config = Idefics3Config(
+        image_token_id=tokenizer.get_vocab()[tiny_vlm.IMAGE],
+        scale_factor=2,
+        tie_word_embeddings=False,
+        text_config=TEXT | {"vocab_size": len(tokenizer), **_special(tokenizer)},
+        vision_config={
+            "hidden_size": 64,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": PAGE_SIDE,
+            "patch_size": 16,
+            "initializer_range": 0.125,
+        },
+    )
+    torch.manual_seed(0)
+    Idefics3ForConditionalGeneration(config).save_pretrained(folder)
+    images = Idefics3ImageProcessorPil(
+        do_image_splitting=False,
+        size={"longest_edge": PAGE_SIDE},
+        max_image_size={"longest_edge": PAGE_SIDE},
+    )
+    Idefics3Processor(
+        image_processor=images,
+        tokenizer=tokenizer,
+        image_seq_len=IMAGE_TOKENS,
+        chat_template=tiny_vlm.CHAT_TEMPLATE,
+    ).save_pretrained(folder)
+    return folder
+
+
+def language_model(folder: Path, *, chat_template: bool = True) -> Path:
+    """A language model of 0.1 M parameters that reads no images."""
+    tokenizer = tiny_vlm.tokenizer()
+    if chat_template:
+        tokenizer.chat_template = tiny_vlm.CHAT_TEMPLATE
+    torch.manual_seed(0)
+    config = LlamaConfig(**TEXT, vocab_size=len(tokenizer), **_special(tokenizer))
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _special(tokenizer: TokenizersBackend) -> dict[str, Any]:
+    ids = tokenizer.get_vocab()
+    return {
+        "bos_token_id": ids[tiny_vlm.START],
+        "eos_token_id": ids[tiny_vlm.END_OF_TURN],
+        "pad_token_id": ids[tiny_vlm.PAD],
+    }

@@ -1,0 +1,99 @@
+"""Problems are found before the start, all at once, without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepsynth_tui.config import yaml_text
+from deepsynth_tui.runs.directory import create
+from deepsynth_tui.training.preflight import check, inspect
+from tests.training.conftest import configuration
+from tests.training.small_datasets import row, write
+
+
+def test_nothing_wrong(values: dict[str, Any]) -> None:
+    found = inspect(configuration(values))
+    assert found.problems == ()
+    assert found.dataset.rows == 10
+    assert "target" in (found.dataset.columns or ())
+
+
+def test_the_command_finds_everything_without_torch(
+    values: dict[str, Any], home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    config = configuration(
+        values,
+        model__name_or_path="nobody/no-such-model",
+        data__path="/no/such/dataset",
+        training__report_to="wandb",
+        output__dir=str(tmp_path / "full"),
+        output__push_to_hub=True,
+        output__hub_model_id="me/mine",
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml_text.dump(config.model_dump()))
+    script = (
+        "import sys; from deepsynth_tui.training.preflight import main; main(); "
+        "print(sorted({'torch', 'transformers', 'peft', 'datasets'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    answer, heavy = done.stdout.splitlines()
+    assert heavy == "[]"
+    assert [problem["key"] for problem in json.loads(answer)["problems"]] == [
+        "model.name_or_path",
+        "data.path",
+        "training.report_to",
+        "output.push_to_hub",
+        "output.dir",
+    ]
+    offline = json.loads(answer)["problems"][0]
+    assert "cannot be reached" in offline["message"]
+    assert "builtin:tiny-vlm" in offline["hint"]
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "said"),
+    [
+        ({"data__target_column": "summary"}, None, ""),  # the messages hold the answer
+        ({"data__image_column": "pages"}, "data.image_column", "no column 'pages'"),
+        ({"data__eval_fraction": 0.01}, "data.eval_fraction", "of 10 rows is less than one"),
+        ({"model__name_or_path": "/nowhere"}, "model.name_or_path", "there is no folder"),
+        ({"model__name_or_path": "builtin:big"}, "model.name_or_path", "no such builtin"),
+        ({"model__attn_implementation": "flash_attention_2"}, "model.attn_implementation", "flash"),
+    ],
+)
+def test_one_problem(values: dict[str, Any], change: dict, key: str | None, said: str) -> None:
+    found = check(configuration(values, **change))
+    assert [problem.key for problem in found] == ([key] if key else [])
+    assert all(said in problem.message for problem in found)
+
+
+def test_datasets(values: dict[str, Any], tmp_path: Path, home: Path) -> None:
+    folder = write(tmp_path / "data", [row(0)])
+    shard = next(folder.glob("data/*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:300])
+    torn = check(configuration(values, data__path=str(folder)))
+    assert [problem.key for problem in torn] == ["data.path"]
+    assert str(shard) in torn[0].message
+
+    run = create(home, kind="dataset", name="pages", config_text="kind: dataset\n")
+    unfinished = check(configuration(values, data__path=run.id))
+    assert "no dataset yet" in unfinished[0].message
+    write(run.dataset, [row(0)])
+    assert check(configuration(values, data__path=run.id)) == []
+
+
+def test_a_folder_that_is_no_model(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").touch()
+    found = check(configuration(values, model__name_or_path=str(tmp_path)))
+    assert "is an adapter, not a model" in found[0].message
