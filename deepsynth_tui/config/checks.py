@@ -72,6 +72,24 @@ TRAINING_RULES = (
         "set lora.lora_dropout to 0",
     ),
     Rule(
+        ("lora.use_dora", "lora.target_parameters"),
+        lambda c: c.lora.use_dora and bool(c.lora.target_parameters),
+        "PEFT has no DoRA for lora.target_parameters",
+        "turn lora.use_dora off, or leave lora.target_parameters empty",
+    ),
+    Rule(
+        ("lora.init_lora_weights", "quantization.enabled"),
+        lambda c: c.quantization.enabled and c.lora.init_lora_weights == "pissa",
+        "changes the frozen weights, which cannot be done once they are quantised",
+        "set it to true, gaussian, olora or orthogonal, or turn quantization.enabled off",
+    ),
+    Rule(
+        ("training.fp16", "model.dtype", "lora.enabled"),
+        lambda c: c.training.fp16 and not c.lora.enabled and c.model.dtype == "float16",
+        "weights that are trained themselves need more than float16",
+        "set model.dtype to float32",
+    ),
+    Rule(
         ("lora.target_modules", "lora.target_parameters", "lora.enabled"),
         lambda c: c.lora.enabled and not c.lora.target_modules and not c.lora.target_parameters,
         "nothing would get an adapter",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import datasets
+import datasets.config
 import pyarrow
 import torch
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
@@ -81,9 +84,12 @@ def open_dataset(data: DataSettings) -> datasets.Dataset:
     Raises:
         TrainingError: it is neither folder, run nor Hub dataset, or has no such split.
     """
-    source = dataset_folder(data.path) or data.path
+    folder = dataset_folder(data.path)
+    cache = _cache_of(folder) if folder else None
     try:
-        dataset = datasets.load_dataset(str(source), split=data.split)
+        dataset = datasets.load_dataset(
+            str(folder or data.path), split=data.split, cache_dir=str(cache) if cache else None
+        )
     except (FileNotFoundError, DatasetNotFoundError) as error:
         raise TrainingError(
             f"data.path: {data.path} is no folder, no run of this machine and no dataset that can "
@@ -100,6 +106,18 @@ def open_dataset(data: DataSettings) -> datasets.Dataset:
     if not isinstance(dataset, datasets.Dataset) or len(dataset) == 0:
         raise TrainingError(f"{data.path} has no rows", "Generate the dataset again.")
     return dataset
+
+
+def _cache_of(folder: Path) -> Path:
+    """Return a cache for the files in `folder` as they are now.
+
+    `datasets` alone knows a folder with a card by its last name, and gives its rows for those of
+    any other folder called the same.
+    """
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    state = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    name = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
+    return Path(datasets.config.HF_DATASETS_CACHE) / "deepsynth" / name
 
 
 def check_columns(columns: Sequence[str], data: DataSettings, *, images: bool) -> None:

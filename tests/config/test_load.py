@@ -157,6 +157,15 @@ def test_a_file_that_is_no_run_is_told_the_kinds(text: str):
         ("lora: {target_parameters: [experts]}", "lora.lora_dropout"),
         ("lora: {target_modules: []}", "lora.target_modules"),
         ("lora: {target_modules: '('}", "lora.target_modules"),
+        ("lora: {use_dora: true, target_parameters: [e], lora_dropout: 0.0}", "lora.use_dora"),
+        (
+            "lora: {init_lora_weights: pissa}\nquantization: {enabled: true}",
+            "lora.init_lora_weights",
+        ),
+        (
+            "lora: {enabled: false}\nmodel: {dtype: float16}\ntraining: {fp16: true, bf16: false}",
+            "training.fp16",
+        ),
         ("lora: {rank_pattern: {'(': 4}}", "lora.rank_pattern"),
         ("lora: {alpha_pattern: {'(': 4}}", "lora.alpha_pattern"),
         ("lora: {modules_to_save: ['[']}", "lora.modules_to_save"),

@@ -55,7 +55,7 @@ def test_help_loads_nothing_but_the_command_line(arguments: list[str]):
         "from contextlib import suppress, redirect_stdout\nimport io\n"
         f"with suppress(SystemExit), redirect_stdout(io.StringIO()): app({arguments!r})"
     )
-    assert not loaded_by(statement) & (HEAVY | ARRAYS | SCREEN | {"yaml", "pydantic"})
+    assert not loaded_by(statement) & (HEAVY | ARRAYS | SCREEN | {"yaml"})
 
 
 def test_config_loads_no_library_that_computes_or_draws():
