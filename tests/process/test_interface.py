@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.runs.control import stop_and_wait
-from deepsynth_tui.runs.directory import RunDirectory, scan
+from deepsynth_tui.runs.directory import RunDirectory, identity, scan
 from deepsynth_tui.runs.summary import summarize
 from tests.process.terminal import Terminal
 
@@ -33,6 +33,10 @@ def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
 
 def step_of(run: RunDirectory) -> int:
     return summarize(run).last_step or 0
+
+
+def training_runs(home: Path) -> list[RunDirectory]:
+    return [run for run in scan(home) if identity(run).kind == "training"]
 
 
 def goes_on(run: RunDirectory) -> None:
@@ -60,12 +64,12 @@ def endless(home: Path, pages: Path) -> Path:
 def test_a_run_survives_the_interface_and_is_found_again(endless: Path):
     with Terminal(PROGRAM) as terminal:
         terminal.press(F3)
-        terminal.wait_for(lambda text: "endless" in text and "Ready" in text)
+        terminal.wait_for(lambda text: "endless" in text and "✓ ready" in text)
         terminal.press(F5)
-        wait_until(lambda: scan(endless) and step_of(scan(endless)[0]) > 0)
+        wait_until(lambda: any(step_of(run) > 0 for run in training_runs(endless)))
         terminal.signal(signal.SIGKILL)
         terminal.wait_until_gone()
-    (run,) = scan(endless)
+    (run,) = training_runs(endless)
     try:
         goes_on(run)
 
