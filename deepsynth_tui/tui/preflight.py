@@ -1,0 +1,80 @@
+"""Checks of a configuration that need files, tables or the network: asked of a child process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepsynth_tui.config.problems import Notice, Problem
+from deepsynth_tui.tui.shell import Kind
+
+READS: Mapping[Kind, tuple[str, ...]] = {
+    "training": ("model.", "text_encoder.", "data.", "quantization.", "output."),
+    "dataset": ("source.", "page.", "output."),
+}
+"""Beginnings of the keys that the checks of a kind depend on."""
+
+
+class PreflightError(Exception):
+    """The checks themselves could not be run; the message is the last line that they printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What the checks found: columns, how many documents or rows (None: not known without reading
+    on), and for documents the beginning of the first one."""
+
+    problems: tuple[Problem, ...]
+    notices: tuple[Notice, ...] = ()
+    columns: tuple[str, ...] = ()
+    count: int | None = None
+    first: str = ""
+
+
+async def run_preflight(kind: Kind, config_text: str) -> Preflight:
+    """Check `config_text` in a child process, which ends with the task when that is cancelled.
+
+    Raises PreflightError when the process gives no answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="deepsynth-") as folder:
+        file = Path(folder) / "config.yaml"
+        file.write_text(config_text, encoding="utf-8")
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            f"deepsynth_tui.{kind}.preflight",
+            str(file),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            output, errors = await child.communicate()
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+    if child.returncode or not output:
+        said = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        raise PreflightError(said or f"the process ended with status {child.returncode}")
+    return read_answer(output)
+
+
+def read_answer(output: bytes) -> Preflight:
+    """Read the JSON object that a preflight prints, on the last line of its output."""
+    answer = json.loads(output.strip().rpartition(b"\n")[2])
+    first = answer.get("first") or {}
+    return Preflight(
+        problems=tuple(
+            Problem(one["key"], one["message"], one.get("hint", "")) for one in answer["problems"]
+        ),
+        notices=tuple(Notice(one["key"], one["message"]) for one in answer.get("notices", ())),
+        columns=tuple(answer.get("columns", ())),
+        count=answer.get("documents", answer.get("rows")),
+        first=first.get("text", ""),
+    )

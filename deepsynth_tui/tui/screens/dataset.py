@@ -1,0 +1,36 @@
+"""The Dataset screen: documents, how they are drawn, and what was found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+
+from deepsynth_tui.tui.screens.form_screen import FormScreen
+from deepsynth_tui.tui.widgets.source_panel import SourcePanel
+
+if TYPE_CHECKING:
+    from deepsynth_tui.tui.preflight import Preflight
+
+
+class DatasetScreen(FormScreen):
+    """Form and source panel."""
+
+    kind = "dataset"
+    CSS_PATH = ["form_screen.tcss", "dataset.tcss"]
+
+    def panel(self) -> Widget:
+        return SourcePanel(id="panel")
+
+    def suggestions(self) -> Mapping[str, Sequence[str]]:
+        from deepsynth_tui.tui.suggestions import BUILTIN_DOCUMENTS
+
+        return {"source.path": [BUILTIN_DOCUMENTS]}
+
+    def files_changed(self, found: Preflight | None, state: str) -> None:
+        panel = self.query_one(SourcePanel)
+        if found is not None:
+            panel.show(found)
+        else:
+            panel.say(state or "No documents chosen yet. Try builtin:sample.")

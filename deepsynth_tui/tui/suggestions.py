@@ -1,0 +1,25 @@
+"""What text fields offer to complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepsynth_tui.config.training import DEFAULT_MODEL
+from deepsynth_tui.runs.directory import identity, scan
+
+BUILTIN_MODEL = "builtin:tiny-vlm"
+BUILTIN_DOCUMENTS = "builtin:sample"
+
+
+def dataset_paths(home: Path) -> list[str]:
+    """Return the folders of datasets that runs under `home` have finished, newest first."""
+    return [
+        str(run.dataset)
+        for run in scan(home)
+        if identity(run).kind == "dataset" and (run.dataset / "report.json").is_file()
+    ]
+
+
+def model_names() -> list[str]:
+    """Return models that are known to work."""
+    return [DEFAULT_MODEL, BUILTIN_MODEL]

@@ -1,0 +1,18 @@
+"""Labels with texts beside them, wrapped within their own column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+
+
+def pairs(rows: Iterable[tuple[str, str | Text]]) -> Table:
+    """A grid of two columns: dim labels, and texts that wrap beside them."""
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(ratio=1, overflow="fold")
+    for label, text in rows:
+        grid.add_row(label, text if isinstance(text, Text) else Text(text))
+    return grid

@@ -1,0 +1,97 @@
+"""Which figures of a run are shown, in words, the most important first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from deepsynth_tui.runs.state import Memory, RunState, rate
+from deepsynth_tui.tui.run_reader import Snapshot
+from deepsynth_tui.tui.run_words import pace, size
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A value under its name. `short` is the name where there is little room."""
+
+    label: str
+    value: str
+    short: str = ""
+
+
+def progress_words(snapshot: Snapshot) -> str:
+    """How far, how fast, how long still: "42 of 120 steps  35 %  1.9 steps/s  40 s left"."""
+    progress = snapshot.state.progress
+    if not progress.unit:
+        return ""
+    if progress.total is None:
+        parts = [f"{progress.done:,} {progress.unit}"]
+    else:
+        parts = [f"{progress.done:,} of {progress.total:,} {progress.unit}"]
+        if progress.total:
+            parts.append(f"{100 * progress.done // progress.total} %")
+    if snapshot.summary.is_live and (speed := rate(snapshot.state)):
+        parts.append(pace(*speed))
+    if snapshot.eta:
+        parts.append(f"about {snapshot.eta} left")
+    return "  ".join(parts)
+
+
+def figures(snapshot: Snapshot) -> tuple[Figure, ...]:
+    """The figures there are so far; a dataset run has others than a training run."""
+    training = snapshot.identity.kind == "training"
+    found = list(_training(snapshot.state) if training else _dataset(snapshot.state))
+    found += _always(snapshot)
+    return tuple(found)
+
+
+def _training(state: RunState) -> Iterator[Figure]:
+    first, last = state.first_loss, state.last_loss
+    if first is not None and last is not None:
+        yield Figure("loss", f"{first:.3f} → {last:.3f}")
+    if evaluation := state.series.get("eval_loss"):
+        first_eval, last_eval = evaluation[0][1], evaluation[-1][1]
+        change = f"{first_eval:.3f} → " if len(evaluation) > 1 else ""
+        yield Figure("eval loss", f"{change}{last_eval:.3f}", "eval")
+    if state.learning_rate is not None:
+        yield Figure("learning rate", f"{state.learning_rate:.1e}", "lr")
+    if memory := _memory(state.memory, state.peak_memory):
+        yield Figure("memory", memory, "mem")
+    if state.checkpoints:
+        yield Figure("checkpoint", f"step {state.checkpoints[-1].step}", "checkpoint")
+    if state.step is not None:
+        total = f" of {state.total_steps}" if state.total_steps else ""
+        yield Figure("step", f"{state.step}{total}")
+    if state.epoch is not None:
+        yield Figure("epoch", f"{state.epoch:.2f}")
+    if tokens := state.series.get("tokens_per_second"):
+        yield Figure("tokens", f"{tokens[-1][1]:,.0f} /s")
+    if gradient := state.series.get("grad_norm"):
+        yield Figure("gradient norm", f"{gradient[-1][1]:.3g}", "grad")
+
+
+def _dataset(state: RunState) -> Iterator[Figure]:
+    for name in ("documents", "pages", "rows", "skipped"):
+        if isinstance(value := state.results.get(name), int):
+            yield Figure(name, f"{value:,}")
+    if memory := _memory(state.memory, state.peak_memory):
+        yield Figure("memory", memory, "mem")
+
+
+def _always(snapshot: Snapshot) -> Iterator[Figure]:
+    state = snapshot.state
+    if state.warnings:
+        yield Figure("warnings", str(sum(warned.count for warned in state.warnings)))
+    if state.attempts > 1:
+        yield Figure("attempts", str(state.attempts))
+    if state.unreadable_lines:
+        yield Figure("unreadable events", str(state.unreadable_lines), "unreadable")
+    yield Figure("run", snapshot.run.id)
+
+
+def _memory(now: Memory, peak: Memory) -> str:
+    """What the device holds where there is one, else what the process does."""
+    current, most = (now.device, peak.device) if now.device is not None else (now.host, peak.host)
+    if current is None or most is None:
+        return ""
+    return size(current) if most == current else f"{size(current)}, peak {size(most)}"

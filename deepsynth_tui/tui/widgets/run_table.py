@@ -1,0 +1,135 @@
+"""All runs in a table. A cell is painted again only when its text changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.text import Text
+from textual.binding import Binding
+from textual.widgets import DataTable
+from textual.widgets.data_table import RowDoesNotExist
+
+from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.summary import RunSummary
+from deepsynth_tui.tui.run_words import STATES, age
+
+Column = Literal["state", "name", "kind", "progress", "loss", "age"]
+WIDTHS: dict[Column, int] = {"state": 11, "kind": 8, "progress": 19, "loss": 7, "age": 6}
+"""Columns of text; the name gets what is left."""
+_LEAST_NAME = 12
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run, and its age in words."""
+
+    summary: RunSummary
+    age: str
+
+
+def rows(summaries: Sequence[RunSummary], now: float) -> tuple[RunRow, ...]:
+    """Rows as they are shown at the time `now`."""
+    return tuple(RunRow(summary, age(now - summary.created)) for summary in summaries)
+
+
+class RunTable(DataTable[Text], inherit_bindings=False):
+    """Runs, newest first. The cursor stays on its run while others come and go."""
+
+    BINDINGS = [
+        Binding("up", "cursor_up", "Up", show=False),
+        Binding("down", "cursor_down", "Down", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("home", "scroll_top", "First", show=False),
+        Binding("end", "scroll_bottom", "Last", show=False),
+    ]
+    DEFAULT_CSS = """
+    RunTable {
+        height: 1fr;
+        background: transparent;
+        scrollbar-size: 0 1;
+        scrollbar-background: $background;
+        scrollbar-color: $panel;
+        & > .datatable--header { background: transparent; text-style: dim; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, cursor_type="row", cell_padding=1, zebra_stripes=False)
+        self._runs: tuple[RunRow, ...] = ()
+        self._name_width = 0
+
+    def on_mount(self) -> None:
+        """Cells hold the colours of the theme: paint them anew in another."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._rebuild())
+
+    @property
+    def highlighted(self) -> RunSummary | None:
+        """The run under the cursor."""
+        return self._runs[self.cursor_row].summary if self._runs else None
+
+    def show(self, now: Sequence[RunRow]) -> None:
+        """Show these rows."""
+        before, self._runs = self._runs, tuple(now)
+        if self._ids(before) != self._ids(self._runs):
+            self._rebuild(before[self.cursor_row].summary.id if before else None)
+            return
+        for old, new in zip(before, self._runs, strict=True):
+            was, cells = self._cells(old), self._cells(new)
+            for column, cell in cells.items():
+                if cell != was[column]:
+                    self.update_cell(new.summary.id, column, cell)
+
+    def on_resize(self) -> None:
+        """Give the name the room that the other columns leave."""
+        width = self.size.width - sum(WIDTHS.values()) - 2 * (len(WIDTHS) + 1) - 1
+        name_width = max(_LEAST_NAME, width)
+        if name_width != self._name_width:
+            self._name_width = name_width
+            self._rebuild()
+
+    def _rebuild(self, highlighted: str | None = None) -> None:
+        """Fill the table anew, with the cursor on the run of this id, or where it was."""
+        if highlighted is None and self.highlighted is not None:
+            highlighted = self.highlighted.id
+        self.clear(columns=True)
+        for column in ("state", "name", "kind", "progress", "loss", "age"):
+            width = self._name_width if column == "name" else WIDTHS[column]
+            self.add_column(column, key=column, width=width)
+        for row in self._runs:
+            self.add_row(*self._cells(row).values(), key=row.summary.id)
+        if highlighted is not None:
+            try:
+                self.move_cursor(row=self.get_row_index(highlighted), animate=False)
+            except RowDoesNotExist:  # that run was deleted
+                self.move_cursor(row=0, animate=False)
+
+    def _cells(self, row: RunRow) -> dict[Column, Text]:
+        summary = row.summary
+        state = STATES[summary.state]
+        colour = self.app.theme_variables[state.colour.removeprefix("$")]
+        return {
+            "state": Text(f"{state.symbol} {state.word}", f"bold {colour}"),
+            "name": Text(clean(summary.name), overflow="ellipsis", no_wrap=True),
+            "kind": Text(summary.kind, "dim"),
+            "progress": Text(_progress(summary), overflow="ellipsis", no_wrap=True),
+            "loss": Text("" if summary.last_loss is None else f"{summary.last_loss:.3f}"),
+            "age": Text(row.age, "dim"),
+        }
+
+    @staticmethod
+    def _ids(rows: Sequence[RunRow]) -> list[str]:
+        return [row.summary.id for row in rows]
+
+
+def _progress(summary: RunSummary) -> str:
+    """Steps of a training run, else what is counted in the present phase."""
+    if summary.last_step is not None:
+        of = f" of {summary.total_steps}" if summary.total_steps else ""
+        return f"step {summary.last_step}{of}"
+    if summary.is_live and summary.unit:
+        of = f" of {summary.total}" if summary.total is not None else ""
+        return f"{summary.done}{of} {summary.unit}"
+    return summary.phase if summary.is_live else ""

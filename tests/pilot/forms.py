@@ -1,0 +1,117 @@
+"""The application on a form screen, ready to be typed into."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, Static
+
+from deepsynth_tui.config.training import DEFAULT_MODEL
+from deepsynth_tui.estimate.profile import (
+    ImageFigures,
+    ModelProfile,
+    TextFigures,
+    WeightGroup,
+    save,
+)
+from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.screens.form_screen import FormScreen
+from deepsynth_tui.tui.shell import Mode
+from deepsynth_tui.tui.widgets.field_row import FieldRow
+from deepsynth_tui.tui.widgets.form import Form
+from deepsynth_tui.tui.widgets.help_line import HelpLine
+from deepsynth_tui.tui.widgets.section import Section
+from deepsynth_tui.tui.widgets.start_bar import StartBar
+from tests.pilot.screen_host import until
+
+
+def known_model(name: str = DEFAULT_MODEL) -> ModelProfile:
+    """Put a small model's profile into the cache, so that no child process has to make it."""
+    layers = tuple((layer,) for layer in range(4))
+    weights = tuple(
+        WeightGroup(
+            tower="language",
+            kind="linear",
+            pattern=f"model.language_model.layers.*.self_attn.{projection}.weight",
+            shape=(512, 512),
+            indices=layers,
+            convertible=True,
+            tied=False,
+        )
+        for projection in ("q_proj", "v_proj")
+    )
+    profile = ModelProfile(
+        name=name,
+        revision=None,
+        role="model",
+        architecture="Small",
+        origin="folder",
+        weights=weights,
+        text=TextFigures(512, 4, 8, 8, 64, 2048, 32000),
+        image=ImageFigures("fixed", 256, 2, 512, 16, 1, 224, 196),
+    )
+    save(profile)
+    return profile
+
+
+@asynccontextmanager
+async def form_app(
+    home: Path, mode: Mode = "training", size: tuple[int, int] = (120, 36)
+) -> AsyncIterator[Pilot[Any]]:
+    """Run the application until its form stands there, filled to the last open section."""
+    app = DeepsynthApp(home, mode=mode)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: form_is_there(pilot))
+        yield pilot
+
+
+def form_is_there(pilot: Pilot[Any]) -> bool:
+    """Whether every section that is open at first has its rows."""
+    screen = pilot.app.screen
+    if not isinstance(screen, FormScreen) or screen.form is None or screen.checked is None:
+        return False
+    sections = screen.form.query(Section)
+    return len(sections) > 0 and all(section.is_built or section.collapsed for section in sections)
+
+
+def screen_of(pilot: Pilot[Any]) -> FormScreen:
+    """The form screen in view."""
+    assert isinstance(pilot.app.screen, FormScreen)
+    return pilot.app.screen
+
+
+def form_of(pilot: Pilot[Any]) -> Form:
+    """The form in view."""
+    return pilot.app.screen.query_one(Form)
+
+
+def row_of(pilot: Pilot[Any], key: str) -> FieldRow:
+    """The row of a field that is mounted."""
+    return next(row for row in form_of(pilot).query(FieldRow) if row.spec.key == key)
+
+
+async def type_into(pilot: Pilot[Any], key: str, text: str) -> None:
+    """Go to a field and type over what it holds; all but the end of a long text is pasted."""
+    await form_of(pilot).focus_field(key)
+    await pilot.pause()
+    await pilot.press("home", "shift+end", "delete")
+    pasted, typed = text[:-4], text[-4:]
+    if pasted:
+        row_of(pilot, key).query_one(Input).insert_text_at_cursor(pasted)
+    await pilot.press(*typed)
+    await pilot.pause()
+
+
+def start_bar(pilot: Pilot[Any]) -> tuple[bool, str]:
+    """Whether Start can be pressed, and what is said beside it."""
+    bar = pilot.app.screen.query_one(StartBar)
+    return not bar.query_one(Button).disabled, str(bar.query_one(Static).render())
+
+
+def help_line(pilot: Pilot[Any]) -> str:
+    """What the help line says."""
+    return str(pilot.app.screen.query_one(HelpLine).render())

@@ -1,0 +1,149 @@
+"""Runs for the screens to show: real directories, with events as the jobs write them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.liveness import ENDED, status_here, write_status
+
+START = 1_790_000_000.0
+"""When every recorded run was created, in seconds since the epoch."""
+
+Recorded = tuple[float, str, dict[str, Any]]
+"""Seconds after START, kind, fields."""
+
+
+def append(run: RunDirectory, events: Sequence[Recorded]) -> None:
+    """Append events at fixed times, which the job's own writer would not give them."""
+    seq = len(run.events.read_bytes().splitlines()) if run.events.exists() else 0
+    with run.events.open("a") as log:
+        for t, kind, fields in events:
+            seq += 1
+            log.write(json.dumps({"v": 1, "seq": seq, "t": START + t, "kind": kind, **fields}))
+            log.write("\n")
+
+
+def new_run(
+    home: Path,
+    name: str,
+    kind: str = "training",
+    *,
+    after: str | None = None,
+    later: float = 0.0,
+    config_text: str = "",
+) -> RunDirectory:
+    """A run directory without a word in it, created `later` seconds after START."""
+    text = config_text or f"kind: {kind}\nname: {name}\n"
+    return create(home, kind=kind, name=name, config_text=text, after=after, now=START + later)
+
+
+def alive(run: RunDirectory, phase: str, *, at: float | None = None) -> None:
+    """Let this very process be the run's job, heard from at START + `at` (or just now)."""
+    heard = time.time() if at is None else START + at
+    write_status(run, replace(status_here(START, os.getpid()), heartbeat=heard, phase=phase))
+
+
+def ended(run: RunDirectory) -> None:
+    """The job said that it has ended."""
+    alive(run, ENDED, at=0)
+
+
+def vanished(run: RunDirectory, phase: str = "training") -> None:
+    """The job's process is gone without having said so."""
+    own = replace(status_here(START, os.getpid()), heartbeat=START, phase=phase)
+    write_status(run, replace(own, process_start="of a process that is gone"))
+
+
+def training(steps: int, total: int = 120) -> Iterator[Recorded]:
+    """A training run up to `steps`, one step a second, an evaluation and a checkpoint each 20."""
+    yield 0.0, "phase", {"name": "starting", "detail": ""}
+    yield 1.0, "phase", {"name": "loading", "detail": "builtin:tiny-vlm"}
+    yield 3.0, "phase", {"name": "preparing", "detail": "sample-pages"}
+    yield (
+        5.0,
+        "sample",
+        {"input": INPUT, "target": TARGET, "output": "qq zx 0 0 0 the the", "when": "before"},
+    )
+    yield 6.0, "phase", {"name": "training", "detail": "442,368 trainable parameters"}
+    for step in range(1, steps + 1):
+        t = 6.0 + step
+        if step % 4 == 1:
+            yield t, "memory", {"host": 1_350_000_000 + step * 1_000_000}
+        yield t, "progress", {"done": step, "total": total, "unit": "steps"}
+        yield (
+            t,
+            "metric",
+            {
+                "step": step,
+                "epoch": step / 40,
+                "loss": loss(step),
+                "learning_rate": 2e-4 * (1 + math.cos(math.pi * step / total)) / 2,
+                "grad_norm": 1.0 + 0.3 * math.sin(step),
+                "tokens_per_second": 5120.0,
+            },
+        )
+        if step % 20 == 0:
+            yield t, "metric", {"step": step, "eval_loss": loss(step) + 0.2}
+            yield t, "checkpoint", {"path": f"checkpoints/checkpoint-{step}", "step": step}
+
+
+def finish(t: float, run: RunDirectory) -> Iterator[Recorded]:
+    """The end of a completed training run."""
+    yield t, "phase", {"name": "saving", "detail": ""}
+    yield (
+        t + 1,
+        "sample",
+        {"input": INPUT, "target": TARGET, "output": "Rain fills the wells.", "when": "after"},
+    )
+    yield t + 1, "phase", {"name": "verifying", "detail": str(run.adapter)}
+    yield t + 2, "done", {"verdict": "completed", "path": str(run.adapter), "train_loss": 1.2}
+
+
+def drawing(done: int, total: int = 40) -> Iterator[Recorded]:
+    """A dataset run that has drawn `done` documents."""
+    yield 0.0, "phase", {"name": "starting", "detail": ""}
+    yield 1.0, "phase", {"name": "reading", "detail": "builtin:sample"}
+    yield 2.0, "phase", {"name": "drawing", "detail": "DejaVu Sans"}
+    for i in range(done + 1):
+        yield 2.0 + i, "progress", {"done": i, "total": total, "unit": "documents"}
+
+
+def drawn(run: RunDirectory, total: int = 40) -> Iterator[Recorded]:
+    """The end of a completed dataset run."""
+    yield 50.0, "phase", {"name": "writing", "detail": str(run.dataset)}
+    yield (
+        52.0,
+        "done",
+        {
+            "verdict": "completed",
+            "documents": total,
+            "pages": 55,
+            "dataset": str(run.dataset),
+        },
+    )
+
+
+def loss(step: int) -> float:
+    """A curve with some noise, the same each time."""
+    return 0.6 + 4 * math.exp(-step / 30) + 0.12 * math.sin(step * 2.4) * math.cos(step)
+
+
+def console(steps: int, first: int = 1) -> str:
+    """What the job printed."""
+    lines = [
+        f"step {step:>4}  loss {loss(step):.4f}  lr {2e-4:.1e}"
+        for step in range(first, first + steps)
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+INPUT = "Summarise the page. After eight dry months the wells of the valley stand full again."
+TARGET = "Rain fills the valley's wells."

@@ -1,0 +1,85 @@
+"""A small application around one screen: what `Shell` promises, and a record of what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from textual.app import App
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.tui.themes import THEMES
+from tests.pilot.recorded_runs import START
+
+
+class ScreenHost(App[None]):
+    """Shows `first` and remembers what its screens asked of the shell."""
+
+    ENABLE_COMMAND_PALETTE = False
+
+    def __init__(self, home: Path, first: Callable[[], Screen[Any]]) -> None:
+        super().__init__()
+        self.home = home
+        self.asked: list[tuple[str, object]] = []
+        self.painted = 0
+        self._first = first
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+        self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        self.push_screen(self._first())
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        self.painted += 1
+        super()._display(screen, renderable)
+
+    def open_run(self, run: RunDirectory) -> None:
+        self.asked.append(("run", run.id))
+
+    def use_dataset(self, path: str) -> None:
+        self.asked.append(("dataset", path))
+
+    def use_config(self, values: Mapping[str, Any], kind: str) -> None:
+        self.asked.append((kind, values))
+
+    def report_error(self, error: BaseException) -> None:
+        self.asked.append(("error", error))
+
+
+class CountingClock:
+    """A clock that stands still at START + `at`, and counts how often a reader looked at it."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self.calls = 0
+
+    def __call__(self) -> float:
+        self.calls += 1
+        return START + self.at
+
+    async def looks(self, pilot: Pilot[Any], more: int) -> None:
+        """Wait until the reader has looked `more` times, and what it found is on screen."""
+        enough = self.calls + more + 1
+        await until(pilot, lambda: self.calls >= enough)
+
+
+async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
+    """Let the application run until `true`; fails after a generous number of turns."""
+    for _ in range(600):
+        await pilot.pause(0.02)
+        if true():
+            await pilot.pause()
+            return
+    raise AssertionError(f"never came true: {true.__name__}")
+
+
+def text_of(screen: Screen[Any]) -> str:
+    """What stands on the screen, in lines without trailing spaces."""
+    strips = screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips)

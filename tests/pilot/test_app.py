@@ -1,0 +1,191 @@
+"""The application around the screens: modes, actions, help, leaving, errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.command import CommandPalette
+from textual.theme import Theme
+from textual.widgets import Input, OptionList
+
+from deepsynth_tui.tui.actions import ACTIONS
+from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.palette import applicable
+from deepsynth_tui.tui.screens.crash import CrashDialog
+from deepsynth_tui.tui.screens.help import HelpScreen
+from deepsynth_tui.tui.screens.monitor import MonitorScreen
+from deepsynth_tui.tui.screens.runs import RunsScreen
+from deepsynth_tui.tui.screens.stop import StopDialog
+from deepsynth_tui.tui.screens.too_small import TooSmall
+from deepsynth_tui.tui.screens.training import TrainingScreen
+from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
+from deepsynth_tui.tui.widgets.mode_bar import ModeBar
+from tests.pilot.forms import form_app, form_is_there, form_of, known_model, screen_of, type_into
+from tests.pilot.screen_host import text_of, until
+
+NEVER_THE_ONLY_KEY = ("ctrl+", "alt+")
+
+
+@pytest.fixture(autouse=True)
+def _model(home: Path) -> None:
+    known_model()
+
+
+def test_every_action_has_an_id_of_its_own_and_a_method() -> None:
+    ids = [action.id for action in ACTIONS]
+    assert len(ids) == len(set(ids))
+    owners = (DeepsynthApp, TrainingScreen, MonitorScreen, RunsScreen, StopDialog)
+    for action in ACTIONS:
+        name = f"action_{action.method.partition('(')[0]}"
+        assert any(hasattr(owner, name) for owner in owners), action.id
+
+
+def test_no_action_depends_on_a_key_that_terminals_take() -> None:
+    for action in ACTIONS:
+        free = [key for key in action.keys.split(",") if not key.startswith(NEVER_THE_ONLY_KEY)]
+        assert free, action.id
+
+
+async def test_the_palette_offers_what_applies_and_the_presets(home: Path) -> None:
+    async with form_app(home) as pilot:
+        places = {"app", "form"}
+        offered = {one.action.id for one in applicable(pilot.app.screen)}
+        assert offered == {action.id for action in ACTIONS if action.place in places}
+        await pilot.press("f9")
+        assert isinstance(pilot.app.screen, CommandPalette)
+        await pilot.press(*"qlora_4bit")
+        await until(pilot, lambda: pilot.app.screen.query_one(OptionList).option_count > 0)
+        await until(pilot, lambda: "qlora_4bit" in text_of(pilot.app.screen))
+        await pilot.press("enter")
+        await until(pilot, lambda: form_is_there(pilot))
+        assert form_of(pilot).values.values["quantization.enabled"] is True
+
+
+async def test_modes_stay_as_they_were_left(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await type_into(pilot, "name", "kept")
+        await pilot.press("f2")
+        await until(pilot, lambda: screen_of(pilot).kind == "dataset" and form_is_there(pilot))
+        assert "[Dataset]" in str(pilot.app.screen.query_one(ModeBar).render())
+        await pilot.press("f4")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+        await pilot.press("f3")
+        assert form_of(pilot).values.values["name"] == "kept"
+
+
+async def test_a_dataset_and_settings_can_be_handed_over(home: Path) -> None:
+    async with form_app(home, "dataset") as pilot:
+        app = pilot.app
+        assert isinstance(app, DeepsynthApp)
+        app.use_dataset("/data/pages")
+        await until(pilot, lambda: screen_of(pilot).kind == "training" and form_is_there(pilot))
+        assert form_of(pilot).values.values["data.path"] == "/data/pages"
+        await type_into(pilot, "lora.r", "99")
+        app.use_config({"name": "again", "lora": {"r": 4, "lora_alpha": 8}}, "training")
+        await until(pilot, lambda: form_of(pilot).values.values["name"] == "again")
+        values = form_of(pilot).values
+        assert (values.values["lora.r"], values.values["data.path"]) == (4, "")
+        assert values.presets["lora"] == "minimal"
+
+
+async def test_help_explains_the_field_filters_and_runs(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await form_of(pilot).focus_field("data.max_length")
+        focused = pilot.app.focused
+        await pilot.press("f1")
+        assert isinstance(pilot.app.screen, HelpScreen)
+        text = text_of(pilot.app.screen)
+        assert "Longest row" in text
+        assert "Save these settings as YAML" in text
+        await pilot.press("escape")
+        assert pilot.app.focused is focused
+        await pilot.press("f1", *"light or")
+        keys = pilot.app.screen.query_one(OptionList)
+        await until(pilot, lambda: keys.option_count == 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.theme == LIGHT.name)
+        assert pilot.app.focused is focused
+
+
+async def test_a_question_mark_can_be_typed(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await type_into(pilot, "name", "what?")
+        assert form_of(pilot).values.values["name"] == "what?"
+        assert not isinstance(pilot.app.screen, HelpScreen)
+
+
+async def test_leaving_says_that_runs_go_on_and_how_to_see_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with form_app(home) as pilot:
+        app = pilot.app
+        assert isinstance(app, DeepsynthApp)
+        assert app.farewell() is None
+        run = _run_of_this_process(home)
+        assert app.farewell() == f"long goes on. To watch again: deepsynth-tui attach {run}"
+
+
+async def test_an_error_in_a_worker_is_shown_with_its_trace_and_ends_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with form_app(home) as pilot:
+
+        async def fail() -> None:
+            raise ZeroDivisionError("seventeen")
+
+        focused = pilot.app.focused
+        pilot.app.screen.run_worker(fail(), exit_on_error=False)
+        await until(pilot, lambda: isinstance(pilot.app.screen, CrashDialog))
+        text = text_of(pilot.app.screen)
+        assert "ZeroDivisionError: seventeen" in text
+        (file,) = (home / "crashes").iterdir()
+        assert "raise ZeroDivisionError" in file.read_text()
+        copied: list[str] = []
+        monkeypatch.setattr(pilot.app, "copy_to_clipboard", copied.append)
+        await pilot.press("c")
+        assert copied == [file.read_text()]
+        await pilot.press("escape")
+        assert form_is_there(pilot)
+        assert pilot.app.focused is focused
+
+
+async def test_a_terminal_that_is_too_small_gets_one_line(home: Path) -> None:
+    async with form_app(home) as pilot:
+        _run_of_this_process(home)
+        await pilot.resize_terminal(50, 12)
+        await until(pilot, lambda: isinstance(pilot.app.screen, TooSmall))
+        await pilot.pause()
+        assert "DeepSynth needs 60x16" in text_of(pilot.app.screen)
+        assert "long: " in text_of(pilot.app.screen)
+        await pilot.resize_terminal(100, 30)
+        await until(pilot, lambda: form_is_there(pilot))
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+async def test_both_themes_draw_every_style(home: Path, theme: Theme) -> None:
+    async with form_app(home) as pilot:
+        pilot.app.theme = theme.name
+        await pilot.press("f6", "escape", "f1", "escape")
+        assert form_is_there(pilot)
+        assert pilot.app.current_theme.dark is (theme is DARK)
+
+
+async def test_state_is_told_without_colour(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with form_app(home) as pilot:
+        await type_into(pilot, "data.max_length", "x")
+        await type_into(pilot, "name", "other")
+        text = text_of(screen_of(pilot))
+        for sign in ("[Training]", "✗ 2 problems", "• name", "on", "✗ max length"):
+            assert sign in text, sign
+        assert isinstance(pilot.app.focused, Input)
+
+
+def _run_of_this_process(home: Path) -> str:
+    from deepsynth_tui.runs.directory import create
+    from deepsynth_tui.runs.liveness import own_status, write_status
+
+    run = create(home, kind="training", name="long", config_text="kind: training\n")
+    write_status(run, own_status(0.0))
+    return run.id

@@ -1,0 +1,64 @@
+"""The Dataset screen: a look at the source before the start, and the start itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepsynth_tui.config.load import load_file
+from deepsynth_tui.runs.directory import scan
+from deepsynth_tui.runs.summary import summarize
+from deepsynth_tui.tui.screens.monitor import MonitorScreen
+from tests.pilot.forms import form_app, row_of, screen_of, start_bar, type_into
+from tests.pilot.screen_host import text_of, until
+
+
+async def test_columns_and_the_first_document_are_shown(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "letters.csv"
+    file.write_text('body,answer\n"Dear \x1b[31mreader\x07, hello",yes\n')
+    async with form_app(home, "dataset") as pilot:
+        await type_into(pilot, "source.text_column", "body")
+        await type_into(pilot, "source.path", str(file))
+        assert "checking" in start_bar(pilot)[1]
+        await until(pilot, lambda: "answer" in text_of(screen_of(pilot)))
+        text = text_of(screen_of(pilot))
+        assert "1 document" in text
+        assert "Dear reader, hello" in text, "control characters are taken out"
+        assert start_bar(pilot) == (True, "✓ ready")
+
+
+async def test_a_wrong_column_is_named_beside_its_field(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "letters.csv"
+    file.write_text("body,answer\nhello,yes\n")
+    async with form_app(home, "dataset") as pilot:
+        await type_into(pilot, "source.path", str(file))
+        await type_into(pilot, "source.text_column", "bodi")
+        await until(pilot, lambda: row_of(pilot, "source.text_column").problem != "")
+        assert "bodi" in text_of(screen_of(pilot))
+        assert "answer" in text_of(screen_of(pilot)), "the columns that exist are shown"
+        assert not start_bar(pilot)[0]
+
+
+async def test_a_missing_file_holds_start_back(home: Path, tmp_path: Path) -> None:
+    async with form_app(home, "dataset", (80, 24)) as pilot:
+        await type_into(pilot, "source.path", str(tmp_path / "nothing.csv"))
+        await until(pilot, lambda: row_of(pilot, "source.path").problem != "")
+        assert not start_bar(pilot)[0]
+        await pilot.press("f5")
+        await pilot.pause()
+        assert scan(home) == []
+
+
+async def test_start_makes_a_run_that_goes_on_by_itself_and_shows_it(home: Path) -> None:
+    async with form_app(home, "dataset") as pilot:
+        await type_into(pilot, "source.max_samples", "2")
+        await type_into(pilot, "source.path", "builtin:sample")
+        await until(pilot, lambda: start_bar(pilot)[0])
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MonitorScreen))
+        (run,) = scan(home)
+        text = run.config.read_text()
+        assert "# Pixels left empty on each side." in text
+        config = load_file(run.config).config
+        assert config.kind == "dataset"
+        assert (config.source.path, config.source.max_samples) == ("builtin:sample", 2)
+        await until(pilot, lambda: summarize(run).state == "done")

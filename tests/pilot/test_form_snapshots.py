@@ -1,0 +1,66 @@
+"""How the form screens look, at the two sizes that are promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from deepsynth_tui.estimate import devices
+from deepsynth_tui.estimate.devices import Probe
+from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.widgets.fit_panel import FitPanel
+from tests.pilot.forms import form_is_there, form_of, known_model, start_bar, type_into
+from tests.pilot.screen_host import until
+
+SIZES = [(80, 24), (120, 36)]
+Compare = Callable[..., bool]
+
+
+@pytest.fixture(autouse=True)
+def _same_everywhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known_model()
+    monkeypatch.setattr(devices, "probe", lambda: Probe((), "none here"))
+
+
+async def _still(pilot: Pilot[Any]) -> None:
+    for box in pilot.app.screen.query(Input):
+        box.cursor_blink = False
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_training(snap_compare: Compare, home: Path, size: tuple[int, int]) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: form_is_there(pilot))
+        await type_into(pilot, "lora.r", "64")
+        await form_of(pilot).focus_field("lora.lora_alpha")
+        panel = pilot.app.screen.query_one(FitPanel)
+        await until(
+            pilot,
+            lambda: (
+                panel.estimate is not None
+                and panel.estimate.trainable_params == 8 * 64 * 1024
+                and panel.probe is not None
+            ),
+        )
+        await _still(pilot)
+
+    app = DeepsynthApp(home, mode="training")
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_dataset(snap_compare: Compare, home: Path, size: tuple[int, int]) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: form_is_there(pilot))
+        await type_into(pilot, "source.path", "builtin:sample")
+        await until(pilot, lambda: start_bar(pilot)[0])
+        await _still(pilot)
+
+    app = DeepsynthApp(home, mode="dataset")
+    assert snap_compare(app, terminal_size=size, run_before=before)

@@ -1,0 +1,434 @@
+"""The view of one run, over real run directories."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from deepsynth_tui.runs import control
+from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.events import EventLog
+from deepsynth_tui.tui.screens.monitor import MonitorScreen, period
+from deepsynth_tui.tui.screens.stop import StopDialog
+from deepsynth_tui.tui.widgets.log_pane import MAX_LINES, LogLines, LogPane
+from deepsynth_tui.tui.widgets.metric_chart import MetricChart
+from tests.pilot.recorded_runs import (
+    START,
+    alive,
+    append,
+    console,
+    drawing,
+    drawn,
+    ended,
+    finish,
+    new_run,
+    training,
+    vanished,
+)
+from tests.pilot.screen_host import CountingClock, ScreenHost, text_of, until
+
+SMALL, LARGE = (80, 24), (120, 36)
+
+
+def host(home: Path, run: RunDirectory, now: float | None = 81.0) -> ScreenHost:
+    """The monitor of `run`; `now` is START plus so much, None is the real clock."""
+    if now is None:
+        return ScreenHost(home, lambda: MonitorScreen(run))
+    return ScreenHost(home, lambda: MonitorScreen(run, clock=lambda: START + now))
+
+
+def monitor(app: ScreenHost) -> MonitorScreen:
+    """The monitor, under a dialog or not."""
+    return next(screen for screen in app.screen_stack if isinstance(screen, MonitorScreen))
+
+
+async def shows(pilot: Pilot[Any], *texts: str) -> None:
+    """Wait until all of `texts` stand on the screen."""
+    await until(pilot, lambda: all(text in text_of(pilot.app.screen) for text in texts))
+
+
+@pytest.fixture
+def running(home: Path) -> RunDirectory:
+    """A training run at step 74 of 120, its process alive."""
+    run = new_run(home, "demo-train")
+    append(run, list(training(74)))
+    run.console.write_text(console(74))
+    alive(run, "training", at=80)
+    return run
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_a_running_run_at_a_glance(home: Path, running: RunDirectory, size: tuple[int, int]):
+    app = host(home, running)
+    async with app.run_test(size=size) as pilot:
+        await shows(
+            pilot,
+            "● running   demo-train",
+            "● training",
+            "✓ loading",
+            "74 of 120 steps  61 %  1.0 steps/s  about 45 s left",
+            "4.513 → 0.960",
+            "6.4e-05",
+            "1.3 GB",
+            "train 0.960",
+            "eval 1.397",
+            "step   74  loss 0.9600",
+            "following",
+        )
+        assert ("samples" in text_of(app.screen)) == (size == LARGE)
+        assert ("checkpoint     step 60" in text_of(app.screen)) == (size == LARGE)
+
+
+async def test_it_follows_a_job_that_writes(home: Path):
+    run = new_run(home, "live")
+    alive(run, "starting")
+    app = host(home, run, now=None)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "live", "The curve begins with the first training step.")
+        with EventLog(run.events) as log:
+            log.write("phase", name="training", detail="")
+            alive(run, "training")
+            log.write("progress", done=1, total=50, unit="steps")
+            log.write("metric", step=1, loss=3.25, learning_rate=1e-4)
+            await shows(pilot, "1 of 50 steps", "3.250 → 3.250", "running")
+            log.write("progress", done=2, total=50, unit="steps")
+            log.write("metric", step=2, loss=2.75)
+            await shows(pilot, "2 of 50 steps", "3.250 → 2.750")
+
+        whole = json.dumps({"seq": 99, "t": START, "kind": "metric", "step": 3, "loss": 1.5})
+        with run.events.open("a") as half:
+            half.write(whole[:30])
+        with run.console.open("a") as printed:
+            printed.write("a line that comes after the half event\n")
+        await shows(pilot, "a line that comes after the half event", "3.250 → 2.750")
+        with run.events.open("a") as half:
+            half.write(f"{whole[30:]}\n")
+        await shows(pilot, "3.250 → 1.500")
+        assert "unreadable" not in text_of(app.screen)
+
+
+async def test_opened_again_it_shows_the_same(home: Path, running: RunDirectory):
+    seen: list[str] = []
+    for _ in range(2):
+        app = host(home, running)
+        async with app.run_test(size=LARGE) as pilot:
+            await shows(pilot, "step   74  loss 0.9600", "74 of 120 steps")
+            seen.append(text_of(app.screen))
+    assert seen[0] == seen[1]
+
+
+async def test_nothing_is_painted_while_nothing_changes(home: Path, running: RunDirectory):
+    clock = CountingClock(81)
+    app = ScreenHost(home, lambda: MonitorScreen(running, clock=clock))
+    async with app.run_test(size=LARGE) as pilot:
+        await shows(pilot, "74 of 120 steps")
+        await clock.looks(pilot, 2)
+        before, painted = monitor(app).snapshot, app.painted
+        for beat in range(3):
+            alive(running, "training", at=80.0 + beat / 10)
+            await clock.looks(pilot, 1)
+        assert monitor(app).snapshot is before
+        assert app.painted == painted
+
+        with running.console.open("a") as printed:
+            printed.write("a new line\n")
+        await shows(pilot, "a new line")
+        assert app.painted > painted
+
+
+async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
+    run = new_run(home, "demo-train")
+    append(run, [*training(120), *finish(126, run)])
+    ended(run)
+    app = host(home, run, now=200)
+    async with app.run_test(size=(160, 30)) as pilot:
+        await shows(
+            pilot,
+            "✓ done",
+            str(run.adapter),
+            "PeftModel.from_pretrained(model,",
+            "Rain fills the wells.",
+            "2 min 08 s",
+        )
+        assert "left" not in text_of(app.screen).splitlines()[2]
+
+
+async def test_failed_says_why_and_what_to_do(home: Path, running: RunDirectory):
+    said = {"class": "OutOfMemoryError", "message": "CUDA out of memory", "advice": "Lower it."}
+    append(running, [(81, "error", said), (81, "done", {"verdict": "failed"})])
+    ended(running)
+    async with host(home, running).run_test(size=SMALL) as pilot:
+        await shows(pilot, "✗ failed", "CUDA out of memory", "Lower it.", "--resume", "step   74")
+
+
+async def test_crashed_shows_the_last_lines_and_the_likely_cause(home: Path, running: RunDirectory):
+    with running.console.open("a") as printed:
+        printed.write("Fatal Python error: Segmentation fault\n")
+    vanished(running)
+    app = host(home, running)
+    async with app.run_test(size=LARGE) as pilot:
+        await shows(pilot, "✗ crashed", "Native code crashed", "Fatal Python error")
+        held = app.screen.query_one(LogPane).lines
+        assert [line.split("loss")[0].strip() for line in held[-20:-1]] == [
+            f"step   {step}" for step in range(56, 75)
+        ]
+
+
+async def test_killed_without_a_line_is_said_to_be_killed(home: Path):
+    run = new_run(home, "silent")
+    append(run, list(training(3)))
+    vanished(run)
+    async with host(home, run).run_test(size=SMALL) as pilot:
+        await shows(pilot, "✗ crashed", "ended from outside", "dmesg")
+
+
+async def test_a_dead_process_is_noticed_while_watching(home: Path, running: RunDirectory):
+    async with host(home, running).run_test(size=SMALL) as pilot:
+        await shows(pilot, "● running")
+        vanished(running)
+        await shows(pilot, "✗ crashed")
+
+
+async def test_unresponsive_is_a_state_of_its_own(home: Path, running: RunDirectory):
+    async with host(home, running, now=200).run_test(size=SMALL) as pilot:
+        await shows(pilot, "? no answer", "s offers to end it")
+
+
+async def test_waiting_names_the_other_run_and_its_progress(home: Path):
+    pages = new_run(home, "pages", "dataset")
+    append(pages, list(drawing(12)))
+    alive(pages, "drawing", at=15)
+    run = new_run(home, "train-after", after=pages.id)
+    phase = {"name": "waiting", "detail": f"for {pages.id}"}
+    append(run, [(0, "phase", {"name": "starting"}), (1, "phase", phase)])
+    alive(run, "waiting", at=15)
+    async with host(home, run, now=16).run_test(size=SMALL) as pilot:
+        await shows(pilot, "◌ waiting", "pages: running, drawing, 12 of 40 documents")
+        append(pages, [(16, "progress", {"done": 20, "total": 40, "unit": "documents"})])
+        await shows(pilot, "20 of 40 documents")
+
+
+async def test_a_dataset_run_has_its_own_figures_and_a_key_to_train_on_it(home: Path):
+    run = new_run(home, "pages", "dataset")
+    append(run, list(drawing(12)))
+    alive(run, "drawing", at=15)
+    app = host(home, run, now=16)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "12 of 40 documents  30 %  1.0 documents/s", "● drawing")
+        assert (
+            not app.screen.query_one(MetricChart).display
+            or not app.screen.query_one("#curve").display
+        )
+        append(run, list(drawn(run)))
+        ended(run)
+        await shows(pilot, "✓ done", "pages 55", "load_dataset(", "t trains on it")
+        await pilot.press("t")
+        await until(pilot, lambda: bool(app.asked))
+    assert app.asked == [("dataset", str(run.dataset))]
+
+
+async def test_it_moves_on_to_the_run_that_waited(home: Path):
+    pages = new_run(home, "pages", "dataset")
+    append(pages, list(drawing(12)))
+    alive(pages, "drawing", at=15)
+    after = new_run(home, "train-after", after=pages.id)
+    app = host(home, pages, now=16)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "● running")
+        append(pages, list(drawn(pages)))
+        ended(pages)
+        await until(pilot, lambda: app.asked == [("run", after.id)])
+        assert not isinstance(app.screen, MonitorScreen)
+
+
+async def test_it_does_not_move_on_from_under_a_reader(home: Path):
+    pages = new_run(home, "pages", "dataset")
+    append(pages, list(drawing(12)))
+    pages.console.write_text(console(60))
+    alive(pages, "drawing", at=15)
+    after = new_run(home, "train-after", after=pages.id)
+    app = host(home, pages, now=16)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "step   60")
+        await pilot.press("pageup")
+        await shows(pilot, "paused")
+        append(pages, list(drawn(pages)))
+        ended(pages)
+        await shows(pilot, "✓ done")
+        assert app.asked == []
+        await pilot.press("n")
+        await until(pilot, lambda: app.asked == [("run", after.id)])
+
+
+async def test_stop_asks_once_names_the_run_and_escape_only_closes(
+    home: Path, running: RunDirectory
+):
+    app = host(home, running)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "● running")
+        focused = app.focused
+        await pilot.press("s")
+        await shows(
+            pilot, "This stops the run demo-train.", "After the next checkpoint", "Now", "Close"
+        )
+        assert isinstance(app.screen, StopDialog)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is monitor(app))
+        assert control.pending(running) is None
+        assert app.focused is focused
+
+
+@pytest.mark.parametrize(
+    ("keys", "request_left", "shown"),
+    [
+        (("c",), "stop-after-checkpoint", "◐ stopping after the next checkpoint"),
+        (("enter",), "stop-after-checkpoint", "◐ stopping after the next checkpoint"),
+        (("n",), "stop", "◐ stopping   demo-train"),
+        (("down", "enter"), "stop", "◐ stopping   demo-train"),
+        (("down", "down", "enter"), None, "● running"),
+    ],
+)
+async def test_stop_leaves_the_request_that_was_chosen(
+    home: Path, running: RunDirectory, keys: tuple[str, ...], request_left: str | None, shown: str
+):
+    app = host(home, running)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "● running")
+        alive(running, "training")
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, StopDialog))
+        await pilot.press(*keys)
+        await until(pilot, lambda: control.pending(running) == request_left)
+        await shows(pilot, shown)
+
+
+async def test_a_run_that_ended_cannot_be_stopped(home: Path):
+    run = new_run(home, "demo-train")
+    append(run, [*training(120), *finish(126, run)])
+    ended(run)
+    app = host(home, run, now=200)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "✓ done")
+        await pilot.press("s")
+        await pilot.pause()
+        assert app.screen is monitor(app)
+        assert app.screen.active_bindings["s"].enabled is False
+
+
+async def test_escape_goes_back_and_stops_nothing(home: Path, running: RunDirectory):
+    app = host(home, running)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "● running")
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, MonitorScreen))
+        assert control.pending(running) is None
+
+
+async def test_copy_sends_osc_52_and_says_the_file(home: Path, running: RunDirectory):
+    app = host(home, running)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "step   74")
+        written: list[str] = []
+        assert app._driver is not None
+        app._driver.write = written.append  # type: ignore[method-assign]
+        await pilot.press("c")
+        copied = home / "copied" / f"{running.id}.log"
+        await until(pilot, lambda: copied.exists() and any("\x1b]52;" in w for w in written))
+        sent = next(w for w in written if "\x1b]52;" in w).split(";")[2].rstrip("\a")
+        assert base64.b64decode(sent).decode() == copied.read_text() == console(74)
+        (said,) = app._notifications
+        assert str(copied) in said.message
+
+
+async def test_samples_take_the_place_of_the_log(home: Path, running: RunDirectory):
+    async with host(home, running).run_test(size=SMALL) as pilot:
+        await shows(pilot, "step   74")
+        await pilot.press("v")
+        await shows(pilot, "qq zx 0 0 0 the the", "Rain fills the valley's wells.")
+        assert "following" not in text_of(pilot.app.screen)
+        await pilot.press("v")
+        await shows(pilot, "following")
+
+
+async def test_warnings_are_on_the_screen(home: Path, running: RunDirectory):
+    append(running, [(81, "warning", {"message": "3 rows were skipped\x1b[2J"})])
+    async with host(home, running).run_test(size=SMALL) as pilot:
+        await shows(pilot, "! 3 rows were skipped")
+        assert "\x1b" not in text_of(pilot.app.screen)
+
+
+async def test_a_flood_is_bounded_and_the_screen_answers(home: Path, running: RunDirectory):
+    app = host(home, running)
+    async with app.run_test(size=LARGE) as pilot:
+        await shows(pilot, "step   74")
+        lines = app.screen.query_one(LogLines)
+        for start in range(0, 20_000, 4000):
+            with running.console.open("a") as printed:
+                printed.write(console(4000, first=1000 + start))
+            await pilot.press("v", "v")
+        await until(pilot, lambda: lines.lines[-1].startswith("step 20999"))
+        assert lines.line_count <= MAX_LINES
+        assert any("lines skipped" in line for line in lines.lines)
+        assert "● running" in text_of(app.screen)
+
+
+async def test_the_state_stays_visible_in_a_tiny_terminal(home: Path, running: RunDirectory):
+    async with host(home, running).run_test(size=(44, 10)) as pilot:
+        await shows(pilot, "● running   demo-train", "74 of 120 steps", "step   74")
+
+
+async def test_a_deleted_run_is_said(home: Path, running: RunDirectory):
+    app = host(home, running)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "● running")
+        running.identity.unlink()
+        await until(pilot, lambda: any("deleted" in said.message for said in app._notifications))
+
+
+async def test_tab_reaches_every_widget_and_comes_back(home: Path, running: RunDirectory):
+    app = host(home, running)
+    async with app.run_test(size=LARGE) as pilot:
+        await shows(pilot, "● running", "samples")
+        first, seen = app.focused, []
+        for _ in range(len(app.screen.focus_chain)):
+            seen.append(app.focused)
+            await pilot.press("tab")
+        assert app.focused is first
+        assert set(seen) == set(app.screen.focus_chain)
+
+
+def test_over_ssh_it_looks_half_as_often(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    at_home = period()
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 1 10.0.0.2 22")
+    assert period() == 2 * at_home
+
+
+def test_no_heavy_library_is_in_the_process(home: Path, running: RunDirectory):
+    """A process of its own draws the whole screen, chart and samples included."""
+    script = f"""
+import asyncio, sys
+from pathlib import Path
+from deepsynth_tui.runs.directory import open_path
+from tests.pilot.test_monitor import LARGE, host, shows
+
+async def main():
+    async with host(Path({str(home)!r}), open_path(Path({str(running.path)!r}))).run_test(
+        size=LARGE
+    ) as pilot:
+        await shows(pilot, "train 0.960", "samples")
+
+asyncio.run(main())
+assert "plotext" in sys.modules
+heavy = {{"torch", "numpy", "PIL", "transformers", "datasets", "pyarrow"}} & set(sys.modules)
+sys.exit(f"imported: {{heavy}}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

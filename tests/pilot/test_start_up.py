@@ -1,0 +1,50 @@
+"""What the interface loads, and when: a static graph cannot see an import inside a function."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "numpy", "PIL", "pyarrow"}
+
+FIRST_FRAME = """
+import sys
+import deepsynth_tui.tui.app, deepsynth_tui.tui.screens.{mode}
+print(" ".join(sys.modules))
+"""
+USED = """
+import asyncio, sys
+from pathlib import Path
+from tests.pilot.forms import form_app, form_of, known_model
+
+async def use():
+    known_model()
+    async with form_app(Path(sys.argv[1]), {mode!r}) as pilot:
+        await form_of(pilot).focus_field("output.dir")
+        await pilot.app.workers.wait_for_complete()
+    print(" ".join(sys.modules))
+
+asyncio.run(use())
+"""
+
+
+def _modules(program: str, home: Path) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(home)], capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("mode", ["dataset", "training"])
+def test_the_first_frame_waits_for_no_declarations(home: Path, mode: str) -> None:
+    loaded = _modules(FIRST_FRAME.format(mode=mode), home)
+    assert "textual" in loaded
+    assert not loaded & (HEAVY | {"pydantic", "yaml", "textual_plotext", "pynvml"})
+
+
+@pytest.mark.parametrize("mode", ["dataset", "training"])
+def test_a_form_in_use_loads_nothing_heavy(home: Path, mode: str) -> None:
+    assert not _modules(USED.format(mode=mode), home) & HEAVY
