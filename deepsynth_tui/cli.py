@@ -256,11 +256,6 @@ def doctor() -> None:
             raise typer.Exit(FAILED)
 
 
-def main() -> None:
-    """Run the command line; the script and `python -m deepsynth_tui` call this."""
-    app()
-
-
 class _BadInput(Exception):
     """Input that is no configuration but wrong all the same: exit 2."""
 

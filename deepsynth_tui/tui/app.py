@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from deepsynth_tui.tui.screens.form_screen import FormScreen
 
 SMALLEST = (60, 16)
+START_UP = 1.0
+"""Seconds after which start-up is over."""
 
 
 def _dataset_screen() -> Screen[None]:
@@ -41,6 +44,12 @@ def _runs_screen() -> Screen[None]:
     from deepsynth_tui.tui.screens.runs import RunsScreen
 
     return RunsScreen()
+
+
+def _collect_again() -> None:
+    """Let garbage be collected, but never look again at what start-up made."""
+    gc.freeze()
+    gc.enable()
 
 
 class DeepsynthApp(App[None], inherit_bindings=False):
@@ -69,6 +78,7 @@ class DeepsynthApp(App[None], inherit_bindings=False):
             self.theme = DARK.name
 
     def on_mount(self) -> None:
+        self.set_timer(START_UP, _collect_again)
         if not self.is_headless:
             self._terminal.watch()
             self.set_interval(2, self._terminal.check)

@@ -62,15 +62,15 @@ def endless(home: Path, pages: Path) -> Path:
 
 
 def test_a_run_survives_the_interface_and_is_found_again(endless: Path):
-    with Terminal(PROGRAM) as terminal:
-        terminal.press(F3)
-        terminal.wait_for(lambda text: "endless" in text and "✓ ready" in text)
-        terminal.press(F5)
-        wait_until(lambda: any(step_of(run) > 0 for run in training_runs(endless)))
-        terminal.signal(signal.SIGKILL)
-        terminal.wait_until_gone()
-    (run,) = training_runs(endless)
     try:
+        with Terminal(PROGRAM) as terminal:
+            terminal.press(F3)
+            terminal.wait_for(lambda text: "endless" in text and "✓ ready" in text)
+            terminal.press(F5)
+            wait_until(lambda: any(step_of(run) > 0 for run in training_runs(endless)))
+            terminal.signal(signal.SIGKILL)
+            terminal.wait_until_gone()
+        (run,) = training_runs(endless)
         goes_on(run)
 
         with Terminal([*PROGRAM, "attach", "endless"]) as terminal:
@@ -86,7 +86,8 @@ def test_a_run_survives_the_interface_and_is_found_again(endless: Path):
             assert f"deepsynth-tui attach {run.id}" in terminal.output.decode()
         goes_on(run)
     finally:
-        stop_and_wait(run, grace=20)
+        for run in training_runs(endless):
+            stop_and_wait(run, grace=20)
     assert summarize(run).state == "stopped"
 
 
