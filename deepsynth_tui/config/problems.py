@@ -20,6 +20,10 @@ class Problem:
     file: str = ""
     line: int = 0
 
+    def to_json(self) -> dict[str, str]:
+        """Return what another process needs to show it."""
+        return {"key": self.key, "message": self.message, "hint": self.hint}
+
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
         parts = [part for part in (where, self.key, self.message) if part]

@@ -133,7 +133,7 @@ def _describe(config: DatasetConfig, writer: ShardWriter, tally: Tally, font: st
     paper = sheet(config.page)
     page = {**config.page.model_dump(), "width": paper.width, "height": paper.height}
     shards = [shard.name for shard in writer.shards]
-    report = tally.as_json(font=font, shards=shards, page=page)
+    report = tally.to_json(font=font, shards=shards, page=page)
     text = json.dumps(report, ensure_ascii=False, indent=2)
     (writer.partial / "report.json").write_text(text + "\n", encoding="utf-8")
     (writer.partial / "README.md").write_text(card(config, report), encoding="utf-8")

@@ -9,8 +9,6 @@ null.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +18,9 @@ from typing import Any
 
 from deepsynth_tui.builtin import locate
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
-from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.locations import home
-from deepsynth_tui.config.problems import ConfigError, Notice, Problem
+from deepsynth_tui.config.preflight import command, output_problems
+from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.dataset.cleaning import is_blank
 from deepsynth_tui.dataset.columns import existing, text_column
 from deepsynth_tui.dataset.drawing_pool import DrawnDocument, draw_document, renderer
@@ -47,13 +45,11 @@ class Preflight:
     documents: int | None = None
     first: Document | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return what the command prints."""
         first = {"text": self.first.text[:PREVIEW_CHARACTERS]} if self.first else None
         return {
-            "problems": [
-                {"key": one.key, "message": one.message, "hint": one.hint} for one in self.problems
-            ],
+            "problems": [one.to_json() for one in self.problems],
             "notices": [{"key": one.key, "message": one.message} for one in self.notices],
             "columns": list(self.columns),
             "documents": self.documents,
@@ -68,9 +64,8 @@ def check(config: DatasetConfig) -> list[Problem]:
 
 def inspect(config: DatasetConfig) -> Preflight:
     """Open the source, draw the first document, look at the output folder and the disk."""
-    problems: list[Problem] = []
     output = Path(config.output.dir).expanduser() if config.output.dir else None
-    problems += [] if output is None else _output_problems(output)
+    problems = output_problems(config.output.dir)
     try:
         renderer(config.page)
     except DatasetError as error:
@@ -103,20 +98,7 @@ def inspect(config: DatasetConfig) -> Preflight:
 
 def main() -> int:
     """Check the configuration named on the command line and print what was found."""
-    if len(sys.argv) != 2:
-        sys.stderr.write("usage: python -m deepsynth_tui.dataset.preflight CONFIG.yaml\n")
-        return 2
-    try:
-        config = load_file(Path(sys.argv[1])).config
-    except ConfigError as error:
-        found = Preflight(error.problems)
-    else:
-        if isinstance(config, DatasetConfig):
-            found = inspect(config)
-        else:
-            found = Preflight((Problem("kind", "is not dataset", "check it as a training"),))
-    sys.stdout.write(json.dumps(found.as_json()) + "\n")
-    return 0
+    return command(DatasetConfig, inspect, Preflight)
 
 
 def _column_problems(columns: Sequence[str], settings: SourceSettings) -> list[Problem]:
@@ -138,21 +120,6 @@ def _quick_count(source: Source, settings: SourceSettings) -> int | None:
     path = Path(locate(settings.path)).expanduser()
     reads_through = path.is_file() and path.suffix.lower() != ".parquet"
     return None if reads_through and path.stat().st_size > QUICK_BYTES else source.count()
-
-
-def _output_problems(folder: Path) -> list[Problem]:
-    """Return why a run could not be made at `folder`."""
-    key = "output.dir"
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not place.is_dir():
-        return [Problem(key, f"{place} is a file", "Choose a folder.")]
-    if not os.access(place, os.W_OK | os.X_OK):
-        return [
-            Problem(key, f"{place} may not be written", "Change its rights, or choose another.")
-        ]
-    if place == folder and any(folder.iterdir()):
-        return [Problem(key, f"{folder} is not empty", "Choose a new folder, or empty it.")]
-    return []
 
 
 def _no_text(source: Source) -> Problem:

@@ -33,7 +33,7 @@ class Affected:
             if len(self.first) < NAMED:
                 self.first.append(source_id)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the figures under their names in `report.json`."""
         return {"count": self.count, "documents": self.documents, "first_documents": self.first}
 
@@ -115,7 +115,7 @@ class Tally:
                 f"page.margin larger; in {self.clipped.named()}"
             )
 
-    def as_json(self, *, font: str, shards: Sequence[str], page: dict[str, Any]) -> dict[str, Any]:
+    def to_json(self, *, font: str, shards: Sequence[str], page: dict[str, Any]) -> dict[str, Any]:
         """Return `report.json`. `page` are the page settings, `shards` the names of the files."""
         return {
             "version": VERSION,
@@ -129,14 +129,14 @@ class Tally:
             "lines": self.lines,
             "lost_lines": self.lost_lines,
             "missing_glyphs": {
-                **self.missing.as_json(),
+                **self.missing.to_json(),
                 "characters": dict(self.characters.most_common(NAMED)),
             },
-            "unshaped_characters": self.unshaped.as_json(),
-            "split_tokens": self.split.as_json(),
-            "clipped_glyphs": self.clipped.as_json(),
-            "removed_control_characters": self.controls.as_json(),
-            "replaced_surrogates": self.surrogates.as_json(),
+            "unshaped_characters": self.unshaped.to_json(),
+            "split_tokens": self.split.to_json(),
+            "clipped_glyphs": self.clipped.to_json(),
+            "removed_control_characters": self.controls.to_json(),
+            "replaced_surrogates": self.surrogates.to_json(),
             "font": font,
             "font_sizes": {str(size): self.font_sizes[size] for size in sorted(self.font_sizes)},
             "page": page,

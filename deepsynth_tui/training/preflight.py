@@ -8,18 +8,16 @@ those of the dataset, which a form can offer; `rows` is null where counting woul
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.locations import home
-from deepsynth_tui.config.problems import ConfigError, Problem
+from deepsynth_tui.config.preflight import command, existing_part, output_problems
+from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
 from deepsynth_tui.training.dataset_folder import dataset_folder
 from deepsynth_tui.training.preflight_model import KnownModel, look_up, missing_space
@@ -48,12 +46,8 @@ class Preflight:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the command prints."""
-        kept = ("key", "message", "hint")
         return {
-            "problems": [
-                {name: value for name, value in asdict(one).items() if name in kept}
-                for one in self.problems
-            ],
+            "problems": [one.to_json() for one in self.problems],
             "columns": list(self.dataset.columns or ()),
             "rows": self.dataset.rows,
         }
@@ -70,7 +64,7 @@ def inspect(config: TrainingConfig) -> Preflight:
     model = look_up(config.model, problems)
     dataset = _dataset(config.data, model, problems)
     problems += _packages(config)
-    problems += _output(config, model)
+    problems += output_problems(config.output.dir) or _space(config, model)
     return Preflight(tuple(problems), dataset)
 
 
@@ -165,42 +159,20 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
             )
 
 
-def _output(config: TrainingConfig, model: KnownModel | None) -> Iterator[Problem]:
-    chosen = config.output.dir
-    folder = Path(chosen).expanduser() if chosen else home()
-    key = "output.dir"
-    if chosen and folder.is_dir() and any(folder.iterdir()):
-        yield Problem(key, f"{folder} is not empty", "choose a new folder")
-        return
-    existing = next(part for part in (folder, *folder.parents) if part.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        yield Problem(key, f"{existing} cannot be written", "choose a folder you may write to")
-        return
+def _space(config: TrainingConfig, model: KnownModel | None) -> Iterator[Problem]:
+    place = existing_part(Path(config.output.dir).expanduser() if config.output.dir else home())
     needed = LEAST_BYTES
     if not config.lora.enabled and model:
         checkpoints = FULL_CHECKPOINT * (config.training.save_total_limit + 1)
         needed += (checkpoints + 1) * model.weight_bytes
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(place).free
     if free < needed:
-        yield missing_space(key, existing, needed=needed, free=free)
+        yield missing_space("output.dir", place, needed=needed, free=free)
 
 
 def main() -> int:
     """Check the configuration named on the command line and print what was found."""
-    if len(sys.argv) != 2:
-        sys.stderr.write("usage: python -m deepsynth_tui.training.preflight CONFIG.yaml\n")
-        return 2
-    try:
-        config = load_file(Path(sys.argv[1])).config
-    except ConfigError as error:
-        found = Preflight(error.problems)
-    else:
-        if isinstance(config, TrainingConfig):
-            found = inspect(config)
-        else:
-            found = Preflight((Problem("kind", "is not training", "check it as a dataset"),))
-    sys.stdout.write(json.dumps(found.to_json()) + "\n")
-    return 0
+    return command(TrainingConfig, inspect, Preflight)
 
 
 if __name__ == "__main__":

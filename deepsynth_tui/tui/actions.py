@@ -11,7 +11,7 @@ from typing import Literal
 
 from textual.binding import Binding
 
-Place = Literal["app", "form", "training", "monitor", "runs"]
+Place = Literal["app", "form", "monitor", "runs"]
 
 
 @dataclass(frozen=True, slots=True)

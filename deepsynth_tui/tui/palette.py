@@ -52,7 +52,7 @@ class PresetCommands(Provider):
     def _presets(self) -> dict[str, Preset]:
         # Deferred: the first frame of a form screen is drawn before presets are read.
         from deepsynth_tui.config.presets import list_presets
-        from deepsynth_tui.tui.form_values import GROUPS
+        from deepsynth_tui.tui.forms.values import GROUPS
         from deepsynth_tui.tui.widgets.form import Form
 
         return {

@@ -10,7 +10,7 @@ from textual.widgets.collapsible import CollapsibleTitle
 
 from deepsynth_tui.config.declare import fields_by_key
 from deepsynth_tui.config.load import MODELS
-from deepsynth_tui.tui.form_values import PRESET_FIELD
+from deepsynth_tui.tui.forms.values import PRESET_FIELD
 from deepsynth_tui.tui.shell import Kind
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.section import More, Section

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepsynth_tui.tui.console_feed import HISTORY_LINES, MOST_LINES, ConsoleFeed
+from deepsynth_tui.tui.watching.console_feed import HISTORY_LINES, MOST_LINES, ConsoleFeed
 
 
 def lines(first: int, count: int) -> str:

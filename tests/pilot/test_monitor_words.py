@@ -7,43 +7,43 @@ from typing import get_args
 import pytest
 
 from deepsynth_tui.runs.summary import State
-from deepsynth_tui.tui import run_words
-from deepsynth_tui.tui.likely_cause import likely_cause
+from deepsynth_tui.tui.watching import words
+from deepsynth_tui.tui.watching.likely_cause import likely_cause
 
 
 def test_every_state_has_a_symbol_and_a_word_of_its_own():
-    assert set(run_words.STATES) == set(get_args(State))
-    assert len({(w.symbol, w.word) for w in run_words.STATES.values()}) == len(run_words.STATES)
-    assert len({w.word for w in run_words.STATES.values()}) == len(run_words.STATES)
+    assert set(words.STATES) == set(get_args(State))
+    assert len({(w.symbol, w.word) for w in words.STATES.values()}) == len(words.STATES)
+    assert len({w.word for w in words.STATES.values()}) == len(words.STATES)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "said"),
     [(0, "under 10 s"), (19.9, "10 s"), (60, "1 min"), (3599, "59 min"), (7260, "2 h 01 min")],
 )
-def test_elapsed_is_coarse(seconds: float, words: str):
-    assert run_words.elapsed(seconds) == words
+def test_elapsed_is_coarse(seconds: float, said: str):
+    assert words.elapsed(seconds) == said
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "said"),
     [(0.2, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (4000, "1 h 07 min")],
 )
-def test_a_duration_is_exact(seconds: float, words: str):
-    assert run_words.duration(seconds) == words
+def test_a_duration_is_exact(seconds: float, said: str):
+    assert words.duration(seconds) == said
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "said"),
     [(1, "5 s"), (41, "45 s"), (61, "1 min 30 s"), (119, "2 min"), (5000, "1 h 24 min")],
 )
-def test_an_estimate_is_no_finer_than_it_is(seconds: float, words: str):
-    assert run_words.remaining(seconds) == words
+def test_an_estimate_is_no_finer_than_it_is(seconds: float, said: str):
+    assert words.remaining(seconds) == said
 
 
 def test_paces_below_one_are_turned_around():
-    assert run_words.pace(2.5, "steps") == "2.5 steps/s"
-    assert run_words.pace(0.25, "steps") == "4.0 s per step"
+    assert words.pace(2.5, "steps") == "2.5 steps/s"
+    assert words.pace(0.25, "steps") == "4.0 s per step"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from textual.widgets import Input
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import DEFAULT_MODEL
 from deepsynth_tui.runs.directory import create
-from deepsynth_tui.tui.drafts import draft_path
+from deepsynth_tui.tui.forms.drafts import draft_path
 from deepsynth_tui.tui.screens.save import SaveDialog
 from deepsynth_tui.tui.widgets.fit_panel import FitPanel
 from tests.pilot.forms import (

@@ -1,0 +1,1 @@
+"""Whole screens, one to a module, each with its stylesheet beside it."""

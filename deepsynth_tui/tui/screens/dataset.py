@@ -11,7 +11,7 @@ from deepsynth_tui.tui.screens.form_screen import FormScreen
 from deepsynth_tui.tui.widgets.source_panel import SourcePanel
 
 if TYPE_CHECKING:
-    from deepsynth_tui.tui.preflight import Preflight
+    from deepsynth_tui.tui.forms.preflight import Preflight
 
 
 class DatasetScreen(FormScreen):
@@ -24,7 +24,7 @@ class DatasetScreen(FormScreen):
         return SourcePanel(id="panel")
 
     def suggestions(self) -> Mapping[str, Sequence[str]]:
-        from deepsynth_tui.tui.suggestions import BUILTIN_DOCUMENTS
+        from deepsynth_tui.tui.forms.suggestions import BUILTIN_DOCUMENTS
 
         return {"source.path": [BUILTIN_DOCUMENTS]}
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.checks import Config
     from deepsynth_tui.config.load import Checked
     from deepsynth_tui.config.problems import Problem
-    from deepsynth_tui.tui.form_values import FormValues
-    from deepsynth_tui.tui.preflight import Preflight
+    from deepsynth_tui.tui.forms.preflight import Preflight
+    from deepsynth_tui.tui.forms.values import FormValues
     from deepsynth_tui.tui.widgets.field_row import FieldRow
     from deepsynth_tui.tui.widgets.form import Form
 
@@ -92,8 +92,8 @@ class FormScreen(Screen[None]):
         self.app.call_later(self.call_after_refresh, self._build)
 
     async def _build(self) -> None:
-        from deepsynth_tui.tui.drafts import BrokenDraft, load_draft
-        from deepsynth_tui.tui.form_values import FormValues
+        from deepsynth_tui.tui.forms.drafts import BrokenDraft, load_draft
+        from deepsynth_tui.tui.forms.values import FormValues
         from deepsynth_tui.tui.widgets.form import Form
 
         try:
@@ -126,7 +126,7 @@ class FormScreen(Screen[None]):
 
     def replace(self, values: Mapping[str, Any]) -> None:
         """Show these values, and the default of every field that they leave out."""
-        from deepsynth_tui.tui.form_values import FormValues
+        from deepsynth_tui.tui.forms.values import FormValues
 
         self._alter(lambda _: FormValues.of(self.kind, values))
 
@@ -153,7 +153,7 @@ class FormScreen(Screen[None]):
         self._show_state()
 
     def _check_files(self, values: FormValues, config: Config | None) -> None:
-        from deepsynth_tui.tui.preflight import READS
+        from deepsynth_tui.tui.forms.preflight import READS
 
         read = {key: v for key, v in values.values.items() if key.startswith(READS[self.kind])}
         if read == self._files_of:
@@ -169,7 +169,7 @@ class FormScreen(Screen[None]):
 
     @work(exclusive=True, group="files", exit_on_error=False)
     async def _look_at_files(self, config_text: str) -> None:
-        from deepsynth_tui.tui.preflight import PreflightError, run_preflight
+        from deepsynth_tui.tui.forms.preflight import PreflightError, run_preflight
 
         await asyncio.sleep(FILES_DELAY)
         try:
@@ -219,7 +219,7 @@ class FormScreen(Screen[None]):
     def _start(self, values: FormValues, config: Config) -> None:
         from deepsynth_tui.runs.directory import RunDirectoryError
         from deepsynth_tui.runs.launch import LaunchError
-        from deepsynth_tui.tui.starting import start_run
+        from deepsynth_tui.tui.forms.starting import start_run
 
         shell = shell_of(self.app)
         try:
@@ -253,7 +253,7 @@ class FormScreen(Screen[None]):
     @property
     def about_focus(self) -> str:
         """Meaning, range and default of the focused field; empty where none has the focus."""
-        from deepsynth_tui.tui.field_facts import facts_of
+        from deepsynth_tui.tui.forms.facts import facts_of
 
         row = self.focused_row
         return f"{row.label}: {row.spec.help}\n{facts_of(row.spec)}" if row else ""
@@ -264,7 +264,7 @@ class FormScreen(Screen[None]):
     def _explain(self, widget: Widget | None) -> None:
         if self.form is None or widget is None:
             return
-        from deepsynth_tui.tui.field_facts import facts_of, problem_text
+        from deepsynth_tui.tui.forms.facts import facts_of, problem_text
         from deepsynth_tui.tui.widgets.section import Section
 
         line, row = self.query_one(HelpLine), self.focused_row
@@ -312,7 +312,7 @@ class FormScreen(Screen[None]):
     def keep_draft(self) -> None:
         """Save the draft now, if there is anything new in it. Raises OSError."""
         if self.form is not None and self._draft_timer is not None:
-            from deepsynth_tui.tui.drafts import save_draft
+            from deepsynth_tui.tui.forms.drafts import save_draft
 
             self._draft_timer.stop()
             self._draft_timer = None

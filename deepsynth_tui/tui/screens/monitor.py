@@ -24,9 +24,9 @@ from deepsynth_tui.runs import atomic, control
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound
 from deepsynth_tui.tui.actions import bindings
-from deepsynth_tui.tui.run_reader import Clock, RunReader, Snapshot
 from deepsynth_tui.tui.screens.stop import StopDialog, Way, stop
 from deepsynth_tui.tui.shell import shell_of
+from deepsynth_tui.tui.watching.reader import Clock, RunReader, Snapshot
 from deepsynth_tui.tui.widgets.key_line import KeyLine
 from deepsynth_tui.tui.widgets.log_pane import LogPane
 from deepsynth_tui.tui.widgets.metric_chart import Curves, MetricChart

@@ -23,9 +23,9 @@ from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.summary import RunSummary, summaries
 from deepsynth_tui.tui.actions import bindings
-from deepsynth_tui.tui.run_reader import Clock
 from deepsynth_tui.tui.screens.stop import StopDialog, Way, stop
 from deepsynth_tui.tui.shell import Kind, shell_of
+from deepsynth_tui.tui.watching.reader import Clock
 from deepsynth_tui.tui.widgets.key_line import KeyLine
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.pairs import pairs

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.load import Checked
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate.profile import ModelProfile
-    from deepsynth_tui.tui.estimating import ModelKey
-    from deepsynth_tui.tui.preflight import Preflight
+    from deepsynth_tui.tui.forms.estimating import ModelKey
+    from deepsynth_tui.tui.forms.preflight import Preflight
 
 PROFILE_DELAY = 0.5
 """Seconds without a change before a child process looks at a model that has no profile yet."""
@@ -39,7 +39,7 @@ class TrainingScreen(FormScreen):
         return FitPanel(id="panel")
 
     def suggestions(self) -> Mapping[str, Sequence[str]]:
-        from deepsynth_tui.tui.suggestions import dataset_paths, model_names
+        from deepsynth_tui.tui.forms.suggestions import dataset_paths, model_names
 
         return {
             "data.path": dataset_paths(shell_of(self.app).home),
@@ -62,7 +62,7 @@ class TrainingScreen(FormScreen):
     @work(exclusive=True, group="fit", exit_on_error=False)
     async def _estimate(self, config: TrainingConfig) -> None:
         from deepsynth_tui.estimate.profiling import ProfileError
-        from deepsynth_tui.tui.estimating import estimate_of, models_of
+        from deepsynth_tui.tui.forms.estimating import estimate_of, models_of
 
         panel = self.query_one(FitPanel)
         try:
@@ -77,7 +77,7 @@ class TrainingScreen(FormScreen):
             panel.probe = await asyncio.to_thread(probe)
 
     async def _profile(self, key: ModelKey) -> ModelProfile:
-        from deepsynth_tui.tui.estimating import cached_profile, made_profile
+        from deepsynth_tui.tui.forms.estimating import cached_profile, made_profile
 
         if key not in self._profiles:
             found = await asyncio.to_thread(cached_profile, key)

@@ -1,0 +1,1 @@
+"""Parts of screens. They get data and send messages, and know neither screens nor application."""

@@ -78,7 +78,7 @@ class FitPanel(VerticalScroll):
             )
             self.query_one("#fit-details", Static).update(whole)
             return
-        from deepsynth_tui.tui.fit_text import details, verdict
+        from deepsynth_tui.tui.forms.fit_text import details, verdict
 
         mark = Content.assemble(said, "  ") if self.state else Content("")
         self.query_one("#fit-verdict", Static).update(mark + verdict(self.estimate))

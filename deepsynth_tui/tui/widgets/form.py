@@ -13,7 +13,8 @@ from textual.message import Message
 from deepsynth_tui.config.declare import FieldSpec, SectionSpec
 from deepsynth_tui.config.presets import Group, Preset, find_preset, list_presets
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.tui.form_values import (
+from deepsynth_tui.tui.forms.titles import section_name
+from deepsynth_tui.tui.forms.values import (
     GROUPS,
     SELECTOR,
     FormValues,
@@ -21,7 +22,6 @@ from deepsynth_tui.tui.form_values import (
     preset_sections,
     shown_fields,
 )
-from deepsynth_tui.tui.section_titles import section_name
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.section import More, Section
 

@@ -11,9 +11,9 @@ from rich.text import Text
 from textual.widgets import Static
 
 from deepsynth_tui.runs.console import clean
-from deepsynth_tui.tui.likely_cause import likely_cause
-from deepsynth_tui.tui.run_reader import Snapshot
-from deepsynth_tui.tui.run_words import STATES
+from deepsynth_tui.tui.watching.likely_cause import likely_cause
+from deepsynth_tui.tui.watching.reader import Snapshot
+from deepsynth_tui.tui.watching.words import STATES
 from deepsynth_tui.tui.widgets.pairs import pairs
 
 Lines = Sequence[tuple[str, str]]

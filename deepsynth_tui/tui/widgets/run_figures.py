@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from deepsynth_tui.runs.state import Memory, RunState, rate
-from deepsynth_tui.tui.run_reader import Snapshot
-from deepsynth_tui.tui.run_words import pace, size
+from deepsynth_tui.tui.watching.reader import Snapshot
+from deepsynth_tui.tui.watching.words import pace, size
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from deepsynth_tui.runs.console import clean
-from deepsynth_tui.tui.run_reader import Snapshot
-from deepsynth_tui.tui.run_words import PHASES, STATES
+from deepsynth_tui.tui.watching.reader import Snapshot
+from deepsynth_tui.tui.watching.words import PHASES, STATES
 from deepsynth_tui.tui.widgets.run_figures import Figure, figures, progress_words
 
 _GAP = "   "

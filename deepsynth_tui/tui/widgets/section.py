@@ -11,13 +11,13 @@ from textual.widgets import Collapsible
 from textual.widgets.collapsible import CollapsibleTitle
 
 from deepsynth_tui.config.declare import FieldSpec, SectionSpec
-from deepsynth_tui.tui.form_values import FormValues, shown_fields
-from deepsynth_tui.tui.section_titles import (
+from deepsynth_tui.tui.forms.titles import (
     changes_text,
     problems_text,
     section_name,
     section_state,
 )
+from deepsynth_tui.tui.forms.values import FormValues, shown_fields
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 
 RowFactory = Callable[[FieldSpec], FieldRow]

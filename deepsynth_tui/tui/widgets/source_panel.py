@@ -12,7 +12,7 @@ from textual.widgets import Static
 from deepsynth_tui.runs.console import clean
 
 if TYPE_CHECKING:
-    from deepsynth_tui.tui.preflight import Preflight
+    from deepsynth_tui.tui.forms.preflight import Preflight
 
 
 class SourcePanel(VerticalScroll):

@@ -17,8 +17,8 @@ from deepsynth_tui.runs.directory import Identity, RunDirectory, RunNotFound, id
 from deepsynth_tui.runs.state import Phase, RunState, eta_seconds, fold
 from deepsynth_tui.runs.summary import WAITING, RunSummary, summarize
 from deepsynth_tui.runs.tail import EventTail
-from deepsynth_tui.tui import run_words
-from deepsynth_tui.tui.console_feed import ConsoleFeed, ConsoleLines
+from deepsynth_tui.tui.watching import words
+from deepsynth_tui.tui.watching.console_feed import ConsoleFeed, ConsoleLines
 
 Clock = Callable[[], float]
 _BATCH = 1 << 20
@@ -134,7 +134,7 @@ def _elapsed(state: RunState, summary: RunSummary, now: float) -> str:
     until = now if summary.is_live else (state.updated or now)
     spans = ((phase.ended or until) - phase.started for phase in state.phases if _works(phase))
     seconds = sum(spans)
-    return run_words.elapsed(seconds) if summary.is_live else run_words.duration(seconds)
+    return words.elapsed(seconds) if summary.is_live else words.duration(seconds)
 
 
 def _works(phase: Phase) -> bool:
@@ -145,4 +145,4 @@ def _eta(state: RunState, summary: RunSummary, now: float) -> str:
     seconds = eta_seconds(state)
     if summary.state != "running" or seconds is None or not seconds or state.updated is None:
         return ""
-    return run_words.remaining(max(0.0, seconds - max(0.0, now - state.updated)))
+    return words.remaining(max(0.0, seconds - max(0.0, now - state.updated)))

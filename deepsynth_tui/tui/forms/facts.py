@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deepsynth_tui.config.declare import FieldSpec, as_text
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.tui.form_values import SELECTOR
+from deepsynth_tui.tui.forms.values import SELECTOR
 
 
 def facts_of(spec: FieldSpec) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deepsynth_tui.config.declare import SectionSpec, as_text
-from deepsynth_tui.tui.form_values import FormValues
+from deepsynth_tui.tui.forms.values import FormValues
 
 NAMES = {"lora": "LoRA", "quantization": "QLoRA", "source": "Documents"}
 
