@@ -19,7 +19,8 @@ from deepsynth_tui.estimate.towers import tower_of
 from tests.estimate.models import configure
 
 Row = Mapping[str, str]
-ROWS = list(csv.DictReader((Path(__file__).parent / "data" / "measured.csv").open()))
+MEASURED = Path(__file__).parent / "data" / "measured.csv"
+ROWS = list(csv.DictReader(MEASURED.read_text(encoding="utf-8").splitlines()))
 # This configuration of the benchmark keeps the hidden stream in float32, as PEFT's k-bit
 # preparation did and our trainer does not.
 WIDE_STREAM = "hidden states kept in fp32"
