@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -72,6 +73,8 @@ def main() -> int:
     if len(sys.argv) != 2:
         sys.stderr.write("usage: python -m deepsynth_tui.dataset.job RUN_PATH\n")
         return 2
+    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
+    logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
     run_path = Path(sys.argv[1])
     return run_job(run_path, body, explain=partial(explain, dataset=run_path / "dataset"))
 

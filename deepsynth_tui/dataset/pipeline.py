@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,8 @@ from deepsynth_tui.dataset.rows import row
 from deepsynth_tui.dataset.shards import ShardWriter
 from deepsynth_tui.dataset.sources import Source, open_source
 from deepsynth_tui.dataset.space import check_space, needed_bytes
+
+log = logging.getLogger(__name__)
 
 # From this many documents the size of the dataset is told before anything is written.
 TRIAL_DOCUMENTS = 8
@@ -64,6 +67,10 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
     total = source.count()
     fonts = renderer(config.page)
     notices = [str(notice) for notice in source.notices]
+    paper = sheet(config.page)
+    known = "documents" if total is None else f"{total} documents"
+    log.info("%s: %s, text from column %s", config.source.path, known, source.text_column)
+    log.info("drawing with %s on %d x %d pixels", fonts.font_name, paper.width, paper.height)
     listener.phase("drawing", "; ".join([fonts.font_name, *notices]))
     tally = Tally()
     outcomes = draw_documents(source.documents(), config)
@@ -83,7 +90,11 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
         writer.finish_shards()
         _describe(config, writer, tally, fonts.font_name)
         writer.publish()
-    listener.result(documents=tally.documents, pages=tally.pages, dataset=str(folder))
+    skipped = tally.read - tally.documents
+    log.info("%d documents on %d pages, %d left out", tally.documents, tally.pages, skipped)
+    listener.result(
+        documents=tally.documents, pages=tally.pages, skipped=skipped, dataset=str(folder)
+    )
     if config.output.push_to_hub and config.output.hub_repo_id:
         listener.phase("writing", f"uploading to {config.output.hub_repo_id}")
         address = publish(folder, config.output.hub_repo_id, private=config.output.hub_private)
@@ -118,6 +129,7 @@ def _draw(
             return False
         shard_completed = False
         if isinstance(outcome, Skipped):
+            log.info("left out %s: %s", outcome.source_id, outcome.reason)
             tally.skip(outcome)
         else:
             shard_completed = writer.add(row(outcome))

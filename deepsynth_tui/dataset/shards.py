@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 
 from deepsynth_tui.dataset.errors import OutputError
 from deepsynth_tui.dataset.rows import SCHEMA, table
+
+log = logging.getLogger(__name__)
 
 SPLIT = "train"
 # A row group is written when it has this many rows or bytes: what is held in memory at most.
@@ -126,4 +129,5 @@ class ShardWriter:
             self._writer = None
         half = self._open_path
         self.shards.append(half.rename(half.with_suffix("")))
+        log.info("shard %d: %d documents", len(self.shards), self._rows_in_shard)
         self._rows_in_shard = 0

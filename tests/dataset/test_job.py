@@ -83,7 +83,12 @@ def test_a_run_ends_as_a_dataset(tmp_path: Path):
     assert kinds[-1] == "done"
     assert events(run)[-1]["verdict"] == "completed"
     assert (run.dataset / "report.json").exists()
-    assert run.console.read_text() == ""
+    assert run.console.read_text().splitlines() == [
+        "builtin:sample: 44 documents, text from column text",
+        "drawing with DejaVu Sans Book on 512 x 512 pixels",
+        "shard 1: 44 documents",
+        "44 documents on 44 pages, 0 left out",
+    ]
 
 
 def test_a_failure_says_what_to_do(tmp_path: Path):
