@@ -116,7 +116,7 @@ def _on_hub(settings: ModelSettings, problems: list[Problem]) -> KnownModel | No
         refuse(f"the Hub refused {name}: {error}", "try again later")
     except (httpx.HTTPError, OfflineModeIsEnabled):
         refuse(
-            f"{name} is not in the cache, and the Hub cannot be reached",
+            f"not on this machine, and the Hub cannot be reached for {name}",
             "connect, or give a checkpoint folder or builtin:tiny-vlm",
         )
     else:

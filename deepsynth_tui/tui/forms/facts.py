@@ -18,6 +18,6 @@ def facts_of(spec: FieldSpec) -> str:
     return " · ".join(fact for fact in facts if fact)
 
 
-def problem_text(problem: Problem) -> str:
-    """Return what is wrong and the way out, on one line."""
-    return f"{problem.message}: {problem.hint}" if problem.hint else problem.message
+def way_out(problem: Problem) -> str:
+    """Return what to do; what is wrong stands below the field already."""
+    return problem.hint or problem.message

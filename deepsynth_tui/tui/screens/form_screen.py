@@ -202,8 +202,8 @@ class FormScreen(Screen[None]):
             return
         if self.problems:
             first = self.problems[0]
-            self.notify(str(first), title="Cannot start yet", severity="warning", markup=False)
-            await self.form.focus_field(first.key)
+            if not await self.form.focus_field(first.key):
+                self.notify(str(first), title="Cannot start yet", severity="warning", markup=False)
         elif self._is_checking:
             self.notify("The files are still being checked.", title="Not yet")
         elif self.checked.config is not None:
@@ -264,15 +264,13 @@ class FormScreen(Screen[None]):
     def _explain(self, widget: Widget | None) -> None:
         if self.form is None or widget is None:
             return
-        from deepsynth_tui.tui.forms.facts import facts_of, problem_text
+        from deepsynth_tui.tui.forms.facts import facts_of, way_out
         from deepsynth_tui.tui.widgets.section import Section
 
         line, row = self.query_one(HelpLine), self.focused_row
         if row is not None:
             problem = self.form.problem_at(row.spec.key)
-            line.explain(
-                row.spec.help, facts_of(row.spec), problem_text(problem) if problem else ""
-            )
+            line.explain(row.spec.help, facts_of(row.spec), way_out(problem) if problem else "")
             return
         for node in widget.ancestors_with_self:
             if isinstance(node, Section):

@@ -120,8 +120,8 @@ class Form(VerticalScroll, can_focus=False):
         """Set every field of a section back to what the presets say."""
         self.fill(self.values.reset(self.values.changed(section)))
 
-    async def focus_field(self, key: str) -> None:
-        """Open what hides a field, and go to it. Nothing happens for a key that is no field."""
+    async def focus_field(self, key: str) -> bool:
+        """Open what hides a field, and go to it; False for a key that is no field of the form."""
         for section in self.query(Section):
             field = next((f for f in shown_fields(section.spec) if f.key == key), None)
             if field is not None:
@@ -131,6 +131,8 @@ class Form(VerticalScroll, can_focus=False):
         for row in self.query(FieldRow):
             if row.spec.key == key:
                 self.screen.set_focus(row.editor)
+                return True
+        return False
 
     @on(FieldRow.Edited)
     def _edited(self, event: FieldRow.Edited) -> None:
