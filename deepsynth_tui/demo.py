@@ -91,5 +91,5 @@ def _state(run: RunDirectory) -> RunState:
 
 
 def _quoted(text: str) -> list[str]:
-    lines = [clean(line) for line in text.splitlines()] or [""]
-    return [f"  | {part}" for line in lines for part in textwrap.wrap(line, WIDTH) or ["(nothing)"]]
+    lines = [clean(line) for line in text.splitlines()] or ["(nothing)"]
+    return [f"  | {part}".rstrip() for line in lines for part in textwrap.wrap(line, WIDTH) or [""]]
