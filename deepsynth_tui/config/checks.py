@@ -105,19 +105,19 @@ TRAINING_RULES = (
         ("lora.rank_pattern",),
         lambda c: not all(map(_is_pattern, c.lora.rank_pattern)),
         "holds a name that is no regular expression",
-        "names of modules such as q_proj, or regular expressions like layers.0..*",
+        "names of modules such as q_proj, or regular expressions like .*_proj",
     ),
     Rule(
         ("lora.alpha_pattern",),
         lambda c: not all(map(_is_pattern, c.lora.alpha_pattern)),
         "holds a name that is no regular expression",
-        "names of modules such as q_proj, or regular expressions like layers.0..*",
+        "names of modules such as q_proj, or regular expressions like .*_proj",
     ),
     Rule(
         ("lora.modules_to_save",),
         lambda c: not all(map(_is_pattern, c.lora.modules_to_save)),
         "holds a name that is no regular expression",
-        "names of modules such as q_proj, or regular expressions like layers.0..*",
+        "names of modules such as q_proj, or regular expressions like .*_proj",
     ),
     Rule(
         ("text_encoder.enabled",),

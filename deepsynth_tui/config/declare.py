@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 Kind = Literal["bool", "int", "float", "text", "choice", "list", "mapping"]
 
-NUMBER_SUFFIX = re.compile(r"\A[A-Za-z_][\w.]*\Z")
+MODULE_NAME = re.compile(r"\A[A-Za-z_][\w.]*\Z")
 
 
 class Settings(BaseModel):
@@ -100,7 +100,7 @@ class FieldSpec:
         items = [item.strip() for item in text.split(",") if item.strip()]
         if self.pattern_allowed and len(items) == 1:
             # one plain name is a list of one; `all-linear` and regular expressions stay a string
-            return items if NUMBER_SUFFIX.match(items[0]) else items[0]
+            return items if MODULE_NAME.match(items[0]) else items[0]
         numbers = [_number(int, item) for item in items]
         return numbers if items and all(isinstance(n, int) for n in numbers) else items
 
