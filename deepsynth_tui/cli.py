@@ -123,12 +123,14 @@ def estimate(
 ) -> None:
     """Say whether runs fit, how long they take and what they cost, before they start."""
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate import closed_form, gpus, profiling, report
+    from deepsynth_tui.estimate import closed_form, report
+    from deepsynth_tui.estimate.machine import gpus
+    from deepsynth_tui.estimate.profiles import asking
 
     with _reported():
         loaded = [(path, _load(path, TrainingConfig, set_)[0]) for path in configs]
         for path, config in loaded:
-            profile, encoder = profiling.request_for(config)
+            profile, encoder = asking.request_for(config)
             answer = closed_form.estimate(config, profile, gpus=gpus.catalogue(), encoder=encoder)
             typer.echo(json.dumps(answer.to_json()) if json_ else report.text(answer, str(path)))
 
@@ -219,8 +221,9 @@ def stop(
 @app.command()
 def gpus(json_: Json = False) -> None:
     """List the GPUs here and those that estimates are made for."""
-    from deepsynth_tui.estimate import devices, report
-    from deepsynth_tui.estimate.gpus import catalogue
+    from deepsynth_tui.estimate import report
+    from deepsynth_tui.estimate.machine import devices
+    from deepsynth_tui.estimate.machine.gpus import catalogue
 
     with _reported():
         probe = devices.probe()
@@ -264,8 +267,8 @@ class _BadInput(Exception):
 def _reported() -> Iterator[None]:
     """Turn the errors that rooms raise for people into a message on stderr and an exit code."""
     from deepsynth_tui.config.problems import ConfigError
-    from deepsynth_tui.estimate.gpus import CatalogueError
-    from deepsynth_tui.estimate.profiling import ProfileError
+    from deepsynth_tui.estimate.machine.gpus import CatalogueError
+    from deepsynth_tui.estimate.profiles.asking import ProfileError
     from deepsynth_tui.runs.directory import RunDirectoryError
     from deepsynth_tui.runs.errors import RunError
 

@@ -95,7 +95,7 @@ def _disk(home: Path) -> Finding:
 
 
 def _gpu() -> Finding:
-    from deepsynth_tui.estimate import devices
+    from deepsynth_tui.estimate.machine import devices
 
     probe = devices.probe()
     if not probe.devices:

@@ -1,1 +1,1 @@
-"""Will it fit, how long, what does it cost: everything here but `profile_job` is torch-free."""
+"""Will it fit, how long, what does it cost. Torch is in its child processes alone."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.images import PageSize, page_tokens
-from deepsynth_tui.estimate.profile import ModelProfile
-from deepsynth_tui.estimate.towers import unmatched_targets
-from deepsynth_tui.estimate.trainable import Trainable
-from deepsynth_tui.estimate.weights import is_quantised
+from deepsynth_tui.estimate.memory.trainable import Trainable
+from deepsynth_tui.estimate.memory.weights import is_quantised
+from deepsynth_tui.estimate.profiles.images import PageSize, page_tokens
+from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.estimate.profiles.towers import unmatched_targets
 
 
 def warnings(

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.activations import Activations, Batch, activations
 from deepsynth_tui.estimate.advice import warnings
-from deepsynth_tui.estimate.gpus import GIB, Fit, Gpu
-from deepsynth_tui.estimate.images import PageSize
-from deepsynth_tui.estimate.optimizer import TrainedBytes, trained_bytes
-from deepsynth_tui.estimate.profile import ModelProfile
-from deepsynth_tui.estimate.text_encoder import text_encoder
+from deepsynth_tui.estimate.machine.gpus import GIB, Fit, Gpu
+from deepsynth_tui.estimate.memory.activations import Activations, Batch, activations
+from deepsynth_tui.estimate.memory.optimizer import TrainedBytes, trained_bytes
+from deepsynth_tui.estimate.memory.text_encoder import text_encoder
+from deepsynth_tui.estimate.memory.trainable import count_trainable
+from deepsynth_tui.estimate.memory.vision import Vision, vision
+from deepsynth_tui.estimate.memory.weights import weight_bytes
+from deepsynth_tui.estimate.profiles.images import PageSize
+from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.estimate.profiles.towers import Tower
 from deepsynth_tui.estimate.timing import Work, step_work, total_steps
-from deepsynth_tui.estimate.towers import Tower
-from deepsynth_tui.estimate.trainable import count_trainable
-from deepsynth_tui.estimate.vision import Vision, vision
-from deepsynth_tui.estimate.weights import weight_bytes
 
 # CUDA context and libraries' workspaces of one process (PyTorch 2.x on Turing to Hopper: 0.4 to
 # 0.6 GB).

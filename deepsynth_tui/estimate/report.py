@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from deepsynth_tui.estimate.closed_form import Estimate, GpuEstimate
-from deepsynth_tui.estimate.devices import Device, Probe
-from deepsynth_tui.estimate.gpus import GIB, Gpu
+from deepsynth_tui.estimate.machine.devices import Device, Probe
+from deepsynth_tui.estimate.machine.gpus import GIB, Gpu
 
 SOURCES = {
     "closed_form": "computed from the model's shapes, not measured",

@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.gpus import Gpu
-from deepsynth_tui.estimate.profile import ModelProfile
-from deepsynth_tui.estimate.trainable import Trainable
-from deepsynth_tui.estimate.weights import DTYPE_BYTES
+from deepsynth_tui.estimate.machine.gpus import Gpu
+from deepsynth_tui.estimate.memory.trainable import Trainable
+from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
+from deepsynth_tui.estimate.profiles.profile import ModelProfile
 
 # Assumption: share of the data sheet's dense rate that the transformers and PEFT stack reaches
 # without fused kernels. Model FLOPs utilisation of 0.3 to 0.5 is usual on one GPU.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from torch import nn
 
-from deepsynth_tui.estimate.towers import (
+from deepsynth_tui.estimate.profiles.towers import (
     Tower,
     is_trained,
     resolve_parameters,

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import BitsAndBytesConfig
 
-from deepsynth_tui.estimate.towers import resolve_parameters
+from deepsynth_tui.estimate.profiles.towers import resolve_parameters
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import estimate
-from deepsynth_tui.estimate.gpus import catalogue
-from deepsynth_tui.estimate.profile import ModelProfile
-from deepsynth_tui.estimate.profiling import request
+from deepsynth_tui.estimate.machine.gpus import catalogue
+from deepsynth_tui.estimate.profiles.asking import request
+from deepsynth_tui.estimate.profiles.profile import ModelProfile
 
 MODELS = (
     "deepseek-community/DeepSeek-OCR-2",

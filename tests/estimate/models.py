@@ -8,10 +8,10 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedModel
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate import profile_job
-from deepsynth_tui.estimate.architectures import Architecture, shipped_models
-from deepsynth_tui.estimate.figures import image_figures, text_figures
-from deepsynth_tui.estimate.profile import ModelProfile, Role
+from deepsynth_tui.estimate.profiles import job as profile_job
+from deepsynth_tui.estimate.profiles.architectures import Architecture, shipped_models
+from deepsynth_tui.estimate.profiles.figures import image_figures, text_figures
+from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role
 
 _TEXT = {
     "hidden_size": 64,

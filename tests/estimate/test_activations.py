@@ -21,12 +21,12 @@ from transformers import (
 )
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate import profile_job
-from deepsynth_tui.estimate.activations import Batch, activations
-from deepsynth_tui.estimate.figures import text_figures
-from deepsynth_tui.estimate.profile import ModelProfile
-from deepsynth_tui.estimate.towers import resolve_targets
-from deepsynth_tui.estimate.trainable import count_trainable
+from deepsynth_tui.estimate.memory.activations import Batch, activations
+from deepsynth_tui.estimate.memory.trainable import count_trainable
+from deepsynth_tui.estimate.profiles import job as profile_job
+from deepsynth_tui.estimate.profiles.figures import text_figures
+from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.estimate.profiles.towers import resolve_targets
 from tests.estimate.models import configure
 from tests.estimate.storages import LiveStorages, SavedTensors
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from deepsynth_tui.config.training import TrainingConfig, TrainingSettings
 from deepsynth_tui.estimate.closed_form import Estimate, estimate
-from deepsynth_tui.estimate.gpus import GIB, catalogue
-from deepsynth_tui.estimate.images import PageSize
-from deepsynth_tui.estimate.optimizer import state_bytes
-from deepsynth_tui.estimate.weights import weight_bytes
+from deepsynth_tui.estimate.machine.gpus import GIB, catalogue
+from deepsynth_tui.estimate.memory.optimizer import state_bytes
+from deepsynth_tui.estimate.memory.weights import weight_bytes
+from deepsynth_tui.estimate.profiles.images import PageSize
 from tests.estimate import models
 from tests.estimate.models import configure
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from deepsynth_tui.config.presets import presets_dir
-from deepsynth_tui.estimate.devices import probe, read
-from deepsynth_tui.estimate.gpus import CatalogueError, Fit, catalogue, catalogue_path
+from deepsynth_tui.estimate.machine.devices import probe, read
+from deepsynth_tui.estimate.machine.gpus import CatalogueError, Fit, catalogue, catalogue_path
 
 
 def gpu(name: str):

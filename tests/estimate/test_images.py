@@ -11,8 +11,8 @@ from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from deepsynth_tui.config.training import ModelSettings
-from deepsynth_tui.estimate.images import PageSize, page_tokens, patches_of
-from deepsynth_tui.estimate.profile import ImageFigures
+from deepsynth_tui.estimate.profiles.images import PageSize, page_tokens, patches_of
+from deepsynth_tui.estimate.profiles.profile import ImageFigures
 from tests.estimate import models
 
 PAGES = [(224, 224), (640, 480), (768, 768), (1000, 1400), (1240, 1754), (2480, 3508), (3000, 900)]

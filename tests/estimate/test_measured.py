@@ -14,8 +14,8 @@ from statistics import median
 import pytest
 
 from deepsynth_tui.estimate.closed_form import estimate
-from deepsynth_tui.estimate.profile import ModelProfile, TextFigures, WeightGroup
-from deepsynth_tui.estimate.towers import tower_of
+from deepsynth_tui.estimate.profiles.profile import ModelProfile, TextFigures, WeightGroup
+from deepsynth_tui.estimate.profiles.towers import tower_of
 from tests.estimate.models import configure
 
 Row = Mapping[str, str]

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
-from deepsynth_tui.estimate import profile_job, profiling
-from deepsynth_tui.estimate.architectures import shipped_models
-from deepsynth_tui.estimate.profile import ModelProfile, cache_path, load, save
-from deepsynth_tui.estimate.profiling import ProfileError, request
+from deepsynth_tui.estimate.profiles import asking
+from deepsynth_tui.estimate.profiles import job as profile_job
+from deepsynth_tui.estimate.profiles.architectures import shipped_models
+from deepsynth_tui.estimate.profiles.asking import ProfileError, request
+from deepsynth_tui.estimate.profiles.profile import ModelProfile, cache_path, load, save
 from tests.estimate import models
 
 DEFAULT = "deepseek-community/DeepSeek-OCR-2"
@@ -68,7 +69,7 @@ def test_the_default_model_needs_no_network_and_is_cached(monkeypatch: pytest.Mo
     assert built.total_params == 3_389_119_360
     assert built.origin == "shipped"
     assert cache_path(DEFAULT).is_file()
-    monkeypatch.setattr(profiling.subprocess, "run", None)  # no second child process
+    monkeypatch.setattr(asking.subprocess, "run", None)  # no second child process
     assert request(DEFAULT) == built == load(DEFAULT)
 
 
@@ -96,10 +97,10 @@ def test_both_profiles_of_a_configuration():
     )
     for name, role in (("Qwen/Qwen3-0.6B", "model"), ("Qwen/Qwen3-Embedding-0.6B", "encoder")):
         save(models.shipped(name, role))
-    model, encoder = profiling.request_for(config)
+    model, encoder = asking.request_for(config)
     assert encoder is not None
     assert (model.role, encoder.role) == ("model", "encoder")
-    assert profiling.request_for(models.configure(model={"name_or_path": model.name}))[1] is None
+    assert asking.request_for(models.configure(model={"name_or_path": model.name}))[1] is None
 
 
 def test_the_cache_is_written_whole(home: Path):
@@ -143,6 +144,6 @@ def test_a_model_of_no_kind_that_is_trained(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_child_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(profiling.sys, "executable", "/bin/false")
+    monkeypatch.setattr(asking.sys, "executable", "/bin/false")
     with pytest.raises(ProfileError, match="status 1"):
         request("any/model")

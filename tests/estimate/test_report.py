@@ -6,8 +6,8 @@ import json
 
 from deepsynth_tui.estimate import report
 from deepsynth_tui.estimate.closed_form import estimate
-from deepsynth_tui.estimate.devices import Device, Probe
-from deepsynth_tui.estimate.gpus import catalogue
+from deepsynth_tui.estimate.machine.devices import Device, Probe
+from deepsynth_tui.estimate.machine.gpus import catalogue
 from tests.estimate import models
 from tests.estimate.models import configure
 

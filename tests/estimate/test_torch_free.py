@@ -6,13 +6,21 @@ import subprocess
 import sys
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.profile import save
+from deepsynth_tui.estimate.profiles.profile import save
 from tests.estimate import models
 
 HEAVY = {"torch", "transformers", "numpy", "peft", "bitsandbytes", "accelerate", "datasets", "PIL"}
 
 
-MODULES = ("profile", "closed_form", "gpus", "towers", "devices", "profiling", "images")
+MODULES = (
+    "closed_form",
+    "profiles.profile",
+    "profiles.asking",
+    "profiles.towers",
+    "profiles.images",
+    "machine.gpus",
+    "machine.devices",
+)
 
 
 def loaded_by(code: str) -> set[str]:
@@ -31,8 +39,8 @@ def test_a_cached_profile_and_its_estimate_load_none_either():
     code = (
         "from deepsynth_tui.config.training import TrainingConfig\n"
         "from deepsynth_tui.estimate.closed_form import estimate\n"
-        "from deepsynth_tui.estimate.gpus import catalogue\n"
-        "from deepsynth_tui.estimate.profiling import request\n"
+        "from deepsynth_tui.estimate.machine.gpus import catalogue\n"
+        "from deepsynth_tui.estimate.profiles.asking import request\n"
         "profile = request(TrainingConfig().model.name_or_path)\n"
         "assert estimate(TrainingConfig(), profile, gpus=catalogue()).needed > 0"
     )

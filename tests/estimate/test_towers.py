@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deepsynth_tui.config.training import LoraSettings, ModelSettings
-from deepsynth_tui.estimate.towers import (
+from deepsynth_tui.estimate.profiles.towers import (
     resolve_parameters,
     resolve_saved_modules,
     resolve_targets,

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
 from deepsynth_tui.config.training import DEFAULT_MODEL
-from deepsynth_tui.estimate.profile import (
+from deepsynth_tui.estimate.profiles.profile import (
     ImageFigures,
     ModelProfile,
     TextFigures,

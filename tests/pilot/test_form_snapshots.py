@@ -10,8 +10,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from deepsynth_tui.estimate import devices
-from deepsynth_tui.estimate.devices import Probe
+from deepsynth_tui.estimate.machine import devices
+from deepsynth_tui.estimate.machine.devices import Probe
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.widgets.fit_panel import FitPanel
 from tests.pilot.forms import form_is_there, form_of, known_model, start_bar, type_into

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate import profile as profiles
 from deepsynth_tui.estimate.closed_form import Estimate, estimate
-from deepsynth_tui.estimate.gpus import catalogue
-from deepsynth_tui.estimate.profile import ModelProfile, Role
-from deepsynth_tui.estimate.profiling import request
+from deepsynth_tui.estimate.machine.gpus import catalogue
+from deepsynth_tui.estimate.profiles import profile as profiles
+from deepsynth_tui.estimate.profiles.asking import request
+from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role
 
 
 @dataclass(frozen=True, slots=True)

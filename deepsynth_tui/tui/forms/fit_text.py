@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from deepsynth_tui.estimate.closed_form import Estimate, GpuEstimate
-from deepsynth_tui.estimate.devices import Probe
-from deepsynth_tui.estimate.gpus import GIB, Fit
+from deepsynth_tui.estimate.machine.devices import Probe
+from deepsynth_tui.estimate.machine.gpus import GIB, Fit
 
 SIGNS = {Fit.FITS: ("✓", "$text-success"), Fit.TIGHT: ("~", "$text-warning"), Fit.NO: ("✗", "dim")}
 SOURCES = {

@@ -16,7 +16,7 @@ from deepsynth_tui.tui.widgets.fit_panel import FitPanel
 if TYPE_CHECKING:
     from deepsynth_tui.config.load import Checked
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate.profile import ModelProfile
+    from deepsynth_tui.estimate.profiles.profile import ModelProfile
     from deepsynth_tui.tui.forms.estimating import ModelKey
     from deepsynth_tui.tui.forms.preflight import Preflight
 
@@ -61,7 +61,7 @@ class TrainingScreen(FormScreen):
 
     @work(exclusive=True, group="fit", exit_on_error=False)
     async def _estimate(self, config: TrainingConfig) -> None:
-        from deepsynth_tui.estimate.profiling import ProfileError
+        from deepsynth_tui.estimate.profiles.asking import ProfileError
         from deepsynth_tui.tui.forms.estimating import estimate_of, models_of
 
         panel = self.query_one(FitPanel)
@@ -72,7 +72,7 @@ class TrainingScreen(FormScreen):
             return
         panel.show(await asyncio.to_thread(estimate_of, config, found, self._rows))
         if panel.probe is None:
-            from deepsynth_tui.estimate.devices import probe
+            from deepsynth_tui.estimate.machine.devices import probe
 
             panel.probe = await asyncio.to_thread(probe)
 

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 if TYPE_CHECKING:
     from deepsynth_tui.estimate.closed_form import Estimate
-    from deepsynth_tui.estimate.devices import Probe
+    from deepsynth_tui.estimate.machine.devices import Probe
 
 
 class FitPanel(VerticalScroll):

@@ -1,6 +1,6 @@
 """What a model is made of, as a value: every weight by tower and kind, and its key figures.
 
-A profile is built once, in a child process (`profile_job`), and kept as JSON among the caches;
+A profile is built once, in a child process (`profiles.job`), and kept as JSON among the caches;
 everything that reads it here needs neither torch nor the model.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deepsynth_tui.config.locations import cache_dir
-from deepsynth_tui.estimate.towers import Tower
+from deepsynth_tui.estimate.profiles.towers import Tower
 
 Kind = Literal["linear", "embedding", "norm", "conv", "fused_experts", "other"]
 Role = Literal["model", "encoder"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.images import PageSize, page_tokens, patches_of
-from deepsynth_tui.estimate.profile import ImageFigures, ModelProfile
+from deepsynth_tui.estimate.profiles.images import PageSize, page_tokens, patches_of
+from deepsynth_tui.estimate.profiles.profile import ImageFigures, ModelProfile
 
 # Bytes per patch and unit of width in half precision: a LayerNorm's input twice, queries, keys,
 # values and output of attention, and (intermediate) the MLP's inner tensor and its activation.

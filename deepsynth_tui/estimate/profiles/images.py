@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import ModelSettings
-from deepsynth_tui.estimate.profile import ImageFigures
+from deepsynth_tui.estimate.profiles.profile import ImageFigures
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.trainable import Trainable
-from deepsynth_tui.estimate.weights import DTYPE_BYTES
+from deepsynth_tui.estimate.memory.trainable import Trainable
+from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 
 FLOAT32 = 4
 # bitsandbytes keeps one float32 maximum per 256 8-bit states (bitsandbytes/optim/optimizer.py).

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.profile import Layer, ModelProfile, TextFigures, WeightGroup
-from deepsynth_tui.estimate.towers import layer_index
-from deepsynth_tui.estimate.trainable import Trainable
-from deepsynth_tui.estimate.weights import DTYPE_BYTES, is_quantised
+from deepsynth_tui.estimate.memory.trainable import Trainable
+from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES, is_quantised
+from deepsynth_tui.estimate.profiles.profile import Layer, ModelProfile, TextFigures, WeightGroup
+from deepsynth_tui.estimate.profiles.towers import layer_index
 
 HALF = 2
 NORM_INPUT = 4  # float32 copy of the hidden stream, for each of the two norms of a layer

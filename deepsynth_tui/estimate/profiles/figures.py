@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deepsynth_tui.estimate.profile import ImageFigures, TextFigures
+from deepsynth_tui.estimate.profiles.profile import ImageFigures, TextFigures
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-    from deepsynth_tui.estimate.architectures import Architecture
+    from deepsynth_tui.estimate.profiles.architectures import Architecture
 
 # `size` of the Qwen processors holds areas under the names of edges
 # (``models/qwen2_vl/image_processing_qwen2_vl.py``).

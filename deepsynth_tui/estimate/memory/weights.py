@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deepsynth_tui.config.training import QuantizationSettings, TrainingConfig
-from deepsynth_tui.estimate.profile import ModelProfile, WeightGroup
-from deepsynth_tui.estimate.towers import resolve_saved_modules
+from deepsynth_tui.estimate.profiles.profile import ModelProfile, WeightGroup
+from deepsynth_tui.estimate.profiles.towers import resolve_saved_modules
 
 DTYPE_BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
 

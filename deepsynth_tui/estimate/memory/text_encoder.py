@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import LoraSettings, ModelSettings, TrainingConfig
-from deepsynth_tui.estimate.optimizer import FLOAT32, state_bytes
-from deepsynth_tui.estimate.profile import ModelProfile
-from deepsynth_tui.estimate.towers import resolve_targets
-from deepsynth_tui.estimate.weights import DTYPE_BYTES
+from deepsynth_tui.estimate.memory.optimizer import FLOAT32, state_bytes
+from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
+from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.estimate.profiles.towers import resolve_targets
 
 # Bytes per token of one un-checkpointed encoder layer, in units of hidden and inner width
 # (`activations`: norms, attention and inputs of linears; a gated MLP).

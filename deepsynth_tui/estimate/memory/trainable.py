@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import LoraSettings, TrainingConfig
-from deepsynth_tui.estimate.profile import ModelProfile, WeightGroup
-from deepsynth_tui.estimate.towers import (
+from deepsynth_tui.estimate.profiles.profile import ModelProfile, WeightGroup
+from deepsynth_tui.estimate.profiles.towers import (
     Tower,
     is_trained,
     resolve_parameters,

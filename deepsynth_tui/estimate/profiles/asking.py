@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.profile import ModelProfile, Role, load, save
+from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role, load, save
 
 # A cold profile takes a few seconds; the rest is for a slow Hub.
 TIMEOUT_SECONDS = 180
@@ -49,7 +49,7 @@ def request_for(config: TrainingConfig) -> tuple[ModelProfile, ModelProfile | No
 def _build(
     name: str, revision: str | None, role: Role, *, trust_remote_code: bool, timeout: float
 ) -> ModelProfile:
-    command = [sys.executable, "-m", "deepsynth_tui.estimate.profile_job", f"--role={role}"]
+    command = [sys.executable, "-m", "deepsynth_tui.estimate.profiles.job", f"--role={role}"]
     if revision:
         command.append(f"--revision={revision}")
     if trust_remote_code:

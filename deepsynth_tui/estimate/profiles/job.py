@@ -1,6 +1,6 @@
 """Child process that builds a model on the meta device and prints its profile as JSON.
 
-``python -m deepsynth_tui.estimate.profile_job NAME [--revision R] [--role encoder]
+``python -m deepsynth_tui.estimate.profiles.job NAME [--revision R] [--role encoder]
 [--trust-remote-code]`` prints one object on stdout: the profile, or ``{"message", "advice"}``
 and exit status 1. No weight is read and none is allocated.
 """
@@ -14,10 +14,14 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, cast
 
-from deepsynth_tui.estimate.architectures import Architecture, UnknownModel, find_architecture
-from deepsynth_tui.estimate.figures import image_figures, text_figures
-from deepsynth_tui.estimate.profile import Kind, ModelProfile, Role, WeightGroup
-from deepsynth_tui.estimate.towers import tower_of
+from deepsynth_tui.estimate.profiles.architectures import (
+    Architecture,
+    UnknownModel,
+    find_architecture,
+)
+from deepsynth_tui.estimate.profiles.figures import image_figures, text_figures
+from deepsynth_tui.estimate.profiles.profile import Kind, ModelProfile, Role, WeightGroup
+from deepsynth_tui.estimate.profiles.towers import tower_of
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,0 +1,1 @@
+"""Bytes on the GPU, term by term, as formulas over a profile and a configuration."""
