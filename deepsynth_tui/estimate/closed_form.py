@@ -13,28 +13,18 @@ from typing import Any, Literal, get_args
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.advice import warnings
+from deepsynth_tui.estimate.dataset_facts import UNKNOWN, DatasetFacts
 from deepsynth_tui.estimate.machine.gpus import GIB, Fit, Gpu
+from deepsynth_tui.estimate.machine.overhead import PUBLISHED, Overhead
 from deepsynth_tui.estimate.memory.activations import Activations, Batch, activations
 from deepsynth_tui.estimate.memory.optimizer import TrainedBytes, trained_bytes
 from deepsynth_tui.estimate.memory.text_encoder import text_encoder
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import Vision, vision
 from deepsynth_tui.estimate.memory.weights import weight_bytes
-from deepsynth_tui.estimate.profiles.images import PageSize
 from deepsynth_tui.estimate.profiles.profile import ModelProfile
 from deepsynth_tui.estimate.profiles.towers import Tower
 from deepsynth_tui.estimate.timing import Work, step_work, total_steps
-
-# CUDA context and libraries' workspaces of one process (PyTorch 2.x on Turing to Hopper: 0.4 to
-# 0.6 GB).
-CONTEXT_BYTES = 500_000_000
-# Share of the memory beyond the steady state that the caching allocator cannot use even when it
-# has to: rounding and holes. Assumption; the fullest published run that fitted (74.4 GB allocated,
-# 82.0 GB shown on an A100 80GB) is well inside it.
-HOLES = 0.05
-# What the allocator holds back while memory is plentiful, as a share of the same: least squares
-# over the plain HF rows of fms-acceleration's a100_80gb.csv that state both figures.
-CACHED = 0.30
 
 Item = Literal[
     "weights",
@@ -123,22 +113,20 @@ def estimate(
     *,
     gpus: Sequence[Gpu],
     encoder: ModelProfile | None = None,
-    tokens: int | None = None,
-    page: PageSize | None = None,
-    rows: int | None = None,
+    dataset: DatasetFacts = UNKNOWN,
+    overhead: Overhead = PUBLISHED,
 ) -> Estimate:
     """Estimate a run.
 
-    `encoder` is the profile of ``text_encoder.name_or_path``; `tokens` the longest row of the
-    dataset (else the cap ``data.max_length`` is taken), `page` the size of its pages in pixels,
-    and `rows` how many it has.
+    `encoder` is the profile of ``text_encoder.name_or_path``. Without lengths in `dataset` every
+    row is taken to be as long as ``data.max_length`` allows.
     """
-    length = min(tokens or config.data.max_length, config.data.max_length)
+    length = dataset.longest(config.data.max_length)
     batch = Batch(config.training.per_device_train_batch_size, length)
     trainable = count_trainable(config, profile)
     trained = trained_bytes(config, trainable)
     kept = activations(config, profile, trainable, batch)
-    images = vision(config, profile, page, length)
+    images = vision(config, profile, dataset.page, length)
     second = text_encoder(config, profile, encoder)
     steady: dict[Item, int] = {
         "weights": weight_bytes(config, profile),
@@ -149,16 +137,15 @@ def estimate(
     moment = max(_moments(config, trained, kept, images), key=lambda items: sum(items.values()))
     peak_allocated = sum(steady.values()) + sum(moment.values())
     beyond = sum(moment.values())
-    overhead = CONTEXT_BYTES + int(HOLES * beyond)
-    sizes: dict[Item, int] = {**steady, **moment, "overhead": overhead}
+    sizes: dict[Item, int] = {**steady, **moment, "overhead": overhead.needed(beyond)}
     breakdown: dict[Item, int] = {item: sizes[item] for item in ITEMS}
     needed = sum(breakdown.values())
-    steps = total_steps(config, rows)
+    steps = total_steps(config, dataset.rows)
     work = step_work(config, profile, trainable, length=length, patches=images.patches)
     return Estimate(
         breakdown=breakdown,
         peak_allocated=peak_allocated,
-        peak_device=peak_allocated + CONTEXT_BYTES + int(CACHED * beyond),
+        peak_device=peak_allocated + overhead.shown(beyond),
         trainable_params=trainable.total + second.trainable,
         trainable_by_tower=trainable.by_tower,
         total_params=profile.total_params + second.parameters,
@@ -167,7 +154,7 @@ def estimate(
         steps=steps,
         speed_multiplier=_speed_multiplier(config, profile, work, length, images.patches, gpus),
         gpus=tuple(_on(gpu, needed, work.seconds(gpu), steps, config) for gpu in gpus),
-        warnings=warnings(config, profile, encoder, trainable, page, length),
+        warnings=warnings(config, profile, encoder, trainable, dataset.page, length),
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from deepsynth_tui.config.training import TrainingConfig, TrainingSettings
 from deepsynth_tui.estimate.closed_form import Estimate, estimate
+from deepsynth_tui.estimate.dataset_facts import DatasetFacts
 from deepsynth_tui.estimate.machine.gpus import GIB, catalogue
 from deepsynth_tui.estimate.memory.optimizer import state_bytes
 from deepsynth_tui.estimate.memory.weights import weight_bytes
@@ -161,9 +162,12 @@ def test_text_encoder():
 
 
 def test_a_page_larger_than_the_row_is_pointed_out():
-    found = of(configure(data={"max_length": 512}), page=PageSize(1240, 1754))
+    found = of(configure(data={"max_length": 512}), dataset=DatasetFacts(page=PageSize(1240, 1754)))
     assert any("max_pixels" in text for text in found.warnings)
-    assert not any("max_pixels" in t for t in of(configure(), page=PageSize(640, 640)).warnings)
+    assert not any(
+        "max_pixels" in t
+        for t in of(configure(), dataset=DatasetFacts(page=PageSize(640, 640))).warnings
+    )
 
 
 def test_traps_are_pointed_out():
@@ -179,8 +183,8 @@ def test_traps_are_pointed_out():
 
 
 def test_measured_lengths_take_the_place_of_the_cap():
-    assert of(configure(), tokens=700).tokens_per_sample == 700
-    assert of(configure(), tokens=700).needed < of(configure()).needed
+    assert of(configure(), dataset=DatasetFacts(lengths=(300, 700))).tokens_per_sample == 700
+    assert of(configure(), dataset=DatasetFacts(lengths=(300, 700))).needed < of(configure()).needed
     assert of(configure()).tokens_per_sample == TrainingConfig().data.max_length
 
 
@@ -192,7 +196,7 @@ def test_cost_needs_a_price_and_a_number_of_steps():
         assert (row.cost is None) == (row.gpu.price_per_hour is None)
     twice = of(configure(training={"max_steps": 200}))
     assert twice.gpus[0].cost == pytest.approx(2 * (known.gpus[0].cost or 0))
-    rows = of(configure(training={"num_train_epochs": 2.0}), rows=80)
+    rows = of(configure(training={"num_train_epochs": 2.0}), dataset=DatasetFacts(rows=80))
     assert rows.steps == 20  # 80 rows, 8 a step, twice
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import Estimate, estimate
+from deepsynth_tui.estimate.dataset_facts import DatasetFacts
 from deepsynth_tui.estimate.machine.gpus import catalogue
 from deepsynth_tui.estimate.profiles import profile as profiles
 from deepsynth_tui.estimate.profiles.asking import request
@@ -47,4 +48,6 @@ def estimate_of(
 ) -> Estimate:
     """Estimate `config` on `rows` rows for every GPU of the catalogue. Raises CatalogueError."""
     encoder = found[1] if len(found) > 1 else None
-    return estimate(config, found[0], gpus=catalogue(), encoder=encoder, rows=rows)
+    return estimate(
+        config, found[0], gpus=catalogue(), encoder=encoder, dataset=DatasetFacts(rows=rows)
+    )
