@@ -8,7 +8,7 @@ of the backward with all gradients there, and the optimizer's step.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from deepsynth_tui.config.training import TrainingConfig
@@ -18,13 +18,16 @@ from deepsynth_tui.estimate.machine.gpus import GIB, Fit, Gpu
 from deepsynth_tui.estimate.machine.overhead import PUBLISHED, Overhead
 from deepsynth_tui.estimate.memory.activations import Activations, Batch, activations
 from deepsynth_tui.estimate.memory.optimizer import TrainedBytes, trained_bytes
+from deepsynth_tui.estimate.memory.software import INSTALLED, Software
 from deepsynth_tui.estimate.memory.text_encoder import text_encoder
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import Vision, vision
-from deepsynth_tui.estimate.memory.weights import weight_bytes
+from deepsynth_tui.estimate.memory.weights import loading_bytes, weight_bytes
 from deepsynth_tui.estimate.profiles.profile import ModelProfile
 from deepsynth_tui.estimate.profiles.towers import Tower
-from deepsynth_tui.estimate.timing import Work, step_work, total_steps
+from deepsynth_tui.estimate.timing import Duration, step_duration, step_seconds, total_steps
+from deepsynth_tui.estimate.work.amount import Work
+from deepsynth_tui.estimate.work.step import step_work
 
 Item = Literal[
     "weights",
@@ -37,12 +40,14 @@ Item = Literal[
     "overhead",
 ]
 ITEMS: tuple[Item, ...] = get_args(Item)
+NO_PACES: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class GpuEstimate:
     """One GPU's answer. `headroom` bytes left over, negative if it does not fit.
 
+    `seconds_range` is where four of five published runs lie around `seconds_per_step`.
     `cost` in US dollars for the whole run; None without a price or while the number of steps is
     not known.
     """
@@ -51,21 +56,28 @@ class GpuEstimate:
     fit: Fit
     headroom: int
     seconds_per_step: float
+    seconds_range: tuple[float, float]
     cost: float | None
+
+    def needing(self, needed: int) -> GpuEstimate:
+        """The same for a run that takes `needed` bytes."""
+        return replace(self, fit=self.gpu.fit(needed), headroom=self.gpu.usable_bytes - needed)
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run takes. All memory in bytes on one GPU.
 
-    `breakdown` is itemised at the peak and sums to `needed`: what the GPU must have, with the
-    context and unavoidable holes as `overhead`. `peak_allocated` is PyTorch's
-    ``max_memory_allocated``; `peak_device` what nvidia-smi shows where memory is plentiful.
+    `breakdown` is itemised at the peak of training, with the context and unavoidable holes as
+    `overhead`; `peak_allocated` is PyTorch's ``max_memory_allocated`` of it, `peak_device` what
+    nvidia-smi shows where memory is plentiful. `peak_loading` is what loading the model takes,
+    context included.
     """
 
     breakdown: Mapping[Item, int]
     peak_allocated: int
     peak_device: int
+    peak_loading: int
     trainable_params: int
     trainable_by_tower: Mapping[Tower, int]
     total_params: int
@@ -75,12 +87,13 @@ class Estimate:
     speed_multiplier: float
     gpus: tuple[GpuEstimate, ...]
     warnings: tuple[str, ...]
+    overhead: Overhead = PUBLISHED
     source: Literal["closed_form", "simulated", "measured"] = "closed_form"
 
     @property
     def needed(self) -> int:
         """Bytes a GPU must have for this run."""
-        return sum(self.breakdown.values())
+        return max(sum(self.breakdown.values()), self.peak_loading)
 
     def to_json(self) -> dict[str, Any]:
         """The estimate under the keys of ``deepsynth-tui estimate --json``. `_gb` is 2^30."""
@@ -96,11 +109,13 @@ class Estimate:
             "speed_multiplier": self.speed_multiplier,
             "peak_allocated_bytes": self.peak_allocated,
             "peak_device_bytes": self.peak_device,
+            "peak_loading_bytes": self.peak_loading,
             "breakdown_bytes": dict(self.breakdown),
             "tokens_per_sample": self.tokens_per_sample,
             "image_tokens": self.image_tokens,
             "steps": self.steps,
             "seconds_per_step": {row.gpu.name: row.seconds_per_step for row in self.gpus},
+            "seconds_per_step_range": {row.gpu.name: list(row.seconds_range) for row in self.gpus},
             "cost": {row.gpu.name: row.cost for row in self.gpus},
             "source": self.source,
             "warnings": list(self.warnings),
@@ -115,18 +130,21 @@ def estimate(
     encoder: ModelProfile | None = None,
     dataset: DatasetFacts = UNKNOWN,
     overhead: Overhead = PUBLISHED,
+    paces: Mapping[str, float] = NO_PACES,
+    software: Software = INSTALLED,
 ) -> Estimate:
     """Estimate a run.
 
     `encoder` is the profile of ``text_encoder.name_or_path``. Without lengths in `dataset` every
-    row is taken to be as long as ``data.max_length`` allows.
+    row is taken to be as long as ``data.max_length`` allows. `paces` are measured over predicted
+    step times by the name of a GPU.
     """
     length = dataset.longest(config.data.max_length)
     batch = Batch(config.training.per_device_train_batch_size, length)
     trainable = count_trainable(config, profile)
     trained = trained_bytes(config, trainable)
-    kept = activations(config, profile, trainable, batch)
-    images = vision(config, profile, dataset.page, length)
+    kept = activations(config, profile, trainable, batch, software)
+    images = vision(config, profile, trainable, dataset.page, length)
     second = text_encoder(config, profile, encoder)
     steady: dict[Item, int] = {
         "weights": weight_bytes(config, profile),
@@ -139,22 +157,31 @@ def estimate(
     beyond = sum(moment.values())
     sizes: dict[Item, int] = {**steady, **moment, "overhead": overhead.needed(beyond)}
     breakdown: dict[Item, int] = {item: sizes[item] for item in ITEMS}
-    needed = sum(breakdown.values())
+    peak_loading = loading_bytes(config, profile) + overhead.context
+    needed = max(sum(breakdown.values()), peak_loading)
     steps = total_steps(config, dataset.rows)
-    work = step_work(config, profile, trainable, length=length, patches=images.patches)
+    padded = dataset.padded(batch.rows, config.data.max_length)
+    work = step_work(
+        config, profile, trainable, length=padded, patches=images.patches, encoder=encoder
+    )
     return Estimate(
         breakdown=breakdown,
         peak_allocated=peak_allocated,
         peak_device=peak_allocated + overhead.shown(beyond),
+        peak_loading=peak_loading,
         trainable_params=trainable.total + second.trainable,
         trainable_by_tower=trainable.by_tower,
         total_params=profile.total_params + second.parameters,
         tokens_per_sample=length,
         image_tokens=images.tokens,
         steps=steps,
-        speed_multiplier=_speed_multiplier(config, profile, work, length, images.patches, gpus),
-        gpus=tuple(_on(gpu, needed, work.seconds(gpu), steps, config) for gpu in gpus),
-        warnings=warnings(config, profile, encoder, trainable, dataset.page, length),
+        speed_multiplier=_speed_multiplier(config, profile, work, padded, images.patches, gpus),
+        gpus=tuple(
+            _on(gpu, needed, step_duration(work, gpu, paces.get(gpu.name)), steps, config)
+            for gpu in gpus
+        ),
+        warnings=warnings(config, profile, encoder, trainable, dataset, length),
+        overhead=overhead,
     )
 
 
@@ -169,7 +196,7 @@ def _moments(
         {"gradients": carried, "activations": images.kept + images.working, "logits": 0},
         {"gradients": carried, "activations": held, "logits": kept.logits},
         {"gradients": carried, "activations": held + kept.layer, "logits": 0},
-        {"gradients": trained.gradients, "activations": kept.layer, "logits": 0},
+        {"gradients": trained.gradients, "activations": kept.last, "logits": 0},
         {"gradients": trained.gradients, "activations": trained.step, "logits": 0},
     )
 
@@ -178,7 +205,7 @@ def _speed_multiplier(
     config: TrainingConfig,
     profile: ModelProfile,
     work: Work,
-    length: int,
+    length: float,
     patches: int,
     gpus: Sequence[Gpu],
 ) -> float:
@@ -193,21 +220,22 @@ def _speed_multiplier(
         full, profile, count_trainable(full, profile), length=length, patches=patches
     )
     if not gpus:
-        return reference.flops / work.flops
+        return reference.matmul / work.matmul
     gpu = sorted(gpus, key=lambda candidate: candidate.tflops)[len(gpus) // 2]
-    return reference.seconds(gpu) / work.seconds(gpu)
+    return step_seconds(reference, gpu) / step_seconds(work, gpu)
 
 
 def _on(
-    gpu: Gpu, needed: int, seconds: float, steps: int | None, config: TrainingConfig
+    gpu: Gpu, needed: int, step: Duration, steps: int | None, config: TrainingConfig
 ) -> GpuEstimate:
     cost = None
     if gpu.price_per_hour is not None and steps is not None:
-        cost = steps * seconds / 3600 * gpu.price_per_hour * config.training.num_processes
+        cost = steps * step.seconds / 3600 * gpu.price_per_hour * config.training.num_processes
     return GpuEstimate(
         gpu=gpu,
         fit=gpu.fit(needed),
         headroom=gpu.usable_bytes - needed,
-        seconds_per_step=seconds,
+        seconds_per_step=step.seconds,
+        seconds_range=(step.low, step.high),
         cost=cost,
     )

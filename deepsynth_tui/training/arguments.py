@@ -42,10 +42,6 @@ def training_arguments(
         optim=training.optim,
         bf16=training.bf16,
         fp16=training.fp16,
-        activation_checkpointing=training.gradient_checkpointing,
-        activation_checkpointing_kwargs=(
-            {"use_reentrant": False} if training.gradient_checkpointing else None
-        ),
         seed=training.seed,
         logging_strategy="steps",
         logging_steps=training.logging_steps,

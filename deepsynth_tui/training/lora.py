@@ -25,21 +25,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.model import Base
 
 SHOWN_NAMES = 6
 
 
-def attach(base: Base, config: TrainingConfig) -> PeftModel:
+def attach(
+    base: PreTrainedModel, config: TrainingConfig, *, revision: str | None = None
+) -> PeftModel:
     """Wrap the base model with new adapters; everything else is frozen.
 
-    Adapter weights are float32 whatever the base is (PEFT's default).
+    Adapter weights are float32 whatever the base is (PEFT's default). `revision` is the commit of
+    the base that the adapter will name.
 
     Raises:
         TrainingError: nothing matched the targets, or a pattern or `modules_to_save` entry names
             nothing that is there.
     """
-    model = get_peft_model(base.model, lora_config(base.model, config, revision=base.commit))
+    model = get_peft_model(base, lora_config(base, config, revision=revision))
     # `bias: all` would train the biases of frozen towers too. What `modules_to_save` names is
     # trained wherever it is.
     for name, parameter in model.named_parameters():

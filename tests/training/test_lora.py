@@ -69,9 +69,11 @@ def test_targets(
 
 def test_biases_of_frozen_towers_stay(values: dict[str, Any]) -> None:
     frozen = configuration(values, lora__bias="all")
-    assert set(lora.trainable_by_tower(lora.attach(load_base(frozen), frozen))) == {"language"}
+    assert set(lora.trainable_by_tower(lora.attach(load_base(frozen).model, frozen))) == {
+        "language"
+    }
     free = configuration(values, lora__bias="all", model__freeze_vision_tower=False)
-    model = lora.attach(load_base(free), free)
+    model = lora.attach(load_base(free).model, free)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert any("vision_model" in name and name.endswith(".bias") for name in trained)
 
@@ -79,7 +81,7 @@ def test_biases_of_frozen_towers_stay(values: dict[str, Any]) -> None:
 def test_seeded_adapters_in_float32(values: dict[str, Any]) -> None:
     config = configuration(values, model__dtype="bfloat16")
     base = load_base(config)
-    model = lora.attach(base, config)
+    model = lora.attach(base.model, config)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert trained
     assert {parameter.dtype for parameter in trained.values()} == {torch.float32}

@@ -39,7 +39,7 @@ def test_qlora_trains(run: Run, bits: int, checkpointing: bool) -> None:
 def test_layers_are_quantised_and_only_adapters_learn(values: dict[str, Any], bits: int) -> None:
     config = configuration(values, quantization__enabled=True, quantization__bits=bits)
     base = load_base(config)
-    model = lora.attach(base, config)
+    model = lora.attach(base.model, config)
 
     linears = {
         name: module
@@ -71,7 +71,7 @@ def test_an_evaluation_does_not_end_the_learning(values: dict[str, Any], bits: i
     )
     base = load_base(config)
     torch.manual_seed(0)
-    model = lora.attach(base, config)
+    model = lora.attach(base.model, config)
     batch = Batcher(base, config)([load_rows(config.data, images=True).train[0]])
     del batch[ROW_IDS]
 
@@ -111,7 +111,7 @@ def test_4_bit_settings_reach_bitsandbytes(values: dict[str, Any]) -> None:
 def test_modules_trained_whole_are_not_quantised(values: dict[str, Any]) -> None:
     name = "connector.modality_projection.proj"
     config = configuration(values, quantization__enabled=True, lora__modules_to_save=[name])
-    model = lora.attach(load_base(config), config)
+    model = lora.attach(load_base(config).model, config)
 
     trained = {n for n, p in model.named_parameters() if p.requires_grad and "lora_" not in n}
     assert trained == {f"base_model.model.model.{name}.modules_to_save.default.weight"}

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.memory.adapters import adapter_bytes
+from deepsynth_tui.estimate.memory.software import INSTALLED, Software
 from deepsynth_tui.estimate.memory.trainable import Trainable
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES, is_quantised
 from deepsynth_tui.estimate.profiles.profile import Layer, ModelProfile, TextFigures, WeightGroup
 from deepsynth_tui.estimate.profiles.towers import layer_index
 
 HALF = 2
+FLOAT32 = 4
 NORM_INPUT = 4  # float32 copy of the hidden stream, for each of the two norms of a layer
 NORM_OUTPUT = 2  # kept only where the norm's weight learns
 GATED_MLP = 6  # gate, its activation, and up: 2 bytes each
@@ -28,9 +31,12 @@ ROUTED_OUTPUT = 2  # an expert's output, kept to weigh it
 # hidden stream in and out. Measured as above, with a storage-counting dispatch mode.
 BACKWARD_MLP = 6
 BACKWARD_HIDDEN = 10
-# Cross-entropy over float32 logits: log-softmax, its gradient and theirs
-# (transformers/loss/loss_utils.py, `ForCausalLMLoss`).
-LOGITS = 12
+# The same at the end of its forward: the product that goes into the last linear, its float32 copy
+# for an adapter, and that after dropout.
+FORWARD_MLP = 2
+FORWARD_COPY = 4
+FORWARD_HIDDEN = 6
+SCORE_BIAS = 2  # what SDPA makes of a boolean mask in every layer, and keeps
 FINAL_HIDDEN = 4  # float32 input of the last norm
 
 
@@ -51,38 +57,50 @@ class Activations:
     """Bytes for one batch.
 
     `kept` by all layers until their backward; `layer` is the largest layer recomputed (or, without
-    checkpointing, its working set alone) in its backward; `logits` the block of the loss.
+    checkpointing, its working set alone) in its backward; `last` what there is while the last of
+    them goes backward; `logits` the block of the loss.
     """
 
     kept: int
     layer: int
+    last: int
     logits: int
 
 
 def activations(
-    config: TrainingConfig, profile: ModelProfile, trainable: Trainable, batch: Batch
+    config: TrainingConfig,
+    profile: ModelProfile,
+    trainable: Trainable,
+    batch: Batch,
+    software: Software = INSTALLED,
 ) -> Activations:
     """Activations of the language model."""
     text = profile.text
-    stream = DTYPE_BYTES[config.model.dtype] * text.hidden * batch.tokens
-    adapters = _adapter_bytes(config, trainable) * batch.tokens
+    width = FLOAT32 if software.wide_stream else DTYPE_BYTES[config.model.dtype]
+    stream = width * text.hidden * batch.tokens
+    adapters = adapter_bytes(config, trainable, "language") * batch.tokens
     if config.training.bf16 or config.training.fp16:
         adapters += HALF * trainable.adapters  # autocast's copies of the float32 adapters
     saved = [_layer_bytes(config, layer, profile, batch) for layer in profile.layers]
     scores = _eager_scores(config, text, batch)
-    mask = batch.rows * batch.length**2 if batch.rows > 1 else 0
-    working = (
-        max(BACKWARD_MLP * layer.inner for layer in profile.layers) + BACKWARD_HIDDEN * text.hidden
-    ) * batch.tokens + _largest_dequantised(config, profile)
-    experts = _expert_copies(config, profile, trainable)
-    logits = (LOGITS * text.vocab + FINAL_HIDDEN * text.hidden) * batch.tokens
-    if config.training.gradient_checkpointing:
-        recomputed = max(saved) + adapters // text.layers + scores + max(experts, default=0)
-        return Activations(
-            kept=text.layers * stream + mask, layer=recomputed + working, logits=logits
+    mask = _pairs(config, batch)
+    working = batch.tokens * max(
+        max(
+            BACKWARD_MLP * layer.inner + BACKWARD_HIDDEN * text.hidden,
+            _forward_inner(config, trainable, layer) * layer.inner + FORWARD_HIDDEN * text.hidden,
         )
-    kept = sum(saved) + adapters + text.layers * scores + sum(experts)
-    return Activations(kept=kept + mask, layer=working, logits=logits)
+        for layer in profile.layers
+    ) + _largest_dequantised(config, profile)
+    bias = SCORE_BIAS * mask
+    experts = _expert_copies(config, profile, trainable)
+    logits = (software.logits * text.vocab + FINAL_HIDDEN * text.hidden) * batch.tokens
+    one = max(saved) + adapters // text.layers + scores + bias + max(experts, default=0) + working
+    if config.training.gradient_checkpointing:
+        inputs = sum(_int8_inputs(config, layer, text) for layer in profile.layers) * batch.tokens
+        kept = text.layers * stream + inputs
+        return Activations(kept=kept + mask, layer=one, last=one, logits=logits)
+    kept = sum(saved) + adapters + text.layers * (scores + bias) + sum(experts)
+    return Activations(kept=kept + mask, layer=working, last=one, logits=logits)
 
 
 def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelProfile, batch: Batch) -> int:
@@ -106,28 +124,41 @@ def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelProfile, ba
         width += 2 * NORM_OUTPUT * text.hidden
         if profile.norms_heads:
             width += NORM_OUTPUT * (queries + keys)
-    if learns or (config.quantization.enabled and config.quantization.bits == 8):
-        # Inputs of the linears: of queries, keys and values; of gate and up; of down. The int8
-        # matmul keeps them too (bitsandbytes/autograd/_functions.py, `MatMul8bitLt`).
+    if learns:
+        # Inputs of the linears: of queries, keys and values; of gate and up; of down.
         width += HALF * (2 * text.hidden + layer.inner)
+    elif config.quantization.enabled and config.quantization.bits == 8:
+        # The int8 matmul keeps its input (bitsandbytes/autograd/_functions.py, `MatMul8bitLt`).
+        width += HALF * (2 * text.hidden + layer.inner - layer.chosen)
     return width * batch.tokens
 
 
-def _adapter_bytes(config: TrainingConfig, trainable: Trainable) -> int:
-    """Bytes per token that all adapters of the language model keep of their inputs.
+def _int8_inputs(config: TrainingConfig, layer: Layer, text: TextFigures) -> int:
+    """Inputs of the linears of a layer, per token, that checkpointing does not free.
 
-    Under autocast a copy in half precision, plain float32 otherwise; dropout adds its mask of one
-    byte, and the rank-wide middle tensor comes on top (``peft/tuners/lora/layer.py``).
+    ``MatMul8bitLt`` of bitsandbytes keeps them as attributes, which autograd knows nothing of.
     """
-    training = config.training
-    width = HALF if training.bf16 or training.fp16 else 4
-    per_input = width + (1 if config.lora.lora_dropout > 0 else 0)
-    linears = [
-        group
+    if not config.quantization.enabled or config.quantization.bits != 8:
+        return 0
+    return HALF * (2 * text.hidden + text.heads * text.head_dim + layer.inner - layer.chosen)
+
+
+def _pairs(config: TrainingConfig, batch: Batch) -> int:
+    """Pairs of positions that a mask tells of: a batch of several rows is taken to be padded."""
+    if batch.rows == 1 or config.model.attn_implementation == "flash_attention_2":
+        return 0
+    return batch.rows * batch.length**2
+
+
+def _forward_inner(config: TrainingConfig, trainable: Trainable, layer: Layer) -> int:
+    """Bytes per inner width at the end of a layer's forward, where the MLP's last linear runs."""
+    adapted = any(
+        group.tower == "language" and group.shape[-1] == layer.inner
         for group in trainable.targets.values()
-        if group.tower == "language" and len(group.shape) == 2
-    ]
-    return sum(per_input * group.shape[1] + width * config.lora.r for group in linears)
+    )
+    if not adapted:
+        return FORWARD_MLP
+    return FORWARD_MLP + FORWARD_COPY * (2 if config.lora.lora_dropout > 0 else 1)
 
 
 def _eager_scores(config: TrainingConfig, text: TextFigures, batch: Batch) -> int:

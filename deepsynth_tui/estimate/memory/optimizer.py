@@ -15,6 +15,8 @@ from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 FLOAT32 = 4
 # bitsandbytes keeps one float32 maximum per 256 8-bit states (bitsandbytes/optim/optimizer.py).
 BLOCK_8BIT = 256
+# Smaller side of a base weight; only adafactor's share of a thousandth depends on it.
+WIDE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,17 @@ def trained_bytes(config: TrainingConfig, trainable: Trainable) -> TrainedBytes:
     return TrainedBytes(
         adapters=FLOAT32 * trainable.adapters + width * trainable.copies,
         gradients=gradients,
-        states=state_bytes(optim, trainable.adapters, FLOAT32) + state_bytes(optim, whole, width),
+        states=state_bytes(optim, trainable.adapters, FLOAT32, edge=config.lora.r)
+        + state_bytes(optim, whole, width, edge=WIDE),
         step=step_bytes(optim, trainable.adapters, FLOAT32) + step_bytes(optim, whole, width),
     )
 
 
-def state_bytes(optim: str, parameters: int, width: int) -> int:
+def state_bytes(optim: str, parameters: int, width: int, *, edge: int) -> int:
     """Bytes of optimizer state for parameters of `width` bytes each.
 
-    A paged optimizer counts in full: its pages lie on the GPU while there is room.
+    `edge` is the smaller side of their matrices. A paged optimizer counts in full: its pages lie
+    on the GPU while there is room.
     """
     match optim:
         case "adamw_torch" | "adamw_torch_fused":
@@ -64,9 +68,8 @@ def state_bytes(optim: str, parameters: int, width: int) -> int:
         case "lion_8bit":
             return parameters + FLOAT32 * parameters // BLOCK_8BIT
         case "adafactor":
-            # One row and one column of float32 per matrix (transformers/optimization.py): a
-            # hundredth of a matrix at most widths; counted as that.
-            return FLOAT32 * parameters // 100
+            # A float32 for each row and column of a matrix (transformers/optimization.py).
+            return FLOAT32 * parameters // edge
         case "sgd":
             return 0
     raise ValueError(f"no memory rule for the optimizer {optim}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import LoraSettings, ModelSettings, TrainingConfig
-from deepsynth_tui.estimate.memory.optimizer import FLOAT32, state_bytes
+from deepsynth_tui.estimate.memory.optimizer import FLOAT32, WIDE, state_bytes
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 from deepsynth_tui.estimate.profiles.profile import ModelProfile
 from deepsynth_tui.estimate.profiles.towers import resolve_targets
@@ -45,9 +45,9 @@ def text_encoder(
     wide = projection + adapters
     learning = (
         2 * FLOAT32 * wide
-        + state_bytes(optim, wide, FLOAT32)
+        + state_bytes(optim, wide, FLOAT32, edge=config.lora.r)
         + width * whole
-        + state_bytes(optim, whole, width)
+        + state_bytes(optim, whole, width, edge=WIDE)
     )
     return TextEncoder(
         bytes=weights + learning + _activations(config, encoder),

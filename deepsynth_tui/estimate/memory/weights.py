@@ -51,6 +51,13 @@ def is_quantised(name: str, group: WeightGroup, config: TrainingConfig) -> bool:
     return not resolve_saved_modules((name.removesuffix(".weight"),), config.lora)
 
 
+def loading_bytes(config: TrainingConfig, profile: ModelProfile) -> int:
+    """Most bytes of base weights while the model is loaded: the trainer quantises fused experts
+    only when everything else is on the GPU (``training/quantization.py``)."""
+    wide = config.quantization.model_copy(update={"quantize_experts": False})
+    return weight_bytes(config.model_copy(update={"quantization": wide}), profile)
+
+
 def weight_bytes(config: TrainingConfig, profile: ModelProfile) -> int:
     """Bytes of all base weights. Groups are uniform, so one tensor of each is looked at."""
     width = DTYPE_BYTES[config.model.dtype]

@@ -64,7 +64,7 @@ def find_architecture(
         shipped = shipped_models().get(name)
         if shipped is not None and revision is None:
             return _from_shipped(shipped)
-    if not _hub_answers():
+    if not hub_answers():
         raise UnknownModel(
             f"{name} is not on this machine, and the Hub cannot be reached.",
             "Check the name and the network. Without network use a folder that holds the model's "
@@ -110,7 +110,7 @@ def _from_shipped(entry: dict[str, Any]) -> Architecture:
     return Architecture(config, entry.get("processor", {}), "shipped")
 
 
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """One question without the retries that make a machine without network wait half a minute."""
     from huggingface_hub import constants
 

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.child import ChildError, ask
 from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role, load, save
 
 # A cold profile takes a few seconds; the rest is for a slow Hub.
 TIMEOUT_SECONDS = 180
 
 
-class ProfileError(Exception):
+class ProfileError(ChildError):
     """A model has no profile. `message`: what happened; `advice`: what to do next."""
-
-    def __init__(self, message: str, advice: str) -> None:
-        super().__init__(f"{message} {advice}")
-        self.message = message
-        self.advice = advice
 
 
 def request(
@@ -49,35 +41,22 @@ def request_for(config: TrainingConfig) -> tuple[ModelProfile, ModelProfile | No
 def _build(
     name: str, revision: str | None, role: Role, *, trust_remote_code: bool, timeout: float
 ) -> ModelProfile:
-    command = [sys.executable, "-m", "deepsynth_tui.estimate.profiles.job", f"--role={role}"]
+    arguments = [f"--role={role}"]
     if revision:
-        command.append(f"--revision={revision}")
+        arguments.append(f"--revision={revision}")
     if trust_remote_code:
-        command.append("--trust-remote-code")
-    command += ["--", name]
+        arguments.append("--trust-remote-code")
+    arguments += ["--", name]
     try:
-        child = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
+        answer = ask(
+            "deepsynth_tui.estimate.profiles.job",
+            arguments,
+            about=f"The profile of {name}",
             timeout=timeout,
-            check=False,
+            if_late="Check the network, or download the model's config.json and give its folder.",
         )
-    except subprocess.TimeoutExpired as error:
-        raise ProfileError(
-            f"The profile of {name} was not ready after {timeout:.0f} seconds.",
-            "Check the network, or download the model's config.json and give its folder.",
-        ) from error
-    if not child.stdout:
-        ending = child.stderr.strip().rpartition("\n")[2]
-        raise ProfileError(
-            f"The process that reads {name} died with status {child.returncode}: {ending}",
-            "Run `deepsynth-tui doctor` to see what is missing from the installation.",
-        )
-    answer = json.loads(child.stdout)
-    if child.returncode != 0:
-        raise ProfileError(answer["message"], answer["advice"])
+    except ChildError as error:
+        raise ProfileError(error.message, error.advice) from error
     profile = ModelProfile.from_json(answer)
     save(profile)
     return profile

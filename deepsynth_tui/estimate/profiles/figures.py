@@ -23,17 +23,21 @@ def text_figures(config: PreTrainedConfig) -> TextFigures:
     hidden = _first(text, "hidden_size", "n_embd", "d_model")
     heads = _first(text, "num_attention_heads", "n_head", default=1)
     head_dim = _first(text, "head_dim", default=0) or hidden // heads
+    intermediate = _first(text, "intermediate_size", "n_inner", default=4 * hidden)
+    experts = _first(text, "num_experts", "n_routed_experts", "num_local_experts", default=0)
     return TextFigures(
         hidden=hidden,
         layers=_first(text, "num_hidden_layers", "n_layer"),
         heads=heads,
         kv_heads=_first(text, "num_key_value_heads", default=heads),
         head_dim=head_dim,
-        intermediate=_first(text, "intermediate_size", "n_inner", default=4 * hidden),
+        intermediate=intermediate,
         vocab=_first(text, "vocab_size"),
-        experts=_first(text, "num_experts", "n_routed_experts", "num_local_experts", default=0),
+        experts=experts,
         experts_per_token=_first(text, "num_experts_per_tok", default=0),
-        expert_intermediate=_first(text, "moe_intermediate_size", default=0),
+        expert_intermediate=_first(
+            text, "moe_intermediate_size", default=intermediate if experts else 0
+        ),
     )
 
 

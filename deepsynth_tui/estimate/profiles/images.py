@@ -25,27 +25,83 @@ _DEEPSEEK_TILES = (2, 6)
 _TILE_MARKS = 2
 
 
-def page_tokens(page: PageSize, image: ImageFigures, model: ModelSettings) -> int | None:
-    """Tokens one page takes in the prompt; None if the rule of this model is not known."""
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What a vision tower reads of one page. `tokens` of the prompt stand for the page.
+
+    `whole` is the view of the page as (rows, columns) of patches; `tiles` more views of `tile`
+    patches a side show parts of it. `marks` of the tokens only say where a view begins and ends.
+    """
+
+    tokens: int
+    whole: tuple[int, int]
+    tiles: int = 0
+    tile: int = 0
+    marks: int = 0
+
+    @property
+    def patches(self) -> int:
+        """Patches of all views."""
+        return self.whole[0] * self.whole[1] + self.tiles * self.tile**2
+
+
+def views_of(
+    page: PageSize | None, image: ImageFigures, model: ModelSettings, length: int
+) -> Views | None:
+    """The views of a page; without a page, of the largest one that `length` tokens have room for.
+
+    None if the rule of this model is not known, or there is no page and no room for any.
+    """
+    views = _views(page, image, model, length)
+    return None if views and page is None and views.tokens >= length else views
+
+
+def _views(
+    page: PageSize | None, image: ImageFigures, model: ModelSettings, length: int
+) -> Views | None:
     match image.rule:
         case "pixels":
             side = image.patch * image.merge
+            if page is None:
+                page = _square(image, model, length)
             width, height = _fit_pixels(page, side, image, model)
-            return (width // side) * (height // side)
+            tokens = (width // side) * (height // side)
+            return Views(tokens, (height // image.patch, width // image.patch))
         case "deepseek_ocr2":
-            view = (image.longest_edge // image.patch // image.merge) ** 2
-            return view + image.tile_tokens * _deepseek_tiles(page, image.tile) + 1
+            grid = image.longest_edge // image.patch
+            most = (length - (grid // image.merge) ** 2 - 1) // image.tile_tokens
+            tiles = _deepseek_tiles(page, image.tile) if page else min(_DEEPSEEK_TILES[1], most)
+            tiles = 0 if tiles < _DEEPSEEK_TILES[0] else tiles
+            tokens = (grid // image.merge) ** 2 + image.tile_tokens * tiles + 1
+            return Views(tokens, (grid, grid), tiles, image.tile // image.patch)
         case "tiles":
-            return _tile_tokens(page, image)
+            edge = image.longest_edge or 4 * image.tile
+            page = page or PageSize(edge, edge)
+            side = image.tile // image.patch
+            columns, rows = _tile_grid(page, image)
+            tiles = columns * rows if columns * rows > 1 else 0
+            tokens = _tile_tokens(page, image)
+            marks = tokens - (tiles + 1) * image.tile_tokens
+            return Views(tokens, (side, side), tiles, side, marks)
         case "fixed":
-            return image.tile_tokens
+            side = image.tile // image.patch
+            return Views(image.tile_tokens, (side, side))
         case "unknown":
             return None
 
 
-def patches_of(tokens: int, image: ImageFigures) -> int:
-    """Patches the vision tower reads to make this many tokens."""
-    return tokens * image.merge**2
+def page_tokens(page: PageSize, image: ImageFigures, model: ModelSettings) -> int | None:
+    """Tokens one page takes in the prompt; None if the rule of this model is not known."""
+    views = views_of(page, image, model, length=0)
+    return views.tokens if views else None
+
+
+def _square(image: ImageFigures, model: ModelSettings, length: int) -> PageSize:
+    """The largest square page that leaves room for text and keeps the processor's limit."""
+    side = image.patch * image.merge
+    most = model.max_pixels or image.max_pixels or length * side**2
+    edge = math.isqrt(min(length - 1, most // side**2)) * side
+    return PageSize(edge, edge)
 
 
 def _fit_pixels(
@@ -92,12 +148,19 @@ def _deepseek_tiles(page: PageSize, tile: int) -> int:
     return best[0] * best[1]
 
 
-def _tile_tokens(page: PageSize, image: ImageFigures) -> int:
-    """Tiles of a grown page, plus the view of the whole (models/idefics3)."""
+def _tile_grid(page: PageSize, image: ImageFigures) -> tuple[int, int]:
+    """Columns and rows of tiles of a page grown to the longest edge (models/idefics3)."""
     edge = image.longest_edge or 4 * image.tile
     scale = edge / max(page.width, page.height)
-    columns = math.ceil(page.width * scale / image.tile)
-    rows = math.ceil(page.height * scale / image.tile)
+    return (
+        math.ceil(page.width * scale / image.tile),
+        math.ceil(page.height * scale / image.tile),
+    )
+
+
+def _tile_tokens(page: PageSize, image: ImageFigures) -> int:
+    """Tokens of the tiles, with their marks, and of the view of the whole (models/idefics3)."""
+    columns, rows = _tile_grid(page, image)
     whole = image.tile_tokens + 3
     if columns * rows == 1:
         return whole

@@ -25,7 +25,7 @@ Role = Literal["model", "encoder"]
 ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
 
 # Part of the cache key: raise it when the fields below change.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,12 @@ class ImageFigures:
 class Layer:
     """Widths of one decoder layer, per token.
 
-    `inner` of its MLPs together, those of the chosen experts included; `routed` of the chosen
-    experts' outputs and `experts` of the router, both 0 in a dense layer.
+    `inner` of its MLPs together, `chosen` of that in the chosen experts; `routed` of the chosen
+    experts' outputs and `experts` of the router. The last three are 0 in a dense layer.
     """
 
     inner: int
+    chosen: int = 0
     routed: int = 0
     experts: int = 0
 
@@ -197,6 +198,7 @@ class ModelProfile:
         return tuple(
             Layer(
                 inner=width + chosen * self.text.expert_intermediate,
+                chosen=chosen * self.text.expert_intermediate,
                 routed=chosen * self.text.hidden,
                 experts=self.text.experts,
             )
