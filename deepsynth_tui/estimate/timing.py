@@ -1,8 +1,15 @@
-"""How long a step takes: a roofline over arithmetic, memory traffic and kernel launches.
+"""How long a step takes on a GPU, and how many there are.
 
-Not measured. The two constants below are assumptions and say so; the run's own step time
-replaces this figure as soon as there is one. A GPU without bfloat16 units is taken to train in
-float16.
+Kernels of eager PyTorch run one after the other, so their times add up: matmuls at a share of the
+data sheet's rate (or as fast as their weights can be read), attention at shares of its own,
+everything between them at a share of the memory bandwidth. The processor that launches them may
+be the slower: no step is faster than its launches.
+
+`CALIBRATED` was fitted to 123 published throughputs (``tests/estimate/data/published.csv``, but for
+runs with float32 streams or GPTQ kernels, which this stack has not) by least absolute error of the
+logarithm, 0.13 on average, each source, model and GPU weighing the same.
+``tests/benchmarks/time_accuracy.py`` prints the rows and repeats the fit. All rows run in bfloat16
+or float16 at the same rate; a GPU without bfloat16 units is taken to train in float16.
 """
 
 from __future__ import annotations
@@ -12,80 +19,68 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.machine.gpus import Gpu
-from deepsynth_tui.estimate.memory.trainable import Trainable
-from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
-
-# Assumption: share of the data sheet's dense rate that the transformers and PEFT stack reaches
-# without fused kernels. Model FLOPs utilisation of 0.3 to 0.5 is usual on one GPU.
-EFFICIENCY = 0.40
-# Assumption: eager kernels of one layer take this long to launch in one pass.
-LAUNCH_SECONDS = 0.5e-3
-# Bytes moved to make a quantised weight wide before its matmul, which waits for it: read, and
-# written in half precision.
-DEQUANTISED_BYTES = {4: 0.5 + 2, 8: 1 + 2}
+from deepsynth_tui.estimate.work.amount import Work
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What one optimizer step has to do on one GPU, of all its micro-batches together.
+class Rates:
+    """What a GPU does of what its data sheet says, and what a launch takes.
 
-    `traffic` and `dequantised` in bytes; the matmul waits for the latter and hides the former.
+    `matmul`, `causal` and `masked` (attention without and with a mask) are shares of the dense
+    half-precision rate, `memory` and `dequantising` of the bandwidth; `launch` is in seconds.
     """
 
-    flops: float
-    traffic: float
-    launch_seconds: float
-    dequantised: float = 0.0
-
-    def seconds(self, gpu: Gpu) -> float:
-        """Seconds on this GPU: the slowest of the three bounds, after dequantising."""
-        bandwidth = gpu.bandwidth_gbs * 1e9
-        bound = max(
-            self.flops / (EFFICIENCY * gpu.tflops * 1e12),
-            self.traffic / bandwidth,
-            self.launch_seconds,
-        )
-        return bound + self.dequantised / bandwidth
+    matmul: float
+    causal: float
+    masked: float
+    memory: float
+    dequantising: float
+    launch: float
 
 
-def step_work(
-    config: TrainingConfig,
-    profile: ModelProfile,
-    trainable: Trainable,
-    *,
-    length: int,
-    patches: int,
-) -> Work:
-    """Work of one optimizer step with rows of `length` tokens and `patches` per micro-batch.
+# Two are assumptions, for the rows cannot tell matmuls from attention: `matmul` lies at the bound
+# of the fit, and FlashAttention-2 reaches 50 to 73 % on an A100 (Dao 2023, arXiv:2307.08691).
+CALIBRATED = Rates(
+    matmul=0.85, causal=0.6, masked=0.1, memory=0.65, dequantising=0.17, launch=17.5e-6
+)
+# Measured over predicted seconds, 10 and 90 %: of the rows of each GPU by the fit of all others,
+# for most GPUs of the catalogue have no row. In the fit itself it is 0.72 to 1.15.
+SPREAD = (0.65, 1.3)
 
-    A frozen weight costs one matmul forward and one backward, a trained one two backward;
-    checkpointing repeats the forward of the layers.
-    """
-    training, text = config.training, profile.text
-    rows = training.per_device_train_batch_size
-    tokens = rows * length
-    repeats = 1 if training.gradient_checkpointing else 0
-    backward = 1 if config.lora.enabled else 2
-    layers = _active_language(profile)
-    head = text.vocab * text.hidden
-    scores = 2 * text.layers * length * text.heads * text.head_dim
-    language = 2 * tokens * (layers + scores / 2) * (1 + repeats + backward)
-    language += 2 * tokens * head * (1 + backward)
-    adapters = 2 * tokens * _active_adapters(profile, trainable) * (3 + repeats)
-    vision_passes = 1 if config.model.freeze_vision_tower else 1 + repeats + 2
-    vision = 2 * patches * profile.params_of("vision") * vision_passes
-    passes = 1 + repeats + backward
-    weights = profile.params_of("language")
-    quantised = DEQUANTISED_BYTES[config.quantization.bits] if config.quantization.enabled else 0
-    micro_steps = training.gradient_accumulation_steps
-    optimizer = 16 * trainable.total  # weight, gradient and two moments, read and written
-    return Work(
-        flops=micro_steps * (language + adapters + vision),
-        traffic=micro_steps * passes * DTYPE_BYTES[config.model.dtype] * weights + optimizer,
-        launch_seconds=micro_steps * passes * text.layers * LAUNCH_SECONDS,
-        dequantised=micro_steps * passes * quantised * weights,
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds, with the range in which 80 % of published runs lie."""
+
+    seconds: float
+    low: float
+    high: float
+
+
+def step_seconds(work: Work, gpu: Gpu, rates: Rates = CALIBRATED) -> float:
+    """Seconds of one optimizer step, on a GPU that does as well as those of the fit."""
+    arithmetic, bandwidth = gpu.tflops * 1e12, gpu.bandwidth_gbs * 1e9
+    memory = rates.memory * bandwidth
+    device = (
+        max(work.matmul / (rates.matmul * arithmetic), work.weights / memory)
+        + work.causal / (rates.causal * arithmetic)
+        + work.masked / (rates.masked * arithmetic)
+        + work.traffic / memory
+        + work.dequantised / (rates.dequantising * bandwidth)
     )
+    return max(device, work.kernels * rates.launch) + work.optimizer / memory
+
+
+def step_duration(work: Work, gpu: Gpu, pace: float | None = None) -> Duration:
+    """One optimizer step with its range.
+
+    `pace` is measured over predicted seconds of earlier runs on this very GPU
+    (`machine.history.pace`). It takes the place of the calibration's error, so half of the range
+    remains for what differs between two configurations.
+    """
+    seconds = step_seconds(work, gpu) * (pace or 1.0)
+    low, high = SPREAD if pace is None else (math.sqrt(bound) for bound in SPREAD)
+    return Duration(seconds, low * seconds, high * seconds)
 
 
 def total_steps(config: TrainingConfig, rows: int | None) -> int | None:
@@ -103,25 +98,3 @@ def total_steps(config: TrainingConfig, rows: int | None) -> int | None:
         * training.num_processes
     )
     return math.ceil(math.ceil(rows / per_step) * training.num_train_epochs)
-
-
-def _active_language(profile: ModelProfile) -> int:
-    """Weights a token meets in the decoder layers: of the experts only the chosen share."""
-    total = 0
-    for group in profile.weights:
-        if group.tower != "language" or group.kind in ("embedding", "norm"):
-            continue
-        if group.kind == "fused_experts" or ".experts.*." in group.pattern:
-            share = profile.text.experts_per_token / max(profile.text.experts, 1)
-            total += int(group.parameters * share)
-        else:
-            total += group.parameters
-    return total
-
-
-def _active_adapters(profile: ModelProfile, trainable: Trainable) -> float:
-    """Adapter parameters a token meets."""
-    fused = any(group.kind == "fused_experts" for group in trainable.targets.values())
-    if not fused or not profile.text.experts:
-        return trainable.adapters
-    return trainable.adapters * profile.text.experts_per_token / profile.text.experts

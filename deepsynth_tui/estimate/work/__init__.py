@@ -1,0 +1,1 @@
+"""What a training step has to do, counted: arithmetic, memory traffic, kernels."""

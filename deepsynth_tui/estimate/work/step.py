@@ -1,0 +1,56 @@
+"""The work of one optimizer step."""
+
+from __future__ import annotations
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.memory.trainable import Trainable
+from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
+from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.estimate.work.amount import Work
+from deepsynth_tui.estimate.work.decoder import (
+    FLOAT32,
+    Passes,
+    adapters,
+    attention,
+    head,
+    layers,
+)
+from deepsynth_tui.estimate.work.towers import encoder_work, vision
+
+# AdamW over lists of tensors (``torch/optim/adam.py``, foreach) and clipping pass this many times
+# over the weight, its gradient or a moment.
+OPTIMIZER_PASSES = 20
+
+
+def step_work(
+    config: TrainingConfig,
+    profile: ModelProfile,
+    trainable: Trainable,
+    *,
+    length: float,
+    patches: int,
+    encoder: ModelProfile | None = None,
+) -> Work:
+    """Work of a step with rows padded to `length` tokens and `patches` in each micro-batch.
+
+    `length` is the mean over batches: the square that attention takes is a little low where
+    lengths differ much. `encoder` is the profile of ``text_encoder.name_or_path``.
+    """
+    training = config.training
+    tokens = training.per_device_train_batch_size * length
+    passes = Passes(
+        forward=2 if training.gradient_checkpointing else 1,
+        weights=1 if config.lora.enabled else 2,
+    )
+    batch = (
+        layers(config, profile, passes, tokens)
+        + attention(config, profile, passes, tokens, length)
+        + head(config, profile, trainable, passes, tokens)
+        + adapters(config, profile, trainable, passes, tokens)
+        + vision(config, profile, patches)
+        + encoder_work(config, encoder)
+    )
+    width = FLOAT32 if config.lora.enabled else DTYPE_BYTES[config.model.dtype]
+    return batch.times(training.gradient_accumulation_steps) + Work(
+        optimizer=OPTIMIZER_PASSES * width * trainable.total
+    )

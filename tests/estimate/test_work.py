@@ -1,0 +1,198 @@
+"""The work of a step against real ones: small models of random weights, counted op by op."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from deepsynth_tui.estimate.memory.trainable import count_trainable
+from deepsynth_tui.estimate.profiles import job as profile_job
+from deepsynth_tui.estimate.profiles.figures import text_figures
+from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.estimate.profiles.towers import resolve_targets
+from deepsynth_tui.estimate.work.amount import Work
+from deepsynth_tui.estimate.work.step import step_work
+from tests.estimate.models import configure, shipped
+from tests.estimate.operations import Operations, operations
+
+ROWS, LENGTH = 2, 48
+SHAPE = {
+    "hidden_size": 128,
+    "intermediate_size": 320,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+    "vocab_size": 512,
+    "max_position_embeddings": 128,
+    "tie_word_embeddings": False,
+}
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 96}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and what differs from the default configuration."""
+
+    model_type: str
+    lora: dict[str, Any]
+    training: dict[str, Any]
+
+    def __str__(self) -> str:
+        said = {**self.lora, **self.training}
+        return "-".join([self.model_type, *(f"{key}={value}" for key, value in said.items())])
+
+
+CASES = [
+    Case("llama", {"lora_dropout": 0.0}, {"gradient_checkpointing": True}),
+    Case("llama", {"lora_dropout": 0.1}, {"gradient_checkpointing": True}),
+    Case("llama", {"lora_dropout": 0.0}, {"gradient_checkpointing": False}),
+    Case("llama", {"lora_dropout": 0.0}, {"gradient_checkpointing": False, "bf16": False}),
+    Case("llama", {"enabled": False}, {"gradient_checkpointing": False}),
+    Case("qwen3", {"lora_dropout": 0.05}, {"gradient_checkpointing": True}),
+    Case("qwen3_moe", {"lora_dropout": 0.0}, {"gradient_checkpointing": True}),
+]
+
+
+def both(case: Case) -> tuple[Work, Operations]:
+    """What is predicted of one step (without its optimizer) and what was counted of it."""
+    figures = SHAPE | (EXPERTS if "moe" in case.model_type else {})
+    config = AutoConfig.for_model(case.model_type, **figures)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    profile = ModelProfile(
+        case.model_type,
+        None,
+        "model",
+        type(model).__name__,
+        "folder",
+        profile_job.weigh(model),
+        text_figures(config),
+        None,
+    )
+    settings = configure(
+        lora={"r": 8, **case.lora},
+        training={
+            "per_device_train_batch_size": ROWS,
+            "gradient_accumulation_steps": 1,
+            **case.training,
+        },
+    )
+    work = step_work(
+        settings, profile, count_trainable(settings, profile), length=LENGTH, patches=0
+    )
+    if settings.lora.enabled:
+        targets = resolve_targets(profile.linears, settings.lora, settings.model)
+        lora = LoraConfig(
+            r=settings.lora.r,
+            lora_dropout=settings.lora.lora_dropout,
+            target_modules=list(targets),
+        )
+        model = get_peft_model(model, lora)
+        model.enable_input_require_grads()
+    if settings.training.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.train()
+    tokens = torch.randint(0, config.vocab_size, (ROWS, LENGTH))
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.training.bf16):
+            loss = model(input_ids=tokens, labels=tokens).loss
+        loss.backward()
+
+    return work, operations(step)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_is_counted_is_what_a_step_does(case: Case):
+    work, counted = both(case)
+    assert work.matmul == pytest.approx(counted.matmul, rel=0.01)
+    assert work.traffic == pytest.approx(counted.traffic, rel=0.12)
+    assert work.kernels == pytest.approx(counted.kernels, rel=0.25)
+
+
+def of(
+    name: str = "Qwen/Qwen3-VL-2B-Instruct", patches: int = 0, **sections: dict[str, Any]
+) -> Work:
+    """The work of a shipped model's micro-batch of one row of 1024 tokens, or as told."""
+    training = {"gradient_accumulation_steps": 1, **sections.pop("training", {})}
+    settings = configure(training=training, **sections)
+    profile = shipped(name)
+    trainable = count_trainable(settings, profile)
+    return step_work(settings, profile, trainable, length=1024, patches=patches)
+
+
+def test_a_frozen_vision_tower_runs_forward_only():
+    nothing, frozen = of(), of(patches=4096)
+    learns = of(patches=4096, model={"freeze_vision_tower": False})
+    seen = frozen.matmul - nothing.matmul
+    vision = shipped("Qwen/Qwen3-VL-2B-Instruct").params_of("vision")
+    assert seen > 2 * 4096 * vision
+    assert learns.matmul - nothing.matmul > 3 * seen
+
+
+def test_attention_within_windows_takes_less_than_over_the_page():
+    def scores(name: str) -> float:
+        """FLOPs per patch that grow with the page."""
+        few, many = (of(name, patches=patches).matmul for patches in (2048, 8192))
+        return (many - 4 * few + 3 * of(name).matmul) / 8192
+
+    assert 0 < scores("Qwen/Qwen2.5-VL-3B-Instruct") < scores("Qwen/Qwen3-VL-2B-Instruct")
+    assert scores("HuggingFaceTB/SmolVLM2-256M-Video-Instruct") == pytest.approx(0, abs=1)
+
+
+def test_the_second_encoder_of_deepseek_ocr_2_sees_merged_patches():
+    name = "deepseek-community/DeepSeek-OCR-2"
+    per_patch = (of(name, patches=1).matmul - of(name).matmul) / 2
+    assert per_patch < 0.5 * shipped(name).params_of("vision")
+
+
+def test_only_quantised_weights_are_dequantised():
+    assert of().dequantised == 0
+    four = of(quantization={"enabled": True, "bits": 4})
+    eight = of(quantization={"enabled": True, "bits": 8})
+    assert 0 < four.dequantised < eight.dequantised
+
+
+def test_micro_batches_repeat_everything_but_the_optimizer():
+    one = of(training={"gradient_accumulation_steps": 1})
+    four = of(training={"gradient_accumulation_steps": 4})
+    assert four.matmul == 4 * one.matmul
+    assert four.traffic == 4 * one.traffic
+    assert four.kernels == 4 * one.kernels
+    assert four.optimizer == one.optimizer
+
+
+def test_pytorchs_attention_runs_under_a_mask_where_rows_differ():
+    alone = of(training={"per_device_train_batch_size": 1})
+    padded = of(training={"per_device_train_batch_size": 2})
+    flash = of(
+        model={"attn_implementation": "flash_attention_2"},
+        training={"per_device_train_batch_size": 2},
+    )
+    assert alone.masked == 0 < alone.causal
+    assert padded.causal == 0
+    assert padded.masked == 2 * flash.causal
+
+
+def test_eager_attention_moves_its_scores():
+    eager = of(model={"attn_implementation": "eager"})
+    fused = of()
+    assert eager.traffic > fused.traffic
+    assert eager.matmul > fused.matmul
+
+
+def test_a_text_encoder_that_learns_works_more():
+    encoder = shipped("Qwen/Qwen3-Embedding-0.6B", "encoder")
+
+    def encoded(trainable: str) -> float:
+        settings = configure(text_encoder={"enabled": True, "trainable": trainable})
+        profile = shipped("Qwen/Qwen3-VL-2B-Instruct")
+        found = count_trainable(settings, profile)
+        return step_work(settings, profile, found, length=1024, patches=0, encoder=encoder).matmul
+
+    assert of().matmul < encoded("frozen") < encoded("lora") < encoded("full")
