@@ -118,21 +118,37 @@ def train(
 @app.command()
 def estimate(
     configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAML files.")],
+    gpu: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Say what would make it fit this GPU, e.g. T4."),
+    ] = None,
+    ranks: Annotated[bool, typer.Option("--ranks", help="Compare the ranks of LoRA.")] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Take a step without memory: slower, more exact.")
+    ] = False,
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
     """Say whether runs fit, how long they take and what they cost, before they start."""
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate import closed_form, report
-    from deepsynth_tui.estimate.machine import gpus
-    from deepsynth_tui.estimate.profiles import asking
+    from deepsynth_tui.estimate import answer, report
+    from deepsynth_tui.estimate.machine import devices
+    from deepsynth_tui.estimate.simulation import asking
 
     with _reported():
         loaded = [(path, _load(path, TrainingConfig, set_)[0]) for path in configs]
+        here = devices.probe().devices
         for path, config in loaded:
-            profile, encoder = asking.request_for(config)
-            answer = closed_form.estimate(config, profile, gpus=gpus.catalogue(), encoder=encoder)
-            typer.echo(json.dumps(answer.to_json()) if json_ else report.text(answer, str(path)))
+            grounds = answer.gather(config)
+            better = asking.simulate(config, grounds.dataset).apply if simulate else None
+            found = answer.answer(config, grounds, here, better=better)
+            wanted = _named(gpu, [one.name for one in (*found.here, *found.places)])
+            if json_:
+                _print_json(found.to_json())
+                continue
+            typer.echo(report.text(found, str(path), wanted=wanted))
+            if ranks and found.ranks:
+                typer.echo(report.ranks_text(found))
 
 
 @app.command()
@@ -166,12 +182,15 @@ def runs(json_: Json = False) -> None:
     """List all runs, newest first."""
     from deepsynth_tui import follow
     from deepsynth_tui.runs.directory import scan
+    from deepsynth_tui.runs.prediction import compared
     from deepsynth_tui.runs.summary import summarize
 
     with _reported():
-        summaries = [summarize(run) for run in scan(_home())]
+        found = scan(_home())
+        summaries = [summarize(run) for run in found]
         if json_:
-            _print_json([summary.to_json() for summary in summaries])
+            both = zip(found, summaries, strict=True)
+            _print_json([summary.to_json() | compared(run) for run, summary in both])
         elif summaries:
             for summary in summaries:
                 typer.echo(follow.summary_line(summary))
@@ -267,8 +286,8 @@ class _BadInput(Exception):
 def _reported() -> Iterator[None]:
     """Turn the errors that rooms raise for people into a message on stderr and an exit code."""
     from deepsynth_tui.config.problems import ConfigError
+    from deepsynth_tui.estimate.child import ChildError
     from deepsynth_tui.estimate.machine.gpus import CatalogueError
-    from deepsynth_tui.estimate.profiles.asking import ProfileError
     from deepsynth_tui.runs.directory import RunDirectoryError
     from deepsynth_tui.runs.errors import RunError
 
@@ -281,7 +300,7 @@ def _reported() -> Iterator[None]:
     except (_BadInput, RunDirectoryError, CatalogueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(BAD_INPUT) from None
-    except (RunError, ProfileError) as error:
+    except (RunError, ChildError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
@@ -332,6 +351,17 @@ def _refuse(problems: Sequence[Problem], path: Path) -> None:
         raise ConfigError([replace(problem, file=str(path)) for problem in problems])
 
 
+def _named(wanted: str | None, names: Sequence[str]) -> str | None:
+    """Return the one of `names` that is meant: the name itself, or the only one it is part of."""
+    if wanted is None or wanted in names:
+        return wanted
+    found = [name for name in names if wanted.casefold() in name.casefold()]
+    if len(found) != 1:
+        said = "several GPUs are" if found else "no GPU is"
+        raise _BadInput(f"{wanted}: {said} called that; one of {', '.join(found or names)}")
+    return found[0]
+
+
 def _find(ref: str) -> RunDirectory:
     from deepsynth_tui.runs.directory import find
 
@@ -380,9 +410,10 @@ def _run(run: RunDirectory, *, detach: bool, json_: bool, resume: bool = False) 
         if not json_:
             typer.echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
     if json_:
+        from deepsynth_tui.runs.prediction import compared
         from deepsynth_tui.runs.summary import summarize
 
-        _print_json(summarize(run).to_json())
+        _print_json(summarize(run).to_json() | compared(run))
     if code:
         raise typer.Exit(code)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.dataset_facts import DatasetFacts
 from deepsynth_tui.estimate.memory.trainable import Trainable
 from deepsynth_tui.estimate.memory.weights import is_quantised
 from deepsynth_tui.estimate.profiles.images import PageSize, page_tokens
@@ -17,13 +18,14 @@ def warnings(
     profile: ModelProfile,
     encoder: ModelProfile | None,
     trainable: Trainable,
-    page: PageSize | None,
+    dataset: DatasetFacts,
     length: int,
 ) -> tuple[str, ...]:
     """Sentences for the panel and the CLI, the gravest first."""
     return (
         *_nothing_learns(config, profile, trainable),
-        *_pages(config, profile, page, length),
+        *_rows(config, dataset),
+        *_pages(config, profile, dataset.page, length),
         *_experts(config, profile, trainable),
         *_encoder(config, encoder),
     )
@@ -40,6 +42,19 @@ def _nothing_learns(
             yield f"No linear of the model is called {', '.join(missing)} (lora.target_modules)."
     if config.quantization.enabled and not config.lora.enabled:
         yield "Quantised weights cannot be trained: switch lora.enabled on, or quantization off."
+
+
+def _rows(config: TrainingConfig, dataset: DatasetFacts) -> Iterator[str]:
+    cap = config.data.max_length
+    if dataset.lengths and dataset.lengths[-1] > cap:
+        longest = dataset.lengths[-1]
+        yield (
+            f"The longest row has {longest} tokens, and the run refuses rows of more than {cap}: "
+            f"raise data.max_length to {longest}, lower model.max_pixels, or make shorter pages."
+        )
+    if dataset.note:
+        taken = "" if dataset.lengths else f" Rows of {cap} tokens (data.max_length) are assumed."
+        yield f"{dataset.note}{taken}"
 
 
 def _pages(

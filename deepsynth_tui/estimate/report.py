@@ -1,14 +1,18 @@
-"""Estimates and GPUs as plain text and JSON for the command line."""
+"""Answers and GPUs as plain text and JSON for the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from deepsynth_tui.estimate.closed_form import Estimate, GpuEstimate
+from deepsynth_tui.config.declare import as_text
+from deepsynth_tui.estimate.answer import Answer, Place
+from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.machine.devices import Device, Probe
-from deepsynth_tui.estimate.machine.gpus import GIB, Gpu
+from deepsynth_tui.estimate.machine.gpus import GIB, Fit, Gpu
+from deepsynth_tui.estimate.machine.storage import Storage
+from deepsynth_tui.estimate.remedies import MOST_ROWS, Remedy
 
 SOURCES = {
     "closed_form": "computed from the model's shapes, not measured",
@@ -17,21 +21,32 @@ SOURCES = {
 }
 
 
-def text(estimate: Estimate, title: str) -> str:
-    """The whole estimate under a title, one figure a line. GB are 2^30 bytes."""
-    share = 100 * estimate.trainable_params / max(estimate.total_params, 1)
+def text(answer: Answer, title: str, *, wanted: str | None = None) -> str:
+    """The whole answer under a title, one figure a line. GB are 2^30 bytes.
+
+    What would make the run fit is said of the GPU called `wanted`; without it, of those of this
+    machine that are too small; where none is, of all that are.
+    """
+    estimate = answer.estimate
+    parts = [
+        _memory(answer),
+        _trained(estimate, answer),
+        _here(answer.here),
+        _gpus(estimate, answer.places),
+        _remedies(answer, wanted),
+        _storage(answer.storage),
+        (f"! {warning}" for warning in (*estimate.warnings, *answer.storage.shortages)),
+    ]
+    return "\n".join([title, *(f"  {line}" for part in parts for line in part)])
+
+
+def ranks_text(answer: Answer) -> str:
+    """What every rank would take, one a line, the present one marked; empty without LoRA."""
     lines = [
-        title,
-        f"  needs {_gb(estimate.needed)} of GPU memory ({SOURCES[estimate.source]})",
-        *(f"    {item:<13}{_gb(size):>10}" for item, size in estimate.breakdown.items() if size),
-        f"  nvidia-smi may show {_gb(estimate.peak_device)}",
-        f"  trains {estimate.trainable_params:,} of {estimate.total_params:,} parameters "
-        f"({share:.3g} %)",
-        *(f"    {tower:<13}{count:>15,}" for tower, count in estimate.trainable_by_tower.items()),
-        f"  longest row {estimate.tokens_per_sample} tokens",
-        f"  {estimate.speed_multiplier:.2f} times the speed of full fine-tuning",
-        *(_gpu_line(row) for row in estimate.gpus),
-        *(f"  ! {warning}" for warning in estimate.warnings),
+        f"  {'*' if rank.is_current else ' '} rank {rank.r:<5}"
+        f"{rank.trainable_params:>13,} parameters{_gb(rank.needed):>11} needed"
+        f"{_gb(rank.adapter_bytes):>12} on disk"
+        for rank in answer.ranks
     ]
     return "\n".join(lines)
 
@@ -41,6 +56,7 @@ def gpus_json(probe: Probe, gpus: Sequence[Gpu]) -> dict[str, Any]:
     return {
         "devices": [asdict(device) for device in probe.devices],
         "reason": probe.reason,
+        "driver": probe.driver,
         "catalogue": [asdict(gpu) for gpu in gpus],
     }
 
@@ -48,34 +64,131 @@ def gpus_json(probe: Probe, gpus: Sequence[Gpu]) -> dict[str, Any]:
 def gpus_text(probe: Probe, gpus: Sequence[Gpu]) -> str:
     """The same as text, one GPU a line."""
     here = [_device_line(device) for device in probe.devices] or [f"  {probe.reason}"]
+    driver = f" (driver {probe.driver})" if probe.driver else ""
     known = [
         f"  {gpu.name:<18}{gpu.usable_gib:>8.1f} GB usable  {_price(gpu.price_per_hour)}"
         for gpu in gpus
     ]
-    return "\n".join(["GPUs of this machine:", *here, "Estimates are made for:", *known])
+    return "\n".join([f"GPUs of this machine{driver}:", *here, "Estimates are made for:", *known])
+
+
+def _memory(answer: Answer) -> Iterator[str]:
+    estimate = answer.estimate
+    yield f"needs {_gb(estimate.needed)} of GPU memory ({SOURCES[estimate.source]})"
+    for item, size in estimate.breakdown.items():
+        if size:
+            yield f"  {item:<13}{_gb(size):>10}"
+    yield f"nvidia-smi may show {_gb(estimate.peak_device)}"
+    run = answer.measured
+    if run is not None and run.measured.allocated is not None:
+        yield (
+            f"a run with these settings took {_gb(run.measured.allocated)} on {run.gpu}, "
+            f"{_gb(estimate.peak_allocated)} estimated (allocated by PyTorch, measured)"
+        )
+
+
+def _trained(estimate: Estimate, answer: Answer) -> Iterator[str]:
+    share = 100 * estimate.trainable_params / max(estimate.total_params, 1)
+    yield (
+        f"trains {estimate.trainable_params:,} of {estimate.total_params:,} parameters "
+        f"({share:.3g} %)"
+    )
+    for tower, count in estimate.trainable_by_tower.items():
+        yield f"  {tower:<13}{count:>15,}"
+    dataset = answer.dataset
+    counted = (
+        f"counted in {dataset.counted:,} rows" if dataset.lengths else "the limit, not counted"
+    )
+    yield f"longest row {estimate.tokens_per_sample} tokens ({counted})"
+    if estimate.steps is not None:
+        yield f"{estimate.steps:,} steps"
+    yield f"{estimate.speed_multiplier:.2f} times the speed of full fine-tuning"
+
+
+def _gpus(estimate: Estimate, places: Sequence[Place]) -> Iterator[str]:
+    yield "memory left, largest batch, seconds a step, whole run, cost (computed):"
+    for row, place in zip(estimate.gpus, places, strict=True):
+        low, high = row.seconds_range
+        line = f"{_judgement(place)}{f'{low:.3g}-{high:.3g} s':>15}"
+        if estimate.steps is not None:
+            line += f"{_duration(estimate.steps * row.seconds_per_step):>10}"
+        yield line if row.cost is None else f"{line}{f'${row.cost:.2f}':>9}"
+
+
+def _here(places: Sequence[Place]) -> Iterator[str]:
+    for place in places:
+        yield f"{_judgement(place)}  free here now {_gb(place.room)}"
+
+
+def _judgement(place: Place) -> str:
+    most = f"{'>= ' if place.batch >= MOST_ROWS else ''}{place.batch}"
+    return f"{place.fit.value:<6}{place.name:<17}{place.headroom / GIB:>+8.2f} GB  batch {most:<5}"
+
+
+def _remedies(answer: Answer, wanted: str | None) -> Iterator[str]:
+    """One paragraph for each change, with the GPUs it is the cheapest for."""
+    together: dict[str, list[Place]] = {}
+    for place in _asked(answer, wanted):
+        if place.fit is not Fit.NO:
+            yield f"{place.name} needs no change"
+        else:
+            together.setdefault(place.remedy.words if place.remedy else "", []).append(place)
+    for words, places in together.items():
+        names = ", ".join(place.name for place in places)
+        remedy = places[0].remedy
+        if remedy is None:
+            yield f"no change of one or two settings makes it fit {names}"
+        else:
+            yield f"to fit {names}: {words}; needs {_gb(remedy.needed)}; {remedy.effect}"
+            yield f"  {_overrides(remedy)}"
+
+
+def _asked(answer: Answer, wanted: str | None) -> list[Place]:
+    """The GPUs of which it is said what would help."""
+    if wanted is not None:
+        return [place for place in (*answer.here, *answer.places) if place.name == wanted]
+    short = [place for place in answer.here if place.fit is Fit.NO]
+    return short or [place for place in answer.places if place.fit is Fit.NO]
+
+
+def _overrides(remedy: Remedy) -> str:
+    return " ".join(f"--set {key}={as_text(value)}" for key, value in remedy.changes.items())
+
+
+def _storage(found: Storage) -> Iterator[str]:
+    disk, memory = found.disk, found.memory
+    yield (
+        f"disk {_gb(disk.needed)} (checkpoints {disk.checkpoints} x {_gb(disk.checkpoint)}, "
+        f"result {_gb(disk.final)}); {_gb(found.disk_free)} free"
+    )
+    free = "" if found.memory_free is None else f"; {_gb(found.memory_free)} free"
+    yield f"main memory {_gb(memory.needed)} to load and save{free}"
 
 
 def _gb(size: int) -> str:
-    return f"{size / GIB:.2f} GB"
+    return f"{size / GIB:.2f} GB" if size >= GIB / 10 else f"{size / 2**20:.2f} MB"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def _price(price: float | None) -> str:
     return "no price known" if price is None else f"${price:.2f} an hour"
 
 
-def _gpu_line(row: GpuEstimate) -> str:
-    room = f"{_gb(abs(row.headroom))} {'free' if row.headroom >= 0 else 'short'}"
-    cost = "" if row.cost is None else f"  ${row.cost:.2f}"
-    return (
-        f"  {row.fit.value:<6}{row.gpu.name:<18}{room:>16}{row.seconds_per_step:>9.1f} s/step{cost}"
-    )
-
-
 def _device_line(device: Device) -> str:
     place = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
     line = f"  {place}: {device.name}, {_gb(device.free)} free of {_gb(device.total)}"
+    if device.processes:
+        line += f", {len(device.processes)} processes on it"
     if device.utilisation is not None:
         line += f", {device.utilisation} % busy"
     if device.temperature is not None:
         line += f", {device.temperature} °C"
+    if device.power is not None:
+        line += f", {device.power:.0f} W"
     return line

@@ -13,7 +13,7 @@ from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.model import Base
+    from deepsynth_tui.training.model import Reader
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
 ROW_IDS = "row_ids"  # which rows a batch holds; the trainer takes it out before the model
@@ -53,13 +53,13 @@ class Batcher:
     put behind it, so no token straddles the two. Nothing is ever cut to a length.
     """
 
-    def __init__(self, base: Base, config: TrainingConfig) -> None:
-        self.processor: Any = base.processor  # called differently by either kind
-        self.tokenizer = base.tokenizer
-        self.reads_images = base.reads_images
+    def __init__(self, reader: Reader, config: TrainingConfig) -> None:
+        self.processor: Any = reader.processor  # called differently by either kind
+        self.tokenizer = reader.tokenizer
+        self.reads_images = reader.reads_images
         self.config = config
         self.template = None if self.processor.chat_template else PLAIN_TEMPLATE
-        self.ends = end_tokens(base)
+        self.ends = end_tokens(reader)
         self.padding = token_ids(self.tokenizer.pad_token_id).pop()
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -178,11 +178,10 @@ class Batcher:
         return str(text)
 
 
-def end_tokens(base: Base) -> set[int]:
+def end_tokens(reader: Reader) -> set[int]:
     """Ids of the tokens at which generation ends."""
-    generation = getattr(base.model, "generation_config", None)
-    ends = token_ids(getattr(generation, "eos_token_id", None))
-    return ends | token_ids(base.tokenizer.eos_token_id)
+    ends = token_ids(getattr(reader.generation, "eos_token_id", None))
+    return ends | token_ids(reader.tokenizer.eos_token_id)
 
 
 def token_ids(stated: Any) -> set[int]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, UnidentifiedImageError
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.rows import POSITION
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings, ModelSettings
 
+POSITION = "__position__"  # in every row: its place in the dataset, counted from 0
 DEFAULT_INSTRUCTION = "Read the document and answer."
 TEXT_COLUMNS = ("prompted_text", "text")  # what a model without eyes gets instead of the pages
 

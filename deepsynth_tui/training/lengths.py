@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deepsynth_tui.estimate.dataset_facts import DatasetFacts, quantiles
+from deepsynth_tui.estimate.profiles.images import PageSize
 from deepsynth_tui.training.batches import Batcher, Rendered, too_long
 from deepsynth_tui.training.conversations import image_size
 
@@ -16,11 +19,17 @@ Sizes = tuple[tuple[int, int], ...]
 
 class Lengths:
     """Counts tokens. How many an image takes depends on its size alone, so the processor runs
-    once per new combination of sizes, and of every other image only the header is read."""
+    once per new combination of sizes, and of every other image only the header is read.
+
+    `most_text` is the most tokens a row counted so far has without its images, `most_pages` the
+    most images.
+    """
 
     def __init__(self, batcher: Batcher) -> None:
         self.batcher = batcher
         self._image_tokens: dict[Sizes, int] = {}
+        self.most_text = 0
+        self.most_pages = 0
 
     def of(self, rendered: Rendered) -> int:
         """Tokens of a row, prompt and answer and image tokens together."""
@@ -32,13 +41,41 @@ class Lengths:
         if sizes not in self._image_tokens:
             prompt = batcher.prompts([rendered])["input_ids"].shape[1]
             self._image_tokens[sizes] = prompt - text
-        return text + self._image_tokens[sizes] + len(batcher.answer_tokens(rendered))
+        text += len(batcher.answer_tokens(rendered))
+        self.most_text = max(self.most_text, text)
+        self.most_pages = max(self.most_pages, len(sizes))
+        return text + self._image_tokens[sizes]
+
+    def largest_page(self) -> PageSize | None:
+        """The page of largest area among the rows counted so far."""
+        pages = (PageSize(*size) for sizes in self._image_tokens for size in sizes)
+        return max(pages, key=lambda page: page.width * page.height, default=None)
 
 
-def check_lengths(
-    rows: Rows, batcher: Batcher, *, report: Callable[[int], bool]
-) -> tuple[int, int] | None:
-    """Count the tokens of all rows; return the mean and the largest number.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Tokens of each row in their order, images included; the largest page in pixels as the model
+    gets it, None without; the most tokens of any row's text and the most pages of any row."""
+
+    tokens: Sequence[int]
+    page: PageSize | None
+    text: int
+    pages: int
+
+    def facts(self, *, split: int) -> DatasetFacts:
+        """What an estimate takes of these rows, of a split of so many."""
+        return DatasetFacts(
+            rows=split,
+            lengths=quantiles(sorted(self.tokens)),
+            page=self.page,
+            counted=len(self.tokens),
+            text=self.text,
+            pages=self.pages,
+        )
+
+
+def check_lengths(rows: Rows, batcher: Batcher, *, report: Callable[[int], bool]) -> Counted | None:
+    """Count the tokens of all rows.
 
     `report` is told how many rows are done and says whether to go on; None when it did not.
 
@@ -56,4 +93,4 @@ def check_lengths(
     limit = batcher.config.data.max_length
     if max(tokens) > limit:
         raise too_long(counted, limit)
-    return sum(tokens) // len(tokens), max(tokens)
+    return Counted(tokens, lengths.largest_page(), lengths.most_text, lengths.most_pages)

@@ -15,6 +15,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     AutoTokenizer,
+    GenerationConfig,
     ProcessorMixin,
 )
 
@@ -37,23 +38,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """A loaded model and what turns documents into its inputs.
+class Reader:
+    """What turns documents into a model's inputs; the weights have no part in it.
 
-    `processor` is the tokenizer itself for a model that reads no images. `commit` is the Hub
-    commit that was loaded, None for a folder.
+    `generation` says at which tokens the model ends, None for a model that does not generate.
     """
 
-    model: PreTrainedModel
     processor: ProcessorMixin | PreTrainedTokenizerBase
     reads_images: bool
-    name: str
-    path: str
-    commit: str | None
+    generation: GenerationConfig | None
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return tokenizer_of(self.processor)
+
+
+@dataclass(frozen=True, slots=True)
+class Base(Reader):
+    """A loaded model with its reader. `commit` is the Hub commit loaded, None for a folder."""
+
+    model: PreTrainedModel
+    name: str
+    path: str
+    commit: str | None
 
 
 def load_base(config: TrainingConfig) -> Base:
@@ -78,6 +85,26 @@ def load_base(config: TrainingConfig) -> Base:
     except OSError as error:  # which does not always say what it was looking for
         raise OSError(f"model.name_or_path: {settings.name_or_path} cannot be loaded") from error
     reads_images = is_image_model(architecture, settings)
+    model = load_model(path, config, reads_images=reads_images)
+    return Base(
+        model=model,
+        processor=load_processor(path, reads_images=reads_images, **source),
+        reads_images=reads_images,
+        generation=model.generation_config,
+        name=settings.name_or_path,
+        path=path,
+        commit=getattr(architecture, "_commit_hash", None),
+    )
+
+
+def load_model(path: str, config: TrainingConfig, *, reads_images: bool) -> PreTrainedModel:
+    """Load the weights of a checkpoint, quantised where `quantization:` says so.
+
+    Raises:
+        OSError: the checkpoint or a part of it is missing.
+        ImportError: the checkpoint needs a package that is not installed.
+    """
+    settings = config.model
     auto_class = AutoModelForImageTextToText if reads_images else AutoModelForCausalLM
     model = auto_class.from_pretrained(
         path,
@@ -85,19 +112,38 @@ def load_base(config: TrainingConfig) -> Base:
         attn_implementation=settings.attn_implementation,
         quantization_config=bitsandbytes_config(config),
         device_map={"": device()},
-        **source,
+        revision=settings.revision,
+        trust_remote_code=settings.trust_remote_code,
     )
     if config.quantization.enabled:
         quantize_fused_experts(model, config)
         keep_differentiable(model)
-    return Base(
-        model=model.eval(),
-        processor=load_processor(path, reads_images=reads_images, **source),
-        reads_images=reads_images,
-        name=settings.name_or_path,
-        path=path,
-        commit=getattr(architecture, "_commit_hash", None),
-    )
+    return model.eval()
+
+
+def load_reader(config: TrainingConfig, *, local_files_only: bool) -> Reader:
+    """Load what `load_base` would, but for the model itself: a few MB instead of all weights.
+
+    Raises:
+        TrainingError: as `load_base`.
+        OSError: a file is missing; with `local_files_only`, on this machine.
+    """
+    settings = config.model
+    path = builtin.locate(settings.name_or_path)
+    source: dict[str, Any] = {
+        "revision": settings.revision,
+        "trust_remote_code": settings.trust_remote_code,
+        "local_files_only": local_files_only,
+    }
+    architecture = AutoConfig.from_pretrained(path, **source)
+    reads_images = is_image_model(architecture, settings)
+    processor = load_processor(path, reads_images=reads_images, **source)
+    source.pop("trust_remote_code")
+    try:
+        generation = GenerationConfig.from_pretrained(path, **source)
+    except OSError:  # most checkpoints have none; transformers then reads the model's config
+        generation = GenerationConfig.from_model_config(architecture)
+    return Reader(processor=processor, reads_images=reads_images, generation=generation)
 
 
 def is_image_model(architecture: PreTrainedConfig, settings: ModelSettings) -> bool:

@@ -19,7 +19,7 @@ from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.preflight import command, existing_part, output_problems
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
-from deepsynth_tui.training.dataset_folder import dataset_folder
+from deepsynth_tui.estimate.dataset_folder import dataset_folder, may_be_on_hub
 from deepsynth_tui.training.preflight_model import KnownModel, look_up, missing_space
 
 # The least a run writes: an adapter, its optimizer state, events and log.
@@ -71,8 +71,7 @@ def inspect(config: TrainingConfig) -> Preflight:
 def _dataset(data: DataSettings, model: KnownModel | None, problems: list[Problem]) -> Dataset:
     folder = dataset_folder(data.path)
     if folder is None:
-        looks_local = data.path.startswith(("/", ".", "~")) or data.path.count("/") != 1
-        if looks_local:
+        if not may_be_on_hub(data.path):
             problems.append(
                 Problem(
                     "data.path",

@@ -15,13 +15,13 @@ import pyarrow
 import torch
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
-from deepsynth_tui.training.dataset_folder import dataset_folder
+from deepsynth_tui.estimate.dataset_folder import dataset_folder
+from deepsynth_tui.training.conversations import POSITION
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings
 
-POSITION = "__position__"  # added to every row: its place in the dataset, counted from 0
 DOCUMENT = "source_hash"  # rows that share it come from one document
 
 

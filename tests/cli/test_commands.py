@@ -130,6 +130,7 @@ def test_runs_logs_and_stop_of_a_run_that_has_ended(home: Path):
     (listed,) = json.loads(command("runs", "--json").stdout)
     assert (listed["id"], listed["state"], listed["last_step"]) == (run.id, "done", 3)
     assert listed["last_loss"] == 1.5
+    assert (listed["predicted"], listed["measured"], listed["prediction_error"]) == (None, None, {})
     assert command("logs", "mine").stdout == "one red\ntwo\n"
     assert command("stop", run.id, code=1).stderr.startswith(run.id)
     assert "Did you mean" in command("logs", run.id[:-1] + "X", code=2).stderr

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from deepsynth_tui.config.presets import presets_dir
-from deepsynth_tui.estimate.machine.devices import probe, read
+from deepsynth_tui.estimate.machine.devices import probe
 from deepsynth_tui.estimate.machine.gpus import CatalogueError, Fit, catalogue, catalogue_path
 
 
@@ -79,68 +78,3 @@ def test_this_machine_without_a_driver_says_so():
     assert bool(found.devices) != bool(found.reason)
     if not found.devices:
         assert "driver" in found.reason
-
-
-class Unsupported(Exception):
-    """What an old card answers."""
-
-
-class Nvml:
-    """An NVML with two cards: one plain, one cut into two MIG slices."""
-
-    NVMLError = Exception
-    NVMLError_NotSupported = NVMLError_NotFound = NVMLError_InvalidArgument = Unsupported
-    NVML_TEMPERATURE_GPU = 0
-    NVML_DEVICE_MIG_ENABLE = 1
-
-    def nvmlDeviceGetCount(self) -> int:
-        return 2
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:
-        return f"card{index}"
-
-    def nvmlDeviceGetName(self, handle: str) -> str:
-        return f"NVIDIA {handle}"
-
-    def nvmlDeviceGetUUID(self, handle: str) -> str:
-        return f"GPU-{handle}"
-
-    def nvmlDeviceGetMemoryInfo(self, handle: str) -> SimpleNamespace:
-        return SimpleNamespace(total=100, free=60, used=40)
-
-    def nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> int:
-        if handle != "card0":
-            raise Unsupported
-        return 55
-
-    def nvmlDeviceGetUtilizationRates(self, handle: str) -> SimpleNamespace:
-        if handle != "card0":
-            raise Unsupported
-        return SimpleNamespace(gpu=97)
-
-    def nvmlDeviceGetMigMode(self, handle: str) -> tuple[int, int]:
-        if handle == "card0":
-            raise Unsupported
-        return (1, 1)
-
-    def nvmlDeviceGetMaxMigDeviceCount(self, handle: str) -> int:
-        return 7
-
-    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: str, place: int) -> str:
-        if place > 1:
-            raise Unsupported
-        return f"{handle}-mig{place}"
-
-
-def test_cards_and_slices_are_mapped():
-    card, *slices = read(Nvml()).devices
-    assert (card.name, card.index, card.slice_of) == ("NVIDIA card0", 0, None)
-    assert (card.total, card.free, card.used) == (100, 60, 40)
-    assert (card.temperature, card.utilisation) == (55, 97)
-    assert [(found.index, found.slice_of) for found in slices] == [(0, 1), (1, 1)]
-    assert slices[0].temperature is None
-
-
-def test_hidden_cards_are_not_offered(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert "CUDA_VISIBLE_DEVICES" in read(Nvml()).reason

@@ -49,9 +49,14 @@ class Gpu:
 
     def fit(self, needed: int) -> Fit:
         """Whether `needed` bytes fit."""
-        if needed > self.usable_bytes:
-            return Fit.NO
-        return Fit.FITS if needed <= (1 - TIGHT) * self.usable_bytes else Fit.TIGHT
+        return fit_in(self.usable_bytes, needed)
+
+
+def fit_in(room: int, needed: int) -> Fit:
+    """Whether `needed` bytes fit `room` bytes."""
+    if needed > room:
+        return Fit.NO
+    return Fit.FITS if needed <= (1 - TIGHT) * room else Fit.TIGHT
 
 
 def catalogue_path() -> Path:

@@ -20,3 +20,8 @@ def dataset_folder(path: str) -> Path | None:
         return find(home(), path).dataset
     except RunNotFound:
         return None
+
+
+def may_be_on_hub(path: str) -> bool:
+    """Whether `path`, which is no folder, has the form of a Hub id: owner/name."""
+    return path.count("/") == 1 and not path.startswith(("/", ".", "~"))

@@ -1,0 +1,167 @@
+"""The whole answer to "will it fit, how long, what does it cost", for screens, text and JSON alike.
+
+`gather` finds what an estimate is made from and blocks; `answer` is pure arithmetic on that, some
+hundred estimates of it, but for a look at this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate import dataset_lengths
+from deepsynth_tui.estimate.closed_form import Estimate
+from deepsynth_tui.estimate.dataset_facts import DatasetFacts
+from deepsynth_tui.estimate.grounds import Grounds
+from deepsynth_tui.estimate.machine import history
+from deepsynth_tui.estimate.machine.devices import Device
+from deepsynth_tui.estimate.machine.gpus import Fit, catalogue, fit_in
+from deepsynth_tui.estimate.machine.storage import Storage, storage
+from deepsynth_tui.estimate.profiles.asking import request_for
+from deepsynth_tui.estimate.ranks import RankPreview, preview_ranks
+from deepsynth_tui.estimate.remedies import Remedy, cheapest, largest_batches
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A GPU with `room` bytes to be had: of the catalogue, or of this machine as it is now.
+
+    `batch` is the largest batch that fits, `remedy` the cheapest change that makes the run fit:
+    None where it fits already, and where no change of one or two settings does it.
+    """
+
+    name: str
+    room: int
+    fit: Fit
+    headroom: int
+    batch: int
+    remedy: Remedy | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An estimate, and what follows from it. `here` are the GPUs of this machine."""
+
+    estimate: Estimate
+    dataset: DatasetFacts
+    here: tuple[Place, ...]
+    places: tuple[Place, ...]
+    ranks: tuple[RankPreview, ...]
+    storage: Storage
+    measured: history.Record | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything under the keys of ``deepsynth-tui estimate --json``."""
+        estimate = self.estimate.to_json()
+        return {
+            **estimate,
+            "warnings": [*estimate["warnings"], *self.storage.shortages],
+            "largest_batch": {place.name: place.batch for place in self.places},
+            "cheapest_change": _changes(self.places),
+            "here": [
+                {
+                    "name": place.name,
+                    "free_bytes": place.room,
+                    "fit": place.fit.value,
+                    "headroom_bytes": place.headroom,
+                    "largest_batch": place.batch,
+                    "cheapest_change": _changes([place]).get(place.name),
+                }
+                for place in self.here
+            ],
+            "ranks": [
+                {key: value for key, value in asdict(rank).items() if key != "is_current"}
+                for rank in self.ranks
+            ],
+            "storage": self.storage.to_json(),
+            "dataset": {"rows": self.dataset.rows, "counted_rows": self.dataset.counted},
+            "measured": asdict(self.measured.measured) if self.measured else None,
+        }
+
+
+def gather(config: TrainingConfig) -> Grounds:
+    """Find what estimates of `config` are made from. Blocks: seconds where something is new.
+
+    Rows that cannot be counted are an answer, no error: `DatasetFacts.note` says why.
+
+    Raises:
+        ProfileError: the model or its text encoder has no profile.
+        CatalogueError: the person's own GPU catalogue cannot be used.
+    """
+    profile, encoder = request_for(config)
+    return Grounds(
+        profile,
+        encoder=encoder,
+        dataset=dataset_of(config),
+        gpus=catalogue(),
+        overhead=history.correction(),
+        paces=history.paces(),
+        seen_by=config.model,
+    )
+
+
+def dataset_of(config: TrainingConfig) -> DatasetFacts:
+    """What is known of the rows, counting them if need be. Blocks: seconds."""
+    try:
+        return dataset_lengths.request(config)
+    except dataset_lengths.LengthsError as error:
+        return DatasetFacts(note=f"No row was counted: {error.message}")
+
+
+def answer(
+    config: TrainingConfig,
+    grounds: Grounds,
+    devices: Sequence[Device] = (),
+    *,
+    better: Callable[[Estimate], Estimate] | None = None,
+) -> Answer:
+    """Answer for `config`, for the GPUs of the catalogue and the `devices` of this machine.
+
+    `better` makes a simulated estimate of the computed one; what follows from variants of the
+    configuration, batches and changes and ranks, is computed all the same.
+    """
+    estimate = grounds.estimate(config)
+    if better is not None:
+        estimate = better(estimate)
+    rooms = {gpu.name: gpu.usable_bytes for gpu in grounds.gpus}
+    here = {device_name(device): device.free for device in devices}
+    found = places(config, grounds, estimate.needed, [*here.items(), *rooms.items()])
+    return Answer(
+        estimate=estimate,
+        dataset=grounds.dataset_for(config),
+        here=found[: len(here)],
+        places=found[len(here) :],
+        ranks=preview_ranks(config, grounds),
+        storage=storage(config, grounds.profile, steps=estimate.steps),
+        measured=history.measured_for(config, estimate.tokens_per_sample),
+    )
+
+
+def places(
+    config: TrainingConfig, grounds: Grounds, needed: int, rooms: Sequence[tuple[str, int]]
+) -> tuple[Place, ...]:
+    """Judge each GPU by its name and room in bytes, for a run that needs so much."""
+    batches = largest_batches(config, grounds, [room for _, room in rooms])
+    short = [room for _, room in rooms if room < needed]
+    remedies = dict(zip(short, cheapest(config, grounds, short), strict=True))
+    return tuple(
+        Place(name, room, fit_in(room, needed), room - needed, batch, remedies.get(room))
+        for (name, room), batch in zip(rooms, batches, strict=True)
+    )
+
+
+def device_name(device: Device) -> str:
+    """The name of a GPU of this machine, told apart from others of its kind by its place."""
+    place = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
+    return f"GPU {place}: {device.name}"
+
+
+def _changes(found: Sequence[Place]) -> Mapping[str, Any]:
+    """The cheapest change by the name of each GPU that the run does not fit, null without one."""
+    return {
+        place.name: asdict(place.remedy) if place.remedy else None
+        for place in found
+        if place.fit is Fit.NO
+    }

@@ -1,0 +1,73 @@
+"""Checkpoints are as large as the estimate says, whatever is trained and however."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from deepsynth_tui.builtin import tiny_vlm
+from deepsynth_tui.estimate.machine.storage import disk, processor_bytes
+from deepsynth_tui.estimate.profiles import job as profile_job
+from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from tests.training.conftest import Run
+from tests.training.small_models import TEXT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Wide enough that numbers and not file headers make a checkpoint."""
+    folder = tmp_path_factory.mktemp("wide-model")
+    tokenizer = tiny_vlm.tokenizer()
+    tokenizer.chat_template = tiny_vlm.CHAT_TEMPLATE
+    shape: dict[str, Any] = TEXT | {
+        "hidden_size": 512,
+        "intermediate_size": 1024,
+        "vocab_size": len(tokenizer),
+    }
+    torch.manual_seed(0)
+    LlamaForCausalLM(LlamaConfig(**shape)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def profile_of(folder: Path) -> ModelProfile:
+    return profile_job.profile(str(folder), None, "model", trust_remote_code=False)
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lora__modules_to_save": ["lm_head"]},
+        {"lora__use_dora": True, "training__optim": "adamw_8bit"},
+        {"lora__enabled": False, "training__learning_rate": 1e-5},
+    ],
+)
+def test_a_checkpoint_and_what_is_left(run: Run, wide_model: Path, changes: dict[str, Any]):
+    from deepsynth_tui.config.load import load_file
+    from deepsynth_tui.config.training import TrainingConfig
+
+    ran = run(
+        model__name_or_path=str(wide_model),
+        model__dtype="bfloat16",
+        lora__r=8,
+        training__max_steps=1,
+        **changes,
+    )
+    config = load_file(ran.run.config).config
+    assert isinstance(config, TrainingConfig)
+    profile = profile_of(wide_model)
+    said = disk(config, profile, steps=1, processor=processor_bytes(config))
+    assert said.checkpoints == 1
+    assert said.checkpoint == pytest.approx(size(ran.run.checkpoints / "checkpoint-1"), rel=0.03)
+    result = ran.run.adapter if config.lora.enabled else ran.run.path / "model"
+    assert said.final == pytest.approx(size(result), rel=0.03)
