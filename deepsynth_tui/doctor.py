@@ -100,7 +100,11 @@ def _gpu() -> Finding:
     probe = devices.probe()
     if not probe.devices:
         return Finding("note", "GPU", f"none: {probe.reason}; training runs on the CPU")
-    return Finding("ok", "GPU", ", ".join(str(device.name) for device in probe.devices))
+    found = (
+        f"{device.name} ({device.free / 2**30:.1f} of {device.total / 2**30:.1f} GB free)"
+        for device in probe.devices
+    )
+    return Finding("ok", "GPU", f"{', '.join(found)}; driver {probe.driver}")
 
 
 def _torch() -> Finding:

@@ -9,6 +9,7 @@ from deepsynth_tui.runs.console import ConsoleTail, clean
 from deepsynth_tui.runs.control import NotRunning, request_stop
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.events import Event
+from deepsynth_tui.runs.prediction import Measured, Predicted, told
 from deepsynth_tui.runs.summary import RunSummary, summarize
 from deepsynth_tui.runs.tail import EventTail
 
@@ -51,6 +52,7 @@ class Narrator:
         self._tail = EventTail(run.events)
         self._said_at = -1.0
         self._latest = ""
+        self._predicted: Predicted | None = None
 
     def listen(self) -> bool:
         """Say what is new; return whether the run has ended and all is said."""
@@ -82,6 +84,13 @@ class Narrator:
                     for name in ("loss", "eval_loss", "learning_rate")
                     if isinstance(data.get(name), float)
                 )
+            case "estimate":
+                if guess := Predicted.from_json(data):
+                    self._predicted = guess
+                    yield f"  estimated: {guess}"
+            case "measured":
+                if took := Measured.from_json(data):
+                    yield f"  measured: {'; '.join(told(self._predicted, took))}"
             case "checkpoint":
                 yield f"  checkpoint {data.get('path')}"
             case "warning":

@@ -88,7 +88,7 @@ def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]
 
 def _page(image: Path, config: TrainingConfig) -> dict[str, Any]:
     """A row as a dataset would hold it. The answer is never shown to the model."""
-    from deepsynth_tui.training.rows import POSITION
+    from deepsynth_tui.training.conversations import POSITION
 
     stored = {"bytes": image.read_bytes(), "path": image.name}
     return {POSITION: 0, config.data.image_column: [stored], config.data.target_column: "?"}

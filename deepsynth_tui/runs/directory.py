@@ -77,6 +77,16 @@ class RunDirectory:
         return self.path / "status.json"
 
     @property
+    def estimate(self) -> Path:
+        """The estimate that the job froze before its first step, as `estimate --json` prints it."""
+        return self.path / "estimate.json"
+
+    @property
+    def measured(self) -> Path:
+        """Predicted and measured side by side; see `prediction`."""
+        return self.path / "measured.json"
+
+    @property
     def control(self) -> Path:
         """Requests to the job; see `control`."""
         return self.path / "control"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from deepsynth_tui.runs import control
+from deepsynth_tui.runs import atomic, control
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, identity, open_path
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import BEAT, LISTEN, Heartbeat
 from deepsynth_tui.runs.liveness import STARTING, WAITING
+from deepsynth_tui.runs.prediction import Measured, Predicted, comparison
 from deepsynth_tui.runs.signals import Interrupted, StopSignals
 from deepsynth_tui.runs.summary import summarize
 
@@ -52,6 +54,7 @@ class Job:
         self.events = events
         self.heartbeat = heartbeat
         self.results: dict[str, object] = {}
+        self.prediction: Predicted | None = None
         self._unwritten: dict[str, object] = {}
         self._progress_due = 0.0
 
@@ -87,9 +90,25 @@ class Job:
         self.events.write("metric", step=step, **values)
 
     def memory(self, **values: object) -> None:
-        """Bytes: `allocated` and `reserved` by the framework, `device` as the driver sees it,
-        `host` resident."""
+        """Bytes: `allocated` and `reserved` the peaks of the framework's allocator, `held` what is
+        allocated now, `device` what the job takes of the GPU, `host` resident now and `host_peak`
+        at most; before the first step, `loading` instead of the peaks. `step` after which it was
+        read: of the first steps, the peaks are those of that step alone."""
         self.events.write("memory", **values)
+
+    def predicted(self, figures: Predicted, estimate: Mapping[str, object]) -> None:
+        """What the job is expected to take, before it does. The whole `estimate`, in JSON's types,
+        is frozen in the run directory."""
+        text = json.dumps(estimate, ensure_ascii=False, indent=1)
+        atomic.replace(self.run.estimate, text.encode() + b"\n")
+        self.prediction = figures
+        self.events.write("estimate", **asdict(figures))
+
+    def measured(self, figures: Measured) -> None:
+        """What the job took so far: once it is telling, and again at the end."""
+        text = json.dumps(comparison(self.prediction, figures))
+        atomic.replace(self.run.measured, text.encode() + b"\n")
+        self.events.write("measured", **asdict(figures))
 
     def sample(
         self,

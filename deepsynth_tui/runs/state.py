@@ -14,6 +14,7 @@ from typing import Any
 
 from deepsynth_tui.runs.events import UNREADABLE, Event
 from deepsynth_tui.runs.liveness import STARTING
+from deepsynth_tui.runs.prediction import Measured, Predicted
 
 Point = tuple[int, float]
 RESUMED = "resumed"
@@ -112,6 +113,8 @@ class RunState:
     series: Mapping[str, Sequence[Point]] = field(default_factory=lambda: MappingProxyType({}))
     memory: Memory = Memory()
     peak_memory: Memory = Memory()
+    predicted: Predicted | None = None
+    measured: Measured | None = None
     samples: Sequence[Sample] = ()
     checkpoints: Sequence[Checkpoint] = ()
     warnings: Sequence[Warned] = ()
@@ -252,13 +255,17 @@ class _Draft:
     def memory(self, t: float, data: Mapping[str, object]) -> None:
         now = {name: _whole(data.get(name)) for name in _MEMORY}
         before = self._get("peak_memory")
-        peak = {
-            name: max(
-                (n for n in (now[name], getattr(before, name)) if n is not None), default=None
-            )
-            for name in _MEMORY
-        }
+        peak: dict[str, int | None] = {}
+        for name in _MEMORY:
+            seen = (now[name], _whole(data.get(f"{name}_peak")), getattr(before, name))
+            peak[name] = max((n for n in seen if n is not None), default=None)
         self._set(memory=Memory(**now), peak_memory=Memory(**peak))
+
+    def estimate(self, t: float, data: Mapping[str, object]) -> None:
+        self._set(predicted=Predicted.from_json(data))
+
+    def measured(self, t: float, data: Mapping[str, object]) -> None:
+        self._set(measured=Measured.from_json(data))
 
     def sample(self, t: float, data: Mapping[str, object]) -> None:
         texts = (_text(data.get(name)) for name in ("input", "target", "output", "when"))
@@ -330,6 +337,8 @@ _HANDLERS = {
     "progress": _Draft.progress,
     "metric": _Draft.metric,
     "memory": _Draft.memory,
+    "estimate": _Draft.estimate,
+    "measured": _Draft.measured,
     "sample": _Draft.sample,
     "checkpoint": _Draft.checkpoint,
     "warning": _Draft.warning,

@@ -2,6 +2,7 @@
 
 Read it in the order of the work: `job` (the process), `model` and `quantization` (loading),
 `lora` (what is trained), `rows`, `conversations`, `batches` and `lengths` (what the model sees),
-`trainer` and `reporting` (the loop), `checkpoints`, `saving`, `verify` and `lineage` (what is
-left). `failures` puts errors into words; `preflight` finds them before the start, without torch.
+`forecast` (what it should take), `loop` and `trainer` (the steps), `reporting` and `measuring`
+(what is told of them), `checkpoints`, `saving`, `verify` and `lineage` (what is left). `failures`
+puts errors into words; `preflight` finds them before the start, without torch.
 """

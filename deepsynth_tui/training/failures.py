@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from deepsynth_tui.runs.job import Failure
 
+if TYPE_CHECKING:
+    from deepsynth_tui.estimate.closed_form import Estimate
+    from deepsynth_tui.estimate.remedies import Remedy
+
+SHOWN_ITEMS = 3
 SEE_LOG = "The traceback is in console.log."
 
 
@@ -30,6 +37,29 @@ def explain(error: BaseException) -> Failure:
                 told = _said(error) if cause is error else f"{_said(error)} ({_said(cause)})"
                 return Failure(type(cause).__name__, told, advice)
     return Failure(type(error).__name__, _said(error), SEE_LOG)
+
+
+def out_of_memory(error: BaseException, estimate: Estimate, remedy: Remedy | None) -> Failure:
+    """Explain that the GPU's memory ran out by what takes most of it, and say what to change.
+
+    `remedy` is the cheapest change that helps, None where there is none.
+    """
+    largest = sorted(estimate.breakdown.items(), key=lambda item: -item[1])[:SHOWN_ITEMS]
+    takes = ", ".join(f"{name.replace('_', ' ')} {_gb(size)}" for name, size in largest if size)
+    advice = f"The run was estimated to need {_gb(estimate.needed)}, most of it {takes}. "
+    if remedy is None:
+        advice += "No change of settings helps: choose a smaller model or a larger GPU."
+    else:
+        settings = ", ".join(f"{key}: {json.dumps(to)}" for key, to in remedy.changes.items())
+        advice += (
+            f"The cheapest change that helps: {remedy.words} ({settings}), which needs "
+            f"{_gb(remedy.needed)}."
+        )
+    return Failure(type(error).__name__, _said(error), advice)
+
+
+def _gb(size: int) -> str:
+    return f"{size / 2**30:.1f} GB"
 
 
 def _said(error: BaseException) -> str:

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.estimate.dataset_facts import DatasetFacts
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.checkpoints import Resumable
+    from deepsynth_tui.training.lengths import Counted
     from deepsynth_tui.training.model import Base
-    from deepsynth_tui.training.rows import Rows, Split
-    from deepsynth_tui.training.trainer import DocumentTrainer
+    from deepsynth_tui.training.rows import Split
 
 log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in the process
 
@@ -46,11 +47,16 @@ def train(job: Job, *, resume: bool) -> str:
 
     from deepsynth_tui.training import lora
     from deepsynth_tui.training.batches import Batcher
+    from deepsynth_tui.training.checkpointing import checkpoint_activations
+    from deepsynth_tui.training.forecast import announced, held_against
+    from deepsynth_tui.training.loop import evaluate_last, last_figures, run_steps
+    from deepsynth_tui.training.measuring import Gauge, Meter
     from deepsynth_tui.training.model import load_base
     from deepsynth_tui.training.rows import load_rows
     from deepsynth_tui.training.samples import answer_logits, sample
     from deepsynth_tui.training.verify import verify
 
+    meter = Meter()  # before the GPU is touched
     config = _config(job)
     checkpoint = _checkpoint(job) if resume else None
     if job.stop_requested():
@@ -65,8 +71,10 @@ def train(job: Job, *, resume: bool) -> str:
     split = load_rows(config.data, images=base.reads_images)
     log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
     batcher = Batcher(base, config)
-    if not _every_row_fits(job, split, batcher):
+    dataset = _counted(job, split, batcher)
+    if dataset is None:
         return "stopped"
+    expected = announced(job, config, dataset)
     shown = (split.held_out or split.train)[0]
     if checkpoint is None or checkpoint.path is None:
         _report_sample(job, sample(base.model, batcher, shown), when="before")
@@ -74,9 +82,11 @@ def train(job: Job, *, resume: bool) -> str:
     set_seed(config.training.seed)  # before the adapters are drawn, so that a resumed run has them
     model: PeftModel | PreTrainedModel = base.model
     if config.lora.enabled:
-        model = lora.attach(base, config)
+        model = lora.attach(base.model, config, revision=base.commit)
     else:
         lora.unfreeze(base.model, config)
+    if config.training.gradient_checkpointing:
+        checkpoint_activations(model)
     counts = lora.trainable_by_tower(model)
     total = sum(counts.values())
     for tower, count in counts.items():
@@ -85,12 +95,16 @@ def train(job: Job, *, resume: bool) -> str:
         return "stopped"
 
     job.phase("training", f"{total:,} trainable parameters", trainable=dict(counts))
-    trainer, stopped = _loop(job, config, base, model, split, batcher, checkpoint)
+    gauge = Gauge(job, meter)
+    with held_against(expected, job, gauge):
+        trainer, stopped = run_steps(
+            job, config, base, model, split, batcher, checkpoint, watchers=[gauge]
+        )
     if split.held_out and not stopped:
-        _evaluate_last(job, trainer)
+        evaluate_last(job, trainer)
 
     job.phase("saving")
-    metrics = _last_figures(trainer)
+    metrics = last_figures(trainer)
     folder = _save(job, config, base, model, split, metrics)
     log.info("saved %s", folder)
     _report_sample(job, sample(model, batcher, shown), when="after")
@@ -135,89 +149,28 @@ def _checkpoint(job: Job) -> Resumable:
     return found
 
 
-def _every_row_fits(job: Job, split: Split, batcher: Batcher) -> bool:
-    """Check the length of every row; False when asked to stop meanwhile."""
+def _counted(job: Job, split: Split, batcher: Batcher) -> DatasetFacts | None:
+    """Count the tokens of every row; None when asked to stop meanwhile."""
     from deepsynth_tui.training.lengths import check_lengths
 
-    total = len(split.train) + len(split.held_out)
+    parts = [part for part in (split.train, split.held_out) if part]
+    total = sum(map(len, parts))
+    counted: list[Counted] = []
     done = 0
 
     def report(rows_done: int) -> bool:
         job.progress(done + rows_done, total, "rows")
         return job.stop_requested() is None
 
-    parts: list[Rows] = [part for part in (split.train, split.held_out) if part]
     for part in parts:
-        counted = check_lengths(part, batcher, report=report)
-        if counted is None:
-            return False
+        found = check_lengths(part, batcher, report=report)
+        if found is None:
+            return None
         done += len(part)
-        log.info("%d rows of %d tokens on average, %d at most", len(part), *counted)
-    return True
-
-
-def _loop(
-    job: Job,
-    config: TrainingConfig,
-    base: Base,
-    model: PeftModel | PreTrainedModel,
-    split: Split,
-    batcher: Batcher,
-    checkpoint: Resumable | None,
-) -> tuple[DocumentTrainer, bool]:
-    """Train; return the trainer and whether the person ended it early."""
-    from transformers import EarlyStoppingCallback, PrinterCallback
-
-    from deepsynth_tui.training.arguments import training_arguments
-    from deepsynth_tui.training.reporting import Reporter
-    from deepsynth_tui.training.trainer import DocumentTrainer
-
-    evaluates = len(split.held_out) > 0
-    reporter = Reporter(job)
-    callbacks: list[Any] = [reporter]
-    if evaluates and (patience := config.training.early_stopping_patience):
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
-    trainer = DocumentTrainer(
-        model=model,
-        args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
-        train_dataset=split.train,
-        eval_dataset=split.held_out if evaluates else None,
-        data_collator=batcher,
-        processor=base.processor,
-        callbacks=callbacks,
-    )
-    trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
-    reporter.trainer = trainer
-    resume_from = checkpoint.path if checkpoint else None
-    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    return trainer, reporter.stopped
-
-
-def _evaluate_last(job: Job, trainer: DocumentTrainer) -> None:
-    """Evaluate the final weights, unless the last step of the loop did."""
-    done = [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry]
-    if not done or done[-1] != trainer.state.global_step:
-        job.phase("evaluating")
-        trainer.evaluate()
-
-
-def _last_figures(trainer: DocumentTrainer) -> dict[str, Any]:
-    """Figures of the weights that are saved: those of the last step, or of the best evaluation."""
-    history = trainer.state.log_history
-    losses = [entry["loss"] for entry in history if "loss" in entry]
-    held_out = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
-    figures: dict[str, Any] = {"steps": trainer.state.global_step}
-    if losses:
-        figures |= {"first_loss": losses[0], "last_loss": losses[-1]}
-    if held_out:
-        figures |= {"eval_loss": held_out[-1]}
-    if trainer.args.load_best_model_at_end and trainer.state.best_global_step:
-        figures |= {
-            "eval_loss": trainer.state.best_metric,
-            "kept_step": trainer.state.best_global_step,
-        }
-        log.info("kept the weights of step %d, the best", trainer.state.best_global_step)
-    return figures
+        mean, most = sum(found.tokens) // len(part), max(found.tokens)
+        log.info("%d rows of %d tokens on average, %d at most", len(part), mean, most)
+        counted.append(found)
+    return counted[0].facts(split=len(split.train.dataset))
 
 
 def _save(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 if TYPE_CHECKING:
@@ -56,7 +54,6 @@ class Reporter(TrainerCallback):
             return
         if "loss" in figures and self.trainer is not None:
             figures["tokens_per_second"] = round(self.trainer.tokens_per_second(), 1)
-            self.job.memory(**memory())
         self.job.metric(step=state.global_step, epoch=state.epoch, **figures)
         log.info(self._line(state, figures))
 
@@ -88,28 +85,3 @@ class Reporter(TrainerCallback):
             f"{step}  loss {figures['loss']:.3f}  lr {figures['learning_rate']:.1e}  {rate}  "
             f"{figures['tokens_per_second']:.0f} tokens/s"
         )
-
-
-def memory() -> dict[str, int]:
-    """Bytes in use: `host` is what this process keeps resident, the others are of the GPU.
-
-    `allocated` and `reserved` are the peaks of torch's allocator, `device` all that is taken on
-    the device, by any process.
-    """
-    figures = {"host": resident()}
-    if torch.cuda.is_available():
-        free, total = torch.cuda.mem_get_info()
-        figures["allocated"] = torch.cuda.max_memory_allocated()
-        figures["reserved"] = torch.cuda.max_memory_reserved()
-        figures["device"] = total - free
-    return figures
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds, from /proc; the peak where there is no /proc."""
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepsynth_tui.runs.events import UNREADABLE, Event
+from deepsynth_tui.runs.prediction import Measured, Predicted
 from deepsynth_tui.runs.state import (
     PACE_POINTS,
     Checkpoint,
@@ -37,6 +38,8 @@ KINDS = [
     "progress",
     "metric",
     "memory",
+    "estimate",
+    "measured",
     "sample",
     "checkpoint",
     "warning",
@@ -55,6 +58,10 @@ NAMES = [
     "epoch",
     "nonfinite",
     "host",
+    "host_peak",
+    "allocated",
+    "device",
+    "steps",
     "path",
     "message",
     "verdict",
@@ -192,6 +199,21 @@ def test_memory_keeps_the_peak():
     state = of(("memory", {"allocated": 5, "host": 7}), ("memory", {"allocated": 3, "device": 9}))
     assert state.memory == Memory(allocated=3, device=9)
     assert state.peak_memory == Memory(allocated=5, device=9, host=7)
+
+
+def test_a_peak_between_two_looks_counts():
+    state = of(("memory", {"host": 5, "host_peak": 9}), ("memory", {"host": 6, "host_peak": 9}))
+    assert (state.memory.host, state.peak_memory.host) == (6, 9)
+
+
+def test_the_latest_estimate_and_measurement_are_kept():
+    state = of(
+        ("estimate", {"allocated": 10, "device": 12, "seconds_per_step": 2.5, "source": "x"}),
+        ("measured", {"allocated": 11, "seconds_per_step": None, "steps": 3}),
+        ("measured", {"allocated": 12, "seconds_per_step": 2.0, "steps": 9, "later": True}),
+    )
+    assert state.predicted == Predicted(10, 12, 2.5, "x")
+    assert state.measured == Measured(allocated=12, seconds_per_step=2.0, steps=9)
 
 
 def test_samples_checkpoints_and_warnings():

@@ -1,0 +1,86 @@
+"""The loop over the steps, from a model with adapters to one that has learned."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from transformers import EarlyStoppingCallback, PrinterCallback
+
+from deepsynth_tui.training.arguments import training_arguments
+from deepsynth_tui.training.reporting import Reporter
+from deepsynth_tui.training.trainer import DocumentTrainer
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, TrainerCallback
+
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.runs.job import Job
+    from deepsynth_tui.training.batches import Batcher
+    from deepsynth_tui.training.checkpoints import Resumable
+    from deepsynth_tui.training.model import Base
+    from deepsynth_tui.training.rows import Split
+
+log = logging.getLogger(__name__)
+
+
+def run_steps(
+    job: Job,
+    config: TrainingConfig,
+    base: Base,
+    model: PeftModel | PreTrainedModel,
+    split: Split,
+    batcher: Batcher,
+    checkpoint: Resumable | None,
+    *,
+    watchers: Sequence[TrainerCallback] = (),
+) -> tuple[DocumentTrainer, bool]:
+    """Train; return the trainer and whether the person ended it early. `watchers` look on."""
+    evaluates = len(split.held_out) > 0
+    reporter = Reporter(job)
+    callbacks: list[Any] = [*watchers, reporter]
+    if evaluates and (patience := config.training.early_stopping_patience):
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
+    trainer = DocumentTrainer(
+        model=model,
+        args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
+        train_dataset=split.train,
+        eval_dataset=split.held_out if evaluates else None,
+        data_collator=batcher,
+        processor=base.processor,
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
+    reporter.trainer = trainer
+    resume_from = checkpoint.path if checkpoint else None
+    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    return trainer, reporter.stopped
+
+
+def evaluate_last(job: Job, trainer: DocumentTrainer) -> None:
+    """Evaluate the final weights, unless the last step of the loop did."""
+    done = [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    if not done or done[-1] != trainer.state.global_step:
+        job.phase("evaluating")
+        trainer.evaluate()
+
+
+def last_figures(trainer: DocumentTrainer) -> dict[str, Any]:
+    """Figures of the weights that are saved: those of the last step, or of the best evaluation."""
+    history = trainer.state.log_history
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    held_out = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    figures: dict[str, Any] = {"steps": trainer.state.global_step}
+    if losses:
+        figures |= {"first_loss": losses[0], "last_loss": losses[-1]}
+    if held_out:
+        figures |= {"eval_loss": held_out[-1]}
+    if trainer.args.load_best_model_at_end and trainer.state.best_global_step:
+        figures |= {
+            "eval_loss": trainer.state.best_metric,
+            "kept_step": trainer.state.best_global_step,
+        }
+        log.info("kept the weights of step %d, the best", trainer.state.best_global_step)
+    return figures

@@ -1,0 +1,169 @@
+"""Steps of training as a run takes them, on rows of one length, measured and estimated.
+
+Everything but the rows is the project's own: loading, quantisation, adapters, the trainer with its
+autocast, checkpointing and optimizer, the gauge, the forecast.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.trainer_utils import SaveStrategy
+
+from deepsynth_tui.builtin import tiny_vlm
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.dataset_facts import DatasetFacts
+from deepsynth_tui.estimate.profiles.images import PageSize
+from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.job import Job, run_job
+from deepsynth_tui.runs.prediction import Measured
+from deepsynth_tui.training import lora
+from deepsynth_tui.training.arguments import training_arguments
+from deepsynth_tui.training.batches import IGNORED, ROW_IDS
+from deepsynth_tui.training.checkpointing import checkpoint_activations
+from deepsynth_tui.training.failures import explain
+from deepsynth_tui.training.forecast import Forecast, forecast
+from deepsynth_tui.training.measuring import Gauge, Meter
+from deepsynth_tui.training.model import load_model
+from deepsynth_tui.training.trainer import DocumentTrainer
+
+STEPS = 4
+LEFT = 64 << 20
+"""Bytes that may stay allocated between cases: the workspaces of cuBLAS, 32 MiB each on Hopper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A point of the grid. `bits` 0 leaves the weights as they are; pages are squares of `side`
+    pixels, 0 for text."""
+
+    family: str
+    bits: int
+    checkpointing: bool
+    rows: int
+    length: int
+    side: int = 0
+
+    def __str__(self) -> str:
+        how = f"{self.bits}bit" if self.bits else "lora"
+        kept = "checkpointed" if self.checkpointing else "kept"
+        return f"{self.family}-{how}-{self.rows}x{self.length}-{kept}"
+
+    def config(self, folder: Path) -> TrainingConfig:
+        """The configuration of such a run on the checkpoint in `folder`."""
+        return TrainingConfig.model_validate(
+            {
+                "model": {"name_or_path": str(folder)},
+                "quantization": {"enabled": self.bits > 0, "bits": self.bits or 4},
+                "data": {"path": "synthetic", "max_length": self.length},
+                "training": {
+                    "per_device_train_batch_size": self.rows,
+                    "gradient_accumulation_steps": 1,
+                    "gradient_checkpointing": self.checkpointing,
+                    "max_steps": STEPS,
+                },
+            }
+        )
+
+    def facts(self) -> DatasetFacts:
+        """What is known of its rows."""
+        page = PageSize(self.side, self.side) if self.side else None
+        return DatasetFacts(rows=self.rows * STEPS, lengths=(self.length,), page=page)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a case was expected to take and what it took."""
+
+    forecast: Forecast
+    measured: Measured
+    losses: Sequence[float]
+
+
+class Rows(torch.utils.data.Dataset[int]):
+    """Numbers of rows; the collator makes them up."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+class Collator:
+    """Batches of the case's shape. Rows of a real batch differ in length, which decides the kernel
+    of attention: every second row is one token shorter and padded."""
+
+    def __init__(self, case: Case, architecture: Any) -> None:
+        self.case = case
+        self.architecture = architecture
+
+    def __call__(self, rows: Sequence[int]) -> dict[str, Any]:
+        shape = (len(rows), self.case.length)
+        text = self.architecture.get_text_config()
+        ids = torch.randint(1, text.vocab_size // 2, shape)
+        mask, kinds = torch.ones_like(ids), torch.zeros_like(ids)
+        mask[1::2, -1] = 0
+        labels = ids.masked_fill(mask == 0, IGNORED)
+        pages: dict[str, torch.Tensor] = {}
+        if self.case.side:
+            vision = self.architecture.vision_config
+            side = self.case.side // vision.patch_size
+            tokens = (side // vision.spatial_merge_size) ** 2
+            seen = slice(1, 1 + tokens)
+            ids[:, seen] = self.architecture.image_token_id
+            labels[:, seen], kinds[:, seen] = IGNORED, 1
+            numbers = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+            pages = {
+                "pixel_values": torch.randn(len(rows) * side * side, numbers),
+                "image_grid_thw": torch.tensor([[1, side, side]] * len(rows)),
+                "mm_token_type_ids": kinds,
+            }
+        names = [f"row {row}" for row in rows]
+        inputs = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return {**inputs, **pages, ROW_IDS: names}
+
+
+def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
+    """Take `STEPS` steps of `case` on the checkpoint in `folder`; the run goes to `home`."""
+    config = case.config(folder)
+    expected = forecast(config, case.facts())
+    outcome: list[Outcome] = []
+
+    def body(job: Job) -> str:
+        gauge = Gauge(job, meter)
+        base = load_model(str(folder), config, reads_images=case.side > 0)
+        model = lora.attach(base, config)
+        if config.training.gradient_checkpointing:
+            checkpoint_activations(model)
+        arguments = training_arguments(config, checkpoints=job.run.checkpoints, evaluates=False)
+        arguments.save_strategy = SaveStrategy.NO
+        trainer = DocumentTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=Rows(case.rows * STEPS),
+            data_collator=Collator(case, base.config),
+            processor=tiny_vlm.tokenizer(),
+            callbacks=[gauge],
+        )
+        trainer.train()
+        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        outcome.append(Outcome(expected, gauge.measured(), losses))
+        return "completed"
+
+    run = create(home, kind="training", name=str(case), config_text="")
+    if run_job(run.path, body, explain=explain):
+        raise AssertionError(run.events.read_text())
+    gc.collect()
+    torch.cuda.empty_cache()  # the next case begins with the context alone
+    left = torch.cuda.memory_allocated()
+    assert left <= LEFT, f"{case} left {left:,} bytes, which the next would be blamed for"
+    return outcome[0]
