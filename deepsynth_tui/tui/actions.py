@@ -11,7 +11,7 @@ from typing import Literal
 
 from textual.binding import Binding
 
-Place = Literal["app", "form", "monitor", "runs"]
+Place = Literal["app", "form", "fit", "fit_panel", "monitor", "runs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,42 @@ ACTIONS: tuple[Action, ...] = (
         "Reset section",
         "Every field of this section back to the preset",
         "form",
+    ),
+    Action(
+        "fit.panel",
+        "escape",
+        "visit_panel",
+        "Will it fit?",
+        "To the memory panel and back",
+        "fit",
+        False,
+    ),
+    Action(
+        "fit.simulate",
+        "s,ctrl+t",
+        "simulate",
+        "Simulate",
+        "One training step without weights, for a surer figure",
+        "fit",
+        False,
+    ),
+    Action(
+        "fit.apply",
+        "a,ctrl+y",
+        "apply",
+        "Make it fit",
+        "Make the change that the memory panel names",
+        "fit",
+        False,
+    ),
+    # These belong to arrows, and so to the panel alone while it has the focus.
+    Action("fit.rank_down", "left", "rank(-1)", "Lower rank", "The next rank", "fit_panel", False),
+    Action("fit.rank_up", "right", "rank(1)", "Higher rank", "The next rank", "fit_panel", False),
+    Action(
+        "fit.gpu_down", "down", "gpu(1)", "Next GPU", "Look at the GPU below", "fit_panel", False
+    ),
+    Action(
+        "fit.gpu_up", "up", "gpu(-1)", "GPU before", "Look at the GPU above", "fit_panel", False
     ),
     Action(
         "monitor.stop", "s", "stop", "Stop", "Stop the run, now or after a checkpoint", "monitor"

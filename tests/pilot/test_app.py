@@ -20,6 +20,7 @@ from deepsynth_tui.tui.screens.stop import StopDialog
 from deepsynth_tui.tui.screens.too_small import TooSmall
 from deepsynth_tui.tui.screens.training import TrainingScreen
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
+from deepsynth_tui.tui.widgets.fit_panel import FitPanel
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from tests.pilot.forms import form_app, form_is_there, form_of, known_model, screen_of, type_into
 from tests.pilot.screen_host import text_of, until
@@ -35,7 +36,7 @@ def _model(home: Path) -> None:
 def test_every_action_has_an_id_of_its_own_and_a_method() -> None:
     ids = [action.id for action in ACTIONS]
     assert len(ids) == len(set(ids))
-    owners = (DeepsynthApp, TrainingScreen, MonitorScreen, RunsScreen, StopDialog)
+    owners = (DeepsynthApp, TrainingScreen, FitPanel, MonitorScreen, RunsScreen, StopDialog)
     for action in ACTIONS:
         name = f"action_{action.method.partition('(')[0]}"
         assert any(hasattr(owner, name) for owner in owners), action.id
@@ -49,7 +50,7 @@ def test_no_action_depends_on_a_key_that_terminals_take() -> None:
 
 async def test_the_palette_offers_what_applies_and_the_presets(home: Path) -> None:
     async with form_app(home) as pilot:
-        places = {"app", "form"}
+        places = {"app", "form", "fit"}
         offered = {one.action.id for one in applicable(pilot.app.screen)}
         assert offered == {action.id for action in ACTIONS if action.place in places}
         await pilot.press("f9")

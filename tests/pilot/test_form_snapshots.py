@@ -43,9 +43,10 @@ def test_training(snap_compare: Compare, home: Path, size: tuple[int, int]) -> N
         await until(
             pilot,
             lambda: (
-                panel.estimate is not None
-                and panel.estimate.trainable_params == 8 * 64 * 1024
-                and panel.probe is not None
+                panel.view is not None
+                and panel.view.computed.trainable_params == 8 * 64 * 1024
+                and panel.view.fresh
+                and panel.view.probe is not None
             ),
         )
         await _still(pilot)

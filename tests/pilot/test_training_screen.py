@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Input
 
 from deepsynth_tui.config.load import load_file
-from deepsynth_tui.config.training import DEFAULT_MODEL
+from deepsynth_tui.config.training import DEFAULT_MODEL, TrainingConfig
+from deepsynth_tui.estimate.answer import answer, gather
+from deepsynth_tui.estimate.dataset_facts import DatasetFacts
+from deepsynth_tui.estimate.machine import devices
+from deepsynth_tui.estimate.machine.devices import Probe
+from deepsynth_tui.estimate.machine.gpus import Fit
+from deepsynth_tui.estimate.simulation import asking
+from deepsynth_tui.estimate.simulation.asking import SimulationError
+from deepsynth_tui.estimate.simulation.simulated import Simulated
 from deepsynth_tui.runs.directory import create
 from deepsynth_tui.tui.forms.drafts import draft_path
+from deepsynth_tui.tui.forms.fit_view import FitView
+from deepsynth_tui.tui.screens import training
 from deepsynth_tui.tui.screens.save import SaveDialog
+from deepsynth_tui.tui.screens.training import TrainingScreen
 from deepsynth_tui.tui.widgets.fit_panel import FitPanel
 from tests.pilot.forms import (
     form_app,
@@ -31,32 +45,189 @@ def _model(home: Path) -> None:
     known_model()
 
 
+async def answered(pilot: Pilot[Any]) -> FitView:
+    """Wait until the panel has the whole answer for the form as it stands."""
+    panel = pilot.app.screen.query_one(FitPanel)
+    await until(pilot, lambda: panel.view is not None and panel.view.fresh)
+    assert panel.view is not None
+    assert panel.view.answer is not None
+    return panel.view
+
+
 async def test_the_fit_panel_follows_every_change(home: Path) -> None:
-    async with form_app(home, size=(120, 60)) as pilot:
-        panel = pilot.app.screen.query_one(FitPanel)
-        await until(pilot, lambda: panel.estimate is not None)
-        before = panel.estimate
-        assert before is not None
+    async with form_app(home, size=(120, 70)) as pilot:
+        before = (await answered(pilot)).computed
         # r 16 on 2 x 4 square projections of 512
         assert before.trainable_params == 8 * 16 * 1024
         await form_of(pilot).focus_field("lora.r")
         await pilot.press("right")
-        await until(pilot, lambda: panel.estimate != before)
-        assert panel.estimate is not None
-        assert panel.estimate.trainable_params == 8 * 32 * 1024
+        view = await answered(pilot)
+        assert view.computed.trainable_params == 8 * 32 * 1024
+        assert view.before == before
         text = text_of(screen_of(pilot))
         assert "262 k of" in text
+        assert "▲ +131 k" in text
         assert "✓ fits  T4 (16GB)" in text
-        assert "calculated, not measured" in text
+        assert "computed" in text
 
 
-async def test_a_narrow_terminal_keeps_the_verdict_on_one_line(home: Path) -> None:
+async def test_a_known_model_is_estimated_in_the_same_turn_as_the_change(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await answered(pilot)
+        screen, panel = screen_of(pilot), pilot.app.screen.query_one(FitPanel)
+        assert screen.form is not None
+        screen.form.values = screen.form.values.with_values({"lora.r": 128})
+        screen.on_form_changed()
+        assert panel.estimate is not None
+        assert panel.estimate.trainable_params == 8 * 128 * 1024, "nothing was waited for"
+
+
+async def test_the_panel_shows_what_the_command_line_prints(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await type_into(pilot, "training.per_device_train_batch_size", "48")
+        view = await answered(pilot)
+        config = form_of(pilot).values.as_config()
+        assert isinstance(config, TrainingConfig)
+        said = answer(config, gather(config)).to_json()
+        assert view.computed.to_json().items() <= said.items()
+        assert {row.name: row.fit.value for row in view.rows} == said["gpu_fit_word"]
+        assert view.answer is not None
+        assert view.answer.to_json()["largest_batch"] == said["largest_batch"]
+        assert view.answer.to_json()["ranks"] == said["ranks"]
+
+
+async def test_a_narrow_terminal_keeps_the_verdict_on_one_line_until_it_is_opened(
+    home: Path,
+) -> None:
     async with form_app(home, size=(80, 24)) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
-        await until(pilot, lambda: panel.estimate is not None)
+        await answered(pilot)
         await pilot.pause()
         assert panel.size.height == 1
-        assert "GPU memory · ✓ fits" in text_of(screen_of(pilot))
+        assert "computed  · ✓ fits" in text_of(screen_of(pilot))
+        await form_of(pilot).focus_field("name")
+        field = pilot.app.focused
+        await pilot.press("escape")
+        await until(pilot, lambda: "weights" in text_of(screen_of(pilot)))
+        assert pilot.app.focused is panel
+        assert panel.size.height > 15
+        await pilot.press("escape")
+        await until(pilot, lambda: panel.size.height == 1)
+        assert pilot.app.focused is field
+
+
+async def test_the_change_that_makes_it_fit_is_one_key_and_can_be_taken_back(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await type_into(pilot, "training.per_device_train_batch_size", "64")
+        view = await answered(pilot)
+        assert view.row is not None
+        assert view.row.fit is Fit.NO
+        await pilot.press("escape", "a")
+        now = await answered(pilot)
+        name = view.row.name
+        assert next(row for row in now.rows if row.name == name).fit is not Fit.NO
+        values = form_of(pilot).values
+        changed = [key for key in values.values if values.is_changed(key)]
+        assert changed, "marked like any other change"
+        for key in changed:
+            await form_of(pilot).focus_field(key)
+            await pilot.press("f7")
+        assert not any(form_of(pilot).values.is_changed(key) for key in changed)
+        await answered(pilot)
+        await pilot.press("ctrl+y")
+        toasts = [toast.message for toast in pilot.app._notifications]
+        assert any("names no change" in toast for toast in toasts), "it fits: nothing to make"
+
+
+async def test_left_and_right_step_the_rank_from_the_panel(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await answered(pilot)
+        await pilot.press("escape", *["right"] * 9)
+        assert form_of(pilot).values.values["lora.r"] == 128, "the highest that is suggested"
+        await pilot.press("left")
+        assert form_of(pilot).values.values["lora.r"] == 64
+        await answered(pilot)
+        await until(pilot, lambda: "▸   64" in text_of(screen_of(pilot)))
+
+
+async def test_the_table_of_ranks_comes_into_view_with_the_field(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await answered(pilot)
+        assert "▸   16" not in text_of(screen_of(pilot))
+        await form_of(pilot).focus_field("lora.r")
+        await until(pilot, lambda: "▸   16" in text_of(screen_of(pilot)))
+        await form_of(pilot).focus_field("name")
+        await until(pilot, lambda: "weights" in text_of(screen_of(pilot)))
+
+
+async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def simulate(config: TrainingConfig, dataset: DatasetFacts) -> Simulated:
+        asked.set()
+        assert released.wait(30)
+        parts = dict.fromkeys(("weights", "adapters", "optimizer"), 2**20)
+        return Simulated(2**30, {**parts, "activations": 2**30 - 3 * 2**20}, (), 1.0)
+
+    monkeypatch.setattr(asking, "simulate", simulate)
+    async with form_app(home) as pilot:
+        panel = pilot.app.screen.query_one(FitPanel)
+        await answered(pilot)
+        await type_into(pilot, "data.path", "owner/data")
+        await pilot.press("ctrl+t")
+        await until(pilot, asked.is_set)
+        assert "Simulating one training step" in text_of(screen_of(pilot))
+        await type_into(pilot, "lora.r", "64")
+        assert not panel.simulating, "a change drops it"
+        released.set()
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "simulated 1.0 GB (" in text_of(screen_of(pilot)))
+        assert panel.estimate is not None
+        assert panel.estimate.source == "simulated"
+        await type_into(pilot, "lora.r", "32")
+        assert panel.estimate is not None
+        assert panel.estimate.source == "closed_form"
+
+
+async def test_a_simulation_that_fails_says_why(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def simulate(config: TrainingConfig, dataset: DatasetFacts) -> Simulated:
+        raise SimulationError("No such kernel.", "Take another model.")
+
+    monkeypatch.setattr(asking, "simulate", simulate)
+    async with form_app(home) as pilot:
+        await type_into(pilot, "data.path", "owner/data")
+        await answered(pilot)
+        await pilot.press("ctrl+t")
+        toasts = pilot.app._notifications
+        await until(pilot, lambda: any("No such kernel" in toast.message for toast in toasts))
+        assert not pilot.app.screen.query_one(FitPanel).simulating
+
+
+async def test_the_gpus_are_looked_at_only_while_the_screen_is_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def probe() -> Probe:
+        nonlocal looks
+        looks += 1
+        return Probe((), "none here")
+
+    monkeypatch.setattr(devices, "probe", probe)
+    monkeypatch.setattr(training, "PROBE_EVERY", 0.01)
+    async with form_app(home) as pilot:
+        await until(pilot, lambda: looks > 2)
+        await pilot.press("f4")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, TrainingScreen))
+        before = looks
+        await pilot.pause(0.1)
+        assert looks <= before + 1, "at most the one that was under way"
+        await pilot.press("f3")
+        await until(pilot, lambda: looks > before + 2)
 
 
 async def test_a_model_that_cannot_be_read_is_said_with_the_way_out(home: Path) -> None:

@@ -1,17 +1,25 @@
-"""Estimates for the Training screen: what blocks, in one place, to be called in a thread."""
+"""What the estimates of the Training screen are made from: known at once, or found in threads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.closed_form import Estimate, estimate
-from deepsynth_tui.estimate.dataset_facts import DatasetFacts
-from deepsynth_tui.estimate.machine.gpus import catalogue
+from deepsynth_tui.config.training import ModelSettings, TrainingConfig
+from deepsynth_tui.estimate.answer import dataset_of
+from deepsynth_tui.estimate.dataset_facts import UNKNOWN, DatasetFacts
+from deepsynth_tui.estimate.grounds import Grounds
+from deepsynth_tui.estimate.machine import history
+from deepsynth_tui.estimate.machine.gpus import Gpu, catalogue
+from deepsynth_tui.estimate.machine.overhead import Overhead
 from deepsynth_tui.estimate.profiles import profile as profiles
 from deepsynth_tui.estimate.profiles.asking import request
 from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role
+
+PROFILE_DELAY = 0.5
+"""Seconds without a change before a child process looks at a model that has no profile yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,90 @@ class ModelKey:
     trust_remote_code: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The GPUs that estimates are made for, and what earlier runs on this machine taught."""
+
+    gpus: Sequence[Gpu]
+    overhead: Overhead
+    paces: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted of a dataset, and the bounds on pixels with which it was."""
+
+    facts: DatasetFacts
+    seen_by: ModelSettings
+
+
+class Known:
+    """Everything found so far that estimates are made from. Belongs to the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._profiles: dict[ModelKey, asyncio.Future[ModelProfile]] = {}
+        self._datasets: dict[str, Counted] = {}
+        self._machine: Machine | None = None
+        self._counting = asyncio.Lock()
+
+    def grounds(self, config: TrainingConfig, rows: int | None) -> Grounds | None:
+        """What an estimate of `config` is made from, None while a model or the GPUs are not known.
+
+        `rows` are taken where the dataset was not counted.
+        """
+        found = [self._profiles.get(key) for key in models_of(config)]
+        made = [one.result() for one in found if one and one.done() and not _failed(one)]
+        if self._machine is None or len(made) < len(found):
+            return None
+        counted = self._datasets.get(_dataset_key(config))
+        facts = counted.facts if counted else UNKNOWN
+        return Grounds(
+            made[0],
+            encoder=made[1] if len(made) > 1 else None,
+            dataset=facts if facts.rows is not None else replace(facts, rows=rows),
+            gpus=self._machine.gpus,
+            overhead=self._machine.overhead,
+            paces=self._machine.paces,
+            seen_by=counted.seen_by if counted else None,
+        )
+
+    async def find(self, config: TrainingConfig, say: Callable[[str], object]) -> None:
+        """Find what `grounds` needs; `say` is told what that waits for.
+
+        Raises ProfileError, CatalogueError.
+        """
+        if self._machine is None:
+            self._machine = await asyncio.to_thread(look_at_machine)
+        for key in models_of(config):
+            await self._find_profile(key, say)
+
+    async def count(self, config: TrainingConfig) -> None:
+        """Count the rows of the dataset of `config`: seconds; note why where it cannot be done."""
+        key = _dataset_key(config)
+        async with self._counting:
+            if key not in self._datasets:
+                facts = await asyncio.to_thread(dataset_of, config)
+                self._datasets[key] = Counted(facts, config.model)
+
+    async def _find_profile(self, key: ModelKey, say: Callable[[str], object]) -> None:
+        reading = f"Reading the layout of {key.name} …"
+        if key not in self._profiles:
+            found = await asyncio.to_thread(profiles.load, key.name, key.revision, key.role)
+            if found is None:
+                say(reading)
+                await asyncio.sleep(PROFILE_DELAY)
+            self._profiles[key] = asyncio.ensure_future(asyncio.to_thread(made_profile, key))
+        made = self._profiles[key]
+        if not made.done():
+            say(reading)
+        try:
+            # Shielded: a further change of the form cancels this estimate, not the profile.
+            await asyncio.shield(made)
+        finally:
+            if made.done() and _failed(made):
+                del self._profiles[key]
+
+
 def models_of(config: TrainingConfig) -> tuple[ModelKey, ...]:
     """Return the models that an estimate of `config` needs profiles of; the encoder comes last."""
     model = config.model
@@ -33,21 +125,22 @@ def models_of(config: TrainingConfig) -> tuple[ModelKey, ...]:
     return (main, ModelKey(config.text_encoder.name_or_path, role="encoder"))
 
 
-def cached_profile(key: ModelKey) -> ModelProfile | None:
-    """Return a profile from the cache: a file of a few hundred kB is read."""
-    return profiles.load(key.name, key.revision, key.role)
-
-
 def made_profile(key: ModelKey) -> ModelProfile:
     """Return a profile, made by a child process if need be: seconds. Raises ProfileError."""
     return request(key.name, key.revision, role=key.role, trust_remote_code=key.trust_remote_code)
 
 
-def estimate_of(
-    config: TrainingConfig, found: Sequence[ModelProfile], rows: int | None
-) -> Estimate:
-    """Estimate `config` on `rows` rows for every GPU of the catalogue. Raises CatalogueError."""
-    encoder = found[1] if len(found) > 1 else None
-    return estimate(
-        config, found[0], gpus=catalogue(), encoder=encoder, dataset=DatasetFacts(rows=rows)
-    )
+def look_at_machine() -> Machine:
+    """Read the catalogue and the history of this machine. Raises CatalogueError."""
+    return Machine(catalogue(), history.correction(), history.paces())
+
+
+def _failed(made: asyncio.Future[Any]) -> bool:
+    return made.cancelled() or made.exception() is not None
+
+
+def _dataset_key(config: TrainingConfig) -> str:
+    """Return what the lengths of rows depend on, bounds on pixels left aside."""
+    model = config.model
+    data = config.data.model_dump_json(exclude={"max_length"})
+    return f"{model.name_or_path} {model.revision} {data}"

@@ -1,138 +1,155 @@
-"""An estimate in words: one line for a narrow terminal, a column for a wide one. Pure."""
+"""The fit panel in words: one line for a narrow terminal, a column for a wide one. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from textual.content import Content
 
-from deepsynth_tui.estimate.closed_form import Estimate, GpuEstimate
-from deepsynth_tui.estimate.machine.devices import Probe
-from deepsynth_tui.estimate.machine.gpus import GIB, Fit
+from deepsynth_tui.estimate.closed_form import Estimate
+from deepsynth_tui.estimate.machine.gpus import Fit
+from deepsynth_tui.tui.forms.fit_bar import bar, legend
+from deepsynth_tui.tui.forms.fit_figures import SIGNS, SOURCES, amount, gigabytes, moved, size
+from deepsynth_tui.tui.forms.fit_matrix import matrix
+from deepsynth_tui.tui.forms.fit_ranks import rank_table
+from deepsynth_tui.tui.forms.fit_view import FitView
 
-SIGNS = {Fit.FITS: ("✓", "$text-success"), Fit.TIGHT: ("~", "$text-warning"), Fit.NO: ("✗", "dim")}
-SOURCES = {
-    "closed_form": "calculated, not measured",
-    "simulated": "simulated without memory",
-    "measured": "measured on this machine",
-}
-ITEM_WIDTH = 13
-BAR_WIDTH = 14
-
-
-def gigabytes(count: int) -> str:
-    """Return bytes in GB of 2^30, with as many digits as say something."""
-    size = count / GIB
-    return f"{size:.0f} GB" if size >= 100 else f"{size:.1f} GB" if size >= 0.1 else "< 0.1 GB"
+NAME_WIDTH = 13
+RANKS = "ranks"
+"""The key of the rank table among the places of a column."""
 
 
-def amount(count: int) -> str:
-    """Return a number of parameters in thousands, millions or billions."""
-    for unit, name in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
-        if count >= unit:
-            return f"{count / unit:.3g} {name}"
-    return str(count)
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Lines, and where among them something begins: `RANKS`, or the row of a GPU by its name."""
+
+    lines: tuple[Content, ...]
+    places: Mapping[str, int]
 
 
-def trainable_text(estimate: Estimate) -> str:
-    """Return how many parameters are trained, and which share of all that is."""
-    share = 100 * estimate.trainable_params / max(estimate.total_params, 1)
-    trained, total = amount(estimate.trainable_params), amount(estimate.total_params)
-    return f"{trained} of {total} ({share:.3g} %)"
-
-
-def verdict(estimate: Estimate) -> Content:
+def verdict(view: FitView) -> Content:
     """Return the whole answer on one line."""
-    fitting = [row for row in estimate.gpus if row.fit is not Fit.NO]
-    smallest = min(fitting, key=lambda row: row.gpu.usable_bytes, default=None)
-    if smallest is None:
+    estimate = view.estimate
+    fitting = [row for row in view.rows if row.fit is not Fit.NO]
+    here = next((row for row in view.rows if row.device), None)
+    shown = here or min(fitting, key=lambda row: row.room, default=None)
+    if shown is None:
         word = Content.styled("✗ fits no GPU of the list", "$text-error")
     else:
-        sign, style = SIGNS[smallest.fit]
-        word = Content.styled(f"{sign} {smallest.fit} {smallest.gpu.name}", style)
-    more = f" and {len(fitting) - 1} larger" if len(fitting) > 1 else ""
+        sign, style = SIGNS[shown.fit]
+        word = Content.styled(f"{sign} {shown.fit} {shown.name}", style)
+    others = len(fitting) - 1
+    more = f" and {others} larger" if others > 0 and here is None else ""
+    before = view.earlier.needed if view.earlier else None
     return Content.assemble(
-        Content.styled(f"{gigabytes(estimate.needed)} ", "bold"),
-        ("GPU memory · ", "$muted"),
+        ("Needs ", "$muted"),
+        (gigabytes(estimate.needed), "bold"),
+        (f", {SOURCES[estimate.source]} ", "$muted"),
+        moved(estimate.needed, before, size),
+        (" · ", "$muted"),
         word,
-        (f"{more} · trains {amount(estimate.trainable_params)}", "$muted"),
+        (f"{more} · Esc", "$muted"),
     )
 
 
-def details(estimate: Estimate, probe: Probe | None) -> Content:
-    """Return the itemised memory, what is trained, the GPU matrix and the warnings."""
-    parts = [
-        _headline(estimate),
-        *_machine(estimate, probe),
-        Content(""),
-        *_items(estimate),
-        Content(""),
-        *_figures(estimate),
-    ]
-    for warning in estimate.warnings:
-        parts += [Content(""), Content.assemble(("! ", "$text-warning"), warning)]
-    parts += [Content(""), *_matrix(estimate.gpus), Content("")]
-    parts.append(Content.styled(f"Source: {SOURCES[estimate.source]}.", "$muted"))
-    return Content("\n").join(parts)
-
-
-def _headline(estimate: Estimate) -> Content:
+def headline(view: FitView) -> Content:
+    """Return how much memory is needed, which kind of figure that is, and how far it moved."""
+    estimate = view.estimate
+    before = view.earlier.needed if view.earlier else None
     return Content.assemble(
-        Content.styled(gigabytes(estimate.needed), "bold $primary"), " of GPU memory at the peak"
+        Content.styled(gigabytes(estimate.needed), "bold $primary"),
+        f" of GPU memory, {SOURCES[estimate.source]}  ",
+        moved(estimate.needed, before, size),
     )
 
 
-def _items(estimate: Estimate) -> list[Content]:
-    largest = max(estimate.breakdown.values(), default=0) or 1
-    return [
-        Content.assemble(
-            Content.styled(item.replace("_", " ").ljust(ITEM_WIDTH), "$muted"),
-            gigabytes(size).rjust(9),
-            "  ",
-            Content.styled("━" * max(1, round(BAR_WIDTH * size / largest)), "$primary 70%"),
-        )
-        for item, size in estimate.breakdown.items()
-        if size
+def cross_check(view: FitView, key: str) -> Content:
+    """Return what a simulation and a measurement say beside the computation, or how to get one.
+
+    `key` is the one that simulates.
+    """
+    said = {}
+    if view.simulated:
+        said["simulated"] = view.simulated.peak_allocated
+    run = view.answer.measured if view.answer and view.fresh else None
+    if run and run.measured.allocated:
+        said["ran out at" if run.ran_out else "measured"] = run.measured.allocated
+    if not said:
+        return Content.assemble((key, "bold $primary"), (" simulates a step to check it", "$muted"))
+    peak = view.computed.peak_allocated
+    others = [
+        f"{source} {f'{size(other)} ' if len(said) == 1 else ''}({100 * (other / peak - 1):+.1f} %)"
+        for source, other in said.items()
     ]
+    return Content.styled(f"peak {size(peak)} computed, {', '.join(others)}", "$text-accent")
 
 
-def _figures(estimate: Estimate) -> list[Content]:
-    speed = f"{estimate.speed_multiplier:.2g}x full fine-tuning"
-    row = f"{estimate.tokens_per_sample} tokens ({estimate.image_tokens} image)"
-    lines = [("trained", trainable_text(estimate)), ("longest row", row), ("speed", speed)]
+def column(view: FitView, width: int) -> Column:
+    """Return everything below the headline, in lines of `width` cells."""
+    lines = [bar(view.estimate, width), *legend(view.estimate, view.earlier)]
+    for warning in _warnings(view):
+        first, *rest = textwrap.wrap(warning, max(width - 2, 20))
+        lines += [Content.assemble(("! ", "$text-warning"), first)]
+        lines += [Content(f"  {line}") for line in rest]
+    lines.append(Content(""))
+    places = {}
+    for name, line in matrix(view, width):
+        places.setdefault(name, len(lines))
+        lines.append(line)
+    lines += [Content(""), *_figures(view), Content("")]
+    places[RANKS] = len(lines)
+    ranks = view.answer.ranks if view.answer else ()
+    lines += rank_table(ranks, view.r, fresh=view.fresh)
+    return Column(tuple(lines), places)
+
+
+def _warnings(view: FitView) -> list[str]:
+    shortages = view.answer.storage.shortages if view.answer else ()
+    return [said for said in (*view.estimate.warnings, view.dataset.note, *shortages) if said]
+
+
+def _figures(view: FitView) -> list[Content]:
+    estimate, before = view.estimate, view.earlier
+    share = 100 * estimate.trainable_params / max(estimate.total_params, 1)
+    trained = f"{amount(estimate.trainable_params)} of {amount(estimate.total_params)}"
+    trained_before = before.trainable_params if before else None
+    counted = view.dataset.counted
+    known = f"longest of {counted} counted" if counted else "the limit"
+    row = f"{estimate.tokens_per_sample} tokens, {known} ({estimate.image_tokens} image)"
+    longest_before = before.tokens_per_sample if before else None
+    speed_before = round(before.speed_multiplier, 2) if before else None
+    lines = [
+        _figure(
+            "trained",
+            f"{trained} ({share:.3g} %)",
+            moved(estimate.trainable_params, trained_before, amount),
+        ),
+        *_towers(estimate, before),
+        _figure("longest row", row, moved(estimate.tokens_per_sample, longest_before, str)),
+        _figure(
+            "speed",
+            f"{estimate.speed_multiplier:.2g}x full fine-tuning",
+            moved(round(estimate.speed_multiplier, 2), speed_before, lambda x: f"{x:.2g}x"),
+        ),
+    ]
     if estimate.steps is not None:
-        lines.append(("steps", str(estimate.steps)))
+        steps_before = before.steps if before else None
+        lines.append(
+            _figure("steps", str(estimate.steps), moved(estimate.steps, steps_before, str))
+        )
+    return lines
+
+
+def _towers(estimate: Estimate, before: Estimate | None) -> list[Content]:
+    """Return what is trained of each tower of the model."""
+    was = before.trainable_by_tower if before else {}
     return [
-        Content.assemble(Content.styled(name.ljust(ITEM_WIDTH), "$muted"), said)
-        for name, said in lines
+        _figure(f"  {tower}", amount(count), moved(count, was.get(tower), amount))
+        for tower, count in estimate.trainable_by_tower.items()
     ]
 
 
-def _matrix(rows: Sequence[GpuEstimate]) -> list[Content]:
-    return [_gpu_line(row) for row in rows]
-
-
-def _gpu_line(row: GpuEstimate) -> Content:
-    sign, style = SIGNS[row.fit]
-    word = f"{sign} {row.fit.value}".ljust(8)
-    room = f"{gigabytes(abs(row.headroom))} {'free' if row.headroom >= 0 else 'short'}"
-    name_style = "dim" if row.fit is Fit.NO else ""
-    return Content.assemble(
-        (word, style),
-        (row.gpu.name.ljust(19), name_style),
-        Content.styled(room.rjust(14), "dim" if row.fit is Fit.NO else "$muted"),
-    )
-
-
-def _machine(estimate: Estimate, probe: Probe | None) -> list[Content]:
-    if probe is None:
-        return []
-    if not probe.devices:
-        return [Content.styled("No GPU found in this machine.", "$muted")]
-    lines = []
-    for device in probe.devices:
-        enough = device.free >= estimate.needed
-        sign, style = SIGNS[Fit.FITS if enough else Fit.NO]
-        said = f"{gigabytes(device.free)} free here{'' if enough else ', not enough'}"
-        lines.append(Content.assemble((f"{sign} ", style), f"{device.name}: {said}"))
-    return lines
+def _figure(name: str, said: str, change: Content) -> Content:
+    return Content.assemble((name.ljust(NAME_WIDTH), "$muted"), f"{said}  ", change)

@@ -169,7 +169,7 @@ class FieldRow(Widget):
     def action_step(self, direction: int) -> None:
         """Take the next lower or higher of the values that the field suggests."""
         steps = (False, True) if self.spec.kind == "bool" else self.spec.choices
-        value = _step(self.value, steps or self.spec.suggested, direction)
+        value = neighbour(self.value, steps or self.spec.suggested, direction)
         if value is None or value == self.value:
             return
         self.show(value)
@@ -231,7 +231,7 @@ class FieldRow(Widget):
         return self.spec.unit
 
 
-def _step(value: Any, steps: Sequence[Any], direction: int) -> Any:
+def neighbour(value: Any, steps: Sequence[Any], direction: int) -> Any:
     """Return the neighbour of `value` among ascending `steps`, or None where there is none."""
     if value in steps:
         at = steps.index(value) + direction

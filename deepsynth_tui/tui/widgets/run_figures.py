@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from deepsynth_tui.runs.prediction import errors
 from deepsynth_tui.runs.state import Memory, RunState, rate
 from deepsynth_tui.tui.watching.reader import Snapshot
 from deepsynth_tui.tui.watching.words import pace, size
@@ -53,10 +54,9 @@ def _training(state: RunState) -> Iterator[Figure]:
         first_eval, last_eval = evaluation[0][1], evaluation[-1][1]
         change = f"{first_eval:.3f} → " if len(evaluation) > 1 else ""
         yield Figure("eval loss", f"{change}{last_eval:.3f}", "eval")
+    yield from _measured(state)
     if state.learning_rate is not None:
         yield Figure("learning rate", f"{state.learning_rate:.1e}", "lr")
-    if memory := _memory(state.memory, state.peak_memory):
-        yield Figure("memory", memory, "mem")
     if state.checkpoints:
         yield Figure("checkpoint", f"step {state.checkpoints[-1].step}", "checkpoint")
     if state.step is not None:
@@ -68,6 +68,29 @@ def _training(state: RunState) -> Iterator[Figure]:
         yield Figure("tokens", f"{tokens[-1][1]:,.0f} /s")
     if gradient := state.series.get("grad_norm"):
         yield Figure("gradient norm", f"{gradient[-1][1]:.3g}", "grad")
+
+
+def _measured(state: RunState) -> Iterator[Figure]:
+    """What the run takes beside what it was predicted to take; a CPU's memory was not."""
+    guess, took, peak = state.predicted, state.measured, state.peak_memory
+    if peak.allocated is not None:
+        beside = f" (predicted {size(guess.allocated)})" if guess is not None else ""
+        yield Figure("memory", f"{size(peak.allocated)}{beside}", "mem")
+    elif guess is not None and guess.gpu:
+        yield Figure("memory", f"predicted {size(guess.allocated)}", "mem")
+    elif memory := _memory(state.memory, peak):
+        yield Figure("memory", memory, "mem")
+    if took is not None and took.seconds_per_step is not None:
+        step = f"{took.seconds_per_step:.3g} s"
+        if guess is not None and guess.seconds_per_step is not None:
+            step += f" (predicted {guess.seconds_per_step:.3g} s)"
+        yield Figure("step time", step)
+    wrong = errors(guess, took)
+    named = {"allocated": "memory", "seconds_per_step": "step"}
+    if told := [f"{word} {wrong[name]:+.0%}" for name, word in named.items() if name in wrong]:
+        yield Figure("prediction", ", ".join(told))
+    if peak.device is not None:
+        yield Figure("device in all", size(peak.device), "device")
 
 
 def _dataset(state: RunState) -> Iterator[Figure]:
@@ -90,8 +113,9 @@ def _always(snapshot: Snapshot) -> Iterator[Figure]:
 
 
 def _memory(now: Memory, peak: Memory) -> str:
-    """What the device holds where there is one, else what the process does."""
-    current, most = (now.device, peak.device) if now.device is not None else (now.host, peak.host)
-    if current is None or most is None:
+    """What the process keeps in main memory."""
+    if now.host is None or peak.host is None:
         return ""
-    return size(current) if most == current else f"{size(current)}, peak {size(most)}"
+    if size(peak.host) == size(now.host):
+        return size(now.host)
+    return f"{size(now.host)}, peak {size(peak.host)}"

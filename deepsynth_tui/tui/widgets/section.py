@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.visual import VisualType
 from textual.widget import Widget
 from textual.widgets import Collapsible
 from textual.widgets.collapsible import CollapsibleTitle
@@ -21,6 +22,13 @@ from deepsynth_tui.tui.forms.values import FormValues, shown_fields
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 
 RowFactory = Callable[[FieldSpec], FieldRow]
+
+
+class Title(CollapsibleTitle):
+    """A title as wide as its fold: other words in it are no reason to lay out the screen anew."""
+
+    def update(self, content: VisualType = "", *, layout: bool = False) -> None:
+        super().update(content, layout=layout)
 
 
 class Fold(Collapsible, inherit_css=False):
@@ -42,8 +50,9 @@ class Fold(Collapsible, inherit_css=False):
     """
 
     def __init__(self, *, collapsed: bool, late: bool = False, id: str) -> None:
-        super().__init__(
-            title="", collapsed=collapsed, collapsed_symbol="▸", expanded_symbol="▾", id=id
+        super().__init__(title="", collapsed=collapsed, id=id)
+        self._title = Title(
+            label="", collapsed_symbol="▸", expanded_symbol="▾", collapsed=collapsed
         )
         self.is_built = False
         self._is_late = late
