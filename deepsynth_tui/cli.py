@@ -136,7 +136,7 @@ def estimate(
     from deepsynth_tui.estimate.simulation import asking
 
     with _reported():
-        loaded = [(path, _load(path, TrainingConfig, set_)[0]) for path in configs]
+        loaded = [(path, _load(path, TrainingConfig, set_, starting=False)[0]) for path in configs]
         here = devices.probe().devices
         for path, config in loaded:
             grounds = answer.gather(config)
@@ -326,12 +326,14 @@ def _open_tui(run: RunDirectory | None = None) -> None:
     run_app(_home(), open_run=run)
 
 
-def _load(path: Path, kind: type[C], overrides: Sequence[str] | None) -> tuple[C, str]:
+def _load(
+    path: Path, kind: type[C], overrides: Sequence[str] | None, *, starting: bool = True
+) -> tuple[C, str]:
     """Return the configuration in a file, which must be of this kind, and its completed text."""
     from deepsynth_tui.config.load import load_file
     from deepsynth_tui.config.problems import ConfigError, Problem
 
-    loaded = load_file(path, overrides or ())
+    loaded = load_file(path, overrides or (), starting=starting)
     config = loaded.config
     if not isinstance(config, kind):
         other = "generate" if config.kind == "dataset" else "train"

@@ -21,13 +21,15 @@ Config = TrainingConfig | DatasetConfig
 class Rule:
     """A fault that a valid-looking configuration can have.
 
-    `reads` are the dotted keys it depends on; the problem is shown at the first of them.
+    `reads` are the dotted keys it depends on; the problem is shown at the first of them. A rule
+    `of_starting` keeps a run from starting, but not from being estimated.
     """
 
     reads: tuple[str, ...]
     broken: Callable[[Any], bool]
     message: str
     hint: str
+    of_starting: bool = False
 
 
 TRAINING_RULES = (
@@ -124,12 +126,14 @@ TRAINING_RULES = (
         lambda c: c.text_encoder.enabled,
         "this release cannot train with a text encoder yet",
         "turn it off to start the run",
+        of_starting=True,
     ),
     Rule(
         ("data.path",),
         lambda c: not c.data.path,
         "no dataset chosen",
         "the folder of a dataset run, its id (see `deepsynth-tui runs`), or a Hub id",
+        of_starting=True,
     ),
     Rule(
         ("training.fp16", "training.bf16"),
@@ -170,6 +174,7 @@ TRAINING_RULES = (
         lambda c: c.training.num_processes > 1,
         "this release trains in one process",
         "set it to 1 and raise training.gradient_accumulation_steps instead",
+        of_starting=True,
     ),
     Rule(
         ("output.hub_model_id", "output.push_to_hub"),
@@ -207,16 +212,21 @@ DATASET_RULES = (
 )
 
 
-def broken_rules(config: Config, unusable: Collection[str]) -> list[Problem]:
+def broken_rules(
+    config: Config, unusable: Collection[str], *, starting: bool = True
+) -> list[Problem]:
     """Return a problem for each rule that `config` breaks, in the order of the rules.
 
-    `unusable` are dotted keys whose value in `config` only stands in for an invalid one.
+    `unusable` are dotted keys whose value in `config` only stands in for an invalid one. Without
+    `starting`, rules that only keep a run from starting are left out.
     """
     rules = TRAINING_RULES if isinstance(config, TrainingConfig) else DATASET_RULES
     return [
         Problem(rule.reads[0], rule.message, rule.hint)
         for rule in rules
-        if not any(key in unusable for key in rule.reads) and rule.broken(config)
+        if (starting or not rule.of_starting)
+        and not any(key in unusable for key in rule.reads)
+        and rule.broken(config)
     ]
 
 

@@ -44,17 +44,22 @@ class Loaded:
     text: str
 
 
-def load_file(path: Path, overrides: Sequence[str] = ()) -> Loaded:
-    """Read a YAML file and `key=value` overrides. Raises ConfigError with every problem."""
+def load_file(path: Path, overrides: Sequence[str] = (), *, starting: bool = True) -> Loaded:
+    """Read a YAML file and `key=value` overrides; without `starting`, only to be estimated.
+
+    Raises ConfigError with every problem.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the file is not UTF-8 text"
         raise ConfigError([Problem("", f"cannot be read: {reason}", file=str(path))]) from error
-    return load_text(text, overrides, file=str(path))
+    return load_text(text, overrides, file=str(path), starting=starting)
 
 
-def load_text(text: str, overrides: Sequence[str] = (), *, file: str = "") -> Loaded:
+def load_text(
+    text: str, overrides: Sequence[str] = (), *, file: str = "", starting: bool = True
+) -> Loaded:
     """Read YAML text and `key=value` overrides. Raises ConfigError with every problem."""
     try:
         document = yaml_text.parse(text)
@@ -75,15 +80,18 @@ def load_text(text: str, overrides: Sequence[str] = (), *, file: str = "") -> Lo
         except yaml_text.YamlSyntaxError as error:
             problems.append(Problem(key, f"no valid value: {error}", file=OVERRIDE_SOURCE))
         overridden.add(key.strip())
-    checked = check(values)
+    checked = check(values, starting=starting)
     problems.extend(checked.problems)
     if checked.config is None or problems:
         raise ConfigError(_placed(problems, document.lines, overridden, file))
     return Loaded(checked.config, checked.notices, complete(text, checked.config))
 
 
-def check(values: Mapping[str, Any]) -> Checked:
-    """Check values as they come from YAML or a form: every problem, not only the first."""
+def check(values: Mapping[str, Any], *, starting: bool = True) -> Checked:
+    """Check values as they come from YAML or a form: every problem, not only the first.
+
+    Without `starting`, what only keeps a run from starting is no problem.
+    """
     kind = values.get("kind", "training" if "training" in values or "lora" in values else None)
     if kind not in MODELS:
         said = f"{kind!r} is no kind of run" if "kind" in values else "not set"
@@ -99,7 +107,7 @@ def check(values: Mapping[str, Any]) -> Checked:
         problems.extend(_problem(detail, model) for detail in details)
         unusable = {".".join(str(part) for part in detail["loc"][:2]) for detail in details}
         config = model.model_validate(_without(values, unusable))
-    problems.extend(broken_rules(config, unusable))
+    problems.extend(broken_rules(config, unusable, starting=starting))
     return Checked(None if problems else config, tuple(problems), tuple(notices))
 
 

@@ -1,4 +1,4 @@
-"""What CUDA would do differently from the CPU that a build without CUDA simulates on.
+"""What CUDA does differently from the CPU, whose fake tensors any build of PyTorch can make.
 
 Kernels are chosen and autocast rules applied one level above the dispatcher, where the CPU's own
 choice has not been made yet.
@@ -16,8 +16,8 @@ from torch.overrides import TorchFunctionMode
 aten = torch.ops.aten
 
 NOTE = (
-    "This PyTorch has no CUDA: simulated on CPU tensors with CUDA's choice of attention kernels, "
-    "autocast and dropout. Workspaces of cuDNN and cuBLAS are not in the figure."
+    "Simulated with CUDA's attention kernels, autocast and dropout on tensors of the CPU; "
+    "workspaces of cuDNN and cuBLAS are not in the figure."
 )
 
 # torch/csrc/autocast_mode.h, `AT_FORALL_FP32` and `AT_FORALL_FP32_SET_OPT_DTYPE`: those that
