@@ -102,6 +102,11 @@ class _Trial:
         """What it costs the result, the worst of its changes first."""
         return sorted((one.cost for one in self.together), reverse=True)
 
+    @property
+    def step(self) -> int:
+        """How far its changes go, all together."""
+        return sum(one.step for one in self.together)
+
 
 def _tried(
     candidates: Iterable[tuple[Change, ...]], config: TrainingConfig, grounds: Grounds
@@ -117,6 +122,17 @@ def _tried(
             yield _Trial(together, values, found.needed, seconds)
 
 
+def _least_far(trials: Iterable[_Trial]) -> list[_Trial]:
+    """Of the trials that change the same things, the one that takes them least far."""
+    kept: dict[tuple[str, ...], _Trial] = {}
+    for trial in trials:
+        kinds = tuple(one.kind for one in trial.together)
+        before = kept.get(kinds)
+        if before is None or (trial.loss, trial.step) < (before.loss, before.step):
+            kept[kinds] = trial
+    return list(kept.values())
+
+
 def _first_fitting(trials: Sequence[_Trial], grounds: Grounds, room: int) -> Remedy | None:
     """The cheapest trial that fits, timed on the GPU that is nearest to `room` in memory."""
     nearest = min(
@@ -124,7 +140,7 @@ def _first_fitting(trials: Sequence[_Trial], grounds: Grounds, room: int) -> Rem
         key=lambda place: abs(grounds.gpus[place].usable_bytes - room),
         default=None,
     )
-    fitting = [trial for trial in trials if trial.needed <= room]
+    fitting = _least_far(trial for trial in trials if trial.needed <= room)
     if not fitting:
         return None
     seconds = [None if nearest is None else trial.seconds[nearest] for trial in fitting]

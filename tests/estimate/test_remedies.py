@@ -178,3 +178,15 @@ def test_a_change_leaves_everything_else_as_it_is():
         other.model_dump()
         == configure(lora={"r": 64}, model={"dtype": "float16", "max_pixels": 1000}).model_dump()
     )
+
+
+def test_no_more_rows_are_taken_away_than_need_be():
+    config = configure(training={"per_device_train_batch_size": 16})
+    found = grounds()
+    room = needed(changed(config, {"training.per_device_train_batch_size": 2}), found)
+    (remedy,) = cheapest(config, found, [room])
+    assert remedy is not None
+    assert remedy.changes == {
+        "training.per_device_train_batch_size": 2,
+        "training.gradient_accumulation_steps": 64,
+    }
