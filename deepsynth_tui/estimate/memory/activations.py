@@ -21,9 +21,12 @@ from deepsynth_tui.estimate.profiles.towers import layer_index
 
 HALF = 2
 FLOAT32 = 4
-NORM_INPUT = 4  # float32 copy of the hidden stream, for each of the two norms of a layer
+NORM_INPUT = 4  # float32 copy of the hidden stream, for each norm of a layer
 NORM_OUTPUT = 2  # kept only where the norm's weight learns
 GATED_MLP = 6  # gate, its activation, and up: 2 bytes each
+PLAIN_MLP = 2  # input of the activation
+UNFUSED_MLP = 14  # its steps, where it is written out in Python (`NewGELUActivation`)
+UNFUSED = frozenset({"gelu_new", "gelu_fast"})
 ATTENTION = 4  # rotated queries (or keys) and the output (or values): 2 bytes each
 HEAD_NORM = 4  # float32 input of a norm on queries or keys (Qwen3)
 ROUTED_OUTPUT = 2  # an expert's output, kept to weigh it
@@ -111,8 +114,8 @@ def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelProfile, ba
     # A padded batch has a mask, for which SDPA needs keys and values of every head.
     attended = keys if batch.rows == 1 else queries
     width = (
-        2 * NORM_INPUT * text.hidden
-        + GATED_MLP * layer.inner
+        NORM_INPUT * profile.norm_width
+        + _mlp_width(layer, text) * layer.inner
         + ATTENTION * (queries + attended)
         + ROUTED_OUTPUT * layer.routed
         + NORM_INPUT * layer.experts
@@ -121,7 +124,7 @@ def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelProfile, ba
         width += HEAD_NORM * (queries + keys)
     learns = not config.lora.enabled
     if learns:
-        width += 2 * NORM_OUTPUT * text.hidden
+        width += NORM_OUTPUT * profile.norm_width
         if profile.norms_heads:
             width += NORM_OUTPUT * (queries + keys)
     if learns:
@@ -131,6 +134,13 @@ def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelProfile, ba
         # The int8 matmul keeps its input (bitsandbytes/autograd/_functions.py, `MatMul8bitLt`).
         width += HALF * (2 * text.hidden + layer.inner - layer.chosen)
     return width * batch.tokens
+
+
+def _mlp_width(layer: Layer, text: TextFigures) -> int:
+    """Bytes per inner width that an MLP keeps, its last linear apart."""
+    if layer.gated:
+        return GATED_MLP
+    return UNFUSED_MLP if text.activation in UNFUSED else PLAIN_MLP
 
 
 def _int8_inputs(config: TrainingConfig, layer: Layer, text: TextFigures) -> int:

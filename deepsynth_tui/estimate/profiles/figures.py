@@ -38,7 +38,15 @@ def text_figures(config: PreTrainedConfig) -> TextFigures:
         expert_intermediate=_first(
             text, "moe_intermediate_size", default=intermediate if experts else 0
         ),
+        activation=_activation(text),
     )
+
+
+def _activation(text: PreTrainedConfig) -> str:
+    for name in ("hidden_act", "hidden_activation", "activation_function"):
+        if isinstance(found := getattr(text, name, None), str):
+            return found
+    return ""
 
 
 def image_figures(architecture: Architecture) -> ImageFigures | None:

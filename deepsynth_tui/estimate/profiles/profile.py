@@ -25,7 +25,7 @@ Role = Literal["model", "encoder"]
 ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
 
 # Part of the cache key: raise it when the fields below change.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,10 @@ class WeightGroup:
 
 @dataclass(frozen=True, slots=True)
 class TextFigures:
-    """Key figures of the language model (or of the encoder). Widths in numbers per token."""
+    """Key figures of the language model (or of the encoder). Widths in numbers per token.
+
+    `activation` is the name of the MLP's (``transformers.activations.ACT2FN``), "" if unknown.
+    """
 
     hidden: int
     layers: int
@@ -93,6 +96,7 @@ class TextFigures:
     experts: int = 0
     experts_per_token: int = 0
     expert_intermediate: int = 0
+    activation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +125,20 @@ class Layer:
     """Widths of one decoder layer, per token.
 
     `inner` of its MLPs together, `chosen` of that in the chosen experts; `routed` of the chosen
-    experts' outputs and `experts` of the router. The last three are 0 in a dense layer.
+    experts' outputs and `experts` of the router. The last three are 0 in a dense layer. `gated`:
+    the MLP multiplies two tensors of the inner width.
     """
 
     inner: int
+    gated: bool = True
     chosen: int = 0
     routed: int = 0
     experts: int = 0
 
 
 # What the module that widens the hidden stream is called (transformers, ``models/*``).
-_WIDENING = ("up_proj", "gate_up_proj", "fc1", "c_fc", "dense_h_to_4h")
+_PLAIN = ("fc1", "c_fc", "dense_h_to_4h")
+_WIDENING = ("up_proj", "gate_up_proj", *_PLAIN)
 
 
 @dataclass(frozen=True)
@@ -182,6 +189,7 @@ class ModelProfile:
         """The decoder layers, as far as the names of their modules tell them apart."""
         inner = dict.fromkeys(range(self.text.layers), 0)
         mixed: set[int] = set()
+        gated = True
         for group in self.weights:
             if group.tower != "language":
                 continue
@@ -190,6 +198,7 @@ class ModelProfile:
                 mixed |= numbers
                 continue
             module = group.pattern.removesuffix(".weight").rpartition(".")[2]
+            gated = gated and module not in _PLAIN
             if module in _WIDENING:
                 width = group.shape[0] // (2 if module == "gate_up_proj" else 1)
                 for number in numbers & inner.keys():
@@ -198,14 +207,28 @@ class ModelProfile:
         return tuple(
             Layer(
                 inner=width + chosen * self.text.expert_intermediate,
+                gated=gated,
                 chosen=chosen * self.text.expert_intermediate,
                 routed=chosen * self.text.hidden,
                 experts=self.text.experts,
             )
             if number in mixed
-            else Layer(inner=width or self.text.intermediate)
+            else Layer(inner=width or self.text.intermediate, gated=gated)
             for number, width in inner.items()
         )
+
+    @cached_property
+    def norm_width(self) -> int:
+        """Widths of the norms of one decoder layer together, those of queries and keys apart."""
+        numbers = sum(
+            group.shape[0] * group.count
+            for group in self.weights
+            if group.tower == "language"
+            and group.kind == "norm"
+            and group.indices != ((),)
+            and not group.pattern.endswith(("q_norm.weight", "k_norm.weight", ".bias"))
+        )
+        return numbers // self.text.layers
 
     @cached_property
     def norms_heads(self) -> bool:
