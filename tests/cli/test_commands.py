@@ -91,6 +91,8 @@ def test_schema_is_json_schema_with_help():
 def test_estimate_prints_one_object_per_configuration(config: Path):
     done = command("estimate", config, config, "--json", "--set", "lora.r=8")
     first, second = (json.loads(line) for line in done.stdout.splitlines())
+    for one in (first, second):  # what is free changes by the moment
+        del one["storage"]["disk_free_bytes"], one["storage"]["memory_free_bytes"]
     assert first == second
     assert set(first) >= {
         "estimated_vram_gb",

@@ -105,7 +105,7 @@ def build(model_type: str, **figures: Any) -> PreTrainedModel:
 @cache
 def profile(model_type: str) -> ModelProfile:
     """The profile of a small model."""
-    return _profile(model_type, architecture(model_type), "model")
+    return profile_of(model_type, architecture(model_type), "model")
 
 
 @cache
@@ -114,10 +114,11 @@ def shipped(name: str, role: Role = "model") -> ModelProfile:
     entry = shipped_models()[name]
     figures = dict(entry["config"])
     config = AutoConfig.for_model(figures.pop("model_type"), **figures)
-    return _profile(name, Architecture(config, entry.get("processor", {}), "shipped"), role)
+    return profile_of(name, Architecture(config, entry.get("processor", {}), "shipped"), role)
 
 
-def _profile(name: str, found: Architecture, role: Role) -> ModelProfile:
+def profile_of(name: str, found: Architecture, role: Role) -> ModelProfile:
+    """The profile of an architecture, built in this process."""
     model = profile_job.build(found, role, trust_remote_code=False)
     return ModelProfile(
         name=name,

@@ -21,6 +21,7 @@ from deepsynth_tui.estimate.profiles.towers import tower_of
 from tests.estimate.models import configure
 
 DATA = Path(__file__).parent / "data"
+ROWS, MODELS = DATA / "published.csv", DATA / "models.csv"
 MIB = 2**20
 
 # The shipped catalogue has no RTX PRO 6000 Blackwell. TFLOPS with float32 sums, dense, and GB/s of
@@ -55,9 +56,12 @@ class Measurement:
 
 
 @cache
-def measurements() -> tuple[Measurement, ...]:
-    """Every row of `data/published.csv`."""
-    return tuple(_measurement(row) for row in _rows("published.csv"))
+def measurements(file: Path = ROWS) -> tuple[Measurement, ...]:
+    """Every row of a file in the columns of `data/published.csv`.
+
+    Raises ValueError for a model that `data/models.csv` does not have.
+    """
+    return tuple(_measurement(row) for row in _rows(file))
 
 
 def _measurement(row: Mapping[str, str]) -> Measurement:
@@ -132,7 +136,9 @@ def _config(row: Mapping[str, str]) -> TrainingConfig:
 @cache
 def _profile(model: str) -> ModelProfile:
     """A decoder of the shapes in `data/models.csv`; `layout` says how its linears are cut."""
-    row = next(row for row in _rows("models.csv") if row["model"] == model)
+    row = {row["model"]: row for row in _rows(MODELS)}.get(model)
+    if row is None:
+        raise ValueError(f"{MODELS} has no shapes of the model {model}: add a line for it.")
     text = TextFigures(
         hidden=int(row["hidden_size"]),
         layers=int(row["num_layers"]),
@@ -221,5 +227,5 @@ def _gpus() -> Mapping[str, Gpu]:
     return {gpu.name: gpu for gpu in (*catalogue(), *OTHER_GPUS)}
 
 
-def _rows(name: str) -> Iterable[Mapping[str, str]]:
-    return csv.DictReader((DATA / name).read_text(encoding="utf-8").splitlines())
+def _rows(file: Path) -> Iterable[Mapping[str, str]]:
+    return csv.DictReader(file.read_text(encoding="utf-8").splitlines())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
+from deepsynth_tui.estimate import child
 from deepsynth_tui.estimate.profiles import asking
 from deepsynth_tui.estimate.profiles import job as profile_job
 from deepsynth_tui.estimate.profiles.architectures import shipped_models
@@ -69,7 +70,7 @@ def test_the_default_model_needs_no_network_and_is_cached(monkeypatch: pytest.Mo
     assert built.total_params == 3_389_119_360
     assert built.origin == "shipped"
     assert cache_path(DEFAULT).is_file()
-    monkeypatch.setattr(asking.subprocess, "run", None)  # no second child process
+    monkeypatch.setattr(asking, "ask", None)  # no second child process
     assert request(DEFAULT) == built == load(DEFAULT)
 
 
@@ -144,6 +145,6 @@ def test_a_model_of_no_kind_that_is_trained(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_child_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(asking.sys, "executable", "/bin/false")
+    monkeypatch.setattr(child.sys, "executable", "/bin/false")
     with pytest.raises(ProfileError, match="status 1"):
         request("any/model")

@@ -14,12 +14,17 @@ HEAVY = {"torch", "transformers", "numpy", "peft", "bitsandbytes", "accelerate",
 
 MODULES = (
     "closed_form",
+    "answer",
+    "remedies",
+    "ranks",
+    "dataset_lengths",
     "profiles.profile",
     "profiles.asking",
     "profiles.towers",
     "profiles.images",
     "machine.gpus",
     "machine.devices",
+    "machine.storage",
 )
 
 

@@ -75,8 +75,9 @@ def _fake(
 ) -> nn.Parameter:
     settings: Any = parameter
     kind = type(parameter).__name__
-    is_quantised = kind in ("Params4bit", "Int8Params")
-    wide = torch.empty(parameter.shape, dtype=dtype if is_quantised else parameter.dtype)
+    # bitsandbytes' layers come in float32, biases too; loading gives both the model's own width.
+    is_loaded = kind in ("Params4bit", "Int8Params") or name == "bias"
+    wide = torch.empty(parameter.shape, dtype=dtype if is_loaded else parameter.dtype)
     # Classes of bitsandbytes cannot hold a fake tensor; its layers need only these attributes.
     if kind == "Params4bit":
         from bitsandbytes.functional import quantize_4bit

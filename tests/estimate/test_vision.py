@@ -1,0 +1,190 @@
+"""The vision tower: what it reads of a page, what its layers are, and what they take."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepsynth_tui.config.training import ModelSettings, TrainingConfig
+from deepsynth_tui.estimate.memory.trainable import count_trainable
+from deepsynth_tui.estimate.memory.vision import Vision, vision
+from deepsynth_tui.estimate.profiles.images import PageSize, Views, views_of
+from deepsynth_tui.estimate.profiles.profile import ImageFigures
+from deepsynth_tui.estimate.profiles.stacks import ScoreBias, Stack, vision_stacks
+from tests.estimate import models
+from tests.estimate.models import configure
+
+QWEN = "Qwen/Qwen2.5-VL-3B-Instruct"
+DEEPSEEK = "deepseek-community/DeepSeek-OCR-2"
+SMOL = "HuggingFaceTB/SmolVLM2-500M-Video-Instruct"
+
+PIXELS = ImageFigures(rule="pixels", patch=14, merge=2)
+TILES = ImageFigures(rule="tiles", patch=16, merge=4, tile=512, tile_tokens=64, longest_edge=1024)
+OCR2 = ImageFigures(
+    rule="deepseek_ocr2", patch=16, merge=4, tile=768, tile_tokens=144, longest_edge=1024
+)
+FIXED = ImageFigures(rule="fixed", patch=14, tile=336, tile_tokens=576)
+
+
+@pytest.mark.parametrize(
+    ("image", "page", "expected"),
+    [
+        (PIXELS, PageSize(280, 560), Views(tokens=200, whole=(40, 20))),
+        (
+            TILES,
+            PageSize(1024, 512),
+            Views(tokens=2 * (64 + 2) + 1 + 64 + 3, whole=(32, 32), tiles=2, tile=32, marks=8),
+        ),
+        (OCR2, PageSize(700, 700), Views(tokens=257, whole=(64, 64), tiles=0, tile=48)),
+        (
+            OCR2,
+            PageSize(1600, 800),
+            Views(tokens=257 + 2 * 144, whole=(64, 64), tiles=2, tile=48),
+        ),
+        (FIXED, PageSize(10, 3000), Views(tokens=576, whole=(24, 24))),
+    ],
+)
+def test_a_page_that_is_known(image: ImageFigures, page: PageSize, expected: Views):
+    assert views_of(page, image, ModelSettings(), length=2048) == expected
+    assert views_of(page, image, ModelSettings(), length=16) == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "length", "tokens"),
+    [
+        (PIXELS, 1024, 31**2),
+        (TILES, 2048, 4 * 66 + 2 + 67),
+        (OCR2, 1024, 257 + 5 * 144),
+        (OCR2, 8192, 257 + 6 * 144),
+        (OCR2, 500, 257),
+        (FIXED, 2048, 576),
+    ],
+)
+def test_without_a_page_as_much_as_there_is_room_for(image: ImageFigures, length: int, tokens: int):
+    views = views_of(None, image, ModelSettings(), length)
+    assert views is not None
+    assert views.tokens == tokens < length
+
+
+@pytest.mark.parametrize("image", [TILES, OCR2, FIXED])
+def test_no_room_for_any_page(image: ImageFigures):
+    assert views_of(None, image, ModelSettings(), length=128) is None
+
+
+def test_a_rule_that_is_not_known():
+    assert views_of(PageSize(9, 9), ImageFigures(rule="unknown"), ModelSettings(), 2048) is None
+
+
+def test_patches_are_those_of_all_views():
+    assert Views(tokens=0, whole=(40, 20)).patches == 800
+    assert Views(tokens=0, whole=(64, 64), tiles=2, tile=48).patches == 64**2 + 2 * 48**2
+
+
+def test_a_limit_on_pixels_holds_without_a_page():
+    views = views_of(None, PIXELS, ModelSettings(max_pixels=100 * 28**2), length=2048)
+    assert views is not None
+    assert views.tokens == 100
+
+
+def test_stacks_of_the_default_model():
+    sam, encoder = vision_stacks(models.shipped(DEEPSEEK))
+    assert sam == Stack(
+        prefix="model.vision_tower.sam_encoder.layers",
+        layers=12,
+        hidden=768,
+        attended=3 * 768,
+        fused=True,
+        inner=3072,
+        gated=False,
+        centred=True,
+        biases=(ScoreBias(8, 12, 14, is_global=False), ScoreBias(4, 12, 64, is_global=True)),
+    )
+    assert (encoder.layers, encoder.hidden, encoder.inner) == (24, 896, 4864)
+    assert encoder.attended == (14 + 2 * 2) * 64
+    assert encoder.gated
+    assert not encoder.fused
+    assert not encoder.centred
+    assert not encoder.biases
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "hidden", "inner", "fused", "gated"),
+    [
+        (QWEN, 32, 1280, 3420, True, True),
+        ("Qwen/Qwen3-VL-2B-Instruct", 24, 1024, 4096, True, False),
+        (SMOL, 12, 768, 3072, False, False),
+    ],
+)
+def test_stacks_of_shipped_models(
+    name: str, layers: int, hidden: int, inner: int, fused: bool, gated: bool
+):
+    (stack,) = vision_stacks(models.shipped(name))
+    assert (stack.layers, stack.hidden, stack.inner) == (layers, hidden, inner)
+    assert (stack.fused, stack.gated) == (fused, gated)
+    assert stack.attended == 3 * hidden
+    assert not stack.biases
+
+
+def test_a_language_model_has_no_stack():
+    assert vision_stacks(models.shipped("Qwen/Qwen3-0.6B")) == ()
+
+
+def seen(
+    name: str,
+    config: TrainingConfig,
+    *,
+    page: PageSize | None = None,
+    length: int = 2048,
+) -> Vision:
+    profile = models.shipped(name)
+    return vision(config, profile, count_trainable(config, profile), page, length)
+
+
+FROZEN = configure()
+
+
+def free(*, checkpointing: bool) -> TrainingConfig:
+    return configure(
+        model={"freeze_vision_tower": False}, training={"gradient_checkpointing": checkpointing}
+    )
+
+
+@pytest.mark.parametrize("name", [QWEN, DEEPSEEK, SMOL])
+def test_a_frozen_tower_keeps_its_pixels_alone(name: str):
+    frozen = seen(name, FROZEN)
+    image = models.shipped(name).image
+    assert image is not None
+    frames = 2 if image.rule == "pixels" else 1
+    assert frozen.kept == frozen.patches * image.patch**2 * 3 * frames * 4
+    assert frozen.working > 0
+
+
+@pytest.mark.parametrize("name", [QWEN, DEEPSEEK, SMOL])
+def test_a_free_tower_keeps_every_layer_unless_they_are_recomputed(name: str):
+    frozen = seen(name, FROZEN)
+    recomputed = seen(name, free(checkpointing=True))
+    kept = seen(name, free(checkpointing=False))
+    assert frozen.kept < recomputed.kept < kept.kept
+    assert frozen.working < recomputed.working
+    assert kept.kept > 5 * recomputed.kept
+
+
+def test_pages_of_a_batch_add_up():
+    one, four = (
+        seen(
+            QWEN,
+            configure(training={"per_device_train_batch_size": rows}),
+            page=PageSize(560, 560),
+        )
+        for rows in (1, 4)
+    )
+    assert one.tokens == four.tokens == 400
+    assert (four.patches, four.kept, four.working) == (
+        4 * one.patches,
+        4 * one.kept,
+        4 * one.working,
+    )
+
+
+def test_no_page_no_vision():
+    assert seen("Qwen/Qwen3-0.6B", FROZEN) == Vision(0, 0, 0, 0)
+    assert seen(DEEPSEEK, FROZEN, length=128) == Vision(0, 0, 0, 0)

@@ -1,0 +1,85 @@
+"""Models of real architectures at whose sizes activations outweigh weights, and steps of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.dataset_facts import DatasetFacts
+from deepsynth_tui.estimate.profiles.architectures import Architecture
+from deepsynth_tui.estimate.profiles.figures import image_figures
+from deepsynth_tui.training.simulation.simulate import Peak, simulate
+from tests.estimate.models import SMALL, configure
+
+LENGTH = 1024
+TEXT = {
+    "hidden_size": 256,
+    "intermediate_size": 704,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+    "vocab_size": 500,
+    "max_position_embeddings": 2048,
+}
+EXPERTS = {"moe_intermediate_size": 192, "num_experts_per_tok": 2}
+ROTATED = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 6, 6]}
+VISION = {"hidden_size": 128, "intermediate_size": 320}
+QWEN = {
+    "text_config": {"rope_parameters": ROTATED},
+    "vision_config": VISION | {"depth": 3, "num_heads": 4, "out_hidden_size": 256},
+}
+SAM = {
+    "hidden_size": 192,
+    "num_attention_heads": 3,
+    "num_hidden_layers": 4,
+    "global_attn_indexes": [3],
+    "downsample_channels": [32, 32],
+}
+MORE: dict[str, dict[str, Any]] = {
+    "llama": TEXT,
+    "qwen3": TEXT,
+    "qwen3_moe": TEXT | EXPERTS | {"num_experts": 8},
+    "qwen3_vl": QWEN,
+    "qwen2_5_vl": QWEN,
+    "smolvlm": {"vision_config": VISION | {"num_attention_heads": 4}},
+    "deepseek_ocr2": {
+        "text_config": EXPERTS
+        | {"num_key_value_heads": 8, "mlp_layer_types": ["dense", *["sparse"] * 3]},
+        "vision_config": {"sam_config": SAM},
+    },
+}
+
+
+def architecture(model_type: str) -> Architecture:
+    """The config of a mid-size model: a small one, made wider."""
+    figures = dict(SMALL.get(model_type, {}))
+    more = MORE[model_type]
+    if "text_config" in figures:
+        more = more | {"text_config": TEXT | more.get("text_config", {})}
+    for key, value in more.items():
+        both = isinstance(value, dict) and key in figures
+        figures[key] = figures[key] | value if both else value
+    return Architecture(AutoConfig.for_model(model_type, **figures), {}, "folder")
+
+
+def configuration(
+    rows: int = 1, *, checkpointing: bool = False, bits: int = 16, **sections: dict[str, Any]
+) -> TrainingConfig:
+    """LoRA on rows of `LENGTH` tokens."""
+    training = {"per_device_train_batch_size": rows, "gradient_checkpointing": checkpointing}
+    given: dict[str, dict[str, Any]] = {
+        "data": {"max_length": LENGTH},
+        "quantization": {"enabled": bits < 16, "bits": min(bits, 8)},
+        **sections,
+        "training": training | sections.get("training", {}),
+    }
+    return configure(**given)
+
+
+def simulated(model_type: str, config: TrainingConfig) -> Peak:
+    """The simulated step of a mid-size model."""
+    found = architecture(model_type)
+    return simulate(config, found, image_figures(found), DatasetFacts())

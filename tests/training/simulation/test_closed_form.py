@@ -1,0 +1,47 @@
+"""The closed form says what the simulation says, on models small enough to simulate in a second.
+
+``tests/benchmarks/estimate_accuracy.py`` prints the same for models of real sizes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deepsynth_tui.estimate.closed_form import estimate
+from tests.estimate.models import profile_of
+from tests.training.simulation.models import architecture, configuration, simulated
+
+WITHIN = 0.10
+FREE = {"model": {"freeze_vision_tower": False}}
+FULL = {"lora": {"enabled": False}}
+RECOMPUTED = {"checkpointing": True}
+
+
+@pytest.mark.parametrize(
+    ("model_type", "given"),
+    [
+        ("llama", RECOMPUTED),
+        ("llama", {"bits": 8}),
+        ("qwen3", {"rows": 2} | RECOMPUTED),
+        ("qwen3", FULL),
+        ("qwen3", {"training": {"optim": "adafactor", "bf16": False}}),
+        ("qwen3_moe", {"rows": 2}),
+        ("qwen3_moe", {"bits": 4} | RECOMPUTED),
+        ("qwen2_5_vl", {"bits": 4} | FREE | RECOMPUTED),
+        ("qwen3_vl", {"rows": 2, "bits": 8}),
+        ("qwen3_vl", FREE | RECOMPUTED),
+        ("smolvlm", FREE),
+        ("smolvlm", {"rows": 2, "bits": 4}),
+        ("deepseek_ocr2", RECOMPUTED),
+        ("deepseek_ocr2", {"bits": 4, "training": {"gradient_accumulation_steps": 1}}),
+    ],
+    ids=str,
+)
+def test_the_peak_is_the_simulated_one(model_type: str, given: dict[str, Any]):
+    config = configuration(**given)
+    found = simulated(model_type, config)
+    computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
+    assert found.allocated == sum(found.parts.values())
+    assert computed.peak_allocated == pytest.approx(found.allocated, rel=WITHIN)

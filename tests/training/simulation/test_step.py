@@ -1,0 +1,90 @@
+"""A step on fake tensors allocates what the same step on real ones does, on the CPU of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.training import lora
+from deepsynth_tui.training.checkpointing import checkpoint_activations
+from deepsynth_tui.training.simulation import batch, model
+from deepsynth_tui.training.simulation.ledger import OWNERS, Ledger
+from deepsynth_tui.training.simulation.step import make_optimizer, take_step
+from deepsynth_tui.training.simulation.tensors import Weightless
+from tests.training.simulation.models import TEXT, architecture, configuration, simulated
+
+SHAPE = batch.Shape(rows=2, length=128)
+
+
+class Entered(TorchDispatchMode):
+    """Enters what operations on real tensors make into a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self.ledger.made(tensor)
+        return out
+
+
+def real_model(model_type: str, config: TrainingConfig) -> torch.nn.Module:
+    torch.manual_seed(0)
+    base: PreTrainedModel = AutoModelForCausalLM.from_config(
+        architecture(model_type).config, dtype=torch.bfloat16, attn_implementation="sdpa"
+    )
+    trained: Any = lora.attach(base, config) if config.lora.enabled else base
+    if config.training.gradient_checkpointing:
+        checkpoint_activations(trained)
+    return trained.train()
+
+
+def stepped(
+    trained: Any, config: TrainingConfig, inputs: dict[str, Any], fake: FakeTensorMode | None
+) -> Ledger:
+    """The ledger of one step."""
+    ledger = Ledger(TEXT["vocab_size"])
+    ledger.assign([*trained.parameters(), *trained.buffers(), *inputs.values()], "weights")
+    with Weightless(fake, ledger) if fake else Entered(ledger):
+        take_step(trained, make_optimizer(trained, config), inputs, config, ledger)
+    return ledger
+
+
+@pytest.mark.parametrize("checkpointing", [True, False])
+@pytest.mark.parametrize("model_type", ["qwen3", "qwen3_moe"])
+@pytest.mark.parametrize("enabled", [True, False], ids=["lora", "full"])
+def test_a_fake_step_is_a_real_one(model_type: str, checkpointing: bool, enabled: bool):
+    config = configuration(checkpointing=checkpointing, lora={"enabled": enabled})
+    found = architecture(model_type).config
+    inputs = batch.tokens(SHAPE, found)
+    measured = stepped(real_model(model_type, config), config, inputs, None)
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    simulated = stepped(model.build(found, config, fake), config, inputs, fake)
+    assert simulated.peak == pytest.approx(measured.peak, rel=0.01)
+    for owner in OWNERS:
+        part = measured.at_peak[owner]
+        assert simulated.at_peak[owner] == pytest.approx(part, rel=0.02, abs=1e5), owner
+
+
+@pytest.mark.parametrize(
+    ("optim", "state", "accumulated", "carried"), [("adamw_torch", 8, 1, 0), ("sgd", 0, 2, 4)]
+)
+def test_what_is_there_while_a_batch_is_computed(
+    optim: str, state: int, accumulated: int, carried: int
+):
+    """Bytes per adapter weight: the optimizer's state, and gradients of the batches before."""
+    training = {"optim": optim, "gradient_accumulation_steps": accumulated}
+    parts = simulated("llama", configuration(training=training)).parts
+    numbers = parts["adapters"] / 4
+    assert parts["optimizer"] == pytest.approx(state * numbers, rel=0.03)
+    assert parts["gradients"] == pytest.approx(carried * numbers, rel=0.03)
