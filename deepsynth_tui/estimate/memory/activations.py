@@ -40,6 +40,7 @@ FORWARD_MLP = 2
 FORWARD_COPY = 4
 FORWARD_HIDDEN = 6
 SCORE_BIAS = 2  # what SDPA makes of a boolean mask in every layer, and keeps
+CAP = 2  # output of the tanh of a soft cap
 FINAL_HIDDEN = 4  # float32 input of the last norm
 
 
@@ -96,7 +97,8 @@ def activations(
     ) + _largest_dequantised(config, profile)
     bias = SCORE_BIAS * mask
     experts = _expert_copies(config, profile, trainable)
-    logits = (software.logits * text.vocab + FINAL_HIDDEN * text.hidden) * batch.tokens
+    per_logit = software.logits + (CAP if text.caps_logits else 0)
+    logits = (per_logit * text.vocab + FINAL_HIDDEN * text.hidden) * batch.tokens
     one = max(saved) + adapters // text.layers + scores + bias + max(experts, default=0) + working
     if config.training.gradient_checkpointing:
         inputs = sum(_int8_inputs(config, layer, text) for layer in profile.layers) * batch.tokens
@@ -175,7 +177,8 @@ def _eager_scores(config: TrainingConfig, text: TextFigures, batch: Batch) -> in
     """Attention probabilities, in float32 and in half, that only eager attention keeps."""
     if config.model.attn_implementation != "eager":
         return 0
-    return (4 + HALF) * text.heads * batch.rows * batch.length**2
+    width = FLOAT32 + HALF + (CAP if text.caps_scores else 0)
+    return width * text.heads * batch.rows * batch.length**2
 
 
 def _largest_dequantised(config: TrainingConfig, profile: ModelProfile) -> int:

@@ -39,6 +39,8 @@ def text_figures(config: PreTrainedConfig) -> TextFigures:
             text, "moe_intermediate_size", default=intermediate if experts else 0
         ),
         activation=_activation(text),
+        caps_logits=bool(getattr(text, "final_logit_softcapping", None)),
+        caps_scores=bool(getattr(text, "attn_logit_softcapping", None)),
     )
 
 

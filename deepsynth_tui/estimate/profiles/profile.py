@@ -25,7 +25,7 @@ Role = Literal["model", "encoder"]
 ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
 
 # Part of the cache key: raise it when the fields below change.
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ class TextFigures:
     """Key figures of the language model (or of the encoder). Widths in numbers per token.
 
     `activation` is the name of the MLP's (``transformers.activations.ACT2FN``), "" if unknown.
+    `caps_logits` and `caps_scores`: they pass a tanh (Gemma 2).
     """
 
     hidden: int
@@ -97,6 +98,8 @@ class TextFigures:
     experts_per_token: int = 0
     expert_intermediate: int = 0
     activation: str = ""
+    caps_logits: bool = False
+    caps_scores: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Simulated:
             estimate,
             breakdown=breakdown,
             peak_allocated=self.allocated + beside,
-            peak_device=self.allocated + beside + estimate.overhead.shown(beyond),
+            peak_device=self.allocated + beside + estimate.peak_device - estimate.peak_allocated,
             gpus=tuple(row.needing(needed) for row in estimate.gpus),
             warnings=(*estimate.warnings, *self.notes),
             source="simulated",
