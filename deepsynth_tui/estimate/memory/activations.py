@@ -134,7 +134,7 @@ def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelProfile, ba
         width += HALF * (2 * text.hidden + layer.inner)
     elif config.quantization.enabled and config.quantization.bits == 8:
         # The int8 matmul keeps its input (bitsandbytes/autograd/_functions.py, `MatMul8bitLt`).
-        width += HALF * (2 * text.hidden + layer.inner - layer.chosen)
+        width += HALF * _int8_width(layer, text)
     return width * batch.tokens
 
 
@@ -152,7 +152,16 @@ def _int8_inputs(config: TrainingConfig, layer: Layer, text: TextFigures) -> int
     """
     if not config.quantization.enabled or config.quantization.bits != 8:
         return 0
-    return HALF * (2 * text.hidden + text.heads * text.head_dim + layer.inner - layer.chosen)
+    return HALF * (_int8_width(layer, text) + text.heads * text.head_dim)
+
+
+def _int8_width(layer: Layer, text: TextFigures) -> int:
+    """Widths of a layer's inputs of int8 linears, that of attention's last apart.
+
+    Fused experts are none; a layer that has only those has no MLP input either.
+    """
+    dense = layer.inner - layer.chosen
+    return (2 if dense else 1) * text.hidden + dense
 
 
 def _pairs(config: TrainingConfig, batch: Batch) -> int:

@@ -130,7 +130,8 @@ def _int8_inputs(config: TrainingConfig, stack: Stack) -> int:
     """Inputs of a layer's linears, per position, that the int8 matmul keeps (`activations`)."""
     if not config.quantization.enabled or config.quantization.bits != 8:
         return 0
-    norms = FLOAT32 if stack.centred else HALF
+    autocast = config.training.bf16 or config.training.fp16
+    norms = FLOAT32 if stack.centred and autocast else HALF
     return 2 * norms * stack.hidden + HALF * (stack.hidden + stack.inner)
 
 
