@@ -1,7 +1,8 @@
 """The closed form against published measurements of memory (`published`).
 
-No constant of the formulas was fitted to `max_memory_allocated` of these rows; the share the
-allocator caches was (`machine.overhead`).
+Which transformers versions hold how many bytes per logit was decided from these rows
+(`published._logits_bytes`), and so was the share the allocator caches (`machine.overhead`); no
+other constant of the formulas was fitted to them.
 """
 
 from __future__ import annotations
