@@ -15,6 +15,7 @@ from deepsynth_tui.estimate.profiles.architectures import shipped_models
 from deepsynth_tui.estimate.profiles.asking import ProfileError, request
 from deepsynth_tui.estimate.profiles.profile import ModelProfile, cache_path, load, save
 from tests.estimate import models
+from tests.estimate.published import measurements
 
 DEFAULT = "deepseek-community/DeepSeek-OCR-2"
 ENCODERS = {"Qwen/Qwen3-Embedding-0.6B", "google-bert/bert-base-uncased"}
@@ -148,3 +149,14 @@ def test_child_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(child.sys, "executable", "/bin/false")
     with pytest.raises(ProfileError, match="status 1"):
         request("any/model")
+
+
+def test_experts_in_a_loop_take_turns():
+    """Experts that are modules of their own see a share of the tokens each, one after another."""
+    mixtral = next(row.profile for row in measurements() if row.profile.name == "Mixtral-8x7B")
+    looped, fused = mixtral.layers[0], models.profile("qwen3_moe").layers[0]
+    assert looped.looped
+    assert looped.inner == looped.chosen == 2 * 14336
+    assert looped.at_once == 2 * 14336 // 8
+    assert not fused.looped
+    assert fused.at_once == fused.inner

@@ -60,7 +60,6 @@ def loading_bytes(config: TrainingConfig, profile: ModelProfile) -> int:
 
 def weight_bytes(config: TrainingConfig, profile: ModelProfile) -> int:
     """Bytes of all base weights. Groups are uniform, so one tensor of each is looked at."""
-    width = DTYPE_BYTES[config.model.dtype]
     total = 0
     for group in profile.weights:
         if group.tied:
@@ -68,5 +67,6 @@ def weight_bytes(config: TrainingConfig, profile: ModelProfile) -> int:
         if is_quantised(group.first_name, group, config):
             total += group.count * quantised_bytes(group, config.quantization)
         else:
-            total += group.count * group.elements * width
+            dtype = "float32" if group.float32 else config.model.dtype
+            total += group.count * group.elements * DTYPE_BYTES[dtype]
     return total

@@ -12,6 +12,7 @@ import contextlib
 import json
 import sys
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from deepsynth_tui.estimate.profiles.architectures import (
@@ -50,6 +51,7 @@ def build(architecture: Architecture, role: Role, *, trust_remote_code: bool) ->
 def weigh(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
     """Group every parameter of a model, in the order of its modules."""
     not_converted = _keys_bitsandbytes_leaves(model)
+    kept_wide = _kept_in_float32(model)
     groups: dict[tuple[Any, ...], list[tuple[int, ...]]] = {}
     seen: set[int] = set()
     for module_name, module in model.named_modules(remove_duplicate=False):
@@ -63,6 +65,7 @@ def weigh(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
                 tuple(parameter.shape),
                 short_name == "weight" and _is_converted(module, module_name, not_converted),
                 id(parameter) in seen,
+                kept_wide(name),
             )
             seen.add(id(parameter))
             index = tuple(int(part) for part in parts if part.isdecimal())
@@ -76,8 +79,9 @@ def weigh(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
             indices=tuple(indices),
             convertible=convertible,
             tied=tied,
+            float32=float32,
         )
-        for (tower, kind, pattern, shape, convertible, tied), indices in groups.items()
+        for (tower, kind, pattern, shape, convertible, tied, float32), indices in groups.items()
     )
 
 
@@ -114,6 +118,17 @@ def _kind_of(module: nn.Module, dimensions: int) -> Kind:
     if dimensions == 3 and "Experts" in type(module).__name__:
         return "fused_experts"
     return "other"
+
+
+def _kept_in_float32(model: PreTrainedModel) -> Callable[[str], bool]:
+    """The rule by which ``from_pretrained`` leaves a parameter in float32 in a half-precision model
+    (``transformers.core_model_loading``)."""
+    from transformers.core_model_loading import build_glob_alternation
+
+    if not model._keep_in_fp32_modules_strict:
+        return lambda name: False
+    pattern, *_ = build_glob_alternation(list(model._keep_in_fp32_modules_strict))
+    return lambda name: pattern.search(name) is not None
 
 
 def _keys_bitsandbytes_leaves(model: PreTrainedModel) -> list[str]:

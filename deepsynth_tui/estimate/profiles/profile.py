@@ -25,7 +25,7 @@ Role = Literal["model", "encoder"]
 ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
 
 # Part of the cache key: raise it when the fields below change.
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class WeightGroup:
 
     `pattern` has ``*`` for each number and `indices` the numbers themselves, one tuple per
     parameter. `convertible`: bitsandbytes replaces the module it belongs to. `tied`: the same
-    storage as a parameter counted elsewhere, so it takes no memory of its own.
+    storage as a parameter counted elsewhere, so it takes no memory of its own. `float32`: held in
+    that format whatever the model's is.
     """
 
     tower: Tower
@@ -44,6 +45,7 @@ class WeightGroup:
     indices: tuple[tuple[int, ...], ...]
     convertible: bool
     tied: bool
+    float32: bool = False
 
     @property
     def count(self) -> int:
@@ -129,7 +131,8 @@ class Layer:
 
     `inner` of its MLPs together, `chosen` of that in the chosen experts; `routed` of the chosen
     experts' outputs and `experts` of the router. The last three are 0 in a dense layer. `gated`:
-    the MLP multiplies two tensors of the inner width.
+    the MLP multiplies two tensors of the inner width. `looped`: experts are modules that run one
+    after another, each on its share of the tokens.
     """
 
     inner: int
@@ -137,6 +140,17 @@ class Layer:
     chosen: int = 0
     routed: int = 0
     experts: int = 0
+    looped: bool = False
+
+    @property
+    def at_once(self) -> int:
+        """Inner width that is worked on at one time."""
+        return self.inner - self.chosen + self.chosen // self.turns
+
+    @property
+    def turns(self) -> int:
+        """Experts that follow one another; 1 where all are computed together."""
+        return self.experts if self.looped else 1
 
 
 # What the module that widens the hidden stream is called (transformers, ``models/*``).
@@ -192,6 +206,7 @@ class ModelProfile:
         """The decoder layers, as far as the names of their modules tell them apart."""
         inner = dict.fromkeys(range(self.text.layers), 0)
         mixed: set[int] = set()
+        looped = any(".experts.*." in group.pattern for group in self.weights)
         gated = True
         for group in self.weights:
             if group.tower != "language":
@@ -214,6 +229,7 @@ class ModelProfile:
                 chosen=chosen * self.text.expert_intermediate,
                 routed=chosen * self.text.hidden,
                 experts=self.text.experts,
+                looped=looped,
             )
             if number in mixed
             else Layer(inner=width or self.text.intermediate, gated=gated)
