@@ -1,8 +1,8 @@
 """The instant estimate: memory, fit, time and cost of a training configuration.
 
-Pure functions of (config, profiles, GPUs). The peak is the largest of four moments of a step:
-the loss (logits), the backward of one layer while all others still hold what they kept, the end
-of the backward with all gradients there, and the optimizer's step.
+Pure functions of (config, profiles, GPUs). The peak is the largest of five moments of a step:
+the pages, the loss (logits), the backward of one layer while all others still hold what they kept,
+the end of the backward with all gradients there, and the optimizer's step.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from deepsynth_tui.estimate.machine.gpus import GIB, Fit, Gpu
 from deepsynth_tui.estimate.machine.overhead import PUBLISHED, Overhead
 from deepsynth_tui.estimate.memory.activations import Activations, Batch, activations
 from deepsynth_tui.estimate.memory.optimizer import TrainedBytes, trained_bytes
+from deepsynth_tui.estimate.memory.reserved import Moment, beyond, leftover
 from deepsynth_tui.estimate.memory.software import INSTALLED, Software
 from deepsynth_tui.estimate.memory.text_encoder import text_encoder
 from deepsynth_tui.estimate.memory.trainable import count_trainable
@@ -47,6 +48,7 @@ NO_PACES: Mapping[str, float] = {}
 class GpuEstimate:
     """One GPU's answer. `headroom` bytes left over, negative if it does not fit.
 
+    `device` is what nvidia-smi shows on it if it fits: no more than there is.
     `seconds_range` is where four of five published runs lie around `seconds_per_step`.
     `cost` in US dollars for the whole run; None without a price or while the number of steps is
     not known.
@@ -55,13 +57,17 @@ class GpuEstimate:
     gpu: Gpu
     fit: Fit
     headroom: int
+    device: int
     seconds_per_step: float
     seconds_range: tuple[float, float]
     cost: float | None
 
-    def needing(self, needed: int) -> GpuEstimate:
-        """The same for a run that takes `needed` bytes."""
-        return replace(self, fit=self.gpu.fit(needed), headroom=self.gpu.usable_bytes - needed)
+    def needing(self, needed: int, device: int) -> GpuEstimate:
+        """The same for a run that takes `needed` bytes, and shows `device` where there is room."""
+        room = self.gpu.usable_bytes
+        return replace(
+            self, fit=self.gpu.fit(needed), headroom=room - needed, device=min(device, room)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +75,14 @@ class Estimate:
     """What a run takes. All memory in bytes on one GPU.
 
     `breakdown` is itemised at the peak of training, with the context and unavoidable holes as
-    `overhead`; `peak_allocated` is PyTorch's ``max_memory_allocated`` of it, `peak_device` what
-    nvidia-smi shows where memory is plentiful. `peak_loading` is what loading the model takes,
-    context included.
+    `overhead`; `peak_allocated` is PyTorch's ``max_memory_allocated`` of it, `held_back` what its
+    allocator takes on top of that where memory is plentiful, `peak_device` what nvidia-smi shows
+    there. `peak_loading` is what loading the model takes, context included.
     """
 
     breakdown: Mapping[Item, int]
     peak_allocated: int
+    held_back: int
     peak_device: int
     peak_loading: int
     trainable_params: int
@@ -106,6 +113,7 @@ class Estimate:
             "gpu_fit": {row.gpu.name: row.fit is not Fit.NO for row in self.gpus},
             "gpu_fit_word": {row.gpu.name: row.fit.value for row in self.gpus},
             "gpu_headroom_bytes": {row.gpu.name: row.headroom for row in self.gpus},
+            "gpu_device_bytes": {row.gpu.name: row.device for row in self.gpus},
             "speed_multiplier": self.speed_multiplier,
             "peak_allocated_bytes": self.peak_allocated,
             "peak_device_bytes": self.peak_device,
@@ -152,11 +160,23 @@ def estimate(
         "optimizer": trained.states,
         "text_encoder": second.bytes,
     }
-    moment = max(_moments(config, trained, kept, images), key=lambda items: sum(items.values()))
+    carried = trained.gradients if config.training.gradient_accumulation_steps > 1 else 0
+    moments = _moments(carried, trained, kept, images)
+    moment = max(moments.values(), key=lambda items: sum(items.values()))
     peak_allocated = sum(steady.values()) + sum(moment.values())
-    beyond = sum(moment.values())
-    sizes: dict[Item, int] = {**steady, **moment, "overhead": overhead.needed(beyond)}
+    more = beyond(
+        {name: sum(items.values()) for name, items in moments.items()},
+        trained,
+        kept,
+        images,
+        leftover(config, profile, trainable, batch, software),
+        carried=carried,
+        checkpointing=config.training.gradient_checkpointing,
+        software=software,
+    )
+    sizes: dict[Item, int] = {**steady, **moment, "overhead": overhead.on_top(more.holes)}
     breakdown: dict[Item, int] = {item: sizes[item] for item in ITEMS}
+    peak_device = peak_allocated + overhead.on_top(more.held)
     peak_loading = loading_bytes(config, profile) + overhead.context
     needed = max(sum(breakdown.values()), peak_loading)
     steps = total_steps(config, dataset.rows)
@@ -167,7 +187,8 @@ def estimate(
     return Estimate(
         breakdown=breakdown,
         peak_allocated=peak_allocated,
-        peak_device=peak_allocated + _beside(config, overhead, beyond),
+        held_back=more.held,
+        peak_device=peak_device,
         peak_loading=peak_loading,
         trainable_params=trainable.total + second.trainable,
         trainable_by_tower=trainable.by_tower,
@@ -177,7 +198,14 @@ def estimate(
         steps=steps,
         speed_multiplier=_speed_multiplier(config, profile, work, padded, images.patches, gpus),
         gpus=tuple(
-            _on(gpu, needed, step_duration(work, gpu, paces.get(gpu.name)), steps, config)
+            _on(
+                gpu,
+                needed,
+                peak_device,
+                step_duration(work, gpu, paces.get(gpu.name)),
+                steps,
+                config,
+            )
             for gpu in gpus
         ),
         warnings=warnings(config, profile, encoder, trainable, dataset, length),
@@ -186,31 +214,18 @@ def estimate(
 
 
 def _moments(
-    config: TrainingConfig, trained: TrainedBytes, kept: Activations, images: Vision
-) -> tuple[dict[Item, int], ...]:
+    carried: int, trained: TrainedBytes, kept: Activations, images: Vision
+) -> dict[Moment, dict[Item, int]]:
     """Bytes beyond the steady state at each moment that can be the peak."""
-    several = config.training.gradient_accumulation_steps > 1
-    carried = trained.gradients if several else 0
     held = kept.kept + images.kept
     done = trained.gradients
-    return (
-        _moment(carried, images.kept + images.working),
-        _moment(carried, held, kept.logits),
-        _moment(carried, held + kept.layer),
-        _moment(done, kept.last),
-        _moment(done, trained.step),
-    )
-
-
-def _beside(config: TrainingConfig, overhead: Overhead, beyond: int) -> int:
-    """Bytes that nvidia-smi shows on top of the allocated.
-
-    Without checkpointing memory rises once to its peak, and next to nothing is held back: PEFT's
-    suite reserves 2 % more than the formulas allocate (``tests/estimate/data/published.csv``).
-    """
-    if config.training.gradient_checkpointing:
-        return overhead.shown(beyond)
-    return overhead.needed(beyond)
+    return {
+        "vision": _moment(carried, images.kept + images.working),
+        "loss": _moment(carried, held, kept.logits),
+        "layer": _moment(carried, held + kept.layer),
+        "last": _moment(done, kept.last),
+        "update": _moment(done, trained.step),
+    }
 
 
 def _moment(gradients: int, activations: int, logits: int = 0) -> dict[Item, int]:
@@ -242,7 +257,12 @@ def _speed_multiplier(
 
 
 def _on(
-    gpu: Gpu, needed: int, step: Duration, steps: int | None, config: TrainingConfig
+    gpu: Gpu,
+    needed: int,
+    device: int,
+    step: Duration,
+    steps: int | None,
+    config: TrainingConfig,
 ) -> GpuEstimate:
     cost = None
     if gpu.price_per_hour is not None and steps is not None:
@@ -251,6 +271,7 @@ def _on(
         gpu=gpu,
         fit=gpu.fit(needed),
         headroom=gpu.usable_bytes - needed,
+        device=min(device, gpu.usable_bytes),
         seconds_per_step=step.seconds,
         seconds_range=(step.low, step.high),
         cost=cost,

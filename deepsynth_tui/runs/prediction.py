@@ -22,6 +22,8 @@ class Predicted:
     takes of the device in all. `seconds_per_step` is None where the speed of the device is not
     known. `source` says how it was made: "closed_form", "simulated" or "measured". `gpu` is the
     device that the run is on, empty on a CPU, where the bytes can be compared with nothing.
+    `held_back` bytes are what the framework's allocator was computed to keep for itself, before
+    any correction by earlier runs.
     """
 
     allocated: int
@@ -29,6 +31,7 @@ class Predicted:
     seconds_per_step: float | None = None
     source: str = "closed_form"
     gpu: str = ""
+    held_back: int | None = None
 
     def __str__(self) -> str:
         where = self.gpu or "a GPU (this run is on the CPU)"

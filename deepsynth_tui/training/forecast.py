@@ -66,6 +66,7 @@ class Forecast:
         return Predicted(
             allocated=self.estimate.peak_allocated,
             device=self.estimate.peak_device,
+            held_back=self.estimate.held_back,
             seconds_per_step=here[0] if here else None,
             source=self.estimate.source,
             gpu=self.hardware.name if self.hardware else "",

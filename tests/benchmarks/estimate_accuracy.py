@@ -35,19 +35,31 @@ KIBIBYTE = 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """Bytes: in use at the peak; taken from a GPU that has plenty; the least that does."""
+
+    allocated: int
+    reserved: int
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
 class Simulation:
     """A case both ways in bytes; `seconds` and `host` bytes are what simulating it took."""
 
     case: Case
-    simulated: int
-    computed: int
+    simulated: Figures
+    computed: Figures
     seconds: float
     host: int
 
     @property
-    def error(self) -> float:
-        """Share by which the closed form is too high."""
-        return self.computed / self.simulated - 1
+    def errors(self) -> Mapping[str, float]:
+        """Shares by which the closed form is too high."""
+        return {
+            name: getattr(self.computed, name) / getattr(self.simulated, name) - 1
+            for name in Figures.__slots__
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +76,10 @@ INSTRUMENTS = (
     Instrument(
         "max_memory_reserved",
         lambda row: row.reserved,
-        lambda e: e.peak_device - e.overhead.context,
+        lambda e: e.gpus[0].device - e.overhead.context,
     ),
-    Instrument("nvidia-smi", lambda row: row.device, lambda e: e.peak_device),
-    Instrument("not named", lambda row: row.unnamed, lambda e: e.peak_device),
+    Instrument("nvidia-smi", lambda row: row.device, lambda e: e.gpus[0].device),
+    Instrument("not named", lambda row: row.unnamed, lambda e: e.gpus[0].device),
 )
 
 
@@ -81,8 +93,14 @@ def run(case: Case) -> Simulation:
     seconds = time.perf_counter() - started
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE
     profile = models.profile_of(case.model, found, "model")
-    computed = estimate(config, profile, gpus=()).peak_allocated
-    return Simulation(case, peak.allocated, computed, seconds, host)
+    found = estimate(config, profile, gpus=())
+    computed = Figures(
+        allocated=found.peak_allocated,
+        reserved=found.peak_device - found.overhead.context,
+        least=sum(found.breakdown.values()) - found.overhead.context,
+    )
+    simulated = Figures(peak.allocated, peak.reserved, peak.least)
+    return Simulation(case, simulated, computed, seconds, host)
 
 
 def simulations(cases: Sequence[Case]) -> Iterator[Simulation]:
@@ -110,18 +128,21 @@ def summary(errors: Sequence[float]) -> str:
 
 def grid_lines(found: Iterable[Simulation], into: list[Simulation]) -> Iterator[str]:
     """A line for each simulation as it ends; they are gathered in `into`."""
-    yield f"{'simulated':>9}{'computed':>9}{'error':>8}{'seconds':>8}{'host GB':>8}"
+    names = "".join(f"{name:>12}{'error':>8}" for name in Figures.__slots__)
+    yield f"{names}{'seconds':>9}{'host GB':>8}"
     for one in found:
         into.append(one)
-        yield (
-            f"{one.simulated / GB:9.3f}{one.computed / GB:9.3f}{one.error:+8.1%}"
-            f"{one.seconds:8.1f}{one.host / GB:8.2f}  {one.case}"
+        figures = "".join(
+            f"{getattr(one.simulated, name) / GB:12.3f}{error:+8.1%}"
+            for name, error in one.errors.items()
         )
+        yield f"{figures}{one.seconds:9.1f}{one.host / GB:8.2f}  {one.case}"
     kinds = {architecture(one.case.model).config.model_type for one in into}
     slowest, largest = max(into, key=lambda o: o.seconds), max(into, key=lambda o: o.host)
-    worst = max(into, key=lambda o: abs(o.error))
     yield f"{len(into)} configurations of {len(kinds)} architectures: {', '.join(sorted(kinds))}"
-    yield f"worst:   {worst.error:+.1%} {worst.case}"
+    for name in Figures.__slots__:
+        worst = max(into, key=lambda one: abs(one.errors[name]))
+        yield f"worst {name}: {worst.errors[name]:+.1%} {worst.case}"
     yield f"slowest: {slowest.seconds:.0f} s {slowest.case}"
     yield f"largest: {largest.host / GB:.2f} GB {largest.case}"
 
@@ -154,7 +175,7 @@ def published_errors(rows: Iterable[published.Measurement]) -> list[Error]:
     """An error for every figure of every row."""
     found: list[Error] = []
     for row in rows:
-        predicted = estimate(row.config, row.profile, gpus=(), software=row.software)
+        predicted = estimate(row.config, row.profile, gpus=(row.gpu,), software=row.software)
         for instrument in INSTRUMENTS:
             if (measured := instrument.measured(row)) is not None:
                 share = instrument.predicted(predicted) / measured - 1
@@ -196,7 +217,8 @@ def markdown(found: Sequence[Simulation], errors: Sequence[Error]) -> Iterator[s
     """The table of the README."""
     yield "\n| closed form against | cases | median | median of absolute | worst | mean |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    yield f"| the simulation | {summary([one.error for one in found])} |"
+    for name in Figures.__slots__:
+        yield f"| the simulation, {name} | {summary([one.errors[name] for one in found])} |"
     by_source = grouped(errors, lambda e: f"{e.row.source.split()[0]}, {e.instrument}")
     for name, shares in by_source.items():
         yield f"| {name} | {summary(shares)} |"

@@ -38,6 +38,7 @@ RECORDS = st.builds(
         device=BYTES,
         seconds_per_step=SECONDS,
         source=st.text(max_size=9),
+        held_back=st.none() | BYTES,
     ),
     measured=st.builds(
         Measured,
@@ -52,7 +53,7 @@ RECORDS = st.builds(
 
 
 def ran(**changes: Any) -> Record:
-    """A run that took 20 GiB, 12 of them between steps, in a cache of 22 and 22.5 of the device."""
+    """A run that took 20 GiB, in a cache of 22 where 24 were expected, and 22.5 of the device."""
     measured = Measured(
         allocated=20 * GIB,
         reserved=22 * GIB,
@@ -72,7 +73,7 @@ def ran(**changes: Any) -> Record:
         settings="x",
         longest=512,
         ran_out=False,
-        predicted=Predicted(20 * GIB, 23 * GIB, 2.0),
+        predicted=Predicted(20 * GIB, 25 * GIB, 2.0, held_back=4 * GIB),
         measured=measured,
     )
     return replace(record, **changes)
@@ -136,15 +137,14 @@ def test_the_overhead_is_what_was_measured():
         history.append(ran())
     learned = history.correction()
     assert learned.context == GIB // 2
-    assert learned.cached == pytest.approx(2 / 8)
-    assert learned.holes == PUBLISHED.holes
-    assert learned.shown(8 * GIB) == pytest.approx(2.5 * GIB)
+    assert learned.held == pytest.approx(2 / 4)
+    assert learned.on_top(8 * GIB) == pytest.approx(4.5 * GIB)
 
 
-def test_holes_are_part_of_what_is_cached():
+def test_an_allocator_that_held_nothing_back():
     history.append(took(reserved=20 * GIB))
     history.append(took(reserved=20 * GIB))
-    assert (history.correction().holes, history.correction().cached) == (0, 0)
+    assert history.correction().held == 0
 
 
 def test_one_odd_run_moves_nothing():
@@ -161,13 +161,21 @@ def test_one_odd_run_moves_nothing():
     [
         ran(ran_out=True),
         took(device=None),
-        took(steady=None),
-        took(steady=20 * GIB),
+        took(allocated=None),
+        ran(predicted=Predicted(20 * GIB, 23 * GIB, 2.0)),
         took(device=GIB),
         ran(gpu="Tesla T4"),
         ran(torch="1.13.0"),
     ],
-    ids=["out of memory", "no device", "no steady", "no step", "others", "GPU", "PyTorch"],
+    ids=[
+        "out of memory",
+        "no device",
+        "not allocated",
+        "nothing computed",
+        "others",
+        "GPU",
+        "PyTorch",
+    ],
 )
 def test_runs_that_tell_nothing_of_this_overhead_do_not_count(other: Record):
     history.append(ran())
@@ -186,7 +194,7 @@ def test_a_correction_lies_within_what_was_measured(runs: list[Record]):
         if run.measured.device is not None and run.measured.reserved is not None
     ]
     assert 0 <= learned.context <= max(gaps)
-    assert 0 <= learned.holes <= learned.cached
+    assert learned.held >= 0
 
 
 def test_pace_is_that_of_the_gpu_asked_for():

@@ -52,13 +52,24 @@ def test_the_estimate_takes_over_what_was_simulated():
         "logits": 7,
     }
     allocated = sum(parts.values())
-    simulated = Simulated(allocated, parts, ("A note.",), seconds=1.0).apply(computed)
+    found = Simulated(
+        allocated,
+        reserved=allocated + 3 * GIB,
+        least=allocated + GIB,
+        parts=parts,
+        notes=("A note.",),
+        seconds=1.0,
+    )
+    simulated = found.apply(computed)
     assert simulated.source == "simulated"
     assert simulated.peak_allocated == allocated
     assert {item: simulated.breakdown[item] for item in parts} == parts
-    overhead = simulated.breakdown["overhead"]
-    assert overhead == computed.overhead.needed(5 + 3 * GIB + 7)
-    assert simulated.needed == allocated + overhead
+    context = computed.overhead.context
+    assert simulated.breakdown["overhead"] == context + GIB
+    assert simulated.needed == allocated + context + GIB
+    assert simulated.held_back == 3 * GIB
+    assert simulated.peak_device == allocated + context + 3 * GIB
+    assert simulated.gpus[0].device == SMALL_GPU.usable_bytes, "no more than there is"
     assert simulated.gpus[0].fit is Fit.NO
     assert simulated.gpus[0].headroom == SMALL_GPU.usable_bytes - simulated.needed
     assert simulated.warnings == (*computed.warnings, "A note.")

@@ -186,5 +186,5 @@ def test_pages_of_a_batch_add_up():
 
 
 def test_no_page_no_vision():
-    assert seen("Qwen/Qwen3-0.6B", FROZEN) == Vision(0, 0, 0, 0)
-    assert seen(DEEPSEEK, FROZEN, length=128) == Vision(0, 0, 0, 0)
+    assert seen("Qwen/Qwen3-0.6B", FROZEN) == Vision(0, 0, 0, 0, 0)
+    assert seen(DEEPSEEK, FROZEN, length=128) == Vision(0, 0, 0, 0, 0)

@@ -13,6 +13,7 @@ from textual.widgets import Input
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import DEFAULT_MODEL, TrainingConfig
 from deepsynth_tui.estimate.answer import answer, gather
+from deepsynth_tui.estimate.closed_form import Item
 from deepsynth_tui.estimate.dataset_facts import DatasetFacts
 from deepsynth_tui.estimate.machine import devices
 from deepsynth_tui.estimate.machine.devices import Probe
@@ -168,8 +169,8 @@ async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
     def simulate(config: TrainingConfig, dataset: DatasetFacts) -> Simulated:
         asked.set()
         assert released.wait(30)
-        parts = dict.fromkeys(("weights", "adapters", "optimizer"), 2**20)
-        return Simulated(2**30, {**parts, "activations": 2**30 - 3 * 2**20}, (), 1.0)
+        parts: dict[Item, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
+        return Simulated(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
 
     monkeypatch.setattr(asking, "simulate", simulate)
     async with form_app(home) as pilot:

@@ -111,28 +111,22 @@ def correction(gpu_name: str | None = None) -> Overhead:
 def corrected(runs: Sequence[Record]) -> Overhead:
     """The overhead that runs of one GPU show.
 
-    `context` is the median of device - reserved. `cached` is the median of reserved - allocated,
-    as a share of what is allocated beyond the steady state. `holes`, what the allocator cannot
-    use even when it has to, is not seen in a run that fits: the published share stays, but never
-    exceeds `cached`, which contains it.
+    `context` is the median of device - reserved, `held` that of reserved - allocated over what was
+    computed for it.
     """
     contexts: list[int] = []
     shares: list[float] = []
     for run in runs:
-        took = run.measured
-        if run.ran_out or None in (took.device, took.reserved, took.allocated, took.steady):
+        took, computed = run.measured, run.predicted.held_back
+        if run.ran_out or None in (took.device, took.reserved, took.allocated):
             continue
-        device, reserved = took.device or 0, took.reserved or 0
-        allocated, beyond = took.allocated or 0, (took.allocated or 0) - (took.steady or 0)
-        if device >= reserved >= allocated and beyond > 0:
+        device, reserved, allocated = took.device or 0, took.reserved or 0, took.allocated or 0
+        if device >= reserved >= allocated and computed:
             contexts.append(device - reserved)
-            shares.append((reserved - allocated) / beyond)
+            shares.append((reserved - allocated) / computed)
     if len(contexts) < LEAST_RUNS:
         return PUBLISHED
-    cached = median(shares)
-    return Overhead(
-        context=int(median(contexts)), holes=min(PUBLISHED.holes, cached), cached=cached
-    )
+    return Overhead(context=int(median(contexts)), held=median(shares))
 
 
 def paces() -> Mapping[str, float]:

@@ -81,17 +81,19 @@ def activations(
     """Activations of the language model."""
     text = profile.text
     width = FLOAT32 if software.wide_stream else DTYPE_BYTES[config.model.dtype]
+    wide = FLOAT32 // HALF if software.wide_stream else 1
     stream = width * text.hidden * batch.tokens
     adapters = adapter_bytes(config, trainable, "language") * batch.tokens
     if config.training.bf16 or config.training.fp16:
         adapters += HALF * trainable.adapters  # autocast's copies of the float32 adapters
     saved = [_layer_bytes(config, layer, profile, batch) for layer in profile.layers]
-    scores = _eager_scores(config, text, batch)
+    scores = eager_scores(config, text, batch)
     mask = _pairs(config, batch)
     working = batch.tokens * max(
         max(
-            BACKWARD_MLP * layer.inner + BACKWARD_HIDDEN * text.hidden,
-            _forward_inner(config, trainable, layer) * layer.inner + FORWARD_HIDDEN * text.hidden,
+            wide * (BACKWARD_MLP * layer.at_once + BACKWARD_HIDDEN * text.hidden),
+            (FORWARD_MLP + float32_copies(config, trainable, layer)) * layer.at_once
+            + FORWARD_HIDDEN * text.hidden,
         )
         for layer in profile.layers
     ) + _largest_dequantised(config, profile)
@@ -171,18 +173,18 @@ def _pairs(config: TrainingConfig, batch: Batch) -> int:
     return batch.rows * batch.length**2
 
 
-def _forward_inner(config: TrainingConfig, trainable: Trainable, layer: Layer) -> int:
-    """Bytes per inner width at the end of a layer's forward, where the MLP's last linear runs."""
+def float32_copies(config: TrainingConfig, trainable: Trainable, layer: Layer) -> int:
+    """Bytes per inner width of float32 copies for an adapter on the MLP's last linear."""
     adapted = any(
         group.tower == "language" and group.shape[-1] == layer.inner
         for group in trainable.targets.values()
     )
     if not adapted:
-        return FORWARD_MLP
-    return FORWARD_MLP + FORWARD_COPY * (2 if config.lora.lora_dropout > 0 else 1)
+        return 0
+    return FORWARD_COPY * (2 if config.lora.lora_dropout > 0 else 1)
 
 
-def _eager_scores(config: TrainingConfig, text: TextFigures, batch: Batch) -> int:
+def eager_scores(config: TrainingConfig, text: TextFigures, batch: Batch) -> int:
     """Attention probabilities, in float32 and in half, that only eager attention keeps."""
     if config.model.attn_implementation != "eager":
         return 0

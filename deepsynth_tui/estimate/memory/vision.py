@@ -37,12 +37,16 @@ PIXEL = 4  # float32
 
 @dataclass(frozen=True, slots=True)
 class Vision:
-    """Bytes for the pages of one batch. `kept` until backward; `working` for a moment."""
+    """Bytes for the pages of one batch.
+
+    `kept` until backward; `working` for a moment, `taken` for one of the forward pass.
+    """
 
     tokens: int
     patches: int
     kept: int
     working: int
+    taken: int
 
 
 def vision(
@@ -60,10 +64,10 @@ def vision(
     image = profile.image
     views = views_of(page, image, config.model, length) if image else None
     if image is None or views is None:
-        return Vision(0, 0, 0, 0)
+        return Vision(0, 0, 0, 0, 0)
     rows = config.training.per_device_train_batch_size
     pixels = rows * views.patches * _pixel_bytes(image)
-    kept = working = 0
+    kept = working = taken = 0
     for number, stack in enumerate(vision_stacks(profile)):
         passes = _passes(views) if number == 0 else ((2 * (views.tokens - 1), ()),)
         for positions, sides in passes:
@@ -72,6 +76,7 @@ def vision(
             )
             kept += of_pass.kept
             working = max(working, of_pass.working)
+            taken = max(taken, of_pass.taken)
     if trainable.by_tower.get("vision") or trainable.by_tower.get("projector"):
         kept += _bridge(profile, rows * views.patches, image)
     return Vision(
@@ -79,6 +84,7 @@ def vision(
         patches=rows * views.patches,
         kept=kept + pixels,
         working=working + pixels // 2,
+        taken=taken + pixels // 2,
     )
 
 
@@ -86,6 +92,7 @@ def vision(
 class _Bytes:
     kept: int
     working: int
+    taken: int
 
 
 def _stack_bytes(
@@ -100,18 +107,18 @@ def _stack_bytes(
     largest = max(scores.values(), default=0)
     rotates = stack.fused and image.rule == "pixels"
     width = WORKING_HIDDEN * stack.hidden + WORKING_INNER * stack.inner
-    moment = positions * max(width, ROTATING * stack.hidden if rotates else 0) + 2 * largest
+    taken = positions * max(width, ROTATING * stack.hidden if rotates else 0) + 2 * largest
     if not trainable.by_tower.get("vision"):
-        return _Bytes(0, moment)
+        return _Bytes(0, taken, taken)
     layer = positions * _layer_width(config, stack, rotates=rotates)
     adapters = positions * adapter_bytes(config, trainable, "vision", stack.prefix)
     moment = positions * (BACKWARD_HIDDEN * stack.hidden + WORKING_INNER * stack.inner)
     if config.training.gradient_checkpointing:
         recomputed = layer + adapters // stack.layers + 2 * largest
         stream = HALF * stack.hidden + _int8_inputs(config, stack)
-        return _Bytes(stack.layers * positions * stream, moment + recomputed)
+        return _Bytes(stack.layers * positions * stream, moment + recomputed, taken)
     biases = sum(bias.layers * size for bias, size in scores.items())
-    return _Bytes(stack.layers * layer + adapters + biases, moment + 2 * largest)
+    return _Bytes(stack.layers * layer + adapters + biases, moment + 2 * largest, taken)
 
 
 def _layer_width(config: TrainingConfig, stack: Stack, *, rotates: bool) -> int:

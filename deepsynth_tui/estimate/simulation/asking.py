@@ -38,6 +38,8 @@ def simulate(
         raise SimulationError(error.message, error.advice) from error
     return Simulated(
         allocated=answer["allocated"],
+        reserved=answer["reserved"],
+        least=answer["least"],
         parts=answer["parts"],
         notes=tuple(answer["notes"]),
         seconds=answer["seconds"],

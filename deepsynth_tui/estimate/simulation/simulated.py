@@ -12,10 +12,14 @@ from deepsynth_tui.estimate.closed_form import Estimate, Item
 class Simulated:
     """Bytes of one step: `allocated` at its peak, and `parts` of that by what they belong to.
 
-    `notes` say what differs from a GPU; `seconds` is how long the simulation itself took.
+    `reserved` is what PyTorch's allocator takes from a GPU that has plenty, `least` what it must
+    have at least. `notes` say what differs from a GPU; `seconds` is how long the simulation itself
+    took.
     """
 
     allocated: int
+    reserved: int
+    least: int
     parts: Mapping[Item, int]
     notes: tuple[str, ...]
     seconds: float
@@ -23,20 +27,22 @@ class Simulated:
     def apply(self, estimate: Estimate) -> Estimate:
         """The same estimate with the simulated memory; what was not simulated stays."""
         beside = estimate.breakdown["text_encoder"]
-        steady = sum(self.parts[item] for item in ("weights", "adapters", "optimizer"))
-        beyond = self.allocated - steady
+        overhead = estimate.overhead
+        held_back = self.reserved - self.allocated
+        device = self.allocated + beside + overhead.on_top(held_back)
         breakdown: dict[Item, int] = {
             **estimate.breakdown,
             **self.parts,
-            "overhead": estimate.overhead.needed(beyond),
+            "overhead": overhead.on_top(self.least - self.allocated),
         }
         needed = max(sum(breakdown.values()), estimate.peak_loading)
         return replace(
             estimate,
             breakdown=breakdown,
             peak_allocated=self.allocated + beside,
-            peak_device=self.allocated + beside + estimate.peak_device - estimate.peak_allocated,
-            gpus=tuple(row.needing(needed) for row in estimate.gpus),
+            held_back=held_back,
+            peak_device=device,
+            gpus=tuple(row.needing(needed, device) for row in estimate.gpus),
             warnings=(*estimate.warnings, *self.notes),
             source="simulated",
         )

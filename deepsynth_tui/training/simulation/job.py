@@ -1,7 +1,7 @@
 """Child process of a simulation: a question on stdin, its answer as one JSON object on stdout.
 
-``{"config", "dataset"}`` gives ``{"allocated", "parts", "notes", "seconds"}`` in bytes and
-seconds, or ``{"message", "advice"}`` and exit status 1.
+``{"config", "dataset"}`` gives ``{"allocated", "reserved", "least", "parts", "notes", "seconds"}``
+in bytes and seconds, or ``{"message", "advice"}`` and exit status 1.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     peak = simulate(config, architecture, image_figures(architecture), dataset)
     return {
         "allocated": peak.allocated,
+        "reserved": peak.reserved,
+        "least": peak.least,
         "parts": dict(peak.parts),
         "notes": [NOTE],
         "seconds": time.perf_counter() - started,

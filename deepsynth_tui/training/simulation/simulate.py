@@ -26,9 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Most bytes alive at once in a step, and whose they are then."""
+    """Most bytes alive at once in a step, and whose they are then.
+
+    `reserved` is what the caching allocator takes from a GPU that has plenty, `least` what the
+    smallest GPU must have on which it still serves every allocation.
+    """
 
     allocated: int
+    reserved: int
+    least: int
     parts: Mapping[Owner, int]
 
 
@@ -59,4 +65,4 @@ def simulate(
     optimizer = make_optimizer(model, config)
     with CudaKernels(), Weightless(fake, ledger):
         take_step(model, optimizer, batch, config, ledger)
-    return Peak(ledger.peak, ledger.at_peak)
+    return Peak(ledger.peak, ledger.trace.reserved(), ledger.trace.least(), ledger.at_peak)

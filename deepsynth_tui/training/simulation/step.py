@@ -41,6 +41,7 @@ def take_step(
     ledger.assign((p.grad for p in trained if p.grad is not None), "gradients")
     if training.max_grad_norm > 0:
         torch.nn.utils.clip_grad_norm_(trained, training.max_grad_norm, foreach=True)
+    ledger.trace.updates()
     optimizer.step()
 
 

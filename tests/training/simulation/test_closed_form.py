@@ -14,6 +14,7 @@ from tests.estimate.models import profile_of
 from tests.training.simulation.models import architecture, configuration, simulated
 
 WITHIN = 0.10
+RESERVED_WITHIN = 0.12
 FREE = {"model": {"freeze_vision_tower": False}}
 FULL = {"lora": {"enabled": False}}
 RECOMPUTED = {"checkpointing": True}
@@ -45,3 +46,26 @@ def test_the_peak_is_the_simulated_one(model_type: str, given: dict[str, Any]):
     computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
     assert found.allocated == sum(found.parts.values())
     assert computed.peak_allocated == pytest.approx(found.allocated, rel=WITHIN)
+    assert found.allocated <= found.least <= found.reserved
+
+
+@pytest.mark.parametrize(
+    ("model_type", "given"),
+    [
+        ("llama", {"rows": 16} | RECOMPUTED),
+        ("llama", {"rows": 16} | RECOMPUTED | FULL),
+        ("qwen3", {"rows": 32}),
+        ("qwen3_moe", {"rows": 32} | RECOMPUTED),
+        ("smolvlm", {"rows": 8, "bits": 4}),
+        ("qwen3_vl", {"rows": 8, "bits": 8} | RECOMPUTED),
+    ],
+    ids=str,
+)
+def test_what_the_allocator_takes_is_what_it_took_in_the_simulation(
+    model_type: str, given: dict[str, Any]
+):
+    config = configuration(**given)
+    found = simulated(model_type, config)
+    computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
+    reserved = computed.peak_allocated + computed.held_back
+    assert reserved == pytest.approx(found.reserved, rel=RESERVED_WITHIN)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from deepsynth_tui.training.simulation.ledger import BLOCK, Ledger
+from deepsynth_tui.estimate.memory.allocator import BLOCK
+from deepsynth_tui.training.simulation.ledger import Ledger
 
 VOCAB = 40
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch._subclasses import FakeTensor, FakeTensorMode
 
+from deepsynth_tui.estimate.memory.allocator import BLOCK
 from deepsynth_tui.training.simulation import tensors
-from deepsynth_tui.training.simulation.ledger import BLOCK, Ledger
+from deepsynth_tui.training.simulation.ledger import Ledger
 from deepsynth_tui.training.simulation.tensors import Weightless, balanced
 
 
