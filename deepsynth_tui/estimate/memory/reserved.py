@@ -34,7 +34,7 @@ theirs, backward of the last layer, and the optimizer's step."""
 # the MLP's three inner tensors; copies of the hidden stream; input, output and weighed output of
 # the chosen experts.
 TAKEN_INNER = 6
-TAKEN_HIDDEN = 12
+TAKEN_HIDDEN = 20
 TAKEN_ROUTED = 12
 # The optimizer makes its states where the first step's activations were, so that the next step has
 # to take this share of those anew.
