@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from deepsynth_tui.config.training import LoraSettings, ModelSettings, TrainingConfig
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.optimizer import FLOAT32, WIDE, state_bytes
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
+from deepsynth_tui.estimate.profiles.encoders import adapted_linears
 from deepsynth_tui.estimate.profiles.profile import ModelProfile
-from deepsynth_tui.estimate.profiles.towers import resolve_targets
+
+Part = Literal["text_encoder", "text_projection"]
+"""What learns beside the towers of the model."""
 
 # Bytes per token of one un-checkpointed encoder layer, in units of hidden and inner width
 # (`activations`: norms, attention and inputs of linears; a gated MLP).
@@ -21,11 +26,15 @@ class TextEncoder:
     """Bytes on the GPU at the peak, and parameters that learn (the projection always does)."""
 
     bytes: int
-    trainable: int
+    by_part: Mapping[Part, int]
     parameters: int
 
+    @property
+    def trainable(self) -> int:
+        return sum(self.by_part.values())
 
-NO_ENCODER = TextEncoder(0, 0, 0)
+
+NO_ENCODER = TextEncoder(0, {}, 0)
 
 
 def text_encoder(
@@ -51,17 +60,22 @@ def text_encoder(
     )
     return TextEncoder(
         bytes=weights + learning + _activations(config, encoder),
-        trainable=wide + whole,
+        by_part=_by_part(adapters + whole, projection),
         parameters=encoder.total_params + projection,
     )
+
+
+def _by_part(learning: int, projection: int) -> dict[Part, int]:
+    parts: dict[Part, int] = {"text_projection": projection}
+    return {"text_encoder": learning, **parts} if learning else parts
 
 
 def _adapter_parameters(config: TrainingConfig, encoder: ModelProfile) -> int:
     """LoRA on every linear of the encoder, at the rank of the model's adapters."""
     if config.text_encoder.trainable != "lora":
         return 0
-    names = resolve_targets(encoder.linears, LoraSettings(), ModelSettings())
-    return sum(config.lora.r * sum(encoder.linears[name].shape) for name in names)
+    shapes = (encoder.linears[name].shape for name in adapted_linears(encoder.linears))
+    return sum(config.lora.r * sum(shape) for shape in shapes)
 
 
 def _activations(config: TrainingConfig, encoder: ModelProfile) -> int:
