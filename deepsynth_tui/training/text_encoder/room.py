@@ -29,8 +29,8 @@ def make_room(
     """Return padded inputs with `counts` places more in each row, and `ROOM`.
 
     The places hold `filler` and lie before everything else but one of the tokens `starts`, which
-    models expect first. `inputs` has `input_ids` and `attention_mask`, (rows, tokens); tensors that are
-    not one value per token come back as they are.
+    models expect first. `inputs` has `input_ids` and `attention_mask`, (rows, tokens); tensors
+    that are not one value per token come back as they are.
     """
     ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
     rows = [ids[i][mask[i]] for i in range(len(counts))]
