@@ -31,13 +31,16 @@ SHAPE: dict[str, Any] = {
 def write(family: str, folder: Path) -> Path:
     """Write an encoder of a family, `qwen3` or `bert`, and its tokenizer into `folder`."""
     tokenizer = _tokenizer(family)
-    ids = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.get_vocab()[tiny_vlm.PAD]}
+    shape: dict[str, Any] = SHAPE | {
+        "vocab_size": len(tokenizer),
+        "pad_token_id": tokenizer.get_vocab()[tiny_vlm.PAD],
+    }
     torch.manual_seed(0)
     model: PreTrainedModel
     if family == "bert":
-        model = BertModel(BertConfig(**SHAPE, **ids), add_pooling_layer=False)
+        model = BertModel(BertConfig(**shape), add_pooling_layer=False)
     else:
-        model = Qwen3Model(Qwen3Config(**SHAPE, **ids, num_key_value_heads=2, head_dim=12))
+        model = Qwen3Model(Qwen3Config(**shape, num_key_value_heads=2, head_dim=12))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -46,7 +49,8 @@ def write(family: str, folder: Path) -> Path:
 def _tokenizer(family: str) -> Tokenizer:
     tokenizer = tiny_vlm.tokenizer()
     start, end = tiny_vlm.START, tiny_vlm.END_OF_TEXT
-    tokenizer._tokenizer.post_processor = TemplateProcessing(
+    backend: Any = tokenizer.backend_tokenizer
+    backend.post_processor = TemplateProcessing(
         single=f"{start} $A {end}" if family == "bert" else f"$A {end}",
         special_tokens=[(name, tokenizer.get_vocab()[name]) for name in (start, end)],
     )

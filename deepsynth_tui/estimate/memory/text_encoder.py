@@ -23,18 +23,23 @@ SAVED_INNER = 8
 
 @dataclass(frozen=True, slots=True)
 class TextEncoder:
-    """Bytes on the GPU at the peak, and parameters that learn (the projection always does)."""
+    """Bytes on the GPU at the peak, and parameters that learn (the projection always does).
+
+    `saved` are the bytes of those parameters, and `states` those of their optimizer states.
+    """
 
     bytes: int
     by_part: Mapping[Part, int]
     parameters: int
+    saved: int
+    states: int
 
     @property
     def trainable(self) -> int:
         return sum(self.by_part.values())
 
 
-NO_ENCODER = TextEncoder(0, {}, 0)
+NO_ENCODER = TextEncoder(0, {}, 0, 0, 0)
 
 
 def text_encoder(
@@ -52,16 +57,16 @@ def text_encoder(
     adapters = _adapter_parameters(config, encoder)
     whole = encoder.total_params if settings.trainable == "full" else 0
     wide = projection + adapters
-    learning = (
-        2 * FLOAT32 * wide
-        + state_bytes(optim, wide, FLOAT32, edge=config.lora.r)
-        + width * whole
-        + state_bytes(optim, whole, width, edge=WIDE)
+    states = state_bytes(optim, wide, FLOAT32, edge=config.lora.r) + state_bytes(
+        optim, whole, width, edge=WIDE
     )
+    gradients = FLOAT32 * wide + width * whole
     return TextEncoder(
-        bytes=weights + learning + _activations(config, encoder),
+        bytes=weights + FLOAT32 * wide + gradients + states + _activations(config, encoder),
         by_part=_by_part(adapters + whole, projection),
         parameters=encoder.total_params + projection,
+        saved=FLOAT32 * wide + width * whole,
+        states=states,
     )
 
 

@@ -29,7 +29,7 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked(question: str, answer: str) -> dict[str, Any]:
     """The first page, with another question."""
-    made = row(0) | {"instruction": question, "target": answer}
+    made: dict[str, Any] = row(0) | {"instruction": question, "target": answer}
     made["messages"][0]["content"][-1]["text"] = question
     return made | {"prompted_text": f"{question} {made['text']}"}
 

@@ -117,16 +117,16 @@ def test_resume_is_exact(
     changes: dict[str, Any] = {
         "data__path": str(questions),
         "text_encoder": encoder_settings(encoders[family], family, trainable=trainable, tokens=4),
-        "training__max_steps": 6,
-        "training__save_steps": 2,
+        "training__max_steps": 4,
+        "training__save_steps": 1,
         "training__save_total_limit": 5,
         "lora__lora_dropout": 0.3,
     }
     whole = run(**changes)
     assert whole.verdict == "completed", whole.failure
-    torn = whole.run.checkpoints / "checkpoint-4" / PROJECTION
+    torn = whole.run.checkpoints / "checkpoint-3" / PROJECTION
     torn.write_bytes(torn.read_bytes()[:-10])
-    (whole.run.checkpoints / "checkpoint-6" / PROJECTION).unlink()
+    (whole.run.checkpoints / "checkpoint-4" / PROJECTION).unlink()
     former = _weights(whole)
     resumed = run(resume=whole.run, **changes)
 
@@ -193,3 +193,28 @@ def test_a_whole_model_learns_with_it(run: Run, questions: Path, encoders: dict[
     assert ran.of("done")[-1].data["verification"]["from_trained"] == 0
     training = next(e for e in ran.of("phase") if e.data["name"] == "training")
     assert {"language", "text_encoder", "text_projection"} <= training.data["trainable"].keys()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "model__dtype": "bfloat16",
+            "training__bf16": True,
+            "training__gradient_checkpointing": True,
+            "quantization__enabled": True,
+        },
+        {"lora__modules_to_save": ["embed_tokens"]},
+    ],
+    ids=["qlora", "trained-embeddings"],
+)
+def test_settings_train_and_reload(
+    run: Run, questions: Path, encoders: dict[str, Path], changes: dict[str, Any]
+) -> None:
+    section = encoder_settings(encoders["qwen3"], "qwen3", trainable="lora", tokens=4)
+    ran = run(data__path=str(questions), text_encoder=section, training__max_steps=2, **changes)
+
+    assert ran.verdict == "completed", ran.failure
+    verification = ran.of("done")[-1].data["verification"]
+    assert verification["reproduces"]
+    assert verification["changes_the_base"]
