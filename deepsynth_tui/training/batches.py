@@ -10,7 +10,7 @@ import torch
 
 from deepsynth_tui.training.conversations import Conversation, conversation, page
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.text_encoder.instructions import IDS, MASK
+from deepsynth_tui.training.text_encoder.instructions import IDS, MASK, Instructions
 from deepsynth_tui.training.text_encoder.room import is_per_token, make_room
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Batcher:
         """Places in the sequence of a row that the text encoder fills; 0 without one."""
         if self.instructions is None:
             return 0
-        return self.instructions.soft_tokens(self._instruction(rendered))
+        return self.instructions.soft_tokens(_spoken(rendered, self.instructions))
 
     def encode(self, rendered: Sequence[Rendered]) -> dict[str, torch.Tensor]:
         """Inputs and labels for training, padded on the right."""
@@ -172,18 +172,13 @@ class Batcher:
             "labels": pad(labels, IGNORED),
         }
 
-    def _instruction(self, rendered: Rendered) -> list[int]:
-        """The instruction of a row as tokens of the text encoder."""
-        assert self.instructions is not None
-        return self.instructions.ids(rendered.row_id, str(rendered.conversation.instruction))
-
     def _with_instructions(
         self, rendered: Sequence[Rendered], inputs: dict[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
         """Add what the text encoder reads, and room for what it says."""
         if self.instructions is None:
             return inputs
-        spoken = [self._instruction(one) for one in rendered]
+        spoken = [_spoken(one, self.instructions) for one in rendered]
         longer = make_room(
             inputs,
             [self.instructions.soft_tokens(ids) for ids in spoken],
@@ -214,6 +209,11 @@ class Batcher:
             **options,
         )
         return str(text)
+
+
+def _spoken(rendered: Rendered, instructions: Instructions) -> list[int]:
+    """The instruction of a row as tokens of the text encoder."""
+    return instructions.ids(rendered.row_id, str(rendered.conversation.instruction))
 
 
 def end_tokens(reader: Reader) -> set[int]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from deepsynth_tui import builtin
 from deepsynth_tui.estimate.profiles.encoders import MODEL_TYPES, family_of
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
     from deepsynth_tui.config.training import TextEncoderSettings
 
@@ -75,26 +75,33 @@ def load_instructions(settings: TextEncoderSettings, **source: Any) -> Instructi
             f"reads {readable} at most",
             f"Lower it to {readable}.",
         )
-    tokenizer = AutoTokenizer.from_pretrained(builtin.locate(settings.name_or_path), **source)
+    tokenizer = AutoTokenizer.from_pretrained(
+        builtin.locate(settings.name_or_path), trust_remote_code=False, **source
+    )
     return Instructions(tokenizer, limit=settings.max_length, most=settings.tokens)
 
 
 def load_config(settings: TextEncoderSettings, **source: Any) -> PreTrainedConfig:
-    """Load the config of the encoder and check its family. Raises as `load_instructions`."""
+    """Load the config of the encoder and check its family. Raises as `load_instructions`.
+
+    Code from its repository is never run: transformers has all families itself.
+    """
+    path = builtin.locate(settings.name_or_path)
     try:
-        config = AutoConfig.from_pretrained(builtin.locate(settings.name_or_path), **source)
+        stated, _ = PreTrainedConfig.get_config_dict(path, **source)
     except OSError as error:  # which does not always say what it was looking for
         raise OSError(f"{KEY}: {settings.name_or_path} cannot be loaded") from error
-    if config.model_type not in MODEL_TYPES[settings.type]:
-        family = family_of(config.model_type)
+    model_type = str(stated.get("model_type"))
+    if model_type not in MODEL_TYPES[settings.type]:
+        family = family_of(model_type)
         raise TrainingError(
             f"text_encoder.type is {settings.type}, but {settings.name_or_path} is of type "
-            f"{config.model_type}",
+            f"{model_type}",
             f"Set text_encoder.type to {family}."
             if family
             else f"Choose an encoder of one of the families {', '.join(MODEL_TYPES)}.",
         )
-    return config
+    return AutoConfig.from_pretrained(path, trust_remote_code=False, **source)
 
 
 def _positions(config: PreTrainedConfig) -> int:

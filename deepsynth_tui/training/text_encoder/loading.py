@@ -67,6 +67,7 @@ def load_weights(
         path,
         dtype=dtype,
         revision=revision,
+        trust_remote_code=False,
         **building_options(architecture.model_type),
     )
 
@@ -85,9 +86,7 @@ def _trained(encoder: PreTrainedModel, config: TrainingConfig) -> PreTrainedMode
         lora_dropout=config.lora.lora_dropout,
         target_modules=list(adapted_linears(linears)),
     )
-    model = get_peft_model(encoder, adapters)
-    assert isinstance(model, PeftModel)  # mixed adapters would be of another class
-    return model
+    return get_peft_model(encoder, adapters)
 
 
 def _embeddings(decoder: PreTrainedModel) -> tuple[int, float]:

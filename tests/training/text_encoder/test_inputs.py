@@ -195,6 +195,9 @@ def test_encoders_that_cannot_be_used(values: dict[str, Any], encoders: dict[str
     with pytest.raises(TrainingError, match=r"type is bert, but .* is of type qwen3") as wrong:
         _batcher(values, {"bert": encoders["qwen3"]}, "bert")
     assert wrong.value.advice == "Set text_encoder.type to qwen3."
+    with pytest.raises(TrainingError, match=r"is of type idefics3") as neither:
+        _batcher(values, {"bert": Path(values["model"]["name_or_path"])}, "bert")
+    assert "one of the families qwen3, bert" in neither.value.advice
     with pytest.raises(TrainingError, match=rf"reads {POSITIONS} at most"):
         _batcher(values, encoders, "bert", max_length=POSITIONS + 1)
     with pytest.raises(OSError, match=r"text_encoder\.name_or_path: /nowhere"):
