@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.runs.directory import scan
+from deepsynth_tui.training.text_encoder.layout import FOLDER as TEXT_ENCODER
 
 PEFT_CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -44,8 +45,12 @@ def adapters_of_runs(home: Path) -> list[Adapter | Unreadable]:
 
 
 def adapters_below(folder: Path) -> list[Adapter | Unreadable]:
-    """Adapters in `folder`: itself, or folders anywhere below it, checkpoints included."""
-    return [read(config.parent) for config in sorted(folder.rglob(PEFT_CONFIG))]
+    """Adapters in `folder`: itself, or folders anywhere below it, checkpoints included.
+
+    Those of a text encoder belong to the adapter they lie in.
+    """
+    found = (config.parent for config in sorted(folder.rglob(PEFT_CONFIG)))
+    return [read(adapter) for adapter in found if adapter.parent.name != TEXT_ENCODER]
 
 
 def read(folder: Path) -> Adapter | Unreadable:

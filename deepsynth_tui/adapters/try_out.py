@@ -19,9 +19,11 @@ from deepsynth_tui.config.training import TrainingConfig
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What base and adapter say to one document. `target` is None where nobody knows it."""
+    """What base and adapter say to one document. `target` is None where nobody knows it,
+    `instruction` where the prompt holds it and no text encoder reads it."""
 
     prompt: str
+    instruction: str | None
     target: str | None
     base: str
     adapter: str
@@ -37,6 +39,8 @@ def try_out(
 ) -> Answers:
     """Load the adapter in `folder` on its base and generate at most `new_tokens` tokens from each.
 
+    Both hear the text encoder, where there is one, as it was trained with the adapter.
+
     Raises:
         TrainingError: base model or dataset cannot be used.
         OSError: the adapter, its base or the image is not there.
@@ -47,6 +51,9 @@ def try_out(
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.model import load_base
     from deepsynth_tui.training.samples import answer
+    from deepsynth_tui.training.text_encoder import storing
+    from deepsynth_tui.training.text_encoder.entrance import attached
+    from deepsynth_tui.training.text_encoder.loading import load_text_encoder
 
     config = configuration(folder)
     if instruction:
@@ -56,14 +63,20 @@ def try_out(
     batcher = Batcher(base, config)
     asked = _page(image, config) if image else _row(config, row, images=base.reads_images)
     rendered = batcher.render(asked)
+    encoder = load_text_encoder(base.model, config, commit=_encoder_commit(folder))
+    if encoder is not None:
+        storing.restore(encoder, folder)
     model = PeftModel.from_pretrained(base.model, str(folder)).eval()
-    with model.disable_adapter():
-        before = answer(model, batcher, rendered, new_tokens=new_tokens)
+    with attached(model, encoder):
+        with model.disable_adapter():
+            before = answer(model, batcher, rendered, new_tokens=new_tokens)
+        after = answer(model, batcher, rendered, new_tokens=new_tokens)
     return Answers(
         prompt=rendered.prompt,
+        instruction=rendered.conversation.instruction,
         target=None if image else rendered.conversation.answer,
         base=before,
-        adapter=answer(model, batcher, rendered, new_tokens=new_tokens),
+        adapter=after,
     )
 
 
@@ -76,6 +89,14 @@ def configuration(folder: Path) -> TrainingConfig:
     peft = json.loads((folder / PEFT_CONFIG).read_text(encoding="utf-8"))
     model = {"name_or_path": peft["base_model_name_or_path"], "revision": peft.get("revision")}
     return TrainingConfig.model_validate({"kind": "training", "model": model})
+
+
+def _encoder_commit(folder: Path) -> str | None:
+    """The Hub commit of the text encoder that an adapter was trained with."""
+    lineage = folder / LINEAGE
+    if not lineage.is_file():
+        return None
+    return json.loads(lineage.read_text(encoding="utf-8")).get("text_encoder", {}).get("commit")
 
 
 def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]:
@@ -128,6 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     told = {
         "Asked": answers.prompt,
+        "Told through the text encoder": answers.instruction,
         "Wanted": answers.target,
         "Base model": answers.base,
         "With the adapter": answers.adapter,

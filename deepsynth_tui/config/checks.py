@@ -122,11 +122,21 @@ TRAINING_RULES = (
         "names of modules such as q_proj, or regular expressions like .*_proj",
     ),
     Rule(
-        ("text_encoder.enabled",),
-        lambda c: c.text_encoder.enabled,
-        "this release cannot train with a text encoder yet",
-        "turn it off to start the run",
-        of_starting=True,
+        ("text_encoder.trainable", "text_encoder.enabled", "training.fp16", "model.dtype"),
+        lambda c: (
+            c.text_encoder.enabled
+            and c.text_encoder.trainable == "full"
+            and c.training.fp16
+            and c.model.dtype == "float16"
+        ),
+        "weights that are trained themselves need more than float16",
+        "set it to lora or frozen, or model.dtype to float32",
+    ),
+    Rule(
+        ("text_encoder.name_or_path", "text_encoder.enabled"),
+        lambda c: c.text_encoder.enabled and not c.text_encoder.name_or_path,
+        "no text encoder chosen",
+        "a Hub id or a checkpoint folder",
     ),
     Rule(
         ("data.path",),

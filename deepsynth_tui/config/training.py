@@ -130,19 +130,37 @@ class QuantizationSettings(Settings):
 class TextEncoderSettings(Settings):
     """A second encoder that reads the instruction."""
 
-    enabled: bool = setting(False, help="Encode the instruction with a model of its own.")
-    type: Literal["qwen3", "bert"] = setting("qwen3", help="Family of the encoder.")
+    enabled: bool = setting(
+        False,
+        help="Let a model of its own read the instruction. The model gets it as soft tokens only: "
+        "its prompt keeps the pages, without the text of the question.",
+    )
+    type: Literal["qwen3", "bert"] = setting(
+        "qwen3", help="Family of the encoder, as its checkpoint says; bert includes RoBERTa."
+    )
     name_or_path: str = setting(
         "Qwen/Qwen3-Embedding-0.6B", help="Encoder: a Hub id or a checkpoint folder."
     )
     trainable: Literal["frozen", "lora", "full"] = setting(
-        "frozen", help="What of the encoder is trained; its projection always is."
+        "frozen",
+        help="What of the encoder is trained: nothing, adapters of lora.r on every linear, or all "
+        "weights. Its projection to the model's width always is.",
     )
     max_length: int = setting(
-        256, help="Longest instruction.", unit="tokens", suggested=(64, 128, 256, 512), ge=1
+        256,
+        help="Longest instruction, in tokens of the encoder. A longer one is refused, never cut.",
+        unit="tokens",
+        suggested=(64, 128, 256, 512),
+        ge=1,
     )
     tokens: int = setting(
-        1, help="Soft tokens given to the decoder; 1 pools them into one.", unit="tokens", ge=1
+        1,
+        help="Most soft tokens that an instruction takes of data.max_length. 1: its last token's "
+        "state (qwen3) or [CLS] (bert). More: one for each of its tokens, or means of equal "
+        "stretches where it has more.",
+        unit="tokens",
+        suggested=(1, 8, 16, 32),
+        ge=1,
     )
 
 
@@ -168,7 +186,7 @@ class DataSettings(Settings):
     )
     max_length: int = setting(
         2048,
-        help="Longest row, image tokens included. A longer one is refused, never cut.",
+        help="Longest row, image and soft tokens included. A longer one is refused, never cut.",
         unit="tokens",
         suggested=(512, 1024, 2048, 4096, 8192),
         ge=16,

@@ -134,7 +134,7 @@ def answer(
         here=found[: len(here)],
         places=found[len(here) :],
         ranks=preview_ranks(config, grounds),
-        storage=storage(config, grounds.profile, steps=estimate.steps),
+        storage=storage(config, grounds.profile, steps=estimate.steps, encoder=grounds.encoder),
         measured=history.measured_for(config, estimate.tokens_per_sample),
     )
 

@@ -20,7 +20,7 @@ from deepsynth_tui.estimate.memory.activations import Activations, Batch, activa
 from deepsynth_tui.estimate.memory.optimizer import TrainedBytes, trained_bytes
 from deepsynth_tui.estimate.memory.reserved import Moment, beyond, leftover
 from deepsynth_tui.estimate.memory.software import INSTALLED, Software
-from deepsynth_tui.estimate.memory.text_encoder import text_encoder
+from deepsynth_tui.estimate.memory.text_encoder import Part, text_encoder
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import Vision, vision
 from deepsynth_tui.estimate.memory.weights import loading_bytes, weight_bytes
@@ -86,7 +86,7 @@ class Estimate:
     peak_device: int
     peak_loading: int
     trainable_params: int
-    trainable_by_tower: Mapping[Tower, int]
+    trainable_by_tower: Mapping[Tower | Part, int]
     total_params: int
     tokens_per_sample: int
     image_tokens: int
@@ -191,7 +191,7 @@ def estimate(
         peak_device=peak_device,
         peak_loading=peak_loading,
         trainable_params=trainable.total + second.trainable,
-        trainable_by_tower=trainable.by_tower,
+        trainable_by_tower={**trainable.by_tower, **second.by_part},
         total_params=profile.total_params + second.parameters,
         tokens_per_sample=length,
         image_tokens=images.tokens,

@@ -20,7 +20,7 @@ JOB = "deepsynth_tui.training.lengths_job"
 TIMEOUT_SECONDS = 30
 
 # Part of the cache key: raise it when `DatasetFacts` or the counting changes.
-FORMAT = 1
+FORMAT = 2
 
 
 class LengthsError(ChildError):
@@ -77,6 +77,7 @@ def cache_path(config: TrainingConfig) -> Path | None:
     if folder is None or not folder.is_dir():
         return None
     model = config.model
+    encoder = config.text_encoder.name_or_path if config.text_encoder.enabled else ""
     identity = [
         FORMAT,
         metadata.version("transformers"),
@@ -85,6 +86,8 @@ def cache_path(config: TrainingConfig) -> Path | None:
         list(_files(Path(model.name_or_path).expanduser())),
         [model.min_pixels, model.max_pixels],
         config.data.model_dump(mode="json", exclude={"path", "max_length"}),
+        [encoder, config.text_encoder.tokens, config.text_encoder.max_length] if encoder else [],
+        list(_files(Path(encoder).expanduser())) if encoder else [],
     ]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     return cache_dir() / "lengths" / f"{folder.name}-{digest}.json"

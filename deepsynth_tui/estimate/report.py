@@ -94,7 +94,7 @@ def _trained(estimate: Estimate, answer: Answer) -> Iterator[str]:
         f"({share:.3g} %)"
     )
     for tower, count in estimate.trainable_by_tower.items():
-        yield f"  {tower:<13}{count:>15,}"
+        yield f"  {tower:<15}{count:>13,}"
     dataset = answer.dataset
     counted = (
         f"counted in {dataset.counted:,} rows" if dataset.lengths else "the limit, not counted"

@@ -10,6 +10,8 @@ import torch
 
 from deepsynth_tui.training.conversations import Conversation, conversation, page
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.text_encoder.instructions import IDS, MASK, Instructions
+from deepsynth_tui.training.text_encoder.room import is_per_token, make_room
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -57,6 +59,7 @@ class Batcher:
         self.processor: Any = reader.processor  # called differently by either kind
         self.tokenizer = reader.tokenizer
         self.reads_images = reader.reads_images
+        self.instructions = reader.instructions
         self.config = config
         self.template = None if self.processor.chat_template else PLAIN_TEMPLATE
         self.ends = end_tokens(reader)
@@ -83,7 +86,12 @@ class Batcher:
         Raises:
             TrainingError: the template rewrites the question once an answer follows it.
         """
-        told = conversation(row, self.config.data, images=self.reads_images)
+        told = conversation(
+            row,
+            self.config.data,
+            images=self.reads_images,
+            encoded=self.instructions is not None,
+        )
         prompt = self._apply(told.question, add_generation_prompt=True)
         answer = {"role": "assistant", "content": [{"type": "text", "text": told.answer}]}
         whole = self._apply([*told.question, answer], add_generation_prompt=False)
@@ -115,18 +123,26 @@ class Batcher:
             and not (start and texts[0].startswith(start)),
         }
         if not self.reads_images:
-            return dict(self.tokenizer(texts, **options))
+            return self._with_instructions(rendered, dict(self.tokenizer(texts, **options)))
         pages = [
             [page(stored, self.config.model) for stored in one.conversation.images]
             for one in rendered
         ]
-        return dict(self.processor(text=texts, images=pages if any(pages) else None, **options))
+        inputs = self.processor(text=texts, images=pages if any(pages) else None, **options)
+        return self._with_instructions(rendered, dict(inputs))
+
+    def soft_tokens(self, rendered: Rendered) -> int:
+        """Places in the sequence of a row that the text encoder fills; 0 without one."""
+        if self.instructions is None:
+            return 0
+        return self.instructions.soft_tokens(_spoken(rendered, self.instructions))
 
     def encode(self, rendered: Sequence[Rendered]) -> dict[str, torch.Tensor]:
         """Inputs and labels for training, padded on the right."""
         inputs = self.prompts(rendered)
         ids, mask = inputs.pop("input_ids"), inputs.pop("attention_mask").bool()
-        kinds = {name: inputs.pop(name) for name in list(inputs) if name.endswith("token_type_ids")}
+        kinds = {name: inputs.pop(name) for name in list(inputs) if is_per_token(name)}
+        spoken = {name: inputs.pop(name) for name in (IDS, MASK) if name in inputs}
         for name, value in inputs.items():
             if value.ndim >= 2 and value.shape[:2] == ids.shape:
                 raise TrainingError(
@@ -140,7 +156,7 @@ class Batcher:
             torch.cat([torch.full_like(prompt, IGNORED), answer])
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
-        # An answer has no image tokens: type 0.
+        # An answer has no image tokens and no soft ones: type 0.
         for name, value in kinds.items():
             rows = [value[i][mask[i]] for i in range(len(rendered))]
             longer = [
@@ -150,10 +166,27 @@ class Batcher:
             inputs[name] = pad(longer, 0)
         return {
             **inputs,
+            **spoken,
             "input_ids": pad(tokens, self.padding),
             "attention_mask": pad([torch.ones_like(row) for row in tokens], 0),
             "labels": pad(labels, IGNORED),
         }
+
+    def _with_instructions(
+        self, rendered: Sequence[Rendered], inputs: dict[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """Add what the text encoder reads, and room for what it says."""
+        if self.instructions is None:
+            return inputs
+        spoken = [_spoken(one, self.instructions) for one in rendered]
+        longer = make_room(
+            inputs,
+            [self.instructions.soft_tokens(ids) for ids in spoken],
+            filler=self.padding,
+            starts=token_ids(self.tokenizer.bos_token_id),
+            pad_left=self.tokenizer.padding_side == "left",
+        )
+        return {**longer, **self.instructions.batch(spoken)}
 
     def _apply(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool) -> str:
         if not self.reads_images:  # templates of language models expect text, not parts
@@ -176,6 +209,11 @@ class Batcher:
             **options,
         )
         return str(text)
+
+
+def _spoken(rendered: Rendered, instructions: Instructions) -> list[int]:
+    """The instruction of a row as tokens of the text encoder."""
+    return instructions.ids(rendered.row_id, str(rendered.conversation.instruction))
 
 
 def end_tokens(reader: Reader) -> set[int]:

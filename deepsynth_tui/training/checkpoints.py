@@ -8,6 +8,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepsynth_tui.training.text_encoder.layout import FOLDER, PROJECTION
+
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors", "model.safetensors.index.json")
 STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")  # zip archives, as torch.save writes
 TRAINER_STATE = "trainer_state.json"  # transformers writes it last
@@ -55,7 +57,10 @@ def what_is_missing(checkpoint: Path, step: int) -> str | None:
     weights = [checkpoint / name for name in WEIGHTS if (checkpoint / name).is_file()]
     if not weights:
         return "it has no weights"
-    for path in _shards(weights[0]):
+    encoder = checkpoint / FOLDER
+    if encoder.is_dir() and not (encoder / PROJECTION).is_file():
+        return f"{FOLDER}/{PROJECTION} is missing or incomplete"
+    for path in (*_shards(weights[0]), *sorted(encoder.rglob("*.safetensors"))):
         if not is_whole_safetensors(path):
             return f"{path.name} is missing or incomplete"
     return None

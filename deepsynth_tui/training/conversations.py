@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 POSITION = "__position__"  # in every row: its place in the dataset, counted from 0
 DEFAULT_INSTRUCTION = "Read the document and answer."
 TEXT_COLUMNS = ("prompted_text", "text")  # what a model without eyes gets instead of the pages
+TEXT_ALONE = ("text",)  # of these, those that do not hold the instruction
 
 Message = dict[str, Any]
 """A turn in the form of TRL: `role`, and `content` as a list of image and text parts."""
@@ -25,12 +26,16 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages up to the question, the answer, and one stored image per image part."""
+    """Messages up to the question, the answer, and one stored image per image part.
+
+    `instruction` is what a text encoder reads in place of the model, None without one.
+    """
 
     row_id: str
     question: list[Message]
     answer: str
     images: list[Mapping[str, Any]]
+    instruction: str | None = None
 
 
 def row_id(row: Mapping[str, Any]) -> str:
@@ -39,13 +44,18 @@ def row_id(row: Mapping[str, Any]) -> str:
     return f"row {row[POSITION]}" + (f" (document {source})" if source is not None else "")
 
 
-def conversation(row: Mapping[str, Any], data: DataSettings, *, images: bool) -> Conversation:
+def conversation(
+    row: Mapping[str, Any], data: DataSettings, *, images: bool, encoded: bool = False
+) -> Conversation:
     """Read one row.
 
     TRL `messages` are used as they are, but that `data.instruction`, where set, replaces the text
     of the last question, and `data.target_column`, where the dataset has it, the answer. Without
     `messages` the question is the pages and an instruction. With `images` false every image is
     left out, and the text that was drawn on the pages stands in for them.
+
+    With `encoded` the text of the last question becomes the `instruction`, and the model gets no
+    word of it; earlier turns stay.
 
     Raises:
         TrainingError: the last message is no answer, the answer is empty, or image parts and
@@ -72,8 +82,17 @@ def conversation(row: Mapping[str, Any], data: DataSettings, *, images: bool) ->
         )
     if data.instruction:
         messages = _instructed(messages, data.instruction)
-    question = _with_image_parts(messages, len(pages), row) if images else _read_out(messages, row)
-    return Conversation(row_id(row), question, str(target), pages)
+    spoken = None
+    columns = TEXT_COLUMNS
+    if encoded:
+        messages, spoken = _taken_out(messages, row)
+        columns = TEXT_ALONE
+    question = (
+        _with_image_parts(messages, len(pages), row)
+        if images
+        else _read_out(messages, row, columns)
+    )
+    return Conversation(row_id(row), question, str(target), pages, spoken)
 
 
 def stored_images(row: Mapping[str, Any], column: str) -> list[Mapping[str, Any]]:
@@ -147,6 +166,14 @@ def _instructed(messages: Sequence[Message], instruction: str) -> list[Message]:
     return [*before, {**last, "content": [*images, _text(instruction)]}]
 
 
+def _taken_out(messages: Sequence[Message], row: Mapping[str, Any]) -> tuple[list[Message], str]:
+    """The messages without the text of the last turn, and that text."""
+    *before, last = messages
+    left = [part for part in last["content"] if part["type"] != "text"]
+    told = _plain_text(last).strip() or row.get("instruction") or DEFAULT_INSTRUCTION
+    return [*before, {**last, "content": left}], told
+
+
 def _with_image_parts(messages: list[Message], pages: int, row: Mapping[str, Any]) -> list[Message]:
     """Make sure there is one image part per page; none at all means before the first question."""
     parts = sum(part["type"] == "image" for message in messages for part in message["content"])
@@ -163,9 +190,12 @@ def _with_image_parts(messages: list[Message], pages: int, row: Mapping[str, Any
     return [*messages[:first], seeing, *messages[first + 1 :]]
 
 
-def _read_out(messages: list[Message], row: Mapping[str, Any]) -> list[Message]:
-    """Replace the first image by the document's text and drop the others."""
-    text = next((row[column] for column in TEXT_COLUMNS if row.get(column)), None)
+def _read_out(
+    messages: list[Message], row: Mapping[str, Any], columns: Sequence[str]
+) -> list[Message]:
+    """Replace the first image by the document's text, of the first of `columns` that has some, and
+    drop the others."""
+    text = next((row[column] for column in columns if row.get(column)), None)
     shown = False
     told: list[Message] = []
     for message in messages:

@@ -121,6 +121,8 @@ def _hub(error: BaseException) -> str | None:
 
 def _checkpoint_folder(error: BaseException) -> str | None:
     told = str(error)
+    if isinstance(error, OSError) and "text_encoder.name_or_path" in told:
+        return "Give a folder with config.json, weights and tokenizer, or a Hub id that exists."
     if isinstance(error, OSError) and ("config.json" in told or "valid model identifier" in told):
         return (
             "Give a folder with config.json, weights and processor files, or a Hub id that "

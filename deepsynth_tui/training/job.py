@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.lengths import Counted
     from deepsynth_tui.training.model import Base
     from deepsynth_tui.training.rows import Split
+    from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in the process
 
@@ -54,6 +55,8 @@ def train(job: Job, *, resume: bool) -> str:
     from deepsynth_tui.training.model import load_base
     from deepsynth_tui.training.rows import load_rows
     from deepsynth_tui.training.samples import answer_logits, sample
+    from deepsynth_tui.training.text_encoder.entrance import attach, attached
+    from deepsynth_tui.training.text_encoder.loading import load_text_encoder
     from deepsynth_tui.training.verify import verify
 
     meter = Meter()  # before the GPU is touched
@@ -66,6 +69,10 @@ def train(job: Job, *, resume: bool) -> str:
     log.info("loading %s", config.model.name_or_path)
     base = load_base(config)
     log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
+    encoder = load_text_encoder(base.model, config)
+    if encoder is not None:
+        size = sum(parameter.numel() for parameter in encoder.encoder.parameters())
+        log.info("text encoder %s, %s parameters", config.text_encoder.name_or_path, f"{size:,}")
 
     job.phase("preparing", config.data.path)
     split = load_rows(config.data, images=base.reads_images)
@@ -77,7 +84,8 @@ def train(job: Job, *, resume: bool) -> str:
     expected = announced(job, config, dataset)
     shown = (split.held_out or split.train)[0]
     if checkpoint is None or checkpoint.path is None:
-        _report_sample(job, sample(base.model, batcher, shown), when="before")
+        with attached(base.model, encoder):
+            _report_sample(job, sample(base.model, batcher, shown), when="before")
 
     set_seed(config.training.seed)  # before the adapters are drawn, so that a resumed run has them
     model: PeftModel | PreTrainedModel = base.model
@@ -87,10 +95,13 @@ def train(job: Job, *, resume: bool) -> str:
         lora.unfreeze(base.model, config)
     if config.training.gradient_checkpointing:
         checkpoint_activations(model)
+    if encoder is not None:
+        attach(model, encoder)
     counts = lora.trainable_by_tower(model)
     total = sum(counts.values())
     for tower, count in counts.items():
-        log.info("trainable in the %s tower: %s parameters", tower, f"{count:,}")
+        part = tower.replace("_", " ") if tower.startswith("text_") else f"{tower} tower"
+        log.info("trainable in the %s: %s parameters", part, f"{count:,}")
     if job.stop_requested():
         return "stopped"
 
@@ -105,14 +116,14 @@ def train(job: Job, *, resume: bool) -> str:
 
     job.phase("saving")
     metrics = last_figures(trainer)
-    folder = _save(job, config, base, model, split, metrics)
+    folder = _save(job, config, base, model, split, metrics, encoder)
     log.info("saved %s", folder)
     _report_sample(job, sample(model, batcher, shown), when="after")
 
     job.phase("verifying", str(folder))
     inputs = batcher.encode([batcher.render(shown)])
     trained = answer_logits(model.eval(), inputs, config)
-    del trainer, model, base, batcher  # the next model needs the room
+    del trainer, model, encoder, base, batcher  # the next model needs the room
     gc.collect()
     verdict = verify(folder, config, inputs=inputs, trained=trained)
     log.info(
@@ -180,6 +191,7 @@ def _save(
     model: PeftModel | PreTrainedModel,
     split: Split,
     metrics: dict[str, Any],
+    encoder: TextEncoder | None,
 ) -> Path:
     from deepsynth_tui.training import lineage
     from deepsynth_tui.training.saving import save_trained, whole_folder
@@ -187,7 +199,7 @@ def _save(
     folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
     with whole_folder(folder) as draft:
         save_trained(model, base.processor, draft)
-        lineage.write(draft, lineage.describe(base, config, split, metrics))
+        lineage.write(draft, lineage.describe(base, config, split, metrics, encoder))
     return folder
 
 

@@ -32,9 +32,10 @@ class Lengths:
         self.most_pages = 0
 
     def of(self, rendered: Rendered) -> int:
-        """Tokens of a row, prompt and answer and image tokens together."""
+        """Tokens of a row, prompt and answer, image tokens and soft ones together."""
         batcher = self.batcher
         text = len(batcher.tokenizer(rendered.prompt, add_special_tokens=False)["input_ids"])
+        text += batcher.soft_tokens(rendered)
         sizes: Sizes = tuple(
             image_size(stored, batcher.config.model) for stored in rendered.conversation.images
         )

@@ -12,19 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from deepsynth_tui import builtin
 from deepsynth_tui.training.rows import DOCUMENT
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import DataSettings, TrainingConfig
+    from deepsynth_tui.config.training import DataSettings, TextEncoderSettings, TrainingConfig
     from deepsynth_tui.training.model import Base
     from deepsynth_tui.training.rows import Split
+    from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 FILE = "deepsynth.json"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "datasets")
 
 
 def describe(
-    base: Base, config: TrainingConfig, split: Split, metrics: Mapping[str, Any]
+    base: Base,
+    config: TrainingConfig,
+    split: Split,
+    metrics: Mapping[str, Any],
+    encoder: TextEncoder | None = None,
 ) -> dict[str, Any]:
     """Everything needed to know what was trained on what, as JSON values."""
     return {
@@ -37,6 +43,7 @@ def describe(
             "architecture": type(base.model).__name__,
             "reads_images": base.reads_images,
         },
+        **({"text_encoder": _encoder(config.text_encoder, encoder)} if encoder else {}),
         "dataset": {
             "path": config.data.path,
             "fingerprint": fingerprint(split, config.data),
@@ -46,6 +53,17 @@ def describe(
         "config": config.model_dump(mode="json"),
         "metrics": dict(metrics),
         "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def _encoder(settings: TextEncoderSettings, encoder: TextEncoder) -> dict[str, Any]:
+    return {
+        "name": settings.name_or_path,
+        "path": builtin.locate(settings.name_or_path),
+        "commit": encoder.commit,
+        "type": settings.type,
+        "trainable": settings.trainable,
+        "tokens": settings.tokens,
     }
 
 
@@ -101,6 +119,14 @@ def card(lineage: Mapping[str, Any]) -> str:
             f"from transformers import {auto}\n\n"
             f'model = {auto}.from_pretrained("path/to/this/folder")'
         )
+    if encoder := lineage.get("text_encoder"):
+        use += (
+            "\n# Its instructions come through the text encoder in text_encoder/, which PEFT does "
+            "not load:\n# python -m deepsynth_tui.adapters.try_out path/to/this/folder"
+        )
+        read = f" Instructions are read by `{encoder['name']}`."
+    else:
+        read = ""
     figures = "\n".join(f"- {name}: {value}" for name, value in metrics.items())
     dataset = lineage["dataset"]
     header = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
@@ -108,5 +134,5 @@ def card(lineage: Mapping[str, Any]) -> str:
         f"---\n{header}---\n\n# {config['name']}\n\n"
         f"{'LoRA adapter for' if adapter else 'Fine-tuned from'} `{base['name']}`, trained on "
         f"{dataset['train_rows']} rows of `{dataset['path']}`. Configuration, versions and figures "
-        f"are in `{FILE}`.\n\n{figures}\n\n```python\n{use}\n```\n"
+        f"are in `{FILE}`.{read}\n\n{figures}\n\n```python\n{use}\n```\n"
     )

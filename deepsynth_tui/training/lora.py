@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from torch import nn
 
+from deepsynth_tui.estimate.memory.text_encoder import Part
 from deepsynth_tui.estimate.profiles.towers import (
     Tower,
     is_trained,
@@ -20,6 +21,7 @@ from deepsynth_tui.estimate.profiles.towers import (
     tower_of,
 )
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.text_encoder.entrance import set_aside
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -97,13 +99,21 @@ def unfreeze(model: PreTrainedModel, config: TrainingConfig) -> None:
         parameter.requires_grad_(is_trained(tower_of(name), config.model))
 
 
-def trainable_by_tower(model: nn.Module) -> Mapping[Tower, int]:
+def trainable_by_tower(model: nn.Module) -> Mapping[Tower | Part, int]:
     """Trainable parameters in each tower, counted one by one; only towers that have some."""
-    counts: Counter[Tower] = Counter()
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            counts[_tower(name)] += parameter.numel()
-    return counts
+    counts: Counter[Tower | Part] = Counter()
+    with set_aside(model) as encoder:
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                counts[_tower(name)] += parameter.numel()
+    if encoder is not None:
+        counts["text_encoder"] = _learning(encoder.encoder)
+        counts["text_projection"] = _learning(encoder.projection)
+    return +counts
+
+
+def _learning(module: nn.Module) -> int:
+    return sum(one.numel() for one in module.parameters() if one.requires_grad)
 
 
 def _tower(name: str) -> Tower:

@@ -26,6 +26,7 @@ from deepsynth_tui.training.quantization import (
     keep_differentiable,
     quantize_fused_experts,
 )
+from deepsynth_tui.training.text_encoder.instructions import Instructions, load_instructions
 
 if TYPE_CHECKING:
     from transformers import (
@@ -42,11 +43,13 @@ class Reader:
     """What turns documents into a model's inputs; the weights have no part in it.
 
     `generation` says at which tokens the model ends, None for a model that does not generate.
+    `instructions` is there where a text encoder reads them.
     """
 
     processor: ProcessorMixin | PreTrainedTokenizerBase
     reads_images: bool
     generation: GenerationConfig | None
+    instructions: Instructions | None
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -70,7 +73,7 @@ def load_base(config: TrainingConfig) -> Base:
 
     Raises:
         TrainingError: the architecture is neither image-text-to-text nor a causal language model,
-            or an image model has no image processor.
+            an image model has no image processor, or the text encoder is of another family.
         OSError: the checkpoint or a part of it is missing; the Hub cannot be reached.
         ImportError: the checkpoint needs a package that is not installed.
     """
@@ -85,12 +88,14 @@ def load_base(config: TrainingConfig) -> Base:
     except OSError as error:  # which does not always say what it was looking for
         raise OSError(f"model.name_or_path: {settings.name_or_path} cannot be loaded") from error
     reads_images = is_image_model(architecture, settings)
+    instructions = _instructions(config)
     model = load_model(path, config, reads_images=reads_images)
     return Base(
         model=model,
         processor=load_processor(path, reads_images=reads_images, **source),
         reads_images=reads_images,
         generation=model.generation_config,
+        instructions=instructions,
         name=settings.name_or_path,
         path=path,
         commit=getattr(architecture, "_commit_hash", None),
@@ -143,7 +148,12 @@ def load_reader(config: TrainingConfig, *, local_files_only: bool) -> Reader:
         generation = GenerationConfig.from_pretrained(path, **source)
     except OSError:  # most checkpoints have none; transformers then reads the model's config
         generation = GenerationConfig.from_model_config(architecture)
-    return Reader(processor=processor, reads_images=reads_images, generation=generation)
+    return Reader(
+        processor=processor,
+        reads_images=reads_images,
+        generation=generation,
+        instructions=_instructions(config, local_files_only=local_files_only),
+    )
 
 
 def is_image_model(architecture: PreTrainedConfig, settings: ModelSettings) -> bool:
@@ -193,6 +203,11 @@ def tokenizer_of(
 ) -> PreTrainedTokenizerBase:
     """Return the tokenizer inside a processor, or the tokenizer that it is."""
     return processor.tokenizer if isinstance(processor, ProcessorMixin) else processor
+
+
+def _instructions(config: TrainingConfig, **source: Any) -> Instructions | None:
+    settings = config.text_encoder
+    return load_instructions(settings, **source) if settings.enabled else None
 
 
 def device() -> torch.device:

@@ -20,7 +20,12 @@ from deepsynth_tui.config.preflight import command, existing_part, output_proble
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
 from deepsynth_tui.estimate.dataset_folder import dataset_folder, may_be_on_hub
-from deepsynth_tui.training.preflight_model import KnownModel, look_up, missing_space
+from deepsynth_tui.training.preflight_model import (
+    KnownModel,
+    look_up,
+    look_up_encoder,
+    missing_space,
+)
 
 # The least a run writes: an adapter, its optimizer state, events and log.
 LEAST_BYTES = 256 << 20
@@ -59,9 +64,10 @@ def check(config: TrainingConfig) -> list[Problem]:
 
 
 def inspect(config: TrainingConfig) -> Preflight:
-    """Look at dataset, model, packages, login, output folder and disk."""
+    """Look at dataset, model, text encoder, packages, login, output folder and disk."""
     problems: list[Problem] = []
     model = look_up(config.model, problems)
+    look_up_encoder(config.text_encoder, problems)
     dataset = _dataset(config.data, model, problems)
     problems += _packages(config)
     problems += output_problems(config.output.dir) or _space(config, model)

@@ -1,4 +1,4 @@
-"""Can the model be loaded? Its folder, the Hub's cache, or the Hub itself is asked."""
+"""Can a model be loaded? Its folder, the Hub's cache, or the Hub itself is asked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
 from deepsynth_tui.config.problems import Problem
+from deepsynth_tui.estimate.profiles.encoders import MODEL_TYPES, family_of
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import ModelSettings
+    from deepsynth_tui.config.training import ModelSettings, TextEncoderSettings
 
 KEY = "model.name_or_path"
+ENCODER = "text_encoder.name_or_path"
 HUB_SECONDS = 5.0  # for an answer from the Hub
 WEIGHTS = (".safetensors", ".bin")
 
@@ -25,24 +27,46 @@ class KnownModel:
     """What config.json and the file list say. `weight_bytes` is 0 where they say nothing."""
 
     reads_images: bool
+    model_type: str
     weight_bytes: int
 
 
 def look_up(settings: ModelSettings, problems: list[Problem]) -> KnownModel | None:
     """Find the model, or append to `problems` why it cannot be loaded and what to do."""
-    name = settings.name_or_path
+    return _look_up(KEY, settings.name_or_path, settings.revision, problems)
+
+
+def look_up_encoder(settings: TextEncoderSettings, problems: list[Problem]) -> None:
+    """Append to `problems` why the text encoder, where there is one, cannot be used."""
+    if not settings.enabled:
+        return
+    known = _look_up(ENCODER, settings.name_or_path, None, problems)
+    if known and known.model_type not in MODEL_TYPES[settings.type]:
+        family = family_of(known.model_type)
+        problems.append(
+            Problem(
+                "text_encoder.type",
+                f"{settings.name_or_path} is of type {known.model_type}, not {settings.type}",
+                family or "choose an encoder of one of these families",
+            )
+        )
+
+
+def _look_up(
+    key: str, name: str, revision: str | None, problems: list[Problem]
+) -> KnownModel | None:
     if name.startswith(builtin.PREFIX):
         if name == builtin.TINY_VLM:
-            return KnownModel(reads_images=True, weight_bytes=0)
-        problems.append(Problem(KEY, f"{name}: no such builtin model", builtin.TINY_VLM))
+            return KnownModel(reads_images=True, model_type="idefics3", weight_bytes=0)
+        problems.append(Problem(key, f"{name}: no such builtin model", builtin.TINY_VLM))
         return None
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return _in_folder(folder, problems)
+        return _in_folder(key, folder, problems)
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:
-        problems.append(Problem(KEY, f"there is no folder {folder}", "a checkpoint or a Hub id"))
+        problems.append(Problem(key, f"there is no folder {folder}", "a checkpoint or a Hub id"))
         return None
-    return _on_hub(settings, problems)
+    return _on_hub(key, name, revision, problems)
 
 
 def missing_space(key: str, folder: Path, *, needed: int, free: int) -> Problem:
@@ -54,27 +78,33 @@ def missing_space(key: str, folder: Path, *, needed: int, free: int) -> Problem:
     )
 
 
-def _in_folder(folder: Path, problems: list[Problem]) -> KnownModel | None:
+def _in_folder(key: str, folder: Path, problems: list[Problem]) -> KnownModel | None:
     config = folder / "config.json"
     if not config.is_file():
         adapter = (folder / "adapter_config.json").is_file()
         said = "is an adapter, not a model" if adapter else "has no config.json"
         hint = "give the adapter's base model" if adapter else "a checkpoint folder has one"
-        problems.append(Problem(KEY, f"{folder} {said}", hint))
+        problems.append(Problem(key, f"{folder} {said}", hint))
         return None
     weights = [path for path in folder.iterdir() if path.suffix in WEIGHTS]
     if not weights:
-        problems.append(Problem(KEY, f"{folder} has no weights", "*.safetensors belong there"))
+        problems.append(Problem(key, f"{folder} has no weights", "*.safetensors belong there"))
         return None
-    return KnownModel(_reads_images(config), sum(path.stat().st_size for path in weights))
+    return _known(config, sum(path.stat().st_size for path in weights))
 
 
-def _reads_images(config: Path) -> bool:
+def _known(config: Path, weight_bytes: int) -> KnownModel:
     stated: Mapping[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-    return any("vision" in key or "image" in key for key in stated)
+    return KnownModel(
+        reads_images=any("vision" in key or "image" in key for key in stated),
+        model_type=stated.get("model_type", ""),
+        weight_bytes=weight_bytes,
+    )
 
 
-def _on_hub(settings: ModelSettings, problems: list[Problem]) -> KnownModel | None:
+def _on_hub(
+    key: str, name: str, revision: str | None, problems: list[Problem]
+) -> KnownModel | None:
     """Ask the cache, then the Hub, whose config.json (a few KB) is downloaded to do so."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import (
@@ -88,14 +118,12 @@ def _on_hub(settings: ModelSettings, problems: list[Problem]) -> KnownModel | No
     )
     from huggingface_hub.utils import httpx
 
-    name, revision = settings.name_or_path, settings.revision
-
-    def refuse(message: str, hint: str, key: str = KEY) -> None:
-        problems.append(Problem(key, message, hint))
+    def refuse(message: str, hint: str, at: str = key) -> None:
+        problems.append(Problem(at, message, hint))
 
     try:
         cached = try_to_load_from_cache(name, "config.json", revision=revision)
-        if isinstance(cached, str) and (known := _in_folder(Path(cached).parent, [])):
+        if isinstance(cached, str) and (known := _in_folder(key, Path(cached).parent, [])):
             return known
         size = _download_size(name, revision)  # does not try again and again, as a download does
         config = hf_hub_download(name, "config.json", revision=revision)
@@ -124,8 +152,8 @@ def _on_hub(settings: ModelSettings, problems: list[Problem]) -> KnownModel | No
         existing = next(part for part in (cache, *cache.parents) if part.exists())
         free = shutil.disk_usage(existing).free
         if size > free:
-            problems.append(missing_space(KEY, existing, needed=size, free=free))
-        return KnownModel(_reads_images(Path(config)), size)
+            problems.append(missing_space(key, existing, needed=size, free=free))
+        return _known(Path(config), size)
     return None
 
 

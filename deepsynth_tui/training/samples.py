@@ -9,6 +9,7 @@ import torch
 
 from deepsynth_tui.training.batches import IGNORED
 from deepsynth_tui.training.model import inference
+from deepsynth_tui.training.text_encoder.entrance import heard
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -63,9 +64,9 @@ def answer(
     device = next(model.parameters()).device
     prompt = {name: value.to(device) for name, value in batcher.prompts([rendered]).items()}
     generate: Any = model.generate  # PEFT hands it on to the base model
-    with inference(batcher.config):
+    with inference(batcher.config), heard(model, prompt) as known:
         ids = generate(
-            **prompt,
+            **known,
             max_new_tokens=new_tokens,
             do_sample=False,
             use_cache=True,

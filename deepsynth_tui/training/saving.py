@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from peft import PeftModel
 
 from deepsynth_tui.training.adapter_keys import make_loadable
+from deepsynth_tui.training.text_encoder import storing
+from deepsynth_tui.training.text_encoder.entrance import set_aside
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
@@ -21,20 +23,23 @@ def save_trained(
     processor: ProcessorMixin | PreTrainedTokenizerBase,
     folder: Path,
 ) -> None:
-    """Write the adapter, or the whole model where there is none, and its processor.
+    """Write the adapter, or the whole model where there is none, its text encoder and processor.
 
     Weights are safetensors.
 
     Raises:
         OSError: the disk is full or the folder may not be written.
     """
-    if isinstance(model, PeftModel):
-        # "auto" would ask the Hub whether the vocabulary grew; no embedding is ever a target, and
-        # one in modules_to_save is saved with its adapter anyway.
-        model.save_pretrained(str(folder), save_embedding_layers=False)
-        make_loadable(model, folder)
-    else:
-        model.save_pretrained(str(folder))
+    with set_aside(model) as encoder:
+        if isinstance(model, PeftModel):
+            # "auto" would ask the Hub whether the vocabulary grew; no embedding is ever a target,
+            # and one in modules_to_save is saved with its adapter anyway.
+            model.save_pretrained(str(folder), save_embedding_layers=False)
+            make_loadable(model, folder)
+        else:
+            model.save_pretrained(str(folder))
+    if encoder is not None:
+        storing.save(encoder, folder)
     processor.save_pretrained(str(folder))
 
 

@@ -13,6 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 from deepsynth_tui.training.batches import ROW_IDS
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.saving import save_trained
+from deepsynth_tui.training.text_encoder import storing
+from deepsynth_tui.training.text_encoder.entrance import set_aside
 
 
 class DocumentTrainer(Trainer):
@@ -76,6 +78,22 @@ class DocumentTrainer(Trainer):
             self.control.should_training_stop = True
         else:
             super()._run_epoch(*given, **named)
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
+    ) -> None:
+        """Load the weights of a checkpoint, those of the text encoder too."""
+        with set_aside(self._trained[0]) as encoder:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if encoder is not None:
+            storing.restore(encoder, Path(resume_from_checkpoint))
+
+    def _load_best_model(self) -> None:
+        """Load the weights of the best checkpoint, those of the text encoder too."""
+        with set_aside(self._trained[0]) as encoder:
+            super()._load_best_model()
+        if encoder is not None:
+            storing.restore(encoder, Path(str(self.state.best_model_checkpoint)))
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         """Write weights and processor of a checkpoint, as they go into the adapter folder."""

@@ -12,6 +12,9 @@ from peft import PeftModel
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.model import load_base
 from deepsynth_tui.training.samples import answer_logits
+from deepsynth_tui.training.text_encoder import storing
+from deepsynth_tui.training.text_encoder.entrance import attached
+from deepsynth_tui.training.text_encoder.loading import load_text_encoder
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -56,20 +59,26 @@ def verify(
 ) -> Verdict:
     """Load base and adapter (or the whole model) in `folder` again and compare their logits.
 
+    A text encoder is loaded again with each: as the run began with it, and as it was saved.
     `trained` are the `answer_logits` on `inputs` of the model as it was in memory.
 
     Raises:
         TrainingError: the saved weights do not reproduce them.
     """
     base = load_base(config).model
-    untrained = answer_logits(base, inputs, config)
+    encoder = load_text_encoder(base, config)
+    with attached(base, encoder):
+        untrained = answer_logits(base, inputs, config)
     if config.lora.enabled:
         loaded = PeftModel.from_pretrained(base, str(folder)).eval()
     else:
         del base
         settings = config.model.model_copy(update={"name_or_path": str(folder), "revision": None})
         loaded = load_base(config.model_copy(update={"model": settings})).model
-    saved = answer_logits(loaded, inputs, config)
+    if encoder is not None:
+        storing.restore(encoder, folder)
+    with attached(loaded, encoder):
+        saved = answer_logits(loaded, inputs, config)
     verdict = Verdict(
         from_trained=difference(saved, trained), from_base=difference(saved, untrained)
     )

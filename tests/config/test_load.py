@@ -169,7 +169,12 @@ def test_a_file_that_is_no_run_is_told_the_kinds(text: str):
         ("lora: {rank_pattern: {'(': 4}}", "lora.rank_pattern"),
         ("lora: {alpha_pattern: {'(': 4}}", "lora.alpha_pattern"),
         ("lora: {modules_to_save: ['[']}", "lora.modules_to_save"),
-        ("text_encoder: {enabled: true}", "text_encoder.enabled"),
+        ("text_encoder: {enabled: true, name_or_path: ''}", "text_encoder.name_or_path"),
+        (
+            "text_encoder: {enabled: true, trainable: full}\nmodel: {dtype: float16}\n"
+            "training: {fp16: true, bf16: false}",
+            "text_encoder.trainable",
+        ),
         ("training: {fp16: true}", "training.fp16"),
         ("training: {eval_steps: 5}", "training.eval_steps"),
         ("training: {early_stopping_patience: 5}", "training.early_stopping_patience"),
@@ -213,11 +218,11 @@ def test_every_default_survives_the_round_trip():
 
 
 def test_what_only_keeps_a_run_from_starting_can_be_estimated():
-    text = "kind: training\ntext_encoder: {enabled: true}\ntraining: {num_processes: 2}"
+    text = "kind: training\ntraining: {num_processes: 2}"
     with pytest.raises(ConfigError) as refused:
         load_text(text)
     keys = [problem.key for problem in refused.value.problems]
-    assert sorted(keys) == ["data.path", "text_encoder.enabled", "training.num_processes"]
+    assert sorted(keys) == ["data.path", "training.num_processes"]
     assert load_text(text, starting=False).config.kind == "training"
     with pytest.raises(ConfigError):
         load_text(text + "\nlora: {r: 0}", starting=False)

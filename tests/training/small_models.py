@@ -7,12 +7,18 @@ from typing import Any
 
 import torch
 from transformers import (
+    DeepseekOcr2Config,
+    DeepseekOcr2ForConditionalGeneration,
+    DeepseekOcr2Processor,
     Idefics3Config,
     Idefics3ForConditionalGeneration,
     Idefics3Processor,
     LlamaConfig,
     LlamaForCausalLM,
     TokenizersBackend,
+)
+from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import (
+    DeepseekOcr2ImageProcessorPil,
 )
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
@@ -75,6 +81,52 @@ def language_model(folder: Path, *, chat_template: bool = True) -> Path:
     config = LlamaConfig(**TEXT, vocab_size=len(tokenizer), **_special(tokenizer))
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def document_model(folder: Path) -> Path:
+    """DeepSeek-OCR-2, scaled down: fused experts, and a vision encoder like a language model."""
+    tokenizer = tiny_vlm.tokenizer()
+    config = DeepseekOcr2Config(
+        image_token_id=tokenizer.get_vocab()[tiny_vlm.IMAGE],
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "moe_intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "n_shared_experts": 1,
+            "mlp_layer_types": ["dense", "sparse"],
+            "initializer_range": 0.125,
+            **_special(tokenizer),
+        },
+        vision_config={
+            "sam_config": {
+                "hidden_size": 64,
+                "output_channels": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "global_attn_indexes": [1],
+                "downsample_channels": [32, 64],
+                "initializer_range": 0.02,
+            },
+            "encoder_config": {
+                "hidden_size": 64,
+                "intermediate_size": 128,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 4,
+                "num_key_value_heads": 2,
+            },
+        },
+    )
+    torch.manual_seed(0)
+    DeepseekOcr2ForConditionalGeneration(config).save_pretrained(folder)
+    DeepseekOcr2Processor(
+        image_processor=DeepseekOcr2ImageProcessorPil(), tokenizer=tokenizer
+    ).save_pretrained(folder)
     return folder
 
 

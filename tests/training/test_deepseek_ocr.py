@@ -7,20 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import (
-    DeepseekOcr2Config,
-    DeepseekOcr2ForConditionalGeneration,
-    DeepseekOcr2Processor,
-)
-from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import (
-    DeepseekOcr2ImageProcessorPil,
-)
 
-from deepsynth_tui.builtin import tiny_vlm
 from deepsynth_tui.training import lora
 from deepsynth_tui.training.model import load_base
 from deepsynth_tui.training.quantization import fused_expert_parameters
+from tests.training import small_models
 from tests.training.conftest import Run, configuration
 
 EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
@@ -28,55 +19,7 @@ EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("deepseek-ocr-2")
-    tokenizer = tiny_vlm.tokenizer()
-    ids = tokenizer.get_vocab()
-    special = {
-        "bos_token_id": ids[tiny_vlm.START],
-        "eos_token_id": ids[tiny_vlm.END_OF_TURN],
-        "pad_token_id": ids[tiny_vlm.PAD],
-    }
-    config = DeepseekOcr2Config(
-        image_token_id=ids[tiny_vlm.IMAGE],
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "moe_intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "n_routed_experts": 4,
-            "num_experts_per_tok": 2,
-            "n_shared_experts": 1,
-            "mlp_layer_types": ["dense", "sparse"],
-            "initializer_range": 0.125,
-            **special,
-        },
-        vision_config={
-            "sam_config": {
-                "hidden_size": 64,
-                "output_channels": 32,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "global_attn_indexes": [1],
-                "downsample_channels": [32, 64],
-                "initializer_range": 0.02,
-            },
-            "encoder_config": {
-                "hidden_size": 64,
-                "intermediate_size": 128,
-                "num_hidden_layers": 1,
-                "num_attention_heads": 4,
-                "num_key_value_heads": 2,
-            },
-        },
-    )
-    torch.manual_seed(0)
-    DeepseekOcr2ForConditionalGeneration(config).save_pretrained(folder)
-    DeepseekOcr2Processor(
-        image_processor=DeepseekOcr2ImageProcessorPil(), tokenizer=tokenizer
-    ).save_pretrained(folder)
-    return folder
+    return small_models.document_model(tmp_path_factory.mktemp("deepseek-ocr-2"))
 
 
 def test_adapters_stay_out_of_the_vision_encoder(values: dict[str, Any], folder: Path) -> None:

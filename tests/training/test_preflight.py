@@ -15,6 +15,8 @@ from deepsynth_tui.runs.directory import create
 from deepsynth_tui.training.preflight import check, inspect
 from tests.training.conftest import configuration
 from tests.training.small_datasets import row, write
+from tests.training.small_encoders import write as write_encoder
+from tests.training.text_encoder.conftest import encoder_settings
 
 
 def test_nothing_wrong(values: dict[str, Any]) -> None:
@@ -97,3 +99,13 @@ def test_a_folder_that_is_no_model(values: dict[str, Any], tmp_path: Path) -> No
     (tmp_path / "adapter_config.json").touch()
     found = check(configuration(values, model__name_or_path=str(tmp_path)))
     assert "is an adapter, not a model" in found[0].message
+
+
+def test_a_text_encoder_of_another_family(values: dict[str, Any], tmp_path: Path) -> None:
+    section = encoder_settings(write_encoder("bert", tmp_path / "bert"), "bert")
+    assert check(configuration(values, text_encoder=section)) == []
+    (wrong,) = check(configuration(values, text_encoder=section | {"type": "qwen3"}))
+    assert (wrong.key, wrong.hint) == ("text_encoder.type", "bert")
+    assert "is of type bert, not qwen3" in wrong.message
+    (gone,) = check(configuration(values, text_encoder=section | {"name_or_path": "/nowhere"}))
+    assert gone.key == "text_encoder.name_or_path"

@@ -15,6 +15,7 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.adapter_file import adapter_file_bytes, adapter_tensors
 from deepsynth_tui.estimate.machine.gpus import GIB
 from deepsynth_tui.estimate.memory.optimizer import trained_bytes
+from deepsynth_tui.estimate.memory.text_encoder import text_encoder
 from deepsynth_tui.estimate.memory.trainable import Trainable, count_trainable
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 from deepsynth_tui.estimate.profiles.profile import ModelProfile
@@ -117,11 +118,17 @@ class Storage:
         }
 
 
-def storage(config: TrainingConfig, profile: ModelProfile, *, steps: int | None) -> Storage:
+def storage(
+    config: TrainingConfig,
+    profile: ModelProfile,
+    *,
+    steps: int | None,
+    encoder: ModelProfile | None = None,
+) -> Storage:
     """Compare what a run needs with what is free now. Reads a few small files."""
     place = existing_part(Path(config.output.dir).expanduser() if config.output.dir else home())
     return Storage(
-        disk=disk(config, profile, steps=steps, processor=processor_bytes(config)),
+        disk=disk(config, profile, steps=steps, processor=processor_bytes(config), encoder=encoder),
         memory=host_memory(config, profile),
         place=place,
         disk_free=shutil.disk_usage(place).free,
@@ -130,22 +137,29 @@ def storage(config: TrainingConfig, profile: ModelProfile, *, steps: int | None)
 
 
 def disk(
-    config: TrainingConfig, profile: ModelProfile, *, steps: int | None, processor: int
+    config: TrainingConfig,
+    profile: ModelProfile,
+    *,
+    steps: int | None,
+    processor: int,
+    encoder: ModelProfile | None = None,
 ) -> Disk:
     """Disk for a run of `steps` optimizer steps (None: many) with a processor of that size.
 
-    A checkpoint is what is trained (the whole model where LoRA is off), the optimizer's state and
-    the processor. One more than ``save_total_limit`` is there while it is written, and one more
-    than that where the best is kept apart; the last step is always saved.
+    A checkpoint is what is trained (the whole model where LoRA is off, and what learns of the text
+    encoder), the optimizer's state and the processor. One more than ``save_total_limit`` is there
+    while it is written, and one more than that where the best is kept apart; the last step is
+    always saved.
     """
     training = config.training
     trainable = count_trainable(config, profile)
-    trained = _trained_bytes(config, profile)
+    second = text_encoder(config, profile, encoder)
+    trained = _trained_bytes(config, profile) + second.saved
     keeps_best = training.early_stopping_patience is not None
     most = max(training.save_total_limit, 2 if keeps_best else 1) + 1
     saves = most if steps is None else math.ceil(steps / training.save_steps)
     logged = (steps or 0) // training.logging_steps * LOGGED_STEP
-    state = _optimizer_file(config, profile, trainable)
+    state = _optimizer_file(config, profile, trainable) + second.states
     return Disk(
         checkpoint=trained + state + processor + SMALL_FILES + logged,
         checkpoints=min(most, saves),

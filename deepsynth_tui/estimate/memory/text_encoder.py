@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from deepsynth_tui.config.training import LoraSettings, ModelSettings, TrainingConfig
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.optimizer import FLOAT32, WIDE, state_bytes
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
+from deepsynth_tui.estimate.profiles.encoders import adapted_linears
 from deepsynth_tui.estimate.profiles.profile import ModelProfile
-from deepsynth_tui.estimate.profiles.towers import resolve_targets
+
+Part = Literal["text_encoder", "text_projection"]
+"""What learns beside the towers of the model."""
 
 # Bytes per token of one un-checkpointed encoder layer, in units of hidden and inner width
 # (`activations`: norms, attention and inputs of linears; a gated MLP).
@@ -18,14 +23,23 @@ SAVED_INNER = 8
 
 @dataclass(frozen=True, slots=True)
 class TextEncoder:
-    """Bytes on the GPU at the peak, and parameters that learn (the projection always does)."""
+    """Bytes on the GPU at the peak, and parameters that learn (the projection always does).
+
+    `saved` are the bytes of those parameters, and `states` those of their optimizer states.
+    """
 
     bytes: int
-    trainable: int
+    by_part: Mapping[Part, int]
     parameters: int
+    saved: int
+    states: int
+
+    @property
+    def trainable(self) -> int:
+        return sum(self.by_part.values())
 
 
-NO_ENCODER = TextEncoder(0, 0, 0)
+NO_ENCODER = TextEncoder(0, {}, 0, 0, 0)
 
 
 def text_encoder(
@@ -43,25 +57,30 @@ def text_encoder(
     adapters = _adapter_parameters(config, encoder)
     whole = encoder.total_params if settings.trainable == "full" else 0
     wide = projection + adapters
-    learning = (
-        2 * FLOAT32 * wide
-        + state_bytes(optim, wide, FLOAT32, edge=config.lora.r)
-        + width * whole
-        + state_bytes(optim, whole, width, edge=WIDE)
+    states = state_bytes(optim, wide, FLOAT32, edge=config.lora.r) + state_bytes(
+        optim, whole, width, edge=WIDE
     )
+    gradients = FLOAT32 * wide + width * whole
     return TextEncoder(
-        bytes=weights + learning + _activations(config, encoder),
-        trainable=wide + whole,
+        bytes=weights + FLOAT32 * wide + gradients + states + _activations(config, encoder),
+        by_part=_by_part(adapters + whole, projection),
         parameters=encoder.total_params + projection,
+        saved=FLOAT32 * wide + width * whole,
+        states=states,
     )
+
+
+def _by_part(learning: int, projection: int) -> dict[Part, int]:
+    parts: dict[Part, int] = {"text_projection": projection}
+    return {"text_encoder": learning, **parts} if learning else parts
 
 
 def _adapter_parameters(config: TrainingConfig, encoder: ModelProfile) -> int:
     """LoRA on every linear of the encoder, at the rank of the model's adapters."""
     if config.text_encoder.trainable != "lora":
         return 0
-    names = resolve_targets(encoder.linears, LoraSettings(), ModelSettings())
-    return sum(config.lora.r * sum(encoder.linears[name].shape) for name in names)
+    shapes = (encoder.linears[name].shape for name in adapted_linears(encoder.linears))
+    return sum(config.lora.r * sum(shape) for shape in shapes)
 
 
 def _activations(config: TrainingConfig, encoder: ModelProfile) -> int:

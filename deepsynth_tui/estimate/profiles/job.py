@@ -20,6 +20,7 @@ from deepsynth_tui.estimate.profiles.architectures import (
     UnknownModel,
     find_architecture,
 )
+from deepsynth_tui.estimate.profiles.encoders import building_options
 from deepsynth_tui.estimate.profiles.figures import image_figures, text_figures
 from deepsynth_tui.estimate.profiles.profile import Kind, ModelProfile, Role, WeightGroup
 from deepsynth_tui.estimate.profiles.towers import tower_of
@@ -44,8 +45,9 @@ def build(architecture: Architecture, role: Role, *, trust_remote_code: bool) ->
         auto = transformers.AutoModelForImageTextToText
     else:
         auto = transformers.AutoModelForCausalLM
+    options = building_options(config.model_type) if role == "encoder" else {}
     with torch.device("meta"):
-        return auto.from_config(config, trust_remote_code=trust_remote_code)
+        return auto.from_config(config, trust_remote_code=trust_remote_code, **options)
 
 
 def weigh(model: PreTrainedModel) -> tuple[WeightGroup, ...]:

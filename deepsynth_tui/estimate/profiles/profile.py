@@ -24,8 +24,8 @@ Kind = Literal["linear", "embedding", "norm", "conv", "fused_experts", "other"]
 Role = Literal["model", "encoder"]
 ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
 
-# Part of the cache key: raise it when the fields below change.
-FORMAT = 5
+# Part of the cache key: raise it when the fields below change, or what is counted.
+FORMAT = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,10 +143,12 @@ def _figures(view: FitView) -> list[Content]:
 
 
 def _towers(estimate: Estimate, before: Estimate | None) -> list[Content]:
-    """Return what is trained of each tower of the model."""
+    """Return what is trained of each tower of the model, and of the text encoder."""
     was = before.trainable_by_tower if before else {}
     return [
-        _figure(f"  {tower}", amount(count), moved(count, was.get(tower), amount))
+        _figure(
+            f"  {tower.removeprefix('text_')}", amount(count), moved(count, was.get(tower), amount)
+        )
         for tower, count in estimate.trainable_by_tower.items()
     ]
 

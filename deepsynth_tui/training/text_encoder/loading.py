@@ -1,0 +1,101 @@
+"""The encoder as a run begins with it: weights of its checkpoint, and a new projection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from torch import nn
+from transformers import AutoModel
+
+from deepsynth_tui import builtin
+from deepsynth_tui.estimate.profiles.encoders import adapted_linears, building_options
+from deepsynth_tui.training.text_encoder.instructions import load_config
+from deepsynth_tui.training.text_encoder.module import TextEncoder
+from deepsynth_tui.training.text_encoder.pooling import POOLED
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from deepsynth_tui.config.training import TrainingConfig
+
+SAMPLED = 4096  # embeddings that the scale of all is taken from
+
+
+def load_text_encoder(
+    decoder: PreTrainedModel, config: TrainingConfig, *, commit: str | None = None
+) -> TextEncoder | None:
+    """Load the encoder of a configuration for `decoder`, to its device; None where it has none.
+
+    Its adapters and projection are drawn from `training.seed` alone, so that every call gives the
+    same. `commit` is the one to load from the Hub; None: the newest.
+
+    Raises:
+        TrainingError: the checkpoint is of another family than `text_encoder.type`.
+        OSError: there is no such checkpoint.
+    """
+    settings = config.text_encoder
+    if not settings.enabled:
+        return None
+    architecture = load_config(settings, revision=commit)
+    encoder = load_weights(
+        builtin.locate(settings.name_or_path),
+        architecture,
+        dtype=getattr(torch, config.model.dtype),
+        revision=commit,
+    )
+    width, scale = _embeddings(decoder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        made = TextEncoder(
+            _trained(encoder, config),
+            width=width,
+            scale=scale,
+            most=settings.tokens,
+            pooled=POOLED[settings.type],
+            commit=getattr(architecture, "_commit_hash", None),
+        )
+    return made.to(decoder.device).eval()
+
+
+def load_weights(
+    path: str, architecture: PreTrainedConfig, *, dtype: torch.dtype, revision: str | None = None
+) -> PreTrainedModel:
+    """Load an encoder's own weights. Code from its repository is never run."""
+    return AutoModel.from_pretrained(
+        path,
+        dtype=dtype,
+        revision=revision,
+        trust_remote_code=False,
+        **building_options(architecture.model_type),
+    )
+
+
+def _trained(encoder: PreTrainedModel, config: TrainingConfig) -> PreTrainedModel | PeftModel:
+    """Let learn what `text_encoder.trainable` says."""
+    trainable = config.text_encoder.trainable
+    encoder.requires_grad_(trainable == "full")
+    if trainable != "lora":
+        return encoder
+    linears = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)]
+    adapters = LoraConfig(
+        task_type=TaskType.FEATURE_EXTRACTION,
+        r=config.lora.r,
+        lora_alpha=config.lora.lora_alpha,
+        lora_dropout=config.lora.lora_dropout,
+        target_modules=list(adapted_linears(linears)),
+    )
+    return get_peft_model(encoder, adapters)
+
+
+def _embeddings(decoder: PreTrainedModel) -> tuple[int, float]:
+    """Width of the decoder's token embeddings and their root mean square, as its layers get them:
+    some embedding modules multiply their weights."""
+    embedding = decoder.get_input_embeddings()
+    weight: Any = embedding.weight
+    step = max(1, len(weight) // SAMPLED)
+    ids = torch.arange(0, len(weight), step, device=weight.device)
+    with torch.no_grad():
+        embedded = embedding(ids).float()
+    return embedded.shape[-1], embedded.square().mean().sqrt().item()

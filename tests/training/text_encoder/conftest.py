@@ -1,0 +1,40 @@
+"""A page with two questions, which only a text encoder tells apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training import small_datasets, small_encoders
+from tests.training.small_datasets import row
+
+QUESTIONS = {"Is it red?": "yes", "Is it green?": "no"}
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folder of a small encoder of each family."""
+    folder = tmp_path_factory.mktemp("encoders")
+    return {name: small_encoders.write(name, folder / name) for name in ("qwen3", "bert")}
+
+
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of the same image with each of the questions."""
+    rows = [asked(question, answer) for question, answer in QUESTIONS.items()]
+    return small_datasets.write(tmp_path_factory.mktemp("questions") / "data", rows)
+
+
+def asked(question: str, answer: str) -> dict[str, Any]:
+    """The first page, with another question."""
+    made: dict[str, Any] = row(0) | {"instruction": question, "target": answer}
+    made["messages"][0]["content"][-1]["text"] = question
+    return made | {"prompted_text": f"{question} {made['text']}"}
+
+
+def encoder_settings(folder: Path, family: str, **changes: Any) -> dict[str, Any]:
+    """The section `text_encoder` of a configuration."""
+    settings = {"enabled": True, "type": family, "name_or_path": str(folder), "max_length": 64}
+    return settings | changes

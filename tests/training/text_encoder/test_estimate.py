@@ -1,0 +1,95 @@
+"""What is estimated of the encoder is what the trainer really trains, saves and counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate import dataset_lengths
+from deepsynth_tui.estimate.closed_form import estimate
+from deepsynth_tui.estimate.machine.storage import disk, processor_bytes
+from deepsynth_tui.estimate.profiles import job as profile_job
+from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role
+from deepsynth_tui.training import lora
+from deepsynth_tui.training.batches import Batcher
+from deepsynth_tui.training.lengths_job import facts
+from deepsynth_tui.training.model import load_base
+from deepsynth_tui.training.rows import load_rows
+from deepsynth_tui.training.text_encoder.entrance import attach
+from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+from tests.training.conftest import Run, configuration
+from tests.training.text_encoder.conftest import encoder_settings
+
+
+def _profile(folder: str, role: Role) -> ModelProfile:
+    return profile_job.profile(folder, None, role, trust_remote_code=False)
+
+
+@pytest.mark.parametrize("family", ["qwen3", "bert"])
+@pytest.mark.parametrize("trainable", ["frozen", "lora", "full"])
+def test_what_learns_is_counted_to_the_digit(
+    values: dict[str, Any], encoders: dict[str, Path], family: str, trainable: str
+) -> None:
+    section = encoder_settings(encoders[family], family, trainable=trainable)
+    config = configuration(values, text_encoder=section, lora__r=6)
+    base = load_base(config)
+    encoder = load_text_encoder(base.model, config)
+    assert encoder is not None
+    model = lora.attach(base.model, config)
+    attach(model, encoder)
+
+    found = estimate(
+        config,
+        _profile(config.model.name_or_path, "model"),
+        encoder=_profile(config.text_encoder.name_or_path, "encoder"),
+        gpus=(),
+    )
+    trained = lora.trainable_by_tower(model)
+    assert dict(found.trainable_by_tower) == dict(trained)
+    assert found.trainable_params == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    whole = sum(p.numel() for n, p in model.named_parameters() if "lora_" not in n)
+    assert found.total_params == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainable", ["lora", "full"])
+def test_a_checkpoint_is_as_large_as_estimated(
+    run: Run, encoders: dict[str, Path], trainable: str
+) -> None:
+    from deepsynth_tui.config.load import load_file
+
+    ran = run(
+        text_encoder=encoder_settings(encoders["qwen3"], "qwen3", trainable=trainable),
+        training__max_steps=1,
+    )
+    config = load_file(ran.run.config).config
+    assert isinstance(config, TrainingConfig)
+    said = disk(
+        config,
+        _profile(config.model.name_or_path, "model"),
+        steps=1,
+        processor=processor_bytes(config),
+        encoder=_profile(config.text_encoder.name_or_path, "encoder"),
+    )
+    checkpoint = ran.run.checkpoints / "checkpoint-1"
+    size = sum(path.stat().st_size for path in checkpoint.rglob("*") if path.is_file())
+    assert said.checkpoint == pytest.approx(size, rel=0.15)
+
+
+def test_rows_are_counted_with_soft_tokens(
+    values: dict[str, Any], encoders: dict[str, Path], questions: Path
+) -> None:
+    def counted(tokens: int) -> TrainingConfig:
+        section = encoder_settings(encoders["qwen3"], "qwen3", tokens=tokens)
+        return configuration(values, data__path=str(questions), text_encoder=section)
+
+    few, many = counted(1), counted(8)
+    batcher = Batcher(load_base(many), many)
+    rows = load_rows(many.data, images=True).train
+    exact = [batcher([rows[i]])["input_ids"].shape[1] for i in range(len(rows))]
+    assert list(facts(many).lengths) == sorted(exact)
+    assert facts(many).lengths[0] == facts(few).lengths[0] + 7
+    assert dataset_lengths.cache_path(few) != dataset_lengths.cache_path(many)

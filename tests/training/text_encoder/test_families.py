@@ -1,0 +1,128 @@
+"""Every family of decoders takes soft tokens: a step moves the projection, `generate` hears it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, PreTrainedModel
+
+from deepsynth_tui.estimate.profiles.figures import image_figures
+from deepsynth_tui.estimate.profiles.images import PageSize, views_of
+from deepsynth_tui.training.batches import Batcher
+from deepsynth_tui.training.conversations import POSITION
+from deepsynth_tui.training.model import load_base
+from deepsynth_tui.training.simulation.batch import Shape, pages, tokens
+from deepsynth_tui.training.text_encoder.entrance import attached, heard
+from deepsynth_tui.training.text_encoder.instructions import load_instructions
+from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+from deepsynth_tui.training.text_encoder.module import TextEncoder
+from deepsynth_tui.training.text_encoder.room import make_room
+from tests.estimate import models
+from tests.training import small_models
+from tests.training.conftest import configuration
+from tests.training.text_encoder.conftest import asked, encoder_settings
+
+ASKED = "Is it red?", "Is it green"
+
+
+def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, Any]]) -> None:
+    """`inputs` are one row with labels, asked two things that take as many tokens."""
+    with attached(model, encoder):
+        model.train()
+        loss = model(**inputs[0]).loss
+        loss.backward()
+        gradient = encoder.projection.weight.grad
+        assert gradient is not None
+        assert bool(gradient.isfinite().all())
+        assert float(gradient.abs().max()) > 0
+
+        model.eval()
+        scores = []
+        for given in inputs:
+            prompt = {name: value for name, value in given.items() if name != "labels"}
+            with torch.no_grad(), heard(model, prompt) as known:
+                generate: Any = model.generate
+                made = generate(
+                    **known,
+                    max_new_tokens=2,
+                    do_sample=False,
+                    output_logits=True,
+                    return_dict_in_generate=True,
+                    min_new_tokens=2,
+                    pad_token_id=0,
+                )
+            # Positions of a generation are those of training: the same scores, both steps.
+            longer = _continued(prompt, made.sequences)
+            with torch.no_grad():
+                forward = model(**longer).logits[0, -3:-1].float()
+            torch.testing.assert_close(torch.cat(made.logits).float(), forward, rtol=0, atol=2e-4)
+            scores.append(forward)
+        assert (scores[0] - scores[1]).abs().max() > 1e-4
+
+
+def _continued(prompt: dict[str, Any], sequences: torch.Tensor) -> dict[str, Any]:
+    """The prompt with what was generated behind it, as a row of training."""
+    rows, more = sequences.shape[0], sequences.shape[1] - prompt["input_ids"].shape[1]
+    longer = dict(prompt) | {"input_ids": sequences}
+    for name, filler in (("attention_mask", 1), ("soft_tokens", 0), ("mm_token_type_ids", 0)):
+        if name in prompt:
+            added = prompt[name].new_full((rows, more), filler)
+            longer[name] = torch.cat([prompt[name], added], dim=1)
+    return longer
+
+
+@pytest.mark.parametrize("family", ["vision_model", "language_model", "document_model"])
+def test_models_with_a_processor(
+    values: dict[str, Any], encoders: dict[str, Path], tmp_path: Path, family: str
+) -> None:
+    folder = getattr(small_models, family)(tmp_path / "model")
+    config = configuration(
+        values,
+        model__name_or_path=str(folder),
+        text_encoder=encoder_settings(encoders["qwen3"], "qwen3", tokens=4),
+    )
+    base = load_base(config)
+    encoder = load_text_encoder(base.model, config)
+    assert encoder is not None
+    batcher = Batcher(base, config)
+    rows = [asked(question, "yes") | {POSITION: 0} for question in ASKED]
+    _check(base.model, encoder, [batcher.encode([batcher.render(row)]) for row in rows])
+
+
+@pytest.mark.parametrize("architecture", ["qwen3_vl", "qwen2_5_vl", "smolvlm"])
+def test_models_from_their_config(
+    values: dict[str, Any], encoders: dict[str, Path], architecture: str
+) -> None:
+    """Qwen's processors need torchvision; their models do not."""
+    section = encoder_settings(encoders["bert"], "bert", tokens=4)
+    config = configuration(values, text_encoder=section)
+    found = models.architecture(architecture, image_token_id=120)
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(found.config)
+    encoder = load_text_encoder(model, config)
+    assert encoder is not None
+    instructions = load_instructions(config.text_encoder)
+    image = image_figures(found)
+    assert image is not None
+    views = views_of(PageSize(64, 64), image, config.model, 128)
+    assert views is not None
+    as_they_are: Any = contextlib.nullcontext()  # real tensors, where a simulation has fake ones
+    shape = Shape(1, views.tokens + 6, views)
+    made = tokens(shape, found.config) | pages(shape, image, found.config, as_they_are)
+    for name in made:
+        if name.startswith("pixel"):
+            made[name] = torch.randn(made[name].shape)
+    made["input_ids"][0, -6:] = torch.arange(7, 13)
+    inputs = []
+    for question in ASKED:
+        ids = instructions.ids("row 0", question)
+        row = {**made, **instructions.batch([ids])}
+        labels = row.pop("labels")
+        room = make_room(row, [4], filler=0, starts=(), pad_left=False)
+        room["labels"] = torch.cat([torch.full((1, 4), -100), labels], dim=1)
+        inputs.append(room)
+    _check(model, encoder, inputs)

@@ -1,0 +1,204 @@
+"""What decoder and encoder get: who reads the question, where soft tokens lie, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from deepsynth_tui.training.batches import IGNORED, ROW_IDS, Batcher
+from deepsynth_tui.training.conversations import DEFAULT_INSTRUCTION, POSITION
+from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.lengths import Lengths, check_lengths
+from deepsynth_tui.training.model import load_base, load_reader
+from deepsynth_tui.training.rows import load_rows
+from deepsynth_tui.training.samples import answer_logits
+from deepsynth_tui.training.text_encoder.entrance import attached
+from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+from deepsynth_tui.training.text_encoder.pooling import shares
+from deepsynth_tui.training.text_encoder.room import ROOM, make_room
+from tests.training.conftest import configuration
+from tests.training.small_encoders import POSITIONS
+from tests.training.text_encoder.conftest import asked, encoder_settings
+
+QUESTION = "Is it red?"  # 10 bytes, so 11 tokens of the Qwen3 encoder and 12 of BERT's
+
+
+def _batcher(
+    values: dict[str, Any], encoders: dict[str, Path], family: str = "qwen3", **changes: Any
+) -> Batcher:
+    named = {key: changes.pop(key) for key in list(changes) if "__" not in key}
+    section = encoder_settings(encoders[family], family, **named)
+    config = configuration(values, text_encoder=section, **changes)
+    return Batcher(load_base(config), config)
+
+
+def _row(question: str = QUESTION, answer: str = "yes") -> dict[str, Any]:
+    return asked(question, answer) | {POSITION: 0}
+
+
+@pytest.mark.parametrize(("most", "room"), [(1, 1), (4, 4), (50, 11)])
+def test_the_model_gets_room_in_place_of_the_question(
+    values: dict[str, Any], encoders: dict[str, Path], most: int, room: int
+) -> None:
+    batcher = _batcher(values, encoders, tokens=most)
+    batch = batcher([_row()])
+
+    ids, places = batch["input_ids"][0], batch[ROOM][0].bool()
+    decode: Any = batcher.tokenizer.decode
+    assert int(ids[0]) == batcher.tokenizer.bos_token_id
+    assert places.nonzero().flatten().tolist() == list(range(1, 1 + room))
+    assert "red" not in decode(ids)
+    assert decode(batch["instruction_ids"][0], skip_special_tokens=True) == QUESTION
+    assert bool((batch["labels"][0][places] == IGNORED).all())
+    assert bool(batch["attention_mask"][0][places].all())
+    assert decode(batch["labels"][0][batch["labels"][0] != IGNORED]) == "yes<|im_end|>\n"
+    without = Batcher(
+        load_reader(configuration(values), local_files_only=True), configuration(values)
+    )([_row("", "yes")])["input_ids"][0]
+    assert torch.equal(ids[~places], without)
+
+
+def test_rows_are_counted_with_their_soft_tokens(
+    values: dict[str, Any], encoders: dict[str, Path]
+) -> None:
+    batcher = _batcher(values, encoders, tokens=16)
+    lengths = Lengths(batcher)
+    for question in (QUESTION, "?", "What colour has the page?"):
+        rendered = batcher.render(_row(question))
+        assert lengths.of(rendered) == batcher.encode([rendered])["input_ids"].shape[1]
+
+
+def test_an_instruction_that_is_too_long_is_refused(
+    values: dict[str, Any], encoders: dict[str, Path], questions: Path
+) -> None:
+    batcher = _batcher(values, encoders, max_length=12, data__path=str(questions))
+    rows = load_rows(batcher.config.data, images=True).train
+
+    with pytest.raises(TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)") as found:
+        check_lengths(rows, batcher, report=lambda _: True)
+    assert "Raise text_encoder.max_length to 13" in found.value.advice
+
+
+def test_which_words_are_the_instruction(
+    values: dict[str, Any], encoders: dict[str, Path], language_model: Path
+) -> None:
+    def told(row: dict[str, Any], **changes: Any) -> tuple[str | None, str]:
+        rendered = _batcher(values, encoders, **changes).render(row)
+        return rendered.conversation.instruction, rendered.prompt
+
+    assert told(_row())[0] == QUESTION
+    assert told(_row(), data__instruction="Read it.")[0] == "Read it."
+    assert told(_row() | {"messages": None})[0] == QUESTION
+    assert told(_row() | {"messages": None, "instruction": None})[0] == DEFAULT_INSTRUCTION
+    # The text that stands in for the pages of a model without eyes is that without the question.
+    instruction, prompt = told(_row(), model__name_or_path=str(language_model))
+    assert (instruction, "It is red." in prompt, QUESTION in prompt) == (QUESTION, True, False)
+
+
+@pytest.mark.parametrize("family", ["qwen3", "bert"])
+@pytest.mark.parametrize("tokens", [1, 6])
+def test_a_row_is_the_same_in_any_batch(
+    values: dict[str, Any], encoders: dict[str, Path], family: str, tokens: int
+) -> None:
+    batcher = _batcher(values, encoders, family, tokens=tokens)
+    base = load_base(batcher.config).model
+    encoder = load_text_encoder(base, batcher.config)
+    rows = [_row(), _row("Say it all, every word of it!", "a much longer answer than the other")]
+
+    with attached(base, encoder), torch.no_grad():
+        batch = batcher(rows)
+        del batch[ROW_IDS]
+        together = base(**batch).logits
+        for index, row in enumerate(rows):
+            alone = batcher.encode([batcher.render(row)])
+            length = alone["input_ids"].shape[1]
+            difference = together[index, :length] - base(**alone).logits[0]
+            assert difference.abs().max() < 1e-4
+        other = batcher.encode([batcher.render(_row("Is it blue?"))])
+        same = batcher.encode([batcher.render(rows[0])])
+        assert torch.equal(other["input_ids"], same["input_ids"])
+        heard = [answer_logits(base, inputs, batcher.config) for inputs in (same, other)]
+        assert (heard[0] - heard[1]).abs().max() > 1e-3
+
+
+def test_soft_tokens_begin_like_embeddings(
+    values: dict[str, Any], encoders: dict[str, Path]
+) -> None:
+    for family in encoders:
+        batcher = _batcher(values, encoders, family, tokens=64)
+        base = load_base(batcher.config).model
+        encoder = load_text_encoder(base, batcher.config)
+        assert encoder is not None
+        batch = batcher([_row()])
+        soft = encoder(batch["instruction_ids"], batch["instruction_mask"])
+        weight: Any = base.get_input_embeddings().weight
+        assert soft.shape[1] == weight.shape[1]
+        scale = soft.square().mean().sqrt() / weight.square().mean().sqrt()
+        assert scale.item() == pytest.approx(1, abs=0.1)
+
+
+def test_an_instruction_that_never_enters_is_an_error(
+    values: dict[str, Any], encoders: dict[str, Path]
+) -> None:
+    batcher = _batcher(values, encoders)
+    base = load_base(batcher.config).model
+    batch = batcher.encode([batcher.render(_row())])
+    embedded = base.get_input_embeddings()(batch.pop("input_ids"))
+    with (
+        attached(base, load_text_encoder(base, batcher.config)),
+        pytest.raises(RuntimeError, match="embedded no tokens"),
+    ):
+        base(inputs_embeds=embedded, **{k: v for k, v in batch.items() if "pixel" not in k})
+
+
+def test_which_states_make_a_soft_token() -> None:
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
+
+    assert shares(mask, 1, "first").argmax(2).tolist() == [[0], [0]]
+    assert shares(mask, 1, "last").argmax(2).tolist() == [[4], [1]]
+    half, third = 1 / 2, 1 / 3
+    several = shares(mask, 2, "last")
+    assert several[0].tolist() == [
+        pytest.approx([third, third, third, 0, 0]),
+        pytest.approx([0, 0, 0, half, half]),
+    ]
+    assert several[1].tolist() == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
+    assert shares(mask, 9, "last").any(2).sum(1).tolist() == [5, 2]
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_room_is_made_behind_the_start_token(left: bool) -> None:
+    inputs = {
+        "input_ids": torch.tensor(
+            [[0, 0, 7, 5], [7, 5, 6, 5]] if left else [[7, 5, 0, 0], [7] * 4]
+        ),
+        "attention_mask": torch.tensor(
+            [[0, 0, 1, 1], [1] * 4] if left else [[1, 1, 0, 0], [1] * 4]
+        ),
+        "mm_token_type_ids": torch.ones(2, 4, dtype=torch.long),
+        "pixel_values": torch.ones(2, 4),
+    }
+    made = make_room(inputs, [3, 1], filler=0, starts={7}, pad_left=left)
+
+    assert made["input_ids"][0].tolist() == [7, 0, 0, 0, 5]
+    assert made[ROOM][0].tolist() == [0, 1, 1, 1, 0]
+    assert made["mm_token_type_ids"][0].tolist() == [1, 0, 0, 0, 1]
+    assert made["attention_mask"].all()
+    assert made["pixel_values"] is inputs["pixel_values"]
+    assert made[ROOM].sum(1).tolist() == [3, 1]
+
+
+def test_encoders_that_cannot_be_used(values: dict[str, Any], encoders: dict[str, Path]) -> None:
+    with pytest.raises(TrainingError, match=r"type is bert, but .* is of type qwen3") as wrong:
+        _batcher(values, {"bert": encoders["qwen3"]}, "bert")
+    assert wrong.value.advice == "Set text_encoder.type to qwen3."
+    with pytest.raises(TrainingError, match=r"is of type idefics3") as neither:
+        _batcher(values, {"bert": Path(values["model"]["name_or_path"])}, "bert")
+    assert "one of the families qwen3, bert" in neither.value.advice
+    with pytest.raises(TrainingError, match=rf"reads {POSITIONS} at most"):
+        _batcher(values, encoders, "bert", max_length=POSITIONS + 1)
+    with pytest.raises(OSError, match=r"text_encoder\.name_or_path: /nowhere"):
+        _batcher(values, {"bert": Path("/nowhere")}, "bert")
