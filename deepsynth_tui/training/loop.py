@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.checkpoints import Resumable
     from deepsynth_tui.training.model import Base
+    from deepsynth_tui.training.processes.peers import Peers
     from deepsynth_tui.training.rows import Split
 
 log = logging.getLogger(__name__)
@@ -34,12 +35,13 @@ def run_steps(
     split: Split,
     batcher: Batcher,
     checkpoint: Resumable | None,
+    peers: Peers,
     *,
     watchers: Sequence[TrainerCallback] = (),
 ) -> tuple[DocumentTrainer, bool]:
     """Train; return the trainer and whether the person ended it early. `watchers` look on."""
     evaluates = len(split.held_out) > 0
-    reporter = Reporter(job)
+    reporter = Reporter(job, peers)
     callbacks: list[Any] = [*watchers, reporter]
     if evaluates and (patience := config.training.early_stopping_patience):
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
@@ -50,6 +52,8 @@ def run_steps(
         eval_dataset=split.held_out if evaluates else None,
         data_collator=batcher,
         processor=base.processor,
+        peers=peers,
+        kept_checkpoints=config.training.save_total_limit,
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines

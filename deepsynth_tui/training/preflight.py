@@ -20,7 +20,9 @@ from deepsynth_tui.config.preflight import command, existing_part, output_proble
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
 from deepsynth_tui.estimate.dataset_folder import dataset_folder, may_be_on_hub
+from deepsynth_tui.estimate.machine import devices
 from deepsynth_tui.training.preflight_model import KnownModel, look_up, missing_space
+from deepsynth_tui.training.processes.gpus import missing
 
 # The least a run writes: an adapter, its optimizer state, events and log.
 LEAST_BYTES = 256 << 20
@@ -64,6 +66,7 @@ def inspect(config: TrainingConfig) -> Preflight:
     model = look_up(config.model, problems)
     dataset = _dataset(config.data, model, problems)
     problems += _packages(config)
+    problems += _gpus(config)
     problems += output_problems(config.output.dir) or _space(config, model)
     return Preflight(tuple(problems), dataset)
 
@@ -156,6 +159,13 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
             yield Problem(
                 "output.push_to_hub", "nobody is logged in to the Hub", "run `hf auth login`"
             )
+
+
+def _gpus(config: TrainingConfig) -> Iterator[Problem]:
+    if config.training.num_processes == 1:
+        return
+    if lacking := missing(config.training.num_processes, devices.probe()):
+        yield Problem("training.num_processes", lacking, "lower it, or show more GPUs to the run")
 
 
 def _space(config: TrainingConfig, model: KnownModel | None) -> Iterator[Problem]:
