@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.lengths import Counted
     from deepsynth_tui.training.model import Base
     from deepsynth_tui.training.processes.peers import Peers
+    from deepsynth_tui.training.room import Room
     from deepsynth_tui.training.rows import Split
 
 log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in the process
@@ -38,12 +39,13 @@ log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in
 MODEL_FOLDER = "model"  # of a full fine-tuning; an adapter goes to RunDirectory.adapter
 
 
-def train(job: Job, *, resume: bool, peers: Peers | None = None) -> str:
+def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | None = None) -> str:
     """Do a whole run and return its verdict, "completed" or "stopped".
 
     Of several `peers` each does all of it but what one alone must do: the first one counts, shows,
     saves and verifies, and its job is the only one that speaks. A stop before the first step
-    leaves nothing; later ones leave a checkpoint and what was trained so far.
+    leaves nothing; later ones leave a checkpoint and what was trained so far. Without `room` on
+    the disk nothing is written: the run waits.
     """
     from transformers import set_seed
 
@@ -55,12 +57,13 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None) -> str:
     from deepsynth_tui.training.measuring import Gauge, Meter
     from deepsynth_tui.training.model import load_base
     from deepsynth_tui.training.processes.peers import Peers
+    from deepsynth_tui.training.room import Guard, Room, trained_bytes
     from deepsynth_tui.training.rows import load_rows
     from deepsynth_tui.training.samples import answer_logits, sample
     from deepsynth_tui.training.verify import verify
 
     meter = Meter()  # before the GPU is touched
-    peers = peers or Peers()
+    peers, room = peers or Peers(), room or Room(job)
     config = training_config(job)
     checkpoint = _checkpoint(job, peers.count) if resume else None
     if peers.agreed(job.stop_requested()):
@@ -79,6 +82,8 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None) -> str:
     if peers.agreed(job.stop_requested()):
         return "stopped"
     expected = announced(job, config, dataset) if dataset else None
+    if expected:
+        room.refuse_if_short(expected.disk)
     shown = (split.held_out or split.train)[0]
     if peers.first and (checkpoint is None or checkpoint.path is None):
         _report_sample(job, sample(base.model, batcher, shown), when="before")
@@ -99,7 +104,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None) -> str:
         return "stopped"
 
     job.phase("training", f"{total:,} trainable parameters", trainable=dict(counts))
-    gauge = Gauge(job, meter)
+    gauge, guard = Gauge(job, meter), Guard(room, peers)
     with held_against(expected, job, gauge):
         trainer, stopped = run_steps(
             job,
@@ -110,6 +115,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None) -> str:
             batcher,
             checkpoint,
             peers,
+            guard,
             watchers=[gauge] if peers.first else [],
         )
     if split.held_out and not stopped:
@@ -121,6 +127,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None) -> str:
 
     job.phase("saving")
     metrics = last_figures(trainer)
+    room.require(trained_bytes(model), "What was trained", phase="saving")
     folder = _save(job, config, base, model, split, metrics)
     log.info("saved %s", folder)
     _report_sample(job, sample(model, batcher, shown), when="after")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.checkpoints import Resumable
     from deepsynth_tui.training.model import Base
     from deepsynth_tui.training.processes.peers import Peers
+    from deepsynth_tui.training.room import Guard
     from deepsynth_tui.training.rows import Split
 
 log = logging.getLogger(__name__)
@@ -36,15 +37,18 @@ def run_steps(
     batcher: Batcher,
     checkpoint: Resumable | None,
     peers: Peers,
+    guard: Guard,
     *,
     watchers: Sequence[TrainerCallback] = (),
 ) -> tuple[DocumentTrainer, bool]:
-    """Train; return the trainer and whether the person ended it early. `watchers` look on."""
+    """Train; return the trainer and whether the person ended it early. `watchers` look on, and
+    the `guard` keeps the disk from filling."""
     evaluates = len(split.held_out) > 0
     reporter = Reporter(job, peers)
     callbacks: list[Any] = [*watchers, reporter]
     if evaluates and (patience := config.training.early_stopping_patience):
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
+    callbacks.append(guard)  # after those that decide what is saved
     trainer = DocumentTrainer(
         model=model,
         args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
@@ -60,7 +64,7 @@ def run_steps(
     reporter.trainer = trainer
     resume_from = checkpoint.path if checkpoint else None
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    return trainer, reporter.stopped
+    return trainer, reporter.stopped or guard.stopped
 
 
 def evaluate_last(job: Job, trainer: DocumentTrainer) -> None:

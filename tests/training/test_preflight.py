@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from deepsynth_tui.config import yaml_text
+from deepsynth_tui.estimate.profiles.job import profile
+from deepsynth_tui.estimate.profiles.profile import save
 from deepsynth_tui.runs.directory import create
-from deepsynth_tui.training.preflight import check, inspect
+from deepsynth_tui.training.preflight import LEAST_BYTES, check, inspect
 from tests.training.conftest import configuration
 from tests.training.small_datasets import row, write
 
@@ -97,3 +101,15 @@ def test_a_folder_that_is_no_model(values: dict[str, Any], tmp_path: Path) -> No
     (tmp_path / "adapter_config.json").touch()
     found = check(configuration(values, model__name_or_path=str(tmp_path)))
     assert "is an adapter, not a model" in found[0].message
+
+
+def test_a_disk_too_small_for_the_checkpoints(
+    values: dict[str, Any], vision_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=LEAST_BYTES))
+    config = configuration(values)
+    assert check(config) == []  # nothing is known of the model's layout
+    save(profile(str(vision_model), None, "model", trust_remote_code=False))
+    (problem,) = check(config)
+    assert problem.key == "output.dir"
+    assert "are needed" in problem.message
