@@ -6,9 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from transformers import EarlyStoppingCallback, PrinterCallback
+from transformers import PrinterCallback
 
 from deepsynth_tui.training.arguments import training_arguments
+from deepsynth_tui.training.patience import Patience
 from deepsynth_tui.training.reporting import Reporter
 from deepsynth_tui.training.trainer import DocumentTrainer
 
@@ -47,7 +48,7 @@ def run_steps(
     reporter = Reporter(job, peers)
     callbacks: list[Any] = [*watchers, reporter]
     if evaluates and (patience := config.training.early_stopping_patience):
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
+        callbacks.append(Patience(early_stopping_patience=patience))
     callbacks.append(guard)  # after those that decide what is saved
     trainer = DocumentTrainer(
         model=model,

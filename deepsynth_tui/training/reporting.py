@@ -42,6 +42,8 @@ class Reporter(TrainerCallback):
         if self.peers.agreed(self.job.stop_requested()) == "stop":
             self._stop(control, state)
             control.should_save = True
+        # A loss is the mean since the one before; one across a checkpoint could not be resumed.
+        control.should_log = control.should_log or control.should_save
 
     def on_log(
         self,

@@ -77,8 +77,9 @@ class DocumentTrainer(Trainer):
 
     def _run_epoch(self, *given: Any, **named: Any) -> None:
         """Run an epoch, but none after the last step: transformers would add a step to a run that
-        was interrupted after its loop, while saving, and is resumed."""
-        if self.state.global_step >= self.state.max_steps:
+        was interrupted after its loop, while saving, and is resumed. A callback that ends the run
+        as it begins is heard, too."""
+        if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
         else:
             super()._run_epoch(*given, **named)
