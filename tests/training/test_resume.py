@@ -174,16 +174,14 @@ def assert_same(whole: Ran, broken: Ran) -> None:
 
 def test_killed_at_any_moment(new: Callable[..., RunDirectory]) -> None:
     whole = killed_at(new())
-    chance = random.Random(4)
     broken = killed_at(
         new(),
         after("metric", step=2),  # before there is a checkpoint
         inside("optimizer.pt", 3),
         after("metric", step=5),  # in the middle of an epoch
-        after_events(chance.randrange(8, 25)),
         inside("rng_state.pth", 6),
         inside_state(6),
-        after_events(chance.randrange(8, 25)),
+        after_events(random.Random(4).randrange(8, 25)),
         after("checkpoint", step=9),
         after("phase", name="saving"),
         after("phase", name="verifying"),
