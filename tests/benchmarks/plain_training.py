@@ -28,12 +28,12 @@ from transformers import (
 from deepsynth_tui.training.measuring import resident
 
 path, data, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
-tokenizer = AutoTokenizer.from_pretrained(path)
+tokenizer: Any = AutoTokenizer.from_pretrained(path)
 base = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-rows = load_dataset(data, split="train")
+rows: Any = load_dataset(data, split="train")
 set_seed(42)
 targets = [n for n, m in base.named_modules() if isinstance(m, torch.nn.Linear) and "layers" in n]
-model = get_peft_model(
+model: Any = get_peft_model(
     base, LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules=targets)
 )
 

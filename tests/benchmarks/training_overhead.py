@@ -37,8 +37,11 @@ def make_model(folder: Path) -> Path:
     tokenizer = tiny_vlm.tokenizer()
     tokenizer.chat_template = tiny_vlm.CHAT_TEMPLATE
     torch.manual_seed(0)
-    shape = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 6}
-    ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    shape: dict[str, Any] = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 6}
+    ids: dict[str, Any] = {
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
     config = LlamaConfig(**shape, num_attention_heads=8, vocab_size=len(tokenizer), **ids)
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
