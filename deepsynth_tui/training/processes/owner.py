@@ -13,9 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from deepsynth_tui.estimate.machine import devices
 from deepsynth_tui.runs.control import Request
@@ -72,8 +72,8 @@ class Rank:
         assert self.process.stdin is not None
         self.process.stdin.close()
 
-    def _thread(self, target: object, argument: object) -> threading.Thread:
-        thread = threading.Thread(target=target, args=(argument,), daemon=True)  # type: ignore[arg-type]
+    def _thread(self, target: Callable[[Any], None], argument: object) -> threading.Thread:
+        thread = threading.Thread(target=target, args=(argument,), daemon=True)
         thread.start()
         return thread
 
