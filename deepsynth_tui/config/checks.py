@@ -180,13 +180,6 @@ TRAINING_RULES = (
         "-1: as many as the epochs take",
     ),
     Rule(
-        ("training.num_processes",),
-        lambda c: c.training.num_processes > 1,
-        "this release trains in one process",
-        "set it to 1 and raise training.gradient_accumulation_steps instead",
-        of_starting=True,
-    ),
-    Rule(
         ("output.hub_model_id", "output.push_to_hub"),
         lambda c: c.output.push_to_hub and not c.output.hub_model_id,
         "the upload needs a repository",

@@ -271,7 +271,11 @@ class TrainingSettings(Settings):
         "none", help="Tracker that metrics go to besides the run's own events.", advanced=True
     )
     num_processes: int = setting(
-        1, help="Processes, one per GPU.", suggested=(1, 2, 4, 8), ge=1, advanced=True
+        1,
+        help="Processes that train together, one per GPU, each with batches of its own.",
+        suggested=(1, 2, 4, 8),
+        ge=1,
+        advanced=True,
     )
 
 

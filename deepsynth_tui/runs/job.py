@@ -5,12 +5,13 @@ from __future__ import annotations
 import faulthandler
 import json
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from deepsynth_tui.runs import atomic, control
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, identity, open_path
@@ -42,6 +43,23 @@ class JobFailed(Exception):
         self.failure = failure
 
 
+class Events(Protocol):
+    """Where events go: the log itself, or a line to the process that keeps it."""
+
+    def write(self, kind: str, /, **fields: object) -> object: ...
+
+
+class Pulse(Protocol):
+    """What says that the job lives, and hears the requests: see `Heartbeat`."""
+
+    asked: threading.Event
+
+    @property
+    def request(self) -> control.Request | None: ...
+
+    def enter_phase(self, name: str) -> None: ...
+
+
 class Job:
     """What a body says about its work. Each call is one event; see `events` for their form.
 
@@ -49,7 +67,7 @@ class Job:
     does must not go on as if it had.
     """
 
-    def __init__(self, run: RunDirectory, events: EventLog, heartbeat: Heartbeat) -> None:
+    def __init__(self, run: RunDirectory, events: Events, heartbeat: Pulse) -> None:
         self.run = run
         self.events = events
         self.heartbeat = heartbeat

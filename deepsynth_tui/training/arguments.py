@@ -53,7 +53,8 @@ def training_arguments(
         prediction_loss_only=True,
         save_strategy="steps",
         save_steps=training.save_steps,
-        save_total_limit=training.save_total_limit,
+        # None: the trainer deletes old ones itself, once the new one is whole in every process.
+        save_total_limit=None,
         load_best_model_at_end=stops_early,
         metric_for_best_model="eval_loss" if stops_early else None,
         greater_is_better=False if stops_early else None,
@@ -63,4 +64,6 @@ def training_arguments(
         remove_unused_columns=False,
         dataloader_pin_memory=device().type == "cuda",
         use_cpu=device().type == "cpu",
+        # A batch may leave an expert, or a trained vision tower, without work.
+        ddp_find_unused_parameters=True,
     )

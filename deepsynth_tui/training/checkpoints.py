@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from deepsynth_tui.training.text_encoder.layout import FOLDER, PROJECTION
 
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors", "model.safetensors.index.json")
-STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")  # zip archives, as torch.save writes
+STATES = ("optimizer.pt", "scheduler.pt")  # zip archives, as torch.save writes
 TRAINER_STATE = "trainer_state.json"  # transformers writes it last
 _NAME = re.compile(r"checkpoint-(\d+)")
 _HEADER_LENGTH = 8  # bytes: the little-endian length of the JSON header of a safetensors file
@@ -26,8 +27,11 @@ class Resumable:
     torn: tuple[tuple[Path, str], ...]
 
 
-def newest_whole(folder: Path) -> Resumable:
-    """Look through `checkpoint-<step>` folders, newest step first, for one that is whole."""
+def newest_whole(folder: Path, processes: int = 1) -> Resumable:
+    """Look through `checkpoint-<step>` folders, newest step first, for one that is whole.
+
+    Each of the `processes` that train has random state of its own in it.
+    """
     found = [
         (int(match[1]), path)
         for path in (folder.iterdir() if folder.is_dir() else ())
@@ -35,14 +39,14 @@ def newest_whole(folder: Path) -> Resumable:
     ]
     torn: list[tuple[Path, str]] = []
     for step, path in sorted(found, reverse=True):
-        flaw = what_is_missing(path, step)
+        flaw = what_is_missing(path, step, processes)
         if flaw is None:
             return Resumable(path, step, tuple(torn))
         torn.append((path, flaw))
     return Resumable(None, 0, tuple(torn))
 
 
-def what_is_missing(checkpoint: Path, step: int) -> str | None:
+def what_is_missing(checkpoint: Path, step: int, processes: int = 1) -> str | None:
     """Say why a checkpoint cannot be resumed from, None if it can."""
     state = checkpoint / TRAINER_STATE
     try:
@@ -51,7 +55,7 @@ def what_is_missing(checkpoint: Path, step: int) -> str | None:
         return f"{TRAINER_STATE} is missing or incomplete"
     if recorded != step:
         return f"{TRAINER_STATE} is of step {recorded}"
-    for name in STATES:
+    for name in (*STATES, *_random_states(processes)):
         if not zipfile.is_zipfile(checkpoint / name):
             return f"{name} is missing or incomplete"
     weights = [checkpoint / name for name in WEIGHTS if (checkpoint / name).is_file()]
@@ -66,6 +70,25 @@ def what_is_missing(checkpoint: Path, step: int) -> str | None:
     return None
 
 
+def prune(written: Path, *, keep: int, best: Path | None) -> None:
+    """Delete checkpoints beside the one just `written` until `keep` are left, but never that one
+    nor the `best`.
+
+    Those of later steps go first: they are torn ones that the resumed run has passed over. Then
+    the oldest go.
+    """
+    steps = {
+        path: int(match[1])
+        for path in written.parent.iterdir()
+        if (match := _NAME.fullmatch(path.name))
+    }
+    newest = steps[written]
+    order = sorted(steps, key=lambda path: (steps[path] <= newest, steps[path]))
+    spare = [path for path in order if path not in (written, best)]
+    for path in spare[: max(0, len(order) - keep)]:
+        shutil.rmtree(path)
+
+
 def is_whole_safetensors(path: Path) -> bool:
     """Whether the file is as long as its own header says (format: hf.co/docs/safetensors)."""
     try:
@@ -78,6 +101,12 @@ def is_whole_safetensors(path: Path) -> bool:
         return False
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     return path.stat().st_size == _HEADER_LENGTH + length + max(ends, default=0)
+
+
+def _random_states(processes: int) -> list[str]:
+    if processes == 1:
+        return ["rng_state.pth"]
+    return [f"rng_state_{rank}.pth" for rank in range(processes)]
 
 
 def _shards(weights: Path) -> list[Path]:

@@ -101,6 +101,22 @@ def _disk(error: BaseException) -> str | None:
     return None
 
 
+def lost_contact(error: BaseException) -> bool:
+    """Whether a process failed only because it no longer reaches another one."""
+    return any(_lost_contact(cause) is not None for cause in _causes(error))
+
+
+def _lost_contact(error: BaseException) -> str | None:
+    told = str(error).lower()
+    in_library = isinstance(error, RuntimeError) and ("gloo" in told or "nccl" in told)
+    if in_library or type(error).__name__ in ("DistNetworkError", "DistStoreError"):
+        return (
+            "The processes of the run lost each other. console.log shows which one went first; "
+            "NCCL_DEBUG=INFO in the environment makes NCCL say more. --resume goes on."
+        )
+    return None
+
+
 def _hub(error: BaseException) -> str | None:
     match type(error).__name__:
         case "GatedRepoError":
@@ -162,6 +178,7 @@ _KNOWN: tuple[Callable[[BaseException], str | None], ...] = (
     _ours,
     _out_of_memory,
     _disk,
+    _lost_contact,
     _hub,
     _package,
     _checkpoint_folder,

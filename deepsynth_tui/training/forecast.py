@@ -18,9 +18,11 @@ from deepsynth_tui.estimate.grounds import Grounds
 from deepsynth_tui.estimate.machine import history
 from deepsynth_tui.estimate.machine.gpus import Gpu, catalogue
 from deepsynth_tui.estimate.machine.recognise import recognise
+from deepsynth_tui.estimate.machine.storage import Disk, disk, processor_bytes
 from deepsynth_tui.estimate.profiles import job as profile_job
 from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role, load, save
 from deepsynth_tui.estimate.remedies import Remedy, cheapest
+from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.runs.prediction import Measured, Predicted
 from deepsynth_tui.training.failures import out_of_memory
@@ -70,6 +72,16 @@ class Forecast:
             seconds_per_step=here[0] if here else None,
             source=self.estimate.source,
             gpu=self.hardware.name if self.hardware else "",
+        )
+
+    @property
+    def disk(self) -> Disk:
+        """What the run writes."""
+        return disk(
+            self.config,
+            self.grounds.profile,
+            steps=total_steps(self.config, self.grounds.dataset.rows),
+            processor=processor_bytes(self.config),
         )
 
     def remedy(self) -> Remedy | None:

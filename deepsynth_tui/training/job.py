@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.checkpoints import Resumable
     from deepsynth_tui.training.lengths import Counted
     from deepsynth_tui.training.model import Base
+    from deepsynth_tui.training.processes.peers import Peers
+    from deepsynth_tui.training.room import Room
     from deepsynth_tui.training.rows import Split
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
@@ -38,11 +40,13 @@ log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in
 MODEL_FOLDER = "model"  # of a full fine-tuning; an adapter goes to RunDirectory.adapter
 
 
-def train(job: Job, *, resume: bool) -> str:
+def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | None = None) -> str:
     """Do a whole run and return its verdict, "completed" or "stopped".
 
-    A stop before the first step leaves nothing; later ones leave a checkpoint and what was
-    trained so far.
+    Of several `peers` each does all of it but what one alone must do: the first one counts, shows,
+    saves and verifies, and its job is the only one that speaks. A stop before the first step
+    leaves nothing; later ones leave a checkpoint and what was trained so far. Without `room` on
+    the disk nothing is written: the run waits.
     """
     from transformers import set_seed
 
@@ -53,6 +57,8 @@ def train(job: Job, *, resume: bool) -> str:
     from deepsynth_tui.training.loop import evaluate_last, last_figures, run_steps
     from deepsynth_tui.training.measuring import Gauge, Meter
     from deepsynth_tui.training.model import load_base
+    from deepsynth_tui.training.processes.peers import Peers
+    from deepsynth_tui.training.room import Guard, Room, trained_bytes
     from deepsynth_tui.training.rows import load_rows
     from deepsynth_tui.training.samples import answer_logits, sample
     from deepsynth_tui.training.text_encoder.entrance import attach, attached
@@ -60,9 +66,10 @@ def train(job: Job, *, resume: bool) -> str:
     from deepsynth_tui.training.verify import verify
 
     meter = Meter()  # before the GPU is touched
-    config = _config(job)
-    checkpoint = _checkpoint(job) if resume else None
-    if job.stop_requested():
+    peers, room = peers or Peers(), room or Room(job)
+    config = training_config(job)
+    checkpoint = _checkpoint(job, peers.count) if resume else None
+    if peers.agreed(job.stop_requested()):
         return "stopped"
 
     job.phase("loading", config.model.name_or_path)
@@ -78,12 +85,14 @@ def train(job: Job, *, resume: bool) -> str:
     split = load_rows(config.data, images=base.reads_images)
     log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
     batcher = Batcher(base, config)
-    dataset = _counted(job, split, batcher)
-    if dataset is None:
+    dataset = _counted(job, split, batcher) if peers.first else None
+    if peers.agreed(job.stop_requested()):
         return "stopped"
-    expected = announced(job, config, dataset)
+    expected = announced(job, config, dataset) if dataset else None
+    if expected:
+        room.refuse_if_short(expected.disk)
     shown = (split.held_out or split.train)[0]
-    if checkpoint is None or checkpoint.path is None:
+    if peers.first and (checkpoint is None or checkpoint.path is None):
         with attached(base.model, encoder):
             _report_sample(job, sample(base.model, batcher, shown), when="before")
 
@@ -102,20 +111,34 @@ def train(job: Job, *, resume: bool) -> str:
     for tower, count in counts.items():
         part = tower.replace("_", " ") if tower.startswith("text_") else f"{tower} tower"
         log.info("trainable in the %s: %s parameters", part, f"{count:,}")
-    if job.stop_requested():
+    if peers.agreed(job.stop_requested()):
         return "stopped"
 
     job.phase("training", f"{total:,} trainable parameters", trainable=dict(counts))
-    gauge = Gauge(job, meter)
+    gauge, guard = Gauge(job, meter), Guard(room, peers)
     with held_against(expected, job, gauge):
         trainer, stopped = run_steps(
-            job, config, base, model, split, batcher, checkpoint, watchers=[gauge]
+            job,
+            config,
+            base,
+            model,
+            split,
+            batcher,
+            checkpoint,
+            peers,
+            guard,
+            watchers=[gauge] if peers.first else [],
         )
     if split.held_out and not stopped:
         evaluate_last(job, trainer)
+    verdict = "stopped" if stopped else "completed"
+    peers.part()
+    if not peers.first:
+        return verdict
 
     job.phase("saving")
     metrics = last_figures(trainer)
+    room.require(trained_bytes(model), "What was trained", phase="saving")
     folder = _save(job, config, base, model, split, metrics, encoder)
     log.info("saved %s", folder)
     _report_sample(job, sample(model, batcher, shown), when="after")
@@ -125,21 +148,22 @@ def train(job: Job, *, resume: bool) -> str:
     trained = answer_logits(model.eval(), inputs, config)
     del trainer, model, encoder, base, batcher  # the next model needs the room
     gc.collect()
-    verdict = verify(folder, config, inputs=inputs, trained=trained)
+    found = verify(folder, config, inputs=inputs, trained=trained)
     log.info(
         "loaded again: logits differ by %.2g from the trained model's, by %.2g from the base's",
-        verdict.from_trained,
-        verdict.from_base,
+        found.from_trained,
+        found.from_base,
     )
-    if not verdict.changes_the_base:
+    if not found.changes_the_base:
         job.warning("The adapter changes nothing yet: its answers are those of the base model")
     if config.output.push_to_hub:
         _push(job, config, folder)
-    job.result(path=folder, verification=verdict.to_json(), **metrics)
-    return "stopped" if stopped else "completed"
+    job.result(path=folder, verification=found.to_json(), **metrics)
+    return verdict
 
 
-def _config(job: Job) -> TrainingConfig:
+def training_config(job: Job) -> TrainingConfig:
+    """The settings that were frozen when the run was made."""
     from deepsynth_tui.config.training import TrainingConfig
 
     config = load_file(job.run.config).config
@@ -148,10 +172,10 @@ def _config(job: Job) -> TrainingConfig:
     return config
 
 
-def _checkpoint(job: Job) -> Resumable:
+def _checkpoint(job: Job, processes: int) -> Resumable:
     from deepsynth_tui.training.checkpoints import newest_whole
 
-    found = newest_whole(job.run.checkpoints)
+    found = newest_whole(job.run.checkpoints, processes)
     for path, flaw in found.torn:
         job.warning(f"{path.name} is passed over: {flaw}")
     if found.path is None:
@@ -238,6 +262,11 @@ def main(arguments: list[str] | None = None) -> int:
     os.chdir(identity(open_path(run_path)).cwd)
 
     def body(job: Job) -> str:
+        count = training_config(job).training.num_processes
+        if count > 1:
+            from deepsynth_tui.training.processes.owner import run_ranks
+
+            return run_ranks(job, count, resume=given.resume)
         _one_gpu()
         no_progress_bars()
         return train(job, resume=given.resume)

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from transformers import EarlyStoppingCallback, PrinterCallback
+from transformers import PrinterCallback
 
 from deepsynth_tui.training.arguments import training_arguments
+from deepsynth_tui.training.patience import Patience
 from deepsynth_tui.training.reporting import Reporter
 from deepsynth_tui.training.trainer import DocumentTrainer
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.checkpoints import Resumable
     from deepsynth_tui.training.model import Base
+    from deepsynth_tui.training.processes.peers import Peers
+    from deepsynth_tui.training.room import Guard
     from deepsynth_tui.training.rows import Split
 
 log = logging.getLogger(__name__)
@@ -34,15 +37,19 @@ def run_steps(
     split: Split,
     batcher: Batcher,
     checkpoint: Resumable | None,
+    peers: Peers,
+    guard: Guard,
     *,
     watchers: Sequence[TrainerCallback] = (),
 ) -> tuple[DocumentTrainer, bool]:
-    """Train; return the trainer and whether the person ended it early. `watchers` look on."""
+    """Train; return the trainer and whether the person ended it early. `watchers` look on, and
+    the `guard` keeps the disk from filling."""
     evaluates = len(split.held_out) > 0
-    reporter = Reporter(job)
+    reporter = Reporter(job, peers)
     callbacks: list[Any] = [*watchers, reporter]
     if evaluates and (patience := config.training.early_stopping_patience):
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
+        callbacks.append(Patience(early_stopping_patience=patience))
+    callbacks.append(guard)  # after those that decide what is saved
     trainer = DocumentTrainer(
         model=model,
         args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
@@ -50,13 +57,15 @@ def run_steps(
         eval_dataset=split.held_out if evaluates else None,
         data_collator=batcher,
         processor=base.processor,
+        peers=peers,
+        kept_checkpoints=config.training.save_total_limit,
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
     reporter.trainer = trainer
     resume_from = checkpoint.path if checkpoint else None
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    return trainer, reporter.stopped
+    return trainer, reporter.stopped or guard.stopped
 
 
 def evaluate_last(job: Job, trainer: DocumentTrainer) -> None:

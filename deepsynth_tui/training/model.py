@@ -211,8 +211,10 @@ def _instructions(config: TrainingConfig, **source: Any) -> Instructions | None:
 
 
 def device() -> torch.device:
-    """Return the first GPU that this process may see, else the CPU."""
-    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    """Return this process's GPU, the first it may see unless it has set another, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 @contextlib.contextmanager

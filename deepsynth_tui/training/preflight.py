@@ -20,14 +20,20 @@ from deepsynth_tui.config.preflight import command, existing_part, output_proble
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
 from deepsynth_tui.estimate.dataset_folder import dataset_folder, may_be_on_hub
+from deepsynth_tui.estimate.machine import devices
+from deepsynth_tui.estimate.machine.storage import disk, processor_bytes
+from deepsynth_tui.estimate.profiles.profile import load
+from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.training.preflight_model import (
     KnownModel,
     look_up,
     look_up_encoder,
     missing_space,
 )
+from deepsynth_tui.training.processes.gpus import missing
 
-# The least a run writes: an adapter, its optimizer state, events and log.
+# What a run writes beside its checkpoints: events and log, and a small adapter with its optimizer
+# state where the layout of the model is not known yet.
 LEAST_BYTES = 256 << 20
 # A checkpoint of full fine-tuning: the weights and two moments of Adam, each as large.
 FULL_CHECKPOINT = 3
@@ -70,7 +76,8 @@ def inspect(config: TrainingConfig) -> Preflight:
     look_up_encoder(config.text_encoder, problems)
     dataset = _dataset(config.data, model, problems)
     problems += _packages(config)
-    problems += output_problems(config.output.dir) or _space(config, model)
+    problems += _gpus(config)
+    problems += output_problems(config.output.dir) or _space(config, model, dataset.rows)
     return Preflight(tuple(problems), dataset)
 
 
@@ -164,10 +171,20 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
             )
 
 
-def _space(config: TrainingConfig, model: KnownModel | None) -> Iterator[Problem]:
+def _gpus(config: TrainingConfig) -> Iterator[Problem]:
+    if config.training.num_processes == 1:
+        return
+    if lacking := missing(config.training.num_processes, devices.probe()):
+        yield Problem("training.num_processes", lacking, "lower it, or show more GPUs to the run")
+
+
+def _space(config: TrainingConfig, model: KnownModel | None, rows: int | None) -> Iterator[Problem]:
     place = existing_part(Path(config.output.dir).expanduser() if config.output.dir else home())
     needed = LEAST_BYTES
-    if not config.lora.enabled and model:
+    if profile := load(config.model.name_or_path, config.model.revision):
+        steps = total_steps(config, rows)
+        needed += disk(config, profile, steps=steps, processor=processor_bytes(config)).needed
+    elif not config.lora.enabled and model:
         checkpoints = FULL_CHECKPOINT * (config.training.save_total_limit + 1)
         needed += (checkpoints + 1) * model.weight_bytes
     free = shutil.disk_usage(place).free

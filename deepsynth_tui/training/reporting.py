@@ -11,6 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
+    from deepsynth_tui.training.processes.peers import Peers
     from deepsynth_tui.training.trainer import DocumentTrainer
 
 log = logging.getLogger(__name__)
@@ -19,10 +20,11 @@ FIGURES = ("loss", "learning_rate", "grad_norm", "eval_loss")
 
 
 class Reporter(TrainerCallback):
-    """Writes events of the loop, and ends it when the person asks."""
+    """Writes events of the loop, and ends it when the person asks, in all processes at once."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, peers: Peers) -> None:
         self.job = job
+        self.peers = peers
         self.trainer: DocumentTrainer | None = None  # set once the trainer exists
         self.stopped = False
         self._logged = (0, time.perf_counter())
@@ -37,9 +39,11 @@ class Reporter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.job.progress(state.global_step, state.max_steps, "steps")
-        if self.job.stop_requested() == "stop":
+        if self.peers.agreed(self.job.stop_requested()) == "stop":
             self._stop(control, state)
             control.should_save = True
+        # A loss is the mean since the one before; one across a checkpoint could not be resumed.
+        control.should_log = control.should_log or control.should_save
 
     def on_log(
         self,
@@ -63,7 +67,7 @@ class Reporter(TrainerCallback):
         path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         self.job.checkpoint(path, state.global_step)
         log.info("checkpoint %s", path.name)
-        if self.job.stop_requested() == "stop-after-checkpoint":
+        if self.peers.agreed(self.job.stop_requested()) == "stop-after-checkpoint":
             self._stop(control, state)
 
     def _stop(self, control: TrainerControl, state: TrainerState) -> None:

@@ -11,7 +11,9 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, Trainer
 
 from deepsynth_tui.training.batches import ROW_IDS
+from deepsynth_tui.training.checkpoints import prune
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.processes.peers import Peers
 from deepsynth_tui.training.saving import save_trained
 from deepsynth_tui.training.text_encoder import storing
 from deepsynth_tui.training.text_encoder.entrance import set_aside
@@ -30,10 +32,14 @@ class DocumentTrainer(Trainer):
         *,
         model: PeftModel | PreTrainedModel,
         processor: ProcessorMixin | PreTrainedTokenizerBase,
+        peers: Peers,
+        kept_checkpoints: int,
         **given: Any,
     ) -> None:
         super().__init__(model=model, processing_class=processor, **given)
         self._trained = (model, processor)
+        self._peers = peers
+        self._kept_checkpoints = kept_checkpoints
         self._tokens = 0
         self._since = time.perf_counter()
 
@@ -65,16 +71,17 @@ class DocumentTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def tokens_per_second(self) -> float:
-        """Tokens trained on per second since the last call."""
+        """Tokens trained on per second since the last call, by all processes together."""
         now = time.perf_counter()
-        rate = self._tokens / (now - self._since)
+        rate = self._peers.total(self._tokens) / (now - self._since)
         self._tokens, self._since = 0, now
         return rate
 
     def _run_epoch(self, *given: Any, **named: Any) -> None:
         """Run an epoch, but none after the last step: transformers would add a step to a run that
-        was interrupted after its loop, while saving, and is resumed."""
-        if self.state.global_step >= self.state.max_steps:
+        was interrupted after its loop, while saving, and is resumed. A callback that ends the run
+        as it begins is heard, too."""
+        if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
         else:
             super()._run_epoch(*given, **named)
@@ -94,6 +101,18 @@ class DocumentTrainer(Trainer):
             super()._load_best_model()
         if encoder is not None:
             storing.restore(encoder, Path(str(self.state.best_model_checkpoint)))
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """Write a checkpoint, and only when every process has written its part delete old ones."""
+        super()._save_checkpoint(model, trial)
+        self._peers.wait()
+        if self.args.should_save:
+            best = self.state.best_model_checkpoint
+            prune(
+                Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}",
+                keep=self._kept_checkpoints,
+                best=Path(best) if best else None,
+            )
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         """Write weights and processor of a checkpoint, as they go into the adapter folder."""

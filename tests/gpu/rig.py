@@ -30,6 +30,7 @@ from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.forecast import Forecast, forecast
 from deepsynth_tui.training.measuring import Gauge, Meter
 from deepsynth_tui.training.model import load_model
+from deepsynth_tui.training.processes.peers import Peers
 from deepsynth_tui.training.trainer import DocumentTrainer
 
 STEPS = 4
@@ -152,6 +153,8 @@ def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
             train_dataset=Rows(case.rows * STEPS),
             data_collator=Collator(case, base.config),
             processor=tiny_vlm.tokenizer(),
+            peers=Peers(),
+            kept_checkpoints=1,
             callbacks=[gauge],
         )
         trainer.train()

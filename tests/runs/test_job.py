@@ -219,6 +219,7 @@ def test_run_that_cannot_say_what_it_does_does_not_go_on(
     run: RunDirectory, capfd: pytest.CaptureFixture[str]
 ):
     def body(job: Job) -> str:
+        assert isinstance(job.events, EventLog)
         job.events.close()  # every write fails from here on
         job.metric(step=1, loss=1.0)
         return "completed"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from deepsynth_tui.training.failures import TrainingError, explain
+from deepsynth_tui.training.failures import TrainingError, explain, lost_contact
 from tests.training.conftest import Ran, Run
 from tests.training.small_datasets import row, write
 
@@ -123,3 +123,11 @@ def test_the_cause_is_what_is_explained() -> None:
     failure = explain(raised.value)
     assert failure.class_name == "OSError"
     assert "disk space" in failure.advice
+
+
+def test_a_lost_process_is_not_the_reason() -> None:
+    lost = RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]")
+    assert lost_contact(lost)
+    assert "which one went first" in explain(lost).advice
+    assert not lost_contact(TrainingError("The loss became nan", "lower it"))
+    assert not lost_contact(RuntimeError("shape mismatch"))

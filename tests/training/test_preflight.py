@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from deepsynth_tui.config import yaml_text
+from deepsynth_tui.estimate.profiles.job import profile
+from deepsynth_tui.estimate.profiles.profile import save
 from deepsynth_tui.runs.directory import create
-from deepsynth_tui.training.preflight import check, inspect
+from deepsynth_tui.training.preflight import LEAST_BYTES, check, inspect
 from tests.training.conftest import configuration
 from tests.training.small_datasets import row, write
 from tests.training.small_encoders import write as write_encoder
@@ -109,3 +113,15 @@ def test_a_text_encoder_of_another_family(values: dict[str, Any], tmp_path: Path
     assert "is of type bert, not qwen3" in wrong.message
     (gone,) = check(configuration(values, text_encoder=section | {"name_or_path": "/nowhere"}))
     assert gone.key == "text_encoder.name_or_path"
+
+
+def test_a_disk_too_small_for_the_checkpoints(
+    values: dict[str, Any], vision_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=LEAST_BYTES))
+    config = configuration(values)
+    assert check(config) == []  # nothing is known of the model's layout
+    save(profile(str(vision_model), None, "model", trust_remote_code=False))
+    (problem,) = check(config)
+    assert problem.key == "output.dir"
+    assert "are needed" in problem.message

@@ -1,0 +1,31 @@
+"""Why a rank is no more, in words."""
+
+from __future__ import annotations
+
+import signal
+
+from deepsynth_tui.runs.job import Failure
+
+RESUME = "--resume goes on from the last checkpoint."
+
+
+def named(failure: Failure, rank: int) -> Failure:
+    """The failure with the rank that it happened in."""
+    return Failure(failure.class_name, f"Rank {rank}: {failure.message}", failure.advice)
+
+
+def without_a_word(rank: int, pid: int, code: int) -> Failure:
+    """Explain the end of a process that gave no reason; `code` is -N for signal N."""
+    if code >= 0:
+        message = f"Rank {rank} ended without a word, with exit code {code}"
+        return Failure("RankEnded", message, f"console.log may hold what it said last. {RESUME}")
+    number = signal.Signals(-code)
+    if number == signal.SIGKILL:
+        advice = (
+            "If nobody did that, the kernel did, because the machine ran out of main memory: "
+            f"`dmesg` says so. {RESUME}"
+        )
+    else:
+        advice = f"console.log holds what it was doing. {RESUME}"
+    message = f"Rank {rank} (pid {pid}) was ended by {number.name}"
+    return Failure("RankKilled", message, advice)

@@ -1,0 +1,63 @@
+"""A rank without PyTorch, in several ways: `python dummy_rank.py WAY RUN_PATH --reports FD ...`.
+
+The first rank tells its pid, and those of the others, as they start.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from deepsynth_tui.runs.job import Failure
+from deepsynth_tui.training.processes.wire import Ended, Failed, Happened, Orders, Reports
+
+WAY, _, _, REPORTS, *_ = sys.argv[1:]
+NUMBER = int(os.environ["RANK"])
+LOST = Failed(Failure("RuntimeError", "[gloo] Connection closed by peer", "see the log"), True)
+
+
+def obedient(reports: Reports, orders: Orders) -> None:
+    """Wait for a request, and say which it was."""
+    if NUMBER == 0:
+        orders.asked.wait()
+        reports.write("warning", message=f"heard {orders.request}")
+        reports.send(Ended("stopped", {"path": "adapter"}))
+    else:
+        sys.stdout.write("a word\nanother")
+        reports.send(Ended("stopped", {}))
+
+
+def deaf(reports: Reports, orders: Orders) -> None:
+    """Never end."""
+    threading.Event().wait()
+
+
+def contagious(reports: Reports, orders: Orders) -> None:
+    """The first one loses contact before the second, which is why, has said anything."""
+    if NUMBER == 0:
+        reports.send(LOST)
+    else:
+        orders.asked.wait(1)
+        reports.send(Failed(Failure("TrainingError", "The loss became nan", "lower it"), False))
+
+
+def lonely(reports: Reports, orders: Orders) -> None:
+    """The second is killed, and the first has said something already."""
+    if NUMBER == 0:
+        reports.send(LOST)
+        threading.Event().wait()
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def silent(reports: Reports, orders: Orders) -> None:
+    """The second just ends."""
+    if NUMBER == 0:
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    reports = Reports(int(REPORTS))
+    reports.send(Happened("phase", {"name": "training", "rank": NUMBER, "pid": os.getpid()}))
+    globals()[WAY](reports, Orders(sys.stdin.fileno()))

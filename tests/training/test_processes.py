@@ -1,0 +1,144 @@
+"""Two real processes that train together, on the CPU: one curve, one stream, one end."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepsynth_tui.config import yaml_text
+from deepsynth_tui.runs.control import Request
+from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.training.checkpoints import newest_whole
+from deepsynth_tui.training.processes.wire import Ended, Failed, Happened, Said
+from tests.training import small_datasets
+from tests.training.conftest import Ran, Run, configuration
+from tests.training.forked import Started
+
+pytestmark = pytest.mark.slow
+
+SETTINGS: dict[str, Any] = {
+    "lora__lora_dropout": 0.0,
+    "training__max_steps": 12,
+    "training__save_steps": 4,
+    "data__eval_fraction": 0.2,
+    "training__eval_steps": 6,
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty rows: the sixteen to train on are whole batches of two processes and of one."""
+    folder = tmp_path_factory.mktemp("dataset")
+    return small_datasets.write(folder, [small_datasets.row(number) for number in range(20)])
+
+
+@pytest.fixture(autouse=True)
+def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", names[0])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def ranks() -> Iterator[Started]:
+    started = Started()
+    yield started
+    started.kill()
+
+
+def of_two(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
+    """A run of two processes, with batches of two rows each."""
+    config = configuration(values, **{**SETTINGS, **changes}, training__num_processes=2)
+    text = yaml_text.dump(config.model_dump())
+    return create(home, kind="training", name="two", config_text=text)
+
+
+def at_step(step: int) -> Callable[[Said], bool]:
+    """Whether something said is a figure of that step."""
+    return lambda said: (
+        isinstance(said, Happened) and said.kind == "metric" and said.fields["step"] == step
+    )
+
+
+def test_the_curve_is_that_of_one_process_with_twice_the_batch(
+    home: Path, values: dict[str, Any], run: Run
+) -> None:
+    alone = run(**SETTINGS, training__per_device_train_batch_size=4)
+    made = of_two(home, values)
+    command = [sys.executable, "-m", "deepsynth_tui.training.job", str(made.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    together = Ran(made, 0)
+    assert together.verdict == "completed"
+    assert together.losses == pytest.approx(alone.losses, rel=1e-5)
+    evaluations = [
+        [e.data["eval_loss"] for e in ran.of("metric") if "eval_loss" in e.data]
+        for ran in (alone, together)
+    ]
+    assert evaluations[1] == pytest.approx(evaluations[0], rel=1e-5)
+    kinds = [
+        [(e.kind, e.data.get("step")) for e in ran.events if e.kind not in ("progress", "memory")]
+        for ran in (alone, together)
+    ]
+    assert kinds[1] == kinds[0]
+    assert [event.seq for event in together.events] == list(range(1, len(together.events) + 1))
+    assert together.of("done")[-1].data["verification"]["from_trained"] == 0
+    assert done.stdout.count("step 12/12  loss ") == 1
+
+
+@pytest.mark.parametrize(("request_", "stops_at"), [("stop", None), ("stop-after-checkpoint", 8)])
+def test_both_stop_at_the_same_step(
+    home: Path, values: dict[str, Any], ranks: Started, request_: Request, stops_at: int | None
+) -> None:
+    made = of_two(home, values, training__max_steps=2000, training__save_steps=8)
+    first, second = ranks(made)
+    first.hear(at_step(3))
+    first.tell(request_)
+
+    ended = [first.end(), second.end()]
+    assert [type(one) for one in ended] == [Ended, Ended]
+    assert all(one.verdict == "stopped" for one in ended if isinstance(one, Ended))
+    last = max(first.losses)
+    assert last % 8 == 0 if stops_at else last < 2000
+    assert newest_whole(made.checkpoints, 2).step == last
+    assert (made.adapter / "adapter_model.safetensors").is_file()
+    assert not [one for one in second.said if isinstance(one, Happened)]
+
+
+def test_resume_after_a_kill_is_exact(home: Path, values: dict[str, Any], ranks: Started) -> None:
+    # Dropout is drawn by each process for itself, so each has random state of its own.
+    made = of_two(home, values, lora__lora_dropout=0.3, training__max_steps=14)
+    whole = ranks(made)
+    whole[0].hear(at_step(7))
+    for one in whole:
+        one.kill()
+    # `whole` was killed after the checkpoint of step 4; it had gone further, to step 7 at least.
+    newer = made.checkpoints / "checkpoint-8"
+    if newer.exists():
+        (newer / "rng_state_1.pth").unlink(missing_ok=True)
+    assert newest_whole(made.checkpoints, 2).step == 4
+
+    again = ranks(made, resume=True)
+    ended = [one.end() for one in again]
+    assert all(isinstance(one, Ended) for one in ended)
+    assert min(again[0].losses) == 5
+    assert {5, 6, 7} <= set(whole[0].losses)
+    for step in set(whole[0].losses) & set(again[0].losses):
+        assert again[0].losses[step] == whole[0].losses[step], step
+
+
+def test_a_failure_is_told_by_the_rank_that_has_it(
+    home: Path, values: dict[str, Any], ranks: Started
+) -> None:
+    made = of_two(home, values, training__learning_rate=1e30, training__max_grad_norm=0.0)
+    first, second = ranks(made)
+    ended = [first.end(), second.end()]
+    assert all(isinstance(one, Failed) for one in ended)
+    assert any("The loss became" in one.failure.message for one in ended if isinstance(one, Failed))
