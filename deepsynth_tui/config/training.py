@@ -245,8 +245,29 @@ class TrainingSettings(Settings):
     save_total_limit: int = setting(
         2, help="Checkpoints kept; older ones are deleted.", unit="checkpoints", ge=1
     )
+    generate_eval_samples: int = setting(
+        8,
+        help="Held-out rows answered at each evaluation, for ROUGE-L and character errors.",
+        unit="rows",
+        suggested=(0, 8, 16, 32),
+        ge=0,
+        advanced=True,
+    )
+    load_best_model_at_end: bool = setting(
+        False,
+        help="Keep the weights of the best evaluation, not the last. Early stopping does so too.",
+        advanced=True,
+    )
+    metric_for_best_model: Literal["eval_loss", "eval_cer", "eval_rouge_l"] = setting(
+        "eval_loss",
+        help="What is best: least loss, fewest character errors (cer), or highest ROUGE-L.",
+        advanced=True,
+    )
     early_stopping_patience: int | None = setting(
-        None, help="Evaluations without a better loss before the run stops.", ge=1, advanced=True
+        None,
+        help="Evaluations without a better metric_for_best_model before the run stops.",
+        ge=1,
+        advanced=True,
     )
     seed: int = setting(42, help="Seed of initial adapters, dropout and row order.", ge=0)
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = setting(
@@ -255,6 +276,11 @@ class TrainingSettings(Settings):
     num_processes: int = setting(
         1, help="Processes, one per GPU.", suggested=(1, 2, 4, 8), ge=1, advanced=True
     )
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the weights that are saved at the end are those of the best evaluation."""
+        return self.load_best_model_at_end or self.early_stopping_patience is not None
 
 
 class OutputSettings(Settings):

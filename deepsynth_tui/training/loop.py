@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import EarlyStoppingCallback, PrinterCallback
 
+from deepsynth_tui.training.answering import AnswerScorer
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.reporting import Reporter
+from deepsynth_tui.training.reporting import EVALUATED, Reporter
 from deepsynth_tui.training.trainer import DocumentTrainer
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def run_steps(
     callbacks: list[Any] = [*watchers, reporter]
     if evaluates and (patience := config.training.early_stopping_patience):
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=patience))
+    scorer = None
+    if evaluates and (count := config.training.generate_eval_samples):
+        scorer = AnswerScorer(job, batcher, split.held_out, count=count)
     trainer = DocumentTrainer(
         model=model,
         args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
@@ -50,6 +54,7 @@ def run_steps(
         eval_dataset=split.held_out if evaluates else None,
         data_collator=batcher,
         processor=base.processor,
+        scorer=scorer,
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
@@ -71,16 +76,18 @@ def last_figures(trainer: DocumentTrainer) -> dict[str, Any]:
     """Figures of the weights that are saved: those of the last step, or of the best evaluation."""
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
-    held_out = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    kept = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
+    held_out = [
+        {name: entry[name] for name in EVALUATED if name in entry}
+        for entry in history
+        if "eval_loss" in entry and (not kept or entry["step"] == kept)
+    ]
     figures: dict[str, Any] = {"steps": trainer.state.global_step}
     if losses:
         figures |= {"first_loss": losses[0], "last_loss": losses[-1]}
     if held_out:
-        figures |= {"eval_loss": held_out[-1]}
-    if trainer.args.load_best_model_at_end and trainer.state.best_global_step:
-        figures |= {
-            "eval_loss": trainer.state.best_metric,
-            "kept_step": trainer.state.best_global_step,
-        }
-        log.info("kept the weights of step %d, the best", trainer.state.best_global_step)
+        figures |= held_out[-1]
+    if kept:
+        figures["kept_step"] = kept
+        log.info("kept the weights of step %d, the best", kept)
     return figures

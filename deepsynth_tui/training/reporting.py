@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIGURES = ("loss", "learning_rate", "grad_norm", "eval_loss")
+EVALUATED = ("eval_loss", "eval_rouge_l", "eval_cer")
+FIGURES = ("loss", "learning_rate", "grad_norm", *EVALUATED)
 
 
 class Reporter(TrainerCallback):
@@ -75,7 +76,13 @@ class Reporter(TrainerCallback):
     def _line(self, state: TrainerState, figures: dict[str, Any]) -> str:
         step = f"step {state.global_step}/{state.max_steps}"
         if "eval_loss" in figures:
-            return f"{step}  held-out loss {figures['eval_loss']:.3f}"
+            scored = ""
+            if "eval_cer" in figures:
+                scored = (
+                    f"  ROUGE-L {figures['eval_rouge_l']:.3f}"
+                    f"  character errors {figures['eval_cer']:.1%}"
+                )
+            return f"{step}  held-out loss {figures['eval_loss']:.3f}{scored}"
         last_step, last_time = self._logged
         now = time.perf_counter()
         self._logged = (state.global_step, now)

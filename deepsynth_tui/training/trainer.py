@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import PeftModel
@@ -13,6 +13,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 from deepsynth_tui.training.batches import ROW_IDS
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.saving import save_trained
+
+if TYPE_CHECKING:
+    from transformers.trainer_utils import EvalLoopOutput
+
+    from deepsynth_tui.training.answering import AnswerScorer
 
 
 class DocumentTrainer(Trainer):
@@ -28,10 +33,12 @@ class DocumentTrainer(Trainer):
         *,
         model: PeftModel | PreTrainedModel,
         processor: ProcessorMixin | PreTrainedTokenizerBase,
+        scorer: AnswerScorer | None = None,
         **given: Any,
     ) -> None:
         super().__init__(model=model, processing_class=processor, **given)
         self._trained = (model, processor)
+        self._scorer = scorer
         self._tokens = 0
         self._since = time.perf_counter()
 
@@ -61,6 +68,17 @@ class DocumentTrainer(Trainer):
                 "those rows. Checkpoints before this step are whole: --resume goes on from them.",
             )
         return (loss, outputs) if return_outputs else loss
+
+    def evaluation_loop(self, *given: Any, **named: Any) -> EvalLoopOutput:
+        """Compute the loss of the held-out rows, and the scores of some generated answers.
+
+        Here, because what is in these metrics decides over early stopping and the best checkpoint.
+        """
+        output = super().evaluation_loop(*given, **named)
+        if self._scorer is None:
+            return output
+        scores = self._scorer.scores(self._trained[0], step=self.state.global_step)
+        return output._replace(metrics={**(output.metrics or {}), **scores})
 
     def tokens_per_second(self) -> float:
         """Tokens trained on per second since the last call."""
