@@ -89,12 +89,12 @@ def test_training_is_the_same_with_and_without(run: Run) -> None:
 def test_a_model_that_has_learned_makes_no_error(run: Run, tmp_path: Path) -> None:
     folder = write(tmp_path / "data", [row(n) | {"target": "read it all"} for n in range(10)])
     ran = run(
-        **EVALUATED | {"training__max_steps": 60, "training__eval_steps": 6},
+        **EVALUATED | {"training__max_steps": 45, "training__eval_steps": 15},
         data__path=str(folder),
         lora__r=16,
     )
     scored = [e.data for e in ran.of("metric") if "eval_cer" in e.data]
-    assert scored[0]["eval_cer"] > 0.3
+    assert scored[0]["eval_cer"] > 0.1
     assert (scored[-1]["eval_cer"], scored[-1]["eval_rouge_l"]) == (0.0, 1.0)
 
 
