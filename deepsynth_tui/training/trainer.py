@@ -32,7 +32,7 @@ class DocumentTrainer(Trainer):
         self,
         *,
         model: PeftModel | PreTrainedModel,
-        processor: ProcessorMixin | PreTrainedTokenizerBase,
+        processor: ProcessorMixin | PreTrainedTokenizerBase | None,
         scorer: AnswerScorer | None = None,
         **given: Any,
     ) -> None:
