@@ -53,6 +53,8 @@ RENAMED = {
     "dataset": "data.path",
     "max_seq_length": "data.max_length",
     "cutoff_len": "data.max_length",
+    "truncation_strategy": "data.on_too_long",
+    "excess_length_strategy": "data.on_too_long",
     "output_dir": "output.dir",
 }
 

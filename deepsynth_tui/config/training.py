@@ -168,10 +168,15 @@ class DataSettings(Settings):
     )
     max_length: int = setting(
         2048,
-        help="Longest row, image tokens included. A longer one is refused, never cut.",
+        help="Longest row, image tokens included. Of longer ones on_too_long decides.",
         unit="tokens",
         suggested=(512, 1024, 2048, 4096, 8192),
         ge=16,
+    )
+    on_too_long: Literal["error", "drop", "shorten"] = setting(
+        "error",
+        help="Rows too long: refuse to start, leave them out (at most half), or cut their text.",
+        advanced=True,
     )
     max_train_samples: int | None = setting(
         None, help="Train on this many rows at most.", unit="rows", ge=1, advanced=True

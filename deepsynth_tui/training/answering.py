@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.rows import Rows
 
 # An answer may be this much longer than the right one, in tokens: one that does not end is seen
-# to, and takes no more time than that.
+# to, and takes no more time than that. Of an answer that was cut only the beginning is compared.
 ROOM = 1.25
 SHOWN = 2  # answers of each evaluation that become events
 
@@ -48,7 +48,10 @@ class AnswerScorer:
         """
         batcher = self.batcher
         rendered = [batcher.render(row) for row in self.rows]
-        most = [math.ceil(ROOM * len(batcher.answer_tokens(one))) for one in rendered]
+        most = [
+            math.ceil((1 if one.conversation.is_open else ROOM) * len(batcher.answer_tokens(one)))
+            for one in rendered
+        ]
         # Of like length together: a batch takes as long as its longest answer.
         order = sorted(range(len(rendered)), key=lambda i: most[i])
         size = batcher.config.training.per_device_train_batch_size

@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from PIL import Image, UnidentifiedImageError
 
@@ -25,12 +25,25 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages up to the question, the answer, and one stored image per image part."""
+    """Messages up to the question, the answer, and one stored image per image part. An answer
+    that `is_open` is only the beginning of the right one."""
 
     row_id: str
     question: list[Message]
     answer: str
     images: list[Mapping[str, Any]]
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How many characters are left of the document's text, or of the answer. Rows have theirs
+    under `KEY`."""
+
+    KEY: ClassVar[str] = "__cut__"
+
+    part: Literal["document", "answer"]
+    characters: int
 
 
 def row_id(row: Mapping[str, Any]) -> str:
@@ -73,7 +86,20 @@ def conversation(row: Mapping[str, Any], data: DataSettings, *, images: bool) ->
     if data.instruction:
         messages = _instructed(messages, data.instruction)
     question = _with_image_parts(messages, len(pages), row) if images else _read_out(messages, row)
-    return Conversation(row_id(row), question, str(target), pages)
+    cut: Cut | None = row.get(Cut.KEY)
+    if cut is None or cut.part == "document":
+        return Conversation(row_id(row), question, str(target), pages)
+    return Conversation(row_id(row), question, str(target)[: cut.characters], pages, is_open=True)
+
+
+def cuttable(
+    row: Mapping[str, Any], data: DataSettings, *, images: bool
+) -> tuple[Literal["document", "answer"], str]:
+    """Which text of a row may be shortened, and the text: of a model without eyes the document
+    that it reads, else the answer, whose beginning can be learned without its end."""
+    if images:
+        return "answer", conversation(row, data, images=True).answer
+    return "document", _document(row)
 
 
 def stored_images(row: Mapping[str, Any], column: str) -> list[Mapping[str, Any]]:
@@ -163,9 +189,16 @@ def _with_image_parts(messages: list[Message], pages: int, row: Mapping[str, Any
     return [*messages[:first], seeing, *messages[first + 1 :]]
 
 
+def _document(row: Mapping[str, Any]) -> str:
+    """The text that stands in for the pages; empty where the dataset does not have it."""
+    text = next((str(row[column]) for column in TEXT_COLUMNS if row.get(column)), "")
+    cut: Cut | None = row.get(Cut.KEY)
+    return text[: cut.characters] if cut is not None and cut.part == "document" else text
+
+
 def _read_out(messages: list[Message], row: Mapping[str, Any]) -> list[Message]:
     """Replace the first image by the document's text and drop the others."""
-    text = next((row[column] for column in TEXT_COLUMNS if row.get(column)), None)
+    text = _document(row)
     shown = False
     told: list[Message] = []
     for message in messages:

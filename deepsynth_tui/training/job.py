@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate.dataset_facts import DatasetFacts
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.checkpoints import Resumable
-    from deepsynth_tui.training.lengths import Counted
+    from deepsynth_tui.training.excess import FittedSplit
     from deepsynth_tui.training.model import Base
     from deepsynth_tui.training.rows import Split
 
@@ -71,10 +71,11 @@ def train(job: Job, *, resume: bool) -> str:
     split = load_rows(config.data, images=base.reads_images)
     log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
     batcher = Batcher(base, config)
-    dataset = _counted(job, split, batcher)
-    if dataset is None:
+    fitted = _fitted(job, split, batcher)
+    if fitted is None:
         return "stopped"
-    expected = announced(job, config, dataset)
+    split, excess = fitted.split, fitted.said
+    expected = announced(job, config, fitted.facts)
     shown = (split.held_out or split.train)[0]
     if checkpoint is None or checkpoint.path is None:
         _report_sample(job, sample(base.model, batcher, shown), when="before")
@@ -105,7 +106,7 @@ def train(job: Job, *, resume: bool) -> str:
 
     job.phase("saving")
     metrics = last_figures(trainer)
-    folder = _save(job, config, base, model, split, metrics)
+    folder = _save(job, config, base, model, split, metrics, excess)
     log.info("saved %s", folder)
     _report_sample(job, sample(model, batcher, shown), when="after")
 
@@ -124,7 +125,7 @@ def train(job: Job, *, resume: bool) -> str:
         job.warning("The adapter changes nothing yet: its answers are those of the base model")
     if config.output.push_to_hub:
         _push(job, config, folder)
-    job.result(path=folder, verification=verdict.to_json(), **metrics)
+    job.result(path=folder, verification=verdict.to_json(), **fitted.counts, **metrics)
     return "stopped" if stopped else "completed"
 
 
@@ -149,28 +150,22 @@ def _checkpoint(job: Job) -> Resumable:
     return found
 
 
-def _counted(job: Job, split: Split, batcher: Batcher) -> DatasetFacts | None:
-    """Count the tokens of every row; None when asked to stop meanwhile."""
-    from deepsynth_tui.training.lengths import check_lengths
+def _fitted(job: Job, split: Split, batcher: Batcher) -> FittedSplit | None:
+    """Count the tokens of every row and see to those that are too long; None when asked to stop
+    meanwhile."""
+    from deepsynth_tui.training.excess import fit_split
 
-    parts = [part for part in (split.train, split.held_out) if part]
-    total = sum(map(len, parts))
-    counted: list[Counted] = []
-    done = 0
+    total = len(split.train) + len(split.held_out)
 
     def report(rows_done: int) -> bool:
-        job.progress(done + rows_done, total, "rows")
+        job.progress(rows_done, total, "rows")
         return job.stop_requested() is None
 
-    for part in parts:
-        found = check_lengths(part, batcher, report=report)
-        if found is None:
-            return None
-        done += len(part)
-        mean, most = sum(found.tokens) // len(part), max(found.tokens)
-        log.info("%d rows of %d tokens on average, %d at most", len(part), mean, most)
-        counted.append(found)
-    return counted[0].facts(split=len(split.train.dataset))
+    fitted = fit_split(split, batcher, report=report)
+    for said in fitted.said if fitted else ():
+        job.warning(said)
+        log.warning("%s", said)
+    return fitted
 
 
 def _save(
@@ -180,6 +175,7 @@ def _save(
     model: PeftModel | PreTrainedModel,
     split: Split,
     metrics: dict[str, Any],
+    excess: Sequence[str],
 ) -> Path:
     from deepsynth_tui.training import lineage
     from deepsynth_tui.training.saving import save_trained, whole_folder
@@ -187,7 +183,7 @@ def _save(
     folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
     with whole_folder(folder) as draft:
         save_trained(model, base.processor, draft)
-        lineage.write(draft, lineage.describe(base, config, split, metrics))
+        lineage.write(draft, lineage.describe(base, config, split, metrics, excess))
     return folder
 
 

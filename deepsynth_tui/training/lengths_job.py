@@ -77,10 +77,13 @@ def count(rows: Rows, batcher: Batcher, *, seconds: float) -> DatasetFacts:
     lengths = Lengths(batcher)
     tokens: dict[int, int] = {}
     page: PageSize | None = None
+    text = pages = 0
     end = time.monotonic() + seconds
     for index in dict.fromkeys([*likely, *sample]):
         rendered = batcher.render(rows[index])
-        tokens[index] = lengths.of(rendered)
+        found = lengths.of(rendered)
+        tokens[index] = found.tokens
+        text, pages = max(text, found.text), max(pages, len(found.sizes))
         page = max((page, *_pages(rendered)), key=_area)
         if time.monotonic() > end:
             break
@@ -90,8 +93,8 @@ def count(rows: Rows, batcher: Batcher, *, seconds: float) -> DatasetFacts:
         lengths=(*quantiles(counted)[:-1], max(tokens.values())),
         page=page,
         counted=len(tokens),
-        text=lengths.most_text,
-        pages=lengths.most_pages,
+        text=text,
+        pages=pages,
         note=_note(len(tokens), len(rows), likely=len(likely)),
     )
 

@@ -32,7 +32,7 @@ class DocumentTrainer(Trainer):
         self,
         *,
         model: PeftModel | PreTrainedModel,
-        processor: ProcessorMixin | PreTrainedTokenizerBase | None,
+        processor: ProcessorMixin | PreTrainedTokenizerBase,
         scorer: AnswerScorer | None = None,
         **given: Any,
     ) -> None:

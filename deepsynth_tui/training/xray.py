@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from deepsynth_tui.config.training import ModelSettings
 from deepsynth_tui.estimate.xray.seen import Kind, Page, Row, Span, Xray
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.batches import IGNORED, Batcher, Rendered
-from deepsynth_tui.training.conversations import image_size
+from deepsynth_tui.training.conversations import Cut, cuttable, image_size
+from deepsynth_tui.training.excess import fit_split
 from deepsynth_tui.training.image_features import Uncounted, VisionTower
 from deepsynth_tui.training.simulation.batch import image_token
 from deepsynth_tui.training.trainer import DocumentTrainer
@@ -23,7 +24,7 @@ from deepsynth_tui.training.trainer import DocumentTrainer
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.config.training import DataSettings, TrainingConfig
     from deepsynth_tui.training.rows import Split
 
 COUNTED = "counted by running the model's own vision tower on tensors without memory"
@@ -40,7 +41,12 @@ def xray(
     Raises:
         TrainingError: a row of it cannot be used or is too long.
     """
-    rows = first_rows(config, split)
+    said: tuple[str, ...] = ()
+    if config.data.on_too_long != "error":
+        fitted = fit_split(split, batcher, report=lambda _: True)
+        assert fitted is not None  # nobody asks it to stop
+        split, said = fitted.split, fitted.said
+    rows = first_rows(config, split, batcher.processor)
     rendered = [batcher.render(row) for row in rows]
     batch = batcher(rows)
     features, counted_by = _features(config, batcher, rendered, architecture)
@@ -53,8 +59,10 @@ def xray(
             spans=_spans(batcher, ids, mask, labels, placeholder),
             pages=tuple(_page(stored, config.model) for stored in one.conversation.images),
             features=count,
+            cut=_cut(row, config.data),
         )
-        for one, count, ids, mask, labels in zip(
+        for row, one, count, ids, mask, labels in zip(
+            rows,
             rendered,
             features,
             batch["input_ids"],
@@ -70,10 +78,11 @@ def xray(
         shapes={n: tuple(v.shape) for n, v in batch.items() if isinstance(v, torch.Tensor)},
         rows=tuple(seen),
         counted_by=counted_by,
+        notes=said,
     )
 
 
-def first_rows(config: TrainingConfig, split: Split) -> list[dict[str, Any]]:
+def first_rows(config: TrainingConfig, split: Split, processor: Any) -> list[dict[str, Any]]:
     """The rows of the first batch, in the order in which the trainer itself takes them."""
     training = config.training.model_copy(update=ORDER_ASIDE)
     with tempfile.TemporaryDirectory(prefix="deepsynth-") as folder:
@@ -83,9 +92,10 @@ def first_rows(config: TrainingConfig, split: Split) -> list[dict[str, Any]]:
             evaluates=False,
         )
         set_seed(training.seed)
+        stand_in: Any = torch.nn.Linear(1, 1)  # the order has nothing to do with the model
         trainer = DocumentTrainer(
-            model=torch.nn.Linear(1, 1),
-            processor=None,
+            model=stand_in,
+            processor=processor,
             args=arguments,
             train_dataset=split.train,
             data_collator=list,
@@ -134,6 +144,15 @@ def _spans(
 
 def _page(stored: Any, model: ModelSettings) -> Page:
     return Page(image_size(stored, AS_STORED), image_size(stored, model))
+
+
+def _cut(row: Mapping[str, Any], data: DataSettings) -> str:
+    cut: Cut | None = row.get(Cut.KEY)
+    if cut is None:
+        return ""
+    whole = {name: value for name, value in row.items() if name != Cut.KEY}
+    _, text = cuttable(whole, data, images=cut.part == "answer")
+    return f"of the {cut.part} {cut.characters} of {len(text)} characters are left"
 
 
 def _decoded(batcher: Batcher, ids: torch.Tensor) -> str:

@@ -117,3 +117,17 @@ def test_a_row_that_is_refused_is_refused_here_too(values: dict[str, Any]) -> No
     assert status == 1
     assert "longer than data.max_length (16" in answer["message"]
     assert answer["advice"]
+
+
+def test_what_was_cut_and_left_out_is_said(values: dict[str, Any], tmp_path: Path) -> None:
+    rows = [row(n) | {"target": "so on " * (40 if n else 1)} for n in range(2)]
+    folder = write(tmp_path / "long", rows)
+    batch = {"training__per_device_train_batch_size": 2, "data__path": str(folder)}
+    seen, _ = _xray(values, **batch, data__on_too_long="shorten")
+
+    assert "1 of 2 rows are shortened" in seen.notes[0]
+    [cut] = [one for one in seen.rows if one.cut]
+    assert cut.cut == f"of the answer {len(cut.learned)} of 240 characters are left"
+    seen, _ = _xray(values, **batch, data__on_too_long="drop")
+    assert len(seen.rows) == 1
+    assert "1 of 2 rows are left out" in seen.notes[0]
