@@ -59,6 +59,7 @@ RENAMED = {
 }
 
 IMPLIED = {
+    "group_by_length": {"training.train_sampling_strategy": "group_by_length"},
     "load_in_4bit": {"quantization.enabled": True, "quantization.bits": 4},
     "load_in_8bit": {"quantization.enabled": True, "quantization.bits": 8},
 }

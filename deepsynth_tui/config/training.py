@@ -238,6 +238,19 @@ class TrainingSettings(Settings):
     gradient_checkpointing: bool = setting(
         True, help="Compute activations twice instead of keeping them: far less memory, slower."
     )
+    train_sampling_strategy: Literal["random", "sequential", "group_by_length"] = setting(
+        "random",
+        help="Order of the rows; group_by_length puts rows of like length together: less padding.",
+        advanced=True,
+    )
+    dataloader_num_workers: int = setting(
+        0,
+        help="Processes that prepare batches ahead, where the log shows much waiting for data.",
+        unit="processes",
+        suggested=(0, 2, 4, 8),
+        ge=0,
+        advanced=True,
+    )
     logging_steps: int = setting(
         1, help="Steps between two points of the loss curve.", unit="steps", ge=1, advanced=True
     )

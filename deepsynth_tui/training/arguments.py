@@ -63,6 +63,8 @@ def training_arguments(
         disable_tqdm=True,
         # The collator reads columns that no model knows.
         remove_unused_columns=False,
+        train_sampling_strategy=training.train_sampling_strategy,
+        dataloader_num_workers=training.dataloader_num_workers,
         dataloader_pin_memory=device().type == "cuda",
         use_cpu=device().type == "cpu",
     )

@@ -12,6 +12,8 @@ from deepsynth_tui.training.conversations import Conversation, conversation, pag
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.model import Reader
 
@@ -119,11 +121,14 @@ class Batcher:
         }
         if not self.reads_images:
             return dict(self.tokenizer(texts, **options))
-        pages = [
-            [page(stored, self.config.model) for stored in one.conversation.images]
-            for one in rendered
-        ]
+        pages = [self._pages(one) for one in rendered]
         return dict(self.processor(text=texts, images=pages if any(pages) else None, **options))
+
+    def _pages(self, rendered: Rendered) -> list[Image.Image]:
+        try:
+            return [page(stored, self.config.model) for stored in rendered.conversation.images]
+        except TrainingError as error:
+            raise TrainingError(f"{rendered.row_id}: {error}", error.advice) from error
 
     def encode(self, rendered: Sequence[Rendered]) -> dict[str, torch.Tensor]:
         """Inputs and labels for training, padded on the right."""

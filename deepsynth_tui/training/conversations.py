@@ -119,7 +119,10 @@ def image_size(stored: Mapping[str, Any], model: ModelSettings) -> tuple[int, in
 def page(stored: Mapping[str, Any], model: ModelSettings) -> Image.Image:
     """Decode an image to RGB, resized into `model.min_pixels` .. `model.max_pixels`."""
     with _opened(stored) as image:
-        decoded = image.convert("RGB")
+        try:
+            decoded = image.convert("RGB")
+        except (OSError, SyntaxError) as error:  # Pillow raises either for a damaged file
+            raise _damaged(stored, str(error)) from error
     size = bounded(decoded.size, model)
     return decoded if size == decoded.size else decoded.resize(size, Image.Resampling.LANCZOS)
 
@@ -142,10 +145,14 @@ def _opened(stored: Mapping[str, Any]) -> Image.Image:
     try:
         return Image.open(source)
     except UnidentifiedImageError as error:
-        raise TrainingError(
-            f"An image of the dataset cannot be decoded ({stored.get('path') or 'no file name'})",
-            "Generate the dataset again, or take the row out.",
-        ) from error
+        raise _damaged(stored, "unknown format") from error
+
+
+def _damaged(stored: Mapping[str, Any], reason: str) -> TrainingError:
+    return TrainingError(
+        f"an image cannot be decoded ({stored.get('path') or 'no file name'}): {reason}",
+        "Generate the dataset again, or take the row out.",
+    )
 
 
 def _text(text: str) -> Message:

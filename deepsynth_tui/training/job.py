@@ -99,7 +99,15 @@ def train(job: Job, *, resume: bool) -> str:
     gauge = Gauge(job, meter)
     with held_against(expected, job, gauge):
         trainer, stopped = run_steps(
-            job, config, base, model, split, batcher, checkpoint, watchers=[gauge]
+            job,
+            config,
+            base,
+            model,
+            split,
+            batcher,
+            checkpoint,
+            lengths=fitted.lengths,
+            watchers=[gauge],
         )
     if split.held_out and not stopped:
         evaluate_last(job, trainer)

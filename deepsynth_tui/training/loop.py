@@ -36,9 +36,11 @@ def run_steps(
     batcher: Batcher,
     checkpoint: Resumable | None,
     *,
+    lengths: Sequence[int],
     watchers: Sequence[TrainerCallback] = (),
 ) -> tuple[DocumentTrainer, bool]:
-    """Train; return the trainer and whether the person ended it early. `watchers` look on."""
+    """Train; return the trainer and whether the person ended it early. `lengths` are tokens of the
+    rows to train on; `watchers` look on."""
     evaluates = len(split.held_out) > 0
     reporter = Reporter(job)
     callbacks: list[Any] = [*watchers, reporter]
@@ -55,6 +57,7 @@ def run_steps(
         data_collator=batcher,
         processor=base.processor,
         scorer=scorer,
+        lengths=lengths,
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines

@@ -55,6 +55,7 @@ class Reporter(TrainerCallback):
             return
         if "loss" in figures and self.trainer is not None:
             figures["tokens_per_second"] = round(self.trainer.tokens_per_second(), 1)
+            figures["data_wait"] = round(self.trainer.data_wait(), 4)
         self.job.metric(step=state.global_step, epoch=state.epoch, **figures)
         log.info(self._line(state, figures))
 
@@ -90,5 +91,5 @@ class Reporter(TrainerCallback):
         rate = f"{speed:.1f} steps/s" if speed >= 1 else f"{1 / speed:.1f} s/step"
         return (
             f"{step}  loss {figures['loss']:.3f}  lr {figures['learning_rate']:.1e}  {rate}  "
-            f"{figures['tokens_per_second']:.0f} tokens/s"
+            f"{figures['tokens_per_second']:.0f} tokens/s  data {figures['data_wait']:.0%}"
         )

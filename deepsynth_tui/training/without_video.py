@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from transformers import PROCESSOR_MAPPING, AutoConfig, AutoProcessor, ProcessorMixin
-from transformers.utils import is_torchvision_available
+from transformers.utils.import_utils import is_torchvision_available
 
 VIDEO = "video_processor"
 

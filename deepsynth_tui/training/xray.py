@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 COUNTED = "counted by running the model's own vision tower on tensors without memory"
 AS_STORED = ModelSettings()  # pages of whatever size
 # Nothing of these matters to which rows come first, and a machine that only looks may lack them.
-ORDER_ASIDE = {"report_to": "none", "bf16": False, "fp16": False, "optim": "adamw_torch"}
+ORDER_ASIDE = {
+    "report_to": "none",
+    "bf16": False,
+    "fp16": False,
+    "optim": "adamw_torch",
+    "dataloader_num_workers": 0,
+}
 
 
 def xray(
@@ -42,11 +48,13 @@ def xray(
         TrainingError: a row of it cannot be used or is too long.
     """
     said: tuple[str, ...] = ()
-    if config.data.on_too_long != "error":
+    lengths: Sequence[int] | None = None
+    by_length = config.training.train_sampling_strategy == "group_by_length"
+    if by_length or config.data.on_too_long != "error":
         fitted = fit_split(split, batcher, report=lambda _: True)
         assert fitted is not None  # nobody asks it to stop
-        split, said = fitted.split, fitted.said
-    rows = first_rows(config, split, batcher.processor)
+        split, said, lengths = fitted.split, fitted.said, fitted.lengths
+    rows = first_rows(config, split, batcher.processor, lengths)
     rendered = [batcher.render(row) for row in rows]
     batch = batcher(rows)
     features, counted_by = _features(config, batcher, rendered, architecture)
@@ -82,8 +90,11 @@ def xray(
     )
 
 
-def first_rows(config: TrainingConfig, split: Split, processor: Any) -> list[dict[str, Any]]:
-    """The rows of the first batch, in the order in which the trainer itself takes them."""
+def first_rows(
+    config: TrainingConfig, split: Split, processor: Any, lengths: Sequence[int] | None
+) -> list[dict[str, Any]]:
+    """The rows of the first batch, in the order in which the trainer itself takes them; `lengths`
+    of all rows in tokens where that depends on them."""
     training = config.training.model_copy(update=ORDER_ASIDE)
     with tempfile.TemporaryDirectory(prefix="deepsynth-") as folder:
         arguments = training_arguments(
@@ -96,6 +107,7 @@ def first_rows(config: TrainingConfig, split: Split, processor: Any) -> list[dic
         trainer = DocumentTrainer(
             model=stand_in,
             processor=processor,
+            lengths=lengths,
             args=arguments,
             train_dataset=split.train,
             data_collator=list,

@@ -90,8 +90,9 @@ def test_a_language_model_has_no_features(values: dict[str, Any], language_model
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("order", ["random", "group_by_length"])
 def test_it_is_the_batch_that_training_begins_with(
-    run: Run, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    run: Run, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
     made: list[dict[str, Any]] = []
     encode = Batcher.__call__
@@ -101,6 +102,7 @@ def test_it_is_the_batch_that_training_begins_with(
         return made[-1]
 
     changes: dict[str, Any] = {"data__eval_fraction": 0.2, "training__seed": 7}
+    changes["training__train_sampling_strategy"] = order
     seen, batcher = _xray(values, **changes)
     monkeypatch.setattr(Batcher, "__call__", recorded)
     assert run(**changes, training__max_steps=1).verdict == "completed"

@@ -70,6 +70,8 @@ def _training(state: RunState) -> Iterator[Figure]:
         yield Figure("epoch", f"{state.epoch:.2f}")
     if tokens := state.series.get("tokens_per_second"):
         yield Figure("tokens", f"{tokens[-1][1]:,.0f} /s")
+    if waited := state.series.get("data_wait"):
+        yield Figure("waiting for data", f"{waited[-1][1]:.0%}", "wait")
     if gradient := state.series.get("grad_norm"):
         yield Figure("gradient norm", f"{gradient[-1][1]:.3g}", "grad")
 
