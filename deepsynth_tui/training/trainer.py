@@ -142,7 +142,8 @@ class DocumentTrainer(Trainer):
         if self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
         else:
-            if self._grouped is not None:  # accelerate does not reach a sampler inside others
+            # accelerate does not reach the sampler when several processes resume.
+            if self._grouped is not None:
                 self._grouped.set_epoch(named["epoch"])
             super()._run_epoch(*given, **named)
 
