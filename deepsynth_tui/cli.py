@@ -99,6 +99,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,
+    xray: Annotated[
+        bool, typer.Option("--xray", help="Show the first batch as the model gets it; no run.")
+    ] = False,
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
@@ -108,6 +111,9 @@ def train(
 
     with _reported():
         settings, text = _load(config, TrainingConfig, set_)
+        if xray:
+            _xray(settings, json_=json_)
+            return
         if resume:
             _run(_resumable(config, settings), detach=detach, json_=json_, resume=True)
             return
@@ -418,6 +424,24 @@ def _run(run: RunDirectory, *, detach: bool, json_: bool, resume: bool = False) 
         _print_json(summarize(run).to_json() | compared(run))
     if code:
         raise typer.Exit(code)
+
+
+def _xray(config: TrainingConfig, *, json_: bool) -> None:
+    from rich.console import Console
+
+    from deepsynth_tui.estimate.xray.asking import request
+    from deepsynth_tui.estimate.xray.told import told
+    from deepsynth_tui.tui.widgets.pairs import pairs
+
+    found = request(config)
+    if json_:
+        _print_json(found.to_json())
+        return
+    console = Console(markup=False, highlight=False)
+    for title, texts in told(found):
+        console.print(f"{title}\n", style="bold", end="")
+        console.print(pairs(texts))
+        console.print()
 
 
 def _print_json(value: object) -> None:

@@ -164,14 +164,33 @@ TRAINING_RULES = (
         "set training.eval_steps, for example to 50",
     ),
     Rule(
-        ("training.save_steps", "training.eval_steps", "training.early_stopping_patience"),
+        ("training.load_best_model_at_end", "training.eval_steps"),
+        lambda c: c.training.load_best_model_at_end and c.training.eval_steps is None,
+        "the best weights are found by evaluations",
+        "set training.eval_steps, for example to 50",
+    ),
+    Rule(
+        (
+            "training.save_steps",
+            "training.eval_steps",
+            "training.early_stopping_patience",
+            "training.load_best_model_at_end",
+        ),
         lambda c: (
-            c.training.early_stopping_patience is not None
+            c.training.keeps_best
             and c.training.eval_steps is not None
             and c.training.save_steps % c.training.eval_steps != 0
         ),
-        "early stopping returns to the best checkpoint, so each must have been evaluated",
+        "the run returns to the best checkpoint, so each must have been evaluated",
         "make it a multiple of training.eval_steps",
+    ),
+    Rule(
+        ("training.metric_for_best_model", "training.generate_eval_samples"),
+        lambda c: (
+            c.training.metric_for_best_model != "eval_loss" and not c.training.generate_eval_samples
+        ),
+        "is computed from generated answers, and none are generated",
+        "set training.generate_eval_samples, for example to 8, or choose eval_loss",
     ),
     Rule(
         ("training.max_steps",),

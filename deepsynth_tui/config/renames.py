@@ -53,10 +53,13 @@ RENAMED = {
     "dataset": "data.path",
     "max_seq_length": "data.max_length",
     "cutoff_len": "data.max_length",
+    "truncation_strategy": "data.on_too_long",
+    "excess_length_strategy": "data.on_too_long",
     "output_dir": "output.dir",
 }
 
 IMPLIED = {
+    "group_by_length": {"training.train_sampling_strategy": "group_by_length"},
     "load_in_4bit": {"quantization.enabled": True, "quantization.bits": 4},
     "load_in_8bit": {"quantization.enabled": True, "quantization.bits": 8},
 }

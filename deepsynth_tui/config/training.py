@@ -186,10 +186,15 @@ class DataSettings(Settings):
     )
     max_length: int = setting(
         2048,
-        help="Longest row, image and soft tokens included. A longer one is refused, never cut.",
+        help="Longest row, image and soft tokens included. Of longer ones on_too_long decides.",
         unit="tokens",
         suggested=(512, 1024, 2048, 4096, 8192),
         ge=16,
+    )
+    on_too_long: Literal["error", "drop", "shorten"] = setting(
+        "error",
+        help="Rows too long: refuse to start, leave them out (at most half), or cut their text.",
+        advanced=True,
     )
     max_train_samples: int | None = setting(
         None, help="Train on this many rows at most.", unit="rows", ge=1, advanced=True
@@ -251,6 +256,19 @@ class TrainingSettings(Settings):
     gradient_checkpointing: bool = setting(
         True, help="Compute activations twice instead of keeping them: far less memory, slower."
     )
+    train_sampling_strategy: Literal["random", "sequential", "group_by_length"] = setting(
+        "random",
+        help="Order of the rows; group_by_length puts rows of like length together: less padding.",
+        advanced=True,
+    )
+    dataloader_num_workers: int = setting(
+        0,
+        help="Processes that prepare batches ahead, where the log shows much waiting for data.",
+        unit="processes",
+        suggested=(0, 2, 4, 8),
+        ge=0,
+        advanced=True,
+    )
     logging_steps: int = setting(
         1, help="Steps between two points of the loss curve.", unit="steps", ge=1, advanced=True
     )
@@ -263,8 +281,29 @@ class TrainingSettings(Settings):
     save_total_limit: int = setting(
         2, help="Checkpoints kept; older ones are deleted.", unit="checkpoints", ge=1
     )
+    generate_eval_samples: int = setting(
+        8,
+        help="Held-out rows answered at each evaluation, for ROUGE-L and character errors.",
+        unit="rows",
+        suggested=(0, 8, 16, 32),
+        ge=0,
+        advanced=True,
+    )
+    load_best_model_at_end: bool = setting(
+        False,
+        help="Keep the weights of the best evaluation, not the last. Early stopping does so too.",
+        advanced=True,
+    )
+    metric_for_best_model: Literal["eval_loss", "eval_cer", "eval_rouge_l"] = setting(
+        "eval_loss",
+        help="What is best: least loss, fewest character errors (cer), or highest ROUGE-L.",
+        advanced=True,
+    )
     early_stopping_patience: int | None = setting(
-        None, help="Evaluations without a better loss before the run stops.", ge=1, advanced=True
+        None,
+        help="Evaluations without a better metric_for_best_model before the run stops.",
+        ge=1,
+        advanced=True,
     )
     seed: int = setting(42, help="Seed of initial adapters, dropout and row order.", ge=0)
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = setting(
@@ -277,6 +316,11 @@ class TrainingSettings(Settings):
         ge=1,
         advanced=True,
     )
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the weights that are saved at the end are those of the best evaluation."""
+        return self.load_best_model_at_end or self.early_stopping_patience is not None
 
 
 class OutputSettings(Settings):

@@ -5,6 +5,7 @@ A process that cannot answer prints ``{"message", "advice"}`` and ends with anot
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -48,14 +49,46 @@ def ask(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ChildError(f"{about} was not ready after {timeout:.0f} seconds.", if_late) from error
-    if not child.stdout:
-        ending = child.stderr.strip().rpartition("\n")[2]
+        raise _late(about, timeout, if_late) from error
+    return _answer(about, child.returncode, child.stdout, child.stderr)
+
+
+async def ask_until_cancelled(
+    module: str, *, about: str, timeout: float, if_late: str, given: str = ""
+) -> Any:
+    """The same without blocking; the process is killed when the task that asks is cancelled.
+
+    Raises:
+        ChildError: the process refused, died or was too late.
+    """
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    try:
+        async with asyncio.timeout(timeout):
+            said, printed = await child.communicate(given.encode())
+    except TimeoutError as error:
+        raise _late(about, timeout, if_late) from error
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    return _answer(about, child.returncode, said.decode(), printed.decode(errors="replace"))
+
+
+def _late(about: str, timeout: float, if_late: str) -> ChildError:
+    return ChildError(f"{about} was not ready after {timeout:.0f} seconds.", if_late)
+
+
+def _answer(about: str, status: int | None, said: str, printed: str) -> Any:
+    if not said:
+        ending = printed.strip().rpartition("\n")[2]
         raise ChildError(
-            f"{about} could not be made: its process died with status {child.returncode}: {ending}",
+            f"{about} could not be made: its process died with status {status}: {ending}",
             "Run `deepsynth-tui doctor` to see what is missing from the installation.",
         )
-    answer = json.loads(child.stdout)
-    if child.returncode != 0:
+    answer = json.loads(said)
+    if status != 0:
         raise ChildError(answer["message"], answer["advice"])
     return answer

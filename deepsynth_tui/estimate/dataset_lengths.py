@@ -85,7 +85,7 @@ def cache_path(config: TrainingConfig) -> Path | None:
         [model.name_or_path, model.revision, model.trust_remote_code],
         list(_files(Path(model.name_or_path).expanduser())),
         [model.min_pixels, model.max_pixels],
-        config.data.model_dump(mode="json", exclude={"path", "max_length"}),
+        config.data.model_dump(mode="json", exclude={"path", "max_length", "on_too_long"}),
         [encoder, config.text_encoder.tokens, config.text_encoder.max_length] if encoder else [],
         list(_files(Path(encoder).expanduser())) if encoder else [],
     ]

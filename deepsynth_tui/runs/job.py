@@ -104,7 +104,7 @@ class Job:
 
     def metric(self, *, step: int, **values: object) -> None:
         """Figures at a training step: epoch, loss, learning_rate, grad_norm, eval_loss,
-        tokens_per_second and whatever else is a number."""
+        eval_rouge_l, eval_cer, tokens_per_second, data_wait and whatever else is a number."""
         self.events.write("metric", step=step, **values)
 
     def memory(self, **values: object) -> None:

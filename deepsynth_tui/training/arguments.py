@@ -12,20 +12,22 @@ from deepsynth_tui.training.model import device
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
 
+GREATER_IS_BETTER = ("eval_rouge_l",)
+
 
 def training_arguments(
     config: TrainingConfig, *, checkpoints: Path, evaluates: bool
 ) -> TrainingArguments:
     """Return the arguments of a run whose checkpoints go to `checkpoints`.
 
-    With early stopping the best checkpoint is loaded at the end, so transformers wants
+    With early stopping, too, the best checkpoint is loaded at the end, so transformers wants
     `save_steps` to be a multiple of `eval_steps`.
 
     Raises:
         ValueError: what transformers says of settings that this machine cannot do.
     """
     training = config.training
-    stops_early = evaluates and training.early_stopping_patience is not None
+    keeps_best = evaluates and training.keeps_best
     return TrainingArguments(
         output_dir=str(checkpoints),
         run_name=config.name,
@@ -55,13 +57,15 @@ def training_arguments(
         save_steps=training.save_steps,
         # None: the trainer deletes old ones itself, once the new one is whole in every process.
         save_total_limit=None,
-        load_best_model_at_end=stops_early,
-        metric_for_best_model="eval_loss" if stops_early else None,
-        greater_is_better=False if stops_early else None,
+        load_best_model_at_end=keeps_best,
+        metric_for_best_model=training.metric_for_best_model if keeps_best else None,
+        greater_is_better=training.metric_for_best_model in GREATER_IS_BETTER,
         report_to=training.report_to,
         disable_tqdm=True,
         # The collator reads columns that no model knows.
         remove_unused_columns=False,
+        train_sampling_strategy=training.train_sampling_strategy,
+        dataloader_num_workers=training.dataloader_num_workers,
         dataloader_pin_memory=device().type == "cuda",
         use_cpu=device().type == "cpu",
         # A batch may leave an expert, or a trained vision tower, without work.

@@ -14,6 +14,8 @@ from deepsynth_tui.training.text_encoder.instructions import IDS, MASK, Instruct
 from deepsynth_tui.training.text_encoder.room import is_per_token, make_room
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.model import Reader
 
@@ -93,20 +95,23 @@ class Batcher:
             encoded=self.instructions is not None,
         )
         prompt = self._apply(told.question, add_generation_prompt=True)
-        answer = {"role": "assistant", "content": [{"type": "text", "text": told.answer}]}
-        whole = self._apply([*told.question, answer], add_generation_prompt=False)
+        reply = {"role": "assistant", "content": [{"type": "text", "text": told.answer}]}
+        whole = self._apply([*told.question, reply], add_generation_prompt=False)
         if not whole.startswith(prompt):
             raise TrainingError(
                 f"{told.row_id}: the model's chat template changes the question once it is "
                 "answered, so the answer's tokens cannot be told apart",
                 "Use a checkpoint whose template adds the answer behind the prompt.",
             )
-        return Rendered(told.row_id, prompt, whole[len(prompt) :], told)
+        answer = whole[len(prompt) :]
+        if told.is_open:  # what the template puts behind it would say that it ends there
+            answer = answer[: answer.rindex(told.answer.strip()) + len(told.answer.strip())]
+        return Rendered(told.row_id, prompt, answer, told)
 
     def answer_tokens(self, rendered: Rendered) -> list[int]:
-        """Token ids of the answer, ending in a token that ends a turn."""
+        """Token ids of the answer, ending in a token that ends a turn unless its end was cut."""
         ids = self.tokenizer(rendered.answer, add_special_tokens=False)["input_ids"]
-        if self.ends.isdisjoint(ids):
+        if not rendered.conversation.is_open and self.ends.isdisjoint(ids):
             ids = [*ids, *token_ids(self.tokenizer.eos_token_id)]
         return ids
 
@@ -124,10 +129,7 @@ class Batcher:
         }
         if not self.reads_images:
             return self._with_instructions(rendered, dict(self.tokenizer(texts, **options)))
-        pages = [
-            [page(stored, self.config.model) for stored in one.conversation.images]
-            for one in rendered
-        ]
+        pages = [self._pages(one) for one in rendered]
         inputs = self.processor(text=texts, images=pages if any(pages) else None, **options)
         return self._with_instructions(rendered, dict(inputs))
 
@@ -136,6 +138,12 @@ class Batcher:
         if self.instructions is None:
             return 0
         return self.instructions.soft_tokens(_spoken(rendered, self.instructions))
+
+    def _pages(self, rendered: Rendered) -> list[Image.Image]:
+        try:
+            return [page(stored, self.config.model) for stored in rendered.conversation.images]
+        except TrainingError as error:
+            raise TrainingError(f"{rendered.row_id}: {error}", error.advice) from error
 
     def encode(self, rendered: Sequence[Rendered]) -> dict[str, torch.Tensor]:
         """Inputs and labels for training, padded on the right."""
@@ -232,14 +240,17 @@ def pad(rows: Sequence[torch.Tensor], value: int) -> torch.Tensor:
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
 
 
-def too_long(rows: Sequence[tuple[str, int]], limit: int) -> TrainingError:
-    """The refusal of rows that are longer than `limit` tokens; `rows` are (id, tokens)."""
+def too_long(
+    rows: Sequence[tuple[str, int]], limit: int, instead: str = "Or lower model.max_pixels."
+) -> TrainingError:
+    """The refusal of rows that are longer than `limit` tokens; `rows` are (id, tokens), `instead`
+    says what else than a higher limit would make them fit."""
     over = sorted((row for row in rows if row[1] > limit), key=lambda row: -row[1])
     shown = ", ".join(f"{row_id}: {tokens} tokens" for row_id, tokens in over[:3])
     more = f" and {len(over) - 3} more" if len(over) > 3 else ""
     return TrainingError(
         f"{len(over)} rows are longer than data.max_length ({limit} tokens, image tokens "
         f"included): {shown}{more}",
-        f"Raise data.max_length to {over[0][1]}, lower model.max_pixels, or make shorter pages. "
-        "Rows are never cut: that would cut image tokens or the answer.",
+        f"Raise data.max_length to {over[0][1]}. {instead} data.on_too_long: drop leaves such "
+        "rows out, shorten cuts their text; image tokens are never cut.",
     )

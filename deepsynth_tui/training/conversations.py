@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from PIL import Image, UnidentifiedImageError
 
@@ -28,7 +28,8 @@ Message = dict[str, Any]
 class Conversation:
     """Messages up to the question, the answer, and one stored image per image part.
 
-    `instruction` is what a text encoder reads in place of the model, None without one.
+    `instruction` is what a text encoder reads in place of the model, None without one. An answer
+    that `is_open` is only the beginning of the right one.
     """
 
     row_id: str
@@ -36,6 +37,18 @@ class Conversation:
     answer: str
     images: list[Mapping[str, Any]]
     instruction: str | None = None
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How many characters are left of the document's text, or of the answer. Rows have theirs
+    under `KEY`."""
+
+    KEY: ClassVar[str] = "__cut__"
+
+    part: Literal["document", "answer"]
+    characters: int
 
 
 def row_id(row: Mapping[str, Any]) -> str:
@@ -83,16 +96,27 @@ def conversation(
     if data.instruction:
         messages = _instructed(messages, data.instruction)
     spoken = None
-    columns = TEXT_COLUMNS
     if encoded:
         messages, spoken = _taken_out(messages, row)
-        columns = TEXT_ALONE
     question = (
         _with_image_parts(messages, len(pages), row)
         if images
-        else _read_out(messages, row, columns)
+        else _read_out(messages, _document(row, encoded=encoded))
     )
-    return Conversation(row_id(row), question, str(target), pages, spoken)
+    cut: Cut | None = row.get(Cut.KEY)
+    is_open = cut is not None and cut.part == "answer"
+    answer = str(target)[: cut.characters] if cut is not None and is_open else str(target)
+    return Conversation(row_id(row), question, answer, pages, spoken, is_open)
+
+
+def cuttable(
+    row: Mapping[str, Any], data: DataSettings, *, images: bool, encoded: bool
+) -> tuple[Literal["document", "answer"], str]:
+    """Which text of a row may be shortened, and the text: of a model without eyes the document
+    that it reads, else the answer, whose beginning can be learned without its end."""
+    if images:
+        return "answer", conversation(row, data, images=True).answer
+    return "document", _document(row, encoded=encoded)
 
 
 def stored_images(row: Mapping[str, Any], column: str) -> list[Mapping[str, Any]]:
@@ -112,7 +136,10 @@ def image_size(stored: Mapping[str, Any], model: ModelSettings) -> tuple[int, in
 def page(stored: Mapping[str, Any], model: ModelSettings) -> Image.Image:
     """Decode an image to RGB, resized into `model.min_pixels` .. `model.max_pixels`."""
     with _opened(stored) as image:
-        decoded = image.convert("RGB")
+        try:
+            decoded = image.convert("RGB")
+        except (OSError, SyntaxError) as error:  # Pillow raises either for a damaged file
+            raise _damaged(stored, str(error)) from error
     size = bounded(decoded.size, model)
     return decoded if size == decoded.size else decoded.resize(size, Image.Resampling.LANCZOS)
 
@@ -135,10 +162,14 @@ def _opened(stored: Mapping[str, Any]) -> Image.Image:
     try:
         return Image.open(source)
     except UnidentifiedImageError as error:
-        raise TrainingError(
-            f"An image of the dataset cannot be decoded ({stored.get('path') or 'no file name'})",
-            "Generate the dataset again, or take the row out.",
-        ) from error
+        raise _damaged(stored, "unknown format") from error
+
+
+def _damaged(stored: Mapping[str, Any], reason: str) -> TrainingError:
+    return TrainingError(
+        f"an image cannot be decoded ({stored.get('path') or 'no file name'}): {reason}",
+        "Generate the dataset again, or take the row out.",
+    )
 
 
 def _text(text: str) -> Message:
@@ -190,12 +221,16 @@ def _with_image_parts(messages: list[Message], pages: int, row: Mapping[str, Any
     return [*messages[:first], seeing, *messages[first + 1 :]]
 
 
-def _read_out(
-    messages: list[Message], row: Mapping[str, Any], columns: Sequence[str]
-) -> list[Message]:
-    """Replace the first image by the document's text, of the first of `columns` that has some, and
-    drop the others."""
-    text = next((row[column] for column in columns if row.get(column)), None)
+def _document(row: Mapping[str, Any], *, encoded: bool) -> str:
+    """The text that stands in for the pages; empty where the dataset does not have it."""
+    columns = TEXT_ALONE if encoded else TEXT_COLUMNS
+    text = next((str(row[column]) for column in columns if row.get(column)), "")
+    cut: Cut | None = row.get(Cut.KEY)
+    return text[: cut.characters] if cut is not None and cut.part == "document" else text
+
+
+def _read_out(messages: list[Message], text: str) -> list[Message]:
+    """Replace the first image by the document's text and drop the others."""
     shown = False
     told: list[Message] = []
     for message in messages:

@@ -18,11 +18,18 @@ SEE_LOG = "The traceback is in console.log."
 
 
 class TrainingError(Exception):
-    """Something about model, dataset or settings that ends the run; `advice` says what to do."""
+    """Something about model, dataset or settings that ends the run; `advice` says what to do.
 
-    def __init__(self, message: str, advice: str) -> None:
+    What a process that loads data raises, torch raises again with the text of the traceback alone,
+    which ends with both.
+    """
+
+    def __init__(self, message: str, advice: str | None = None) -> None:
+        if advice is None:
+            message, _, advice = message.rpartition("TrainingError: ")[2].strip().partition("\n")
         super().__init__(message)
         self.advice = advice
+        self.add_note(advice)
 
 
 def explain(error: BaseException) -> Failure:

@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate.dataset_facts import DatasetFacts
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.checkpoints import Resumable
-    from deepsynth_tui.training.lengths import Counted
+    from deepsynth_tui.training.excess import FittedSplit
     from deepsynth_tui.training.model import Base
     from deepsynth_tui.training.processes.peers import Peers
     from deepsynth_tui.training.room import Room
@@ -85,10 +85,11 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     split = load_rows(config.data, images=base.reads_images)
     log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
     batcher = Batcher(base, config)
-    dataset = _counted(job, split, batcher) if peers.first else None
-    if peers.agreed(job.stop_requested()):
+    fitted = _fitted(job, split, batcher)
+    if peers.agreed(job.stop_requested()) or fitted is None:
         return "stopped"
-    expected = announced(job, config, dataset) if dataset else None
+    split, excess = fitted.split, fitted.said
+    expected = announced(job, config, fitted.facts) if peers.first else None
     if expected:
         room.refuse_if_short(expected.disk)
     shown = (split.held_out or split.train)[0]
@@ -127,6 +128,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
             checkpoint,
             peers,
             guard,
+            lengths=fitted.lengths,
             watchers=[gauge] if peers.first else [],
         )
     if split.held_out and not stopped:
@@ -139,7 +141,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     job.phase("saving")
     metrics = last_figures(trainer)
     room.require(trained_bytes(model), "What was trained", phase="saving")
-    folder = _save(job, config, base, model, split, metrics, encoder)
+    folder = _save(job, config, base, model, split, metrics, excess, encoder)
     log.info("saved %s", folder)
     _report_sample(job, sample(model, batcher, shown), when="after")
 
@@ -158,7 +160,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
         job.warning("The adapter changes nothing yet: its answers are those of the base model")
     if config.output.push_to_hub:
         _push(job, config, folder)
-    job.result(path=folder, verification=found.to_json(), **metrics)
+    job.result(path=folder, verification=found.to_json(), **fitted.counts, **metrics)
     return verdict
 
 
@@ -184,28 +186,22 @@ def _checkpoint(job: Job, processes: int) -> Resumable:
     return found
 
 
-def _counted(job: Job, split: Split, batcher: Batcher) -> DatasetFacts | None:
-    """Count the tokens of every row; None when asked to stop meanwhile."""
-    from deepsynth_tui.training.lengths import check_lengths
+def _fitted(job: Job, split: Split, batcher: Batcher) -> FittedSplit | None:
+    """Count the tokens of every row and see to those that are too long; None when asked to stop
+    meanwhile."""
+    from deepsynth_tui.training.excess import fit_split
 
-    parts = [part for part in (split.train, split.held_out) if part]
-    total = sum(map(len, parts))
-    counted: list[Counted] = []
-    done = 0
+    total = len(split.train) + len(split.held_out)
 
     def report(rows_done: int) -> bool:
-        job.progress(done + rows_done, total, "rows")
+        job.progress(rows_done, total, "rows")
         return job.stop_requested() is None
 
-    for part in parts:
-        found = check_lengths(part, batcher, report=report)
-        if found is None:
-            return None
-        done += len(part)
-        mean, most = sum(found.tokens) // len(part), max(found.tokens)
-        log.info("%d rows of %d tokens on average, %d at most", len(part), mean, most)
-        counted.append(found)
-    return counted[0].facts(split=len(split.train.dataset))
+    fitted = fit_split(split, batcher, report=report)
+    for said in fitted.said if fitted else ():
+        job.warning(said)
+        log.warning("%s", said)
+    return fitted
 
 
 def _save(
@@ -215,6 +211,7 @@ def _save(
     model: PeftModel | PreTrainedModel,
     split: Split,
     metrics: dict[str, Any],
+    excess: Sequence[str],
     encoder: TextEncoder | None,
 ) -> Path:
     from deepsynth_tui.training import lineage
@@ -223,7 +220,7 @@ def _save(
     folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
     with whole_folder(folder) as draft:
         save_trained(model, base.processor, draft)
-        lineage.write(draft, lineage.describe(base, config, split, metrics, encoder))
+        lineage.write(draft, lineage.describe(base, config, split, metrics, excess, encoder))
     return folder
 
 

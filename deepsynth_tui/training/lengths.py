@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from deepsynth_tui.estimate.dataset_facts import DatasetFacts, quantiles
 from deepsynth_tui.estimate.profiles.images import PageSize
-from deepsynth_tui.training.batches import Batcher, Rendered, too_long
+from deepsynth_tui.training.batches import Batcher, Rendered
 from deepsynth_tui.training.conversations import image_size
 
 if TYPE_CHECKING:
@@ -17,22 +17,26 @@ if TYPE_CHECKING:
 Sizes = tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Tokens of a row, those of them without its images, and its pages in pixels as the model gets
+    them: (width, height) each."""
+
+    tokens: int
+    text: int
+    sizes: Sizes
+
+
 class Lengths:
     """Counts tokens. How many an image takes depends on its size alone, so the processor runs
-    once per new combination of sizes, and of every other image only the header is read.
-
-    `most_text` is the most tokens a row counted so far has without its images, `most_pages` the
-    most images.
-    """
+    once per new combination of sizes, and of every other image only the header is read."""
 
     def __init__(self, batcher: Batcher) -> None:
         self.batcher = batcher
         self._image_tokens: dict[Sizes, int] = {}
-        self.most_text = 0
-        self.most_pages = 0
 
-    def of(self, rendered: Rendered) -> int:
-        """Tokens of a row, prompt and answer, image tokens and soft ones together."""
+    def of(self, rendered: Rendered) -> Length:
+        """The length of a row: prompt and answer, image tokens and soft ones together."""
         batcher = self.batcher
         text = len(batcher.tokenizer(rendered.prompt, add_special_tokens=False)["input_ids"])
         text += batcher.soft_tokens(rendered)
@@ -43,55 +47,46 @@ class Lengths:
             prompt = batcher.prompts([rendered])["input_ids"].shape[1]
             self._image_tokens[sizes] = prompt - text
         text += len(batcher.answer_tokens(rendered))
-        self.most_text = max(self.most_text, text)
-        self.most_pages = max(self.most_pages, len(sizes))
-        return text + self._image_tokens[sizes]
-
-    def largest_page(self) -> PageSize | None:
-        """The page of largest area among the rows counted so far."""
-        pages = (PageSize(*size) for sizes in self._image_tokens for size in sizes)
-        return max(pages, key=lambda page: page.width * page.height, default=None)
+        return Length(text + self._image_tokens[sizes], text, sizes)
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Tokens of each row in their order, images included; the largest page in pixels as the model
-    gets it, None without; the most tokens of any row's text and the most pages of any row."""
+    """The lengths of rows, in their order."""
 
-    tokens: Sequence[int]
-    page: PageSize | None
-    text: int
-    pages: int
+    rows: Sequence[Length]
+
+    @property
+    def tokens(self) -> Sequence[int]:
+        """Tokens of each row."""
+        return [row.tokens for row in self.rows]
 
     def facts(self, *, split: int) -> DatasetFacts:
-        """What an estimate takes of these rows, of a split of so many."""
+        """What an estimate takes of these rows, of a split of so many; the largest page is as the
+        model gets it."""
+        pages = (PageSize(*size) for row in self.rows for size in row.sizes)
         return DatasetFacts(
             rows=split,
             lengths=quantiles(sorted(self.tokens)),
-            page=self.page,
-            counted=len(self.tokens),
-            text=self.text,
-            pages=self.pages,
+            page=max(pages, key=lambda page: page.width * page.height, default=None),
+            counted=len(self.rows),
+            text=max(row.text for row in self.rows),
+            pages=max(len(row.sizes) for row in self.rows),
         )
 
 
-def check_lengths(rows: Rows, batcher: Batcher, *, report: Callable[[int], bool]) -> Counted | None:
+def count_lengths(rows: Rows, batcher: Batcher, *, report: Callable[[int], bool]) -> Counted | None:
     """Count the tokens of all rows.
 
     `report` is told how many rows are done and says whether to go on; None when it did not.
 
     Raises:
-        TrainingError: rows are longer than `data.max_length`, or one cannot be used at all.
+        TrainingError: a row cannot be used at all.
     """
     lengths = Lengths(batcher)
-    counted: list[tuple[str, int]] = []
+    counted: list[Length] = []
     for index in range(len(rows)):
-        rendered = batcher.render(rows[index])
-        counted.append((rendered.row_id, lengths.of(rendered)))
+        counted.append(lengths.of(batcher.render(rows[index])))
         if not report(index + 1):
             return None
-    tokens = [count for _, count in counted]
-    limit = batcher.config.data.max_length
-    if max(tokens) > limit:
-        raise too_long(counted, limit)
-    return Counted(tokens, lengths.largest_page(), lengths.most_text, lengths.most_pages)
+    return Counted(counted)

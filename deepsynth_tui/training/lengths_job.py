@@ -22,7 +22,6 @@ from deepsynth_tui.estimate.profiles.images import PageSize
 
 if TYPE_CHECKING:
     from deepsynth_tui.training.batches import Batcher, Rendered
-    from deepsynth_tui.training.model import Reader
     from deepsynth_tui.training.rows import Rows
 
 # Up to this many rows all are counted; of more, an even sample and the likely longest.
@@ -43,6 +42,7 @@ def facts(config: TrainingConfig) -> DatasetFacts:
     Raises:
         TrainingError: there is no such folder or run, or its rows cannot be used.
     """
+    from deepsynth_tui.training.at_hand import reader_at_hand
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.rows import load_rows, open_dataset
 
@@ -52,7 +52,7 @@ def facts(config: TrainingConfig) -> DatasetFacts:
         where = f"{config.data.path} is not on this machine, and an estimate downloads no dataset."
         return DatasetFacts(note=f"No row was counted: {where}")
     try:
-        reader = _reader(config)
+        reader = reader_at_hand(config)
     except OSError as error:
         note = f"No row was counted: {str(error).splitlines()[0]}"
         return DatasetFacts(rows=total, note=note)
@@ -77,10 +77,13 @@ def count(rows: Rows, batcher: Batcher, *, seconds: float) -> DatasetFacts:
     lengths = Lengths(batcher)
     tokens: dict[int, int] = {}
     page: PageSize | None = None
+    text = pages = 0
     end = time.monotonic() + seconds
     for index in dict.fromkeys([*likely, *sample]):
         rendered = batcher.render(rows[index])
-        tokens[index] = lengths.of(rendered)
+        found = lengths.of(rendered)
+        tokens[index] = found.tokens
+        text, pages = max(text, found.text), max(pages, len(found.sizes))
         page = max((page, *_pages(rendered)), key=_area)
         if time.monotonic() > end:
             break
@@ -90,8 +93,8 @@ def count(rows: Rows, batcher: Batcher, *, seconds: float) -> DatasetFacts:
         lengths=(*quantiles(counted)[:-1], max(tokens.values())),
         page=page,
         counted=len(tokens),
-        text=lengths.most_text,
-        pages=lengths.most_pages,
+        text=text,
+        pages=pages,
         note=_note(len(tokens), len(rows), likely=len(likely)),
     )
 
@@ -111,19 +114,6 @@ def _pages(rendered: Rendered) -> list[PageSize]:
 
 def _area(page: PageSize | None) -> int:
     return page.width * page.height if page else 0
-
-
-def _reader(config: TrainingConfig) -> Reader:
-    """Tokenizer and processor from this machine, else from the Hub if it answers."""
-    from deepsynth_tui.estimate.profiles.architectures import hub_answers
-    from deepsynth_tui.training.model import load_reader
-
-    try:
-        return load_reader(config, local_files_only=True)
-    except OSError:
-        if not hub_answers():
-            raise
-    return load_reader(config, local_files_only=False)
 
 
 def main() -> int:

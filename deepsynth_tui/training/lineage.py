@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +30,11 @@ def describe(
     config: TrainingConfig,
     split: Split,
     metrics: Mapping[str, Any],
+    excess: Sequence[str],
     encoder: TextEncoder | None = None,
 ) -> dict[str, Any]:
-    """Everything needed to know what was trained on what, as JSON values."""
+    """Everything needed to know what was trained on what, as JSON values. `excess` says what was
+    done about rows that were too long."""
     return {
         "v": 1,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -49,6 +51,7 @@ def describe(
             "fingerprint": fingerprint(split, config.data),
             "train_rows": len(split.train),
             "held_out_rows": len(split.held_out),
+            "too_long": list(excess),
         },
         "config": config.model_dump(mode="json"),
         "metrics": dict(metrics),
@@ -129,10 +132,11 @@ def card(lineage: Mapping[str, Any]) -> str:
         read = ""
     figures = "\n".join(f"- {name}: {value}" for name, value in metrics.items())
     dataset = lineage["dataset"]
+    excess = "".join(f"\n\n{said}." for said in dataset["too_long"])
     header = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
     return (
         f"---\n{header}---\n\n# {config['name']}\n\n"
         f"{'LoRA adapter for' if adapter else 'Fine-tuned from'} `{base['name']}`, trained on "
         f"{dataset['train_rows']} rows of `{dataset['path']}`. Configuration, versions and figures "
-        f"are in `{FILE}`.{read}\n\n{figures}\n\n```python\n{use}\n```\n"
+        f"are in `{FILE}`.{read}{excess}\n\n{figures}\n\n```python\n{use}\n```\n"
     )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PrinterCallback
 
+from deepsynth_tui.training.answering import AnswerScorer
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.patience import Patience
-from deepsynth_tui.training.reporting import Reporter
+from deepsynth_tui.training.reporting import EVALUATED, Reporter
 from deepsynth_tui.training.trainer import DocumentTrainer
 
 if TYPE_CHECKING:
@@ -40,16 +41,23 @@ def run_steps(
     peers: Peers,
     guard: Guard,
     *,
+    lengths: Sequence[int],
     watchers: Sequence[TrainerCallback] = (),
 ) -> tuple[DocumentTrainer, bool]:
-    """Train; return the trainer and whether the person ended it early. `watchers` look on, and
-    the `guard` keeps the disk from filling."""
+    """Train; return the trainer and whether the person ended it early.
+
+    `lengths` are tokens of the rows to train on. `watchers` look on, and the `guard` keeps the
+    disk from filling.
+    """
     evaluates = len(split.held_out) > 0
     reporter = Reporter(job, peers)
     callbacks: list[Any] = [*watchers, reporter]
     if evaluates and (patience := config.training.early_stopping_patience):
         callbacks.append(Patience(early_stopping_patience=patience))
     callbacks.append(guard)  # after those that decide what is saved
+    scorer = None
+    if evaluates and (count := config.training.generate_eval_samples):
+        scorer = AnswerScorer(job, batcher, split.held_out, count=count)
     trainer = DocumentTrainer(
         model=model,
         args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
@@ -59,6 +67,8 @@ def run_steps(
         processor=base.processor,
         peers=peers,
         kept_checkpoints=config.training.save_total_limit,
+        scorer=scorer,
+        lengths=lengths,
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
@@ -80,16 +90,18 @@ def last_figures(trainer: DocumentTrainer) -> dict[str, Any]:
     """Figures of the weights that are saved: those of the last step, or of the best evaluation."""
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
-    held_out = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    kept = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
+    held_out = [
+        {name: entry[name] for name in EVALUATED if name in entry}
+        for entry in history
+        if "eval_loss" in entry and (not kept or entry["step"] == kept)
+    ]
     figures: dict[str, Any] = {"steps": trainer.state.global_step}
     if losses:
         figures |= {"first_loss": losses[0], "last_loss": losses[-1]}
     if held_out:
-        figures |= {"eval_loss": held_out[-1]}
-    if trainer.args.load_best_model_at_end and trainer.state.best_global_step:
-        figures |= {
-            "eval_loss": trainer.state.best_metric,
-            "kept_step": trainer.state.best_global_step,
-        }
-        log.info("kept the weights of step %d, the best", trainer.state.best_global_step)
+        figures |= held_out[-1]
+    if kept:
+        figures["kept_step"] = kept
+        log.info("kept the weights of step %d, the best", kept)
     return figures

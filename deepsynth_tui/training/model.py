@@ -13,7 +13,6 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
-    AutoProcessor,
     AutoTokenizer,
     GenerationConfig,
     ProcessorMixin,
@@ -27,6 +26,7 @@ from deepsynth_tui.training.quantization import (
     quantize_fused_experts,
 )
 from deepsynth_tui.training.text_encoder.instructions import Instructions, load_instructions
+from deepsynth_tui.training.without_video import load_image_text_processor
 
 if TYPE_CHECKING:
     from transformers import (
@@ -185,8 +185,8 @@ def load_processor(
     A tokenizer without a padding token pads with its end-of-text token: padding is masked, so any
     token does.
     """
-    loader = AutoProcessor if reads_images else AutoTokenizer
-    processor = loader.from_pretrained(path, **source)
+    load = load_image_text_processor if reads_images else AutoTokenizer.from_pretrained
+    processor = load(path, **source)
     if reads_images and getattr(processor, "image_processor", None) is None:
         raise TrainingError(
             f"{path} is an image model, but has no image processor beside its weights",

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIGURES = ("loss", "learning_rate", "grad_norm", "eval_loss")
+EVALUATED = ("eval_loss", "eval_rouge_l", "eval_cer")
+FIGURES = ("loss", "learning_rate", "grad_norm", *EVALUATED)
 
 
 class Reporter(TrainerCallback):
@@ -58,6 +59,7 @@ class Reporter(TrainerCallback):
             return
         if "loss" in figures and self.trainer is not None:
             figures["tokens_per_second"] = round(self.trainer.tokens_per_second(), 1)
+            figures["data_wait"] = round(self.trainer.data_wait(), 4)
         self.job.metric(step=state.global_step, epoch=state.epoch, **figures)
         log.info(self._line(state, figures))
 
@@ -79,7 +81,13 @@ class Reporter(TrainerCallback):
     def _line(self, state: TrainerState, figures: dict[str, Any]) -> str:
         step = f"step {state.global_step}/{state.max_steps}"
         if "eval_loss" in figures:
-            return f"{step}  held-out loss {figures['eval_loss']:.3f}"
+            scored = ""
+            if "eval_cer" in figures:
+                scored = (
+                    f"  ROUGE-L {figures['eval_rouge_l']:.3f}"
+                    f"  character errors {figures['eval_cer']:.1%}"
+                )
+            return f"{step}  held-out loss {figures['eval_loss']:.3f}{scored}"
         last_step, last_time = self._logged
         now = time.perf_counter()
         self._logged = (state.global_step, now)
@@ -87,5 +95,5 @@ class Reporter(TrainerCallback):
         rate = f"{speed:.1f} steps/s" if speed >= 1 else f"{1 / speed:.1f} s/step"
         return (
             f"{step}  loss {figures['loss']:.3f}  lr {figures['learning_rate']:.1e}  {rate}  "
-            f"{figures['tokens_per_second']:.0f} tokens/s"
+            f"{figures['tokens_per_second']:.0f} tokens/s  data {figures['data_wait']:.0%}"
         )

@@ -131,7 +131,7 @@ class Guard(TrainerCallback):
         if self.peers.first:
             size = checkpoint_bytes(model, optimizer) if control.should_save else 0
             what = f"The checkpoint of step {state.global_step}" if size else "The run"
-            lacking = not self.room.await_for(size, what, phase="training")
+            lacking = int(not self.room.await_for(size, what, phase="training"))
         if self.peers.total(lacking):
             self.stopped = state.global_step < state.max_steps
             control.should_training_stop = True

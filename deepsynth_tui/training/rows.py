@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import datasets
@@ -16,28 +17,40 @@ import torch
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
 from deepsynth_tui.estimate.dataset_folder import dataset_folder
-from deepsynth_tui.training.conversations import POSITION
+from deepsynth_tui.training.conversations import POSITION, Cut
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings
 
 DOCUMENT = "source_hash"  # rows that share it come from one document
+NO_CUTS: Mapping[int, Cut] = MappingProxyType({})
 
 
 class Rows(torch.utils.data.Dataset[dict[str, Any]]):
-    """Some rows of a dataset, by position, each read from disk when it is asked for."""
+    """Some rows of a dataset, by position, each read from disk when it is asked for.
 
-    def __init__(self, dataset: datasets.Dataset, positions: Sequence[int]) -> None:
+    `cuts` say, by position, which rows are shortened.
+    """
+
+    def __init__(
+        self,
+        dataset: datasets.Dataset,
+        positions: Sequence[int],
+        cuts: Mapping[int, Cut] = NO_CUTS,
+    ) -> None:
         self.dataset = dataset
         self.positions = positions
+        self.cuts = cuts
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         position = self.positions[index]
-        return {**self.dataset[position], POSITION: position}
+        row = {**self.dataset[position], POSITION: position}
+        cut = self.cuts.get(position)
+        return row if cut is None else {**row, Cut.KEY: cut}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from deepsynth_tui.training.batches import IGNORED
+from deepsynth_tui.training.generating import answers, undisturbed
 from deepsynth_tui.training.model import inference
-from deepsynth_tui.training.text_encoder.entrance import heard
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -36,17 +36,13 @@ def sample(model: PeftModel | PreTrainedModel, batcher: Batcher, row: dict[str, 
     """Generate the answer to one row, greedily, and compute the loss of the right one."""
     rendered = batcher.render(row)
     device = next(model.parameters()).device
-    training = model.training
-    model.eval()
-    try:
+    with undisturbed(model):
         output = answer(model, batcher, rendered)
         with inference(batcher.config):
             inputs = batcher.encode([rendered])
             loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss
-    finally:
-        model.train(training)
     return Sample(
-        input=str(document(row) or rendered.prompt)[:SHOWN_CHARACTERS],
+        input=shown_input(row, rendered),
         target=rendered.conversation.answer,
         output=output,
         loss=loss.item(),
@@ -61,20 +57,12 @@ def answer(
     new_tokens: int = NEW_TOKENS,
 ) -> str:
     """Generate at most `new_tokens` tokens, each the likeliest; special tokens are left out."""
-    device = next(model.parameters()).device
-    prompt = {name: value.to(device) for name, value in batcher.prompts([rendered]).items()}
-    generate: Any = model.generate  # PEFT hands it on to the base model
-    with inference(batcher.config), heard(model, prompt) as known:
-        ids = generate(
-            **known,
-            max_new_tokens=new_tokens,
-            do_sample=False,
-            use_cache=True,
-            pad_token_id=batcher.padding,
-            eos_token_id=sorted(batcher.ends) or None,
-        )
-    new = ids[0, prompt["input_ids"].shape[1] :]
-    return str(batcher.tokenizer.decode(new, skip_special_tokens=True))
+    return answers(model, batcher, [rendered], new_tokens=[new_tokens])[0]
+
+
+def shown_input(row: dict[str, Any], rendered: Rendered) -> str:
+    """What a person is shown of a row: the beginning of the document, else the prompt."""
+    return str(document(row) or rendered.prompt)[:SHOWN_CHARACTERS]
 
 
 def document(row: dict[str, Any]) -> str | None:

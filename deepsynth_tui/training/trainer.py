@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import PeftModel
@@ -13,10 +14,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 from deepsynth_tui.training.batches import ROW_IDS
 from deepsynth_tui.training.checkpoints import prune
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.order import GroupedByLength
 from deepsynth_tui.training.processes.peers import Peers
 from deepsynth_tui.training.saving import save_trained
 from deepsynth_tui.training.text_encoder import storing
 from deepsynth_tui.training.text_encoder.entrance import set_aside
+
+if TYPE_CHECKING:
+    from transformers.trainer_utils import EvalLoopOutput
+
+    from deepsynth_tui.training.answering import AnswerScorer
 
 
 class DocumentTrainer(Trainer):
@@ -34,14 +41,22 @@ class DocumentTrainer(Trainer):
         processor: ProcessorMixin | PreTrainedTokenizerBase,
         peers: Peers,
         kept_checkpoints: int,
+        scorer: AnswerScorer | None = None,
+        lengths: Sequence[int] | None = None,
         **given: Any,
     ) -> None:
+        """`lengths` are tokens of the rows to train on, needed to group them by length."""
         super().__init__(model=model, processing_class=processor, **given)
         self._trained = (model, processor)
         self._peers = peers
         self._kept_checkpoints = kept_checkpoints
+        self._scorer = scorer
+        self._lengths = lengths
+        self._grouped: GroupedByLength | None = None
         self._tokens = 0
         self._since = time.perf_counter()
+        self._waited = 0.0
+        self._waited_since = self._since
 
     def compute_loss(
         self,
@@ -70,6 +85,58 @@ class DocumentTrainer(Trainer):
             )
         return (loss, outputs) if return_outputs else loss
 
+    def evaluation_loop(self, *given: Any, **named: Any) -> EvalLoopOutput:
+        """Compute the loss of the held-out rows, and the scores of some generated answers.
+
+        Here, because what is in these metrics decides over early stopping and the best checkpoint.
+        """
+        output = super().evaluation_loop(*given, **named)
+        if self._scorer is None:
+            return output
+        scores = self._scorer.scores(self._trained[0], step=self.state.global_step)
+        return output._replace(metrics={**(output.metrics or {}), **scores})
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler | None:
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        if self._lengths is None:
+            raise ValueError("rows can only be grouped by lengths that were counted")
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        self._grouped = GroupedByLength(size, self._lengths, seed=self.args.seed)
+        return self._grouped
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> torch.utils.data.Sampler | None:
+        """One row after the other: transformers would group these by length too, and want to know
+        the lengths."""
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_eval_sampler(eval_dataset)
+        alone = self.args.world_size <= 1
+        return torch.utils.data.SequentialSampler(eval_dataset) if alone else None
+
+    def get_batch_samples(self, epoch_iterator: Iterator[Any], *given: Any, **named: Any) -> Any:
+        """Take the batches of a step, and note how long they were waited for."""
+        return super().get_batch_samples(self._timed(epoch_iterator), *given, **named)
+
+    def _timed(self, batches: Iterator[Any]) -> Iterator[Any]:
+        while True:
+            began = time.perf_counter()
+            batch = next(batches, None)
+            self._waited += time.perf_counter() - began
+            if batch is None:
+                return
+            yield batch
+
+    def data_wait(self) -> float:
+        """Share of the time since the last call that was spent waiting for batches.
+
+        On a GPU a batch is copied behind the work that was given to it before: what is left of
+        that is waited for as well, unless each step is logged, which ends it first.
+        """
+        now = time.perf_counter()
+        share = self._waited / (now - self._waited_since)
+        self._waited, self._waited_since = 0.0, now
+        return share
+
     def tokens_per_second(self) -> float:
         """Tokens trained on per second since the last call, by all processes together."""
         now = time.perf_counter()
@@ -84,6 +151,9 @@ class DocumentTrainer(Trainer):
         if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
         else:
+            # accelerate does not reach the sampler when several processes resume.
+            if self._grouped is not None:
+                self._grouped.set_epoch(named["epoch"])
             super()._run_epoch(*given, **named)
 
     def _load_from_checkpoint(

@@ -85,6 +85,15 @@ ACTIONS: tuple[Action, ...] = (
         "fit",
         False,
     ),
+    Action(
+        "fit.xray",
+        "x,ctrl+r",
+        "xray",
+        "X-ray",
+        "The first batch as the model gets it, token by token",
+        "fit",
+        False,
+    ),
     # These belong to arrows, and so to the panel alone while it has the focus.
     Action("fit.rank_down", "left", "rank(-1)", "Lower rank", "The next rank", "fit_panel", False),
     Action("fit.rank_up", "right", "rank(1)", "Higher rank", "The next rank", "fit_panel", False),

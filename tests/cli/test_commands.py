@@ -12,6 +12,7 @@ import pytest
 from deepsynth_tui.config.load import load_text
 from deepsynth_tui.runs.directory import create
 from deepsynth_tui.runs.job import Failure, Job, run_job
+from tests.training.small_datasets import row, write
 
 
 def command(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -142,3 +143,16 @@ def test_doctor_finds_what_is_here():
     said = command("doctor").stdout
     assert "torch" in said
     assert "FAIL" not in said
+
+
+def test_xray_shows_the_first_batch_and_makes_no_run(tmp_path: Path, home: Path):
+    write(tmp_path / "pages", [row(number) for number in range(3)])
+    config = tmp_path / "train.yaml"
+    config.write_text(
+        "kind: training\nmodel: {name_or_path: builtin:tiny-vlm}\n"
+        f"data: {{path: {tmp_path / 'pages'}}}\n"
+    )
+    [one] = json.loads(command("train", config, "--xray", "--json").stdout)["rows"]
+    assert one["features"] == 49
+    assert one["learned"].endswith("<|im_end|>\n")
+    assert not list((home / "runs").glob("*"))

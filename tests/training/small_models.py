@@ -15,14 +15,19 @@ from transformers import (
     Idefics3Processor,
     LlamaConfig,
     LlamaForCausalLM,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
     TokenizersBackend,
 )
 from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import (
     DeepseekOcr2ImageProcessorPil,
 )
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from deepsynth_tui.builtin import tiny_vlm
+from deepsynth_tui.training.without_video import without_video
 
 PAGE_SIDE = 64
 IMAGE_TOKENS = (PAGE_SIDE // 16 // 2) ** 2
@@ -68,6 +73,61 @@ def vision_model(folder: Path) -> Path:
         tokenizer=tokenizer,
         image_seq_len=IMAGE_TOKENS,
         chat_template=tiny_vlm.CHAT_TEMPLATE,
+    ).save_pretrained(folder)
+    return folder
+
+
+def qwen3_vl(folder: Path) -> Path:
+    """A Qwen3-VL of 0.2 M parameters: patches of any number of pages in one list, positions in
+    three dimensions, vision features in several layers of the decoder."""
+    tokenizer = tiny_vlm.tokenizer()
+    marks = [f"<|{name}|>" for name in ("image_pad", "video_pad", "vision_start", "vision_end")]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    image, video, start, end = (tokenizer.get_vocab()[mark] for mark in marks)
+    text = {name: value for name, value in TEXT.items() if name != "model_type"}
+    config = Qwen3VLConfig(
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        tie_word_embeddings=False,
+        text_config=text
+        | {
+            "vocab_size": len(tokenizer),
+            "head_dim": 16,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 1e4,
+                "mrope_section": [4, 2, 2],
+            },
+            **_special(tokenizer),
+        },
+        vision_config={
+            "hidden_size": 64,
+            "intermediate_size": 64,
+            "depth": 2,
+            "num_heads": 2,
+            "out_hidden_size": 64,
+            "patch_size": 16,
+            "spatial_merge_size": 2,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0],
+            "initializer_range": 0.125,
+        },
+    )
+    torch.manual_seed(0)
+    Qwen3VLForConditionalGeneration(config).save_pretrained(folder)
+    images = Qwen2VLImageProcessorPil(
+        patch_size=16,
+        merge_size=2,
+        size={"shortest_edge": 32 * 32, "longest_edge": PAGE_SIDE * PAGE_SIDE},
+    )
+    without_video(Qwen3VLProcessor)(
+        image_processor=images,
+        tokenizer=tokenizer,
+        chat_template=tiny_vlm.CHAT_TEMPLATE.replace(
+            "<image>", "<|vision_start|><|image_pad|><|vision_end|>"
+        ),
     ).save_pretrained(folder)
     return folder
 

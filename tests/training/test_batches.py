@@ -10,8 +10,9 @@ import torch
 
 from deepsynth_tui.training.batches import IGNORED, ROW_IDS, Batcher
 from deepsynth_tui.training.conversations import bounded, conversation
+from deepsynth_tui.training.excess import fit
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.lengths import Lengths, check_lengths
+from deepsynth_tui.training.lengths import Lengths, count_lengths
 from deepsynth_tui.training.model import load_base
 from deepsynth_tui.training.rows import POSITION, Rows, load_rows, split
 from tests.training.conftest import configuration
@@ -83,8 +84,10 @@ def test_too_long_a_row_is_refused_with_numbers(values: dict[str, Any], tmp_path
     batcher = _batcher(values, data__path=str(folder), data__max_length=200)
     loaded = load_rows(batcher.config.data, images=True).train
 
+    counted = count_lengths(loaded, batcher, report=lambda _: True)
+    assert counted is not None
     with pytest.raises(TrainingError) as refused:
-        check_lengths(loaded, batcher, report=lambda _: True)
+        fit(loaded, counted, batcher)
     exact = [batcher.encode([batcher.render(loaded[i])])["input_ids"].shape[1] for i in range(3)]
     assert f"row 2 (document doc-2): {exact[2]} tokens, row 1" in str(refused.value)
     assert "2 rows are longer than data.max_length (200" in str(refused.value)
@@ -98,7 +101,7 @@ def test_counted_lengths_are_exact(values: dict[str, Any]) -> None:
     lengths = Lengths(batcher)
     for one in (_row(0), _row(1), _row(2, pages=3), _row(3, pages=3, side=80)):
         rendered = batcher.render(one)
-        assert lengths.of(rendered) == batcher.encode([rendered])["input_ids"].shape[1]
+        assert lengths.of(rendered).tokens == batcher.encode([rendered])["input_ids"].shape[1]
 
 
 def test_messages_and_columns(values: dict[str, Any]) -> None:

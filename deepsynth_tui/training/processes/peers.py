@@ -40,7 +40,7 @@ class Peers:
         """The sum over all ranks."""
         if self._group is None:
             return number
-        summed = torch.tensor([number])
+        summed = torch.tensor([number], dtype=torch.long)  # a bool is an int, and takes one byte
         distributed.all_reduce(summed, group=self._group)
         return int(summed.item())
 

@@ -216,6 +216,17 @@ class TrainingScreen(FormScreen):
         self._simulated = None
         self.workers.cancel_group(self, "simulation")
 
+    # The first batch
+
+    def action_xray(self) -> None:
+        """Show the first batch of the run that stands in the form."""
+        if self.checked is None or self.checked.config is None or self.problems:
+            self.notify("Only settings without a problem can be looked into.", title="Not yet")
+            return
+        from deepsynth_tui.tui.screens.xray import XrayScreen
+
+        self.app.push_screen(XrayScreen(cast("TrainingConfig", self.checked.config)))
+
     # From the panel to the form
 
     def action_apply(self) -> None:

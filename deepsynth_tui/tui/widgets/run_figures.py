@@ -54,6 +54,10 @@ def _training(state: RunState) -> Iterator[Figure]:
         first_eval, last_eval = evaluation[0][1], evaluation[-1][1]
         change = f"{first_eval:.3f} → " if len(evaluation) > 1 else ""
         yield Figure("eval loss", f"{change}{last_eval:.3f}", "eval")
+    if errors_made := state.series.get("eval_cer"):
+        yield Figure("character errors", f"{errors_made[-1][1]:.1%}", "cer")
+    if overlap := state.series.get("eval_rouge_l"):
+        yield Figure("ROUGE-L", f"{overlap[-1][1]:.3f}", "rouge")
     yield from _measured(state)
     if state.learning_rate is not None:
         yield Figure("learning rate", f"{state.learning_rate:.1e}", "lr")
@@ -66,6 +70,8 @@ def _training(state: RunState) -> Iterator[Figure]:
         yield Figure("epoch", f"{state.epoch:.2f}")
     if tokens := state.series.get("tokens_per_second"):
         yield Figure("tokens", f"{tokens[-1][1]:,.0f} /s")
+    if waited := state.series.get("data_wait"):
+        yield Figure("waiting for data", f"{waited[-1][1]:.0%}", "wait")
     if gradient := state.series.get("grad_norm"):
         yield Figure("gradient norm", f"{gradient[-1][1]:.3g}", "grad")
 

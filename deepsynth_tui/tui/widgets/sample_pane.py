@@ -1,4 +1,4 @@
-"""What the model made of an input before and after training, and the run's warnings."""
+"""What the model made of an input before, during and after training, and the run's warnings."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from deepsynth_tui.tui.widgets.pairs import pairs
 
 LONGEST_TEXT = 600
 """Characters shown of one text."""
+LAST_OUTPUTS = 3
+"""Outputs shown of one input besides the first: every evaluation adds one."""
 
 
 class SamplePane(VerticalScroll):
@@ -64,7 +66,12 @@ def _text(samples: Sequence[Sample], warnings: Sequence[Warned]) -> Group:
 def _sample(group: Sequence[Sample]) -> Iterator[tuple[str, str | Text]]:
     yield "input", Text(_or_nothing(group[0].input), "dim")
     yield "target", _or_nothing(group[0].target)
-    for sample in group:
+    left_out = max(0, len(group) - 1 - LAST_OUTPUTS)
+    for place, sample in enumerate(group):
+        if place == 1 and left_out:
+            yield "…", Text(f"{left_out} more are in events.jsonl", "dim")
+        if 0 < place <= left_out:
+            continue
         when = sample.when if sample.step is None else f"step {sample.step}"
         yield when, Text(_or_nothing(sample.output), "bold" if sample.when == "after" else "")
 

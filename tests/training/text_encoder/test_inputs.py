@@ -11,7 +11,7 @@ import torch
 from deepsynth_tui.training.batches import IGNORED, ROW_IDS, Batcher
 from deepsynth_tui.training.conversations import DEFAULT_INSTRUCTION, POSITION
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.lengths import Lengths, check_lengths
+from deepsynth_tui.training.lengths import Lengths, count_lengths
 from deepsynth_tui.training.model import load_base, load_reader
 from deepsynth_tui.training.rows import load_rows
 from deepsynth_tui.training.samples import answer_logits
@@ -78,7 +78,7 @@ def test_an_instruction_that_is_too_long_is_refused(
     rows = load_rows(batcher.config.data, images=True).train
 
     with pytest.raises(TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)") as found:
-        check_lengths(rows, batcher, report=lambda _: True)
+        count_lengths(rows, batcher, report=lambda _: True)
     assert "Raise text_encoder.max_length to 13" in found.value.advice
 
 
