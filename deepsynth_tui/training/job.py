@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from deepsynth_tui.training.quiet import no_progress_bars
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, TrainerCallback
 
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.batches import Batcher
@@ -48,11 +49,13 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     leaves nothing; later ones leave a checkpoint and what was trained so far. Without `room` on
     the disk nothing is written: the run waits.
     """
+    from peft import PeftModel
     from transformers import set_seed
 
     from deepsynth_tui.training import lora
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.checkpointing import checkpoint_activations
+    from deepsynth_tui.training.first_look import FirstLook, base_stays
     from deepsynth_tui.training.forecast import announced, held_against
     from deepsynth_tui.training.loop import evaluate_last, last_figures, run_steps
     from deepsynth_tui.training.measuring import Gauge, Meter
@@ -93,7 +96,8 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     if expected:
         room.refuse_if_short(expected.disk)
     shown = (split.held_out or split.train)[0]
-    if peers.first and (checkpoint is None or checkpoint.path is None):
+    is_new = checkpoint is None or checkpoint.path is None
+    if peers.first and is_new and not base_stays(config):
         with attached(base.model, encoder):
             _report_sample(job, sample(base.model, batcher, shown), when="before")
 
@@ -117,6 +121,10 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
 
     job.phase("training", f"{total:,} trainable parameters", trainable=dict(counts))
     gauge, guard = Gauge(job, meter), Guard(room, peers)
+    watchers: list[TrainerCallback] = [gauge] if peers.first else []
+    if peers.first and is_new and isinstance(model, PeftModel) and base_stays(config):
+        show = partial(_report_sample, job, when="before")
+        watchers.append(FirstLook(model, batcher, shown, show, gauge))
     with held_against(expected, job, gauge):
         trainer, stopped = run_steps(
             job,
@@ -129,7 +137,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
             peers,
             guard,
             lengths=fitted.lengths,
-            watchers=[gauge] if peers.first else [],
+            watchers=watchers,
         )
     if split.held_out and not stopped:
         evaluate_last(job, trainer)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -134,6 +135,15 @@ class Gauge(TrainerCallback):
             seconds_per_step=median(later) if later else None,
             steps=self.steps,
         )
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """The time of the block belongs to no step."""
+        begun = self._clock()
+        try:
+            yield
+        finally:
+            self._since += self._clock() - begun
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -200,3 +200,17 @@ def test_the_meter_makes_up_no_gpu():
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     assert set(Meter().read().to_event()) == {"host", "host_peak"}
+
+
+def test_what_is_done_aside_is_no_part_of_a_step(looped: Callable[..., Ran]):
+    def drive(loop: Loop) -> None:
+        loop.begin()
+        loop.step(9.0)
+        with loop.gauge.aside():
+            loop.clock.now += 100.0
+        loop.step(2.0)
+        loop.step(2.0)
+        loop.end()
+
+    measured = looped([50, 40, 30], drive).of("measured")
+    assert measured[-1].data["seconds_per_step"] == 2.0
