@@ -68,7 +68,7 @@ def test_rows_are_counted_with_their_soft_tokens(
     lengths = Lengths(batcher)
     for question in (QUESTION, "?", "What colour has the page?"):
         rendered = batcher.render(_row(question))
-        assert lengths.of(rendered) == batcher.encode([rendered])["input_ids"].shape[1]
+        assert lengths.of(rendered).tokens == batcher.encode([rendered])["input_ids"].shape[1]
 
 
 def test_an_instruction_that_is_too_long_is_refused(
