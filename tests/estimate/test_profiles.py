@@ -11,7 +11,11 @@ from transformers import AutoConfig
 from deepsynth_tui.estimate import child
 from deepsynth_tui.estimate.profiles import asking
 from deepsynth_tui.estimate.profiles import job as profile_job
-from deepsynth_tui.estimate.profiles.architectures import shipped_models
+from deepsynth_tui.estimate.profiles.architectures import (
+    UnknownModel,
+    find_architecture,
+    shipped_models,
+)
 from deepsynth_tui.estimate.profiles.asking import ProfileError, request
 from deepsynth_tui.estimate.profiles.profile import ModelProfile, cache_path, load, save
 from tests.estimate import models
@@ -161,3 +165,9 @@ def test_experts_in_a_loop_take_turns():
     assert looped.at_once == 2 * 14336 // 8
     assert not fused.looped
     assert fused.at_once == fused.inner
+
+
+def test_no_name_is_not_the_folder_that_the_process_stands_in():
+    with pytest.raises(UnknownModel) as refused:
+        find_architecture("")
+    assert refused.value.message == "No model is chosen."

@@ -49,6 +49,10 @@ def find_architecture(
     name: str, revision: str | None = None, *, trust_remote_code: bool = False
 ) -> Architecture:
     """Find the config of a model. Raises `UnknownModel` if there is none."""
+    if not name:  # which would be the folder that this process stands in
+        raise UnknownModel(
+            "No model is chosen.", "Give a Hub id, a checkpoint folder, or builtin:tiny-vlm."
+        )
     try:
         path = Path(locate(name)).expanduser()
     except UnknownBuiltin as error:

@@ -141,6 +141,7 @@ def _failed(made: asyncio.Future[Any]) -> bool:
 
 def _dataset_key(config: TrainingConfig) -> str:
     """Return what the lengths of rows depend on, bounds on pixels left aside."""
-    model = config.model
+    model, encoder = config.model, config.text_encoder
     data = config.data.model_dump_json(exclude={"max_length", "on_too_long"})
-    return f"{model.name_or_path} {model.revision} {data}"
+    read = encoder.model_dump_json(exclude={"trainable"}) if encoder.enabled else ""
+    return f"{model.name_or_path} {model.revision} {data} {read}"
