@@ -144,18 +144,20 @@ def edit(text: str, changes: Mapping[str, Any]) -> str:
     place (a value is an alias of another), the whole is written anew, without comments.
     Raises YamlSyntaxError when `text` is no YAML mapping.
     """
-    before = parse(text).values
-    wanted = before
-    edited = text
+    document = parse(text)
+    wanted = document.values
     for key, value in changes.items():
         wanted = with_value(wanted, key, value)
-        if lookup(parse(edited).values, key, _MISSING) != value or key not in parse(edited).lines:
-            edited = _set(edited, key, value)
-    try:
-        unchanged_elsewhere = parse(edited).values == wanted
-    except YamlSyntaxError:
-        unchanged_elsewhere = False
-    return edited if unchanged_elsewhere else dump(wanted)
+    edited = text
+    for key, value in changes.items():
+        if lookup(document.values, key, _MISSING) == value and key in document.lines:
+            continue
+        edited = _set(edited, key, value)
+        try:  # places are those of the text as it is now
+            document = parse(edited)
+        except YamlSyntaxError:
+            return dump(wanted)
+    return edited if document.values == wanted else dump(wanted)
 
 
 def lookup(values: Mapping[str, Any], key: str, default: Any = None) -> Any:
