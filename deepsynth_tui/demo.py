@@ -58,6 +58,8 @@ def results(pages: RunState, training: RunState, run: RunDirectory) -> list[str]
         f"Adapter: {run.adapter}",
     ]
     for sample in training.samples:
+        if sample.when == "during":
+            continue
         if sample.when == "before":
             lines += ["", "One document, not trained on:", *_quoted(sample.input)]
             lines += ["Wanted:", *_quoted(sample.target)]

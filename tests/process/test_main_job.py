@@ -51,7 +51,8 @@ def test_the_demo_does_the_whole_job(tmp_path: Path):
         float(figure) for figure in said.split(" steps, loss ")[1].split(".\n")[0].split(" -> ")
     )
     assert last < first / 1.5
-    assert "The model before training:" in said
+    assert said.count("The model before training:") == said.count("The model after training:") == 1
+    assert "during training" not in said
     assert "The model after training:" in said
 
     runs = {run["kind"]: run for run in json.loads(program("runs", "--json").stdout)}
