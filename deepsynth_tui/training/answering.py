@@ -59,6 +59,7 @@ class AnswerScorer:
         with undisturbed(model):
             for start in range(0, len(order), size):
                 chosen = order[start : start + size]
+                self.job.progress(start, len(order), "answers")
                 made = answers(
                     model,
                     batcher,

@@ -70,6 +70,8 @@ def test_training_is_the_same_with_and_without(run: Run) -> None:
     without = run(**EVALUATED, training__generate_eval_samples=0)
 
     assert with_answers.losses == without.losses
+    units = {event.data["unit"] for event in with_answers.of("progress")}
+    assert units - {event.data["unit"] for event in without.of("progress")} == {"answers"}
     held_out = [
         [e.data["eval_loss"] for e in ran.of("metric") if "eval_loss" in e.data]
         for ran in (with_answers, without)
