@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 from deepsynth_tui.runs.job import Failure
 
@@ -11,7 +12,7 @@ RESUME = "--resume goes on from the last checkpoint."
 
 def named(failure: Failure, rank: int) -> Failure:
     """The failure with the rank that it happened in."""
-    return Failure(failure.class_name, f"Rank {rank}: {failure.message}", failure.advice)
+    return replace(failure, message=f"Rank {rank}: {failure.message}")
 
 
 def without_a_word(rank: int, pid: int, code: int) -> Failure:
