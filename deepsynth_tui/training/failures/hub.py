@@ -11,7 +11,7 @@ def advice(error: BaseException) -> str | None:
         case "GatedRepoError":
             return "Accept the model's terms on its Hub page, then log in: `hf auth login`."
         case "RepositoryNotFoundError":
-            return "Check the spelling of the id; for a private repository run `hf auth login`."
+            return f"Check the spelling of the id; for a private repository {_LOG_IN}."
         case "RevisionNotFoundError":
             return "Set model.revision to a branch, tag or commit that exists."
         case "LocalTokenNotFoundError":

@@ -15,13 +15,23 @@ def named(failure: Failure, rank: int) -> Failure:
     return replace(failure, message=f"Rank {rank}: {failure.message}")
 
 
-def without_a_word(rank: int, pid: int, code: int) -> Failure:
-    """Explain the end of a process that gave no reason; `code` is -N for signal N."""
+def without_a_word(
+    rank: int, pid: int, code: int, *, killed_for_memory: bool | None = None
+) -> Failure:
+    """Explain the end of a process that gave no reason; `code` is -N for signal N. The kernel may
+    know whether it was killed for lack of main memory; None: it does not."""
     if code >= 0:
         message = f"Rank {rank} ended without a word, with exit code {code}"
         return Failure("RankEnded", message, f"console.log may hold what it said last. {RESUME}")
     number = signal.Signals(-code)
-    if number == signal.SIGKILL:
+    if number == signal.SIGKILL and killed_for_memory:
+        message = f"The kernel ended rank {rank} (pid {pid}): the machine ran out of main memory"
+        advice = (
+            "Each rank loads the model: lower training.num_processes, model.max_pixels or "
+            f"training.dataloader_num_workers, or close other programs. {RESUME}"
+        )
+        return Failure("RankKilled", message, advice)
+    if number == signal.SIGKILL and killed_for_memory is None:
         advice = (
             "If nobody did that, the kernel did, because the machine ran out of main memory: "
             f"`dmesg` says so. {RESUME}"
