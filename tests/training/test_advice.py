@@ -19,6 +19,7 @@ from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.failures.memory import shortage
 from deepsynth_tui.training.failures.processes import lost_contact
 from deepsynth_tui.training.processes.fates import named, without_a_word
+from deepsynth_tui.training.processes.wire import Failed, decode, encode
 
 # c10/cuda/CUDACachingAllocator.cpp, PyTorch 2.13
 FULL = (
@@ -121,6 +122,7 @@ def test_a_rank_that_fails_keeps_its_changes_and_is_named() -> None:
     assert named(failure, 1) == Failure(
         "OutOfMemoryError", "Rank 1: full", "lower it", {"training.optim": "adamw_8bit"}
     )
+    assert decode(encode(Failed(failure, False))) == Failed(failure, False)
     assert lost_contact(distributed.DistBackendError(f"{NCCL}unhandled system error"))
     assert not lost_contact(torch.OutOfMemoryError(FULL))
 
@@ -130,4 +132,5 @@ def test_a_killed_rank_is_told_by_what_the_kernel_knows() -> None:
     assert "If nobody did that" in without_a_word(1, 7, -9).advice
     other = without_a_word(1, 7, -9, killed_for_memory=False)
     assert other.message == "Rank 1 (pid 7) was ended by SIGKILL"
-    assert "memory" not in other.advice
+    assert "Somebody did that" in other.advice
+    assert "console.log" in without_a_word(1, 7, -11).advice

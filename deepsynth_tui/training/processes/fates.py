@@ -24,19 +24,22 @@ def without_a_word(
         message = f"Rank {rank} ended without a word, with exit code {code}"
         return Failure("RankEnded", message, f"console.log may hold what it said last. {RESUME}")
     number = signal.Signals(-code)
+    message = f"Rank {rank} (pid {pid}) was ended by {number.name}"
+    advice = f"console.log holds what it was doing. {RESUME}"
     if number == signal.SIGKILL and killed_for_memory:
         message = f"The kernel ended rank {rank} (pid {pid}): the machine ran out of main memory"
         advice = (
             "Each rank loads the model: lower training.num_processes, model.max_pixels or "
             f"training.dataloader_num_workers, or close other programs. {RESUME}"
         )
-        return Failure("RankKilled", message, advice)
-    if number == signal.SIGKILL and killed_for_memory is None:
+    elif number == signal.SIGKILL and killed_for_memory is None:
         advice = (
             "If nobody did that, the kernel did, because the machine ran out of main memory: "
             f"`dmesg` says so. {RESUME}"
         )
-    else:
-        advice = f"console.log holds what it was doing. {RESUME}"
-    message = f"Rank {rank} (pid {pid}) was ended by {number.name}"
+    elif number == signal.SIGKILL:
+        advice = (
+            "Somebody did that: it was not for lack of main memory, of which the kernel keeps "
+            f"count. {RESUME}"
+        )
     return Failure("RankKilled", message, advice)

@@ -181,14 +181,14 @@ class MonitorScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey what cannot be done now; hide what never can for this kind of run."""
         snapshot = self.snapshot
+        if action == "stop" and self._can_retry:
+            return False  # 80 columns hold the keys of an ended run only without it
         if action == "stop":
             return True if snapshot is not None and snapshot.summary.is_live else None
         if action == "next_run":
             return True if snapshot is not None and snapshot.successor is not None else None
         if action == "retry":
-            if snapshot is None or snapshot.summary.is_live or snapshot.state.error is None:
-                return False
-            return bool(snapshot.state.error.changes)
+            return self._can_retry
         if action == "train":
             if snapshot is None or snapshot.identity.kind != "dataset":
                 return False
@@ -196,6 +196,14 @@ class MonitorScreen(Screen[None]):
         if action == "samples":
             return snapshot is None or snapshot.identity.kind == "training"
         return True
+
+    @property
+    def _can_retry(self) -> bool:
+        """Whether the run has ended with an error that a change of its settings helps against."""
+        snapshot = self.snapshot
+        if snapshot is None or snapshot.summary.is_live or snapshot.state.error is None:
+            return False
+        return bool(snapshot.state.error.changes)
 
     def action_follow(self) -> None:
         """Show the newest line and keep to it."""

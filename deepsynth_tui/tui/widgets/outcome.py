@@ -78,7 +78,7 @@ class OutcomeBox(Static):
     DEFAULT_CSS = """
     OutcomeBox {
         height: auto;
-        max-height: 9;
+        max-height: 12;
         padding: 0 1;
         display: none;
         border: round $panel;
@@ -152,7 +152,7 @@ def _failed(snapshot: Snapshot) -> Lines:
     lines = [("", error.message), ("what to do", error.advice), *_resume(snapshot)]
     if error.changes:
         changes = ", ".join(f"{key}: {json.dumps(to)}" for key, to in error.changes.items())
-        lines.insert(1, ("r makes", f"{changes}, and goes on in a new run"))
+        lines.insert(1, ("r retries", f"with {changes}"))
     return lines
 
 
