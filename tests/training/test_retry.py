@@ -98,6 +98,24 @@ def test_where_the_checkpoint_does_not_fit_it_begins_anew_and_says_so(home: Path
     assert len(again.losses) == 7
 
 
+@pytest.mark.slow
+def test_adapters_go_on_over_weights_that_are_rounded_now(
+    home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounded = {"quantization.enabled": True}
+    remedy = Remedy(rounded, "4-bit weights (QLoRA)", "rounded", 2**28, 0, None)
+    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
+    failed = run(**SETTINGS, during=full_at(5))
+    made = retry.plan(failed.run)
+    new = create(home, kind="training", name="q", config_text=made.text, continues=failed.run)
+    again = run(resume=new)
+    assert again.verdict == "completed", again.failure
+    assert [event.data["step"] for event in again.of("metric")] == [4, 5, 6, 7]
+    (warning,) = again.of("warning")
+    said = "The first 3 steps were trained with quantization.enabled: false"
+    assert warning.data["message"] == said
+
+
 def checkpoint(run: RunDirectory, step: int, *, best: Path | None = None) -> Path:
     path = run.checkpoints / f"checkpoint-{step}"
     path.mkdir(parents=True)

@@ -76,8 +76,6 @@ def out_of_memory(error: BaseException, estimate: Estimate, remedy: Remedy | Non
     largest = sorted(estimate.breakdown.items(), key=lambda item: -item[1])[:SHOWN_ITEMS]
     takes = ", ".join(f"{name.replace('_', ' ')} {_size(size)}" for name, size in largest if size)
     advice = f"The run was estimated to need {_size(estimate.needed)}, most of it {takes}. "
-    if found.unused and found.requested and found.unused > found.requested:
-        advice += f"{FRAGMENTS.format(unused=_size(found.unused))} "
     if remedy is None:
         advice += "No change of settings helps: choose a smaller model or a larger GPU."
     else:
@@ -86,6 +84,8 @@ def out_of_memory(error: BaseException, estimate: Estimate, remedy: Remedy | Non
             f"The cheapest change that helps: {remedy.words} ({changes}), which needs "
             f"{_size(remedy.needed)}. {RETRY}"
         )
+    if found.unused and found.requested and found.unused > found.requested:
+        advice += f" {FRAGMENTS.format(unused=_size(found.unused))}"
     changes = dict(remedy.changes) if remedy else {}
     return Failure(type(error).__name__, str(found) or said(error), advice, changes)
 
