@@ -200,7 +200,9 @@ def test_changes_that_would_help():
     changes = {"training.per_device_train_batch_size": 1}
     state = of(("error", {**said, "changes": changes}))
     assert state.error == Failed("OutOfMemoryError", "full", "less", changes)
-    assert of(("error", {**said, "changes": ["r"]})).error == Failed(*said.values())
+    assert of(("error", {**said, "changes": ["r"]})).error == Failed(
+        "OutOfMemoryError", "full", "less"
+    )
 
 
 def test_memory_keeps_the_peak():
