@@ -38,7 +38,9 @@ State = Literal[
 LIVE: frozenset[State] = frozenset({"starting", "waiting", "running", "stopping", "unresponsive"})
 """States in which there is (or is about to be) a process."""
 
-KILLED_FOR_MEMORY = "The kernel ended its process because the machine ran out of main memory"
+KILLED_FOR_MEMORY = (
+    "The kernel ended its process: the machine or its container ran out of main memory"
+)
 
 _VERDICTS: dict[str, State] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
 _WINDOWS = (1 << 14, 1 << 18, 1 << 62)

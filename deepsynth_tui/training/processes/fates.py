@@ -27,7 +27,10 @@ def without_a_word(
     message = f"Rank {rank} (pid {pid}) was ended by {number.name}"
     advice = f"console.log holds what it was doing. {RESUME}"
     if number == signal.SIGKILL and killed_for_memory:
-        message = f"The kernel ended rank {rank} (pid {pid}): the machine ran out of main memory"
+        message = (
+            f"The kernel ended rank {rank} (pid {pid}): the machine or its container ran out of "
+            "main memory"
+        )
         advice = (
             "Each rank loads the model: lower training.num_processes, model.max_pixels or "
             f"training.dataloader_num_workers, or close other programs. {RESUME}"

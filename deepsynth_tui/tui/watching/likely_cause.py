@@ -35,8 +35,8 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _FOR_MEMORY = (
-    "The kernel killed it: the machine ran out of main memory{last}. Lower the batch size, "
-    "max_pixels or dataloader_num_workers, or close other programs."
+    "The kernel killed it: the machine or its container ran out of main memory{last}. Lower the "
+    "batch size, max_pixels or dataloader_num_workers, or close other programs."
 )
 _NOT_FOR_MEMORY = (
     "It was ended from outside (SIGKILL), or by a reboot; not for lack of main memory, of which "
