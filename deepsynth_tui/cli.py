@@ -99,6 +99,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,
+    retry: Annotated[
+        bool,
+        typer.Option("--retry", help="Make the change that its error names, and go on so."),
+    ] = False,
     xray: Annotated[
         bool, typer.Option("--xray", help="Show the first batch as the model gets it; no run.")
     ] = False,
@@ -110,6 +114,9 @@ def train(
     from deepsynth_tui.training.preflight import check
 
     with _reported():
+        if retry:
+            _retry(config, set_ or (), detach=detach, json_=json_)
+            return
         settings, text = _load(config, TrainingConfig, set_)
         if xray:
             _xray(settings, json_=json_)
@@ -406,11 +413,30 @@ def _resumable(path: Path, config: Config) -> RunDirectory:
 
 
 def _run(run: RunDirectory, *, detach: bool, json_: bool, resume: bool = False) -> None:
-    """Start a job and follow it to its end; exits with the code of how it ended."""
-    from deepsynth_tui import follow
+    """Start a job and follow it."""
     from deepsynth_tui.runs.launch import start
 
     start(run, resume=resume)
+    _follow(run, detach=detach, json_=json_)
+
+
+def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -> None:
+    """Try the run that CONFIG belongs to again, with other settings, in a new run."""
+    from deepsynth_tui import retry
+    from deepsynth_tui.config.training import TrainingConfig
+
+    settings, _ = _load(path, TrainingConfig, ())
+    made = retry.plan(_resumable(path, settings), overrides)
+    if not json_:
+        for key, (former, new) in made.changed.items():
+            typer.echo(f"{key}: {json.dumps(former)} -> {json.dumps(new)}")
+    _follow(retry.start(_home(), made), detach=detach, json_=json_)
+
+
+def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:
+    """Follow a job to its end, or say how to; exits with the code of how it ended."""
+    from deepsynth_tui import follow
+
     if not detach:
         code = follow.until_end(run, (lambda line: None) if json_ else typer.echo)
     else:

@@ -110,7 +110,8 @@ class RunDirectory:
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What `run.json` says. `created` is in seconds since the epoch, `cwd` is the folder that
-    relative paths in the configuration start from, `after` the run that this one waits for."""
+    relative paths in the configuration start from, `after` the run that this one waits for, and
+    `continues` the one whose last checkpoint it begins with."""
 
     id: str
     kind: str
@@ -118,6 +119,7 @@ class Identity:
     created: float
     cwd: Path
     after: RunDirectory | None = None
+    continues: RunDirectory | None = None
 
 
 def create(
@@ -128,19 +130,23 @@ def create(
     config_text: str,
     at: Path | None = None,
     after: str | None = None,
+    continues: RunDirectory | None = None,
+    cwd: Path | None = None,
     now: float | None = None,
 ) -> RunDirectory:
     """Make a new run directory, under `home` or `at` a folder that is empty or not there yet.
 
     `after` names another run (anything `find` takes) that has to be completed before this one
-    begins. Raises RunExists, RunUnwritable, or RunNotFound for `after`; nothing is left behind
-    then.
+    begins; `continues` is the one whose last checkpoint it begins with. Its job stands in `cwd`,
+    by default where this process does. Raises RunExists, RunUnwritable, or RunNotFound for
+    `after`; nothing is left behind then.
     """
     created = time.time() if now is None else now
     predecessor = find(home, after) if after is not None else None
     try:
         run = _reserve(home / "runs", _stem(created, name, kind), at)
-        identity = Identity(run.id, kind, name, created, Path.cwd(), predecessor)
+        place = cwd or Path.cwd()
+        identity = Identity(run.id, kind, name, created, place, predecessor, continues)
         try:
             _fill(run, identity, config_text)
         except OSError:
@@ -215,17 +221,25 @@ def identity(run: RunDirectory) -> Identity:
     """What `run.json` says. Raises RunNotFound when the run is gone or was never one."""
     try:
         said = json.loads(run.identity.read_bytes())
-        after = said["after"]
         return Identity(
             id=str(said["id"]),
             kind=str(said["kind"]),
             name=str(said["name"]),
             created=float(said["created"]),
             cwd=Path(said["cwd"]),
-            after=RunDirectory(str(after["id"]), Path(after["path"])) if after else None,
+            after=_named(said["after"]),
+            continues=_named(said.get("continues")),  # not in runs of earlier versions
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunNotFound(run.id, (), f"{run.path} holds no readable run.json") from error
+
+
+def _named(said: dict[str, str] | None) -> RunDirectory | None:
+    return RunDirectory(str(said["id"]), Path(said["path"])) if said else None
+
+
+def _naming(run: RunDirectory | None) -> dict[str, str] | None:
+    return {"id": run.id, "path": str(run.path.resolve())} if run else None
 
 
 def _stem(created: float, name: str, kind: str) -> str:
@@ -269,7 +283,6 @@ def _empty_folder(at: Path) -> Path:
 def _fill(run: RunDirectory, identity: Identity, config_text: str) -> None:
     run.control.mkdir()
     atomic.replace(run.config, config_text.encode(), durable=True)
-    after = identity.after
     said = {
         "v": 1,
         "id": identity.id,
@@ -277,7 +290,8 @@ def _fill(run: RunDirectory, identity: Identity, config_text: str) -> None:
         "name": identity.name,
         "created": identity.created,
         "cwd": str(identity.cwd),
-        "after": {"id": after.id, "path": str(after.path.resolve())} if after else None,
+        "after": _naming(identity.after),
+        "continues": _naming(identity.continues),
     }
     text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
     atomic.replace(run.identity, text.encode(), durable=True)

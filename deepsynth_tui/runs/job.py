@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -28,11 +28,15 @@ PROGRESS_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed, for the person: the kind of problem, what happened, what to do next."""
+    """Why a job failed, for the person: the kind of problem, what happened, what to do next.
+
+    `changes` of the settings, by dotted key, would keep it from happening again.
+    """
 
     class_name: str
     message: str
     advice: str
+    changes: Mapping[str, object] = field(default_factory=dict)
 
 
 class JobFailed(Exception):
@@ -215,7 +219,8 @@ def _attempt(
         failure = error.failure if isinstance(error, JobFailed) else explain(error)
         job.flush()
         said = {"class": failure.class_name, "message": failure.message}
-        job.events.write("error", **said, advice=failure.advice)
+        changes = {"changes": failure.changes} if failure.changes else {}
+        job.events.write("error", **said, advice=failure.advice, **changes)
         return "failed"
     return verdict
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
-from deepsynth_tui.runs import atomic, process
+from deepsynth_tui.runs import atomic, oom, process
 from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.oom import KillCount
 
 STALE_AFTER = 30.0
 """Seconds without a heartbeat after which a process counts as unresponsive."""
@@ -31,6 +32,7 @@ class Status:
     """Who runs this run. Times in seconds since the epoch; `launched` is that of this process.
 
     `pid` is None until there is a process, `heartbeat` is None until the job itself has spoken.
+    `kill_count` is that of the OOM killer when the job began.
     """
 
     launched: float
@@ -41,6 +43,7 @@ class Status:
     process_start: str | None = None
     heartbeat: float | None = None
     phase: str = STARTING
+    kill_count: KillCount | None = None
 
 
 class Liveness(Enum):
@@ -62,7 +65,7 @@ def status_here(launched: float, pid: int | None = None) -> Status:
 
 def own_status(launched: float) -> Status:
     """The status of the calling process, without a heartbeat yet."""
-    return status_here(launched, os.getpid())
+    return replace(status_here(launched, os.getpid()), kill_count=oom.kill_count())
 
 
 def write_status(run: RunDirectory, status: Status) -> None:
@@ -74,8 +77,10 @@ def read_status(run: RunDirectory) -> Status | None:
     """What `status.json` says; None when the run was never launched, or when a power cut left
     the file without readable content, which says as little."""
     try:
-        return Status(**json.loads(run.status.read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        said = json.loads(run.status.read_bytes())
+        count = said.pop("kill_count", None)
+        return Status(**said, kill_count=KillCount(**count) if count else None)
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, AttributeError):
         return None
 
 
@@ -96,6 +101,14 @@ def is_here(status: Status) -> bool:
         and status.process_start is not None
         and process.start_of(status.pid) == status.process_start
     )
+
+
+def killed_for_memory(status: Status) -> bool | None:
+    """Whether the kernel ended this process, which is gone, for lack of main memory; None where
+    that cannot be known: on another machine, after a reboot, or where nothing counts it."""
+    if is_elsewhere(status) or status.boot_id != process.boot_id():
+        return None
+    return oom.killed(status.kill_count, status.pid, status.launched)
 
 
 def liveness(status: Status, now: float, *, stale_after: float = STALE_AFTER) -> Liveness:

@@ -91,6 +91,7 @@ class Failed:
     class_name: str
     message: str
     advice: str
+    changes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,8 +283,10 @@ class _Draft:
         self._warn(_text(data.get("message")), t, self._get("step"))
 
     def error(self, t: float, data: Mapping[str, object]) -> None:
-        said = (_text(data.get(name)) for name in ("class", "message", "advice"))
-        self._set(error=Failed(*said))
+        said, changes = (_text(data.get(n)) for n in ("class", "message", "advice")), {}
+        if isinstance(known := data.get("changes"), Mapping):
+            changes = dict(known)
+        self._set(error=Failed(*said, changes=MappingProxyType(changes)))
 
     def done(self, t: float, data: Mapping[str, object]) -> None:
         self._end_phase(t)

@@ -17,6 +17,7 @@ from deepsynth_tui.runs.liveness import (
     WAITING,
     Liveness,
     Status,
+    killed_for_memory,
     liveness,
     read_status,
 )
@@ -37,6 +38,10 @@ State = Literal[
 LIVE: frozenset[State] = frozenset({"starting", "waiting", "running", "stopping", "unresponsive"})
 """States in which there is (or is about to be) a process."""
 
+KILLED_FOR_MEMORY = (
+    "The kernel ended its process: the machine or its container ran out of main memory"
+)
+
 _VERDICTS: dict[str, State] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
 _WINDOWS = (1 << 14, 1 << 18, 1 << 62)
 """Bytes of the log's end to look at, more only while they do not say enough."""
@@ -47,7 +52,8 @@ class RunSummary:
     """A run at a glance. Times in seconds since the epoch; None where the run has not said.
 
     `done`, `total` and `unit` are the progress of the present phase. `message` says why a run is
-    in a state that needs a person.
+    in a state that needs a person. `killed_for_memory` of a crashed one: whether the kernel ended
+    its process because main memory ran out, None where that cannot be known.
     """
 
     id: str
@@ -66,6 +72,7 @@ class RunSummary:
     total_steps: int | None
     last_loss: float | None
     message: str
+    killed_for_memory: bool | None = None
 
     @property
     def is_live(self) -> bool:
@@ -93,6 +100,7 @@ def summarize(
     # Only now: of a process that is gone, the verdict is in the log if it ever will be.
     events = last_state(run, who.kind)
     state = _state(run, status, alive, events)
+    killed = killed_for_memory(status) if state == "crashed" and status is not None else None
     return RunSummary(
         id=run.id,
         path=run.path,
@@ -109,7 +117,8 @@ def summarize(
         last_step=events.step,
         total_steps=events.total_steps,
         last_loss=events.last_loss,
-        message=_message(state, events, status),
+        message=KILLED_FOR_MEMORY if killed else _message(state, events, status),
+        killed_for_memory=killed,
     )
 
 

@@ -25,7 +25,7 @@ from deepsynth_tui.estimate.remedies import Remedy, cheapest
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.runs.prediction import Measured, Predicted
-from deepsynth_tui.training.failures import out_of_memory
+from deepsynth_tui.training.failures.memory import out_of_memory, ran_out
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -121,11 +121,8 @@ def forecast(config: TrainingConfig, dataset: DatasetFacts) -> Forecast:
 
 def announced(job: Job, config: TrainingConfig, dataset: DatasetFacts) -> Forecast | None:
     """Make the forecast and freeze it in the run; None, and a warning, where none can be made."""
-    try:
-        made = forecast(config, dataset)
-    except Exception as error:  # noqa: BLE001 - models bring their own code; told, and the run goes on
-        why = str(error).partition("\n")[0]
-        job.warning(f"There is no estimate of this run: {type(error).__name__}: {why}")
+    made = _tried(job, config, dataset)
+    if made is None:
         return None
     job.predicted(made.predicted, made.estimate.to_json())
     log.info("estimated: %s", made.predicted)
@@ -141,14 +138,31 @@ def held_against(expected: Forecast | None, job: Job, gauge: Gauge) -> Iterator[
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        if expected is None:
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; so is what cuBLAS lacks
+        if expected is None or not ran_out(error):
             raise
         job.measured(gauge.measured())
         _remember(expected, job, gauge, ran_out=True)
         raise JobFailed(out_of_memory(error, expected.estimate, expected.remedy())) from error
     if expected is not None and gauge.steps:
         _remember(expected, job, gauge, ran_out=False)
+
+
+@contextlib.contextmanager
+def explained(job: Job, config: TrainingConfig, dataset: DatasetFacts) -> Iterator[None]:
+    """Explain a lack of GPU memory by an estimate that is made only then: for the processes of a
+    run beside the first, which keeps the one estimate and the records.
+
+    Raises:
+        JobFailed: the block ran out of GPU memory: what takes most, and what to change.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        made = _tried(job, config, dataset) if ran_out(error) else None
+        if made is None:
+            raise
+        raise JobFailed(out_of_memory(error, made.estimate, made.remedy())) from error
 
 
 def record(
@@ -169,6 +183,15 @@ def record(
         predicted=expected.predicted,
         measured=measured,
     )
+
+
+def _tried(job: Job, config: TrainingConfig, dataset: DatasetFacts) -> Forecast | None:
+    try:
+        return forecast(config, dataset)
+    except Exception as error:  # noqa: BLE001 - models bring their own code; told, and the run goes on
+        why = str(error).partition("\n")[0]
+        job.warning(f"There is no estimate of this run: {type(error).__name__}: {why}")
+        return None
 
 
 def _remember(expected: Forecast, job: Job, gauge: Gauge, *, ran_out: bool) -> None:

@@ -56,7 +56,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.checkpointing import checkpoint_activations
     from deepsynth_tui.training.first_look import FirstLook, base_stays
-    from deepsynth_tui.training.forecast import announced, held_against
+    from deepsynth_tui.training.forecast import announced, explained, held_against
     from deepsynth_tui.training.loop import evaluate_last, last_figures, run_steps
     from deepsynth_tui.training.measuring import Gauge, Meter
     from deepsynth_tui.training.model import load_base
@@ -71,7 +71,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     meter = Meter()  # before the GPU is touched
     peers, room = peers or Peers(), room or Room(job)
     config = training_config(job)
-    checkpoint = _checkpoint(job, peers.count) if resume else None
+    checkpoint = _checkpoint(job, config, peers, room) if resume else None
     if peers.agreed(job.stop_requested()):
         return "stopped"
 
@@ -125,7 +125,8 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     if peers.first and is_new and isinstance(model, PeftModel) and base_stays(config):
         show = partial(_report_sample, job, when="before")
         watchers.append(FirstLook(model, batcher, shown, show, gauge))
-    with held_against(expected, job, gauge):
+    watched = held_against(expected, job, gauge)
+    with watched if peers.first else explained(job, config, fitted.facts):
         trainer, stopped = run_steps(
             job,
             config,
@@ -182,10 +183,14 @@ def training_config(job: Job) -> TrainingConfig:
     return config
 
 
-def _checkpoint(job: Job, processes: int) -> Resumable:
+def _checkpoint(job: Job, config: TrainingConfig, peers: Peers, room: Room) -> Resumable:
     from deepsynth_tui.training.checkpoints import newest_whole
+    from deepsynth_tui.training.taking_over import take_over
 
-    found = newest_whole(job.run.checkpoints, processes)
+    if peers.first:
+        take_over(job, config, room, peers.count)
+    peers.wait()
+    found = newest_whole(job.run.checkpoints, peers.count)
     for path, flaw in found.torn:
         job.warning(f"{path.name} is passed over: {flaw}")
     if found.path is None:

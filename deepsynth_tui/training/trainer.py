@@ -81,7 +81,8 @@ class DocumentTrainer(Trainer):
                 f"The loss became {loss.item()} at step {self.state.global_step + 1}, "
                 f"on {', '.join(row_ids)}",
                 "Lower training.learning_rate, or compute in bfloat16 instead of float16; look at "
-                "those rows. Checkpoints before this step are whole: --resume goes on from them.",
+                "those rows. `train CONFIG --retry --set training.learning_rate=...` starts a run "
+                "with that change; checkpoints before this step are whole.",
             )
         return (loss, outputs) if return_outputs else loss
 

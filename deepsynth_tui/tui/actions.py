@@ -111,6 +111,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "monitor.samples", "v", "samples", "Samples", "Samples in the place of the log", "monitor"
     ),
+    Action(
+        "monitor.retry",
+        "r",
+        "retry",
+        "Retry",
+        "Make the change that the error names, and go on in a new run",
+        "monitor",
+    ),
     Action("monitor.train", "t", "train", "Train", "Train on this dataset", "monitor"),
     Action("monitor.next", "n", "next_run", "Next", "The run that waits for this one", "monitor"),
     Action("monitor.back", "escape", "back", "Back", "Close this view; the run goes on", "monitor"),

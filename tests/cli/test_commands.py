@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.config.load import load_text
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.runs.job import Failure, Job, run_job
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.runs.control import stop_and_wait
+from deepsynth_tui.runs.directory import create, scan
+from deepsynth_tui.runs.job import Failure, Job, JobFailed, run_job
 from tests.training.small_datasets import row, write
 
 
@@ -156,3 +158,34 @@ def test_xray_shows_the_first_batch_and_makes_no_run(tmp_path: Path, home: Path)
     assert one["features"] == 49
     assert one["learned"].endswith("<|im_end|>\n")
     assert not list((home / "runs").glob("*"))
+
+
+def test_retry_makes_the_change_that_the_error_names(home: Path, config: Path):
+    text = load_text(config.read_text()).text
+    failed = create(home, kind="training", name="my-run", config_text=text)
+    changes = {"training.per_device_train_batch_size": 1, "model.max_pixels": 65536}
+
+    def body(job: Job) -> str:
+        raise JobFailed(Failure("OutOfMemoryError", "full", "lower it", changes))
+
+    def explained(error: BaseException) -> Failure:
+        return Failure(type(error).__name__, str(error), "")
+
+    run_job(failed.path, body, explain=explained)
+    done = command("train", failed.config, "--retry", "--set", "training.seed=7", "--detach")
+    (new,) = [run for run in scan(home) if run != failed]
+    stop_and_wait(new, grace=1)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "model.max_pixels: null -> 65536"
+    assert "training.seed: 42 -> 7" in lines
+    assert new.id in lines
+    config_now = load_text(new.config.read_text()).config
+    assert isinstance(config_now, TrainingConfig)
+    assert config_now.training.seed == 7
+
+    untouched = create(home, kind="training", name="other", config_text=text)
+    run_job(untouched.path, lambda job: "completed", explain=explained)
+    said = command("train", untouched.config, "--retry", code=1).stderr
+    assert "names no change" in said
+    wrong = command("train", failed.config, "--retry", "--set", "lora.r=0", code=2).stderr
+    assert "lora.r" in wrong

@@ -62,3 +62,13 @@ def test_paces_below_one_are_turned_around():
 )
 def test_the_likely_cause_of_a_silent_end(lines: list[str], cause: str):
     assert cause in likely_cause(lines)
+
+
+def test_a_killed_process_is_told_by_what_the_kernel_knows():
+    known = likely_cause(["step 1"], killed_for_memory=True, host_memory="30.1 GB")
+    assert "The kernel killed it: the machine or its container ran out of main memory" in known
+    assert "last held 30.1 GB" in known
+    assert "not for lack of main memory" in likely_cause([], killed_for_memory=False)
+    assert "possibly for lack of main memory" in likely_cause([])
+    told = likely_cause(["Segmentation fault"], killed_for_memory=True)
+    assert "Native code crashed" in told

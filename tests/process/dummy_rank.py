@@ -43,6 +43,14 @@ def contagious(reports: Reports, orders: Orders) -> None:
         reports.send(Failed(Failure("TrainingError", "The loss became nan", "lower it"), False))
 
 
+def full(reports: Reports, orders: Orders) -> None:
+    """The second runs out of memory, and knows what would help."""
+    if NUMBER == 0:
+        threading.Event().wait()
+    changes = {"training.per_device_train_batch_size": 1}
+    reports.send(Failed(Failure("OutOfMemoryError", "The GPU is full", "less", changes), False))
+
+
 def lonely(reports: Reports, orders: Orders) -> None:
     """The second is killed, and the first has said something already."""
     if NUMBER == 0:

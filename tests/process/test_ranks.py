@@ -95,6 +95,15 @@ def test_the_reason_is_that_of_the_rank_that_went_first(
     assert nobody_left(*pids(run).values())
 
 
+def test_the_change_that_would_help_comes_from_any_rank(run: RunDirectory) -> None:
+    begin(run, "full")
+    wait_until(is_at(run, "failed"), seconds=10)
+    error = state(run).error
+    assert error is not None
+    assert error.message == "Rank 1: The GPU is full"
+    assert error.changes == {"training.per_device_train_batch_size": 1}
+
+
 def test_kill_of_the_owner_leaves_no_rank(run: RunDirectory) -> None:
     owner = begin(run, "deaf")
     ranks = both(run)

@@ -195,6 +195,16 @@ def test_later_verdict_wins():
     assert (done.verdict, done.results) == ("completed", {"path": "adapter"})
 
 
+def test_changes_that_would_help():
+    said = {"class": "OutOfMemoryError", "message": "full", "advice": "less"}
+    changes = {"training.per_device_train_batch_size": 1}
+    state = of(("error", {**said, "changes": changes}))
+    assert state.error == Failed("OutOfMemoryError", "full", "less", changes)
+    assert of(("error", {**said, "changes": ["r"]})).error == Failed(
+        "OutOfMemoryError", "full", "less"
+    )
+
+
 def test_memory_keeps_the_peak():
     state = of(("memory", {"allocated": 5, "host": 7}), ("memory", {"allocated": 3, "device": 9}))
     assert state.memory == Memory(allocated=3, device=9)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from deepsynth_tui.training.failures import TrainingError, explain, lost_contact
+from deepsynth_tui.training.failures import TrainingError, explain
+from deepsynth_tui.training.failures.processes import lost_contact
 from tests.training.conftest import Ran, Run
 from tests.training.small_datasets import row, write
 

@@ -16,8 +16,17 @@ from deepsynth_tui.estimate.machine.gpus import catalogue
 from deepsynth_tui.runs.directory import create
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.runs.prediction import Measured, compared
-from deepsynth_tui.training.failures import explain, out_of_memory
-from deepsynth_tui.training.forecast import Forecast, Hardware, forecast, held_against, record
+from deepsynth_tui.training import forecast as forecasting
+from deepsynth_tui.training.failures import explain
+from deepsynth_tui.training.failures.memory import out_of_memory
+from deepsynth_tui.training.forecast import (
+    Forecast,
+    Hardware,
+    explained,
+    forecast,
+    held_against,
+    record,
+)
 from deepsynth_tui.training.measuring import Gauge, Meter
 from tests.training.conftest import Ran, Run, configuration
 
@@ -104,13 +113,58 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_remembered(
     ran = Ran(run, run_job(run.path, body, explain=explain))
 
     assert ran.of("error")[-1].data["class"] == "OutOfMemoryError"
-    assert "Tried to allocate 1.2 GiB" in ran.failure
-    assert "The run was estimated to need 0.5 GB, most of it overhead" in ran.failure
+    assert "The GPU ran out of memory: 1.2 GB more were asked for" in ran.failure
+    assert "The run was estimated to need 480 MB, most of it overhead" in ran.failure
     assert "The cheapest change that helps" in ran.failure or "No change" in ran.failure
     assert ran.of("measured")
     (line,) = history.records()
     assert line.ran_out
     assert history.correction(line.gpu) == history.corrected([])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=["pytorch", "cublas"],
+)
+def test_another_rank_gets_the_same_explanation_and_records_nothing(
+    home: Path, expected: Forecast, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+) -> None:
+    big = configuration(
+        expected.config.model_dump(),
+        data__max_length=2048,
+        training__per_device_train_batch_size=64,
+    )
+    here = Hardware("Tesla T4", T4.usable_bytes, T4)
+    monkeypatch.setattr(forecasting, "_hardware", lambda gpus: here)
+
+    def body(job: Job) -> str:
+        with explained(job, big, DatasetFacts(rows=100, lengths=(2048,))):
+            raise error
+        return "completed"
+
+    run = create(home, kind="training", name="second", config_text="")
+    ran = Ran(run, run_job(run.path, body, explain=explain))
+    assert ran.of("error")[-1].data["changes"]
+    assert "The run was estimated to need" in ran.failure
+    assert not ran.of("estimate")
+    assert not ran.of("measured")
+    assert not run.estimate.exists()
+    assert history.records() == ()
+
+
+def test_another_error_is_left_alone(home: Path, expected: Forecast) -> None:
+    def body(job: Job) -> str:
+        with explained(job, expected.config, ROWS):
+            raise RuntimeError("shape mismatch")
+        return "completed"
+
+    run = create(home, kind="training", name="second", config_text="")
+    ran = Ran(run, run_job(run.path, body, explain=explain))
+    assert ran.of("error")[-1].data["message"] == "shape mismatch"
 
 
 def test_a_remedy_needs_less_than_what_was_too_much(expected: Forecast) -> None:
@@ -126,7 +180,11 @@ def test_a_remedy_needs_less_than_what_was_too_much(expected: Forecast) -> None:
     remedy = here.remedy()
     assert remedy is not None
     assert remedy.needed <= 0.9 * made.estimate.needed
-    advice = out_of_memory(torch.OutOfMemoryError("full"), made.estimate, remedy).advice
+    failure = out_of_memory(torch.OutOfMemoryError("full"), made.estimate, remedy)
+    assert failure.changes == remedy.changes
+    assert failure.message == "full"
+    advice = failure.advice
+    assert "--retry" in advice
     largest = max(made.estimate.breakdown.items(), key=lambda item: item[1])[0]
     assert f"most of it {largest}" in advice
     for key in remedy.changes:

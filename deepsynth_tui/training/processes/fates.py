@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 from deepsynth_tui.runs.job import Failure
 
@@ -11,21 +12,37 @@ RESUME = "--resume goes on from the last checkpoint."
 
 def named(failure: Failure, rank: int) -> Failure:
     """The failure with the rank that it happened in."""
-    return Failure(failure.class_name, f"Rank {rank}: {failure.message}", failure.advice)
+    return replace(failure, message=f"Rank {rank}: {failure.message}")
 
 
-def without_a_word(rank: int, pid: int, code: int) -> Failure:
-    """Explain the end of a process that gave no reason; `code` is -N for signal N."""
+def without_a_word(
+    rank: int, pid: int, code: int, *, killed_for_memory: bool | None = None
+) -> Failure:
+    """Explain the end of a process that gave no reason; `code` is -N for signal N. The kernel may
+    know whether it was killed for lack of main memory; None: it does not."""
     if code >= 0:
         message = f"Rank {rank} ended without a word, with exit code {code}"
         return Failure("RankEnded", message, f"console.log may hold what it said last. {RESUME}")
     number = signal.Signals(-code)
-    if number == signal.SIGKILL:
+    message = f"Rank {rank} (pid {pid}) was ended by {number.name}"
+    advice = f"console.log holds what it was doing. {RESUME}"
+    if number == signal.SIGKILL and killed_for_memory:
+        message = (
+            f"The kernel ended rank {rank} (pid {pid}): the machine or its container ran out of "
+            "main memory"
+        )
+        advice = (
+            "Each rank loads the model: lower training.num_processes, model.max_pixels or "
+            f"training.dataloader_num_workers, or close other programs. {RESUME}"
+        )
+    elif number == signal.SIGKILL and killed_for_memory is None:
         advice = (
             "If nobody did that, the kernel did, because the machine ran out of main memory: "
             f"`dmesg` says so. {RESUME}"
         )
-    else:
-        advice = f"console.log holds what it was doing. {RESUME}"
-    message = f"Rank {rank} (pid {pid}) was ended by {number.name}"
+    elif number == signal.SIGKILL:
+        advice = (
+            "Somebody did that: it was not for lack of main memory, of which the kernel keeps "
+            f"count. {RESUME}"
+        )
     return Failure("RankKilled", message, advice)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from deepsynth_tui.estimate.machine import devices
+from deepsynth_tui.runs import oom
 from deepsynth_tui.runs.control import Request
 from deepsynth_tui.runs.job import Failure, Job, JobFailed
 from deepsynth_tui.training.failures import TrainingError
@@ -109,11 +110,20 @@ def run_ranks(job: Job, count: int, *, resume: bool, command: Sequence[str] = RA
         raise TrainingError(lacking, "Lower training.num_processes, or show more GPUs to the run.")
     news: queue.Queue[News] = queue.Queue()
     whole = [*command, str(job.run.path), *(["--resume"] if resume else [])]
+    began, killed_before = time.time(), oom.kill_count()
+
+    def fate(rank: Rank, code: int) -> Failure:
+        pid = rank.process.pid
+        killed = oom.killed(killed_before, pid, began)
+        return without_a_word(rank.number, pid, code, killed_for_memory=killed)
+
     with _started(whole, count, news) as ranks:
-        return _follow(job, ranks, news)
+        return _follow(job, ranks, news, fate)
 
 
-def _follow(job: Job, ranks: list[Rank], news: queue.Queue[News]) -> str:
+def _follow(
+    job: Job, ranks: list[Rank], news: queue.Queue[News], fate: Callable[[Rank, int], Failure]
+) -> str:
     handed_down: Request | None = None
     suspected: tuple[float, Failure] | None = None
     while True:
@@ -142,7 +152,7 @@ def _follow(job: Job, ranks: list[Rank], news: queue.Queue[News]) -> str:
                 rank.ended = said
             case Gone(code):
                 if rank.ended is None or code < 0:
-                    raise JobFailed(without_a_word(rank.number, rank.process.pid, code))
+                    raise JobFailed(fate(rank, code))
                 if rank is ranks[0] and isinstance(rank.ended, Ended):
                     job.result(**rank.ended.results)
                     return rank.ended.verdict

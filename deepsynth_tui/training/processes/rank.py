@@ -16,7 +16,8 @@ from pathlib import Path
 
 from deepsynth_tui.runs.directory import open_path
 from deepsynth_tui.runs.job import Job, JobFailed
-from deepsynth_tui.training.failures import explain, lost_contact
+from deepsynth_tui.training.failures import explain
+from deepsynth_tui.training.failures.processes import lost_contact
 from deepsynth_tui.training.processes.wire import Ended, Failed, Orders, Reports, Said, Silence
 from deepsynth_tui.training.quiet import no_progress_bars
 

@@ -24,6 +24,7 @@ from deepsynth_tui.runs import atomic, control
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.screens.retry import RetryDialog
 from deepsynth_tui.tui.screens.stop import StopDialog, Way, stop
 from deepsynth_tui.tui.shell import shell_of
 from deepsynth_tui.tui.watching.reader import Clock, RunReader, Snapshot
@@ -180,10 +181,14 @@ class MonitorScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey what cannot be done now; hide what never can for this kind of run."""
         snapshot = self.snapshot
+        if action == "stop" and self._can_retry:
+            return False  # 80 columns hold the keys of an ended run only without it
         if action == "stop":
             return True if snapshot is not None and snapshot.summary.is_live else None
         if action == "next_run":
             return True if snapshot is not None and snapshot.successor is not None else None
+        if action == "retry":
+            return self._can_retry
         if action == "train":
             if snapshot is None or snapshot.identity.kind != "dataset":
                 return False
@@ -191,6 +196,14 @@ class MonitorScreen(Screen[None]):
         if action == "samples":
             return snapshot is None or snapshot.identity.kind == "training"
         return True
+
+    @property
+    def _can_retry(self) -> bool:
+        """Whether the run has ended with an error that a change of its settings helps against."""
+        snapshot = self.snapshot
+        if snapshot is None or snapshot.summary.is_live or snapshot.state.error is None:
+            return False
+        return bool(snapshot.state.error.changes)
 
     def action_follow(self) -> None:
         """Show the newest line and keep to it."""
@@ -237,6 +250,20 @@ class MonitorScreen(Screen[None]):
         self.app.copy_to_clipboard(text)
         lines = text.count("\n") + (not text.endswith("\n"))
         self.notify(f"{lines} lines are in the clipboard and in {path}")
+
+    def action_retry(self) -> None:
+        """Ask, then start a run with the changes that the error names, and show it."""
+        if self.snapshot is not None:
+            name, left = self.snapshot.identity.name, self.snapshot.state.checkpoints
+            last_step = left[-1].step if left else None
+            dialog = RetryDialog(self.run_directory, clean(name), last_step=last_step)
+            self.app.push_screen(dialog, self._retried)
+
+    def _retried(self, run: RunDirectory | None) -> None:
+        if run is not None:
+            shell = shell_of(self.app)
+            self.dismiss()
+            shell.open_run(run)
 
     def action_stop(self) -> None:
         """Ask how, then stop the run."""

@@ -34,17 +34,28 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
     )
 )
-_KILLED = (
-    "It was ended from outside, most often by the system when memory ran out "
-    "(`dmesg | grep -i kill` says so), or by a reboot."
+_FOR_MEMORY = (
+    "The kernel killed it: the machine or its container ran out of main memory{last}. Lower the "
+    "batch size, max_pixels or dataloader_num_workers, or close other programs."
+)
+_NOT_FOR_MEMORY = (
+    "It was ended from outside (SIGKILL), or by a reboot; not for lack of main memory, of which "
+    "the kernel keeps count."
+)
+_UNKNOWN = (
+    "It was ended from outside (SIGKILL), possibly for lack of main memory{last}: "
+    "`dmesg | grep -i kill` says so. Or by a reboot."
 )
 _RAISED = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\b.*")
 
 
-def likely_cause(lines: Sequence[str]) -> str:
+def likely_cause(
+    lines: Sequence[str], *, killed_for_memory: bool | None = None, host_memory: str = ""
+) -> str:
     """One sentence or two. `lines` are the last the process printed, oldest first.
 
-    The newest sign counts. A process that printed none was most likely killed.
+    The newest sign counts. A process that printed none was most likely killed; whether
+    `killed_for_memory` the kernel may know. `host_memory` is what it held when it last said so.
     """
     for line in reversed(lines):
         for sign, cause in _SIGNS:
@@ -52,4 +63,7 @@ def likely_cause(lines: Sequence[str]) -> str:
                 return cause
         if _RAISED.match(line):
             return f"It ended with {line.strip()}"
-    return _KILLED
+    if killed_for_memory is False:
+        return _NOT_FOR_MEMORY
+    last = f" (this job last held {host_memory} of it)" if host_memory else ""
+    return (_FOR_MEMORY if killed_for_memory else _UNKNOWN).format(last=last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from textual.widgets import Static
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.tui.watching.likely_cause import likely_cause
 from deepsynth_tui.tui.watching.reader import Snapshot
-from deepsynth_tui.tui.watching.words import STATES
+from deepsynth_tui.tui.watching.words import STATES, size
 from deepsynth_tui.tui.widgets.pairs import pairs
 
 Lines = Sequence[tuple[str, str]]
@@ -77,7 +78,7 @@ class OutcomeBox(Static):
     DEFAULT_CSS = """
     OutcomeBox {
         height: auto;
-        max-height: 9;
+        max-height: 12;
         padding: 0 1;
         display: none;
         border: round $panel;
@@ -148,15 +149,25 @@ def _failed(snapshot: Snapshot) -> Lines:
     error = snapshot.state.error
     if error is None:
         return [("", "It failed without saying why; the log below may.")]
-    return [("", error.message), ("what to do", error.advice), *_resume(snapshot)]
+    lines = [("", error.message), ("what to do", error.advice), *_resume(snapshot)]
+    if error.changes:
+        changes = ", ".join(f"{key}: {json.dumps(to)}" for key, to in error.changes.items())
+        lines.insert(1, ("r retries", f"with {changes}"))
+    return lines
 
 
 def _crashed(snapshot: Snapshot, last_lines: Sequence[str]) -> Lines:
     if snapshot.state.started is None and not last_lines:
         return [("", f"{snapshot.summary.message}.")]
+    held = snapshot.state.memory.host
+    cause = likely_cause(
+        last_lines,
+        killed_for_memory=snapshot.summary.killed_for_memory,
+        host_memory=size(held) if held else "",
+    )
     return [
         ("", "The process is gone without a word. The log below holds its last lines."),
-        ("likely cause", likely_cause(last_lines)),
+        ("likely cause", cause),
         *_resume(snapshot),
     ]
 
