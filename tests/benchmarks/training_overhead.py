@@ -27,7 +27,7 @@ from deepsynth_tui.runs.directory import create
 from deepsynth_tui.runs.events import parse
 from tests.training import small_datasets
 
-PAIRS = 3
+PAIRS = 5
 STEPS = 20
 PLAIN = Path(__file__).with_name("plain_training.py")
 
