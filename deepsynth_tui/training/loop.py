@@ -10,6 +10,7 @@ from transformers import PrinterCallback
 
 from deepsynth_tui.training.answering import AnswerScorer
 from deepsynth_tui.training.arguments import training_arguments
+from deepsynth_tui.training.learning import LearningWatch
 from deepsynth_tui.training.patience import Patience
 from deepsynth_tui.training.reporting import EVALUATED, Reporter
 from deepsynth_tui.training.trainer import DocumentTrainer
@@ -50,8 +51,10 @@ def run_steps(
     disk from filling.
     """
     evaluates = len(split.held_out) > 0
-    reporter = Reporter(job, peers)
+    reporter, learning = Reporter(job, peers), LearningWatch(job, model)
     callbacks: list[Any] = [*watchers, reporter]
+    if peers.first:  # gradients are the same in all
+        callbacks.append(learning)
     if evaluates and (patience := config.training.early_stopping_patience):
         callbacks.append(Patience(early_stopping_patience=patience))
     callbacks.append(guard)  # after those that decide what is saved
@@ -72,7 +75,7 @@ def run_steps(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
-    reporter.trainer = trainer
+    reporter.trainer = learning.trainer = trainer
     resume_from = checkpoint.path if checkpoint else None
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     return trainer, reporter.stopped or guard.stopped

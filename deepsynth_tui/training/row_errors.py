@@ -1,0 +1,45 @@
+"""What goes wrong in a step, told with the rows that were in it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from deepsynth_tui.training.failures import TrainingError
+
+WHOLE = "Checkpoints before this step are whole: --resume goes on from them."
+
+
+class BatchError(Exception):
+    """An exception in the model's own code, on known rows; `__cause__` is what was raised."""
+
+
+@contextlib.contextmanager
+def naming(rows: Sequence[str], step: int) -> Iterator[None]:
+    """Say of an exception in the block which rows the batch held.
+
+    Raises:
+        BatchError: in place of what is not known already. A GPU out of memory stays what it is,
+            since that is no fault of a row, with a note.
+    """
+    told = f"at step {step}, on {', '.join(rows)}"
+    try:
+        yield
+    except TrainingError:
+        raise
+    except torch.OutOfMemoryError as error:
+        error.add_note(told)
+        raise
+    except Exception as error:
+        raise BatchError(f"The model failed {told}") from error
+
+
+def not_a_number(what: str, value: float, rows: Sequence[str], step: int) -> TrainingError:
+    """The error of a loss or gradient that no step can be made of."""
+    return TrainingError(
+        f"The {what} became {value} at step {step}, on {', '.join(rows)}",
+        "Lower training.learning_rate, or compute in bfloat16 instead of float16; look at those "
+        f"rows. {WHOLE}",
+    )
