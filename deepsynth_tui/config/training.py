@@ -7,6 +7,8 @@ from typing import Literal
 from deepsynth_tui.config.declare import Settings, setting
 
 DEFAULT_MODEL = "deepseek-community/DeepSeek-OCR-2"
+TARGET_TOWERS = ("language", "vision", "projector")
+"""Names in `lora.target_modules` that stand for every linear of a tower."""
 
 
 class ModelSettings(Settings):
@@ -76,13 +78,14 @@ class LoraSettings(Settings):
     )
     target_modules: list[str] | str = setting(
         "all-linear",
-        help="Which modules get adapters: all-linear (of the language model), names, or a regex.",
+        help="Which modules get adapters: all-linear (of every tower that is not frozen), towers "
+        "(language, vision, projector), names such as q_proj, or a regex.",
     )
     target_parameters: list[str] = setting(
         [], help="Fused expert parameters that get adapters, e.g. mlp.experts.", advanced=True
     )
     exclude_modules: list[str] = setting(
-        [], help="Modules that get none although they match.", advanced=True
+        [], help="Modules or towers that get none although they match.", advanced=True
     )
     use_rslora: bool = setting(
         False, help="Scale by alpha / sqrt(r): steadier at high ranks.", advanced=True
@@ -122,8 +125,17 @@ class QuantizationSettings(Settings):
     compute_dtype: Literal["bfloat16", "float16", "float32"] = setting(
         "bfloat16", help="Format that quantised weights are multiplied in."
     )
+    quant_storage: Literal["uint8", "bfloat16", "float16", "float32"] = setting(
+        "uint8",
+        help="Number format that the 4 bits are packed into: takes no more memory, and FSDP wants "
+        "that of model.dtype.",
+        advanced=True,
+    )
     quantize_experts: bool = setting(
-        True, help="Quantise fused mixture-of-experts weights as well (4-bit).", advanced=True
+        True,
+        help="Quantise fused mixture-of-experts weights as well (4-bit), but for those that "
+        "lora.target_parameters adapts.",
+        advanced=True,
     )
 
 

@@ -50,6 +50,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     """
     from transformers import set_seed
 
+    from deepsynth_tui.estimate.profiles.towers import adapted_by_tower
     from deepsynth_tui.training import lora
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.checkpointing import checkpoint_activations
@@ -115,7 +116,11 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     if peers.agreed(job.stop_requested()):
         return "stopped"
 
-    job.phase("training", f"{total:,} trainable parameters", trainable=dict(counts))
+    adapted = adapted_by_tower(lora.adapted(model))
+    for tower, called in adapted.items():
+        log.info("%s: %s", tower, ", ".join(f"{name} x {n}" for name, n in called.items()))
+    trains = f"{total:,} trainable parameters"
+    job.phase("training", trains, trainable=dict(counts), adapted=adapted)
     gauge, guard = Gauge(job, meter), Guard(room, peers)
     with held_against(expected, job, gauge):
         trainer, stopped = run_steps(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from torch import nn
 
 from deepsynth_tui.estimate.memory.text_encoder import Part
@@ -97,6 +98,18 @@ def unfreeze(model: PreTrainedModel, config: TrainingConfig) -> None:
     """Full fine-tuning: every weight learns but those of the frozen towers."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(is_trained(tower_of(name), config.model))
+
+
+def adapted(model: nn.Module) -> list[str]:
+    """Full names, in the base model, of the modules and parameters that have an adapter."""
+    names = []
+    with set_aside(model):
+        for name, module in model.named_modules():
+            if isinstance(module, LoraLayer):
+                own = base_name(name).replace(".base_layer", "")
+                is_parameter = isinstance(module, ParamWrapper)
+                names.append(f"{own}.{module.parameter_name}" if is_parameter else own)
+    return names
 
 
 def trainable_by_tower(model: nn.Module) -> Mapping[Tower | Part, int]:
