@@ -211,8 +211,8 @@ TRAINING_RULES = (
         "-1: as many as the epochs take",
     ),
     Rule(
-        ("output.hub_model_id", "output.push_to_hub"),
-        lambda c: c.output.push_to_hub and not c.output.hub_model_id,
+        ("output.hub_model_id", "output.push_to_hub", "output.push_checkpoints"),
+        lambda c: (c.output.push_to_hub or c.output.push_checkpoints) and not c.output.hub_model_id,
         "the upload needs a repository",
         "set it to owner/name",
     ),

@@ -341,7 +341,14 @@ class OutputSettings(Settings):
     dir: str | None = setting(
         None, help="Folder of the run; none: a new one among the runs of this machine."
     )
-    push_to_hub: bool = setting(False, help="Upload the adapter to the Hub at the end.")
+    push_to_hub: bool = setting(
+        False, help="Upload the adapter, with its card and metrics, to the Hub at the end."
+    )
+    push_checkpoints: bool = setting(
+        False,
+        help="Upload each checkpoint as well, as last-checkpoint, while the run goes on.",
+        advanced=True,
+    )
     hub_model_id: str | None = setting(
         None, help="Repository of that upload, as owner/name.", advanced=True
     )

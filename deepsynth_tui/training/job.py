@@ -59,6 +59,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     from deepsynth_tui.training.measuring import Gauge, Meter
     from deepsynth_tui.training.model import load_base
     from deepsynth_tui.training.processes.peers import Peers
+    from deepsynth_tui.training.publish import Publisher
     from deepsynth_tui.training.room import Guard, Room, trained_bytes
     from deepsynth_tui.training.rows import load_rows
     from deepsynth_tui.training.samples import answer_logits, sample
@@ -122,6 +123,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     trains = f"{total:,} trainable parameters"
     job.phase("training", trains, trainable=dict(counts), adapted=adapted)
     gauge, guard = Gauge(job, meter), Guard(room, peers)
+    publisher = Publisher(job, config.output)
     with held_against(expected, job, gauge):
         trainer, stopped = run_steps(
             job,
@@ -134,7 +136,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
             peers,
             guard,
             lengths=fitted.lengths,
-            watchers=[gauge] if peers.first else [],
+            watchers=[gauge, publisher] if peers.first else [],
         )
     if split.held_out and not stopped:
         evaluate_last(job, trainer)
@@ -163,9 +165,8 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     )
     if not found.changes_the_base:
         job.warning("The adapter changes nothing yet: its answers are those of the base model")
-    if config.output.push_to_hub:
-        _push(job, config, folder)
     job.result(path=folder, verification=found.to_json(), **fitted.counts, **metrics)
+    publisher.publish(folder)
     return verdict
 
 
@@ -232,18 +233,6 @@ def _save(
 def _report_sample(job: Job, made: Any, *, when: Any) -> None:
     log.info("%s training, loss of one answer %.3f, output: %r", when, made.loss, made.output)
     job.sample(input=made.input, target=made.target, output=made.output, when=when, loss=made.loss)
-
-
-def _push(job: Job, config: TrainingConfig, folder: Path) -> None:
-    from huggingface_hub import HfApi
-
-    job.phase("uploading", str(config.output.hub_model_id))
-    api = HfApi()
-    repository = api.create_repo(
-        str(config.output.hub_model_id), private=config.output.hub_private, exist_ok=True
-    )
-    api.upload_folder(repo_id=repository.repo_id, folder_path=folder)
-    log.info("uploaded to %s", repository)
 
 
 def _one_gpu() -> None:

@@ -162,12 +162,13 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
             "flash_attn is not installed",
             "pip install flash-attn, or choose sdpa",
         )
-    if config.output.push_to_hub:
+    pushes = ("push_to_hub", "push_checkpoints")
+    if asked := next((name for name in pushes if getattr(config.output, name)), None):
         from huggingface_hub import get_token
 
         if get_token() is None:
             yield Problem(
-                "output.push_to_hub", "nobody is logged in to the Hub", "run `hf auth login`"
+                f"output.{asked}", "nobody is logged in to the Hub", "run `hf auth login`"
             )
 
 

@@ -118,8 +118,10 @@ def _left(snapshot: Snapshot) -> Lines:
         if hub := results.get("hub"):
             lines.insert(1, ("on the Hub", str(hub)))
         return lines
+    hub = results.get("hub")
     return [
         *_weights(snapshot),
+        *([("on the Hub", str(hub))] if hub else []),
         *_checked(results.get("verification")),
         ("samples", "v shows what the model answers now"),
     ]
