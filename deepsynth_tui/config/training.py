@@ -268,6 +268,12 @@ class TrainingSettings(Settings):
     gradient_checkpointing: bool = setting(
         True, help="Compute activations twice instead of keeping them: far less memory, slower."
     )
+    use_liger_kernel: bool = setting(
+        False,
+        help="Use Liger's fused kernels where liger-kernel is installed and knows the model: less "
+        "memory for the logits, which estimates do not count off.",
+        advanced=True,
+    )
     train_sampling_strategy: Literal["random", "sequential", "group_by_length"] = setting(
         "random",
         help="Order of the rows; group_by_length puts rows of like length together: less padding.",
@@ -319,7 +325,10 @@ class TrainingSettings(Settings):
     )
     seed: int = setting(42, help="Seed of initial adapters, dropout and row order.", ge=0)
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = setting(
-        "none", help="Tracker that metrics go to besides the run's own events.", advanced=True
+        "none",
+        help="Tracker that metrics go to besides the run's own events, under the run's name. "
+        "Files of tensorboard and wandb lie in the run's folder.",
+        advanced=True,
     )
     num_processes: int = setting(
         1,

@@ -13,6 +13,7 @@ from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.learning import LearningWatch
 from deepsynth_tui.training.patience import Patience
 from deepsynth_tui.training.reporting import EVALUATED, Reporter
+from deepsynth_tui.training.trackers import keep_files_in
 from deepsynth_tui.training.trainer import DocumentTrainer
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def run_steps(
     scorer = None
     if evaluates and (count := config.training.generate_eval_samples):
         scorer = AnswerScorer(job, batcher, split.held_out, count=count)
+    if peers.first:
+        keep_files_in(job.run.path, config.training.report_to)
     trainer = DocumentTrainer(
         model=model,
         args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),

@@ -154,6 +154,12 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
     tracker = TRACKERS.get(config.training.report_to)
     if tracker and importlib.util.find_spec(tracker) is None:
         yield Problem("training.report_to", f"{tracker} is not installed", f"pip install {tracker}")
+    if config.training.use_liger_kernel and importlib.util.find_spec("liger_kernel") is None:
+        yield Problem(
+            "training.use_liger_kernel",
+            "liger_kernel is not installed",
+            "pip install liger-kernel, or turn it off",
+        )
     if config.model.attn_implementation == "flash_attention_2" and not importlib.util.find_spec(
         "flash_attn"
     ):
