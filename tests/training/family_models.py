@@ -11,12 +11,16 @@ from transformers import (
     Qwen2_5_VLProcessor,
     Qwen3Config,
     Qwen3ForCausalLM,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+    SmolVLMProcessor,
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 from deepsynth_tui.builtin import tiny_vlm
 from deepsynth_tui.training.without_video import without_video
-from tests.training.small_models import PAGE_SIDE, TEXT, special_tokens
+from tests.training.small_models import IMAGE_TOKENS, PAGE_SIDE, TEXT, special_tokens
 
 _PLAIN_TEXT = {name: value for name, value in TEXT.items() if name != "model_type"}
 _ROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
@@ -66,6 +70,42 @@ def qwen2_5_vl(folder: Path) -> Path:
         chat_template=tiny_vlm.CHAT_TEMPLATE.replace(
             "<image>", "<|vision_start|><|image_pad|><|vision_end|>"
         ),
+    ).save_pretrained(folder)
+    return folder
+
+
+def smolvlm(folder: Path) -> Path:
+    """A SmolVLM of 0.2 M parameters."""
+    tokenizer = tiny_vlm.tokenizer()
+    config = SmolVLMConfig(
+        image_token_id=tokenizer.get_vocab()[tiny_vlm.IMAGE],
+        scale_factor=2,
+        tie_word_embeddings=False,
+        text_config=TEXT | {"vocab_size": len(tokenizer), **special_tokens(tokenizer)},
+        vision_config={
+            "model_type": "smolvlm_vision",
+            "hidden_size": 64,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": PAGE_SIDE,
+            "patch_size": 16,
+            "initializer_range": 0.125,
+        },
+    )
+    torch.manual_seed(0)
+    SmolVLMForConditionalGeneration(config).save_pretrained(folder)
+    images = SmolVLMImageProcessorPil(
+        do_image_splitting=False,
+        size={"longest_edge": PAGE_SIDE},
+        max_image_size={"longest_edge": PAGE_SIDE},
+    )
+    without_video(SmolVLMProcessor)(
+        image_processor=images,
+        tokenizer=tokenizer,
+        video_processor=None,
+        image_seq_len=IMAGE_TOKENS,
+        chat_template=tiny_vlm.CHAT_TEMPLATE,
     ).save_pretrained(folder)
     return folder
 

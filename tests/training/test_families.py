@@ -25,6 +25,7 @@ EIGHT_BIT = {"quantization__enabled": True, "quantization__bits": 8}
         (small_models.qwen3_vl, EIGHT_BIT),
         (family_models.qwen2_5_vl, {}),
         (family_models.qwen2_5_vl, {"model__freeze_vision_tower": False}),
+        (family_models.smolvlm, {}),
         (family_models.qwen3, {}),
         (family_models.qwen3, FOUR_BIT),
         (family_models.qwen3, EIGHT_BIT),

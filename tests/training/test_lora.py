@@ -96,7 +96,9 @@ def test_what_is_adapted_is_what_was_asked(values: dict[str, Any]) -> None:
         model__freeze_vision_tower=False,
     )
     model = lora.attach(load_base(config).model, config)
-    asked = model.peft_config["default"].target_modules
+    settings = model.peft_config["default"]
+    assert isinstance(settings, LoraConfig)
+    asked = settings.target_modules
     assert isinstance(asked, set)
     assert sorted(lora.adapted(model)) == sorted(asked)
     assert {tower_of(name) for name in asked} == {"language", "vision"}
