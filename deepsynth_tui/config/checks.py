@@ -95,13 +95,25 @@ TRAINING_RULES = (
         ("lora.target_modules", "lora.target_parameters", "lora.enabled"),
         lambda c: c.lora.enabled and not c.lora.target_modules and not c.lora.target_parameters,
         "nothing would get an adapter",
-        "all-linear, names such as q_proj, v_proj, or a regular expression",
+        "all-linear, towers, names such as q_proj, v_proj, or a regular expression",
+    ),
+    Rule(
+        ("lora.target_modules", "model.freeze_vision_tower", "lora.enabled"),
+        lambda c: c.lora.enabled and _targets("vision", c) and c.model.freeze_vision_tower,
+        "names the vision tower, which model.freeze_vision_tower leaves as it is",
+        "turn model.freeze_vision_tower off, or leave vision out of lora.target_modules",
+    ),
+    Rule(
+        ("lora.target_modules", "model.freeze_projector", "lora.enabled"),
+        lambda c: c.lora.enabled and _targets("projector", c) and c.model.freeze_projector,
+        "names the projector, which model.freeze_projector leaves as it is",
+        "turn model.freeze_projector off, or leave projector out of lora.target_modules",
     ),
     Rule(
         ("lora.target_modules",),
         lambda c: isinstance(c.lora.target_modules, str) and not _is_pattern(c.lora.target_modules),
         "is no regular expression",
-        "all-linear, names such as q_proj, v_proj, or a regular expression like .*_proj",
+        "all-linear, a tower, names such as q_proj, v_proj, or a regular expression like .*_proj",
     ),
     Rule(
         ("lora.rank_pattern",),
@@ -199,8 +211,8 @@ TRAINING_RULES = (
         "-1: as many as the epochs take",
     ),
     Rule(
-        ("output.hub_model_id", "output.push_to_hub"),
-        lambda c: c.output.push_to_hub and not c.output.hub_model_id,
+        ("output.hub_model_id", "output.push_to_hub", "output.push_checkpoints"),
+        lambda c: (c.output.push_to_hub or c.output.push_checkpoints) and not c.output.hub_model_id,
         "the upload needs a repository",
         "set it to owner/name",
     ),
@@ -254,6 +266,11 @@ def broken_rules(
 
 def _is_file_name(name: str) -> bool:
     return bool(name.strip(". ")) and name.isprintable() and "/" not in name and "\\" not in name
+
+
+def _targets(tower: str, config: TrainingConfig) -> bool:
+    named = config.lora.target_modules
+    return tower in ([named] if isinstance(named, str) else named)
 
 
 def _is_pattern(text: str) -> bool:

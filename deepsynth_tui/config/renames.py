@@ -28,6 +28,7 @@ RENAMED = {
     "quantization_bit": "quantization.bits",
     "quant_bits": "quantization.bits",
     "bnb_4bit_quant_type": "quantization.quant_type",
+    "bnb_4bit_quant_storage": "quantization.quant_storage",
     "bnb_4bit_use_double_quant": "quantization.double_quant",
     "double_quantization": "quantization.double_quant",
     "bnb_4bit_compute_dtype": "quantization.compute_dtype",

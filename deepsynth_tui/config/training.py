@@ -7,6 +7,8 @@ from typing import Literal
 from deepsynth_tui.config.declare import Settings, setting
 
 DEFAULT_MODEL = "deepseek-community/DeepSeek-OCR-2"
+TARGET_TOWERS = ("language", "vision", "projector")
+"""Names in `lora.target_modules` that stand for every linear of a tower."""
 
 
 class ModelSettings(Settings):
@@ -76,13 +78,14 @@ class LoraSettings(Settings):
     )
     target_modules: list[str] | str = setting(
         "all-linear",
-        help="Which modules get adapters: all-linear (of the language model), names, or a regex.",
+        help="Which modules get adapters: all-linear (of every tower that is not frozen), towers "
+        "(language, vision, projector), names such as q_proj, or a regex.",
     )
     target_parameters: list[str] = setting(
         [], help="Fused expert parameters that get adapters, e.g. mlp.experts.", advanced=True
     )
     exclude_modules: list[str] = setting(
-        [], help="Modules that get none although they match.", advanced=True
+        [], help="Modules or towers that get none although they match.", advanced=True
     )
     use_rslora: bool = setting(
         False, help="Scale by alpha / sqrt(r): steadier at high ranks.", advanced=True
@@ -122,8 +125,17 @@ class QuantizationSettings(Settings):
     compute_dtype: Literal["bfloat16", "float16", "float32"] = setting(
         "bfloat16", help="Format that quantised weights are multiplied in."
     )
+    quant_storage: Literal["uint8", "bfloat16", "float16", "float32"] = setting(
+        "uint8",
+        help="Number format that the 4 bits are packed into: takes no more memory, and FSDP wants "
+        "that of model.dtype.",
+        advanced=True,
+    )
     quantize_experts: bool = setting(
-        True, help="Quantise fused mixture-of-experts weights as well (4-bit).", advanced=True
+        True,
+        help="Quantise fused mixture-of-experts weights as well (4-bit), but for those that "
+        "lora.target_parameters adapts.",
+        advanced=True,
     )
 
 
@@ -256,6 +268,12 @@ class TrainingSettings(Settings):
     gradient_checkpointing: bool = setting(
         True, help="Compute activations twice instead of keeping them: far less memory, slower."
     )
+    use_liger_kernel: bool = setting(
+        False,
+        help="Use Liger's fused kernels where liger-kernel is installed and knows the model: less "
+        "memory for the logits, which estimates do not count off.",
+        advanced=True,
+    )
     train_sampling_strategy: Literal["random", "sequential", "group_by_length"] = setting(
         "random",
         help="Order of the rows; group_by_length puts rows of like length together: less padding.",
@@ -307,7 +325,10 @@ class TrainingSettings(Settings):
     )
     seed: int = setting(42, help="Seed of initial adapters, dropout and row order.", ge=0)
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = setting(
-        "none", help="Tracker that metrics go to besides the run's own events.", advanced=True
+        "none",
+        help="Tracker that metrics go to besides the run's own events, under the run's name. "
+        "Files of tensorboard and wandb lie in the run's folder.",
+        advanced=True,
     )
     num_processes: int = setting(
         1,
@@ -329,7 +350,14 @@ class OutputSettings(Settings):
     dir: str | None = setting(
         None, help="Folder of the run; none: a new one among the runs of this machine."
     )
-    push_to_hub: bool = setting(False, help="Upload the adapter to the Hub at the end.")
+    push_to_hub: bool = setting(
+        False, help="Upload the adapter, with its card and metrics, to the Hub at the end."
+    )
+    push_checkpoints: bool = setting(
+        False,
+        help="Upload each checkpoint as well, as last-checkpoint, while the run goes on.",
+        advanced=True,
+    )
     hub_model_id: str | None = setting(
         None, help="Repository of that upload, as owner/name.", advanced=True
     )

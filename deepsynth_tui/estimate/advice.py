@@ -39,7 +39,7 @@ def _nothing_learns(
     elif config.lora.enabled:
         missing = unmatched_targets(profile.linears, config.lora)
         if missing:
-            yield f"No linear of the model is called {', '.join(missing)} (lora.target_modules)."
+            yield f"The model has no linear called {', '.join(missing)} (lora.target_modules)."
     if config.quantization.enabled and not config.lora.enabled:
         yield "Quantised weights cannot be trained: switch lora.enabled on, or quantization off."
 

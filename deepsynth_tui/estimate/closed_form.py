@@ -25,7 +25,7 @@ from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import Vision, vision
 from deepsynth_tui.estimate.memory.weights import loading_bytes, weight_bytes
 from deepsynth_tui.estimate.profiles.profile import ModelProfile
-from deepsynth_tui.estimate.profiles.towers import Tower
+from deepsynth_tui.estimate.profiles.towers import Tower, adapted_by_tower
 from deepsynth_tui.estimate.timing import Duration, step_duration, step_seconds, total_steps
 from deepsynth_tui.estimate.work.amount import Work
 from deepsynth_tui.estimate.work.step import step_work
@@ -77,7 +77,8 @@ class Estimate:
     `breakdown` is itemised at the peak of training, with the context and unavoidable holes as
     `overhead`; `peak_allocated` is PyTorch's ``max_memory_allocated`` of it, `held_back` what its
     allocator takes on top of that where memory is plentiful, `peak_device` what nvidia-smi shows
-    there. `peak_loading` is what loading the model takes, context included.
+    there. `peak_loading` is what loading the model takes, context included. `adapted` are the full
+    names of the model's modules and fused parameters that get adapters.
     """
 
     breakdown: Mapping[Item, int]
@@ -87,6 +88,7 @@ class Estimate:
     peak_loading: int
     trainable_params: int
     trainable_by_tower: Mapping[Tower | Part, int]
+    adapted: tuple[str, ...]
     total_params: int
     tokens_per_sample: int
     image_tokens: int
@@ -110,6 +112,7 @@ class Estimate:
             "trainable_params_millions": self.trainable_params / 1e6,
             "total_params": self.total_params,
             "trainable_by_tower": dict(self.trainable_by_tower),
+            "adapted_by_tower": adapted_by_tower(self.adapted),
             "gpu_fit": {row.gpu.name: row.fit is not Fit.NO for row in self.gpus},
             "gpu_fit_word": {row.gpu.name: row.fit.value for row in self.gpus},
             "gpu_headroom_bytes": {row.gpu.name: row.headroom for row in self.gpus},
@@ -192,6 +195,7 @@ def estimate(
         peak_loading=peak_loading,
         trainable_params=trainable.total + second.trainable,
         trainable_by_tower={**trainable.by_tower, **second.by_part},
+        adapted=tuple(trainable.targets),
         total_params=profile.total_params + second.parameters,
         tokens_per_sample=length,
         image_tokens=images.tokens,

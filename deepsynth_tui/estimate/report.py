@@ -12,6 +12,7 @@ from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.machine.devices import Device, Probe
 from deepsynth_tui.estimate.machine.gpus import GIB, Fit, Gpu
 from deepsynth_tui.estimate.machine.storage import Storage
+from deepsynth_tui.estimate.profiles.towers import adapted_by_tower
 from deepsynth_tui.estimate.remedies import MOST_ROWS, Remedy
 
 SOURCES = {
@@ -93,8 +94,12 @@ def _trained(estimate: Estimate, answer: Answer) -> Iterator[str]:
         f"trains {estimate.trainable_params:,} of {estimate.total_params:,} parameters "
         f"({share:.3g} %)"
     )
+    adapted = adapted_by_tower(estimate.adapted)
     for tower, count in estimate.trainable_by_tower.items():
         yield f"  {tower:<15}{count:>13,}"
+        if called := adapted.get(tower):  # pyright: ignore[reportArgumentType] - parts have none
+            listed = ", ".join(f"{name} x {times}" for name, times in called.items())
+            yield f"    {sum(called.values())} adapters: {listed}"
     dataset = answer.dataset
     counted = (
         f"counted in {dataset.counted:,} rows" if dataset.lengths else "the limit, not counted"

@@ -144,6 +144,11 @@ class Job:
         """What the model made of one `input` whose right answer is `target`."""
         self.events.write("sample", input=input, target=target, output=output, when=when, **more)
 
+    def learning(self, *, step: int, towers: Mapping[str, Mapping[str, int]]) -> None:
+        """What the first steps did to what is trained: by tower, how many `adapters` and `tensors`
+        there are, and how many of them are `with_gradient` and `moved`."""
+        self.events.write("learning", step=step, towers=towers)
+
     def checkpoint(self, path: Path, step: int) -> None:
         """A checkpoint is complete on disk. Paths inside the run are written relative to it."""
         inside = path.is_relative_to(self.run.path)

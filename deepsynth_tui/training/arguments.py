@@ -61,6 +61,10 @@ def training_arguments(
         metric_for_best_model=training.metric_for_best_model if keeps_best else None,
         greater_is_better=training.metric_for_best_model in GREATER_IS_BETTER,
         report_to=training.report_to,
+        project="deepsynth-tui",
+        # None would publish what trackio recorded as a Space.
+        trackio_static_space_id=False,
+        use_liger_kernel=training.use_liger_kernel,
         disable_tqdm=True,
         # The collator reads columns that no model knows.
         remove_unused_columns=False,

@@ -52,6 +52,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     from peft import PeftModel
     from transformers import set_seed
 
+    from deepsynth_tui.estimate.profiles.towers import adapted_by_tower
     from deepsynth_tui.training import lora
     from deepsynth_tui.training.batches import Batcher
     from deepsynth_tui.training.checkpointing import checkpoint_activations
@@ -61,6 +62,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     from deepsynth_tui.training.measuring import Gauge, Meter
     from deepsynth_tui.training.model import load_base
     from deepsynth_tui.training.processes.peers import Peers
+    from deepsynth_tui.training.publish import Publisher
     from deepsynth_tui.training.room import Guard, Room, trained_bytes
     from deepsynth_tui.training.rows import load_rows
     from deepsynth_tui.training.samples import answer_logits, sample
@@ -119,9 +121,14 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     if peers.agreed(job.stop_requested()):
         return "stopped"
 
-    job.phase("training", f"{total:,} trainable parameters", trainable=dict(counts))
+    adapted = adapted_by_tower(lora.adapted(model))
+    for tower, called in adapted.items():
+        log.info("%s: %s", tower, ", ".join(f"{name} x {n}" for name, n in called.items()))
+    trains = f"{total:,} trainable parameters"
+    job.phase("training", trains, trainable=dict(counts), adapted=adapted)
     gauge, guard = Gauge(job, meter), Guard(room, peers)
-    watchers: list[TrainerCallback] = [gauge] if peers.first else []
+    publisher = Publisher(job, config.output)
+    watchers: list[TrainerCallback] = [gauge, publisher] if peers.first else []
     if peers.first and is_new and isinstance(model, PeftModel) and base_stays(config):
         show = partial(_report_sample, job, when="before")
         watchers.append(FirstLook(model, batcher, shown, show, gauge))
@@ -167,9 +174,8 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     )
     if not found.changes_the_base:
         job.warning("The adapter changes nothing yet: its answers are those of the base model")
-    if config.output.push_to_hub:
-        _push(job, config, folder)
     job.result(path=folder, verification=found.to_json(), **fitted.counts, **metrics)
+    publisher.publish(folder)
     return verdict
 
 
@@ -240,18 +246,6 @@ def _save(
 def _report_sample(job: Job, made: Any, *, when: Any) -> None:
     log.info("%s training, loss of one answer %.3f, output: %r", when, made.loss, made.output)
     job.sample(input=made.input, target=made.target, output=made.output, when=when, loss=made.loss)
-
-
-def _push(job: Job, config: TrainingConfig, folder: Path) -> None:
-    from huggingface_hub import HfApi
-
-    job.phase("uploading", str(config.output.hub_model_id))
-    api = HfApi()
-    repository = api.create_repo(
-        str(config.output.hub_model_id), private=config.output.hub_private, exist_ok=True
-    )
-    api.upload_folder(repo_id=repository.repo_id, folder_path=folder)
-    log.info("uploaded to %s", repository)
 
 
 def _one_gpu() -> None:

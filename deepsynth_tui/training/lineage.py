@@ -1,4 +1,4 @@
-"""Where an adapter comes from: `deepsynth.json` for programs, the model card for people."""
+"""Where an adapter comes from: `deepsynth.json` for programs, `card` for people."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from deepsynth_tui import builtin
+from deepsynth_tui.training.card import card
 from deepsynth_tui.training.rows import DOCUMENT
 
 if TYPE_CHECKING:
@@ -94,49 +93,3 @@ def write(folder: Path, lineage: Mapping[str, Any]) -> None:
     text = json.dumps(lineage, indent=2, ensure_ascii=False) + "\n"
     (folder / FILE).write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(card(lineage), encoding="utf-8")
-
-
-def card(lineage: Mapping[str, Any]) -> str:
-    """The model card: front matter that the Hub reads, then how to load the adapter."""
-    base, config, metrics = lineage["base"], lineage["config"], lineage["metrics"]
-    adapter = config["lora"]["enabled"]
-    reads_images = base["reads_images"]
-    kind = "image-text-to-text" if reads_images else "text-generation"
-    front: dict[str, Any] = {
-        "library_name": "peft" if adapter else "transformers",
-        # The Hub takes ids only; a folder of this machine means nothing there.
-        **({"base_model": base["name"]} if base["commit"] else {}),
-        "pipeline_tag": kind,
-        "tags": ["lora", "deepsynth"] if adapter else ["deepsynth"],
-    }
-    auto = "AutoModelForImageTextToText" if reads_images else "AutoModelForCausalLM"
-    if adapter:
-        use = (
-            "from peft import PeftModel\n"
-            f"from transformers import {auto}\n\n"
-            f'base = {auto}.from_pretrained("{base["path"]}")\n'
-            'model = PeftModel.from_pretrained(base, "path/to/this/folder")'
-        )
-    else:
-        use = (
-            f"from transformers import {auto}\n\n"
-            f'model = {auto}.from_pretrained("path/to/this/folder")'
-        )
-    if encoder := lineage.get("text_encoder"):
-        use += (
-            "\n# Its instructions come through the text encoder in text_encoder/, which PEFT does "
-            "not load:\n# python -m deepsynth_tui.adapters.try_out path/to/this/folder"
-        )
-        read = f" Instructions are read by `{encoder['name']}`."
-    else:
-        read = ""
-    figures = "\n".join(f"- {name}: {value}" for name, value in metrics.items())
-    dataset = lineage["dataset"]
-    excess = "".join(f"\n\n{said}." for said in dataset["too_long"])
-    header = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
-    return (
-        f"---\n{header}---\n\n# {config['name']}\n\n"
-        f"{'LoRA adapter for' if adapter else 'Fine-tuned from'} `{base['name']}`, trained on "
-        f"{dataset['train_rows']} rows of `{dataset['path']}`. Configuration, versions and figures "
-        f"are in `{FILE}`.{read}{excess}\n\n{figures}\n\n```python\n{use}\n```\n"
-    )

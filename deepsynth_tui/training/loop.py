@@ -10,8 +10,10 @@ from transformers import PrinterCallback
 
 from deepsynth_tui.training.answering import AnswerScorer
 from deepsynth_tui.training.arguments import training_arguments
+from deepsynth_tui.training.learning import LearningWatch
 from deepsynth_tui.training.patience import Patience
 from deepsynth_tui.training.reporting import EVALUATED, Reporter
+from deepsynth_tui.training.trackers import keep_files_in
 from deepsynth_tui.training.trainer import DocumentTrainer
 
 if TYPE_CHECKING:
@@ -50,14 +52,18 @@ def run_steps(
     disk from filling.
     """
     evaluates = len(split.held_out) > 0
-    reporter = Reporter(job, peers)
+    reporter, learning = Reporter(job, peers), LearningWatch(job, model)
     callbacks: list[Any] = [*watchers, reporter]
+    if peers.first:  # gradients are the same in all
+        callbacks.append(learning)
     if evaluates and (patience := config.training.early_stopping_patience):
         callbacks.append(Patience(early_stopping_patience=patience))
     callbacks.append(guard)  # after those that decide what is saved
     scorer = None
     if evaluates and (count := config.training.generate_eval_samples):
         scorer = AnswerScorer(job, batcher, split.held_out, count=count)
+    if peers.first:
+        keep_files_in(job.run.path, config.training.report_to)
     trainer = DocumentTrainer(
         model=model,
         args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
@@ -72,7 +78,7 @@ def run_steps(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
-    reporter.trainer = trainer
+    reporter.trainer = learning.trainer = trainer
     resume_from = checkpoint.path if checkpoint else None
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     return trainer, reporter.stopped or guard.stopped

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from torch import nn
 
 from deepsynth_tui.estimate.memory.text_encoder import Part
@@ -47,7 +48,7 @@ def attach(
     # `bias: all` would train the biases of frozen towers too. What `modules_to_save` names is
     # trained wherever it is.
     for name, parameter in model.named_parameters():
-        if not is_trained(_tower(name), config.model) and ".modules_to_save." not in name:
+        if not is_trained(tower_of_trained(name), config.model) and ".modules_to_save." not in name:
             parameter.requires_grad_(False)
     return model
 
@@ -99,13 +100,25 @@ def unfreeze(model: PreTrainedModel, config: TrainingConfig) -> None:
         parameter.requires_grad_(is_trained(tower_of(name), config.model))
 
 
+def adapted(model: nn.Module) -> list[str]:
+    """Full names, in the base model, of the modules and parameters that have an adapter."""
+    names = []
+    with set_aside(model):
+        for name, module in model.named_modules():
+            if isinstance(module, LoraLayer):
+                own = base_name(name).replace(".base_layer", "")
+                is_parameter = isinstance(module, ParamWrapper)
+                names.append(f"{own}.{module.parameter_name}" if is_parameter else own)
+    return names
+
+
 def trainable_by_tower(model: nn.Module) -> Mapping[Tower | Part, int]:
     """Trainable parameters in each tower, counted one by one; only towers that have some."""
     counts: Counter[Tower | Part] = Counter()
     with set_aside(model) as encoder:
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                counts[_tower(name)] += parameter.numel()
+                counts[tower_of_trained(name)] += parameter.numel()
     if encoder is not None:
         counts["text_encoder"] = _learning(encoder.encoder)
         counts["text_projection"] = _learning(encoder.projection)
@@ -116,9 +129,14 @@ def _learning(module: nn.Module) -> int:
     return sum(one.numel() for one in module.parameters() if one.requires_grad)
 
 
-def _tower(name: str) -> Tower:
+def tower_of_trained(name: str) -> Tower:
     """The tower of a parameter, in a model with adapters or without."""
-    return tower_of(name.removeprefix("base_model.model."))
+    return tower_of(base_name(name))
+
+
+def base_name(name: str) -> str:
+    """The name in the base model of what may lie in one with adapters."""
+    return name.removeprefix("base_model.model.")
 
 
 def _check_pattern(key: str, pattern: Mapping[str, int], targets: Iterable[str]) -> None:

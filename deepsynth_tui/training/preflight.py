@@ -154,6 +154,12 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
     tracker = TRACKERS.get(config.training.report_to)
     if tracker and importlib.util.find_spec(tracker) is None:
         yield Problem("training.report_to", f"{tracker} is not installed", f"pip install {tracker}")
+    if config.training.use_liger_kernel and importlib.util.find_spec("liger_kernel") is None:
+        yield Problem(
+            "training.use_liger_kernel",
+            "liger_kernel is not installed",
+            "pip install liger-kernel, or turn it off",
+        )
     if config.model.attn_implementation == "flash_attention_2" and not importlib.util.find_spec(
         "flash_attn"
     ):
@@ -162,12 +168,13 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
             "flash_attn is not installed",
             "pip install flash-attn, or choose sdpa",
         )
-    if config.output.push_to_hub:
+    pushes = ("push_to_hub", "push_checkpoints")
+    if asked := next((name for name in pushes if getattr(config.output, name)), None):
         from huggingface_hub import get_token
 
         if get_token() is None:
             yield Problem(
-                "output.push_to_hub", "nobody is logged in to the Hub", "run `hf auth login`"
+                f"output.{asked}", "nobody is logged in to the Hub", "run `hf auth login`"
             )
 
 

@@ -39,6 +39,7 @@ def bitsandbytes_config(config: TrainingConfig) -> BitsAndBytesConfig | None:
         load_in_4bit=True,
         bnb_4bit_quant_type=settings.quant_type,
         bnb_4bit_use_double_quant=settings.double_quant,
+        bnb_4bit_quant_storage=getattr(torch, settings.quant_storage),
         bnb_4bit_compute_dtype=getattr(torch, settings.compute_dtype),
         llm_int8_skip_modules=skipped,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 
 from deepsynth_tui.training.batches import ROW_IDS
 from deepsynth_tui.training.checkpoints import prune
-from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.order import GroupedByLength
 from deepsynth_tui.training.processes.peers import Peers
+from deepsynth_tui.training.row_errors import naming, not_a_number
 from deepsynth_tui.training.saving import save_trained
 from deepsynth_tui.training.text_encoder import storing
 from deepsynth_tui.training.text_encoder.entrance import set_aside
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 class DocumentTrainer(Trainer):
     """A Trainer for batches of `Batcher`.
 
-    It counts tokens, ends the run at a loss that is not a finite number, naming the rows, and
-    keeps pickles out of its checkpoints but for the optimizer state, which transformers loads
-    with `weights_only`.
+    It counts tokens, ends the run at a loss or gradient that is not a finite number, naming the
+    rows, as it does where the model fails, and keeps pickles out of its checkpoints but for the
+    optimizer state, which transformers loads with `weights_only`.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class DocumentTrainer(Trainer):
         self._scorer = scorer
         self._lengths = lengths
         self._grouped: GroupedByLength | None = None
+        self.pages_seen = False
+        self._rows: list[str] = []
         self._tokens = 0
         self._since = time.perf_counter()
         self._waited = 0.0
@@ -73,18 +76,45 @@ class DocumentTrainer(Trainer):
         row_ids = inputs.pop(ROW_IDS)
         if model.training:
             self._tokens += int(inputs["attention_mask"].sum())
+            self.pages_seen = self.pages_seen or any(name.startswith("pixel") for name in inputs)
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
         if not torch.isfinite(loss):
-            raise TrainingError(
-                f"The loss became {loss.item()} at step {self.state.global_step + 1}, "
-                f"on {', '.join(row_ids)}",
-                "Lower training.learning_rate, or compute in bfloat16 instead of float16; look at "
-                "those rows. `train CONFIG --retry --set training.learning_rate=...` starts a run "
-                "with that change; checkpoints before this step are whole.",
-            )
+            raise not_a_number("loss", loss.item(), row_ids, self.state.global_step + 1)
         return (loss, outputs) if return_outputs else loss
+
+    def training_step(
+        self, model: torch.nn.Module, inputs: dict[str, Any], *given: Any, **named: Any
+    ) -> torch.Tensor:
+        """Go forward and back through a batch.
+
+        Raises:
+            TrainingError: the loss is infinite or not a number.
+            BatchError: the model failed on these rows.
+        """
+        self._rows += inputs[ROW_IDS]
+        with naming(inputs[ROW_IDS], self.state.global_step + 1):
+            return super().training_step(model, inputs, *given, **named)
+
+    def prediction_step(
+        self, model: torch.nn.Module, inputs: dict[str, Any], *given: Any, **named: Any
+    ) -> Any:
+        """Evaluate a batch. Raises as `training_step` does."""
+        with naming(inputs[ROW_IDS], self.state.global_step):
+            return super().prediction_step(model, inputs, *given, **named)
+
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
+        """The length of the gradient, before the weights move by it.
+
+        Raises:
+            TrainingError: it is not finite, and no scaler of float16 leaves such a step out.
+        """
+        rows, self._rows = self._rows, []
+        norm: Any = super()._get_grad_norm(model, grad_norm)
+        if self.accelerator.scaler is None and not math.isfinite(length := float(norm)):
+            raise not_a_number("gradient", length, rows, self.state.global_step + 1)
+        return norm
 
     def evaluation_loop(self, *given: Any, **named: Any) -> EvalLoopOutput:
         """Compute the loss of the held-out rows, and the scores of some generated answers.

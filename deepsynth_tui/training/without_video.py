@@ -34,4 +34,16 @@ def without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
     def get_attributes(cls: type[ProcessorMixin]) -> list[str]:
         return [name for name in kind.get_attributes() if name != VIDEO]
 
-    return type(kind.__name__, (kind,), {"get_attributes": classmethod(get_attributes)})
+    def from_args_and_dict(
+        cls: type[ProcessorMixin], args: Any, processor_dict: dict[str, Any], **named: Any
+    ) -> Any:
+        without = {**processor_dict, VIDEO: None}  # SmolVLM's has no default
+        return kind.from_args_and_dict.__func__(cls, args, without, **named)
+
+    changed = {
+        "get_attributes": classmethod(get_attributes),
+        "from_args_and_dict": classmethod(from_args_and_dict),
+        # SmolVLM's own asks the missing part how many frames it takes, then calls this one.
+        "apply_chat_template": ProcessorMixin.apply_chat_template,
+    }
+    return type(kind.__name__, (kind,), changed)

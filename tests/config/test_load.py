@@ -169,6 +169,8 @@ def test_a_file_that_is_no_run_is_told_the_kinds(text: str):
         ("lora: {rank_pattern: {'(': 4}}", "lora.rank_pattern"),
         ("lora: {alpha_pattern: {'(': 4}}", "lora.alpha_pattern"),
         ("lora: {modules_to_save: ['[']}", "lora.modules_to_save"),
+        ("lora: {target_modules: vision}", "lora.target_modules"),
+        ("lora: {target_modules: [q_proj, projector]}", "lora.target_modules"),
         ("text_encoder: {enabled: true, name_or_path: ''}", "text_encoder.name_or_path"),
         (
             "text_encoder: {enabled: true, trainable: full}\nmodel: {dtype: float16}\n"
@@ -184,6 +186,20 @@ def test_a_file_that_is_no_run_is_told_the_kinds(text: str):
 )
 def test_rules_between_fields(text: str, key: str):
     assert [problem.key for problem in problems_of(MINIMAL + text + "\n")] == [key]
+
+
+@pytest.mark.parametrize(
+    ("tower", "key"),
+    [("vision", "model.freeze_vision_tower"), ("projector", "model.freeze_projector")],
+)
+def test_a_tower_is_not_both_frozen_and_a_target(tower: str, key: str):
+    named = f"lora: {{target_modules: [{tower}, q_proj]}}\n"
+    (problem,) = problems_of(MINIMAL + named)
+    assert key in problem.message
+    assert key in problem.hint
+    assert "lora.target_modules" in problem.hint
+    section, name = key.split(".")
+    assert training(MINIMAL + named + f"{section}: {{{name}: false}}\n")
 
 
 @pytest.mark.parametrize(

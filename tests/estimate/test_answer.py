@@ -69,6 +69,11 @@ def test_the_text_says_what_the_json_says():
         assert f"batch {place.batch}" in line
         assert ("$" in line) == (row.cost is not None)
     assert "no change of one or two settings makes it fit GPU 0: NVIDIA L4" in said
+    for tower, called in found.estimate.to_json()["adapted_by_tower"].items():
+        assert found.estimate.trainable_by_tower[tower] > 0
+        assert f"{sum(called.values())} adapters: " in said
+        assert all(f"{name} x {times}" in said for name, times in called.items())
+    assert "language" in found.estimate.to_json()["adapted_by_tower"]
     assert "disk " in said
     assert "main memory " in said
 

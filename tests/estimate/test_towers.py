@@ -6,6 +6,7 @@ import pytest
 
 from deepsynth_tui.config.training import LoraSettings, ModelSettings
 from deepsynth_tui.estimate.profiles.towers import (
+    adapted_by_tower,
     resolve_parameters,
     resolve_saved_modules,
     resolve_targets,
@@ -77,6 +78,40 @@ def test_projector_is_freed_on_its_own():
     added = set(targets("qwen3_vl", free)) - set(targets("qwen3_vl"))
     assert added
     assert all("merger" in name for name in added)
+
+
+@pytest.mark.parametrize("tower", ["language", "vision", "projector"])
+def test_a_tower_is_every_linear_in_it(tower: str):
+    free = ModelSettings(freeze_vision_tower=False, freeze_projector=False)
+    everything = targets("qwen3_vl", free)
+    wanted = tuple(name for name in everything if tower_of(name) == tower)
+    assert wanted
+    assert targets("qwen3_vl", free, target_modules=tower) == wanted
+    assert targets("qwen3_vl", free, target_modules=[tower]) == wanted
+    others = targets("qwen3_vl", free, exclude_modules=[tower])
+    assert set(others) == set(everything) - set(wanted)
+
+
+def test_a_tower_goes_together_with_names():
+    free = ModelSettings(freeze_projector=False)
+    found = targets("qwen3_vl", free, target_modules=["projector", "q_proj"])
+    assert {tower_of(name) for name in found} == {"language", "projector"}
+    assert all(name.endswith("q_proj") for name in found if tower_of(name) == "language")
+    assert unmatched_targets(found, LoraSettings(target_modules=["projector", "vision"])) == (
+        "vision",
+    )
+
+
+def test_adapted_modules_are_counted_by_tower_and_name():
+    names = [
+        *targets("deepseek_ocr2", target_modules=["q_proj", "down_proj"]),
+        "model.language_model.layers.1.mlp.experts.gate_up_proj",
+        "model.visual.merger.mlp.0",
+    ]
+    assert adapted_by_tower(names) == {
+        "language": {"q_proj": 3, "down_proj": 3, "experts.gate_up_proj": 1},
+        "projector": {"mlp.0": 1},
+    }
 
 
 def test_a_string_is_a_regular_expression_over_the_whole_name():

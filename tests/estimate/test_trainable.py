@@ -20,6 +20,14 @@ SETTINGS = {
         lora={"r": 4, "target_modules": SEVEN}, model={"freeze_vision_tower": False}
     ),
     "everything free": configure(model={"freeze_vision_tower": False, "freeze_projector": False}),
+    "towers": configure(
+        lora={"r": 4, "target_modules": ["language", "vision"]},
+        model={"freeze_vision_tower": False, "freeze_projector": False},
+    ),
+    "tower and names": configure(
+        lora={"target_modules": ["projector", "q_proj", "v_proj"]},
+        model={"freeze_projector": False},
+    ),
     "dora": configure(lora={"use_dora": True, "target_modules": ["q_proj", "down_proj"]}),
     "saved whole": configure(lora={"modules_to_save": ["lm_head", "embed_tokens"]}),
     "biases": configure(lora={"bias": "all"}),

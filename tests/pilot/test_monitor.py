@@ -160,6 +160,21 @@ async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
         assert "left" not in text_of(app.screen).splitlines()[2]
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [(True, "as the trained model does, and not as the base"), (False, "no effect yet")],
+)
+async def test_done_says_what_came_of_loading_the_adapter_again(
+    home: Path, changes: bool, sentence: str
+):
+    run = new_run(home, "checked")
+    results = {"path": str(run.adapter), "verification": {"changes_the_base": changes}}
+    append(run, [*training(3), (126, "done", {"verdict": "completed", **results})])
+    ended(run)
+    async with host(home, run, now=200).run_test(size=(160, 30)) as pilot:
+        await shows(pilot, "Loaded again from disk", sentence)
+
+
 async def test_failed_says_why_and_what_to_do(home: Path, running: RunDirectory):
     said = {"class": "OutOfMemoryError", "message": "CUDA out of memory", "advice": "Lower it."}
     append(running, [(81, "error", said), (81, "done", {"verdict": "failed"})])

@@ -50,7 +50,7 @@ def vision_model(folder: Path) -> Path:
         image_token_id=tokenizer.get_vocab()[tiny_vlm.IMAGE],
         scale_factor=2,
         tie_word_embeddings=False,
-        text_config=TEXT | {"vocab_size": len(tokenizer), **_special(tokenizer)},
+        text_config=TEXT | {"vocab_size": len(tokenizer), **special_tokens(tokenizer)},
         vision_config={
             "hidden_size": 64,
             "intermediate_size": 64,
@@ -100,7 +100,7 @@ def qwen3_vl(folder: Path) -> Path:
                 "rope_theta": 1e4,
                 "mrope_section": [4, 2, 2],
             },
-            **_special(tokenizer),
+            **special_tokens(tokenizer),
         },
         vision_config={
             "hidden_size": 64,
@@ -138,7 +138,7 @@ def language_model(folder: Path, *, chat_template: bool = True) -> Path:
     if chat_template:
         tokenizer.chat_template = tiny_vlm.CHAT_TEMPLATE
     torch.manual_seed(0)
-    config = LlamaConfig(**TEXT, vocab_size=len(tokenizer), **_special(tokenizer))
+    config = LlamaConfig(**TEXT, vocab_size=len(tokenizer), **special_tokens(tokenizer))
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -161,7 +161,7 @@ def document_model(folder: Path) -> Path:
             "n_shared_experts": 1,
             "mlp_layer_types": ["dense", "sparse"],
             "initializer_range": 0.125,
-            **_special(tokenizer),
+            **special_tokens(tokenizer),
         },
         vision_config={
             "sam_config": {
@@ -190,7 +190,8 @@ def document_model(folder: Path) -> Path:
     return folder
 
 
-def _special(tokenizer: TokenizersBackend) -> dict[str, Any]:
+def special_tokens(tokenizer: TokenizersBackend) -> dict[str, Any]:
+    """The ids of the tokens that begin, end and pad, as a model's config names them."""
     ids = tokenizer.get_vocab()
     return {
         "bos_token_id": ids[tiny_vlm.START],

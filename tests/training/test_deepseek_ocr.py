@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from deepsynth_tui.training import lora
 from deepsynth_tui.training.model import load_base
@@ -65,9 +66,14 @@ def test_experts_are_quantised_or_left(values: dict[str, Any], folder: Path) -> 
 
 
 @pytest.mark.slow
-def test_experts_get_adapters(run: Run, folder: Path) -> None:
+@pytest.mark.parametrize("bits", [None, 4])
+def test_experts_get_adapters(run: Run, folder: Path, bits: int | None) -> None:
+    """PEFT attaches nothing to experts that are quantised, and says nothing: they are left."""
+    quantised = {"quantization__enabled": True, "quantization__bits": bits} if bits else {}
     ran = run(
+        **quantised,
         model__name_or_path=str(folder),
+        lora__target_modules=["q_proj"],
         lora__target_parameters=EXPERTS,
         lora__lora_dropout=0.0,
         data__max_length=1024,
@@ -77,3 +83,15 @@ def test_experts_get_adapters(run: Run, folder: Path) -> None:
 
     assert ran.verdict == "completed", ran.failure
     assert ran.of("done")[-1].data["verification"]["changes_the_base"]
+    training = next(e for e in ran.of("phase") if e.data["name"] == "training")
+    assert training.data["adapted"]["language"] == {
+        "q_proj": 2,
+        "experts.gate_up_proj": 1,
+        "experts.down_proj": 1,
+    }
+    learned = ran.of("learning")[0].data["towers"]["language"]
+    assert learned == {"adapters": 4, "tensors": 0, "with_gradient": 4, "moved": 4}
+    saved = load_file(ran.run.adapter / "adapter_model.safetensors")
+    experts = [name for name in saved if ".experts." in name and "lora_B" in name]
+    assert len(experts) == 2
+    assert all(bool(saved[name].any()) for name in experts)

@@ -112,6 +112,8 @@ def test_only_language_adapters_move(run: Run, vision_model: Path) -> None:
     assert any(bool(value.any()) for name, value in saved.items() if "lora_B" in name)
     training = next(e for e in ran.of("phase") if e.data["name"] == "training")
     assert training.data["trainable"] == {"language": sum(v.numel() for v in saved.values())}
+    seven = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    assert training.data["adapted"] == {"language": dict.fromkeys(seven, 2)}
 
 
 def test_vision_tower_and_projector_learn_when_they_may(run: Run) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from peft import LoraConfig
 
+from deepsynth_tui.estimate.profiles.towers import tower_of
 from deepsynth_tui.training import lora
 from deepsynth_tui.training.model import load_base
 from tests.training.conftest import configuration
@@ -86,3 +87,18 @@ def test_seeded_adapters_in_float32(values: dict[str, Any]) -> None:
     assert trained
     assert {parameter.dtype for parameter in trained.values()} == {torch.float32}
     assert lora.trainable_by_tower(model) == {"language": sum(p.numel() for p in trained.values())}
+
+
+def test_what_is_adapted_is_what_was_asked(values: dict[str, Any]) -> None:
+    config = configuration(
+        values,
+        lora__target_modules=["vision", "q_proj"],
+        model__freeze_vision_tower=False,
+    )
+    model = lora.attach(load_base(config).model, config)
+    settings = model.peft_config["default"]
+    assert isinstance(settings, LoraConfig)
+    asked = settings.target_modules
+    assert isinstance(asked, set)
+    assert sorted(lora.adapted(model)) == sorted(asked)
+    assert {tower_of(name) for name in asked} == {"language", "vision"}

@@ -40,6 +40,7 @@ def test_the_command_finds_everything_without_torch(
         model__name_or_path="nobody/no-such-model",
         data__path="/no/such/dataset",
         training__report_to="wandb",
+        training__use_liger_kernel=True,
         output__dir=str(tmp_path / "full"),
         output__push_to_hub=True,
         output__hub_model_id="me/mine",
@@ -59,6 +60,7 @@ def test_the_command_finds_everything_without_torch(
         "model.name_or_path",
         "data.path",
         "training.report_to",
+        "training.use_liger_kernel",
         "output.push_to_hub",
         "output.dir",
     ]

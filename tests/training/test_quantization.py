@@ -108,6 +108,30 @@ def test_4_bit_settings_reach_bitsandbytes(values: dict[str, Any]) -> None:
     assert not state.nested
 
 
+def test_4_bits_packed_as_another_format_learn_the_same(values: dict[str, Any]) -> None:
+    def gradients(storage: str) -> dict[str, torch.Tensor]:
+        changes = {"quantization__enabled": True, "quantization__quant_storage": storage}
+        config = configuration(values, **changes, lora__lora_dropout=0.0)
+        base = load_base(config)
+        layer = base.model.get_submodule("model.text_model.layers.0.mlp.up_proj")
+        assert isinstance(layer, Linear4bit)
+        weight = layer.weight
+        assert weight.dtype == getattr(torch, storage)
+        assert weight.nbytes * 2 == layer.in_features * layer.out_features
+        torch.manual_seed(0)
+        model = lora.attach(base.model, config)
+        batch = Batcher(base, config)([load_rows(config.data, images=True).train[0]])
+        del batch[ROW_IDS]
+        model(**batch).loss.backward()
+        return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+    usual, other = gradients("uint8"), gradients("bfloat16")
+    assert any(bool(value.any()) for value in usual.values())
+    assert usual.keys() == other.keys()
+    for name, value in usual.items():
+        assert torch.equal(value, other[name]), name
+
+
 def test_modules_trained_whole_are_not_quantised(values: dict[str, Any]) -> None:
     name = "connector.modality_projection.proj"
     config = configuration(values, quantization__enabled=True, lora__modules_to_save=[name])

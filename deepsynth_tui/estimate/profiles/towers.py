@@ -7,11 +7,12 @@ without torch. The names are those of transformers 5 (``models/*/modeling_*.py``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
-from deepsynth_tui.config.training import LoraSettings, ModelSettings
+from deepsynth_tui.config.training import TARGET_TOWERS, LoraSettings, ModelSettings
 
 Tower = Literal["language", "vision", "projector", "audio", "head", "other"]
 TOWERS: tuple[Tower, ...] = ("language", "vision", "projector", "audio", "head", "other")
@@ -84,8 +85,9 @@ def resolve_targets(
     """Full names of the linear modules that get a LoRA adapter, in the order given.
 
     `linear_modules` are the dotted names of every ``nn.Linear``. ``lora.target_modules`` is
-    ``"all-linear"`` (every linear but the head), another string (a regular expression matched
-    against the full name, as in PEFT), or a list of names or name endings. Frozen towers,
+    ``"all-linear"`` (every linear but the head), a tower (every linear in it), another string (a
+    regular expression matched against the full name, as in PEFT), or a list of these two and of
+    names or name endings. Frozen towers,
     ``exclude_modules``, ``modules_to_save`` and layers outside ``layers_to_transform`` are left
     out whatever the targets say. An empty result means that nothing matched (see
     `unmatched_targets`); the caller decides what that is worth.
@@ -108,7 +110,7 @@ def resolve_parameters(
     """
     if not lora.target_parameters:
         return ()
-    is_target = _matcher(lora.target_parameters)
+    is_target = _ends_in(lora.target_parameters)
     may_learn = _gate(lora, model)
     return tuple(name for name in parameters if is_target(name) and may_learn(name))
 
@@ -137,13 +139,36 @@ def layer_index(name: str) -> int | None:
     return next((int(segment) for segment in name.split(".") if segment.isdecimal()), None)
 
 
+def adapted_by_tower(names: Iterable[str]) -> Mapping[Tower, Mapping[str, int]]:
+    """How many of the adapted modules and parameters in each tower are called what.
+
+    They are called by the end of their names, from the last part that is no number on; fused
+    experts with the module they are in.
+    """
+    counts: dict[Tower, Counter[str]] = defaultdict(Counter)
+    for name in names:
+        parts = name.split(".")
+        start = max(at for at, part in enumerate(parts) if not part.isdecimal())
+        if start and parts[start - 1] == "experts":
+            start -= 1
+        counts[tower_of(name)][".".join(parts[start:])] += 1
+    return {tower: dict(counts[tower]) for tower in TOWERS if tower in counts}
+
+
 def _matcher(targets: str | Sequence[str]) -> Callable[[str], bool]:
     """The predicate that a ``target_modules`` value stands for."""
-    if isinstance(targets, str):
-        if targets.lower() == ALL_LINEAR:
-            return lambda name: tower_of(name) != "head"
+    words = [targets.lower()] if isinstance(targets, str) else targets
+    towers = {tower for tower in TARGET_TOWERS if tower in words}
+    if ALL_LINEAR in words:
+        towers |= {tower for tower in TOWERS if tower != "head"}
+    if isinstance(targets, str) and not towers:
         pattern = re.compile(targets)
         return lambda name: pattern.fullmatch(name) is not None
+    is_named = _ends_in(words)
+    return lambda name: is_named(name) or tower_of(name) in towers
+
+
+def _ends_in(targets: Sequence[str]) -> Callable[[str], bool]:
     names = frozenset(targets)
     endings = tuple(f".{target}" for target in targets)
     return lambda name: name in names or name.endswith(endings)

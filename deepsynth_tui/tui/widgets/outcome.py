@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,7 +119,30 @@ def _left(snapshot: Snapshot) -> Lines:
         if hub := results.get("hub"):
             lines.insert(1, ("on the Hub", str(hub)))
         return lines
-    return [*_weights(snapshot), ("samples", "v shows what the model answers now")]
+    hub = results.get("hub")
+    return [
+        *_weights(snapshot),
+        *([("on the Hub", str(hub))] if hub else []),
+        *_checked(results.get("verification")),
+        ("samples", "v shows what the model answers now"),
+    ]
+
+
+def _checked(verification: object) -> Lines:
+    """What came out when the weights on disk were loaded again and compared."""
+    if not isinstance(verification, Mapping):
+        return []
+    if verification.get("changes_the_base"):
+        return [
+            (
+                "checked",
+                "Loaded again from disk, it answers as the trained model does, and not as the "
+                "base model.",
+            )
+        ]
+    return [
+        ("checked", "Loaded again from disk, it answers as the base model does: no effect yet.")
+    ]
 
 
 def _weights(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -141,7 +164,7 @@ def _stopped(snapshot: Snapshot) -> Lines:
         return [("", "Stopped before the dataset was whole.")]
     lines = [("", f"Stopped at step {snapshot.state.step or 0}.")]
     if "path" in results:
-        lines += _weights(snapshot)
+        lines += [*_weights(snapshot), *_checked(results.get("verification"))]
     return [*lines, *_resume(snapshot)]
 
 

@@ -1,0 +1,127 @@
+"""More checkpoints small enough to train in a second, of the families people fine-tune most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+    SmolVLMProcessor,
+)
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
+
+from deepsynth_tui.builtin import tiny_vlm
+from deepsynth_tui.training.without_video import without_video
+from tests.training.small_models import IMAGE_TOKENS, PAGE_SIDE, TEXT, special_tokens
+
+_PLAIN_TEXT = {name: value for name, value in TEXT.items() if name != "model_type"}
+_ROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
+
+
+def qwen2_5_vl(folder: Path) -> Path:
+    """A Qwen2.5-VL of 0.2 M parameters: windows of attention in the vision tower."""
+    tokenizer = tiny_vlm.tokenizer()
+    marks = [f"<|{name}|>" for name in ("image_pad", "video_pad", "vision_start", "vision_end")]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    image, video, start, end = (tokenizer.get_vocab()[mark] for mark in marks)
+    config = Qwen2_5_VLConfig(
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        tie_word_embeddings=False,
+        text_config=_PLAIN_TEXT
+        | {
+            "vocab_size": len(tokenizer),
+            "rope_parameters": _ROPE,
+            **special_tokens(tokenizer),
+        },
+        vision_config={
+            "hidden_size": 64,
+            "intermediate_size": 64,
+            "depth": 2,
+            "num_heads": 2,
+            "out_hidden_size": 64,
+            "patch_size": 16,
+            "spatial_merge_size": 2,
+            "window_size": 64,
+            "fullatt_block_indexes": [1],
+            "initializer_range": 0.125,
+        },
+    )
+    torch.manual_seed(0)
+    Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder)
+    images = Qwen2VLImageProcessorPil(
+        patch_size=16,
+        merge_size=2,
+        size={"shortest_edge": 32 * 32, "longest_edge": PAGE_SIDE * PAGE_SIDE},
+    )
+    without_video(Qwen2_5_VLProcessor)(
+        image_processor=images,
+        tokenizer=tokenizer,
+        chat_template=tiny_vlm.CHAT_TEMPLATE.replace(
+            "<image>", "<|vision_start|><|image_pad|><|vision_end|>"
+        ),
+    ).save_pretrained(folder)
+    return folder
+
+
+def smolvlm(folder: Path) -> Path:
+    """A SmolVLM of 0.2 M parameters."""
+    tokenizer = tiny_vlm.tokenizer()
+    config = SmolVLMConfig(
+        image_token_id=tokenizer.get_vocab()[tiny_vlm.IMAGE],
+        scale_factor=2,
+        tie_word_embeddings=False,
+        text_config=TEXT | {"vocab_size": len(tokenizer), **special_tokens(tokenizer)},
+        vision_config={
+            "model_type": "smolvlm_vision",
+            "hidden_size": 64,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": PAGE_SIDE,
+            "patch_size": 16,
+            "initializer_range": 0.125,
+        },
+    )
+    torch.manual_seed(0)
+    SmolVLMForConditionalGeneration(config).save_pretrained(folder)
+    images = SmolVLMImageProcessorPil(
+        do_image_splitting=False,
+        size={"longest_edge": PAGE_SIDE},
+        max_image_size={"longest_edge": PAGE_SIDE},
+    )
+    without_video(SmolVLMProcessor)(
+        image_processor=images,
+        tokenizer=tokenizer,
+        video_processor=None,
+        image_seq_len=IMAGE_TOKENS,
+        chat_template=tiny_vlm.CHAT_TEMPLATE,
+    ).save_pretrained(folder)
+    return folder
+
+
+def qwen3(folder: Path) -> Path:
+    """A Qwen3 of 0.1 M parameters: norms of queries and keys, and the head tied to the input."""
+    tokenizer = tiny_vlm.tokenizer()
+    tokenizer.chat_template = tiny_vlm.CHAT_TEMPLATE
+    config = Qwen3Config(
+        **_PLAIN_TEXT,
+        head_dim=16,
+        vocab_size=len(tokenizer),
+        tie_word_embeddings=True,
+        **special_tokens(tokenizer),
+    )
+    torch.manual_seed(0)
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
