@@ -48,9 +48,9 @@ def try_out(
     """
     from peft import PeftModel
 
-    from deepsynth_tui.training.batches import Batcher
+    from deepsynth_tui.training.answers.samples import answer
+    from deepsynth_tui.training.data.batches import Batcher
     from deepsynth_tui.training.model import load_base
-    from deepsynth_tui.training.samples import answer
     from deepsynth_tui.training.text_encoder import storing
     from deepsynth_tui.training.text_encoder.entrance import attached
     from deepsynth_tui.training.text_encoder.loading import load_text_encoder
@@ -100,7 +100,7 @@ def _encoder_commit(folder: Path) -> str | None:
 
 
 def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]:
-    from deepsynth_tui.training.rows import Rows, check_columns, open_dataset, undecoded
+    from deepsynth_tui.training.data.rows import Rows, check_columns, open_dataset, undecoded
 
     dataset = open_dataset(config.data)
     check_columns(dataset.column_names, config.data, images=images)
@@ -109,7 +109,7 @@ def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]
 
 def _page(image: Path, config: TrainingConfig) -> dict[str, Any]:
     """A row as a dataset would hold it. The answer is never shown to the model."""
-    from deepsynth_tui.training.conversations import POSITION
+    from deepsynth_tui.training.data.conversations import POSITION
 
     stored = {"bytes": image.read_bytes(), "path": image.name}
     return {POSITION: 0, config.data.image_column: [stored], config.data.target_column: "?"}

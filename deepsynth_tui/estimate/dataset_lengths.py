@@ -15,7 +15,7 @@ from deepsynth_tui.estimate.child import ChildError, ask
 from deepsynth_tui.estimate.dataset_facts import UNKNOWN, DatasetFacts
 from deepsynth_tui.estimate.dataset_folder import dataset_folder, may_be_on_hub
 
-JOB = "deepsynth_tui.training.lengths_job"
+JOB = "deepsynth_tui.training.data.lengths_job"
 # The job counts for 10 seconds; the rest is for its imports and for a processor from the Hub.
 TIMEOUT_SECONDS = 30
 

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerCallback
 
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.batches import Batcher
-    from deepsynth_tui.training.checkpoints import Resumable
-    from deepsynth_tui.training.excess import FittedSplit
+    from deepsynth_tui.training.data.batches import Batcher
+    from deepsynth_tui.training.data.excess import FittedSplit
+    from deepsynth_tui.training.data.rows import Split
     from deepsynth_tui.training.model import Base
     from deepsynth_tui.training.processes.peers import Peers
-    from deepsynth_tui.training.room import Room
-    from deepsynth_tui.training.rows import Split
+    from deepsynth_tui.training.result.checkpoints import Resumable
+    from deepsynth_tui.training.result.disk_room import Room
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in the process
@@ -54,21 +54,21 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
 
     from deepsynth_tui.estimate.profiles.towers import adapted_by_tower
     from deepsynth_tui.training import lora
-    from deepsynth_tui.training.batches import Batcher
+    from deepsynth_tui.training.answers.first_look import FirstLook, base_stays
+    from deepsynth_tui.training.answers.samples import answer_logits, sample
     from deepsynth_tui.training.checkpointing import checkpoint_activations
-    from deepsynth_tui.training.first_look import FirstLook, base_stays
-    from deepsynth_tui.training.forecast import announced, explained, held_against
+    from deepsynth_tui.training.data.batches import Batcher
+    from deepsynth_tui.training.data.rows import load_rows
     from deepsynth_tui.training.loop import evaluate_last, last_figures, run_steps
-    from deepsynth_tui.training.measuring import Gauge, Meter
     from deepsynth_tui.training.model import load_base
     from deepsynth_tui.training.processes.peers import Peers
-    from deepsynth_tui.training.publish import Publisher
-    from deepsynth_tui.training.room import Guard, Room, trained_bytes
-    from deepsynth_tui.training.rows import load_rows
-    from deepsynth_tui.training.samples import answer_logits, sample
+    from deepsynth_tui.training.result.disk_room import Guard, Room, trained_bytes
+    from deepsynth_tui.training.result.publish import Publisher
+    from deepsynth_tui.training.result.verify import verify
     from deepsynth_tui.training.text_encoder.entrance import attach, attached
     from deepsynth_tui.training.text_encoder.loading import load_text_encoder
-    from deepsynth_tui.training.verify import verify
+    from deepsynth_tui.training.watching.forecast import announced, explained, held_against
+    from deepsynth_tui.training.watching.measuring import Gauge, Meter
 
     meter = Meter()  # before the GPU is touched
     peers, room = peers or Peers(), room or Room(job)
@@ -190,8 +190,8 @@ def training_config(job: Job) -> TrainingConfig:
 
 
 def _checkpoint(job: Job, config: TrainingConfig, peers: Peers, room: Room) -> Resumable:
-    from deepsynth_tui.training.checkpoints import newest_whole
-    from deepsynth_tui.training.taking_over import take_over
+    from deepsynth_tui.training.result.checkpoints import newest_whole
+    from deepsynth_tui.training.result.taking_over import take_over
 
     if peers.first:
         take_over(job, config, room, peers.count)
@@ -208,7 +208,7 @@ def _checkpoint(job: Job, config: TrainingConfig, peers: Peers, room: Room) -> R
 def _fitted(job: Job, split: Split, batcher: Batcher) -> FittedSplit | None:
     """Count the tokens of every row and see to those that are too long; None when asked to stop
     meanwhile."""
-    from deepsynth_tui.training.excess import fit_split
+    from deepsynth_tui.training.data.excess import fit_split
 
     total = len(split.train) + len(split.held_out)
 
@@ -233,8 +233,8 @@ def _save(
     excess: Sequence[str],
     encoder: TextEncoder | None,
 ) -> Path:
-    from deepsynth_tui.training import lineage
-    from deepsynth_tui.training.saving import save_trained, whole_folder
+    from deepsynth_tui.training.result import lineage
+    from deepsynth_tui.training.result.saving import save_trained, whole_folder
 
     folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
     with whole_folder(folder) as draft:

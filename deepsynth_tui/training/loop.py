@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PrinterCallback
 
-from deepsynth_tui.training.answering import AnswerScorer
+from deepsynth_tui.training.answers.answering import AnswerScorer
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.learning import LearningWatch
-from deepsynth_tui.training.patience import Patience
-from deepsynth_tui.training.reporting import EVALUATED, Reporter
-from deepsynth_tui.training.trackers import keep_files_in
 from deepsynth_tui.training.trainer import DocumentTrainer
+from deepsynth_tui.training.watching.learning import LearningWatch
+from deepsynth_tui.training.watching.patience import Patience
+from deepsynth_tui.training.watching.reporting import EVALUATED, Reporter
+from deepsynth_tui.training.watching.trackers import keep_files_in
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.runs.job import Job
-    from deepsynth_tui.training.batches import Batcher
-    from deepsynth_tui.training.checkpoints import Resumable
+    from deepsynth_tui.training.data.batches import Batcher
+    from deepsynth_tui.training.data.rows import Split
     from deepsynth_tui.training.model import Base
     from deepsynth_tui.training.processes.peers import Peers
-    from deepsynth_tui.training.room import Guard
-    from deepsynth_tui.training.rows import Split
+    from deepsynth_tui.training.result.checkpoints import Resumable
+    from deepsynth_tui.training.result.disk_room import Guard
 
 log = logging.getLogger(__name__)
 

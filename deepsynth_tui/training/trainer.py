@@ -12,19 +12,19 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, Trainer
 
-from deepsynth_tui.training.batches import ROW_IDS
-from deepsynth_tui.training.checkpoints import prune
-from deepsynth_tui.training.order import GroupedByLength
+from deepsynth_tui.training.data.batches import ROW_IDS
+from deepsynth_tui.training.data.order import GroupedByLength
 from deepsynth_tui.training.processes.peers import Peers
-from deepsynth_tui.training.row_errors import naming, not_a_number
-from deepsynth_tui.training.saving import save_trained
+from deepsynth_tui.training.result.checkpoints import prune
+from deepsynth_tui.training.result.saving import save_trained
 from deepsynth_tui.training.text_encoder import storing
 from deepsynth_tui.training.text_encoder.entrance import set_aside
+from deepsynth_tui.training.watching.row_errors import naming, not_a_number
 
 if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
 
-    from deepsynth_tui.training.answering import AnswerScorer
+    from deepsynth_tui.training.answers.answering import AnswerScorer
 
 
 class DocumentTrainer(Trainer):

@@ -24,14 +24,14 @@ from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.runs.prediction import Measured
 from deepsynth_tui.training import lora
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.batches import IGNORED, ROW_IDS
 from deepsynth_tui.training.checkpointing import checkpoint_activations
+from deepsynth_tui.training.data.batches import IGNORED, ROW_IDS
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.forecast import Forecast, forecast
-from deepsynth_tui.training.measuring import Gauge, Meter
 from deepsynth_tui.training.model import load_model
 from deepsynth_tui.training.processes.peers import Peers
 from deepsynth_tui.training.trainer import DocumentTrainer
+from deepsynth_tui.training.watching.forecast import Forecast, forecast
+from deepsynth_tui.training.watching.measuring import Gauge, Meter
 
 STEPS = 4
 LEFT = 64 << 20

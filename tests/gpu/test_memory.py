@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from deepsynth_tui.runs.prediction import comparison, errors
-from deepsynth_tui.training.measuring import Meter
+from deepsynth_tui.training.watching.measuring import Meter
 from tests.gpu.families import FULL, checkpoint
 from tests.gpu.rig import Case, Outcome, measure
 

@@ -13,7 +13,7 @@ from transformers import Trainer
 
 from deepsynth_tui.config.training import TrainingSettings
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.trackers import keep_files_in
+from deepsynth_tui.training.watching.trackers import keep_files_in
 from tests.training.conftest import configuration
 
 OPTIMIZERS = get_args(TrainingSettings.model_fields["optim"].annotation)

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from deepsynth_tui.training import lora
-from deepsynth_tui.training.batches import ROW_IDS, Batcher
 from deepsynth_tui.training.checkpointing import checkpoint_activations
+from deepsynth_tui.training.data.batches import ROW_IDS, Batcher
+from deepsynth_tui.training.data.rows import load_rows
 from deepsynth_tui.training.model import load_base
-from deepsynth_tui.training.rows import load_rows
 from tests.training.conftest import configuration
 
 

@@ -14,8 +14,8 @@ import pytest
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.runs.control import Request
 from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.training.checkpoints import newest_whole
 from deepsynth_tui.training.processes.wire import Ended, Failed, Happened, Said
+from deepsynth_tui.training.result.checkpoints import newest_whole
 from tests.training import small_datasets
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.forked import Started

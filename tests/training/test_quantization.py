@@ -11,9 +11,9 @@ from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from torch import nn
 
 from deepsynth_tui.training import lora
-from deepsynth_tui.training.batches import ROW_IDS, Batcher
+from deepsynth_tui.training.data.batches import ROW_IDS, Batcher
+from deepsynth_tui.training.data.rows import load_rows
 from deepsynth_tui.training.model import load_base
-from deepsynth_tui.training.rows import load_rows
 from tests.training.conftest import Run, configuration
 
 LAYERS = {4: Linear4bit, 8: Linear8bitLt}

@@ -10,7 +10,7 @@ from deepsynth_tui.estimate.xray.seen import Xray
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
 
-JOB = "deepsynth_tui.training.xray_job"
+JOB = "deepsynth_tui.training.xray.job"
 # Imports, the processor and one batch take seconds; a run that groups or drops rows by length has
 # to count all of them first.
 TIMEOUT_SECONDS = 600.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-from deepsynth_tui.training.adapter_keys import make_loadable
+from deepsynth_tui.training.result.adapter_keys import make_loadable
 from deepsynth_tui.training.text_encoder.layout import ADAPTER, FOLDER, MODEL, PROJECTION
 from deepsynth_tui.training.text_encoder.loading import load_weights
 

@@ -14,10 +14,10 @@ from deepsynth_tui.estimate.machine.storage import disk, processor_bytes
 from deepsynth_tui.estimate.profiles import job as profile_job
 from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role
 from deepsynth_tui.training import lora
-from deepsynth_tui.training.batches import Batcher
-from deepsynth_tui.training.lengths_job import facts
+from deepsynth_tui.training.data.batches import Batcher
+from deepsynth_tui.training.data.lengths_job import facts
+from deepsynth_tui.training.data.rows import load_rows
 from deepsynth_tui.training.model import load_base
-from deepsynth_tui.training.rows import load_rows
 from deepsynth_tui.training.text_encoder.entrance import attach
 from deepsynth_tui.training.text_encoder.loading import load_text_encoder
 from tests.training.conftest import Run, configuration

@@ -12,8 +12,8 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from deepsynth_tui.estimate.profiles.figures import image_figures
 from deepsynth_tui.estimate.profiles.images import PageSize, views_of
-from deepsynth_tui.training.batches import Batcher
-from deepsynth_tui.training.conversations import POSITION
+from deepsynth_tui.training.data.batches import Batcher
+from deepsynth_tui.training.data.conversations import POSITION
 from deepsynth_tui.training.model import load_base
 from deepsynth_tui.training.simulation.batch import Shape, pages, tokens
 from deepsynth_tui.training.text_encoder.entrance import attached, heard

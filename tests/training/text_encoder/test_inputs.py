@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from deepsynth_tui.training.batches import IGNORED, ROW_IDS, Batcher
-from deepsynth_tui.training.conversations import DEFAULT_INSTRUCTION, POSITION
+from deepsynth_tui.training.answers.samples import answer_logits
+from deepsynth_tui.training.data.batches import IGNORED, ROW_IDS, Batcher
+from deepsynth_tui.training.data.conversations import DEFAULT_INSTRUCTION, POSITION
+from deepsynth_tui.training.data.lengths import Lengths, count_lengths
+from deepsynth_tui.training.data.rows import load_rows
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.lengths import Lengths, count_lengths
 from deepsynth_tui.training.model import load_base, load_reader
-from deepsynth_tui.training.rows import load_rows
-from deepsynth_tui.training.samples import answer_logits
 from deepsynth_tui.training.text_encoder.entrance import attached
 from deepsynth_tui.training.text_encoder.loading import load_text_encoder
 from deepsynth_tui.training.text_encoder.pooling import shares

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from deepsynth_tui.adapters.listing import adapters_below
 from deepsynth_tui.adapters.try_out import try_out
 from deepsynth_tui.training import lora
-from deepsynth_tui.training.batches import ROW_IDS, Batcher
+from deepsynth_tui.training.data.batches import ROW_IDS, Batcher
+from deepsynth_tui.training.data.rows import load_rows
 from deepsynth_tui.training.model import load_base
-from deepsynth_tui.training.rows import load_rows
 from deepsynth_tui.training.text_encoder.entrance import attach
 from deepsynth_tui.training.text_encoder.loading import load_text_encoder
 from tests.training.conftest import Ran, Run, configuration

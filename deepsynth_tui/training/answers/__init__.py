@@ -1,0 +1,1 @@
+"""What the model answers, before, during and after training, and how good that is."""

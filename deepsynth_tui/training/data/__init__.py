@@ -1,0 +1,1 @@
+"""From rows of a dataset to batches: what the model is given, and what it is to learn."""

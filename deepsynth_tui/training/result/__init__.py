@@ -1,0 +1,1 @@
+"""What a run leaves: checkpoints, the adapter, the proof that it is what was trained."""

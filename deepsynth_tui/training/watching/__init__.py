@@ -1,0 +1,1 @@
+"""What is seen of the steps: memory, time, losses, whether anything learns."""

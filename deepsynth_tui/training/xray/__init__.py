@@ -1,0 +1,1 @@
+"""The first batch, taken apart before a run."""

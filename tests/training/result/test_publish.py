@@ -1,0 +1,190 @@
+"""Uploading what was trained, to a server that answers as the Hub would."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub import constants
+
+from deepsynth_tui.training.result.card import front_matter
+from tests.training.conftest import Run
+
+TOKEN = "hf_made_up_for_this_test"
+
+
+@dataclass
+class Hub:
+    """What the server knows: requests to make a repository, and the files of each commit."""
+
+    made: list[dict[str, Any]] = field(default_factory=list)
+    commits: list[dict[str, bytes]] = field(default_factory=list)
+    private: bool = True
+    full: bool = False
+
+    def answer(self, path: str, body: bytes) -> tuple[int, Any]:
+        path = path.partition("?")[0]
+        if path == "/api/repos/create":
+            self.made.append(json.loads(body))
+            return 200, {"url": f"{constants.ENDPOINT}/owner/name", "id": "owner/name"}
+        if path.endswith("/preupload/main"):
+            files = json.loads(body)["files"]
+            chosen = {"uploadMode": "regular", "shouldIgnore": False}
+            return 200, {"files": [{"path": one["path"], **chosen} for one in files]}
+        if path.endswith("/commit/main"):
+            if self.full:
+                return 403, {"error": "Storage limit reached"}
+            lines = [json.loads(line) for line in body.splitlines()]
+            files = [line["value"] for line in lines if line["key"] == "file"]
+            self.commits.append({f["path"]: base64.b64decode(f["content"]) for f in files})
+            commit = f"{constants.ENDPOINT}/owner/name/commit/abc"
+            return 200, {"commitUrl": commit, "commitOid": "abc", "pullRequestUrl": None}
+        if path == "/api/validate-yaml":
+            return 200, {"errors": [], "warnings": []}
+        if path == "/api/models/owner/name":
+            return 200, {"id": "owner/name", "private": self.private, "tags": [], "downloads": 0}
+        return 404, {"error": path}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    state = Hub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            code, said = state.answer(self.path, body)
+            text = json.dumps(said).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _front(card: bytes) -> dict[str, Any]:
+    return yaml.safe_load(card.decode().split("---")[1])
+
+
+def _written(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.slow
+def test_adapter_card_and_checkpoints_are_uploaded(hub: Hub, run: Run) -> None:
+    ran = run(
+        output__push_to_hub=True,
+        output__push_checkpoints=True,
+        output__hub_model_id="owner/name",
+        data__eval_fraction=0.2,
+        training__max_steps=2,
+        training__save_steps=1,
+        training__save_total_limit=1,
+    )
+
+    assert ran.verdict == "completed", ran.failure
+    assert not ran.of("warning")
+    assert [(made["name"], made["visibility"]) for made in hub.made] == [("name", "private")]
+    *checkpoints, final = hub.commits
+    assert 1 <= len(checkpoints) <= 2
+    for files in checkpoints:
+        assert "last-checkpoint/adapter_model.safetensors" in files
+        assert "last-checkpoint/trainer_state.json" in files
+    on_disk = {path.name: path.read_bytes() for path in ran.run.adapter.iterdir()}
+    assert final == on_disk
+    assert ran.of("done")[-1].data["hub"].endswith("/owner/name")
+    assert TOKEN.encode() not in _written(ran.run.path)
+    assert not (ran.run.path / ".uploading").exists()
+
+    front = _front(final["README.md"])
+    assert front["library_name"] == "peft"
+    assert front["pipeline_tag"] == "image-text-to-text"
+    assert front["tags"] == ["lora", "sft", "deepsynth"]
+    (index,) = front["model-index"]
+    scores = {one["type"]: one["value"] for one in index["results"][0]["metrics"]}
+    done = ran.of("done")[-1].data
+    assert scores == {
+        "loss": done["eval_loss"],
+        "rouge": done["eval_rouge_l"],
+        "cer": done["eval_cer"],
+    }
+
+
+@pytest.mark.slow
+def test_a_failed_upload_leaves_the_run_done_and_says_how_to_go_on(hub: Hub, run: Run) -> None:
+    hub.full = True
+    ran = run(output__push_to_hub=True, output__hub_model_id="owner/name", training__max_steps=1)
+
+    assert ran.verdict == "completed"
+    assert (ran.run.adapter / "adapter_model.safetensors").is_file()
+    done = ran.of("done")[-1].data
+    assert done["verification"]["reproduces"]
+    assert "hub" not in done
+    said = ran.of("warning")[-1].data["message"]
+    assert "The upload to owner/name failed: " in said
+    assert f"hf upload owner/name {ran.run.adapter} --private" in said
+
+
+@pytest.mark.slow
+def test_nothing_private_goes_into_a_repository_that_is_public(hub: Hub, run: Run) -> None:
+    hub.private = False
+    ran = run(output__push_to_hub=True, output__hub_model_id="owner/name", training__max_steps=1)
+
+    assert ran.verdict == "completed"
+    assert not hub.commits
+    assert "owner/name is there already, and public" in ran.of("warning")[-1].data["message"]
+
+
+def test_the_card_names_what_the_hub_has(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Base\n")
+    lineage: dict[str, Any] = {
+        "base": {
+            "name": "owner/base",
+            "path": str(tmp_path),
+            "commit": "abc",
+            "reads_images": False,
+        },
+        "dataset": {"path": "owner/pages", "held_out_rows": 0},
+        "config": {
+            "name": "mine",
+            "lora": {"enabled": True},
+            "quantization": {"enabled": True},
+        },
+        "metrics": {"last_loss": 1.0},
+    }
+    front = front_matter(lineage).to_dict()
+    assert front["base_model"] == "owner/base"
+    assert front["datasets"] == ["owner/pages"]
+    assert front["license"] == "apache-2.0"
+    assert front["tags"] == ["lora", "qlora", "sft", "deepsynth"]
+    assert "model-index" not in front
+
+    lineage["base"] |= {"name": str(tmp_path), "commit": None}
+    lineage["dataset"]["path"] = str(tmp_path)
+    here = front_matter(lineage).to_dict()
+    assert "base_model" not in here
+    assert "datasets" not in here
