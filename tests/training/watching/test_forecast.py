@@ -114,7 +114,7 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_remembered(
 
     assert ran.of("error")[-1].data["class"] == "OutOfMemoryError"
     assert "The GPU ran out of memory: 1.2 GB more were asked for" in ran.failure
-    assert "The run was estimated to need 480 MB, most of it overhead" in ran.failure
+    assert "The run was estimated to need 0.6 GB, most of it overhead" in ran.failure
     assert "The cheapest change that helps" in ran.failure or "No change" in ran.failure
     assert ran.of("measured")
     (line,) = history.records()
