@@ -81,7 +81,6 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         self.set_timer(START_UP, _collect_again)
         if not self.is_headless:
             self._terminal.watch()
-            self.set_interval(2, self._terminal.check)
         if self._first_run is not None:
             self.open_run(self._first_run)
 

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 PROGRAM = """
-import signal, sys
+import signal, sys, threading
 from pathlib import Path
 from deepsynth_tui.tui.app import run_app
 if sys.argv[2] == "ignore":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGUSR1, lambda *_: threading.Event().wait())
 sys.exit(run_app(Path(sys.argv[1]), mode="training"))
 """
 LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
@@ -101,6 +102,15 @@ def test_a_hang_up_ends_the_process_and_keeps_what_was_typed(home: Path) -> None
 def test_a_terminal_that_goes_without_a_signal_ends_the_process(home: Path) -> None:
     interface = Interface(home, hang_up="ignore")
     interface.wait_for(b"freeze")
+    interface.close_terminal()
+    assert interface.wait(reading=False) != 0
+
+
+def test_a_loop_that_is_stuck_does_not_outlive_the_terminal(home: Path) -> None:
+    """As it is in a write to a terminal that died: the loop then looks at nothing itself."""
+    interface = Interface(home, hang_up="ignore")
+    interface.wait_for(b"freeze")
+    os.kill(interface.pid, signal.SIGUSR1)
     interface.close_terminal()
     assert interface.wait(reading=False) != 0
 
