@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.card import card
-from deepsynth_tui.dataset.composing import Skipped
-from deepsynth_tui.dataset.drawing_pool import DrawnDocument, draw_documents, renderer
+from deepsynth_tui.dataset.drawing.page import sheet
 from deepsynth_tui.dataset.errors import NoDocuments
-from deepsynth_tui.dataset.page import sheet
-from deepsynth_tui.dataset.publish import publish
-from deepsynth_tui.dataset.report import Tally
-from deepsynth_tui.dataset.rows import row
-from deepsynth_tui.dataset.shards import ShardWriter
-from deepsynth_tui.dataset.sources import Source, open_source
-from deepsynth_tui.dataset.space import check_space, needed_bytes
+from deepsynth_tui.dataset.reading.composing import Skipped
+from deepsynth_tui.dataset.reading.sources import Source, open_source
+from deepsynth_tui.dataset.writing.card import card
+from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument, draw_documents, renderer
+from deepsynth_tui.dataset.writing.publish import publish
+from deepsynth_tui.dataset.writing.report import Tally
+from deepsynth_tui.dataset.writing.rows import row
+from deepsynth_tui.dataset.writing.shards import ShardWriter
+from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
 
 log = logging.getLogger(__name__)
 

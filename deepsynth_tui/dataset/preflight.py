@@ -22,11 +22,11 @@ from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.preflight import command, output_problems
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.dataset.cleaning import is_blank
-from deepsynth_tui.dataset.columns import existing, text_column
-from deepsynth_tui.dataset.drawing_pool import DrawnDocument, draw_document, renderer
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
-from deepsynth_tui.dataset.sources import Document, Source, choose_columns, open_reader
-from deepsynth_tui.dataset.space import check_space, needed_bytes
+from deepsynth_tui.dataset.reading.columns import existing, text_column
+from deepsynth_tui.dataset.reading.sources import Document, Source, choose_columns, open_reader
+from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
 
 PREVIEW_CHARACTERS = 2000
 # Documents are counted before the start in files up to this size: a fraction of a second.

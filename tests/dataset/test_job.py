@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from deepsynth_tui.dataset.job import explain
-from deepsynth_tui.dataset.rows import row
-from deepsynth_tui.dataset.shards import ShardWriter
+from deepsynth_tui.dataset.writing.rows import row
+from deepsynth_tui.dataset.writing.shards import ShardWriter
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory, create
 
@@ -188,8 +188,8 @@ def test_other_errors_are_explained(tmp_path: Path):
 
 def drawn_document():
     from deepsynth_tui.config.dataset import DatasetConfig
-    from deepsynth_tui.dataset.drawing_pool import DrawnDocument, draw_document
-    from deepsynth_tui.dataset.sources import Document
+    from deepsynth_tui.dataset.reading.sources import Document
+    from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument, draw_document
 
     drawn = draw_document(Document("one", "text", None), DatasetConfig())
     assert isinstance(drawn, DrawnDocument)

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset import space
+from deepsynth_tui.dataset.drawing.rendering import Renderer
 from deepsynth_tui.dataset.errors import (
     DocumentTooLong,
     NoDocuments,
@@ -24,8 +24,8 @@ from deepsynth_tui.dataset.errors import (
     SourceError,
 )
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.rendering import Renderer
-from deepsynth_tui.dataset.rows import NEUTRAL_PROMPT
+from deepsynth_tui.dataset.writing import space
+from deepsynth_tui.dataset.writing.rows import NEUTRAL_PROMPT
 from tests.dataset.recorder import Recorder
 
 TINY: dict[str, Any] = {"preset": "tiny", "font_size": 16}

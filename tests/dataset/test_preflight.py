@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset import space
 from deepsynth_tui.dataset.preflight import check, inspect
+from deepsynth_tui.dataset.writing import space
 
 
 def config(**sections: Any) -> DatasetConfig:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from deepsynth_tui.dataset.drawing_pool import DrawnDocument
+from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument
 
 NEUTRAL_PROMPT = "Transcribe this document."
 """What the user says in `messages` where no instruction is set."""

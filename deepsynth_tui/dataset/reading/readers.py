@@ -16,9 +16,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from deepsynth_tui.dataset.decoding import chunks, decode, lines
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.json_array import InvalidArray, elements
+from deepsynth_tui.dataset.reading.decoding import chunks, decode, lines
+from deepsynth_tui.dataset.reading.json_array import InvalidArray, elements
 
 TEXT_SUFFIXES = (".txt", ".md")
 CSV_DELIMITERS = ",;\t|"

@@ -12,10 +12,10 @@ from typing import Any
 from deepsynth_tui.builtin import PREFIX, SAMPLE, locate
 from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.config.problems import Notice
-from deepsynth_tui.dataset.columns import existing, id_column, text_column
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.hub import HubReader
-from deepsynth_tui.dataset.readers import (
+from deepsynth_tui.dataset.reading.columns import existing, id_column, text_column
+from deepsynth_tui.dataset.reading.hub import HubReader
+from deepsynth_tui.dataset.reading.readers import (
     TEXT_SUFFIXES,
     CsvReader,
     FolderReader,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.readers import Record, at_most
+from deepsynth_tui.dataset.reading.readers import Record, at_most
 
 
 class HubReader:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from deepsynth_tui.dataset.charmap import NoCharacterMap, covered
+from deepsynth_tui.dataset.drawing.charmap import NoCharacterMap, covered
+from deepsynth_tui.dataset.drawing.font_files import EMBEDDED, find_font
+from deepsynth_tui.dataset.drawing.typeface import Typeface, needs_shaping
 from deepsynth_tui.dataset.errors import FontError
-from deepsynth_tui.dataset.font_files import EMBEDDED, find_font
-from deepsynth_tui.dataset.typeface import Typeface, needs_shaping
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from deepsynth_tui.dataset.layout import (
+from deepsynth_tui.dataset.drawing.layout import (
     TAB_SPACES,
     ColumnTooNarrow,
     Line,
@@ -17,7 +17,7 @@ from deepsynth_tui.dataset.layout import (
     paginate,
     wrap,
 )
-from deepsynth_tui.dataset.segmenting import Kind, clusters, tokens
+from deepsynth_tui.dataset.drawing.segmenting import Kind, clusters, tokens
 
 WIDE = "日本語漢字あ"
 WIDTHLESS = ("Mn", "Mc", "Me", "Cf")

@@ -12,7 +12,7 @@ from typing import Any, Self
 import pyarrow.parquet as pq
 
 from deepsynth_tui.dataset.errors import OutputError
-from deepsynth_tui.dataset.rows import SCHEMA, table
+from deepsynth_tui.dataset.writing.rows import SCHEMA, table
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.dataset.json_array import InvalidArray, elements
+from deepsynth_tui.dataset.reading.json_array import InvalidArray, elements
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),

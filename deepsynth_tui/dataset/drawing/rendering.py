@@ -14,12 +14,19 @@ from PIL import Image
 
 from deepsynth_tui.config.dataset import PageSettings
 from deepsynth_tui.dataset.cleaning import visible_counts
-from deepsynth_tui.dataset.drawing import Pen
+from deepsynth_tui.dataset.drawing.font_files import find_font
+from deepsynth_tui.dataset.drawing.layout import (
+    ColumnTooNarrow,
+    Measured,
+    Page,
+    measured,
+    paginate,
+    wrap,
+)
+from deepsynth_tui.dataset.drawing.page import Sheet, font_sizes, sheet
+from deepsynth_tui.dataset.drawing.pen import Pen
+from deepsynth_tui.dataset.drawing.typeface import Typeface, needs_shaping
 from deepsynth_tui.dataset.errors import PageError
-from deepsynth_tui.dataset.font_files import find_font
-from deepsynth_tui.dataset.layout import ColumnTooNarrow, Measured, Page, measured, paginate, wrap
-from deepsynth_tui.dataset.page import Sheet, font_sizes, sheet
-from deepsynth_tui.dataset.typeface import Typeface, needs_shaping
 
 # PNG: on text, 4 is as small as the default 6 within 2 % and takes half the time.
 COMPRESS_LEVEL = 4

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deepsynth_tui.config.dataset import PageSettings
+from deepsynth_tui.dataset.drawing.rendering import Renderer
 from deepsynth_tui.dataset.errors import PageError
-from deepsynth_tui.dataset.rendering import Renderer
 
 PROSE = "The tide had left a line of foam and cuttlefish bones along the dyke. " * 4
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from deepsynth_tui.dataset.segmenting import Kind, Token, clusters, tokens
+from deepsynth_tui.dataset.drawing.segmenting import Kind, Token, clusters, tokens
 
 # Distance of tab stops; a tab is never narrower than one space.
 TAB_SPACES = 8

@@ -13,8 +13,8 @@ import pytest
 
 from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError, SourceError
-from deepsynth_tui.dataset.hub import HubReader
-from deepsynth_tui.dataset.sources import Document, is_on_hub, open_source
+from deepsynth_tui.dataset.reading.hub import HubReader
+from deepsynth_tui.dataset.reading.sources import Document, is_on_hub, open_source
 
 
 def read(path: Path | str, **settings: Any) -> list[Document]:

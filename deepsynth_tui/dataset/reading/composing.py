@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from deepsynth_tui.dataset.cleaning import clean, is_blank
-from deepsynth_tui.dataset.sources import Document
+from deepsynth_tui.dataset.reading.sources import Document
 
 # Between the instruction and the document, on the page and in `prompted_text`: a blank line.
 SEPARATOR = "\n\n"

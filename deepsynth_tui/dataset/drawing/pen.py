@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from deepsynth_tui.dataset.cleaning import is_invisible
-from deepsynth_tui.dataset.layout import Page
-from deepsynth_tui.dataset.page import THEMES, Sheet
-from deepsynth_tui.dataset.typeface import Typeface, open_font
+from deepsynth_tui.dataset.drawing.layout import Page
+from deepsynth_tui.dataset.drawing.page import THEMES, Sheet
+from deepsynth_tui.dataset.drawing.typeface import Typeface, open_font
 
 # Each pixel is the average of this many by this many, and glyphs stand at this many positions.
 OVERSAMPLING = 4

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepsynth_tui.dataset.composing import Skipped
-from deepsynth_tui.dataset.drawing_pool import DrawnDocument
+from deepsynth_tui.dataset.reading.composing import Skipped
+from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument
 
 VERSION = 1
 # Of the documents with some flaw, and of the missing characters, this many are named.

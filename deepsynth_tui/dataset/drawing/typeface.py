@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-from deepsynth_tui.dataset.charmap import NoCharacterMap, covered
 from deepsynth_tui.dataset.cleaning import is_invisible
+from deepsynth_tui.dataset.drawing.charmap import NoCharacterMap, covered
 from deepsynth_tui.dataset.errors import FontError
 
 # At this size hinting rounds a width by less than a thousandth.

@@ -14,10 +14,10 @@ from functools import cache
 from multiprocessing.process import BaseProcess
 
 from deepsynth_tui.config.dataset import DatasetConfig, PageSettings
-from deepsynth_tui.dataset.composing import Composed, Skipped, compose
+from deepsynth_tui.dataset.drawing.rendering import Rendered, Renderer
 from deepsynth_tui.dataset.errors import DocumentTooLong
-from deepsynth_tui.dataset.rendering import Rendered, Renderer
-from deepsynth_tui.dataset.sources import Document
+from deepsynth_tui.dataset.reading.composing import Composed, Skipped, compose
+from deepsynth_tui.dataset.reading.sources import Document
 
 # More characters than this part that nobody could read off the page, and the page would teach
 # nothing but guessing: boxes for missing glyphs, or right-to-left text drawn from left to right.

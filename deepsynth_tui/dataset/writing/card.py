@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.rows import NEUTRAL_PROMPT
-from deepsynth_tui.dataset.shards import SPLIT
+from deepsynth_tui.dataset.writing.rows import NEUTRAL_PROMPT
+from deepsynth_tui.dataset.writing.shards import SPLIT
 
 BODY = """\
 # {name}

@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 from deepsynth_tui.dataset.errors import UploadError
-from deepsynth_tui.dataset.publish import publish
+from deepsynth_tui.dataset.writing.publish import publish
 
 
 class Hub(BaseHTTPRequestHandler):

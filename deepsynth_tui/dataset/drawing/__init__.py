@@ -1,0 +1,1 @@
+"""A text to page images: fonts, shaping, lines, pages, ink."""

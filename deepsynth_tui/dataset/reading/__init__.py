@@ -1,0 +1,1 @@
+"""Documents out of files, folders and the Hub, and what of each is drawn."""

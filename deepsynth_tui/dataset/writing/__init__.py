@@ -1,0 +1,1 @@
+"""Drawn documents to a dataset on disk and on the Hub."""
