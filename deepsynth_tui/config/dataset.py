@@ -49,14 +49,33 @@ class PageSettings(Settings):
         advanced=True,
     )
     font: str = setting("DejaVu Sans", help="Font: a name or a .ttf/.otf file.")
+    fonts: dict[str, float] | None = setting(
+        None,
+        help="Several fonts instead of one, each with a weight: every document has one of them.",
+        advanced=True,
+    )
+    fallback_fonts: list[str] | None = setting(
+        None,
+        help="Fonts for what the first one lacks, in order; none: the Noto fonts of this machine.",
+        advanced=True,
+    )
     font_size: int | None = setting(
         None,
-        help="Text size; none: the largest up to 32 at which a document fits one page, "
-        "never under an x-height of 8 pixels.",
+        help="Text size; none: the largest up to max_font_size at which a document fits one "
+        "page, never under an x-height of 8 pixels.",
         unit="pixels",
         suggested=(12, 14, 16, 18, 20, 24, 28, 32),
         ge=6,
         le=200,
+    )
+    max_font_size: int = setting(
+        24,
+        help="Largest text where font_size is left to the document.",
+        unit="pixels",
+        suggested=(16, 20, 24, 28, 32, 40),
+        ge=6,
+        le=200,
+        advanced=True,
     )
     margin: int = setting(
         48, help="Empty border.", unit="pixels", suggested=(16, 24, 32, 48, 64), ge=8, le=1024
@@ -69,7 +88,45 @@ class PageSettings(Settings):
         le=4.0,
     )
     columns: int = setting(1, help="Columns of text on a page.", suggested=(1, 2, 3), ge=1, le=4)
+    align: Literal["start", "center", "end", "justify"] = setting(
+        "start", help="Where lines stand; start is the right edge for right-to-left text."
+    )
     theme: Literal["light", "dark", "sepia"] = setting("light", help="Ink and paper.")
+    ink: str | None = setting(
+        None, help="Colour of the text instead of the theme's, such as #102040.", advanced=True
+    )
+    paper: str | None = setting(
+        None, help="Colour of the paper instead of the theme's.", advanced=True
+    )
+
+
+class DegradeSettings(Settings):
+    """Flaws of scans and copies on the pages, for models that must bear them."""
+
+    share: float = setting(
+        0.0,
+        help="Part of the documents that get flaws; each flaw is between none and its setting.",
+        suggested=(0.0, 0.25, 0.5, 1.0),
+        ge=0.0,
+        le=1.0,
+    )
+    rotation: float = setting(
+        1.0,
+        help="Turned by up to this, as far as no text leaves the page.",
+        unit="degrees",
+        ge=0.0,
+        le=20.0,
+        advanced=True,
+    )
+    blur: float = setting(
+        1.0, help="Radius of the blur.", unit="pixels", ge=0.0, le=10.0, advanced=True
+    )
+    noise: float = setting(
+        12.0, help="Standard deviation of speckles, of 255.", ge=0.0, le=128.0, advanced=True
+    )
+    jpeg_quality: int | None = setting(
+        60, help="Lowest JPEG quality; none: no JPEG.", ge=5, le=95, advanced=True
+    )
 
 
 class DatasetOutputSettings(Settings):
@@ -102,6 +159,7 @@ class DatasetConfig(Settings):
         None, help="Written above each document before it is drawn, and kept in the row."
     )
     page: PageSettings = PageSettings()
+    degrade: DegradeSettings = DegradeSettings()
     on_overflow: Literal["paginate", "error"] = setting(
         "paginate", help="A document longer than a page: take more pages, or stop with its id."
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from PIL import ImageColor
+
 from deepsynth_tui.config.dataset import PageSettings
+from deepsynth_tui.dataset.drawing.png import Colour
 from deepsynth_tui.dataset.errors import PageError
 
 # Pixels. Squares are the resolutions of DeepSeek-OCR; A4 (210 x 297 mm) is at 150 dots per inch.
@@ -25,9 +28,8 @@ THEMES = {
 # Between two columns, as a multiple of the font size.
 GUTTER = 2.0
 # Without a font size: the smallest letters are this tall (an x, in pixels: below it, OCR errors
-# rise steeply), the largest font is this large (in pixels).
+# rise steeply).
 SMALLEST_X_HEIGHT = 8
-LARGEST_FONT = 32
 # A column narrower than this many times the font size holds no word.
 NARROWEST_COLUMN = 4.0
 
@@ -41,6 +43,7 @@ class Sheet:
     margin: int
     columns: int
     line_spacing: float
+    align: str
 
     def column_width(self, font_size: int) -> float:
         """Return the width of one column."""
@@ -83,7 +86,39 @@ def sheet(page: PageSettings) -> Sheet:
         margin=page.margin,
         columns=page.columns,
         line_spacing=page.line_spacing,
+        align=page.align,
     )
+
+
+def palette(page: PageSettings, bits: int) -> list[Colour] | None:
+    """Return the colours from full ink to bare paper, None where they are plain black to white.
+
+    Raises `PageError` where one of the settings is no colour.
+    """
+    ink, paper = THEMES[page.theme]
+    ink = _colour(page.ink, ink, "page.ink")
+    paper = _colour(page.paper, paper, "page.paper")
+    if (ink, paper) == THEMES["light"]:
+        return None
+    most = 2**bits - 1
+    return [
+        tuple(
+            round(dark + (light - dark) * step / most)
+            for dark, light in zip(ink, paper, strict=True)
+        )
+        for step in range(most + 1)
+    ]
+
+
+def _colour(own: str | None, otherwise: Colour, key: str) -> Colour:
+    if own is None:
+        return otherwise
+    try:
+        return ImageColor.getrgb(own)[:3]
+    except ValueError as error:
+        raise PageError(
+            f"{own!r} is no colour", "Give one as #rrggbb, or by its name in CSS.", key
+        ) from error
 
 
 def font_sizes(page: PageSettings, x_height: float) -> range:
@@ -94,4 +129,4 @@ def font_sizes(page: PageSettings, x_height: float) -> range:
     if page.font_size is not None:
         return range(page.font_size, page.font_size + 1)
     smallest = math.ceil(SMALLEST_X_HEIGHT / x_height)
-    return range(smallest, max(smallest, LARGEST_FONT) + 1)
+    return range(smallest, max(smallest, page.max_font_size) + 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deepsynth_tui.config.dataset import PageSettings
-from deepsynth_tui.dataset.drawing.rendering import Renderer
+from deepsynth_tui.config.dataset import DegradeSettings, PageSettings
+from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
+from deepsynth_tui.dataset.drawing.rendering import DrawnPage, Renderer
 from deepsynth_tui.dataset.errors import PageError
+from tests.dataset.drawing.cut_font import cut
 
 PROSE = "The tide had left a line of foam and cuttlefish bones along the dyke. " * 4
 
@@ -22,9 +26,13 @@ def renderer(**page: Any) -> Renderer:
     return Renderer(PageSettings(**page))
 
 
-def ink(image: Image.Image) -> np.ndarray:
+def picture(page: DrawnPage) -> Image.Image:
+    return Image.open(io.BytesIO(page.png))
+
+
+def ink(page: DrawnPage) -> np.ndarray:
     """Where a page is darker than its paper."""
-    return np.asarray(image.convert("L")) < 128
+    return np.asarray(picture(page).convert("L")) < 128
 
 
 @pytest.mark.parametrize(
@@ -39,13 +47,15 @@ def ink(image: Image.Image) -> np.ndarray:
 )
 def test_presets_have_their_sizes(preset: str, size: tuple[int, int]):
     (page,) = renderer(preset=preset).render("a").pages
-    assert page.image.size == size
-    assert page.image.mode == "L"
-    assert Image.open(io.BytesIO(page.png())).size == size
+    assert picture(page).size == size
+    assert picture(page).mode == "L"
 
 
 def test_own_width_and_height_come_first():
-    assert renderer(width=300, height=200).render("a").pages[0].image.size == (300, 200)
+    for width in (300, 301):
+        (page,) = renderer(width=width, height=200).render("a").pages
+        assert picture(page).size == (width, 200)
+        assert picture(page).convert("L").getextrema()[1] == 255
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3])
@@ -54,7 +64,7 @@ def test_all_ink_stays_inside_the_margins(columns: int):
     rendered = renderer(**settings).render(PROSE * 12)
     assert len(rendered.pages) > 1
     assert rendered.clipped_glyphs == 0
-    rows, lines = np.nonzero(ink(rendered.pages[0].image))
+    rows, lines = np.nonzero(ink(rendered.pages[0]))
     assert 49 <= rows.min() < 60
     assert 440 < rows.max() <= 462
     assert 49 <= lines.min() <= 52
@@ -63,34 +73,36 @@ def test_all_ink_stays_inside_the_margins(columns: int):
 
 def test_columns_leave_a_gutter():
     page = renderer(preset="tiny", columns=2, font_size=16).render(PROSE * 4).pages[0]
-    assert not ink(page.image)[:, 242:270].any()
+    assert not ink(page)[:, 242:270].any()
 
 
 def test_line_spacing_is_the_distance_of_lines():
     page = renderer(preset="tiny", font_size=20, line_spacing=2.0).render("E\nE\nE").pages[0]
-    rows = np.nonzero(ink(page.image).any(axis=1))[0]
+    rows = np.nonzero(ink(page).any(axis=1))[0]
     tops = [row for row in rows if row - 1 not in rows]
     assert np.diff(tops).tolist() == [40, 40]
 
 
 def test_themes_colour_ink_and_paper():
-    dark = renderer(theme="dark").render(PROSE).pages[0].image
-    assert dark.mode == "L"
+    dark = picture(renderer(theme="dark").render(PROSE).pages[0]).convert("L")
     assert dark.getpixel((0, 0)) == 24
     assert dark.getextrema() == (24, 236)
-    sepia = renderer(theme="sepia").render(PROSE).pages[0].image
-    assert sepia.mode == "RGB"
+    sepia = picture(renderer(theme="sepia").render(PROSE).pages[0]).convert("RGB")
     assert sepia.getpixel((0, 0)) == (244, 234, 213)
+    own = renderer(theme="dark", ink="#ff0000", paper="#00ff00").render(PROSE).pages[0]
+    colours = {colour for _, colour in picture(own).convert("RGB").getcolors() or []}
+    assert {(255, 0, 0), (0, 255, 0)} <= colours
 
 
 def test_without_a_size_the_largest_that_fits_one_page_is_taken():
     room = renderer(preset="tiny")
     short, middle, long = (room.render(PROSE[:count]) for count in (60, 900, 1100))
-    assert short.font_size == 32
-    assert 15 < renderer(preset="tiny").render(PROSE[:280] * 3).font_size < 32
+    assert short.font_size == 24
+    assert renderer(preset="tiny", max_font_size=32).render(PROSE[:60]).font_size == 32
+    assert 15 < renderer(preset="tiny").render(PROSE[:280] * 3).font_size < 24
     assert len(middle.pages) == 1
     assert len(long.pages) == 1
-    for size in range(short.font_size, 33):
+    for size in range(short.font_size, 25):
         assert len(renderer(preset="tiny", font_size=size).render(PROSE[:60]).pages) == 1
     fitted = room.render(PROSE * 2)
     larger = renderer(preset="tiny", font_size=fitted.font_size + 1).render(PROSE * 2)
@@ -107,31 +119,56 @@ def test_a_text_too_long_for_one_page_takes_more_at_the_smallest_size():
 
 
 def test_the_same_text_gives_the_same_bytes():
-    one, two = (renderer().render(PROSE).pages[0].png() for _ in range(2))
+    one, two = (renderer().render(PROSE).pages[0].png for _ in range(2))
     assert one == two
 
 
 def test_missing_glyphs_are_counted_and_drawn_as_boxes():
-    rendered = renderer(font_size=20).render("日本 日a")
-    assert rendered.missing == {"日": 2, "本": 1}
-    assert rendered.unreadable_share == 0.75
-    assert ink(rendered.pages[0].image).any()
+    rendered = renderer(font_size=20, fallback_fonts=[]).render("日本 日a \U000f0000")
+    assert rendered.missing == {"日": 2, "本": 1, "\U000f0000": 1}
+    assert rendered.fonts == ("DejaVu Sans Book",)
+    assert ink(rendered.pages[0]).any()
+    assert not renderer().render("Ελληνικά, русский, عربي").missing
 
 
-def test_characters_that_would_need_shaping_are_counted():
-    rendered = renderer().render("ab سلام")
-    assert (rendered.unshaped, rendered.missing.total()) == (4, 0)
+def test_right_to_left_text_stands_at_the_right_and_joined():
+    page = renderer(preset="tiny", font_size=24).render("سلم").pages[0]
+    columns = np.nonzero(ink(page).any(axis=0))[0]
+    assert 455 < columns.max() <= 465
+    assert columns.min() > 380
+    gaps = np.diff(columns).max()
+    assert gaps <= 2, "letters that join leave no gap"
+
+
+def test_more_marks_than_a_letter_can_bear_stand_beside_it():
+    few, many = (renderer(preset="tiny").render("e" + "\u0301" * n) for n in (2, 100))
+    assert few.clipped_glyphs == many.clipped_glyphs == 0
+    assert many.lost_characters == 0
+    width = [np.nonzero(ink(r.pages[0]).any(axis=0))[0].max() for r in (few, many)]
+    assert width[1] > width[0] + 200
+
+
+def test_fonts_are_mixed_by_weight_the_same_for_the_same_document(tmp_path: Path):
+    boxes = tmp_path / "boxes.ttf"
+    cut(EMBEDDED, boxes, "a")
+    mixed = PageSettings(fonts={"DejaVu Sans": 3.0, str(boxes): 1.0}, fallback_fonts=[])
+    first = Renderer(mixed)
+    counts = Counter(first.render("b", str(i)).pages[0].png for i in range(200))
+    assert len(counts) == 2
+    one = Renderer(mixed)
+    assert counts == Counter(one.render("b", str(i)).pages[0].png for i in range(199, -1, -1))
+    assert 120 < max(counts.values()) < 175
 
 
 def test_invisible_characters_are_neither_missing_nor_ink():
     rendered = renderer().render("a\u200d\ufe0f\u2060b")
     assert not rendered.missing
     plain = renderer().render("ab")
-    assert rendered.pages[0].png() == plain.pages[0].png()
+    assert rendered.pages[0].png == plain.pages[0].png
 
 
 def test_different_scripts_give_different_ink():
-    pages = [renderer().render(text).pages[0].png() for text in ("Wald", "Лес", "Δάσος", "forêt")]
+    pages = [renderer().render(text).pages[0].png for text in ("Wald", "Лес", "Δάσος", "forêt")]
     assert len(set(pages)) == 4
 
 
@@ -143,22 +180,62 @@ def test_a_page_without_room_is_refused():
         renderer(preset="tiny", columns=4, font_size=40)
 
 
-def test_glyphs_over_the_edge_are_counted():
+def test_glyphs_over_the_edge_are_counted_and_drawn_as_far_as_they_go():
+    cut_off = renderer(width=2000, height=600, margin=8, font_size=200).render("Ǟ")
+    assert cut_off.clipped_glyphs == 1
+    assert ink(cut_off.pages[0])[0].any()
     tall = "A" + "\u0301\u0302" + "Ǟ"
-    assert renderer(width=2000, height=600, margin=8, font_size=200).render("Ǟ").clipped_glyphs == 1
     assert renderer(width=400, height=400, margin=40, font_size=40).render(tall).clipped_glyphs == 0
 
 
-@settings(max_examples=40)
+def test_flaws_are_left_to_the_seed_and_the_document():
+    page = PageSettings(preset="tiny")
+    worn = DegradeSettings(share=0.5)
+    plain = Renderer(page).render(PROSE).pages[0].png
+    drawn = [Renderer(page, worn, seed=7).render(PROSE, str(n)).pages[0].png for n in range(20)]
+    assert drawn == [
+        Renderer(page, worn, seed=7).render(PROSE, str(n)).pages[0].png for n in range(20)
+    ]
+    assert drawn != [
+        Renderer(page, worn, seed=8).render(PROSE, str(n)).pages[0].png for n in range(20)
+    ]
+    assert 4 <= drawn.count(plain) <= 16
+    assert len(set(drawn)) == 21 - drawn.count(plain)
+
+
+@pytest.mark.parametrize(
+    "only",
+    [{"rotation": 3.0}, {"blur": 3.0}, {"noise": 60.0}, {"jpeg_quality": 5}],
+    ids=["rotation", "blur", "noise", "jpeg"],
+)
+def test_each_flaw_changes_the_page_and_keeps_its_text_on_it(only: dict[str, Any]):
+    none = {"rotation": 0.0, "blur": 0.0, "noise": 0.0, "jpeg_quality": None}
+    page = PageSettings(preset="tiny", margin=16)
+    plain = Renderer(page).render(PROSE * 3).pages[0]
+    worn = Renderer(page, DegradeSettings(share=1.0, **none | only)).render(PROSE * 3).pages[0]
+    assert worn.png != plain.png
+    assert picture(worn).size == picture(plain).size
+    before, after = (np.asarray(picture(one).convert("L")).astype(int) for one in (plain, worn))
+    assert np.abs(before - after).max() > 20
+    # As much ink as before, within a tenth: nothing was turned off the paper.
+    assert (255 - after).sum() == pytest.approx(
+        (255 - before).sum(), rel=0.35 if "noise" in only else 0.1
+    )
+
+
+@settings(max_examples=60)
 @given(st.text(st.characters(), max_size=400))
 def test_whatever_the_text_its_pages_hold_all_of_it(text: str):
     rendered = ROOM.render(text)
-    assert rendered.lost_lines == 0
-    assert rendered.clipped_glyphs == 0
+    assert rendered.lost_characters == 0
     assert "".join(text[p.start : p.end] for p in rendered.pages) in (text, "")
     assert bool(rendered.pages) == bool(rendered.lines)
-    if rendered.visible:
-        assert any(ink(page.image).any() for page in rendered.pages)
 
 
-ROOM = renderer(width=160, height=120, margin=30, font_size=14)
+ROOM = renderer(width=160, height=120, margin=30, font_size=14, fallback_fonts=[])
+
+
+def test_a_colour_that_is_none_is_refused():
+    with pytest.raises(PageError, match="'inkish' is no colour") as error:
+        renderer(ink="inkish")
+    assert error.value.key == "page.ink"

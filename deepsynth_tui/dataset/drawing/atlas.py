@@ -1,0 +1,130 @@
+"""Glyphs as words of a page's memory, ready to be laid over it.
+
+A page has 4 bits a pixel, as its PNG will have: 16 pixels in a word of 64 bits. Where a glyph
+falls on the page, to a quarter of a pixel, decides how it lies in those words: each such variant
+of a glyph is made once. Laying a page together then takes some twenty operations a glyph instead
+of one for each pixel of ink, and nothing has to be packed before compression.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepsynth_tui.dataset.drawing.faces import Bitmap
+from deepsynth_tui.dataset.drawing.shaping import Growing, Shapes
+
+# Pixels to a word, and positions of the pen to a pixel.
+WORD_PIXELS = 16
+PHASES = 4
+VARIANTS = WORD_PIXELS * PHASES
+# Full ink in 4 bits.
+FULL = 15
+# Words kept at most, 12 bytes each; then all glyphs are forgotten.
+MOST_WORDS = 2_000_000
+
+
+class Atlas:
+    """The variants of glyphs for pages with rows of `row_words` words."""
+
+    def __init__(self, shapes: Shapes, row_words: int) -> None:
+        self._shapes = shapes
+        self._row_words = row_words
+        self._forget()
+
+    def _forget(self) -> None:
+        # By size, then by glyph and variant: the number of an entry, -1 where it is not made yet.
+        self._tables: dict[int, NDArray[np.int32]] = {}
+        self._bitmaps: dict[tuple[int, int, int], tuple[Bitmap, int, int] | None] = {}
+        self.first = Growing(np.int64)
+        self.count = Growing(np.int64)
+        # Of a glyph's ink, from the pen: the first column, the one after the last; the first row
+        # and the one after the last, downwards.
+        self.left = Growing(np.int32)
+        self.right = Growing(np.int32)
+        self.top = Growing(np.int32)
+        self.bottom = Growing(np.int32)
+        # Words from that of the pen, and what they leave of bare paper.
+        self.offsets = Growing(np.int32)
+        self.masks = Growing(np.uint64)
+
+    def make_room(self) -> None:
+        """Forget all glyphs where they have become many. Their numbers are void then."""
+        if self.offsets.size > MOST_WORDS:
+            self._forget()
+
+    def entries(
+        self, glyphs: NDArray[np.int32], quarters: NDArray[np.int64], size: int
+    ) -> NDArray[np.int32]:
+        """Return the entries of `glyphs`, whose pens stand at `quarters` of a pixel."""
+        wanted = glyphs * VARIANTS + quarters % VARIANTS
+        table = self._table(size)
+        found = table[wanted]
+        if found.min(initial=0) < 0:
+            for key in np.unique(wanted[found < 0]).tolist():
+                glyph, variant = divmod(key, VARIANTS)
+                table[key] = self._make(glyph, variant, size)
+            found = table[wanted]
+        return found
+
+    def bitmap(self, glyph: int, phase: int, size: int) -> tuple[Bitmap, int, int] | None:
+        """Return the ink of `glyph`, 0 to `FULL`, its left and its top from the pen, downwards."""
+        key = glyph, phase, size
+        if key not in self._bitmaps:
+            face, number = self._shapes.glyphs[glyph]
+            drawn = self._shapes.fonts.faces[face].bitmap(number, size, phase / PHASES)
+            if drawn is not None:
+                ink, left, top = drawn
+                # To the nearest of 16 levels.
+                levels = (ink.astype(np.uint16) * FULL + 127) // 255
+                drawn = levels.astype(np.uint8), left, -top
+            self._bitmaps[key] = drawn
+        return self._bitmaps[key]
+
+    def _table(self, size: int) -> NDArray[np.int32]:
+        needed = len(self._shapes.glyphs) * VARIANTS
+        table = self._tables.get(size)
+        if table is None or len(table) < needed:
+            grown = np.full(max(needed, 2 * (0 if table is None else len(table))), -1, np.int32)
+            if table is not None:
+                grown[: len(table)] = table
+            table = self._tables[size] = grown
+        return table
+
+    def _make(self, glyph: int, variant: int, size: int) -> int:
+        column, phase = divmod(variant, PHASES)
+        drawn = self.bitmap(glyph, phase, size)
+        number = self.first.size
+        self.first.extend([self.offsets.size])
+        if drawn is None:
+            for one in (self.count, self.left, self.right, self.top, self.bottom):
+                one.extend([0])
+            return number
+        ink, left, top = drawn
+        rows, columns = ink.shape
+        word, pixel = divmod(column + left, WORD_PIXELS)
+        words = packed(ink, pixel)
+        places = (
+            (top + np.arange(rows))[:, None] * self._row_words + word + np.arange(words.shape[1])
+        )
+        inked = words != 0
+        self.count.extend([int(inked.sum())])
+        self.left.extend([left])
+        self.right.extend([left + columns])
+        self.top.extend([top])
+        self.bottom.extend([top + rows])
+        self.offsets.extend(places[inked])
+        self.masks.extend(~words[inked])
+        return number
+
+
+def packed(ink: NDArray, pixel: int) -> NDArray[np.uint64]:
+    """Return rows of `ink`, 0 to `FULL`, as words, beginning at `pixel` of the first.
+
+    The left one of two pixels is the high half of a byte, as in PNG.
+    """
+    rows, columns = ink.shape
+    width = -(-(pixel + columns) // WORD_PIXELS) * WORD_PIXELS
+    padded = np.zeros((rows, width), np.uint8)
+    padded[:, pixel : pixel + columns] = ink
+    return (padded[:, ::2] << 4 | padded[:, 1::2]).view("<u8")

@@ -1,0 +1,136 @@
+"""A text to inked pages in one font: measured once, laid out at the size that fits, drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepsynth_tui.config.dataset import PageSettings
+from deepsynth_tui.dataset.drawing.fallback import FontStack
+from deepsynth_tui.dataset.drawing.measuring import Measured, Measurer
+from deepsynth_tui.dataset.drawing.page import Sheet, font_sizes
+from deepsynth_tui.dataset.drawing.paging import Page, paginate
+from deepsynth_tui.dataset.drawing.pen import Drawn, Pen
+from deepsynth_tui.dataset.drawing.placing import placed
+from deepsynth_tui.dataset.drawing.shaping import Placed, Shapes
+from deepsynth_tui.dataset.drawing.wrapping import ColumnTooNarrow, wrap
+from deepsynth_tui.dataset.errors import PageError
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A text on pages at one size."""
+
+    text: Measured
+    size: int
+    pages: tuple[Page, ...]
+    split_tokens: int
+
+    @property
+    def lines(self) -> int:
+        """How many lines have ink."""
+        return sum(
+            bool(line.segments) for p in self.pages for column in p.columns for line in column
+        )
+
+
+class Typesetter:
+    """Sets texts in `font` on pages of `sheet`."""
+
+    def __init__(self, font: str, page: PageSettings, sheet: Sheet) -> None:
+        """Open the font. Raises `FontError`, and `PageError` where no text would fit."""
+        self._sheet = sheet
+        self.fonts = FontStack(font, page.fallback_fonts)
+        first = self.fonts.first
+        self._line_height = first.ascent + first.descent
+        self._sizes = font_sizes(page, first.x_height)
+        sheet.check(self._sizes[0], self._line_height)
+        self._shapes = Shapes(self.fonts)
+        largest = self._sizes[-1]
+        self._measurer = Measurer(self._shapes, sheet.column_width(largest) / largest)
+        self._pen = Pen(self._shapes, sheet.width, sheet.height)
+
+    def lay_out(self, text: str) -> Layout:
+        """Lay `text` out at the largest size at which it fits one page, else at the smallest.
+
+        The size is found by halving, which supposes that what fits at one size fits at all
+        smaller ones. Raises `ColumnTooNarrow`.
+        """
+        measured = self._measurer.measure(text)
+        best = self._at_size(measured, self._sizes[0])
+        low, high = 1, len(self._sizes)
+        while len(best.pages) <= 1 and low < high:
+            middle = (low + high) // 2
+            tried = self._try(measured, self._sizes[middle], best.split_tokens)
+            if tried is None:
+                high = middle
+            else:
+                best, low = tried, middle + 1
+        return best
+
+    def draw(self, layout: Layout, page: Page) -> tuple[Drawn, int]:
+        """Draw `page` of the text laid out last; return it and how many characters are on it."""
+        text, size = layout.text, layout.size
+        firsts, lasts, x, baselines = self._placed(layout, page)
+        counts = lasts - firsts
+        ends = np.cumsum(counts)
+        boxes = np.arange(ends[-1]) + np.repeat(firsts - ends + counts, counts)
+        left = np.array(text.left)
+        glyphs: Placed = self._shapes.gather(
+            text.shapes[boxes],
+            np.repeat(x - left[firsts] * size, counts) + left[boxes] * size,
+            np.repeat(baselines, counts),
+            size,
+        )
+        return self._pen.draw(glyphs, size), int(text.lengths[boxes].sum())
+
+    def missing(self, layout: Layout) -> Counter[str]:
+        """Return the characters that no font has."""
+        counts: Counter[str] = Counter()
+        if self._shapes.missing:
+            for shape in layout.text.shapes.tolist():
+                counts.update(self._shapes.missing.get(shape, ""))
+        return counts
+
+    def fonts_of(self, layout: Layout) -> tuple[str, ...]:
+        """Return the names of the fonts that draw the text laid out last."""
+        faces = self._shapes.faces(layout.text.shapes)
+        return tuple(sorted({self.fonts.faces[face].name for face in faces}))
+
+    def _placed(
+        self, layout: Layout, page: Page
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the first and last box of each segment, its left and its baseline in pixels."""
+        sheet, size = self._sheet, layout.size
+        width = sheet.column_width(size) / size
+        top = sheet.margin + self.fonts.first.ascent * size
+        rows = [
+            (one.first, one.last, sheet.column_left(number, size) + one.x * size, baseline)
+            for number, column in enumerate(page.columns)
+            for row, line in enumerate(column)
+            for baseline in (round(top + row * sheet.pitch(size)),)
+            for one in placed(layout.text, line, width, sheet.align)
+        ]
+        firsts, lasts, x, baselines = zip(*rows, strict=True)
+        return np.array(firsts), np.array(lasts), np.array(x), np.array(baselines, np.float64)
+
+    def _try(self, text: Measured, size: int, split_tokens: int) -> Layout | None:
+        """Return the layout at `size` if it is one page and splits no more than `split_tokens`."""
+        try:
+            self._sheet.check(size, self._line_height)
+            layout = self._at_size(text, size)
+        except (PageError, ColumnTooNarrow):
+            return None
+        return layout if len(layout.pages) <= 1 and layout.split_tokens <= split_tokens else None
+
+    def _at_size(self, text: Measured, size: int) -> Layout:
+        wrapped = wrap(text, self._sheet.column_width(size) / size)
+        pages = paginate(
+            wrapped.lines,
+            text.length,
+            lines_per_column=self._sheet.lines_per_column(size, self._line_height),
+            columns=self._sheet.columns,
+        )
+        return Layout(text, size, pages, wrapped.split_tokens)
