@@ -1,0 +1,216 @@
+"""Shards made by Ray, on the cluster that is there, or on one of this machine.
+
+Each shard is a Ray task. Ray Data would serve a source that the cluster itself reads; here the
+parent reads, deals and counts duplicates, and Ray Data takes such documents only all at once
+(`from_items`), in its object store. Tasks are begun as others end, so that memory stays flat, a
+request to stop is heard between documents, and a task whose process is killed is told from one
+that failed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Self
+
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.dataset.errors import EngineError
+from deepsynth_tui.dataset.writing.crew import Lost
+from deepsynth_tui.dataset.writing.groups import Group
+from deepsynth_tui.dataset.writing.shards import Shard, write_shard
+
+REPORTED_EVERY = 20
+"""Documents after which a task says how far it is."""
+
+
+def is_installed() -> bool:
+    """Return whether there is Ray, without loading it."""
+    from importlib.util import find_spec
+
+    return find_spec("ray") is not None
+
+
+class OnRay(AbstractContextManager["OnRay"]):
+    """As many tasks as the cluster has CPUs."""
+
+    def __init__(self, config: DatasetConfig, folder: Path) -> None:
+        """Raises `EngineError` where Ray is not installed."""
+        if not is_installed():
+            raise EngineError(
+                "Ray is not installed",
+                "pip install 'deepsynth-tui[ray]', or engine: local.",
+                "engine",
+            )
+        self._config = config
+        self._folder = folder.absolute()
+        self._tasks: dict[Any, Group] = {}
+        self._done: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        """Join the cluster. Raises `EngineError` where a machine of it does not see the folder."""
+        import ray
+
+        _join(self._config.num_proc)
+        try:
+            self._places = int(ray.cluster_resources().get("CPU", 1))
+            _check_shared(self._folder)
+            self._counter: Any = _remote(_Counter, num_cpus=0).remote()
+            self._given = ray.put(self._config)
+        except BaseException:
+            ray.shutdown()
+            raise
+        self._make = _remote(_make, num_cpus=1, max_retries=0)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the tasks where they are, and leave the cluster."""
+        import ray
+
+        for task in self._tasks:
+            ray.cancel(task, force=True)
+        ray.shutdown()
+
+    @property
+    def free(self) -> int:
+        """How many CPUs have no task of ours."""
+        return self._places - self.busy
+
+    @property
+    def busy(self) -> int:
+        """How many shards are being made."""
+        return len(self._tasks)
+
+    def documents_done(self) -> int:
+        """How many documents of the shards being made are done, as last heard."""
+        return sum(self._done.get(group.name, 0) for group in self._tasks.values())
+
+    def begin(self, group: Group) -> None:
+        """Begin a task."""
+        task = self._make.remote(group, self._given, str(self._folder), self._counter)
+        self._tasks[task] = group
+
+    def finished(self, seconds: float) -> Sequence[Shard | Lost]:
+        """Wait at most `seconds` for tasks to be finished or lost."""
+        import ray
+
+        if not self._tasks:
+            return []
+        ready, _ = ray.wait(list(self._tasks), num_returns=1, timeout=seconds)
+        if seconds:
+            self._done = ray.get(self._counter.done.remote())
+        return [self._hear(task, self._tasks.pop(task)) for task in ready]
+
+    def _hear(self, task: Any, group: Group) -> Shard | Lost:
+        import ray.exceptions as lost
+
+        try:
+            return _get(task)
+        except (
+            lost.WorkerCrashedError,
+            lost.NodeDiedError,
+            lost.OutOfMemoryError,
+            lost.ObjectLostError,
+        ) as error:
+            return Lost(group, str(error).splitlines()[0])
+
+
+def _get(task: Any) -> Any:
+    """Return what a task returned. Raises the error that it raised, itself."""
+    import ray
+    from ray.exceptions import RayTaskError
+
+    try:
+        return ray.get(task)
+    except RayTaskError as error:
+        raise error.cause from error
+
+
+def _remote(what: Any, **options: Any) -> Any:
+    """Return a function as a task, or a class as an actor."""
+    import ray
+
+    return ray.remote(**options)(what)
+
+
+def _make(group: Group, config: DatasetConfig, folder: str, counter: Any) -> Shard:
+    """The task: `write_shard`, saying now and then how far it is."""
+
+    def count(done: int) -> None:
+        if done % REPORTED_EVERY == 0:
+            counter.note.remote(group.name, done)
+
+    return write_shard(group, config, Path(folder), count)
+
+
+class _Counter:
+    """The actor that knows how far each task is."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, int] = {}
+
+    def note(self, name: str, done: int) -> None:
+        """`done` documents of the shard `name` are done."""
+        self._done[name] = done
+
+    def done(self) -> dict[str, int]:
+        """Return how many documents of each shard are done."""
+        return self._done
+
+
+def _join(num_cpus: int) -> None:
+    """Join the cluster that `RAY_ADDRESS` names or that runs here, else start one."""
+    # Nothing is reported to anyone unless the person has said so.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    before = signal.getsignal(signal.SIGTERM)
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
+    try:
+        ray.init(address="auto", **quiet)
+    except ConnectionError as error:
+        if named := os.environ.get("RAY_ADDRESS"):
+            raise EngineError(
+                f"no Ray cluster answers at {named}",
+                "Start it, or take RAY_ADDRESS out of the environment.",
+                "engine",
+            ) from error
+        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **quiet)
+    finally:
+        # Ray takes SIGTERM for itself, and would end the job without a word.
+        signal.signal(signal.SIGTERM, before)
+
+
+def _check_shared(folder: Path) -> None:
+    """Raise `EngineError` where a machine of the cluster does not see `folder`."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    token = folder / f".seen-{secrets.token_hex(8)}"
+    token.touch()
+    try:
+        sees = _remote(_sees, num_cpus=0)
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        strategies = [NodeAffinitySchedulingStrategy(one["NodeID"], soft=False) for one in nodes]
+        answers = ray.get(
+            [sees.options(scheduling_strategy=one).remote(str(token)) for one in strategies]
+        )
+    finally:
+        token.unlink()
+    blind = [
+        node["NodeManagerHostname"] for node, seen in zip(nodes, answers, strict=True) if not seen
+    ]
+    if blind:
+        raise EngineError(
+            f"{folder} is not there, or may not be written, on {', '.join(blind)}",
+            "Set output.dir to a folder that all machines of the cluster share.",
+            "output.dir",
+        )
+
+
+def _sees(path: str) -> bool:
+    """Return whether a file is there, in a folder that may be written."""
+    return Path(path).exists() and os.access(Path(path).parent, os.W_OK)
