@@ -79,6 +79,12 @@ def demo(
 def generate(
     config: ConfigPath,
     detach: Annotated[bool, typer.Option("--detach", help="Return at once.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the shards that are finished.")
+    ] = False,
+    engine: Annotated[
+        str | None, typer.Option(metavar="local|ray", help="Who draws: sets `engine`.")
+    ] = None,
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
@@ -87,7 +93,11 @@ def generate(
     from deepsynth_tui.dataset.preflight import check
 
     with _reported():
-        settings, text = _load(config, DatasetConfig, set_)
+        overrides = [*(set_ or ()), *([f"engine={engine}"] if engine else [])]
+        settings, text = _load(config, DatasetConfig, overrides)
+        if resume:
+            _run(_going_on(config, settings, text), detach=detach, json_=json_, resume=True)
+            return
         _refuse(check(settings), config)
         _run(_create(settings, text), detach=detach, json_=json_)
 
@@ -390,15 +400,42 @@ def _create(config: Config, text: str) -> RunDirectory:
     return create(_home(), kind=config.kind, name=config.name, config_text=text, at=at)
 
 
-def _resumable(path: Path, config: Config) -> RunDirectory:
+def _run_of(path: Path, config: Config) -> RunDirectory:
     """Return the run that CONFIG belongs to: the one it lies in, its output.dir, or its name."""
-    from deepsynth_tui.config.load import load_file
-    from deepsynth_tui.config.yaml_text import leaves
-    from deepsynth_tui.runs.directory import find
-
     inside = path.resolve().parent
     ref = inside if (inside / "run.json").is_file() else config.output.dir
-    run = find(_home(), ref or config.name)
+    return _find(str(ref or config.name))
+
+
+def _going_on(path: Path, config: DatasetConfig, text: str) -> RunDirectory:
+    """Return the dataset run that CONFIG belongs to, which from now on has its settings."""
+    from deepsynth_tui.config.dataset import DatasetConfig
+    from deepsynth_tui.config.load import load_file
+    from deepsynth_tui.config.resuming import obstacles, shaping
+    from deepsynth_tui.runs import atomic
+    from deepsynth_tui.runs.summary import summarize
+
+    run = _run_of(path, config)
+    frozen = load_file(run.config).config
+    if not isinstance(frozen, DatasetConfig):
+        raise _BadInput(f"{run.id} is no dataset run")
+    if summarize(run).is_live:
+        raise _BadInput(f"{run.id} is still running")
+    if changed := obstacles(shaping(frozen), shaping(config)):
+        raise _BadInput(
+            f"{path} would make other pages than {run.id} has made; start a new run, or resume "
+            f"{run.config}:\n" + "\n".join(changed)
+        )
+    atomic.replace(run.config, text.encode(), durable=True)
+    return run
+
+
+def _resumable(path: Path, config: Config) -> RunDirectory:
+    """Return the run that CONFIG belongs to, of which it is the very configuration."""
+    from deepsynth_tui.config.load import load_file
+    from deepsynth_tui.config.yaml_text import leaves
+
+    run = _run_of(path, config)
     frozen = dict(leaves(load_file(run.config).config.model_dump()))
     wanted = dict(leaves(config.model_dump()))
     changed = [
