@@ -18,7 +18,7 @@ from deepsynth_tui.dataset.reading.sources import Document
 NOT_SHAPED = "right-to-left or joined script, which cannot be drawn yet"
 
 
-class Drawn(Protocol):
+class Ranged(Protocol):
     """Which characters of the text are on a page."""
 
     @property
@@ -56,7 +56,7 @@ def draw_document(document: Document, config: DatasetConfig) -> DrawnDocument | 
     rendered = renderer(config.page).render(composed.prompted_text)
     if rendered.unshaped:
         return Skipped(composed.source_id, NOT_SHAPED)
-    _check_whole(composed, rendered.pages, rendered.lost_lines)
+    check_whole(composed, rendered.pages, rendered.lost_lines)
     if len(rendered.pages) > 1 and config.on_overflow == "error":
         raise DocumentTooLong(
             f"document {composed.source_id} needs {len(rendered.pages)} pages",
@@ -88,7 +88,7 @@ def _renderer(page: str) -> Renderer:
     return Renderer(PageSettings.model_validate_json(page))
 
 
-def _check_whole(composed: Composed, pages: Sequence[Drawn], lost_lines: int) -> None:
+def check_whole(composed: Composed, pages: Sequence[Ranged], lost_lines: int) -> None:
     """Raise `CharactersLost` where a character that leaves ink, or a line, is on no page."""
     text, reached = composed.prompted_text, 0
     for start, end in [*((page.start, page.end) for page in pages), (len(text), len(text))]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,6 +24,7 @@ from deepsynth_tui.dataset.writing.crew import Lost
 from deepsynth_tui.dataset.writing.groups import Group
 from deepsynth_tui.dataset.writing.shards import Shard, write_shard
 
+CONNECT_SECONDS = 10.0
 REPORTED_EVERY = 20
 """Documents after which a task says how far it is."""
 
@@ -167,21 +169,31 @@ def _join(num_cpus: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
+    _check_answers(os.environ.get("RAY_ADDRESS", ""))
     before = signal.getsignal(signal.SIGTERM)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
     try:
         ray.init(address="auto", **quiet)
-    except ConnectionError as error:
-        if named := os.environ.get("RAY_ADDRESS"):
-            raise EngineError(
-                f"no Ray cluster answers at {named}",
-                "Start it, or take RAY_ADDRESS out of the environment.",
-                "engine",
-            ) from error
+    except ConnectionError:
         ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **quiet)
     finally:
         # Ray takes SIGTERM for itself, and would end the job without a word.
         signal.signal(signal.SIGTERM, before)
+
+
+def _check_answers(address: str) -> None:
+    """Raise `EngineError` where nothing listens at `address`: Ray itself tries for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise EngineError(
+            f"no Ray cluster answers at {address}: {error.strerror or error}",
+            "Start it, or take RAY_ADDRESS out of the environment.",
+            "engine",
+        ) from error
 
 
 def _check_shared(folder: Path) -> None:
