@@ -135,7 +135,7 @@ def _describe(config: DatasetConfig, unfinished: Unfinished, report: Report) -> 
 
 
 def _empty_split(config: DatasetConfig, report: Report) -> Iterator[str]:
-    if config.output.eval_fraction and not report.splits[TEST]["documents"]:
+    if config.output.eval_fraction and TEST not in report.splits:
         yield (
             f"none of the {report.tally.documents} documents fell into the split {TEST}: "
             "output.eval_fraction is small for so few"

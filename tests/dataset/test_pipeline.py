@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.training import DataSettings
 from deepsynth_tui.dataset.drawing.rendering import Renderer
 from deepsynth_tui.dataset.errors import (
     DocumentTooLong,
@@ -25,8 +26,10 @@ from deepsynth_tui.dataset.errors import (
 )
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing import space
+from deepsynth_tui.dataset.writing.groups import split_of
 from deepsynth_tui.dataset.writing.rows import NEUTRAL_PROMPT
 from deepsynth_tui.dataset.writing.unfinished import SHARDS
+from deepsynth_tui.training.data.rows import open_dataset
 from tests.dataset.recorder import Recorder
 
 TINY: dict[str, Any] = {"preset": "tiny", "font_size": 16}
@@ -126,6 +129,69 @@ def test_the_instruction_is_on_the_page(tmp_path: Path):
         generate(config(numbered(tmp_path, 1), instruction=instruction), out, Recorder())
         pages[instruction] = load(out, tmp_path / f"{instruction}")[0]["images"][0].tobytes()
     assert pages[None] != pages["Summarise."]
+
+
+def test_a_part_of_the_documents_is_held_out_as_a_split_of_its_own(tmp_path: Path):
+    sides = {}
+    for size in (7, 30):
+        out = tmp_path / f"out{size}" / "pages"
+        output = {"shard_size": size, "eval_fraction": 0.25}
+        generate(config(numbered(tmp_path, 60), output=output), out, Recorder())
+        loaded = datasets.load_dataset(str(out), cache_dir=str(tmp_path / f"cache{size}"))
+        assert isinstance(loaded, datasets.DatasetDict)
+        sides[size] = {name: split["source_id"][:] for name, split in loaded.items()}
+        for name, split in loaded.items():
+            assert {split_of(one, 0.25) for one in split["source_hash"]} == {name}
+    assert sides[7] == sides[30]
+    assert set(sides[7]) == {"train", "test"}
+    assert {*sides[7]["train"], *sides[7]["test"]} == {f"d{n}" for n in range(60)}
+    assert len(sides[7]["train"]) + len(sides[7]["test"]) == 60
+    assert 5 < len(sides[7]["test"]) < 25
+    splits = report_of(tmp_path / "out7" / "pages")["splits"]
+    assert splits["test"]["documents"] == len(sides[7]["test"])
+    opened = open_dataset(DataSettings(path=str(tmp_path / "out7" / "pages")))
+    assert opened["source_id"][:] == sides[7]["train"]
+
+
+def test_a_split_that_stays_empty_is_said(tmp_path: Path):
+    listener = Recorder()
+    settings = config(numbered(tmp_path, 2), output={"eval_fraction": 0.0001})
+    generate(settings, tmp_path / "out", listener)
+    assert listener.warnings == [
+        "none of the 2 documents fell into the split test: output.eval_fraction is small for so few"
+    ]
+
+
+def test_rows_have_the_form_that_trl_collates(tmp_path: Path):
+    """TRL's `DataCollatorForVisionLanguageModeling` reads `images` and `messages`: prompts whose
+    images stand in for the placeholders in order, one for one, and contents that are lists of
+    typed parts."""
+    path = documents(tmp_path / "a.jsonl", {"text": "word " * 500}, {"text": "short"})
+    generate(config(path, instruction="Read."), tmp_path / "out", Recorder())
+    for row in load(tmp_path / "out", tmp_path):
+        assert isinstance(row, dict)
+        parts = [part for message in row["messages"] for part in message["content"]]
+        assert sum(part["type"] == "image" for part in parts) == len(row["images"])
+        assert all(isinstance(image, Image.Image) for image in row["images"])
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
+        for part in parts:
+            assert set(part) == {"type", "text"}
+            assert (part["type"], part["text"] is None) in (("image", True), ("text", False))
+
+
+def test_the_manifest_holds_the_hash_of_each_file(tmp_path: Path):
+    output = {"shard_size": 4, "eval_fraction": 0.3}
+    generate(config(numbered(tmp_path, 20), output=output), tmp_path / "out", Recorder())
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert {one["path"] for one in manifest["files"]} == {
+        f"data/{path.name}" for path in (tmp_path / "out" / "data").iterdir()
+    }
+    for one in manifest["files"]:
+        content = (tmp_path / "out" / one["path"]).read_bytes()
+        assert one["sha256"] == hashlib.sha256(content).hexdigest()
+        assert one["bytes"] == len(content)
+        assert one["rows"] == pq.read_metadata(tmp_path / "out" / one["path"]).num_rows
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_shards_have_their_size_and_their_number_in_their_names(tmp_path: Path):

@@ -15,6 +15,8 @@ import signal
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,9 +33,16 @@ REPORTED_EVERY = 20
 
 def is_installed() -> bool:
     """Return whether there is Ray, without loading it."""
-    from importlib.util import find_spec
-
     return find_spec("ray") is not None
+
+
+def not_installed() -> EngineError:
+    """Return what is to be said where there is none."""
+    return EngineError(
+        "Ray is not installed",
+        "Install it with: pip install 'deepsynth-tui[ray]', or set engine to local.",
+        "engine",
+    )
 
 
 class OnRay(AbstractContextManager["OnRay"]):
@@ -42,11 +51,7 @@ class OnRay(AbstractContextManager["OnRay"]):
     def __init__(self, config: DatasetConfig, folder: Path) -> None:
         """Raises `EngineError` where Ray is not installed."""
         if not is_installed():
-            raise EngineError(
-                "Ray is not installed",
-                "pip install 'deepsynth-tui[ray]', or engine: local.",
-                "engine",
-            )
+            raise not_installed()
         self._config = config
         self._folder = folder.absolute()
         self._tasks: dict[Any, Group] = {}
@@ -54,24 +59,22 @@ class OnRay(AbstractContextManager["OnRay"]):
 
     def __enter__(self) -> Self:
         """Join the cluster. Raises `EngineError` where a machine of it does not see the folder."""
-        import ray
-
+        ray = _ray()
         _join(self._config.num_proc)
         try:
-            self._places = int(ray.cluster_resources().get("CPU", 1))
+            self._places = max(1, int(ray.cluster_resources().get("CPU", 1)))
             _check_shared(self._folder)
-            self._counter: Any = _remote(_Counter, num_cpus=0).remote()
+            self._counter = ray.remote(num_cpus=0)(_Counter).remote()
             self._given = ray.put(self._config)
         except BaseException:
             ray.shutdown()
             raise
-        self._make = _remote(_make, num_cpus=1, max_retries=0)
+        self._make = ray.remote(num_cpus=1, max_retries=0)(_make)
         return self
 
     def __exit__(self, *error: object) -> None:
         """End the tasks where they are, and leave the cluster."""
-        import ray
-
+        ray = _ray()
         for task in self._tasks:
             ray.cancel(task, force=True)
         ray.shutdown()
@@ -91,14 +94,15 @@ class OnRay(AbstractContextManager["OnRay"]):
         return sum(self._done.get(group.name, 0) for group in self._tasks.values())
 
     def begin(self, group: Group) -> None:
-        """Begin a task."""
+        """Begin a task; what an earlier one had done of the group counts no more."""
+        self._counter.note.remote(group.name, 0)
+        self._done.pop(group.name, None)
         task = self._make.remote(group, self._given, str(self._folder), self._counter)
         self._tasks[task] = group
 
     def finished(self, seconds: float) -> Sequence[Shard | Lost]:
         """Wait at most `seconds` for tasks to be finished or lost."""
-        import ray
-
+        ray = _ray()
         if not self._tasks:
             return []
         ready, _ = ray.wait(list(self._tasks), num_returns=1, timeout=seconds)
@@ -107,35 +111,19 @@ class OnRay(AbstractContextManager["OnRay"]):
         return [self._hear(task, self._tasks.pop(task)) for task in ready]
 
     def _hear(self, task: Any, group: Group) -> Shard | Lost:
-        import ray.exceptions as lost
-
+        ray = _ray()
+        gone = ray.exceptions
         try:
-            return _get(task)
-        except (
-            lost.WorkerCrashedError,
-            lost.NodeDiedError,
-            lost.OutOfMemoryError,
-            lost.ObjectLostError,
-        ) as error:
+            return ray.get(task)
+        except gone.RayTaskError as error:
+            raise error.cause from error
+        except (gone.WorkerCrashedError, gone.NodeDiedError, gone.OutOfMemoryError) as error:
             return Lost(group, str(error).splitlines()[0])
 
 
-def _get(task: Any) -> Any:
-    """Return what a task returned. Raises the error that it raised, itself."""
-    import ray
-    from ray.exceptions import RayTaskError
-
-    try:
-        return ray.get(task)
-    except RayTaskError as error:
-        raise error.cause from error
-
-
-def _remote(what: Any, **options: Any) -> Any:
-    """Return a function as a task, or a class as an actor."""
-    import ray
-
-    return ray.remote(**options)(what)
+def _ray() -> Any:
+    """Return Ray, which only those have installed who want it."""
+    return import_module("ray")
 
 
 def _make(group: Group, config: DatasetConfig, folder: str, counter: Any) -> Shard:
@@ -167,8 +155,7 @@ def _join(num_cpus: int) -> None:
     """Join the cluster that `RAY_ADDRESS` names or that runs here, else start one."""
     # Nothing is reported to anyone unless the person has said so.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-
+    ray = _ray()
     _check_answers(os.environ.get("RAY_ADDRESS", ""))
     before = signal.getsignal(signal.SIGTERM)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
@@ -198,18 +185,16 @@ def _check_answers(address: str) -> None:
 
 def _check_shared(folder: Path) -> None:
     """Raise `EngineError` where a machine of the cluster does not see `folder`."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
+    ray, strategies = _ray(), import_module("ray.util.scheduling_strategies")
     token = folder / f".seen-{secrets.token_hex(8)}"
     token.touch()
     try:
-        sees = _remote(_sees, num_cpus=0)
+        sees = ray.remote(num_cpus=0)(_sees)
         nodes = [node for node in ray.nodes() if node["Alive"]]
-        strategies = [NodeAffinitySchedulingStrategy(one["NodeID"], soft=False) for one in nodes]
-        answers = ray.get(
-            [sees.options(scheduling_strategy=one).remote(str(token)) for one in strategies]
-        )
+        there = [
+            strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes
+        ]
+        answers = ray.get([sees.options(scheduling_strategy=at).remote(str(token)) for at in there])
     finally:
         token.unlink()
     blind = [
