@@ -43,63 +43,71 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
     Raises `DatasetError`s, and `OSError` where the disk does not play along.
     """
     listener.phase("reading", config.source.path)
-    font = renderer(config.page).font_name
-    manifest = Manifest.of(config, font)
+    manifest = Manifest.of(config, renderer(config.page).font_name)
     if is_whole(folder, manifest):
         log.info("%s is whole already", folder)
-    elif _make(config, folder, manifest, listener) == "stopped":
-        return "stopped"
+    else:
+        source = open_source(config.source)
+        # Reads most sources through: what is wrong with them is known before anything is made.
+        total = source.count()
+        unfinished = Unfinished.open(folder, manifest)
+        try:
+            _make_shards(config, source, total, unfinished, listener)
+        except Stopped:
+            made = Report(unfinished.finished()).tally.documents
+            listener.result(documents=made, partial=str(unfinished.partial))
+            return "stopped"
+        _finish(config, source, unfinished, listener)
     listener.result(dataset=str(folder))
-    _upload(config, folder, listener)
+    if config.output.push_to_hub and config.output.hub_repo_id:
+        listener.phase("writing", f"uploading to {config.output.hub_repo_id}")
+        address = publish(folder, config.output.hub_repo_id, private=config.output.hub_private)
+        listener.result(hub=address)
     listener.phase("done", str(folder))
     return "completed"
 
 
-def _make(config: DatasetConfig, folder: Path, manifest: Manifest, listener: Listener) -> Verdict:
-    """Make the dataset, or what of it is not there yet."""
-    source = open_source(config.source)
-    total = source.count()
-    _say_what_comes(config, source, total, manifest.font)
-    unfinished = Unfinished.open(folder, manifest)
+def _make_shards(
+    config: DatasetConfig,
+    source: Source,
+    total: int | None,
+    unfinished: Unfinished,
+    listener: Listener,
+) -> None:
+    """Make every shard that is not there yet. Raises `Stopped` when asked to."""
+    output = config.output
+    _say_what_comes(config, source, total, unfinished.manifest.font)
     documents = _checked_for_space(source.documents(), config, unfinished, total)
-    groups = deal(
-        documents, size=config.output.shard_size, eval_fraction=config.output.eval_fraction
-    )
-    listener.phase("drawing", "; ".join([manifest.font, *map(str, source.notices)]))
+    groups = deal(documents, size=output.shard_size, eval_fraction=output.eval_fraction)
+    notices = map(str, source.notices)
+    listener.phase("drawing", "; ".join([unfinished.manifest.font, *notices]))
     watch = Watch(listener, total, unfinished.kept_documents)
     try:
         with crew_of(config, unfinished.shards, watch.look) as crew:
             for shard in make_shards(unfinished.lacking(groups), crew, watch.look):
                 watch.finished(shard.tally.read)
                 log.info("shard %s: %d documents", shard.name, shard.rows)
-    except Stopped:
-        report = Report(unfinished.finished())
-        listener.result(documents=report.tally.documents, partial=str(unfinished.partial))
-        return "stopped"
     finally:
         unfinished.sweep()
     watch.all_finished()
+
+
+def _finish(
+    config: DatasetConfig, source: Source, unfinished: Unfinished, listener: Listener
+) -> None:
+    """Put all shards together, describe them, and give the dataset its name."""
     report = Report(unfinished.finished())
-    for warning in (*report.warnings(manifest.font), *_empty_split(config, report)):
+    made, skipped = report.tally, report.tally.read - report.tally.documents
+    for warning in (*report.warnings(unfinished.manifest.font), *_empty_split(config, report)):
         listener.warning(warning)
-    if not report.tally.documents:
+    if not made.documents:
         raise _nothing(source, report)
-    listener.phase("writing", str(folder))
+    listener.phase("writing", str(unfinished.folder))
     _describe(config, unfinished, report)
     unfinished.assemble()
     unfinished.publish()
-    made, skipped = report.tally, report.tally.read - report.tally.documents
     log.info("%d documents on %d pages, %d left out", made.documents, made.pages, skipped)
     listener.result(documents=made.documents, pages=made.pages, skipped=skipped)
-    return "completed"
-
-
-def _upload(config: DatasetConfig, folder: Path, listener: Listener) -> None:
-    """Put the dataset on the Hub, where that is wanted."""
-    if config.output.push_to_hub and config.output.hub_repo_id:
-        listener.phase("writing", f"uploading to {config.output.hub_repo_id}")
-        address = publish(folder, config.output.hub_repo_id, private=config.output.hub_private)
-        listener.result(hub=address)
 
 
 def _say_what_comes(config: DatasetConfig, source: Source, total: int | None, font: str) -> None:

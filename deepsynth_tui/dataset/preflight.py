@@ -25,8 +25,8 @@ from deepsynth_tui.dataset.cleaning import is_blank
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
 from deepsynth_tui.dataset.reading.columns import existing, text_column
 from deepsynth_tui.dataset.reading.sources import Document, Source, choose_columns, open_reader
-from deepsynth_tui.dataset.writing import on_ray
 from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.writing.ray_there import check_ray
 from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
 
 PREVIEW_CHARACTERS = 2000
@@ -67,10 +67,10 @@ def inspect(config: DatasetConfig) -> Preflight:
     """Open the source, draw the first document, look at the output folder and the disk."""
     output = Path(config.output.dir).expanduser() if config.output.dir else None
     problems = output_problems(config.output.dir)
-    if config.engine == "ray" and not on_ray.is_installed():
-        problems.append(_problem(on_ray.not_installed()))
     try:
         renderer(config.page)
+        if config.engine == "ray":
+            check_ray()
     except DatasetError as error:
         problems.append(_problem(error))
     try:

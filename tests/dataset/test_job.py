@@ -111,7 +111,7 @@ def test_a_killed_run_leaves_no_dataset_and_no_process(tmp_path: Path, num_proc:
         output={"shard_size": 20},
     )
     with started(run) as process:
-        wait_for(lambda: documents_done(run) > 30)
+        wait_for(lambda: documents_done(run) > 60)
         process.send_signal(signal.SIGKILL)
         process.wait()
         wait_for(lambda: not processes_of(process.pid))

@@ -16,7 +16,6 @@ import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +23,7 @@ from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.errors import EngineError
 from deepsynth_tui.dataset.writing.crew import Lost
 from deepsynth_tui.dataset.writing.groups import Group
+from deepsynth_tui.dataset.writing.ray_there import check_ray
 from deepsynth_tui.dataset.writing.shards import Shard, write_shard
 
 CONNECT_SECONDS = 10.0
@@ -31,27 +31,12 @@ REPORTED_EVERY = 20
 """Documents after which a task says how far it is."""
 
 
-def is_installed() -> bool:
-    """Return whether there is Ray, without loading it."""
-    return find_spec("ray") is not None
-
-
-def not_installed() -> EngineError:
-    """Return what is to be said where there is none."""
-    return EngineError(
-        "Ray is not installed",
-        "Install it with: pip install 'deepsynth-tui[ray]', or set engine to local.",
-        "engine",
-    )
-
-
 class OnRay(AbstractContextManager["OnRay"]):
     """As many tasks as the cluster has CPUs."""
 
     def __init__(self, config: DatasetConfig, folder: Path) -> None:
         """Raises `EngineError` where Ray is not installed."""
-        if not is_installed():
-            raise not_installed()
+        check_ray()
         self._config = config
         self._folder = folder.absolute()
         self._tasks: dict[Any, Group] = {}
