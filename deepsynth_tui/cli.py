@@ -79,15 +79,27 @@ def demo(
 def generate(
     config: ConfigPath,
     detach: Annotated[bool, typer.Option("--detach", help="Return at once.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the shards that are finished.")
+    ] = False,
+    engine: Annotated[
+        str | None, typer.Option(metavar="local|ray", help="Who draws: sets `engine`.")
+    ] = None,
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
     """Draw documents as page images into a dataset."""
+    from deepsynth_tui import going_on
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.dataset.preflight import check
 
     with _reported():
-        settings, text = _load(config, DatasetConfig, set_)
+        overrides = [*(set_ or ()), *([f"engine={engine}"] if engine else [])]
+        settings, text = _load(config, DatasetConfig, overrides)
+        if resume:
+            run = going_on.dataset_run(_home(), config, settings, text)
+            _run(run, detach=detach, json_=json_, resume=True)
+            return
         _refuse(check(settings), config)
         _run(_create(settings, text), detach=detach, json_=json_)
 
@@ -110,6 +122,7 @@ def train(
     json_: Json = False,
 ) -> None:
     """Fine-tune a model on a dataset."""
+    from deepsynth_tui import going_on
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.preflight import check
 
@@ -122,7 +135,8 @@ def train(
             _xray(settings, json_=json_)
             return
         if resume:
-            _run(_resumable(config, settings), detach=detach, json_=json_, resume=True)
+            run = going_on.training_run(_home(), config, settings)
+            _run(run, detach=detach, json_=json_, resume=True)
             return
         _refuse(check(settings), config)
         _run(_create(settings, text), detach=detach, json_=json_)
@@ -390,28 +404,6 @@ def _create(config: Config, text: str) -> RunDirectory:
     return create(_home(), kind=config.kind, name=config.name, config_text=text, at=at)
 
 
-def _resumable(path: Path, config: Config) -> RunDirectory:
-    """Return the run that CONFIG belongs to: the one it lies in, its output.dir, or its name."""
-    from deepsynth_tui.config.load import load_file
-    from deepsynth_tui.config.yaml_text import leaves
-    from deepsynth_tui.runs.directory import find
-
-    inside = path.resolve().parent
-    ref = inside if (inside / "run.json").is_file() else config.output.dir
-    run = find(_home(), ref or config.name)
-    frozen = dict(leaves(load_file(run.config).config.model_dump()))
-    wanted = dict(leaves(config.model_dump()))
-    changed = [
-        f"{key}: {frozen[key]} -> {wanted[key]}" for key in frozen if frozen[key] != wanted[key]
-    ]
-    if changed:
-        raise _BadInput(
-            f"{path} differs from what {run.id} was started with; start a new run, or resume "
-            f"{run.config}:\n" + "\n".join(changed)
-        )
-    return run
-
-
 def _run(run: RunDirectory, *, detach: bool, json_: bool, resume: bool = False) -> None:
     """Start a job and follow it."""
     from deepsynth_tui.runs.launch import start
@@ -422,11 +414,11 @@ def _run(run: RunDirectory, *, detach: bool, json_: bool, resume: bool = False) 
 
 def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -> None:
     """Try the run that CONFIG belongs to again, with other settings, in a new run."""
-    from deepsynth_tui import retry
+    from deepsynth_tui import going_on, retry
     from deepsynth_tui.config.training import TrainingConfig
 
     settings, _ = _load(path, TrainingConfig, ())
-    made = retry.plan(_resumable(path, settings), overrides)
+    made = retry.plan(going_on.training_run(_home(), path, settings), overrides)
     if not json_:
         for key, (former, new) in made.changed.items():
             typer.echo(f"{key}: {json.dumps(former)} -> {json.dumps(new)}")

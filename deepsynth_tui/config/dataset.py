@@ -129,15 +129,48 @@ class DegradeSettings(Settings):
     )
 
 
+Policy = Literal["stop", "drop", "keep"]
+
+
+class FlawSettings(Settings):
+    """What happens to documents with a flaw; all are counted. A stopped run can go on."""
+
+    missing_glyphs: Policy = setting(
+        "stop", help="Characters that no font has: stop with the id, leave out, or draw boxes."
+    )
+    clipped_glyphs: Policy = setting(
+        "stop", help="Glyphs cut at the edge of the page: stop with the id, leave out, or keep."
+    )
+    split_tokens: Policy = setting(
+        "keep", help="Words longer than a line, broken anywhere: stop, leave out, or keep."
+    )
+    removed_characters: Policy = setting(
+        "keep", help="Control characters taken out, broken ones replaced: stop, leave out, or keep."
+    )
+    duplicates: Policy = setting(
+        "keep", help="The same text with the same answer again: stop, leave out, or keep."
+    )
+    empty: Literal["stop", "drop"] = setting(
+        "drop", help="No text, or no answer: stop with the id, or leave out."
+    )
+
+
 class DatasetOutputSettings(Settings):
     """Where the dataset goes."""
 
     dir: str | None = setting(
         None, help="Folder of the run; none: a new one among the runs of this machine."
     )
+    eval_fraction: float = setting(
+        0.0,
+        help="Part of the documents that goes into the split test, chosen by their content.",
+        suggested=(0.0, 0.02, 0.05, 0.1, 0.2),
+        ge=0.0,
+        lt=1.0,
+    )
     shard_size: int = setting(
         500,
-        help="Documents per Parquet file; a run that stops, stops at the end of one.",
+        help="Documents per Parquet file, which one process makes: what a kill can cost each.",
         unit="documents",
         ge=1,
         advanced=True,
@@ -163,7 +196,14 @@ class DatasetConfig(Settings):
     on_overflow: Literal["paginate", "error"] = setting(
         "paginate", help="A document longer than a page: take more pages, or stop with its id."
     )
+    flaws: FlawSettings = FlawSettings()
     num_proc: int = setting(
         1, help="Processes that draw pages.", unit="processes", suggested=(1, 2, 4, 8, 16), ge=1
+    )
+    engine: Literal["local", "ray"] = setting(
+        "local",
+        help="Processes of this machine, or Ray: the cluster that is there, with all its CPUs, "
+        "or else one of num_proc CPUs here.",
+        advanced=True,
     )
     output: DatasetOutputSettings = DatasetOutputSettings()

@@ -41,12 +41,36 @@ class DocumentTooLong(DatasetError):
     """A document needs more than one page, and `on_overflow` is `error`."""
 
 
+class FlawError(DatasetError):
+    """A document has a flaw that `flaws` does not allow."""
+
+
+class CharactersLost(DatasetError):
+    """The pages of a document do not hold all of its text: never allowed."""
+
+
 class NoDocuments(DatasetError):
     """Nothing was left to write."""
 
 
 class OutputError(DatasetError):
     """The place for the dataset cannot be used."""
+
+
+class SettingsChanged(DatasetError):
+    """What an earlier attempt left was made with other settings."""
+
+
+class SourceChanged(DatasetError):
+    """The documents are not those that an earlier attempt wrote."""
+
+
+class ShardLost(DatasetError):
+    """The processes that made a shard were killed, again and again."""
+
+
+class EngineError(DatasetError):
+    """The engine that is to draw the pages is not there, or cannot reach the folder."""
 
 
 class NotEnoughSpace(DatasetError):

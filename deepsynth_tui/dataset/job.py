@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import sys
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.problems import ConfigError, Problem
 from deepsynth_tui.dataset.errors import DatasetError, NotEnoughSpace
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.writing.shards import partial_folder
+from deepsynth_tui.dataset.writing.unfinished import partial_folder
 from deepsynth_tui.runs.job import Failure, Job, run_job
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def body(job: Job) -> str:
@@ -35,7 +35,7 @@ def explain(error: BaseException, dataset: Path) -> Failure:
     left = partial_folder(dataset)
     if not left.exists():
         return failure
-    advice = f"{failure.advice} What was written before is in {left}; it is no whole dataset."
+    advice = f"{failure.advice} The shards that were finished are in {left}: --resume goes on."
     return Failure(failure.class_name, failure.message, advice.strip())
 
 
@@ -50,22 +50,33 @@ def _explain(error: BaseException) -> Failure:
             return Failure(
                 NotEnoughSpace.__name__,
                 "the disk is full",
-                "Free some space, or choose an output.dir on another disk, and start again.",
+                "Free some space and go on, or choose an output.dir on another disk.",
             )
-        case PermissionError():
-            return Failure(
-                name, f"{error.filename} may not be opened", "Change its rights, and start again."
-            )
-        case BrokenProcessPool() | MemoryError():
+        case OSError() if error.errno == errno.EFBIG:
             return Failure(
                 name,
-                "a process that draws pages was killed, most likely for want of memory",
-                "Lower num_proc, and start again.",
+                "a file would be larger than this system lets it be",
+                "Raise the limit (ulimit -f), or lower output.shard_size and start anew.",
+            )
+        case OSError() if error.errno in READ_ONLY:
+            return Failure(
+                name,
+                f"{_what(error)}: this process may not do that",
+                "Change the rights of the folder, or that the disk is read-only.",
+            )
+        case MemoryError():
+            return Failure(
+                name, "there is no memory left", "Lower num_proc or output.shard_size, and go on."
             )
         case _:
             return Failure(
                 name, str(error) or name, "This was not foreseen: the run's log has the details."
             )
+
+
+def _what(error: OSError) -> str:
+    """Return what the system says, with the file; a library that wraps it has put that inside."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
 
 
 def main() -> int:

@@ -5,153 +5,153 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.drawing.page import sheet
 from deepsynth_tui.dataset.errors import NoDocuments
-from deepsynth_tui.dataset.reading.composing import Skipped
-from deepsynth_tui.dataset.reading.sources import Source, open_source
+from deepsynth_tui.dataset.reading.sources import Document, Source, open_source
+from deepsynth_tui.dataset.watch import Listener, Stopped, Watch
 from deepsynth_tui.dataset.writing.card import card
-from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument, draw_documents, renderer
+from deepsynth_tui.dataset.writing.crews import crew_of
+from deepsynth_tui.dataset.writing.dispatch import make_shards
+from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.writing.groups import TEST, deal
+from deepsynth_tui.dataset.writing.manifest import Manifest
 from deepsynth_tui.dataset.writing.publish import publish
-from deepsynth_tui.dataset.writing.report import Tally
-from deepsynth_tui.dataset.writing.rows import row
-from deepsynth_tui.dataset.writing.shards import ShardWriter
+from deepsynth_tui.dataset.writing.report import REPORT, Report, write_flaws
 from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
+from deepsynth_tui.dataset.writing.unfinished import Unfinished, is_whole
+from deepsynth_tui.runs import atomic
 
 log = logging.getLogger(__name__)
 
-# From this many documents the size of the dataset is told before anything is written.
+# By so many documents the size of the dataset is told before anything is written.
 TRIAL_DOCUMENTS = 8
-UNIT = "documents"
 
 Verdict = Literal["completed", "stopped"]
-Outcome = DrawnDocument | Skipped
-
-
-class Listener(Protocol):
-    """What a pipeline reports to; `runs.job.Job` is one."""
-
-    def phase(self, name: str, detail: str = "") -> None:
-        """Say that a new part of the work begins."""
-        ...
-
-    def progress(self, done: int, total: int | None, unit: str) -> None:
-        """Say how far the work is; `total` None where nobody knows."""
-        ...
-
-    def warning(self, message: str) -> None:
-        """Say what a person should know."""
-        ...
-
-    def result(self, **fields: object) -> None:
-        """Say what is left at the end."""
-        ...
-
-    def stop_requested(self) -> str | None:
-        """Return "stop", "stop-after-checkpoint" (here: after a shard) or None."""
-        ...
 
 
 def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict:
-    """Make the dataset that `config` describes, in `folder`, which must not be there yet.
+    """Make the dataset that `config` describes, in `folder`, or go on with one that is begun.
 
-    Until it is whole it is called `<folder>.partial`, and stays so when stopped or failed.
+    Until it is whole it is called `<folder>.partial`, and stays so when stopped or failed; called
+    again, with the same documents and settings, this goes on from the shards that are finished.
+    Where `folder` is whole, it is only uploaded.
     Raises `DatasetError`s, and `OSError` where the disk does not play along.
     """
     listener.phase("reading", config.source.path)
-    source = open_source(config.source)
-    total = source.count()
-    fonts = renderer(config.page)
-    notices = [str(notice) for notice in source.notices]
-    paper = sheet(config.page)
-    known = "documents" if total is None else f"{total} documents"
-    log.info("%s: %s, text from column %s", config.source.path, known, source.text_column)
-    log.info("drawing with %s on %d x %d pixels", fonts.font_name, paper.width, paper.height)
-    listener.phase("drawing", "; ".join([fonts.font_name, *notices]))
-    tally = Tally()
-    outcomes = draw_documents(source.documents(), config)
-    first = _trial(outcomes)
-    drawn_first = [outcome for outcome in first if isinstance(outcome, DrawnDocument)]
-    check_space(folder, needed_bytes(drawn_first, total))
-    with ShardWriter(folder, config.output.shard_size) as writer:
-        whole = _draw(chain(first, outcomes), writer, tally, total, listener)
-        for warning in tally.warnings(fonts.font_name):
-            listener.warning(warning)
-        if not whole:
-            listener.result(documents=tally.documents, partial=str(writer.partial))
+    manifest = Manifest.of(config, renderer(config.page).font_name)
+    if is_whole(folder, manifest):
+        log.info("%s is whole already", folder)
+    else:
+        source = open_source(config.source)
+        # Reads most sources through: what is wrong with them is known before anything is made.
+        total = source.count()
+        unfinished = Unfinished.open(folder, manifest)
+        try:
+            _make_shards(config, source, total, unfinished, listener)
+        except Stopped:
+            made = Report(unfinished.finished()).tally.documents
+            listener.result(documents=made, partial=str(unfinished.partial))
             return "stopped"
-        if not tally.documents:
-            raise _nothing(source, tally)
-        listener.phase("writing", str(folder))
-        writer.finish_shards()
-        _describe(config, writer, tally, fonts.font_name)
-        writer.publish()
-    skipped = tally.read - tally.documents
-    log.info("%d documents on %d pages, %d left out", tally.documents, tally.pages, skipped)
-    listener.result(
-        documents=tally.documents, pages=tally.pages, skipped=skipped, dataset=str(folder)
-    )
+        _finish(config, source, unfinished, listener)
+    listener.result(dataset=str(folder))
     if config.output.push_to_hub and config.output.hub_repo_id:
         listener.phase("writing", f"uploading to {config.output.hub_repo_id}")
         address = publish(folder, config.output.hub_repo_id, private=config.output.hub_private)
         listener.result(hub=address)
-    listener.phase("done", f"{tally.documents} documents, {tally.pages} pages")
+    listener.phase("done", str(folder))
     return "completed"
 
 
-def _trial(outcomes: Iterator[Outcome]) -> list[Outcome]:
-    """Return outcomes up to the one that makes `TRIAL_DOCUMENTS` drawn documents."""
-    first: list[Outcome] = []
-    drawn = 0
-    while drawn < TRIAL_DOCUMENTS and (outcome := next(outcomes, None)) is not None:
-        first.append(outcome)
-        drawn += isinstance(outcome, DrawnDocument)
-    return first
-
-
-def _draw(
-    outcomes: Iterator[Outcome],
-    writer: ShardWriter,
-    tally: Tally,
+def _make_shards(
+    config: DatasetConfig,
+    source: Source,
     total: int | None,
+    unfinished: Unfinished,
     listener: Listener,
-) -> bool:
-    """Write every drawn document; return False when asked to stop before the last."""
-    listener.progress(0, total, UNIT)
-    shard_completed = False
-    for outcome in outcomes:
-        request = listener.stop_requested()
-        if request == "stop" or (request is not None and shard_completed):
-            return False
-        shard_completed = False
-        if isinstance(outcome, Skipped):
-            log.info("left out %s: %s", outcome.source_id, outcome.reason)
-            tally.skip(outcome)
-        else:
-            shard_completed = writer.add(row(outcome))
-            tally.add(outcome)
-        listener.progress(tally.read, total, UNIT)
-    if total is None:
-        listener.progress(tally.read, tally.read, UNIT)
-    return True
+) -> None:
+    """Make every shard that is not there yet. Raises `Stopped` when asked to."""
+    output = config.output
+    _say_what_comes(config, source, total, unfinished.manifest.font)
+    documents = _checked_for_space(source.documents(), config, unfinished, total)
+    groups = deal(documents, size=output.shard_size, eval_fraction=output.eval_fraction)
+    notices = map(str, source.notices)
+    listener.phase("drawing", "; ".join([unfinished.manifest.font, *notices]))
+    watch = Watch(listener, total, unfinished.kept_documents)
+    try:
+        with crew_of(config, unfinished.shards, watch.look) as crew:
+            for shard in make_shards(unfinished.lacking(groups), crew, watch.look):
+                watch.finished(shard.tally.read)
+                log.info("shard %s: %d documents", shard.name, shard.rows)
+    finally:
+        unfinished.sweep()
+    watch.all_finished()
 
 
-def _describe(config: DatasetConfig, writer: ShardWriter, tally: Tally, font: str) -> None:
-    """Write the report and the card beside the shards."""
+def _finish(
+    config: DatasetConfig, source: Source, unfinished: Unfinished, listener: Listener
+) -> None:
+    """Put all shards together, describe them, and give the dataset its name."""
+    report = Report(unfinished.finished())
+    made, skipped = report.tally, report.tally.read - report.tally.documents
+    for warning in (*report.warnings(unfinished.manifest.font), *_empty_split(config, report)):
+        listener.warning(warning)
+    if not made.documents:
+        raise _nothing(source, report)
+    listener.phase("writing", str(unfinished.folder))
+    _describe(config, unfinished, report)
+    unfinished.assemble()
+    unfinished.publish()
+    log.info("%d documents on %d pages, %d left out", made.documents, made.pages, skipped)
+    listener.result(documents=made.documents, pages=made.pages, skipped=skipped)
+
+
+def _say_what_comes(config: DatasetConfig, source: Source, total: int | None, font: str) -> None:
     paper = sheet(config.page)
+    known = "documents" if total is None else f"{total} documents"
+    log.info("%s: %s, text from column %s", config.source.path, known, source.text_column)
+    log.info("drawing with %s on %d x %d pixels", font, paper.width, paper.height)
+
+
+def _checked_for_space(
+    documents: Iterator[Document], config: DatasetConfig, unfinished: Unfinished, total: int | None
+) -> Iterator[Document]:
+    """Return `documents`, once what is still to be made has been seen to fit on the disk."""
+    first = list(islice(documents, TRIAL_DOCUMENTS))
+    outcomes = [draw_document(document, config) for document in first]
+    drawn = [outcome for outcome in outcomes if isinstance(outcome, DrawnDocument)]
+    left = None if total is None else total - unfinished.kept_documents
+    check_space(unfinished.folder, needed_bytes(drawn, left))
+    return chain(first, documents)
+
+
+def _describe(config: DatasetConfig, unfinished: Unfinished, report: Report) -> None:
+    """Write what there is to know of the dataset beside the shards."""
+    folder, paper = unfinished.partial, sheet(config.page)
     page = {**config.page.model_dump(), "width": paper.width, "height": paper.height}
-    shards = [shard.name for shard in writer.shards]
-    report = tally.to_json(font=font, shards=shards, page=page)
-    text = json.dumps(report, ensure_ascii=False, indent=2)
-    (writer.partial / "report.json").write_text(text + "\n", encoding="utf-8")
-    (writer.partial / "README.md").write_text(card(config, report), encoding="utf-8")
+    figures = report.to_json(font=unfinished.manifest.font, page=page)
+    text = json.dumps(figures, ensure_ascii=False, indent=2)
+    atomic.replace(folder / REPORT, text.encode() + b"\n", durable=True)
+    about = card(config, unfinished.manifest.settings, figures)
+    atomic.replace(folder / "README.md", about.encode(), durable=True)
+    write_flaws(folder, unfinished.finished(), {s.name: path for s, path in unfinished.placed()})
+    unfinished.manifest.with_files(unfinished.placed()).write(folder)
 
 
-def _nothing(source: Source, tally: Tally) -> NoDocuments:
+def _empty_split(config: DatasetConfig, report: Report) -> Iterator[str]:
+    if config.output.eval_fraction and TEST not in report.splits:
+        yield (
+            f"none of the {report.tally.documents} documents fell into the split {TEST}: "
+            "output.eval_fraction is small for so few"
+        )
+
+
+def _nothing(source: Source, report: Report) -> NoDocuments:
+    tally = report.tally
     if not tally.read:
         return NoDocuments("the source holds no documents", "Choose another one.", "source.path")
     reasons = ", ".join(f"{one.documents} {reason}" for reason, one in tally.skipped.items())

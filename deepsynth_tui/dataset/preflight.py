@@ -25,7 +25,8 @@ from deepsynth_tui.dataset.cleaning import is_blank
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
 from deepsynth_tui.dataset.reading.columns import existing, text_column
 from deepsynth_tui.dataset.reading.sources import Document, Source, choose_columns, open_reader
-from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.writing.ray_there import check_ray
 from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
 
 PREVIEW_CHARACTERS = 2000
@@ -68,6 +69,8 @@ def inspect(config: DatasetConfig) -> Preflight:
     problems = output_problems(config.output.dir)
     try:
         renderer(config.page)
+        if config.engine == "ray":
+            check_ray()
     except DatasetError as error:
         problems.append(_problem(error))
     try:

@@ -73,6 +73,43 @@ def test_wrong_column_names_those_that_exist(tmp_path: Path):
     assert "body" in error
 
 
+def test_a_dataset_goes_on_with_what_may_change_and_with_nothing_else(tmp_path: Path, home: Path):
+    rows = [{"id": f"d{number}", "text": f"Document {number}."} for number in range(20)]
+    rows.insert(15, {"id": "boxes", "text": "日本"})
+    source = tmp_path / "docs.jsonl"
+    source.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        f"kind: dataset\nname: mine\nsource: {{path: {source}}}\npage: {{preset: tiny}}\n"
+        "output: {shard_size: 5}\n"
+    )
+    stopped = command("generate", path, code=1)
+    assert "document boxes has 2 characters" in stopped.stdout
+    assert "--resume" in stopped.stdout
+    (run,) = scan(home)
+
+    refused = command("generate", path, "--resume", "--set", "instruction=Read.", code=2).stderr
+    assert "instruction: none -> Read." in refused
+    allowed = ["--set", "flaws.missing_glyphs=drop", "--set", "num_proc=2"]
+    done = command("generate", path, "--resume", *allowed)
+    assert "15/21 documents" in done.stdout
+    assert scan(home) == [run]
+    assert "missing_glyphs: drop" in run.config.read_text()
+    assert json.loads((run.dataset / "report.json").read_text())["documents"] == 20
+    again = command("generate", run.config, "--resume").stdout
+    assert again.rpartition("starting\n")[2].splitlines()[1:] == [
+        f"done {run.dataset}",
+        "completed",
+    ]
+
+
+def test_an_engine_that_does_not_exist(tmp_path: Path):
+    path = tmp_path / "run.yaml"
+    path.write_text("kind: dataset\nsource: {path: builtin:sample}\n")
+    error = command("generate", path, "--engine", "spark", code=2).stderr
+    assert "engine: expected one of local, ray, got spark" in error
+
+
 def test_presets_are_listed_and_printed_as_they_are():
     listed = json.loads(command("presets", "--json").stdout)
     assert {"lora/qlora_4bit", "training/quick_test"} <= {

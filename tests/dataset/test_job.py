@@ -18,8 +18,7 @@ import pytest
 import yaml
 
 from deepsynth_tui.dataset.job import explain
-from deepsynth_tui.dataset.writing.rows import row
-from deepsynth_tui.dataset.writing.shards import ShardWriter
+from deepsynth_tui.dataset.writing.unfinished import SHARDS
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory, create
 
@@ -86,7 +85,7 @@ def test_a_run_ends_as_a_dataset(tmp_path: Path):
     assert run.console.read_text().splitlines() == [
         "builtin:sample: 44 documents, text from column text",
         "drawing with DejaVu Sans Book on 512 x 512 pixels",
-        "shard 1: 44 documents",
+        "shard train-00000: 44 documents",
         "44 documents on 44 pages, 0 left out",
     ]
 
@@ -112,13 +111,12 @@ def test_a_killed_run_leaves_no_dataset_and_no_process(tmp_path: Path, num_proc:
         output={"shard_size": 20},
     )
     with started(run) as process:
-        wait_for(lambda: documents_done(run) > 30)
+        wait_for(lambda: documents_done(run) > 60)
         process.send_signal(signal.SIGKILL)
         process.wait()
         wait_for(lambda: not processes_of(process.pid))
     assert not run.dataset.exists()
-    data = run.path / "dataset.partial" / "data"
-    assert (data / "train-00000.parquet").exists()
+    assert (run.path / "dataset.partial" / SHARDS / "train-00000.parquet").exists()
 
 
 def processes_of(session: int) -> list[int]:
@@ -148,8 +146,9 @@ def test_a_run_stops_when_asked(tmp_path: Path, now: bool):
         assert process.wait(DEADLINE) == 0
     assert events(run)[-1]["verdict"] == "stopped"
     assert not run.dataset.exists()
-    halves = list((run.path / "dataset.partial" / "data").glob("*.half"))
-    assert now or not halves
+    shards = run.path / "dataset.partial" / SHARDS
+    assert not list(shards.glob(".*"))
+    assert now or list(shards.glob("*.parquet"))
 
 
 def test_a_terminated_run_with_processes_stops_in_order(tmp_path: Path):
@@ -167,12 +166,8 @@ def test_a_terminated_run_with_processes_stops_in_order(tmp_path: Path):
 
 
 def test_a_full_disk_is_explained(tmp_path: Path):
-    """/dev/full behaves as a file on a full disk."""
-    writer = ShardWriter(tmp_path / "out", shard_size=1)
-    (writer.partial / "data" / "train-00000.parquet.half").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left") as caught, writer:
-        writer.add(row(drawn_document()))
-    failure = explain(caught.value, tmp_path / "out")
+    (tmp_path / "out.partial").mkdir()
+    failure = explain(OSError(errno.ENOSPC, "No space left on device"), tmp_path / "out")
     assert failure.class_name == "NotEnoughSpace"
     assert failure.message == "the disk is full"
     assert str(tmp_path / "out.partial") in failure.advice
@@ -184,13 +179,3 @@ def test_other_errors_are_explained(tmp_path: Path):
     assert "num_proc" in explain(MemoryError(), tmp_path / "out").advice
     unknown = explain(ZeroDivisionError("division by zero"), tmp_path / "out")
     assert (unknown.class_name, unknown.message) == ("ZeroDivisionError", "division by zero")
-
-
-def drawn_document():
-    from deepsynth_tui.config.dataset import DatasetConfig
-    from deepsynth_tui.dataset.reading.sources import Document
-    from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument, draw_document
-
-    drawn = draw_document(Document("one", "text", None), DatasetConfig())
-    assert isinstance(drawn, DrawnDocument)
-    return drawn

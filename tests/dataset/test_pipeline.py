@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.training import DataSettings
 from deepsynth_tui.dataset.drawing.rendering import Renderer
 from deepsynth_tui.dataset.errors import (
     DocumentTooLong,
@@ -25,7 +26,10 @@ from deepsynth_tui.dataset.errors import (
 )
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing import space
+from deepsynth_tui.dataset.writing.groups import split_of
 from deepsynth_tui.dataset.writing.rows import NEUTRAL_PROMPT
+from deepsynth_tui.dataset.writing.unfinished import SHARDS
+from deepsynth_tui.training.data.rows import open_dataset
 from tests.dataset.recorder import Recorder
 
 TINY: dict[str, Any] = {"preset": "tiny", "font_size": 16}
@@ -127,6 +131,69 @@ def test_the_instruction_is_on_the_page(tmp_path: Path):
     assert pages[None] != pages["Summarise."]
 
 
+def test_a_part_of_the_documents_is_held_out_as_a_split_of_its_own(tmp_path: Path):
+    sides = {}
+    for size in (7, 30):
+        out = tmp_path / f"out{size}" / "pages"
+        output = {"shard_size": size, "eval_fraction": 0.25}
+        generate(config(numbered(tmp_path, 60), output=output), out, Recorder())
+        loaded = datasets.load_dataset(str(out), cache_dir=str(tmp_path / f"cache{size}"))
+        assert isinstance(loaded, datasets.DatasetDict)
+        sides[size] = {name: split["source_id"][:] for name, split in loaded.items()}
+        for name, split in loaded.items():
+            assert {split_of(one, 0.25) for one in split["source_hash"]} == {name}
+    assert sides[7] == sides[30]
+    assert set(sides[7]) == {"train", "test"}
+    assert {*sides[7]["train"], *sides[7]["test"]} == {f"d{n}" for n in range(60)}
+    assert len(sides[7]["train"]) + len(sides[7]["test"]) == 60
+    assert 5 < len(sides[7]["test"]) < 25
+    splits = report_of(tmp_path / "out7" / "pages")["splits"]
+    assert splits["test"]["documents"] == len(sides[7]["test"])
+    opened = open_dataset(DataSettings(path=str(tmp_path / "out7" / "pages")))
+    assert opened["source_id"][:] == sides[7]["train"]
+
+
+def test_a_split_that_stays_empty_is_said(tmp_path: Path):
+    listener = Recorder()
+    settings = config(numbered(tmp_path, 2), output={"eval_fraction": 0.0001})
+    generate(settings, tmp_path / "out", listener)
+    assert listener.warnings == [
+        "none of the 2 documents fell into the split test: output.eval_fraction is small for so few"
+    ]
+
+
+def test_rows_have_the_form_that_trl_collates(tmp_path: Path):
+    """TRL's `DataCollatorForVisionLanguageModeling` reads `images` and `messages`: prompts whose
+    images stand in for the placeholders in order, one for one, and contents that are lists of
+    typed parts."""
+    path = documents(tmp_path / "a.jsonl", {"text": "word " * 500}, {"text": "short"})
+    generate(config(path, instruction="Read."), tmp_path / "out", Recorder())
+    for row in load(tmp_path / "out", tmp_path):
+        assert isinstance(row, dict)
+        parts = [part for message in row["messages"] for part in message["content"]]
+        assert sum(part["type"] == "image" for part in parts) == len(row["images"])
+        assert all(isinstance(image, Image.Image) for image in row["images"])
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
+        for part in parts:
+            assert set(part) == {"type", "text"}
+            assert (part["type"], part["text"] is None) in (("image", True), ("text", False))
+
+
+def test_the_manifest_holds_the_hash_of_each_file(tmp_path: Path):
+    output = {"shard_size": 4, "eval_fraction": 0.3}
+    generate(config(numbered(tmp_path, 20), output=output), tmp_path / "out", Recorder())
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert {one["path"] for one in manifest["files"]} == {
+        f"data/{path.name}" for path in (tmp_path / "out" / "data").iterdir()
+    }
+    for one in manifest["files"]:
+        content = (tmp_path / "out" / one["path"]).read_bytes()
+        assert one["sha256"] == hashlib.sha256(content).hexdigest()
+        assert one["bytes"] == len(content)
+        assert one["rows"] == pq.read_metadata(tmp_path / "out" / one["path"]).num_rows
+    assert not list((tmp_path / "out").glob(".*"))
+
+
 def test_shards_have_their_size_and_their_number_in_their_names(tmp_path: Path):
     out = tmp_path / "out"
     listener = Recorder()
@@ -148,7 +215,7 @@ def test_two_processes_give_the_same_bytes_as_one(tmp_path: Path):
         generate(settings, out, Recorder())
         trees.append({p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()})
     assert trees[0] == trees[1]
-    assert len(trees[0]) == 3
+    assert set(trees[0]) >= {"report.json", "manifest.json", "train-00000-of-00001.parquet"}
 
 
 def test_the_report_counts_everything(tmp_path: Path):
@@ -158,21 +225,20 @@ def test_the_report_counts_everything(tmp_path: Path):
         {"id": "blank", "text": " \n\u200b"},
         {"id": "null", "text": None},
         {"id": "boxes", "text": "A plain document with one 日 and one 本 in it."},
-        {"id": "chinese", "text": "日本語 ab"},
         {"id": "arabic", "text": "السلام عليكم"},
         {"id": "controls", "text": "a\x00b\x1bc \ud800 document"},
         {"id": "url", "text": "https://example.org/" + "a" * 200},
+        {"id": "again", "text": "A plain document."},
     )
     out = tmp_path / "out"
     listener = Recorder()
-    generate(config(path), out, listener)
+    generate(config(path, flaws={"missing_glyphs": "keep"}), out, listener)
     report = report_of(out)
-    assert report["documents"] == 4
+    assert report["documents"] == 5
     assert report["documents_read"] == 8
-    assert report["pages"] == 4
+    assert report["pages"] == 5
     assert report["skipped"] == {
         "empty text": {"count": 2, "first_documents": ["blank", "null"]},
-        "the font lacks its characters": {"count": 1, "first_documents": ["chinese"]},
         "right-to-left or joined script, which cannot be drawn yet": {
             "count": 1,
             "first_documents": ["arabic"],
@@ -189,14 +255,38 @@ def test_the_report_counts_everything(tmp_path: Path):
     assert report["lines"] == sum(page.lines for page in drawn)
     assert drawn[3].lines > 1
     assert report["split_tokens"]["first_documents"] == ["url"]
-    assert report["removed_control_characters"]["count"] == 2
-    assert report["replaced_surrogates"]["count"] == 1
+    assert report["removed_characters"]["count"] == 3
+    assert report["duplicates"]["first_documents"] == ["again"]
     assert report["font"] == "DejaVu Sans Book"
-    assert report["font_sizes"] == {"16": 4}
+    assert report["font_sizes"] == {"16": 5}
+    assert report["splits"]["train"]["documents"] == 5
     assert report["fingerprint"].startswith("sha256:")
     assert listener.warnings[0] == "skipped 2 of 8 documents, empty text: blank, null"
     assert any("日 (U+65E5)" in warning and "boxes" in warning for warning in listener.warnings)
     assert load(out, tmp_path)[2]["text"] == "abc \ufffd document"
+
+
+def test_every_document_with_a_flaw_has_a_line_that_leads_to_its_row(tmp_path: Path):
+    long = "https://example.org/" + "a" * 200
+    path = documents(
+        tmp_path / "a.jsonl",
+        *({"id": f"d{n}", "text": f"Document {n}."} for n in range(4)),
+        {"id": "boxes", "text": "本"},
+        {"id": "url", "text": long},
+        {"id": "again", "text": long},
+    )
+    settings = config(path, flaws={"missing_glyphs": "drop"}, output={"shard_size": 3})
+    generate(settings, tmp_path / "out", Recorder())
+    lines = (tmp_path / "out" / "flaws.jsonl").read_text(encoding="utf-8").splitlines()
+    boxes, url, again = map(json.loads, lines)
+    assert (boxes["source_id"], boxes["row"], boxes["file"]) == ("boxes", None, None)
+    assert boxes["left_out"] == "the font lacks its characters"
+    assert boxes["missing_glyphs"] == 1
+    assert (url["split_tokens"], "duplicates" in url) == (1, False)
+    assert (again["split_tokens"], again["duplicates"]) == (1, 1)
+    for one in (url, again):
+        rows = pq.read_table(tmp_path / "out" / one["file"])
+        assert rows["source_id"][one["row"]].as_py() == one["source_id"]
 
 
 def test_rows_without_an_answer_are_skipped_and_said(tmp_path: Path):
@@ -245,15 +335,16 @@ def test_overflow_can_be_an_error_that_names_the_document(tmp_path: Path):
 
 
 @pytest.mark.parametrize("num_proc", [1, 2])
-def test_an_error_in_the_middle_leaves_only_a_partial_folder(tmp_path: Path, num_proc: int):
+def test_an_error_in_the_middle_keeps_the_shards_before(tmp_path: Path, num_proc: int):
     rows = [{"text": f"Document {n}."} for n in range(40)]
     path = documents(tmp_path / "a.jsonl", *rows, {"text": "word " * 2000})
     settings = config(path, on_overflow="error", num_proc=num_proc, output={"shard_size": 10})
     with pytest.raises(DocumentTooLong, match=r"a\.jsonl:41"):
         generate(settings, tmp_path / "out", Recorder())
     assert not (tmp_path / "out").exists()
-    names = sorted(p.name for p in (tmp_path / "out.partial" / "data").iterdir())
-    assert names[0] == "train-00000.parquet"
+    names = {p.name for p in (tmp_path / "out.partial" / SHARDS).iterdir()}
+    assert {"train-00000.parquet", "train-00000.json"} <= names
+    assert not any(name.startswith((".", "train-00004")) for name in names)
     assert not (tmp_path / "out.partial" / "report.json").exists()
 
 
@@ -267,42 +358,44 @@ def test_a_bad_row_late_in_the_file_is_found_before_anything_is_drawn(tmp_path: 
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_stopping_leaves_a_partial_folder(tmp_path: Path):
+def test_stopping_keeps_the_shards_that_are_finished(tmp_path: Path):
     listener = Recorder(stop="stop", stop_after=5)
     settings = config(numbered(tmp_path, 40), output={"shard_size": 4})
     assert generate(settings, tmp_path / "out", listener) == "stopped"
     assert listener.done[-1][0] == 5
     assert not (tmp_path / "out").exists()
-    assert pq.read_metadata(tmp_path / "out.partial/data/train-00000.parquet").num_rows == 4
+    shards = sorted(p.name for p in (tmp_path / "out.partial" / SHARDS).iterdir())
+    assert shards == ["train-00000.json", "train-00000.parquet"]
+    assert listener.results["documents"] == 4
     assert "writing" not in listener.phases
 
 
-def test_stopping_after_a_checkpoint_waits_for_the_end_of_a_shard(tmp_path: Path):
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_stopping_after_a_checkpoint_finishes_what_is_begun(tmp_path: Path, num_proc: int):
     listener = Recorder(stop="stop-after-checkpoint", stop_after=5)
-    settings = config(numbered(tmp_path, 40), output={"shard_size": 4})
+    settings = config(numbered(tmp_path, 400), output={"shard_size": 4}, num_proc=num_proc)
     assert generate(settings, tmp_path / "out", listener) == "stopped"
-    assert listener.done[-1][0] == 8
-    names = sorted(p.name for p in (tmp_path / "out.partial" / "data").iterdir())
-    assert names == ["train-00000.parquet", "train-00001.parquet"]
+    shards = list((tmp_path / "out.partial" / SHARDS).glob("*.parquet"))
+    assert 1 < len(shards) < 100
+    assert listener.results["documents"] == 4 * len(shards)
+    assert num_proc > 1 or len(shards) == 2
 
 
-def test_a_new_attempt_replaces_what_the_last_one_left(tmp_path: Path):
-    settings = config(numbered(tmp_path, 12), output={"shard_size": 4})
-    generate(settings, tmp_path / "out", Recorder(stop="stop", stop_after=5))
-    assert generate(settings, tmp_path / "out", Recorder()) == "completed"
-    assert len(load(tmp_path / "out", tmp_path)) == 12
-    assert not (tmp_path / "out.partial").exists()
-    with pytest.raises(OutputError, match="exists already"):
-        generate(settings, tmp_path / "out", Recorder())
-
-
-def test_a_disk_too_small_is_known_before_anything_is_written(
+def test_a_disk_too_small_is_known_before_anything_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(space, "RESERVE_BYTES", 1 << 62)
     with pytest.raises(NotEnoughSpace, match="would take about"):
         generate(config(numbered(tmp_path, 3)), tmp_path / "out", Recorder())
-    assert not (tmp_path / "out.partial").exists()
+    assert not list((tmp_path / "out.partial" / SHARDS).iterdir())
+
+
+def test_anything_else_in_the_place_of_the_dataset_is_left_alone(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        generate(config(numbered(tmp_path, 3)), tmp_path / "out", Recorder())
+    assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
 
 
 def test_images_are_stored_as_they_are_and_read_in_any_order(tmp_path: Path):

@@ -49,6 +49,12 @@ def test_every_problem_is_told_at_once(tmp_path: Path):
     assert "text" in found.columns
 
 
+def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (problem,) = check(config(engine="ray"))
+    assert (problem.key, "deepsynth-tui[ray]" in problem.hint) == ("engine", True)
+
+
 def test_output_folders_that_cannot_be_used(tmp_path: Path):
     (tmp_path / "a.txt").write_text("x")
     (problem,) = check(config(output={"dir": str(tmp_path)}))

@@ -249,6 +249,17 @@ async def test_a_dataset_run_has_its_own_figures_and_a_key_to_train_on_it(home: 
     assert app.asked == [("dataset", str(run.dataset))]
 
 
+async def test_a_dataset_run_that_did_not_end_well_says_how_it_goes_on(home: Path):
+    run = new_run(home, "pages", "dataset")
+    append(run, list(drawing(12)))
+    vanished(run)
+    async with host(home, run, now=16).run_test(size=LARGE) as pilot:
+        await shows(pilot, "✗ crashed", "go on", "deepsynth-tui generate", "--resume")
+        append(run, [(17, "done", {"verdict": "stopped", "partial": "there.partial"})])
+        ended(run)
+        await shows(pilot, "■ stopped", "there.partial", "deepsynth-tui generate", "--resume")
+
+
 async def test_it_moves_on_to_the_run_that_waited(home: Path):
     pages = new_run(home, "pages", "dataset")
     append(pages, list(drawing(12)))

@@ -6,18 +6,25 @@ card lists its files for any other folder of the same name, out of its cache.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.declare import as_text
+from deepsynth_tui.dataset.writing.flaws import FLAWS
+from deepsynth_tui.dataset.writing.groups import TRAIN
 from deepsynth_tui.dataset.writing.rows import NEUTRAL_PROMPT
-from deepsynth_tui.dataset.writing.shards import SPLIT
 
 BODY = """\
 # {name}
 
 {documents} documents drawn as {pages} page images, made with deepsynth-tui.
+
+| split | documents | pages | MiB |
+| --- | --- | --- | --- |
+{splits}
 
 | | |
 | --- | --- |
@@ -26,7 +33,14 @@ BODY = """\
 | answer to learn | {target} |
 | page | {width} x {height} pixels, {columns} column(s), {theme}, {font} |
 | left out | {skipped} |
-| characters without a glyph | {missing} |
+
+## What became of the characters
+
+Every page knows which characters it shows; together they show all of every document.
+
+| | times | documents | allowed |
+| --- | --- | --- | --- |
+{flaws}
 
 ## Columns
 
@@ -38,47 +52,73 @@ BODY = """\
 - `source_id`, `source_hash`: where the document came from, and the SHA-256 of its text there
 - `pages`: how many there are
 
-Where there is no instruction, the user asks: "{prompt}" `report.json` has every figure.
+Where there is no instruction, the user asks: "{prompt}"
+
+`report.json` has every figure, `flaws.jsonl` every document with a flaw, `manifest.json` the
+SHA-256 of each file.
 
 ```python
 from datasets import load_dataset
 
 dataset = load_dataset("path/to/this/folder", split="{split}")
 ```
+
+## How it was made
+
+The same settings and the same documents give the same files, with any number of processes. A
+document is in the split `test` where its `source_hash` says so.
+
+| setting | |
+| --- | --- |
+{settings}
 """
 
 
-def card(config: DatasetConfig, report: dict[str, Any]) -> str:
-    """Return the text of the card for a dataset with this `report`."""
+def card(config: DatasetConfig, settings: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Return the text of the card of a dataset made with `settings`, whose `report` this is."""
     head = {
         "pretty_name": config.name,
         "task_categories": ["image-text-to-text"],
         "tags": ["deepsynth-tui", "ocr"],
     }
     skipped = [f"{one['count']} ({reason})" for reason, one in report["skipped"].items()]
+    target = config.source.target_column
     body = BODY.format(
         name=config.name,
         documents=report["documents"],
         pages=report["pages"],
+        splits="\n".join(_splits(report)),
         source=_cell(config.source.path),
         instruction=_cell(config.instruction or "none"),
-        target=_cell(
-            f"column {config.source.target_column}"
-            if config.source.target_column
-            else "the text itself"
-        ),
+        target=_cell(f"column {target}" if target else "the text itself"),
         width=report["page"]["width"],
         height=report["page"]["height"],
         columns=config.page.columns,
         theme=config.page.theme,
         font=report["font"],
         skipped=", ".join(skipped) or "none",
-        missing=report["missing_glyphs"]["count"],
+        flaws="\n".join(_flaws(report, settings)),
         prompt=NEUTRAL_PROMPT,
-        split=SPLIT,
+        split=TRAIN,
+        settings="\n".join(
+            f"| `{key}` | {_cell(as_text(value)) or 'none'} |" for key, value in settings.items()
+        ),
     )
     front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n{body}"
+
+
+def _splits(report: Mapping[str, Any]) -> Iterator[str]:
+    for name, split in report["splits"].items():
+        size = split["bytes"] / 2**20
+        yield f"| {name} | {split['documents']} | {split['pages']} | {size:.1f} |"
+
+
+def _flaws(report: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
+    for name in FLAWS:
+        found = report[name]
+        allowed = settings[f"flaws.{name}"]
+        yield f"| {name.replace('_', ' ')} | {found['count']} | {found['documents']} | {allowed} |"
 
 
 def _cell(text: str) -> str:

@@ -10,14 +10,15 @@ from deepsynth_tui.dataset.errors import UploadError
 def publish(folder: Path, repo_id: str, *, private: bool) -> str:
     """Upload `folder` as the Hub dataset `repo_id`, made if it is not there; return its address.
 
+    Called again after a failure, it goes on: what the Hub has already is not sent again.
     Raises `UploadError`: the folder is whole all the same, and can be uploaded again.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
     api = HfApi()
-    again = f"The dataset is whole in {folder}. To upload it: hf upload {repo_id} {folder} "
-    again += "--repo-type dataset" + (" --private" if private else "")
+    again = f"The dataset is whole in {folder}; --resume uploads what is missing. So does: "
+    again += f"hf upload {repo_id} {folder} --repo-type dataset" + " --private" * private
     try:
         api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
         commit = api.upload_folder(repo_id=repo_id, repo_type="dataset", folder_path=folder)

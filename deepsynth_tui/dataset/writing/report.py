@@ -1,145 +1,87 @@
-"""What became of the documents: counted while they are drawn, kept as `report.json`."""
+"""What became of the documents, for people: `report.json`, `flaws.jsonl`, and the warnings."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.dataset.reading.composing import Skipped
-from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument
+from deepsynth_tui.dataset.writing.flaws import FLAWS, characters
+from deepsynth_tui.dataset.writing.groups import SPLITS
+from deepsynth_tui.dataset.writing.shards import Shard
+from deepsynth_tui.dataset.writing.tally import NAMED, Tally
 
-VERSION = 1
-# Of the documents with some flaw, and of the missing characters, this many are named.
-NAMED = 100
-NAMED_IN_WARNING = 8
-
-
-@dataclass(slots=True)
-class Affected:
-    """How often something happened, in how many documents, and which were the first."""
-
-    count: int = 0
-    documents: int = 0
-    first: list[str] = field(default_factory=list)
-
-    def add(self, source_id: str, count: int) -> None:
-        """Count `count` in one document; none leaves no trace."""
-        if count:
-            self.count += count
-            self.documents += 1
-            if len(self.first) < NAMED:
-                self.first.append(source_id)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figures under their names in `report.json`."""
-        return {"count": self.count, "documents": self.documents, "first_documents": self.first}
-
-    def named(self) -> str:
-        """Return the first documents for a sentence."""
-        shown = ", ".join(self.first[:NAMED_IN_WARNING])
-        rest = self.documents - min(len(self.first), NAMED_IN_WARNING)
-        return shown + (f" and {rest} more" if rest else "")
+VERSION = 2
+REPORT = "report.json"
+FLAWS_FILE = "flaws.jsonl"
+# What `flaws` allows by default is no news unless asked for.
+_WORTH_A_WARNING = ("missing_glyphs", "clipped_glyphs")
 
 
-class Tally:
-    """Everything `report.json` says, as far as it is known."""
+def write_flaws(folder: Path, shards: Iterable[Shard], paths: Mapping[str, str]) -> None:
+    """Put `flaws.jsonl` into `folder`: a line for each document with a flaw, or left out.
 
-    def __init__(self) -> None:
-        self.documents = 0
-        self.pages = 0
-        self.lines = 0
-        self.lost_lines = 0
-        self.skipped: defaultdict[str, Affected] = defaultdict(Affected)
-        self.characters: Counter[str] = Counter()
-        self.missing = Affected()
-        self.unshaped = Affected()
-        self.split = Affected()
-        self.clipped = Affected()
-        self.controls = Affected()
-        self.surrogates = Affected()
-        self.font_sizes: Counter[int] = Counter()
-        self._hash = hashlib.sha256()
+    `row` counts in the file `file`; both are null where the document was left out.
+    """
+    with (folder / FLAWS_FILE).open("w", encoding="utf-8") as file:
+        for shard in shards:
+            for one in shard.flawed:
+                line = {**one, "file": None if one["row"] is None else paths[shard.name]}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    @property
-    def read(self) -> int:
-        """How many documents have been read, drawn or skipped."""
-        return self.documents + sum(one.documents for one in self.skipped.values())
 
-    def skip(self, skipped: Skipped) -> None:
-        """Count a document that is left out."""
-        self.skipped[skipped.reason].add(skipped.source_id, 1)
+class Report:
+    """The figures of finished shards, added up in their order."""
 
-    def add(self, drawn: DrawnDocument) -> None:
-        """Count a document that is in the dataset."""
-        document, rendered = drawn.document, drawn.rendered
-        self.documents += 1
-        self.pages += len(drawn.pages)
-        self.lines += rendered.lines
-        self.lost_lines += rendered.lost_lines
-        self.characters += rendered.missing
-        self.font_sizes[rendered.font_size] += 1
-        name = document.source_id
-        self.missing.add(name, rendered.missing.total())
-        self.unshaped.add(name, rendered.unshaped)
-        self.split.add(name, rendered.split_tokens)
-        self.clipped.add(name, rendered.clipped_glyphs)
-        self.controls.add(name, document.removed_controls)
-        self.surrogates.add(name, document.replaced_surrogates)
-        texts = (name, document.instruction, document.text, document.target)
-        for part in (*(text.encode() for text in texts), *drawn.pages):
-            self._hash.update(len(part).to_bytes(8, "big") + part)
+    def __init__(self, shards: Iterable[Shard]) -> None:
+        self.tally = Tally()
+        self.splits: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        contents = hashlib.sha256()
+        for shard in shards:
+            self.tally.merge(shard.tally)
+            if shard.rows:
+                self.splits[shard.split].update(
+                    documents=shard.rows, pages=shard.tally.pages, shards=1, bytes=shard.bytes
+                )
+            contents.update(bytes.fromhex(shard.contents))
+        self.fingerprint = f"sha256:{contents.hexdigest()}"
 
     def warnings(self, font: str) -> Iterator[str]:
         """Yield a sentence for each thing that a person should know."""
-        for reason, one in self.skipped.items():
-            yield f"skipped {one.documents} of {self.read} documents, {reason}: {one.named()}"
-        if self.missing.count:
-            common = self.characters.most_common(NAMED_IN_WARNING)
-            kinds = ", ".join(f"{character} (U+{ord(character):04X})" for character, _ in common)
-            yield (
-                f"{font} has no glyph for {self.missing.count} characters, which are drawn as "
-                f"boxes: {kinds}{', ...' if len(self.characters) > len(common) else ''}; "
-                f"in {self.missing.named()}"
-            )
-        if self.unshaped.count:
-            yield (
-                f"{self.unshaped.count} characters of right-to-left or joined scripts are drawn "
-                f"one by one from left to right; in {self.unshaped.named()}"
-            )
-        if self.clipped.count:
-            yield (
-                f"{self.clipped.count} glyphs reach over the edge of the page and are cut: make "
-                f"page.margin larger; in {self.clipped.named()}"
-            )
+        tally = self.tally
+        for reason, one in tally.skipped.items():
+            yield f"skipped {one.documents} of {tally.read} documents, {reason}: {one.named()}"
+        for name in _WORTH_A_WARNING:
+            if one := tally.flaws.get(name):
+                said = FLAWS[name].counted.format(one.count)
+                if name == "missing_glyphs":
+                    said += f", {font}: {characters(tally.missing)}"
+                yield f"{said}; in {one.named()}"
 
-    def to_json(self, *, font: str, shards: Sequence[str], page: dict[str, Any]) -> dict[str, Any]:
-        """Return `report.json`. `page` are the page settings, `shards` the names of the files."""
+    def to_json(self, *, font: str, page: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `report.json`; `page` are the page settings."""
+        tally = self.tally
+        flaws: dict[str, dict[str, Any]] = {name: tally.flaws[name].to_json() for name in FLAWS}
+        flaws["missing_glyphs"]["characters"] = dict(tally.missing.most_common(NAMED))
         return {
             "version": VERSION,
-            "documents": self.documents,
-            "documents_read": self.read,
-            "pages": self.pages,
+            "documents": tally.documents,
+            "documents_read": tally.read,
+            "pages": tally.pages,
+            "splits": {name: dict(self.splits[name]) for name in SPLITS if name in self.splits},
             "skipped": {
                 reason: {"count": one.documents, "first_documents": one.first}
-                for reason, one in self.skipped.items()
+                for reason, one in tally.skipped.items()
             },
-            "lines": self.lines,
-            "lost_lines": self.lost_lines,
-            "missing_glyphs": {
-                **self.missing.to_json(),
-                "characters": dict(self.characters.most_common(NAMED)),
-            },
-            "unshaped_characters": self.unshaped.to_json(),
-            "split_tokens": self.split.to_json(),
-            "clipped_glyphs": self.clipped.to_json(),
-            "removed_control_characters": self.controls.to_json(),
-            "replaced_surrogates": self.surrogates.to_json(),
+            "lines": tally.lines,
+            # A lost line ends the run, whatever the settings say.
+            "lost_lines": 0,
+            **flaws,
             "font": font,
-            "font_sizes": {str(size): self.font_sizes[size] for size in sorted(self.font_sizes)},
-            "page": page,
-            "shards": list(shards),
-            "fingerprint": f"sha256:{self._hash.hexdigest()}",
+            "font_sizes": dict(sorted(tally.font_sizes.items(), key=lambda pair: int(pair[0]))),
+            "page": dict(page),
+            "fingerprint": self.fingerprint,
         }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument
+from deepsynth_tui.dataset.writing.drawn import DrawnDocument
 
 NEUTRAL_PROMPT = "Transcribe this document."
 """What the user says in `messages` where no instruction is set."""
 
+CONTENT_DIGITS = 32
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 CONTENT = pa.struct([("type", pa.string()), ("text", pa.string())])
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.list_(CONTENT))])
@@ -78,6 +80,17 @@ def messages(*, pages: int, instruction: str, target: str) -> list[dict[str, Any
         {"role": "user", "content": [*[image] * pages, question]},
         {"role": "assistant", "content": [{"type": "text", "text": target}]},
     ]
+
+
+def content_digest(drawn: DrawnDocument) -> str:
+    """Return a digest of everything in the row, in hexadecimal: `CONTENT_DIGITS` of it."""
+    document = drawn.document
+    digest = hashlib.blake2b(digest_size=CONTENT_DIGITS // 2)
+    texts = (document.source_id, document.instruction, document.text, document.target)
+    for part in (*(text.encode() for text in texts), *drawn.pages):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def table(rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -1,133 +1,123 @@
-"""Rows to Parquet files, and a folder that is either whole or named `.partial`."""
+"""A group of documents to a shard: a Parquet file, and then a note that it is finished."""
 
 from __future__ import annotations
 
-import logging
-import shutil
-from contextlib import suppress
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-import pyarrow.parquet as pq
+from deepsynth_tui.config.dataset import DatasetConfig, FlawSettings
+from deepsynth_tui.dataset.reading.composing import Skipped
+from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document
+from deepsynth_tui.dataset.writing.flaws import check_skipped, reason_to_drop
+from deepsynth_tui.dataset.writing.groups import Group, shard_name
+from deepsynth_tui.dataset.writing.parquet_file import ParquetFile
+from deepsynth_tui.dataset.writing.rows import content_digest, row
+from deepsynth_tui.dataset.writing.tally import Tally
+from deepsynth_tui.runs import atomic
 
-from deepsynth_tui.dataset.errors import OutputError
-from deepsynth_tui.dataset.writing.rows import SCHEMA, table
-
-log = logging.getLogger(__name__)
-
-SPLIT = "train"
-# A row group is written when it has this many rows or bytes: what is held in memory at most.
-GROUP_ROWS = 100
-GROUP_BYTES = 32 << 20
-# PNG is compressed already, and no two pages are alike.
-COMPRESSION = {
-    "images.list.element.bytes": "NONE",
-    "images.list.element.path": "NONE",
-    **dict.fromkeys(
-        (
-            "messages.list.element.role",
-            "messages.list.element.content.list.element.type",
-            "messages.list.element.content.list.element.text",
-            *(field.name for field in SCHEMA if field.name not in ("images", "messages")),
-        ),
-        "ZSTD",
-    ),
-}
-REPEATING = [
-    "messages.list.element.role",
-    "messages.list.element.content.list.element.type",
-    "instruction",
-]
-PARQUET_OPTIONS: dict[str, Any] = {"compression": COMPRESSION, "use_dictionary": REPEATING}
+Count = Callable[[int], object]
+"""Told after each document how many of the group are done."""
 
 
-def partial_folder(folder: Path) -> Path:
-    """Return where the dataset `folder` lies until it is whole."""
-    return folder.with_name(f"{folder.name}.partial")
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What is known of a finished shard, kept beside it as JSON.
 
+    `digests` are those of its group. A shard of which every document was left out has no rows, no
+    file and no `sha256`. `contents` holds a digest of each row, one after the other; `flawed` says
+    of each document with a flaw how many of each, in which `row` it is (None: in none), and why.
+    """
 
-class ShardWriter:
-    """Writes rows to `<folder>.partial/data`. Leaving it by an exception leaves that behind."""
-
-    def __init__(self, folder: Path, shard_size: int) -> None:
-        """Begin. What an earlier attempt left half done is removed.
-
-        Raises `OutputError` where `folder` is there already, and `OSError`.
-        """
-        if folder.exists():
-            raise OutputError(
-                f"{folder} exists already", "Choose another output.dir, or remove it.", "output.dir"
-            )
-        self.folder = folder
-        self.partial = partial_folder(folder)
-        if self.partial.exists():
-            shutil.rmtree(self.partial)
-        self._data = self.partial / "data"
-        self._data.mkdir(parents=True)
-        self.shard_size = shard_size
-        self.shards: list[Path] = []
-        self._writer: pq.ParquetWriter | None = None
-        self._rows_in_shard = 0
-        self._held: list[dict[str, Any]] = []
-        self._held_bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._writer is not None:
-            # Stopped or failed in mid-shard: the file keeps its name, .half, whether or not what
-            # is left of the disk lets it be closed.
-            with suppress(OSError):
-                self._writer.close()
-
-    def add(self, row: dict[str, Any]) -> bool:
-        """Write `row`, sooner or later; return whether a shard was completed by it."""
-        self._held.append(row)
-        self._held_bytes += sum(len(image["bytes"]) for image in row["images"])
-        self._rows_in_shard += 1
-        if self._rows_in_shard == self.shard_size:
-            self._complete_shard()
-            return True
-        if len(self._held) >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
-            self._write_group()
-        return False
-
-    def finish_shards(self) -> None:
-        """Complete the last shard and give all of them their final names."""
-        if self._rows_in_shard:
-            self._complete_shard()
-        for number, shard in enumerate(self.shards):
-            final = f"{SPLIT}-{number:05d}-of-{len(self.shards):05d}.parquet"
-            self.shards[number] = shard.rename(self._data / final)
-
-    def publish(self) -> None:
-        """Give the folder its final name: from now on it is a whole dataset."""
-        self.partial.replace(self.folder)
+    split: str
+    number: int
+    digests: str
+    rows: int
+    bytes: int
+    sha256: str
+    contents: str
+    flawed: list[dict[str, Any]]
+    tally: Tally
 
     @property
-    def _open_path(self) -> Path:
-        return self._data / f"{SPLIT}-{len(self.shards):05d}.parquet.half"
+    def name(self) -> str:
+        """What it is called while the dataset is made."""
+        return shard_name(self.split, self.number)
 
-    def _write_group(self) -> None:
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._open_path, SCHEMA, **PARQUET_OPTIONS)
-        self._writer.write_table(table(self._held), row_group_size=len(self._held))
-        self._held, self._held_bytes = [], 0
+    def to_json(self) -> dict[str, Any]:
+        """Return everything in JSON's types."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return said | {"tally": self.tally.to_json()}
 
-    def _complete_shard(self) -> None:
-        if self._held:
-            self._write_group()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        half = self._open_path
-        self.shards.append(half.rename(half.with_suffix("")))
-        log.info("shard %d: %d documents", len(self.shards), self._rows_in_shard)
-        self._rows_in_shard = 0
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Self:
+        """Read what `to_json` returned. Raises KeyError or TypeError on other data."""
+        return cls(**{**said, "tally": Tally.from_json(said["tally"])})
+
+
+def shard_file(folder: Path, name: str) -> Path:
+    """Return where in `folder` the rows of a shard lie."""
+    return folder / f"{name}.parquet"
+
+
+def note_file(folder: Path, name: str) -> Path:
+    """Return where in `folder` it is noted that a shard is finished."""
+    return folder / f"{name}.json"
+
+
+def write_shard(group: Group, config: DatasetConfig, folder: Path, count: Count) -> Shard:
+    """Draw `group` into a file in `folder`, note beside it that it is finished, return the note.
+
+    Raises what drawing raises, `FlawError`, and OSError; nothing of it is then in `folder`.
+    """
+    tally = Tally()
+    flawed: list[dict[str, Any]] = []
+    contents: list[str] = []
+    with ParquetFile(shard_file(folder, group.name)) as file:
+        for position, document in enumerate(group.documents):
+            drawn = draw_document(document, config)
+            repeated = position in group.repeated
+            name, flaws, left_out = _judge(drawn, config.flaws, repeated=repeated)
+            tally.flawed(name, flaws)
+            if flaws or left_out:
+                at = None if left_out else file.rows
+                flawed.append({"source_id": name, "row": at, "left_out": left_out, **flaws})
+            if isinstance(drawn, DrawnDocument):
+                tally.missing.update(drawn.missing)
+            if left_out:
+                tally.skipped[left_out].add(name, 1)
+            elif isinstance(drawn, DrawnDocument):
+                tally.keep(pages=len(drawn.pages), lines=drawn.lines, font_size=drawn.font_size)
+                contents.append(content_digest(drawn))
+                file.add(row(drawn))
+            count(position + 1)
+    shard = Shard(
+        split=group.split,
+        number=group.number,
+        digests=group.digests,
+        rows=file.rows,
+        bytes=file.bytes,
+        sha256=file.sha256,
+        contents="".join(contents),
+        flawed=flawed,
+        tally=tally,
+    )
+    text = json.dumps(shard.to_json(), ensure_ascii=False)
+    atomic.replace(note_file(folder, group.name), text.encode(), durable=True)
+    return shard
+
+
+def _judge(
+    drawn: DrawnDocument | Skipped, policies: FlawSettings, *, repeated: bool
+) -> tuple[str, dict[str, int], str | None]:
+    """Return the id of a document, how many of each flaw it has, and why it is left out (None
+    where it stays). Raises `FlawError`."""
+    again = {"duplicates": 1} if repeated else {}
+    if isinstance(drawn, Skipped):
+        check_skipped(drawn, policies)
+        return drawn.source_id, again, drawn.reason
+    name = drawn.document.source_id
+    flaws = {flaw: count for flaw, count in drawn.flaws.items() if count} | again
+    return name, flaws, reason_to_drop(name, flaws, policies, drawn.missing)

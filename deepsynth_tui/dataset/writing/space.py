@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepsynth_tui.dataset.errors import NotEnoughSpace
-from deepsynth_tui.dataset.writing.drawing_pool import DrawnDocument
+from deepsynth_tui.dataset.writing.drawn import DrawnDocument
 
 # Left free on the disk for everything else that runs there.
 RESERVE_BYTES = 64 << 20

@@ -159,9 +159,10 @@ def _weights(snapshot: Snapshot) -> list[tuple[str, str]]:
 def _stopped(snapshot: Snapshot) -> Lines:
     results = snapshot.state.results
     if snapshot.identity.kind == "dataset":
+        lines = [("", "Stopped before the dataset was whole.")]
         if partial := results.get("partial"):
-            return [("", "Stopped before the dataset was whole."), ("made so far", str(partial))]
-        return [("", "Stopped before the dataset was whole.")]
+            lines.append(("made so far", str(partial)))
+        return [*lines, *_resume(snapshot)]
     lines = [("", f"Stopped at step {snapshot.state.step or 0}.")]
     if "path" in results:
         lines += [*_weights(snapshot), *_checked(results.get("verification"))]
@@ -208,8 +209,10 @@ def _waiting(snapshot: Snapshot) -> Lines:
 
 
 def _resume(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """A checkpoint that a training run can go on from."""
-    if snapshot.identity.kind != "training" or not snapshot.state.checkpoints:
+    """What a run can go on from: a dataset its finished shards, a training run a checkpoint."""
+    if snapshot.identity.kind == "dataset":
+        return [("go on", f"deepsynth-tui generate {snapshot.run.config} --resume")]
+    if not snapshot.state.checkpoints:
         return []
     step = snapshot.state.checkpoints[-1].step
     command = f"deepsynth-tui train {snapshot.run.config} --resume"

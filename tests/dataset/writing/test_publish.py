@@ -13,7 +13,10 @@ import pytest
 from huggingface_hub import constants
 
 from deepsynth_tui.dataset.errors import UploadError
+from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing.publish import publish
+from tests.dataset.recorder import Recorder
+from tests.dataset.writing.small import config, files, numbered, write
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -71,6 +74,21 @@ def test_the_repository_is_private_unless_told_otherwise(
     assert f"hf upload owner/name {tmp_path} --repo-type dataset" in caught.value.advice
     assert ("--private" in caught.value.advice) == private
     assert "hf_made_up" not in str(caught.value) + caught.value.advice
+
+
+def test_an_upload_that_failed_is_tried_again_without_drawing(hub: type[Hub], tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", numbered(3))
+    settings = config(source, output={"push_to_hub": True, "hub_repo_id": "owner/name"})
+    first, again = Recorder(), Recorder()
+    for listener in (first, again):
+        with pytest.raises(UploadError):
+            generate(settings, tmp_path / "out", listener)
+        assert listener.results["dataset"] == str(tmp_path / "out")
+    assert first.phases == ["reading", "drawing", "writing", "writing"]
+    assert again.phases == ["reading", "writing"]
+    assert [path for path, _ in hub.requests].count("/api/repos/create") == 2
+    written = b"".join(files(tmp_path / "out").values())
+    assert b"hf_made_up" not in written
 
 
 def test_a_name_that_the_hub_does_not_allow(tmp_path: Path):

@@ -1,0 +1,77 @@
+"""Groups to a crew, shards back; one that is lost is made again."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+
+from deepsynth_tui.dataset.errors import ShardLost
+from deepsynth_tui.dataset.watch import Stopped
+from deepsynth_tui.dataset.writing.crew import Crew, Lost
+from deepsynth_tui.dataset.writing.groups import Group
+from deepsynth_tui.dataset.writing.shards import Shard
+
+ATTEMPTS = 2
+"""How often a shard is begun whose process is killed."""
+POLL = 0.1
+"""Seconds between two looks at the requests while all are at work."""
+
+
+def make_shards(
+    groups: Iterable[Group | None], crew: Crew, look: Callable[[int], bool]
+) -> Iterator[Shard]:
+    """Yield the shards of `groups` as they are finished; None among them says that one fills.
+
+    `look` is told all the time how many documents of the shards under way are done; once it
+    returns True no shard is begun any more, and `Stopped` is raised when the last is finished.
+    One group for each member of the crew is read ahead. Raises `ShardLost`, and what making shards
+    raises.
+    """
+    work = _Work(crew, look)
+    for group in groups:
+        if group is not None:
+            work.waiting.append(group)
+        yield from work.go_on(wait=0.0)
+        while len(work.waiting) > crew.busy and not work.closing:
+            yield from work.go_on(wait=POLL)
+        if work.closing:
+            break
+    while crew.busy or (work.waiting and not work.closing):
+        yield from work.go_on(wait=POLL)
+    if work.closing:
+        raise Stopped
+
+
+class _Work:
+    """Groups that wait to be begun, and how often each was lost."""
+
+    def __init__(self, crew: Crew, look: Callable[[int], bool]) -> None:
+        self.waiting: deque[Group] = deque()
+        self.closing = False
+        self._crew = crew
+        self._look = look
+        self._lost: Counter[str] = Counter()
+
+    def go_on(self, *, wait: float) -> Iterator[Shard]:
+        """Begin what can be begun, and yield what is finished within `wait` seconds."""
+        self.closing = self.closing or self._look(self._crew.documents_done())
+        while self.waiting and self._crew.free and not self.closing:
+            self._crew.begin(self.waiting.popleft())
+        for one in self._crew.finished(wait):
+            if isinstance(one, Lost):
+                self._again(one)
+            else:
+                yield one
+
+    def _again(self, lost: Lost) -> None:
+        group = lost.group
+        self._lost[group.name] += 1
+        if self._lost[group.name] == ATTEMPTS:
+            first, last = group.documents[0].source_id, group.documents[-1].source_id
+            raise ShardLost(
+                f"the process that made shard {group.name} (documents {first} to {last}) was lost "
+                f"{ATTEMPTS} times, at last {lost.how}",
+                "Most likely it wanted more memory than there is: lower num_proc, and go on with "
+                "--resume. Or one of these documents brings it down: the log may say more.",
+            )
+        self.waiting.appendleft(group)

@@ -1,0 +1,23 @@
+"""A dataset made in a process of its own, which says why where it cannot be made: `python -m
+tests.dataset.writing.attempt CONFIG FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.dataset.job import explain
+from deepsynth_tui.dataset.pipeline import generate
+from deepsynth_tui.dataset.writing import space
+from tests.dataset.recorder import Recorder
+
+if __name__ == "__main__":
+    space.RESERVE_BYTES = -(1 << 40)  # let it begin on a disk that is too small
+    folder = Path(sys.argv[2])
+    try:
+        generate(DatasetConfig.model_validate_json(sys.argv[1]), folder, Recorder())
+    except Exception as error:  # noqa: BLE001 - as the boundary of a job does
+        failure = explain(error, folder)
+        sys.stdout.write(f"{failure.class_name}\n{failure.message}\n{failure.advice}\n")
+        sys.exit(1)

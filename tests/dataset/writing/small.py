@@ -1,0 +1,50 @@
+"""Small datasets to make, and how to compare what was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deepsynth_tui.config.dataset import DatasetConfig
+
+TINY: dict[str, Any] = {"width": 200, "height": 200, "margin": 8, "font_size": 16}
+
+
+def config(source: Path, **changes: Any) -> DatasetConfig:
+    """Return a configuration that draws `source` on tiny pages."""
+    return DatasetConfig.model_validate({"page": TINY, **changes, "source": {"path": str(source)}})
+
+
+def write(path: Path, texts: Mapping[str, str]) -> Path:
+    """Write documents, text by id, and return where."""
+    rows = (json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items())
+    path.write_text("".join(rows), encoding="utf-8")
+    return path
+
+
+def numbered(count: int, text: str = "Document {}.") -> dict[str, str]:
+    """Return so many documents, each another."""
+    return {f"d{number}": text.format(number) for number in range(count)}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return every file below `folder`."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """Nothing can be made in `folder`."""
+    mode = folder.stat().st_mode
+    folder.chmod(0o555)
+    try:
+        yield
+    finally:
+        folder.chmod(mode)

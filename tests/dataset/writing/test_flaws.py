@@ -1,0 +1,91 @@
+"""What the person has not allowed stops the job; the rest is counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from deepsynth_tui.dataset.errors import CharactersLost, FlawError
+from deepsynth_tui.dataset.pipeline import generate
+from deepsynth_tui.dataset.reading.composing import Composed
+from deepsynth_tui.dataset.writing import drawn
+from tests.dataset.recorder import Recorder
+from tests.dataset.writing.small import config, write
+
+
+class Range(NamedTuple):
+    """A page."""
+
+    start: int
+    end: int
+
+
+FLAWED = {
+    "missing_glyphs": "日本",
+    "split_tokens": "a" * 200,
+    "removed_characters": "a\x00b",
+    "duplicates": "plain",
+}
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", FLAWED)
+def test_a_flaw_stops_is_dropped_or_is_kept(tmp_path: Path, name: str):
+    source = write(tmp_path / "a.jsonl", {"first": "plain", "flawed": FLAWED[name]})
+    for policy, left in (("drop", 1), ("keep", 2)):
+        generate(config(source, flaws={name: policy}), tmp_path / policy, Recorder())
+        report = report_of(tmp_path / policy)
+        assert report["documents"] == left
+        assert report[name]["first_documents"] == ["flawed"]
+        assert report[name]["count"] >= 1
+        assert bool(report["skipped"]) == (policy == "drop")
+    with pytest.raises(FlawError, match=f"document flawed .*flaws.{name} is stop") as caught:
+        generate(config(source, flaws={name: "stop"}), tmp_path / "stop", Recorder())
+    assert caught.value.key == f"flaws.{name}"
+
+
+def test_glyphs_over_the_edge_stop_the_job(tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", {"tall": "Ǟ"})
+    page = {"width": 2000, "height": 600, "margin": 8, "font_size": 200}
+    with pytest.raises(FlawError, match="document tall has 1 glyphs cut at the edge"):
+        generate(config(source, page=page), tmp_path / "out", Recorder())
+
+
+def test_empty_documents_are_dropped_or_stop_the_job(tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", {"first": "plain", "blank": " "})
+    generate(config(source), tmp_path / "out", Recorder())
+    assert report_of(tmp_path / "out")["skipped"] == {
+        "empty text": {"count": 1, "first_documents": ["blank"]}
+    }
+    with pytest.raises(FlawError, match="document blank has empty text") as caught:
+        generate(config(source, flaws={"empty": "stop"}), tmp_path / "stop", Recorder())
+    assert "flaws.empty to drop" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("pages", "lost_lines", "said"),
+    [
+        ([(0, 4), (6, 10)], 0, "characters 4 to 6 are on no page"),
+        ([(0, 8)], 0, "characters 8 to 10 are on no page"),
+        ([], 0, "characters 0 to 10 are on no page"),
+        ([(0, 10)], 2, "2 lines were laid out and not drawn"),
+    ],
+)
+def test_a_lost_character_or_line_is_never_allowed(
+    pages: list[tuple[int, int]], lost_lines: int, said: str
+):
+    document = Composed("one", "", "", "abcdefghij", "abcdefghij", "abcdefghij", 0, 0)
+    ranges = [Range(*one) for one in pages]
+    with pytest.raises(CharactersLost, match=f"document one: {said}"):
+        drawn.check_whole(document, ranges, lost_lines)
+
+
+def test_pages_may_overlap_and_leave_out_white_space():
+    document = Composed("one", "", "", "", "abcd  efgh\n", "", 0, 0)
+    drawn.check_whole(document, [Range(0, 4), Range(6, 9), Range(8, 10)], 0)
