@@ -197,6 +197,7 @@ class DatasetConfig(Settings):
         "paginate", help="A document longer than a page: take more pages, or stop with its id."
     )
     flaws: FlawSettings = FlawSettings()
+    seed: int = setting(0, help="Decides what is left to chance, the same every time.", ge=0)
     num_proc: int = setting(
         1, help="Processes that draw pages.", unit="processes", suggested=(1, 2, 4, 8, 16), ge=1
     )

@@ -43,7 +43,7 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
     Raises `DatasetError`s, and `OSError` where the disk does not play along.
     """
     listener.phase("reading", config.source.path)
-    manifest = Manifest.of(config, renderer(config.page).font_name)
+    manifest = Manifest.of(config, renderer(config).font_name)
     if is_whole(folder, manifest):
         log.info("%s is whole already", folder)
     else:

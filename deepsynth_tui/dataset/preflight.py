@@ -68,7 +68,7 @@ def inspect(config: DatasetConfig) -> Preflight:
     output = Path(config.output.dir).expanduser() if config.output.dir else None
     problems = output_problems(config.output.dir)
     try:
-        renderer(config.page)
+        renderer(config)
         if config.engine == "ray":
             check_ray()
     except DatasetError as error:

@@ -234,15 +234,11 @@ def test_the_report_counts_everything(tmp_path: Path):
     listener = Recorder()
     generate(config(path, flaws={"missing_glyphs": "keep"}), out, listener)
     report = report_of(out)
-    assert report["documents"] == 5
+    assert report["documents"] == 6
     assert report["documents_read"] == 8
-    assert report["pages"] == 5
+    assert report["pages"] == 6
     assert report["skipped"] == {
         "empty text": {"count": 2, "first_documents": ["blank", "null"]},
-        "right-to-left or joined script, which cannot be drawn yet": {
-            "count": 1,
-            "first_documents": ["arabic"],
-        },
     }
     assert report["missing_glyphs"] == {
         "count": 2,
@@ -253,17 +249,17 @@ def test_the_report_counts_everything(tmp_path: Path):
     assert report["lost_lines"] == 0
     drawn = [Renderer(config(path).page).render(text) for text in load(out, tmp_path)["text"]]
     assert report["lines"] == sum(page.lines for page in drawn)
-    assert drawn[3].lines > 1
+    assert drawn[4].lines > 1
     assert report["split_tokens"]["first_documents"] == ["url"]
     assert report["removed_characters"]["count"] == 3
     assert report["duplicates"]["first_documents"] == ["again"]
     assert report["font"] == "DejaVu Sans Book"
-    assert report["font_sizes"] == {"16": 5}
-    assert report["splits"]["train"]["documents"] == 5
+    assert report["font_sizes"] == {"16": 6}
+    assert report["splits"]["train"]["documents"] == 6
     assert report["fingerprint"].startswith("sha256:")
     assert listener.warnings[0] == "skipped 2 of 8 documents, empty text: blank, null"
     assert any("日 (U+65E5)" in warning and "boxes" in warning for warning in listener.warnings)
-    assert load(out, tmp_path)[2]["text"] == "abc \ufffd document"
+    assert load(out, tmp_path)[3]["text"] == "abc \ufffd document"
 
 
 def test_every_document_with_a_flaw_has_a_line_that_leads_to_its_row(tmp_path: Path):

@@ -6,26 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
-from deepsynth_tui.config.dataset import DatasetConfig, PageSettings
+from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.cleaning import is_blank
-from deepsynth_tui.dataset.drawing.rendering import Renderer
+from deepsynth_tui.dataset.drawing.rendering import DrawnPage, Renderer
 from deepsynth_tui.dataset.errors import CharactersLost, DocumentTooLong
 from deepsynth_tui.dataset.reading.composing import Composed, Skipped, compose
 from deepsynth_tui.dataset.reading.sources import Document
-
-NOT_SHAPED = "right-to-left or joined script, which cannot be drawn yet"
-
-
-class Ranged(Protocol):
-    """Which characters of the text are on a page."""
-
-    @property
-    def start(self) -> int: ...
-
-    @property
-    def end(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +40,8 @@ def draw_document(document: Document, config: DatasetConfig) -> DrawnDocument | 
     composed = compose(document, config.instruction)
     if isinstance(composed, Skipped):
         return composed
-    rendered = renderer(config.page).render(composed.prompted_text)
-    if rendered.unshaped:
-        return Skipped(composed.source_id, NOT_SHAPED)
-    check_whole(composed, rendered.pages, rendered.lost_lines)
+    rendered = renderer(config).render(composed.prompted_text, composed.source_hash)
+    check_whole(composed, rendered.pages, rendered.lost_characters)
     if len(rendered.pages) > 1 and config.on_overflow == "error":
         raise DocumentTooLong(
             f"document {composed.source_id} needs {len(rendered.pages)} pages",
@@ -65,7 +50,7 @@ def draw_document(document: Document, config: DatasetConfig) -> DrawnDocument | 
         )
     return DrawnDocument(
         document=composed,
-        pages=tuple(page.png() for page in rendered.pages),
+        pages=tuple(page.png for page in rendered.pages),
         font_size=rendered.font_size,
         lines=rendered.lines,
         flaws={
@@ -78,25 +63,29 @@ def draw_document(document: Document, config: DatasetConfig) -> DrawnDocument | 
     )
 
 
-def renderer(page: PageSettings) -> Renderer:
-    """Return the renderer of this process for `page`; its glyphs are drawn once."""
-    return _renderer(page.model_dump_json())
+def renderer(config: DatasetConfig) -> Renderer:
+    """Return the renderer of this process for `config`; its glyphs are drawn once.
+
+    Raises `FontError` and `PageError`.
+    """
+    return _renderer(config.model_dump_json(include={"page", "degrade", "seed"}))
 
 
 @cache
-def _renderer(page: str) -> Renderer:
-    return Renderer(PageSettings.model_validate_json(page))
+def _renderer(settings: str) -> Renderer:
+    config = DatasetConfig.model_validate_json(settings)
+    return Renderer(config.page, config.degrade, config.seed)
 
 
-def check_whole(composed: Composed, pages: Sequence[Ranged], lost_lines: int) -> None:
-    """Raise `CharactersLost` where a character that leaves ink, or a line, is on no page."""
+def check_whole(composed: Composed, pages: Sequence[DrawnPage], lost_characters: int) -> None:
+    """Raise `CharactersLost` where a character that leaves ink is on no page."""
     text, reached = composed.prompted_text, 0
     for start, end in [*((page.start, page.end) for page in pages), (len(text), len(text))]:
         if start > reached and not is_blank(text[reached:start]):
             raise _lost(composed, f"characters {reached} to {start} are on no page")
         reached = max(reached, end)
-    if lost_lines:
-        raise _lost(composed, f"{lost_lines} lines were laid out and not drawn")
+    if lost_characters:
+        raise _lost(composed, f"{lost_characters} characters were laid out and not drawn")
 
 
 def _lost(composed: Composed, what: str) -> CharactersLost:

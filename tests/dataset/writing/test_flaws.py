@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
+from deepsynth_tui.dataset.drawing.rendering import DrawnPage
 from deepsynth_tui.dataset.errors import CharactersLost, FlawError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.composing import Composed
 from deepsynth_tui.dataset.writing import drawn
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small import config, write
-
-
-class Range(NamedTuple):
-    """A page."""
-
-    start: int
-    end: int
-
 
 FLAWED = {
     "missing_glyphs": "日本",
@@ -69,23 +62,25 @@ def test_empty_documents_are_dropped_or_stop_the_job(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("pages", "lost_lines", "said"),
+    ("pages", "lost_characters", "said"),
     [
         ([(0, 4), (6, 10)], 0, "characters 4 to 6 are on no page"),
         ([(0, 8)], 0, "characters 8 to 10 are on no page"),
         ([], 0, "characters 0 to 10 are on no page"),
-        ([(0, 10)], 2, "2 lines were laid out and not drawn"),
+        ([(0, 10)], 2, "2 characters were laid out and not drawn"),
     ],
 )
-def test_a_lost_character_or_line_is_never_allowed(
-    pages: list[tuple[int, int]], lost_lines: int, said: str
+def test_a_lost_character_is_never_allowed(
+    pages: list[tuple[int, int]], lost_characters: int, said: str
 ):
     document = Composed("one", "", "", "abcdefghij", "abcdefghij", "abcdefghij", 0, 0)
-    ranges = [Range(*one) for one in pages]
+    ranges = [DrawnPage(b"", *one) for one in pages]
     with pytest.raises(CharactersLost, match=f"document one: {said}"):
-        drawn.check_whole(document, ranges, lost_lines)
+        drawn.check_whole(document, ranges, lost_characters)
 
 
 def test_pages_may_overlap_and_leave_out_white_space():
     document = Composed("one", "", "", "", "abcd  efgh\n", "", 0, 0)
-    drawn.check_whole(document, [Range(0, 4), Range(6, 9), Range(8, 10)], 0)
+    drawn.check_whole(
+        document, [DrawnPage(b"", 0, 4), DrawnPage(b"", 6, 9), DrawnPage(b"", 8, 10)], 0
+    )
