@@ -1,6 +1,6 @@
 """Documents become pages, pages become a dataset.
 
-From reading to writing: `sources` (documents), `cleaning` and `composing` (what is drawn),
-`layout` (where), `drawing` (with which ink), `rendering` (all three), `drawing_pool` (in several
-processes), `rows` and `shards` (on disk), `pipeline` (the whole), `job` (as a process).
+Three rooms: `reading` (documents, and what of them is drawn), `drawing` (pages), `writing` (shards,
+by several processes, that are counted, kept and put together). `pipeline` is the whole, `watch` how
+far it is, `job` the whole as a process, `preflight` what is wrong before it begins.
 """

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepsynth_tui.config.resuming import obstacles
 from deepsynth_tui.dataset.errors import OutputError, SettingsChanged, SourceChanged
 from deepsynth_tui.dataset.writing.groups import SPLITS, Group, digests_of
 from deepsynth_tui.dataset.writing.manifest import Manifest
@@ -43,7 +44,7 @@ def is_whole(folder: Path, manifest: Manifest) -> bool:
         raise OutputError(
             f"{folder} exists already", "Choose another output.dir, or remove it.", "output.dir"
         )
-    if changed := found.obstacles(manifest):
+    if changed := obstacles(found.settings, manifest.settings):
         raise OutputError(
             f"{folder} exists already, made with other settings:\n" + "\n".join(changed),
             "Choose another output.dir, or remove it.",
@@ -69,13 +70,12 @@ class Unfinished:
         """Begin a dataset, or go on with the one that is begun there.
 
         A shard is kept if its note is there and its file has the SHA-256 that the note says.
-        Raises `SettingsChanged`, and OSError.
+        Raises `SettingsChanged`, `OutputError` where something else is in the way, and OSError.
         """
         partial = partial_folder(folder)
         begun = Manifest.read(partial)
         if begun is None:
-            # No shard can be older than the manifest: whatever is there is not worth keeping.
-            _remove(partial)
+            _check_nothing_there(partial)
         elif changed := begun.obstacles(manifest):
             raise SettingsChanged(
                 f"{partial} was begun with other settings:\n" + "\n".join(changed),
@@ -84,9 +84,8 @@ class Unfinished:
         (partial / SHARDS).mkdir(parents=True, exist_ok=True)
         manifest.write(partial)
         _take_back(partial)
-        kept = {shard.name: shard for shard in _whole_shards(partial / SHARDS)}
-        documents = sum(len(digests_of(shard.digests)) for shard in kept.values())
-        made = cls(folder, partial, manifest, frozenset(kept), documents)
+        kept = {shard.name: shard.tally.read for shard in _whole_shards(partial / SHARDS)}
+        made = cls(folder, partial, manifest, frozenset(kept), sum(kept.values()))
         made.sweep()
         return made
 
@@ -166,6 +165,17 @@ def _placed(shards: Path) -> Iterator[tuple[Shard, str]]:
             number, total = placed[shard.split], totals[shard.split]
             yield shard, f"{DATA}/{shard.split}-{number:05d}-of-{total:05d}.parquet"
             placed[shard.split] += 1
+
+
+def _check_nothing_there(partial: Path) -> None:
+    """Raise `OutputError` where a folder without manifest holds more than a dataset that was killed
+    in its first moment."""
+    if partial.exists() and any(path.name[0] != "." for path in partial.iterdir()):
+        raise OutputError(
+            f"{partial} is in the way, and is no dataset that is begun",
+            "Choose another output.dir, or remove it.",
+            "output.dir",
+        )
 
 
 def _take_back(partial: Path) -> None:

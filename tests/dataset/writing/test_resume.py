@@ -91,13 +91,34 @@ def test_a_whole_dataset_is_not_made_again(tmp_path: Path):
     source = write(tmp_path / "a.jsonl", numbered(5))
     generate(config(source), tmp_path / "out", Recorder())
     before = files(tmp_path / "out")
+    # Killed right after it got its name.
+    (tmp_path / "out" / SHARDS).mkdir()
     listener = Recorder()
     assert generate(config(source, num_proc=2), tmp_path / "out", listener) == "completed"
     assert listener.phases == ["reading", "done"]
     assert files(tmp_path / "out") == before
+    assert not (tmp_path / "out" / SHARDS).exists()
     with pytest.raises(OutputError, match="exists already") as caught:
         generate(config(source, instruction="Read."), tmp_path / "out", Recorder())
     assert "instruction: none -> Read." in caught.value.message
+
+
+def test_another_folder_in_the_place_of_the_unfinished_one_is_left_alone(tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", numbered(5))
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"out\.partial is in the way"):
+        generate(config(source), tmp_path / "out", Recorder())
+    assert (tmp_path / "out.partial" / "mine.txt").read_text() == "mine"
+
+
+def test_a_dataset_of_another_release_is_not_mixed_with_this_one(tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", numbered(40))
+    begun(tmp_path, config(source, output=SHARD))
+    path = tmp_path / "out.partial" / "manifest.json"
+    path.write_text(path.read_text().replace('"deepsynth-tui ', '"deepsynth-tui 0.0.'))
+    with pytest.raises(SettingsChanged, match=r"made with: deepsynth-tui 0\.0\."):
+        generate(config(source, output=SHARD), tmp_path / "out", Recorder())
 
 
 def test_other_settings_are_refused_line_by_line(tmp_path: Path):
