@@ -20,7 +20,7 @@ from deepsynth_tui.dataset.drawing.segmenting import (
     clusters,
     parts,
 )
-from deepsynth_tui.dataset.drawing.shaping import Shapes
+from deepsynth_tui.dataset.drawing.shaping import CONTEXT, Shapes
 
 # Of a font that has none: a quarter of its size, as in most.
 SPACE_WIDTH = 0.25
@@ -71,6 +71,16 @@ class Measured:
     gap_levels: list[int]
     space: float
     lengths: NDArray[np.int64]
+
+    def paragraph_widths(self) -> NDArray[np.float64]:
+        """Return how long each paragraph with ink would be on one line, leaving out indentation."""
+        return np.array(
+            [
+                self.right[one.runs[-1].last - 1] - self.left[one.runs[0].first]
+                for one in self.paragraphs
+                if one.runs and one.runs[0].first < one.runs[-1].last
+            ]
+        )
 
 
 class Measurer:
@@ -135,7 +145,8 @@ class Measurer:
         if not found:
             return
         words, spaces = map(list, zip(*found, strict=True))
-        gaps = [self._space(one) for one in spaces]
+        known = self._spaces
+        gaps = [known[one] if one in known else self._space(one) for one in spaces]
         lengths = [len(word) for word in words]
         places = list(accumulate(map(add, lengths, map(len, spaces)), initial=start))
         begin = 0
@@ -179,7 +190,10 @@ class Measurer:
         for cluster in clusters(part):
             end = begin + len(cluster)
             number = self._shapes.shape(
-                cluster, leftward=level % 2 == 1, before=part[:begin], after=part[end:]
+                cluster,
+                leftward=level % 2 == 1,
+                before=part[max(0, begin - CONTEXT) : begin],
+                after=part[end : end + CONTEXT],
             )
             boxes.add(
                 [number],

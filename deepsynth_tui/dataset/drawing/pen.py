@@ -15,7 +15,8 @@ from deepsynth_tui.dataset.drawing.shaping import Placed, Shapes
 class Drawn:
     """A page of bare paper and ink, 4 bits a pixel, 0 full ink; rows as PNG has them.
 
-    `clipped_glyphs` is how many glyphs stuck out over the edge of the paper.
+    `rows` are the pen's own, until it draws the next page. `clipped_glyphs` is how many glyphs
+    stuck out over the edge of the paper.
     """
 
     rows: NDArray[np.uint8]
@@ -30,12 +31,14 @@ class Pen:
         self._height = height
         self._row_words = -(-width // WORD_PIXELS)
         self._atlas = Atlas(shapes, self._row_words)
+        self._paper = np.empty(height * self._row_words, np.uint64)
 
     def draw(self, glyphs: Placed, size: int) -> Drawn:
         """Draw `glyphs` at `size` pixels."""
         atlas = self._atlas
         atlas.make_room()
-        paper = np.full(self._height * self._row_words, ~np.uint64(0))
+        paper = self._paper
+        paper.fill(~np.uint64(0))
         quarters = np.rint(glyphs.x * PHASES).astype(np.int64)
         rows = np.rint(glyphs.y).astype(np.int64)
         entries = atlas.entries(glyphs.glyphs, quarters, size)

@@ -19,27 +19,28 @@ GRAY, PALETTE = 0, 3
 Colour = tuple[int, int, int]
 
 
-def encode(rows: NDArray[np.uint8], width: int, depth: int, palette: list[Colour] | None) -> bytes:
-    """Return a PNG file of `rows`, which hold `width` pixels of `depth` bits each.
+class PngWriter:
+    """Writes pages of `width` by `height` pixels of `depth` bits each.
 
-    `rows` has one row for each of the picture, its bytes filled up as PNG wants them. Without a
-    `palette` pixels are gray, 0 black; with one, they are places in it.
+    Without a `palette` pixels are gray, 0 black; with one, they are places in it.
     """
-    height, row_bytes = rows.shape
-    filtered = np.zeros((height, row_bytes + 1), np.uint8)
-    filtered[:, 1:] = rows
-    kind = GRAY if palette is None else PALETTE
-    return b"".join(
-        (
-            SIGNATURE,
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)),
-            _chunk(b"PLTE", bytes(part for colour in palette for part in colour))
-            if palette
-            else b"",
-            _chunk(b"IDAT", isal_zlib.compress(filtered.data, LEVEL)),
-            _chunk(b"IEND", b""),
-        )
-    )
+
+    def __init__(
+        self, width: int, height: int, depth: int, palette: list[Colour] | None = None
+    ) -> None:
+        kind = GRAY if palette is None else PALETTE
+        header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+        self._head = SIGNATURE + _chunk(b"IHDR", header)
+        if palette:
+            self._head += _chunk(b"PLTE", bytes(part for colour in palette for part in colour))
+        # Made once: fresh memory of this size costs as much as what is written to it.
+        self._filtered = np.zeros((height, 1 + -(-width * depth // 8)), np.uint8)
+
+    def write(self, rows: NDArray[np.uint8]) -> bytes:
+        """Return a PNG file of `rows`: one for each of the picture, its bytes as PNG has them."""
+        self._filtered[:, 1:] = rows
+        data = isal_zlib.compress(self._filtered.data, LEVEL)
+        return b"".join((self._head, _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deepsynth_tui.config.dataset import DegradeSettings, PageSettings
 from deepsynth_tui.dataset.drawing.degrading import degraded
 from deepsynth_tui.dataset.drawing.page import palette, sheet
-from deepsynth_tui.dataset.drawing.png import encode
+from deepsynth_tui.dataset.drawing.png import PngWriter
 from deepsynth_tui.dataset.drawing.typesetting import Layout, Typesetter
 from deepsynth_tui.dataset.drawing.wrapping import ColumnTooNarrow
 from deepsynth_tui.dataset.errors import PageError
@@ -71,8 +71,10 @@ class Renderer:
         weights = page.fonts or {page.font: 1.0}
         self._typesetters = [Typesetter(font, page, self._sheet) for font in weights]
         self._weights = np.cumsum(list(weights.values())) / sum(weights.values())
-        self._drawn_palette = palette(page, DRAWN_BITS)
-        self._degraded_palette = palette(page, DEGRADED_BITS)
+        self._leaves_to_chance = len(weights) > 1 or self._degrade.share > 0
+        size = self._sheet.width, self._sheet.height
+        self._plain = PngWriter(*size, DRAWN_BITS, palette(page, DRAWN_BITS))
+        self._degraded = PngWriter(*size, DEGRADED_BITS, palette(page, DEGRADED_BITS))
 
     @property
     def font_name(self) -> str:
@@ -86,18 +88,20 @@ class Renderer:
         the flaws, so that a document has the same pages in every process. Raises `PageError`
         where a single character is wider than a column.
         """
-        digest = hashlib.sha256(f"{self._seed}:{key}".encode()).digest()
-        rng = np.random.default_rng(int.from_bytes(digest))
-        # The first draws are always made, so that a setting does not change what follows it.
-        chosen = int(np.searchsorted(self._weights, rng.random(), side="right"))
-        degrades = rng.random() < self._degrade.share
-        typesetter = self._typesetters[min(chosen, len(self._typesetters) - 1)]
+        rng = self._chance(key) if self._leaves_to_chance else None
+        typesetter = self._typesetters[0]
+        degrades = False
+        if rng:
+            chosen = int(np.searchsorted(self._weights, rng.random(), side="right"))
+            typesetter = self._typesetters[min(chosen, len(self._typesetters) - 1)]
+            degrades = rng.random() < self._degrade.share
         layout = self._lay_out(typesetter, text)
         pages = []
         clipped = characters = 0
         for page in layout.pages:
             drawn, on_page = typesetter.draw(layout, page)
-            png = self._degraded(drawn.rows, rng) if degrades else self._plain(drawn.rows)
+            rows = drawn.rows
+            png = self._worn(rows, rng) if rng and degrades else self._plain.write(rows)
             pages.append(DrawnPage(png, page.start, page.end))
             clipped += drawn.clipped_glyphs
             characters += on_page
@@ -113,6 +117,10 @@ class Renderer:
             lost_characters=int(layout.text.lengths.sum()) - characters if pages else 0,
         )
 
+    def _chance(self, key: str) -> np.random.Generator:
+        digest = hashlib.sha256(f"{self._seed}:{key}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest))
+
     def _lay_out(self, typesetter: Typesetter, text: str) -> Layout:
         try:
             return typesetter.lay_out(text)
@@ -123,12 +131,8 @@ class Renderer:
                 "page.margin",
             ) from error
 
-    def _plain(self, rows: NDArray[np.uint8]) -> bytes:
-        return encode(rows, self._sheet.width, DRAWN_BITS, self._drawn_palette)
-
-    def _degraded(self, rows: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
+    def _worn(self, rows: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
         # Two pixels to a byte, the left one above; 4 bits to 8.
         halves = np.stack([rows >> 4, rows & 15], axis=2) * np.uint8(17)
         page = halves.reshape(len(rows), -1)[:, : self._sheet.width].astype(np.uint8)
-        worse = degraded(page, self._degrade, self._sheet, rng)
-        return encode(worse, self._sheet.width, DEGRADED_BITS, self._degraded_palette)
+        return self._degraded.write(degraded(page, self._degrade, self._sheet, rng))

@@ -37,6 +37,8 @@ IDEOGRAPHIC = re.compile(
 GRAPHEME = regex.compile(r"\X")
 # Canonical combining class of signs that stack the next letter below: virama, coeng.
 STACKING_CLASS = 9
+# Vowels of Thai and Lao that are written before the letter they follow.
+BEFORE_LETTER = frozenset("เแโใไເແໂໃໄ")
 # More marks than this on one letter would stand in the lines above: they go beside it.
 MOST_MARKS = 4
 
@@ -46,8 +48,7 @@ def clusters(word: str) -> Iterator[str]:
     held = ""
     for match in GRAPHEME.finditer(word):
         grapheme = match[0]
-        stacks = bool(held) and unicodedata.combining(held[-1]) == STACKING_CLASS
-        if held and not stacks:
+        if held and not _binds(held[-1]):
             yield from _short(held)
             held = ""
         held += grapheme
@@ -68,6 +69,11 @@ def parts(word: str) -> tuple[str, ...]:
             held = ""
         held += cluster
     return (*found, held)
+
+
+def _binds(character: str) -> bool:
+    """Return whether what follows `character` belongs to it."""
+    return character in BEFORE_LETTER or unicodedata.combining(character) == STACKING_CLASS
 
 
 def _short(cluster: str) -> Iterator[str]:

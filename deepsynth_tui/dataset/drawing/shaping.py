@@ -21,6 +21,8 @@ from deepsynth_tui.dataset.drawing.segmenting import clusters
 # Shapes and glyphs kept at most, about 60 and 12 bytes each; then all are forgotten.
 MOST_SHAPES = 100_000
 MOST_GLYPHS = 1_000_000
+# As many neighbours on either side HarfBuzz looks at.
+CONTEXT = 5
 DOTTED_CIRCLE = "\N{DOTTED CIRCLE}"
 
 
@@ -125,8 +127,8 @@ class Shapes:
             shaped, x, y, width = face.shape(
                 carrier + run.text,
                 leftward=leftward,
-                before=word[: run.start] or before,
-                after=word[run.start + len(run.text) :] or after,
+                before=word[max(0, run.start - CONTEXT) : run.start] or before,
+                after=word[run.start + len(run.text) :][:CONTEXT] or after,
             )
             glyphs += [self._number(run.face, glyph) for glyph in shaped]
             across += [pen + one for one in x]

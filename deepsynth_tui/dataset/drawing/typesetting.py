@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepsynth_tui.config.dataset import PageSettings
 from deepsynth_tui.dataset.drawing.fallback import FontStack
@@ -15,7 +16,7 @@ from deepsynth_tui.dataset.drawing.paging import Page, paginate
 from deepsynth_tui.dataset.drawing.pen import Drawn, Pen
 from deepsynth_tui.dataset.drawing.placing import placed
 from deepsynth_tui.dataset.drawing.shaping import Placed, Shapes
-from deepsynth_tui.dataset.drawing.wrapping import ColumnTooNarrow, wrap
+from deepsynth_tui.dataset.drawing.wrapping import TOLERANCE, ColumnTooNarrow, wrap
 from deepsynth_tui.dataset.errors import PageError
 
 
@@ -55,20 +56,24 @@ class Typesetter:
     def lay_out(self, text: str) -> Layout:
         """Lay `text` out at the largest size at which it fits one page, else at the smallest.
 
-        The size is found by halving, which supposes that what fits at one size fits at all
-        smaller ones. Raises `ColumnTooNarrow`.
+        Sizes at which its words alone are too much for a page are not tried. Of the others the
+        largest is, mostly with success, and the rest by halving, which supposes that what fits at
+        one size fits at all smaller ones. Raises `ColumnTooNarrow`.
         """
         measured = self._measurer.measure(text)
-        best = self._at_size(measured, self._sizes[0])
         low, high = 1, len(self._sizes)
-        while len(best.pages) <= 1 and low < high:
-            middle = (low + high) // 2
-            tried = self._try(measured, self._sizes[middle], best.split_tokens)
+        widths = measured.paragraph_widths()
+        while low < high and not self._may_fit(widths, self._sizes[high - 1]):
+            high -= 1
+        middle, best = high - 1, None
+        while low < high:
+            tried = self._try(measured, self._sizes[middle])
             if tried is None:
                 high = middle
             else:
                 best, low = tried, middle + 1
-        return best
+            middle = (low + high) // 2
+        return best or self._at_size(measured, self._sizes[0])
 
     def draw(self, layout: Layout, page: Page) -> tuple[Drawn, int]:
         """Draw `page` of the text laid out last; return it and how many characters are on it."""
@@ -116,14 +121,25 @@ class Typesetter:
         firsts, lasts, x, baselines = zip(*rows, strict=True)
         return np.array(firsts), np.array(lasts), np.array(x), np.array(baselines, np.float64)
 
-    def _try(self, text: Measured, size: int, split_tokens: int) -> Layout | None:
-        """Return the layout at `size` if it is one page and splits no more than `split_tokens`."""
+    def _may_fit(self, widths: NDArray[np.float64], size: int) -> bool:
+        """Return whether paragraphs of these `widths`, however broken, are no more than a page."""
+        sheet = self._sheet
+        lines = np.ceil(widths * (size / sheet.column_width(size)) - TOLERANCE)
+        capacity = sheet.lines_per_column(size, self._line_height) * sheet.columns
+        return np.maximum(lines, 1).sum() <= capacity
+
+    def _try(self, text: Measured, size: int) -> Layout | None:
+        """Return the layout at `size` if it is one page and splits no word that need not be."""
         try:
             self._sheet.check(size, self._line_height)
             layout = self._at_size(text, size)
+            if layout.split_tokens:
+                smallest = self._at_size(text, self._sizes[0])
+                if layout.split_tokens > smallest.split_tokens:
+                    return None
         except (PageError, ColumnTooNarrow):
             return None
-        return layout if len(layout.pages) <= 1 and layout.split_tokens <= split_tokens else None
+        return layout if len(layout.pages) <= 1 else None
 
     def _at_size(self, text: Measured, size: int) -> Layout:
         wrapped = wrap(text, self._sheet.column_width(size) / size)

@@ -65,7 +65,7 @@ def wrap(text: Measured, width: float) -> Wrapped:
     lines = _Lines(text, width)
     for paragraph in text.paragraphs:
         lines.fill(paragraph)
-    return Wrapped(tuple(lines.done), len(lines.split))
+    return Wrapped(tuple(lines.done), lines.split)
 
 
 class _Lines:
@@ -75,8 +75,7 @@ class _Lines:
         self.text = text
         self.width = width
         self.done: list[Line] = []
-        # The first boxes of words that were split.
-        self.split: set[int] = set()
+        self.split = 0
         self.start = 0
         self.x = 0.0
         self.segments: list[Segment] = []
@@ -122,19 +121,17 @@ class _Lines:
         """
         text = self.text
         word_end = box + 1
-        while word_end < len(text.glued) and text.glued[word_end]:
+        needed = text.right[box] - text.left[box]
+        while needed <= self.width and word_end < len(text.glued) and text.glued[word_end]:
+            needed = text.right[word_end] - text.left[box]
             word_end += 1
-        needed = text.right[word_end - 1] - text.left[box]
         self.x = min(self.x, max(0.0, self.width - needed))
         if needed <= self.width + TOLERANCE:
             return word_end
         end = self._fitting(box, word_end)
         if end == box:
             raise ColumnTooNarrow(text.starts[box])
-        first = box
-        while text.glued[first]:
-            first -= 1
-        self.split.add(first)
+        self.split += not text.glued[box]
         return end
 
     def _close(self, paragraph: Paragraph, *, ends: bool) -> None:

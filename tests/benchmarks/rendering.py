@@ -1,0 +1,213 @@
+"""How fast, how small and how legible pages are, beside another renderer, in one run.
+
+`python -m tests.benchmarks.rendering [--peer CHECKOUT] [--texts FOLDER] [--rounds N] [--ocr]`
+
+Text to Parquet file, English, one core, warm, the cases taking turns:
+- ours: a group of documents through `write_shard`, pages of 1024 x 1024;
+- the peer's loop as shipped (a checkout of bacoco/DeepSynth, run in place): its converter, a list,
+  a pickle written and read, its `_build_dataset`, `to_parquet`; and the same with each image
+  brought to 1024 x 1024 by its own `_resize_with_padding`;
+- without a checkout: the plainest loop with Pillow's `ImageDraw`, at 1024 x 1024.
+
+`--texts` is a folder of .html or .txt files (without it, that of the Debian package
+debian-handbook). `--ocr` adds character error rates of tesseract at several lengths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import pickle
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import inscriptis
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image, ImageDraw, ImageFont
+from rapidfuzz.distance import Levenshtein
+
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
+from deepsynth_tui.dataset.drawing.rendering import Renderer
+from deepsynth_tui.dataset.reading.sources import Document
+from deepsynth_tui.dataset.writing.groups import Group
+from deepsynth_tui.dataset.writing.shards import write_shard
+
+HANDBOOK = Path("/usr/share/doc/debian-handbook/html/en-US")
+SIDE = 1024
+DOCUMENTS = 120
+MEAN_CHARACTERS = 2000
+OCR_LENGTHS = (1000, 4000, 6000, 8000, 20_000)
+
+Case = Callable[[list[str], Path], Path]
+
+
+def corpus(folder: Path, count: int) -> list[str]:
+    """Return `count` documents of 500 to 3,500 characters from the texts in `folder`."""
+    whole = read_all(folder)
+    rng = random.Random(0)
+    found: list[str] = []
+    at = 0
+    while len(found) < count:
+        length = rng.randint(500, 2 * MEAN_CHARACTERS - 500)
+        if at + length > len(whole):
+            raise SystemExit(f"{folder} holds too little text for {count} documents")
+        found.append(whole[at : at + length])
+        at += length
+    return found
+
+
+def read_all(folder: Path) -> str:
+    """Return the text of every file in `folder`."""
+    if not folder.is_dir():
+        raise SystemExit(f"{folder} is not there: give --texts, or install debian-handbook")
+    texts = [
+        inscriptis.get_text(path.read_text("utf-8")) if path.suffix == ".html" else path.read_text()
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".html", ".txt")
+    ]
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", "\n".join(texts)))
+
+
+def ours(texts: list[str], folder: Path) -> Path:
+    """Draw and write with this program."""
+    documents = tuple(Document(f"d{n}", text, None) for n, text in enumerate(texts))
+    group = Group("train", 0, documents, frozenset(), "")
+    write_shard(group, DatasetConfig(), folder, lambda done: None)
+    return folder / "train-00000.parquet"
+
+
+def pillow(texts: list[str], folder: Path) -> Path:
+    """Draw with Pillow alone: wrapped by characters, RGB, its default PNG."""
+    font = ImageFont.truetype(EMBEDDED, 15)
+    files = []
+    for text in texts:
+        image = Image.new("RGB", (SIDE, SIDE), "white")
+        pen = ImageDraw.Draw(image)
+        lines = [line for part in text.split("\n") for line in textwrap.wrap(part, 110) or [""]]
+        for row, line in enumerate(lines):
+            pen.text((40, 40 + row * 18), line, "black", font)
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        files.append({"image": {"bytes": file.getvalue(), "path": None}, "text": text})
+    path = folder / "pillow.parquet"
+    pq.write_table(pa.Table.from_pylist(files), path)
+    return path
+
+
+def peer_cases(checkout: Path) -> dict[str, Case]:
+    """Return the peer's loop as shipped, and at our size."""
+    sys.path.insert(0, str(checkout / "src"))
+    shards: Any = __import__("deepsynth.data.hub.shards", fromlist=["HubShardManager"])
+    pipeline: Any = __import__("deepsynth.pipelines._dataset_processor", fromlist=["x"])
+    converter = pipeline.OptimizedConverter()
+
+    def loop(texts: list[str], folder: Path, *, resized: bool) -> Path:
+        batch = []
+        for index, text in enumerate(texts):
+            image = converter.convert(text)
+            if resized:
+                image = converter._resize_with_padding(image, (SIDE, SIDE))
+            batch.append({
+                "text": text, "summary": text, "image": image, "source_dataset": "x",
+                "original_split": "train", "original_index": index,
+            })  # fmt: skip
+        (folder / "batch.pkl").write_bytes(pickle.dumps(batch))
+        samples = pickle.loads((folder / "batch.pkl").read_bytes())  # noqa: S301
+        path = folder / "peer.parquet"
+        shards.HubShardManager._build_dataset(None, samples).to_parquet(path)
+        return path
+
+    return {
+        "peer as shipped": lambda texts, folder: loop(texts, folder, resized=False),
+        f"peer at {SIDE} x {SIDE}": lambda texts, folder: loop(texts, folder, resized=True),
+    }
+
+
+def timed(case: Case, texts: list[str]) -> tuple[float, int]:
+    """Return the seconds that `case` takes and the bytes of its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        path = case(texts, Path(folder))
+        return time.perf_counter() - start, path.stat().st_size
+
+
+def character_error_rate(pages: list[bytes], text: str) -> float:
+    """Return what tesseract gets wrong of `text`, white space made even."""
+    read = []
+    for page in pages:
+        argv = ["tesseract", "-", "-", "--psm", "6"]
+        done = subprocess.run(argv, input=page, capture_output=True, check=True)
+        read.append(done.stdout.decode())
+    wanted, found = (" ".join(one.split()) for one in (text, " ".join(read)))
+    return Levenshtein.distance(wanted, found) / len(wanted)
+
+
+def legibility(checkout: Path | None, folder: Path) -> None:
+    """Print error rates by length, the peer's image brought to our size."""
+    whole = " ".join(read_all(folder).split())
+    renderer = Renderer(DatasetConfig().page)
+    converter: Any = None
+    if checkout:
+        pipeline: Any = __import__("deepsynth.pipelines._dataset_processor", fromlist=["x"])
+        converter = pipeline.OptimizedConverter()
+    for length in OCR_LENGTHS:
+        text = whole[50_000 : 50_000 + length]
+        pages = [page.png for page in renderer.render(text).pages]
+        said = f"{length} characters: ours {character_error_rate(pages, text):.2%}"
+        if converter is not None:
+            file = io.BytesIO()
+            image = converter.convert(text)
+            converter._resize_with_padding(image, (SIDE, SIDE)).save(file, "PNG")
+            said += f", peer {character_error_rate([file.getvalue()], text):.2%}"
+        sys.stdout.write(said + "\n")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--peer", type=Path)
+    parser.add_argument("--texts", type=Path, default=HANDBOOK)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ocr", action="store_true")
+    asked = parser.parse_args()
+    texts = corpus(asked.texts, DOCUMENTS)
+    cases: dict[str, Case] = {"ours": ours}
+    cases |= peer_cases(asked.peer) if asked.peer else {"Pillow": pillow}
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    sizes: dict[str, int] = {}
+    for number in range(asked.rounds + 1):
+        for name, case in cases.items():
+            seconds, sizes[name] = timed(case, texts)
+            if number:  # the first warms up: caches, imports
+                taken[name].append(seconds)
+    mine = taken["ours"]
+    for name, seconds in taken.items():
+        ratio = statistics.median(other / own for other, own in zip(seconds, mine, strict=True))
+        sys.stdout.write(
+            f"{name}: {1000 * statistics.median(seconds) / len(texts):.2f} ms a document, "
+            f"{sizes[name] / len(texts) / 1024:.1f} KiB a document, {ratio:.1f}x our time\n"
+        )
+    renderer = Renderer(DatasetConfig().page)
+    pages = [page.png for text in texts for page in renderer.render(text).pages]
+    mean = statistics.fmean(map(len, pages)) / 1024
+    sys.stdout.write(f"{len(pages)} pages of {len(texts)} documents, {mean:.1f} KiB a page\n")
+    if asked.ocr:
+        if shutil.which("tesseract") is None:
+            raise SystemExit("--ocr needs tesseract")
+        legibility(asked.peer, asked.texts)
+
+
+if __name__ == "__main__":
+    main()
