@@ -15,9 +15,9 @@ from deepsynth_tui.dataset.errors import NoDocuments
 from deepsynth_tui.dataset.reading.sources import Document, Source, open_source
 from deepsynth_tui.dataset.watch import Listener, Stopped, Watch
 from deepsynth_tui.dataset.writing.card import card
-from deepsynth_tui.dataset.writing.crews import crew_of
 from deepsynth_tui.dataset.writing.dispatch import make_shards
 from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.writing.engines import crew_of
 from deepsynth_tui.dataset.writing.groups import TEST, deal
 from deepsynth_tui.dataset.writing.manifest import Manifest
 from deepsynth_tui.dataset.writing.publish import publish

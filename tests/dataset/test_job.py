@@ -119,6 +119,22 @@ def test_a_killed_run_leaves_no_dataset_and_no_process(tmp_path: Path, num_proc:
     assert (run.path / "dataset.partial" / SHARDS / "train-00000.parquet").exists()
 
 
+def test_the_processes_of_a_killed_run_do_not_finish_their_shards(tmp_path: Path):
+    run = make_run(
+        tmp_path,
+        source={"path": str(long_source(tmp_path))},
+        page={"preset": "tiny"},
+        num_proc=2,
+        output={"shard_size": 5000},
+    )
+    with started(run) as process:
+        wait_for(lambda: documents_done(run) > 60)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        wait_for(lambda: not processes_of(process.pid))
+    assert not list((run.path / "dataset.partial" / SHARDS).glob("train*"))
+
+
 def processes_of(session: int) -> list[int]:
     """The processes still alive in the session that `session` began."""
     alive = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -310,6 +311,10 @@ def test_the_card_describes_the_dataset(tmp_path: Path):
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert text.startswith("---\npretty_name: harbour\n")
     assert "2 documents drawn as 2 page images" in text
+    assert re.search(r"^\| train \| 2 \| 2 \| 0\.\d \|$", text, re.MULTILINE)
+    assert "| missing glyphs | 0 | 0 | stop |" in text
+    assert "| `page.margin` | 48 |" in text
+    assert "configs" not in text
     assert "a \\| b" in text
 
 

@@ -64,10 +64,11 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def last_phase(run: RunDirectory) -> str:
     """Return in which phase the run was when it last spoke."""
-    events = [
-        json.loads(line) for line in run.events.read_bytes().splitlines() if line[-1:] == b"}"
-    ]
-    return next((one["name"] for one in reversed(events) if one["kind"] == "phase"), "nothing yet")
+    if not run.events.exists():
+        return "before its first word"
+    whole = run.events.read_bytes().rpartition(b"\n")[0]
+    events = [json.loads(line) for line in whole.splitlines()]
+    return next((one["name"] for one in reversed(events) if one["kind"] == "phase"), "starting")
 
 
 def main() -> None:

@@ -23,11 +23,12 @@ def make_shards(
     """Yield the shards of `groups` as they are finished; None among them says that one fills.
 
     `look` is told all the time how many documents of the shards under way are done; once it
-    returns True no shard is begun any more, and `Stopped` is raised when the last is finished.
+    returns True no shard is begun any more, and once the last is finished `Stopped` is raised,
+    unless it was the last of all.
     One group for each member of the crew is read ahead. Raises `ShardLost`, and what making shards
     raises.
     """
-    work = _Work(crew, look)
+    work, all_dealt = _Work(crew, look), False
     for group in groups:
         if group is not None:
             work.waiting.append(group)
@@ -36,9 +37,11 @@ def make_shards(
             yield from work.go_on(wait=POLL)
         if work.closing:
             break
+    else:
+        all_dealt = True
     while crew.busy or (work.waiting and not work.closing):
         yield from work.go_on(wait=POLL)
-    if work.closing:
+    if work.waiting or not all_dealt:
         raise Stopped
 
 
@@ -54,7 +57,7 @@ class _Work:
 
     def go_on(self, *, wait: float) -> Iterator[Shard]:
         """Begin what can be begun, and yield what is finished within `wait` seconds."""
-        self.closing = self.closing or self._look(self._crew.documents_done())
+        self.closing = self._look(self._crew.documents_done()) or self.closing
         while self.waiting and self._crew.free and not self.closing:
             self._crew.begin(self.waiting.popleft())
         for one in self._crew.finished(wait):

@@ -49,7 +49,9 @@ class OnRay(AbstractContextManager["OnRay"]):
         try:
             self._places = max(1, int(ray.cluster_resources().get("CPU", 1)))
             _check_shared(self._folder)
-            self._counter = ray.remote(num_cpus=0)(_Counter).remote()
+            # Where its machine is lost, it begins anew on another one: figures for a while less.
+            counter = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Counter)
+            self._counter = counter.remote()
             self._given = ray.put(self._config)
         except BaseException:
             ray.shutdown()

@@ -67,9 +67,10 @@ class Processes(AbstractContextManager["Processes"]):
 
     def finished(self, seconds: float) -> Sequence[Shard | Lost]:
         """Wait at most `seconds` for processes to have something to say, or to be gone."""
-        busy = {worker.connection: worker for worker in self._workers if worker.group is not None}
+        busy = [worker for worker in self._workers if worker.group is not None]
         # A process that is gone leaves its end of the connection closed, which counts as ready.
-        return [self._hear(busy[ready]) for ready in wait(list(busy), seconds)]  # pyright: ignore
+        ready = wait([worker.connection for worker in busy], seconds)
+        return [self._hear(worker) for worker in busy if worker.connection in ready]
 
     def _new_worker(self) -> _Worker:
         return _Worker(self._config, self._folder)

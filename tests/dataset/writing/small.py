@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +36,3 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-@contextmanager
-def unwritable(folder: Path) -> Iterator[None]:
-    """Nothing can be made in `folder`."""
-    mode = folder.stat().st_mode
-    folder.chmod(0o555)
-    try:
-        yield
-    finally:
-        folder.chmod(mode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -91,6 +92,9 @@ def test_a_file_that_may_not_grow(tmp_path: Path, settings: DatasetConfig, num_p
 
 @pytest.mark.parametrize("place", ["", "out.partial", f"out.partial/{SHARDS}"])
 def test_a_folder_that_may_not_be_written(tmp_path: Path, settings: DatasetConfig, place: str):
+    before = WITHOUT_PRIVILEGES if os.geteuid() == 0 else ()
+    if before and shutil.which(before[0]) is None:
+        pytest.skip(f"there is no {before[0]} here to give up root's privileges with")
     inside = tmp_path / "inside"
     inside.mkdir()
     listener = Recorder(stop="stop", stop_after=25)
@@ -98,7 +102,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, settings: DatasetConfi
     if not place:
         (inside / "out.partial").rename(inside / "elsewhere.partial")
     (inside / place).chmod(0o555)
-    said = attempt(settings, inside / "out", WITHOUT_PRIVILEGES if os.geteuid() == 0 else ())
+    said = attempt(settings, inside / "out", before)
     (inside / place).chmod(0o755)
     assert said.returncode == 1, said.stdout + said.stderr
     assert said.stdout.startswith("PermissionError\n")

@@ -75,6 +75,25 @@ def test_documents_are_counted_while_shards_are_made(tmp_path: Path, settings: D
     assert [done for done, _ in listener.done] == sorted(done for done, _ in listener.done)
 
 
+class Impatient(Recorder):
+    """Asks to stop after a shard, and a moment later at once."""
+
+    def stop_requested(self) -> str | None:
+        at_work = [done for done, _ in self.done if done]
+        if not at_work:
+            return None
+        return "stop" if len(at_work) > 1 else "stop-after-checkpoint"
+
+
+def test_a_second_request_ends_what_the_first_let_be_finished(tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", numbered(6000, "Document {}. " + "word " * 60))
+    settings = config(source, num_proc=2, output={"shard_size": 3000})
+    listener = Impatient()
+    assert generate(settings, tmp_path / "out", listener) == "stopped"
+    assert 0 < listener.done[-1][0] < 3000
+    assert not list((tmp_path / "out.partial" / SHARDS).iterdir())
+
+
 def test_an_error_in_a_process_is_raised_here_and_ends_all(tmp_path: Path):
     source = write(tmp_path / "a.jsonl", {**numbered(100), "boxes": "日本"})
     settings = config(source, num_proc=2, output={"shard_size": 10})

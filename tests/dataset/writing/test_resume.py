@@ -43,12 +43,15 @@ def test_killed_at_any_change_to_a_file_it_goes_on_to_the_same_bytes(tmp_path: P
     wanted = files(tmp_path / "whole")
     assert changes > 3 * KILLS
     folder = tmp_path / "out"
-    # All over the run, and the last changes of all, when the dataset gets its name.
-    steps = [*range(1, changes, changes // (KILLS - 3)), changes - 1, changes]
+    # All over the run, and its last changes: files get their last names, and then the folder.
+    steps = [*range(1, changes - 4, changes // (KILLS - 3)), *range(changes - 3, changes + 1)]
     for step in steps:
         assert kill(settings, folder, step).returncode == -signal.SIGKILL
-        assert generate(settings, folder, Recorder()) == "completed"
+        listener = Recorder()
+        assert generate(settings, folder, listener) == "completed"
         assert files(folder) == wanted
+        # With all shards there, even some in their last place, none is made again.
+        assert step < changes - 3 or listener.done[:1] in ([(20, 20)], [])
         folder.rename(tmp_path / f"after-{step}")
 
 
@@ -71,7 +74,6 @@ def test_finished_shards_are_kept_and_damaged_ones_made_again(tmp_path: Path, nu
     assert len(made) >= 2
     damaged = shards / "train-00000.parquet"
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    (shards / ".train-00009.parquet.gone-1").write_bytes(b"half")
 
     again = config(source, output=SHARD, num_proc=num_proc)
     listener = Recorder()
@@ -85,6 +87,14 @@ def test_finished_shards_are_kept_and_damaged_ones_made_again(tmp_path: Path, nu
     assert made[damaged.name] not in times
     generate(settings, tmp_path / "whole", Recorder())
     assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_what_killed_processes_had_not_finished_is_removed(tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", numbered(40))
+    shards = begun(tmp_path, config(source, output=SHARD))
+    (shards / ".train-00009.parquet.gone-1").write_bytes(b"half")
+    begun(tmp_path, config(source, output=SHARD))
+    assert not list(shards.glob(".*"))
 
 
 def test_a_whole_dataset_is_not_made_again(tmp_path: Path):

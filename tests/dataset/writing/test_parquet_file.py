@@ -1,0 +1,56 @@
+"""A file of rows that is whole, or not there."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from deepsynth_tui.dataset.writing import parquet_file
+from deepsynth_tui.dataset.writing.parquet_file import GROUP_ROWS, ParquetFile
+
+
+def row(number: int) -> dict[str, Any]:
+    return {"images": [{"bytes": bytes(1000), "path": "a.png"}], "source_id": str(number)}
+
+
+def groups_of(path: Path) -> list[int]:
+    metadata = pq.read_metadata(path)
+    return [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
+
+
+def test_left_in_order_it_is_there_with_its_figures(tmp_path: Path):
+    with ParquetFile(tmp_path / "a.parquet") as file:
+        for number in range(GROUP_ROWS + 1):
+            file.add(row(number))
+    (path,) = tmp_path.iterdir()
+    assert (file.rows, file.bytes) == (GROUP_ROWS + 1, path.stat().st_size)
+    assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert groups_of(path) == [GROUP_ROWS, 1]
+
+
+def test_large_pages_are_not_held_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parquet_file, "GROUP_BYTES", 3000)
+    with ParquetFile(tmp_path / "a.parquet") as file:
+        for number in range(7):
+            file.add(row(number))
+    assert groups_of(tmp_path / "a.parquet") == [3, 3, 1]
+
+
+def test_without_rows_there_is_no_file(tmp_path: Path):
+    with ParquetFile(tmp_path / "a.parquet") as file:
+        pass
+    assert (file.rows, file.sha256) == (0, "")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rows", [1, GROUP_ROWS, GROUP_ROWS + 1])
+def test_left_by_an_exception_nothing_is_there(tmp_path: Path, rows: int):
+    with pytest.raises(ZeroDivisionError), ParquetFile(tmp_path / "a.parquet") as file:  # noqa: PT012
+        for number in range(rows):
+            file.add(row(number))
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
