@@ -12,7 +12,8 @@ from typing import Literal
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.drawing.page import sheet
 from deepsynth_tui.dataset.errors import NoDocuments
-from deepsynth_tui.dataset.reading.sources import Document, Source, open_source
+from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
+from deepsynth_tui.dataset.reading.sources import Document, Source
 from deepsynth_tui.dataset.watch import Listener, Stopped, Watch
 from deepsynth_tui.dataset.writing.card import card
 from deepsynth_tui.dataset.writing.crews import crew_of
@@ -42,7 +43,7 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
     Where `folder` is whole, it is only uploaded.
     Raises `DatasetError`s, and `OSError` where the disk does not play along.
     """
-    listener.phase("reading", config.source.path)
+    listener.phase("reading", config.place)
     font = renderer(config.page).font_name
     manifest = Manifest.of(config, font)
     if is_whole(folder, manifest):
@@ -57,7 +58,7 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
 
 def _make(config: DatasetConfig, folder: Path, manifest: Manifest, listener: Listener) -> Verdict:
     """Make the dataset, or what of it is not there yet."""
-    source = open_source(config.source)
+    source = open_documents(config)
     total = source.count()
     _say_what_comes(config, source, total, manifest.font)
     unfinished = Unfinished.open(folder, manifest)
@@ -102,10 +103,12 @@ def _upload(config: DatasetConfig, folder: Path, listener: Listener) -> None:
         listener.result(hub=address)
 
 
-def _say_what_comes(config: DatasetConfig, source: Source, total: int | None, font: str) -> None:
+def _say_what_comes(
+    config: DatasetConfig, source: Source | Mixture, total: int | None, font: str
+) -> None:
     paper = sheet(config.page)
     known = "documents" if total is None else f"{total} documents"
-    log.info("%s: %s, text from column %s", config.source.path, known, source.text_column)
+    log.info("%s: %s, text from column %s", config.place, known, source.text_column)
     log.info("drawing with %s on %d x %d pixels", font, paper.width, paper.height)
 
 
@@ -142,7 +145,7 @@ def _empty_split(config: DatasetConfig, report: Report) -> Iterator[str]:
         )
 
 
-def _nothing(source: Source, report: Report) -> NoDocuments:
+def _nothing(source: Source | Mixture, report: Report) -> NoDocuments:
     tally = report.tally
     if not tally.read:
         return NoDocuments("the source holds no documents", "Choose another one.", "source.path")

@@ -50,10 +50,10 @@ def draw_document(document: Document, config: DatasetConfig) -> DrawnDocument | 
     Raises `DocumentTooLong`, `FontError`, `PageError`, and `CharactersLost` where the pages do not
     hold all of it.
     """
-    composed = compose(document, config.instruction)
+    composed = compose(document, config)
     if isinstance(composed, Skipped):
         return composed
-    rendered = renderer(config.page).render(composed.prompted_text)
+    rendered = renderer(config.page).render(composed.drawn_text)
     if rendered.unshaped:
         return Skipped(composed.source_id, NOT_SHAPED)
     check_whole(composed, rendered.pages, rendered.lost_lines)
@@ -90,7 +90,7 @@ def _renderer(page: str) -> Renderer:
 
 def check_whole(composed: Composed, pages: Sequence[Ranged], lost_lines: int) -> None:
     """Raise `CharactersLost` where a character that leaves ink, or a line, is on no page."""
-    text, reached = composed.prompted_text, 0
+    text, reached = composed.drawn_text, 0
     for start, end in [*((page.start, page.end) for page in pages), (len(text), len(text))]:
         if start > reached and not is_blank(text[reached:start]):
             raise _lost(composed, f"characters {reached} to {start} are on no page")
