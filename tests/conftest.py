@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,17 @@ settings.load_profile("shared")
 
 # Under `nohup` every process that a test starts would inherit that a hang-up is ignored.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+# Of the session: what outlives a test, such as a Ray cluster, has the same fonts.
+@pytest.fixture(autouse=True, scope="session")
+def _no_installed_fonts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No font but the embedded one, whatever this machine has: pages are the same everywhere."""
+    empty = str(tmp_path_factory.mktemp("no-fonts"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_DIRS", empty)
+        patch.setenv("XDG_DATA_HOME", empty)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,14 @@ A rule is passed over while one of the keys it reads has no valid value of its o
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config import scripts, templates
+from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import TrainingConfig
 
@@ -21,12 +23,13 @@ Config = TrainingConfig | DatasetConfig
 class Rule:
     """A fault that a valid-looking configuration can have.
 
-    `reads` are the dotted keys it depends on; the problem is shown at the first of them. A rule
-    `of_starting` keeps a run from starting, but not from being estimated.
+    `broken` returns something true where it has; `{}` in the message stands for that. `reads` are
+    the dotted keys it depends on; the problem is shown at the first of them. A rule `of_starting`
+    keeps a run from starting, but not from being estimated.
     """
 
     reads: tuple[str, ...]
-    broken: Callable[[Any], bool]
+    broken: Callable[[Any], object]
     message: str
     hint: str
     of_starting: bool = False
@@ -227,9 +230,58 @@ DATASET_RULES = (
     ),
     Rule(
         ("source.path",),
-        lambda c: not c.source.path,
+        lambda c: not c.source.path and not c.sources,
         "no documents chosen",
-        "a CSV, JSONL or Parquet file, a folder of .txt or .md, a Hub id, or builtin:sample",
+        "a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, "
+        "or builtin:sample",
+    ),
+    Rule(
+        ("sources", "source.path"),
+        lambda c: c.sources and c.source != SourceSettings(),
+        "source is set too: a dataset is made of one or the other",
+        "move source into the list of sources, or take sources out",
+    ),
+    Rule(
+        ("sources",),
+        lambda c: next((n for n, one in enumerate(c.sources, 1) if not one.path), 0),
+        "number {} has no path",
+        "a file, a folder, a Hub id, or builtin:sample",
+    ),
+    Rule(
+        ("instructions", "instruction"),
+        lambda c: c.instructions and c.instruction is not None,
+        "instruction is set too: a dataset has one or several",
+        "move it into instructions, with a weight",
+    ),
+    Rule(
+        ("instructions",),
+        lambda c: ", ".join(repr(text) for text, weight in c.instructions.items() if weight <= 0),
+        "a weight must be above 0, which it is not for {}",
+        "take out what is not wanted",
+    ),
+    *(
+        Rule(
+            (key,),
+            broken,
+            "a brace opens or closes nothing: {}",
+            "write {column} for a column of the row, {{ and }} for braces",
+        )
+        for key, broken in (
+            ("instruction", lambda c: _bad_braces([c.instruction or ""])),
+            ("instructions", lambda c: _bad_braces(c.instructions)),
+        )
+    ),
+    Rule(
+        ("filter.min_characters", "filter.max_characters"),
+        lambda c: (c.filter.min_characters or 0) > (c.filter.max_characters or math.inf),
+        "is above filter.max_characters: no document would be left",
+        "set it lower",
+    ),
+    Rule(
+        ("filter.scripts",),
+        lambda c: ", ".join(name for name in c.filter.scripts if not scripts.is_script(name)),
+        "Unicode has no script called {}",
+        "such as Latin, Greek, Cyrillic, Arabic, Hebrew, Devanagari, Thai, Hangul, Hiragana, Han",
     ),
     Rule(
         ("page.width", "page.height"),
@@ -256,11 +308,11 @@ def broken_rules(
     """
     rules = TRAINING_RULES if isinstance(config, TrainingConfig) else DATASET_RULES
     return [
-        Problem(rule.reads[0], rule.message, rule.hint)
+        Problem(rule.reads[0], rule.message.replace("{}", str(found)), rule.hint)
         for rule in rules
         if (starting or not rule.of_starting)
         and not any(key in unusable for key in rule.reads)
-        and rule.broken(config)
+        and (found := rule.broken(config))
     ]
 
 
@@ -271,6 +323,15 @@ def _is_file_name(name: str) -> bool:
 def _targets(tower: str, config: TrainingConfig) -> bool:
     named = config.lora.target_modules
     return tower in ([named] if isinstance(named, str) else named)
+
+
+def _bad_braces(instructions: Iterable[str]) -> str:
+    for text in instructions:
+        try:
+            templates.parse(text)
+        except templates.TemplateError as error:
+            return str(error)
+    return ""
 
 
 def _is_pattern(text: str) -> bool:

@@ -12,11 +12,16 @@ class SourceSettings(Settings):
 
     path: str = setting(
         "",
-        help="Documents: a CSV, JSONL or Parquet file, a folder of .txt/.md, a Hub id, "
-        "or builtin:sample.",
+        help="Documents: a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, "
+        "a Hub id, or builtin:sample.",
     )
     config: str | None = setting(None, help="Configuration of a Hub dataset.", advanced=True)
     split: str = setting("train", help="Split of a Hub dataset.", advanced=True)
+    streaming: bool = setting(
+        True,
+        help="Read a Hub dataset as it arrives; off: load all of it into the local cache first.",
+        advanced=True,
+    )
     text_column: str | None = setting(
         None, help="Column with the text; none: the first of text, content, document, ..."
     )
@@ -24,6 +29,36 @@ class SourceSettings(Settings):
         None, help="Column with the answer to learn; none: the text itself (transcription)."
     )
     max_samples: int | None = setting(None, help="Read this many at most.", unit="documents", ge=1)
+
+
+class MixedSource(SourceSettings):
+    """One of several sources, with its share of the mixture."""
+
+    weight: float = setting(
+        1.0, help="Documents taken from here, in proportion to the other weights.", gt=0
+    )
+
+
+class FilterSettings(Settings):
+    """Which documents are wanted; the others are left out and counted. Of duplicates,
+    `flaws.duplicates` says what becomes."""
+
+    min_characters: int | None = setting(
+        None, help="Leave out documents that are shorter.", unit="characters", ge=1
+    )
+    max_characters: int | None = setting(
+        None, help="Leave out documents that are longer.", unit="characters", ge=1
+    )
+    scripts: list[str] = setting(
+        [], help="Unicode scripts to keep, such as Latin, Cyrillic, Han; none: every script."
+    )
+    script_share: float = setting(
+        0.8,
+        help="Part of a document's letters that must be of these scripts.",
+        suggested=(0.5, 0.8, 0.9, 0.95, 1.0),
+        gt=0.0,
+        le=1.0,
+    )
 
 
 class PageSettings(Settings):
@@ -187,10 +222,35 @@ class DatasetConfig(Settings):
 
     kind: Literal["dataset"] = "dataset"
     name: str = setting("my-dataset", help="Name of the dataset, shown in lists.")
-    source: SourceSettings = SourceSettings()
-    instruction: str | None = setting(
-        None, help="Written above each document before it is drawn, and kept in the row."
+    seed: int = setting(
+        0, help="Decides what is left to chance: the mixture, and which instruction.", ge=0
     )
+    source: SourceSettings = SourceSettings()
+    sources: list[MixedSource] = setting(
+        [],
+        help="Several sources instead of source: each with its keys and a weight.",
+        yaml_only=True,
+    )
+    instruction: str | None = setting(
+        None,
+        help="What is asked of each document; {column} stands for its value in the row, {{ for {.",
+    )
+    instructions: dict[str, float] = setting(
+        {},
+        help="Several instructions instead of one, each with its weight.",
+        yaml_only=True,
+    )
+    instruction_in: Literal["page", "message"] = setting(
+        "page",
+        help="Draw the instruction above the document, or keep it out of the picture: then only "
+        "the conversation and a text encoder have it.",
+    )
+    control_characters: Literal["remove", "show"] = setting(
+        "remove",
+        help="Take control characters out (flaws.removed_characters), or draw them as <U+0007>.",
+        advanced=True,
+    )
+    filter: FilterSettings = FilterSettings()
     page: PageSettings = PageSettings()
     degrade: DegradeSettings = DegradeSettings()
     on_overflow: Literal["paginate", "error"] = setting(
@@ -208,3 +268,13 @@ class DatasetConfig(Settings):
         advanced=True,
     )
     output: DatasetOutputSettings = DatasetOutputSettings()
+
+    @property
+    def all_sources(self) -> tuple[SourceSettings, ...]:
+        """The sources, be it one or several."""
+        return tuple(self.sources) or (self.source,)
+
+    @property
+    def place(self) -> str:
+        """Where the documents come from, for a sentence."""
+        return ", ".join(one.path for one in self.all_sources)

@@ -34,6 +34,7 @@ def setting(
     unit: str = "",
     suggested: Sequence[Any] = (),
     advanced: bool = False,
+    yaml_only: bool = False,
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
@@ -42,7 +43,8 @@ def setting(
     """Declare a field of a section.
 
     `suggested` are the values that left and right step through in a form, from low to high; any
-    value within `ge`, `gt`, `le`, `lt` is accepted. `advanced` fields fold away.
+    value within `ge`, `gt`, `le`, `lt` is accepted. `advanced` fields fold away;
+    those that are `yaml_only` have no row in a form, which keeps their value as it is.
     """
     return Field(
         default,
@@ -51,7 +53,12 @@ def setting(
         gt=gt,
         le=le,
         lt=lt,
-        json_schema_extra={"unit": unit, "suggested": list(suggested), "advanced": advanced},
+        json_schema_extra={
+            "unit": unit,
+            "suggested": list(suggested),
+            "advanced": advanced,
+            "yaml_only": yaml_only,
+        },
     )
 
 
@@ -71,6 +78,7 @@ class FieldSpec:
     range_text: str = ""
     advanced: bool = False
     pattern_allowed: bool = False
+    yaml_only: bool = False
 
     def from_text(self, text: str) -> Any:
         """Return the value that a person means by `text`.
@@ -156,6 +164,15 @@ def fields_by_key(model: type[BaseModel]) -> dict[str, FieldSpec]:
     return {field.key: field for section in sections(model) for field in section.fields}
 
 
+def item_model(model: type[BaseModel], name: str) -> type[Settings] | None:
+    """Return what each item of a field is, where that is a list of sections."""
+    info = model.model_fields.get(name)
+    items = get_args(info.annotation) if info and get_origin(info.annotation) is list else ()
+    section = next(iter(items), None)
+    is_section = isinstance(section, type) and issubclass(section, Settings)
+    return section if is_section else None
+
+
 def _spec(key: str, name: str, info: FieldInfo) -> FieldSpec:
     options = _union_members(info.annotation)
     optional = type(None) in options
@@ -175,6 +192,7 @@ def _spec(key: str, name: str, info: FieldInfo) -> FieldSpec:
         range_text=_range_text(info),
         advanced=bool(extra.get("advanced", False)),
         pattern_allowed=kind == "list" and str in options,
+        yaml_only=bool(extra.get("yaml_only", False)),
     )
 
 

@@ -14,7 +14,14 @@ from pydantic_core import ErrorDetails
 from deepsynth_tui.config import renames, yaml_text
 from deepsynth_tui.config.checks import Config, broken_rules
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.declare import as_text, fields_by_key, sections
+from deepsynth_tui.config.declare import (
+    FieldSpec,
+    Settings,
+    as_text,
+    fields_by_key,
+    item_model,
+    sections,
+)
 from deepsynth_tui.config.presets import find_preset, list_presets
 from deepsynth_tui.config.problems import ConfigError, Notice, Problem
 from deepsynth_tui.config.training import TrainingConfig
@@ -105,16 +112,17 @@ def check(values: Mapping[str, Any], *, starting: bool = True) -> Checked:
     except ValidationError as error:
         details = error.errors()
         problems.extend(_problem(detail, model) for detail in details)
-        unusable = {".".join(str(part) for part in detail["loc"][:2]) for detail in details}
-        config = model.model_validate(_without(values, unusable))
+        unusable = {_unusable(detail, model) for detail in details}
+        config = model.model_validate(_without(values, unusable, model))
     problems.extend(broken_rules(config, unusable, starting=starting))
     return Checked(None if problems else config, tuple(problems), tuple(notices))
 
 
 def complete(text: str, config: Config) -> str:
     """Return `text` with every value of `config` in it, so that it means the same ever after."""
-    names = {old for old, _ in yaml_text.leaves(yaml_text.parse(text).values)}
-    values = dict(yaml_text.leaves(config.model_dump()))
+    known = fields_by_key(type(config))
+    names = {old for old, _ in yaml_text.leaves(yaml_text.parse(text).values, fields=known)}
+    values = dict(yaml_text.leaves(config.model_dump(), fields=known))
     if names - set(values):  # a foreign name in the text would stand beside ours
         return yaml_text.dump(config.model_dump())
     return yaml_text.edit(text, values)
@@ -128,7 +136,7 @@ def _with_our_names(
     ours: dict[str, Any] = {}
     translated: dict[str, Any] = {}
     notices: list[Notice] = []
-    for key, value in yaml_text.leaves(values):
+    for key, value in yaml_text.leaves(values, fields=known):
         meaning = None if key in known else renames.translate(key, value)
         if meaning is None or not all(new in known for new in meaning):
             ours = yaml_text.with_value(ours, key, value)
@@ -172,10 +180,20 @@ def _on_preset(values: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     return merged, []
 
 
-def _without(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+def _unusable(detail: ErrorDetails, model: type[TrainingConfig] | type[DatasetConfig]) -> str:
+    """Return the key of the field, or of the unknown one, that an error is about."""
+    head = str(detail["loc"][0])
+    return head if head in fields_by_key(model) else ".".join(map(str, detail["loc"][:2]))
+
+
+def _without(
+    values: Mapping[str, Any],
+    keys: Iterable[str],
+    model: type[TrainingConfig] | type[DatasetConfig],
+) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     dropped = set(keys)
-    for key, value in yaml_text.leaves(values):
+    for key, value in yaml_text.leaves(values, fields=fields_by_key(model)):
         if key not in dropped and key.partition(".")[0] not in dropped:
             kept = yaml_text.with_value(kept, key, value)
     return kept
@@ -183,10 +201,26 @@ def _without(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 
 def _problem(detail: ErrorDetails, model: type[TrainingConfig] | type[DatasetConfig]) -> Problem:
     loc = [str(part) for part in detail["loc"]]
-    key = ".".join(loc[:2]) if len(loc) > 1 and loc[0] in model.model_fields else loc[0]
+    if item := item_model(model, loc[0]):
+        return _problem_in_item(detail, loc, item)
+    key = _unusable(detail, model)
     if detail["type"] == "extra_forbidden":
         return Problem(key, "is not a setting", _did_you_mean(key, model))
-    field = fields_by_key(model).get(key)
+    return _expected(key, fields_by_key(model).get(key), detail)
+
+
+def _problem_in_item(detail: ErrorDetails, loc: list[str], item: type[Settings]) -> Problem:
+    """Return the problem of a list of sections, or of one of them, counted from 1."""
+    if len(loc) == 1:
+        return Problem(loc[0], f"expected a list of sections, got {as_text(detail['input'])}")
+    own = {spec.name: spec for spec in fields_by_key(item).values()}
+    key = ".".join((loc[0], str(int(loc[1]) + 1), *loc[2:3]))
+    if detail["type"] == "extra_forbidden":
+        return Problem(key, "is not a setting", _nearest(loc[2], list(own)))
+    return _expected(key, own.get(loc[2]) if len(loc) > 2 else None, detail)
+
+
+def _expected(key: str, field: FieldSpec | None, detail: ErrorDetails) -> Problem:
     given = as_text(detail["input"]) or "nothing"
     if field is None:
         return Problem(key, f"expected `name: value` lines, got {given}")

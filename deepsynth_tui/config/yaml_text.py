@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,11 +180,14 @@ def with_value(values: Mapping[str, Any], key: str, value: Any) -> dict[str, Any
 
 
 def leaves(
-    values: Mapping[str, Any], prefix: str = "", depth: int = 2
+    values: Mapping[str, Any], prefix: str = "", depth: int = 2, *, fields: Container[str] = ()
 ) -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) down to `depth` levels: sections are entered, fields are not."""
+    """Yield (dotted key, value) down to `depth` levels: sections are entered, fields are not.
+
+    `fields` are the keys at the top that are no sections, though their value may be a mapping.
+    """
     for key, value in values.items():
-        if isinstance(value, Mapping) and depth > 1:
+        if isinstance(value, Mapping) and depth > 1 and key not in fields:
             yield from leaves(value, f"{prefix}{key}.", depth - 1)
         else:
             yield f"{prefix}{key}", value
@@ -199,6 +202,10 @@ def _keys(node: yaml.MappingNode, prefix: str = "") -> Iterator[tuple[str, int]]
         yield key, key_node.start_mark.line + 1
         if isinstance(value_node, yaml.MappingNode):
             yield from _keys(value_node, f"{key}.")
+        elif isinstance(value_node, yaml.SequenceNode):
+            for place, item in enumerate(value_node.value, start=1):
+                if isinstance(item, yaml.MappingNode):
+                    yield from _keys(item, f"{key}.{place}.")
 
 
 def _with_text_keys(values: Any) -> Any:

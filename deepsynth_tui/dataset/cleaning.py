@@ -1,7 +1,8 @@
 """Characters that have no place on a page.
 
-Control characters are taken out, lone surrogates (which no file can hold) become U+FFFD. Both are
-counted. What is left is drawn and stored, so that the text of a row is the text of its pages.
+Control characters are taken out, or written as what they are; lone surrogates (which no file can
+hold) become U+FFFD. All are counted. The outcome is drawn and stored, so that the text of a row is
+the text of its pages.
 """
 
 from __future__ import annotations
@@ -25,21 +26,28 @@ IGNORABLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A text fit to be drawn, and how many characters of the original are not in it."""
+    """A text fit to be drawn, and how many of the original's characters are not in it as such."""
 
     text: str
     removed_controls: int
+    shown_controls: int
     replaced_surrogates: int
 
 
-def clean(text: str) -> Cleaned:
-    """Return `text` without control characters and lone surrogates.
+def clean(text: str, *, show: bool = False) -> Cleaned:
+    """Return `text` without control characters, or to `show` them with `<U+0007>` in their place,
+    and without lone surrogates.
 
     Tabs and line breaks of every kind stay.
     """
-    text, removed = CONTROL.subn("", text)
+    text, controls = CONTROL.subn(_visible if show else "", text)
     text, replaced = SURROGATE.subn(REPLACEMENT, text)
-    return Cleaned(text, removed, replaced)
+    return Cleaned(text, 0 if show else controls, controls if show else 0, replaced)
+
+
+def _visible(found: re.Match[str]) -> str:
+    # Not Unicode's control pictures (U+2400 on): most fonts, the default one too, lack them.
+    return f"<U+{ord(found.group()):04X}>"
 
 
 def is_blank(text: str) -> bool:

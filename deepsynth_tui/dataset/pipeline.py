@@ -12,7 +12,8 @@ from typing import Literal
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.drawing.page import sheet
 from deepsynth_tui.dataset.errors import NoDocuments
-from deepsynth_tui.dataset.reading.sources import Document, Source, open_source
+from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
+from deepsynth_tui.dataset.reading.sources import Document, Source
 from deepsynth_tui.dataset.watch import Listener, Stopped, Watch
 from deepsynth_tui.dataset.writing.card import card
 from deepsynth_tui.dataset.writing.dispatch import make_shards
@@ -42,12 +43,12 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
     Where `folder` is whole, it is only uploaded.
     Raises `DatasetError`s, and `OSError` where the disk does not play along.
     """
-    listener.phase("reading", config.source.path)
+    listener.phase("reading", config.place)
     manifest = Manifest.of(config, renderer(config).font_name)
     if is_whole(folder, manifest):
         log.info("%s is whole already", folder)
     else:
-        source = open_source(config.source)
+        source = open_documents(config)
         # Reads most sources through: what is wrong with them is known before anything is made.
         total = source.count()
         unfinished = Unfinished.open(folder, manifest)
@@ -69,7 +70,7 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
 
 def _make_shards(
     config: DatasetConfig,
-    source: Source,
+    source: Source | Mixture,
     total: int | None,
     unfinished: Unfinished,
     listener: Listener,
@@ -93,7 +94,7 @@ def _make_shards(
 
 
 def _finish(
-    config: DatasetConfig, source: Source, unfinished: Unfinished, listener: Listener
+    config: DatasetConfig, source: Source | Mixture, unfinished: Unfinished, listener: Listener
 ) -> None:
     """Put all shards together, describe them, and give the dataset its name."""
     report = Report(unfinished.finished())
@@ -110,10 +111,12 @@ def _finish(
     listener.result(documents=made.documents, pages=made.pages, skipped=skipped)
 
 
-def _say_what_comes(config: DatasetConfig, source: Source, total: int | None, font: str) -> None:
+def _say_what_comes(
+    config: DatasetConfig, source: Source | Mixture, total: int | None, font: str
+) -> None:
     paper = sheet(config.page)
     known = "documents" if total is None else f"{total} documents"
-    log.info("%s: %s, text from column %s", config.source.path, known, source.text_column)
+    log.info("%s: %s, text from column %s", config.place, known, source.text_column)
     log.info("drawing with %s on %d x %d pixels", font, paper.width, paper.height)
 
 
@@ -150,7 +153,7 @@ def _empty_split(config: DatasetConfig, report: Report) -> Iterator[str]:
         )
 
 
-def _nothing(source: Source, report: Report) -> NoDocuments:
+def _nothing(source: Source | Mixture, report: Report) -> NoDocuments:
     tally = report.tally
     if not tally.read:
         return NoDocuments("the source holds no documents", "Choose another one.", "source.path")

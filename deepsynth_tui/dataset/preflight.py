@@ -2,16 +2,20 @@
 
 `python -m deepsynth_tui.dataset.preflight CONFIG.yaml` prints one JSON object:
 `{"problems": [{"key", "message", "hint"}], "notices": [{"key", "message"}], "columns": [..],
-"documents": n or null, "first": {"text": ..}}`. `columns` are those a form can offer, `documents`
-how many there are where that is quick to say, `first` the beginning of the first document, or
-null.
+"documents": n or null, "first": {"text": ..}, "sources": [..]}`. `columns` are those a form can
+offer, `documents` how many there are where that is quick to say, `first` the beginning of the first
+document, or null.
+
+For each source, in order, `sources` has `{"path", "columns": [{"name", "kind", "filled",
+"mean_length", "example"}], "proposal": {"settings": {key: value}, "why"} or null}`, of its first
+rows; `proposing` says what is what. Other keys that the proposal names are those of `source`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,16 @@ from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.dataset.cleaning import is_blank
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
 from deepsynth_tui.dataset.reading.columns import existing, text_column
-from deepsynth_tui.dataset.reading.sources import Document, Source, choose_columns, open_reader
+from deepsynth_tui.dataset.reading.mixture import Mixture, at_number, columns_named, mixed
+from deepsynth_tui.dataset.reading.proposing import Column, Proposal, look_at, propose
+from deepsynth_tui.dataset.reading.readers import Reader
+from deepsynth_tui.dataset.reading.sources import (
+    Document,
+    Named,
+    Source,
+    choose_columns,
+    open_reader,
+)
 from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
 from deepsynth_tui.dataset.writing.ray_there import check_ray
 from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
@@ -36,6 +49,26 @@ QUICK_BYTES = 16 << 20
 SEARCHED = 100
 
 
+@dataclass(slots=True)
+class Looked:
+    """What a look at one source found; `source` is None where it has problems."""
+
+    path: str
+    problems: list[Problem] = field(default_factory=list)
+    names: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    source: Source | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the command prints of a source."""
+        proposal: Proposal | None = propose(self.columns)
+        return {
+            "path": self.path,
+            "columns": [asdict(column) for column in self.columns],
+            "proposal": proposal.to_json() if proposal else None,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Preflight:
     """What is known before the start. `first` is the first document that has text."""
@@ -45,6 +78,7 @@ class Preflight:
     columns: tuple[str, ...] = ()
     documents: int | None = None
     first: Document | None = None
+    sources: tuple[Looked, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what the command prints."""
@@ -55,6 +89,7 @@ class Preflight:
             "columns": list(self.columns),
             "documents": self.documents,
             "first": first,
+            "sources": [one.to_json() for one in self.sources],
         }
 
 
@@ -64,39 +99,32 @@ def check(config: DatasetConfig) -> list[Problem]:
 
 
 def inspect(config: DatasetConfig) -> Preflight:
-    """Open the source, draw the first document, look at the output folder and the disk."""
-    output = Path(config.output.dir).expanduser() if config.output.dir else None
-    problems = output_problems(config.output.dir)
-    try:
-        renderer(config)
-        if config.engine == "ray":
-            check_ray()
-    except DatasetError as error:
-        problems.append(_problem(error))
-    try:
-        reader = open_reader(config.source)
-    except DatasetError as error:
-        return Preflight((_problem(error), *problems))
-    columns = tuple(reader.columns)
-    wrong = _column_problems(columns, config.source)
-    if wrong:
-        return Preflight((*wrong, *problems), columns=columns)
-    source = choose_columns(reader, config.source)
+    """Open the sources, draw the first document, look at the output folder and the disk."""
+    problems = [*output_problems(config.output.dir), *_drawing_problems(config)]
+    looked = [_look(settings, columns_named(config)) for settings in config.all_sources]
+    if config.sources:
+        for number, one in enumerate(looked, start=1):
+            one.problems = [_at_number(number, one.path, problem) for problem in one.problems]
+    columns = tuple(dict.fromkeys(name for one in looked for name in one.names))
+    wrong = [problem for one in looked for problem in one.problems]
+    opened = [one.source for one in looked if one.source]
+    if len(opened) < len(looked):
+        return Preflight((*wrong, *problems), (), columns, sources=tuple(looked))
+    source = mixed(opened, config) if config.sources else opened[0]
     documents, first = None, None
     try:
-        documents = _quick_count(source, config.source)
-        first = next(
-            (d for d in islice(source.documents(), SEARCHED) if not is_blank(d.text)), None
-        )
+        documents = _quick_count(source, config)
+        first = next((d for d in islice(source.documents(), SEARCHED) if _has_text(d)), None)
         if first is None:
             problems.append(_no_text(source))
         elif not problems:
             drawn = draw_document(first, config)
             sample = [drawn] if isinstance(drawn, DrawnDocument) else []
-            check_space(output or home(), needed_bytes(sample, documents))
+            output = Path(config.output.dir).expanduser() if config.output.dir else home()
+            check_space(output, needed_bytes(sample, documents))
     except DatasetError as error:
         problems.append(_problem(error))
-    return Preflight(tuple(problems), source.notices, columns, documents, first)
+    return Preflight((*wrong, *problems), source.notices, columns, documents, first, tuple(looked))
 
 
 def main() -> int:
@@ -104,33 +132,68 @@ def main() -> int:
     return command(DatasetConfig, inspect, Preflight)
 
 
-def _column_problems(columns: Sequence[str], settings: SourceSettings) -> list[Problem]:
-    problems = []
+def _drawing_problems(config: DatasetConfig) -> Iterator[Problem]:
     try:
-        text_column(columns, settings.text_column)
-    except ColumnError as error:
-        problems.append(_problem(error))
-    try:
-        if settings.target_column is not None:
-            existing(columns, settings.target_column, "source.target_column")
-    except ColumnError as error:
-        problems.append(_problem(error))
-    return problems
+        if config.engine == "ray":
+            check_ray()
+        renderer(config)
+    except DatasetError as error:
+        yield _problem(error)
 
 
-def _quick_count(source: Source, settings: SourceSettings) -> int | None:
+def _look(settings: SourceSettings, named: Named) -> Looked:
+    """Open one source, and say all that is wrong with its columns."""
+    looked = Looked(settings.path)
+    try:
+        reader = open_reader(settings)
+        looked.names = tuple(reader.columns)
+        looked.problems += _column_problems(reader, settings, named)
+        looked.columns = look_at(reader)
+        if not looked.problems:
+            looked.source = choose_columns(reader, settings, named)
+    except DatasetError as error:
+        looked.problems.append(_problem(error))
+    return looked
+
+
+def _column_problems(reader: Reader, settings: SourceSettings, named: Named) -> Iterator[Problem]:
+    target = settings.target_column
+    wanted = [(target, reader.columns, "source.target_column")] if target is not None else []
+    wanted += [(column, tuple(reader.kinds), named.key) for column in named.columns]
+    try:
+        text_column(reader.columns, settings.text_column)
+    except ColumnError as error:
+        yield _problem(error)
+    for column, columns, key in wanted:
+        try:
+            existing(columns, column, key)
+        except ColumnError as error:
+            yield _problem(error)
+
+
+def _quick_count(source: Source | Mixture, config: DatasetConfig) -> int | None:
     """Return how many documents there are, None where counting them would take long."""
-    path = Path(locate(settings.path)).expanduser()
-    reads_through = path.is_file() and path.suffix.lower() != ".parquet"
-    return None if reads_through and path.stat().st_size > QUICK_BYTES else source.count()
+    paths = [Path(locate(one.path)).expanduser() for one in config.all_sources]
+    read_through = [path for path in paths if path.is_file() and path.suffix.lower() != ".parquet"]
+    too_many = sum(path.stat().st_size for path in read_through) > QUICK_BYTES
+    return None if too_many else source.count()
 
 
-def _no_text(source: Source) -> Problem:
+def _has_text(document: Document) -> bool:
+    return document.unreadable is None and not is_blank(document.text)
+
+
+def _no_text(source: Source | Mixture) -> Problem:
     return Problem(
         "source.text_column",
         f"column {source.text_column!r} is empty in the first documents (up to {SEARCHED})",
         "Choose a column that holds text.",
     )
+
+
+def _at_number(number: int, path: str, problem: Problem) -> Problem:
+    message = problem.message if path in problem.message else f"{path}: {problem.message}"
+    return replace(problem, key=at_number(number, problem.key), message=message)
 
 
 def _problem(error: DatasetError) -> Problem:

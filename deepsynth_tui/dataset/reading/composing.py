@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.cleaning import clean, is_blank
+from deepsynth_tui.dataset.reading.filtering import reason_to_leave_out
+from deepsynth_tui.dataset.reading.instructing import instruct
 from deepsynth_tui.dataset.reading.sources import Document
 
 # Between the instruction and the document, on the page and in `prompted_text`: a blank line.
 SEPARATOR = "\n\n"
 EMPTY_TEXT = "empty text"
 EMPTY_TARGET = "empty target"
+EMPTY_INSTRUCTION = "a column of the instruction is empty"
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
     """A document ready to be drawn.
 
-    `text` and `target` are the document's after cleaning; `prompted_text` is exactly what is
-    drawn; `source_hash` is the SHA-256 of the text as the source had it.
+    `text` and `target` are the document's after cleaning; `prompted_text` is the instruction and
+    the text; `drawn_text`, exactly what is drawn, is either that or the text alone; `source_hash`
+    is the SHA-256 of the text as the source had it. The counts are of characters of the text.
     """
 
     source_id: str
@@ -27,8 +32,10 @@ class Composed:
     instruction: str
     text: str
     prompted_text: str
+    drawn_text: str
     target: str
     removed_controls: int
+    shown_controls: int
     replaced_surrogates: int
 
 
@@ -40,26 +47,39 @@ class Skipped:
     reason: str
 
 
-def compose(document: Document, instruction: str | None) -> Composed | Skipped:
-    """Clean `document` and put `instruction` above it.
+def compose(document: Document, config: DatasetConfig) -> Composed | Skipped:
+    """Clean `document` and put its instruction above it.
 
-    A document without visible text, or with a target column but nothing in it, is skipped.
+    Skipped are documents that cannot be read, that have no visible text, that `filter` does not
+    want, with a target column but nothing in it, or without a value for their instruction.
     """
     name = clean(document.source_id).text
-    text = clean(document.text)
-    target = text if document.target is None else clean(document.target)
-    head = clean(instruction or "").text.strip()
+    if document.unreadable is not None:
+        return Skipped(name, document.unreadable)
+    shown = config.control_characters == "show"
+    text = clean(document.text, show=shown)
     if is_blank(text.text):
         return Skipped(name, EMPTY_TEXT)
+    if reason := reason_to_leave_out(text.text, config.filter):
+        return Skipped(name, reason)
+    target = text if document.target is None else clean(document.target, show=shown)
     if is_blank(target.text):
         return Skipped(name, EMPTY_TARGET)
+    source_hash = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
+    instruction = instruct(config, source_hash, document.columns)
+    if instruction is None:
+        return Skipped(name, EMPTY_INSTRUCTION)
+    head = clean(instruction).text.strip()
+    prompted = head + SEPARATOR + text.text if head else text.text
     return Composed(
         source_id=name,
-        source_hash=hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest(),
+        source_hash=source_hash,
         instruction=head,
         text=text.text,
-        prompted_text=head + SEPARATOR + text.text if head else text.text,
+        prompted_text=prompted,
+        drawn_text=prompted if config.instruction_in == "page" else text.text,
         target=target.text,
         removed_controls=text.removed_controls,
+        shown_controls=text.shown_controls,
         replaced_surrogates=text.replaced_surrogates,
     )

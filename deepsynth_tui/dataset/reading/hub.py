@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.reading.readers import Record, at_most
+from deepsynth_tui.dataset.reading.readers import TEXT, Record, at_most
+
+# What `datasets`, or Python where a dataset declares no columns, calls text.
+STRINGS = ("string", "large_string", "str")
 
 
 class HubReader:
-    """One split of a Hub dataset, streamed; read from the local cache where the Hub is off."""
+    """One split of a Hub dataset, as it arrives; from the local cache where the Hub is off, or
+    without `streaming`, which first loads all of it."""
 
-    def __init__(self, name: str, *, config: str | None, split: str) -> None:
+    def __init__(
+        self, name: str, *, config: str | None, split: str, streaming: bool = True
+    ) -> None:
         """Ask the Hub what there is. Raises `SourceError` and `ColumnError`."""
         self.name = name
-        self._dataset = _load(name, config, split)
+        self._dataset = _load(name, config, split, streaming=streaming)
         features = self._dataset.features
         if features is None:
-            features = next(iter(self._dataset.take(1)), {})
-            self.columns: tuple[str, ...] = tuple(
-                column for column, value in features.items() if isinstance(value, str)
-            )
+            first: Mapping[str, Any] = next(iter(self._dataset.take(1)), {})
+            kinds = {column: type(value).__name__ for column, value in first.items()}
         else:
-            self.columns = tuple(
-                column
+            kinds = {
+                column: str(getattr(feature, "dtype", type(feature).__name__))
                 for column, feature in features.items()
-                if getattr(feature, "dtype", "") in ("string", "large_string")
-            )
+            }
+        self.kinds: Mapping[str, str] = {
+            column: TEXT if kind in STRINGS else kind for column, kind in kinds.items()
+        }
+        self.columns: tuple[str, ...] = tuple(
+            column for column, kind in self.kinds.items() if kind == TEXT
+        )
         if not self.columns:
             raise ColumnError(
                 f"{name} has no column of text",
-                f"Its columns: {', '.join(features)}.",
+                f"Its columns: {', '.join(self.kinds)}.",
                 "source.path",
             )
 
@@ -47,12 +56,12 @@ class HubReader:
         return at_most(limit, split.num_examples) if split and split.num_examples else None
 
 
-def _load(name: str, config: str | None, split: str) -> Any:
+def _load(name: str, config: str | None, split: str, *, streaming: bool) -> Any:
     import datasets
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import constants
 
-    streaming = not constants.HF_HUB_OFFLINE
+    streaming = streaming and not constants.HF_HUB_OFFLINE
     try:
         return datasets.load_dataset(name, config, split=split, streaming=streaming)
     except DatasetNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Readers of tables and folders on this machine. Each streams; none holds a whole file.
+"""Readers of tables on this machine. Each streams; none holds a whole file.
 
 A reader knows its `columns` once it is made, and yields `Record`s. What cannot be read raises
 `SourceError` naming the file and the line, row or byte.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,22 +16,25 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.reading.decoding import chunks, decode, lines
+from deepsynth_tui.dataset.reading.decoding import chunks, lines
 from deepsynth_tui.dataset.reading.json_array import InvalidArray, elements
 
-TEXT_SUFFIXES = (".txt", ".md")
 CSV_DELIMITERS = ",;\t|"
 # The keys of this many objects are taken for the columns of a JSON file.
 SAMPLED_OBJECTS = 100
 PARQUET_BATCH_ROWS = 256
+TEXT = "text"
+JSON_KINDS = {str: TEXT, bool: "true or false", int: "number", float: "number", list: "list"}
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row. `place` says where it stands ("notes.csv:3"), for people."""
+    """One row. `place` says where it stands ("notes.csv:3"), for people; `unreadable` why its
+    values could not be read."""
 
     place: str
     values: Mapping[str, Any]
+    unreadable: str | None = None
 
 
 class Reader(Protocol):
@@ -41,6 +43,11 @@ class Reader(Protocol):
     @property
     def columns(self) -> Sequence[str]:
         """The columns that can hold text."""
+        ...
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """What each column holds, in words: `TEXT`, or the name that its format has for it."""
         ...
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
@@ -79,6 +86,7 @@ class CsvReader:
                 "Rename one of them.",
                 "source.path",
             )
+        self.kinds: Mapping[str, str] = dict.fromkeys(self.columns, TEXT)
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
         """Yield the rows; blank lines are no rows."""
@@ -126,10 +134,13 @@ class JsonReader:
         if not start:
             raise SourceError(f"{path} is empty", "Choose a file with documents.", "source.path")
         self._is_array = start.startswith("[")
-        found: dict[str, None] = {}
+        found: dict[str, str] = {}
         for record in islice(self.records(()), SAMPLED_OBJECTS):
-            found.update(dict.fromkeys(record.values))
+            for name, value in record.values.items():
+                kind = "" if value is None else JSON_KINDS.get(type(value), "object")
+                found[name] = found.get(name) or kind
         self.columns: tuple[str, ...] = tuple(found)
+        self.kinds: Mapping[str, str] = {name: kind or "null" for name, kind in found.items()}
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
         """Yield the objects; blank lines are none."""
@@ -179,6 +190,9 @@ class ParquetReader:
             raise _unreadable_parquet(path, error) from error
         schema = self._file.schema_arrow
         self.columns: tuple[str, ...] = tuple(f.name for f in schema if _is_text(f.type))
+        self.kinds: Mapping[str, str] = {
+            f.name: TEXT if _is_text(f.type) else str(f.type) for f in schema
+        }
         if not self.columns:
             raise ColumnError(
                 f"{path} has no column of text",
@@ -208,52 +222,9 @@ class ParquetReader:
         return at_most(limit, self._file.metadata.num_rows)
 
 
-class FolderReader:
-    """Every .txt and .md file of a folder and the folders in it, or a single such file."""
-
-    columns: tuple[str, ...] = ("text",)
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.files = [path] if path.is_file() else sorted(_text_files(path))
-        if not self.files:
-            others = sorted({p.suffix for p in path.iterdir() if p.is_file() and p.suffix})
-            raise SourceError(
-                f"the folder {path} holds no .txt or .md file",
-                f"It holds {', '.join(others)} files: name one of them."
-                if others
-                else "Choose a folder with documents.",
-                "source.path",
-            )
-
-    def records(self, columns: Sequence[str]) -> Iterator[Record]:
-        """Yield the files in alphabetic order of their paths."""
-        base = self.path.parent if self.path.is_file() else self.path
-        for file in self.files:
-            place = file.relative_to(base).as_posix()
-            yield Record(place, {"text": decode(file.read_bytes(), file)})
-
-    def count(self, limit: int | None) -> int:
-        """Return the number of files, at most `limit`."""
-        return at_most(limit, len(self.files))
-
-
 def at_most(limit: int | None, count: int) -> int:
     """Return `count`, or `limit` where that is less."""
     return count if limit is None else min(limit, count)
-
-
-def _text_files(folder: Path) -> Iterator[Path]:
-    """Yield the text files under `folder`; hidden ones and hidden folders are left alone."""
-    for place, folders, files in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith(TEXT_SUFFIXES) and not name.startswith("."):
-                yield Path(place, name)
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _is_text(kind: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Any
 
 from deepsynth_tui.builtin import PREFIX, SAMPLE, locate
 from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.declare import as_text
 from deepsynth_tui.config.problems import Notice
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
 from deepsynth_tui.dataset.reading.columns import existing, id_column, text_column
+from deepsynth_tui.dataset.reading.files import TEXT_OF, FolderReader
 from deepsynth_tui.dataset.reading.hub import HubReader
 from deepsynth_tui.dataset.reading.readers import (
-    TEXT_SUFFIXES,
     CsvReader,
-    FolderReader,
     JsonReader,
     ParquetReader,
     Reader,
@@ -32,7 +32,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     ".ndjson": JsonReader,
     ".json": JsonReader,
     ".parquet": ParquetReader,
-    **dict.fromkeys(TEXT_SUFFIXES, FolderReader),
+    **dict.fromkeys(TEXT_OF, FolderReader),
 }
 # owner/name or name, as the Hub allows them.
 HUB_ID = re.compile(r"\A[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?\Z", re.ASCII)
@@ -40,22 +40,40 @@ HUB_ID = re.compile(r"\A[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?\Z", r
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as its source has it. `text` and `target` may be blank, or hold anything."""
+    """A document as its source has it. `text` and `target` may be blank, or hold anything.
+
+    `columns` are the values that its instruction can name; `unreadable` is why it has no text.
+    """
 
     source_id: str
     text: str
     target: str | None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    unreadable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Columns that the setting `key` names, to be read besides text and target."""
+
+    columns: tuple[str, ...]
+    key: str
+
+
+NOTHING_NAMED = Named((), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An opened source. `target_column` None: the text is its own target."""
+    """An opened source. `target_column` None: the text is its own target. `instruction_columns`
+    are those whose values go along with each document."""
 
     reader: Reader
     text_column: str
     target_column: str | None
     max_samples: int | None
-    notices: tuple[Notice, ...] = field(default=())
+    instruction_columns: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents in the order of the source, at most `max_samples`.
@@ -64,7 +82,14 @@ class Source:
         """
         identity = id_column(self.reader.columns)
         wanted = dict.fromkeys(
-            column for column in (self.text_column, self.target_column, identity) if column
+            column
+            for column in (
+                self.text_column,
+                self.target_column,
+                identity,
+                *self.instruction_columns,
+            )
+            if column
         )
         for record in islice(self.reader.records(tuple(wanted)), self.max_samples):
             own_id = record.values.get(identity) if identity else None
@@ -74,6 +99,8 @@ class Source:
                 target=None
                 if self.target_column is None
                 else _text(record, self.target_column, "source.target_column"),
+                columns={name: _plain(record, name) for name in self.instruction_columns},
+                unreadable=record.unreadable,
             )
 
     def count(self) -> int | None:
@@ -81,13 +108,17 @@ class Source:
         return self.reader.count(self.max_samples)
 
 
-def open_source(settings: SourceSettings) -> Source:
+def open_source(settings: SourceSettings, named: Named = NOTHING_NAMED) -> Source:
     """Open the documents that `settings` describes. Raises `SourceError` and `ColumnError`."""
-    return choose_columns(open_reader(settings), settings)
+    return choose_columns(open_reader(settings), settings, named)
 
 
-def choose_columns(reader: Reader, settings: SourceSettings) -> Source:
+def choose_columns(
+    reader: Reader, settings: SourceSettings, named: Named = NOTHING_NAMED
+) -> Source:
     """Return `reader` as a source of documents. Raises `ColumnError`."""
+    for column in named.columns:
+        existing(tuple(reader.kinds), column, named.key)
     chosen = text_column(reader.columns, settings.text_column)
     target = settings.target_column
     if target is not None:
@@ -95,7 +126,7 @@ def choose_columns(reader: Reader, settings: SourceSettings) -> Source:
     notices = []
     if settings.text_column is None and len(reader.columns) > 1:
         notices.append(Notice("source.text_column", f"not set: the column {chosen!r} is drawn"))
-    return Source(reader, chosen, target, settings.max_samples, tuple(notices))
+    return Source(reader, chosen, target, settings.max_samples, named.columns, tuple(notices))
 
 
 def is_on_hub(settings: SourceSettings) -> bool:
@@ -108,7 +139,8 @@ def open_reader(settings: SourceSettings) -> Reader:
     if not settings.path.strip():
         raise SourceError(
             "no documents are chosen",
-            "Give a CSV, JSONL or Parquet file, a folder of .txt/.md, a Hub id, or builtin:sample.",
+            "Give a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, "
+            "or builtin:sample.",
             "source.path",
         )
     if settings.path.startswith(PREFIX) and settings.path != SAMPLE:
@@ -116,7 +148,12 @@ def open_reader(settings: SourceSettings) -> Reader:
             f"{settings.path} holds no documents", f"There is {SAMPLE}.", "source.path"
         )
     if is_on_hub(settings):
-        return HubReader(settings.path, config=settings.config, split=settings.split)
+        return HubReader(
+            settings.path,
+            config=settings.config,
+            split=settings.split,
+            streaming=settings.streaming,
+        )
     path = Path(locate(settings.path)).expanduser()
     try:
         if path.is_dir():
@@ -172,3 +209,16 @@ def _text(record: Record, column: str, key: str) -> str:
             key,
         )
     return value
+
+
+def _plain(record: Record, column: str) -> str:
+    """Return a value as it may stand in an instruction: text, a number, true or false."""
+    value: Any = record.values.get(column)
+    if value is not None and not isinstance(value, (str, bool, int, float)):
+        raise ColumnError(
+            f"{record.place}: column {column!r} holds {type(value).__name__}, which the "
+            "instruction cannot say",
+            "Name a column of text or numbers.",
+            "instruction",
+        )
+    return as_text(value)

@@ -46,8 +46,8 @@ Every page knows which characters it shows; together they show all of every docu
 
 - `images`: the pages, in order
 - `messages`: a conversation; the user shows the pages and asks, the assistant answers
-- `text`: the document; `instruction`: what stands above it on the first page, or nothing
-- `prompted_text`: exactly what is drawn
+- `text`: the document; `instruction`: what is asked of it, or nothing
+- `prompted_text`: both; {drawn} is exactly what is drawn
 - `target`: the answer
 - `source_id`, `source_hash`: where the document came from, and the SHA-256 of its text there
 - `pages`: how many there are
@@ -82,15 +82,16 @@ def card(config: DatasetConfig, settings: Mapping[str, Any], report: Mapping[str
         "tags": ["deepsynth-tui", "ocr"],
     }
     skipped = [f"{one['count']} ({reason})" for reason, one in report["skipped"].items()]
-    target = config.source.target_column
+    targets = dict.fromkeys(one.target_column for one in config.all_sources)
     body = BODY.format(
         name=config.name,
         documents=report["documents"],
         pages=report["pages"],
         splits="\n".join(_splits(report)),
-        source=_cell(config.source.path),
-        instruction=_cell(config.instruction or "none"),
-        target=_cell(f"column {target}" if target else "the text itself"),
+        source=_cell(config.place),
+        instruction=_cell(config.instruction or "; ".join(config.instructions) or "none"),
+        target=_cell(", ".join(f"column {one}" if one else "the text itself" for one in targets)),
+        drawn="`prompted_text`" if config.instruction_in == "page" else "`text` alone",
         width=report["page"]["width"],
         height=report["page"]["height"],
         columns=config.page.columns,

@@ -37,10 +37,10 @@ def draw_document(document: Document, config: DatasetConfig) -> DrawnDocument | 
     Raises `DocumentTooLong`, `FontError`, `PageError`, and `CharactersLost` where the pages do not
     hold all of it.
     """
-    composed = compose(document, config.instruction)
+    composed = compose(document, config)
     if isinstance(composed, Skipped):
         return composed
-    rendered = renderer(config).render(composed.prompted_text, composed.source_hash)
+    rendered = renderer(config).render(composed.drawn_text, composed.source_hash)
     check_whole(composed, rendered.pages, rendered.lost_characters)
     if len(rendered.pages) > 1 and config.on_overflow == "error":
         raise DocumentTooLong(
@@ -78,12 +78,14 @@ def _renderer(settings: str) -> Renderer:
 
 
 def check_whole(composed: Composed, pages: Sequence[DrawnPage], lost_characters: int) -> None:
-    """Raise `CharactersLost` where a character that leaves ink is on no page."""
-    text, reached = composed.prompted_text, 0
-    for start, end in [*((page.start, page.end) for page in pages), (len(text), len(text))]:
-        if start > reached and not is_blank(text[reached:start]):
-            raise _lost(composed, f"characters {reached} to {start} are on no page")
-        reached = max(reached, end)
+    """Raise `CharactersLost` where the pages together are not exactly the text."""
+    text, reached = composed.drawn_text, 0
+    for page in pages:
+        if page.start != reached:
+            raise _lost(composed, f"a page begins at character {page.start}, not {reached}")
+        reached = page.end
+    if reached != len(text) and (pages or not is_blank(text)):
+        raise _lost(composed, f"characters {reached} to {len(text)} are on no page")
     if lost_characters:
         raise _lost(composed, f"{lost_characters} characters were laid out and not drawn")
 

@@ -71,8 +71,8 @@ def deal(
     looked = time.monotonic()
     for document in documents:
         side = sides[split_of(content_hash(document.text), eval_fraction)]
-        content = _digest(CONTENT_BYTES, document.text, document.target)
-        side.add(document, repeated=content in seen)
+        content = _digest(CONTENT_BYTES, document.text, document.target, document.columns)
+        side.add(document, repeated=bool(document.text) and content in seen)
         seen.add(content)
         if len(side.documents) == size or side.characters >= GROUP_CHARACTERS:
             yield side.take()

@@ -55,7 +55,8 @@ class FormValues:
         """
         defaults = {key: field.default for key, field in fields_by_key(MODELS[kind]).items()}
         form = cls(kind, defaults, defaults, {})
-        known = {key: value for key, value in yaml_text.leaves(values) if key in form.values}
+        found = yaml_text.leaves(values, fields=defaults)
+        known = {key: value for key, value in found if key in form.values}
         form = replace(form, values={**form.values, **known})
         for group in GROUPS[kind]:
             if nearest := form._nearest_preset(group):
@@ -134,7 +135,9 @@ def form_sections(kind: Kind) -> tuple[SectionSpec, ...]:
 
 def shown_fields(section: SectionSpec) -> tuple[FieldSpec, ...]:
     """Return the fields of a section that are rows of the form."""
-    return tuple(field for field in section.fields if field.key != PRESET_FIELD)
+    return tuple(
+        field for field in section.fields if field.key != PRESET_FIELD and not field.yaml_only
+    )
 
 
 def preset_sections(kind: Kind, preset: Preset) -> tuple[SectionSpec, ...]:

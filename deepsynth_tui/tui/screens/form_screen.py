@@ -120,8 +120,10 @@ class FormScreen(Screen[None]):
     def fill(self, values: Mapping[str, Any]) -> None:
         """Show these values (sections of fields, as in YAML) over what stands in the form."""
         from deepsynth_tui.config import yaml_text
+        from deepsynth_tui.config.declare import fields_by_key
+        from deepsynth_tui.config.load import MODELS
 
-        changes = dict(yaml_text.leaves(values))
+        changes = dict(yaml_text.leaves(values, fields=fields_by_key(MODELS[self.kind])))
         self._alter(lambda form: form.with_values(changes))
 
     def replace(self, values: Mapping[str, Any]) -> None:

@@ -166,7 +166,7 @@ def test_a_folder_is_read_in_order_with_its_folders(tmp_path: Path):
 
 
 def test_a_folder_without_documents_says_what_it_holds(tmp_path: Path):
-    assert "holds no .txt or .md file" in str(refused(tmp_path))
+    assert "holds no .txt, .md, .html, .htm, .pdf file" in str(refused(tmp_path))
     write(tmp_path / "data.parquet", b"")
     assert ".parquet" in refused(tmp_path).advice
 

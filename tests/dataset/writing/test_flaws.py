@@ -64,7 +64,8 @@ def test_empty_documents_are_dropped_or_stop_the_job(tmp_path: Path):
 @pytest.mark.parametrize(
     ("pages", "lost_characters", "said"),
     [
-        ([(0, 4), (6, 10)], 0, "characters 4 to 6 are on no page"),
+        ([(0, 4), (6, 10)], 0, "a page begins at character 6, not 4"),
+        ([(0, 6), (4, 10)], 0, "a page begins at character 4, not 6"),
         ([(0, 8)], 0, "characters 8 to 10 are on no page"),
         ([], 0, "characters 0 to 10 are on no page"),
         ([(0, 10)], 2, "2 characters were laid out and not drawn"),
@@ -73,14 +74,16 @@ def test_empty_documents_are_dropped_or_stop_the_job(tmp_path: Path):
 def test_a_lost_character_is_never_allowed(
     pages: list[tuple[int, int]], lost_characters: int, said: str
 ):
-    document = Composed("one", "", "", "abcdefghij", "abcdefghij", "abcdefghij", 0, 0)
+    document = composed("abcdefghij")
     ranges = [DrawnPage(b"", *one) for one in pages]
     with pytest.raises(CharactersLost, match=f"document one: {said}"):
         drawn.check_whole(document, ranges, lost_characters)
 
 
-def test_pages_may_overlap_and_leave_out_white_space():
-    document = Composed("one", "", "", "", "abcd  efgh\n", "", 0, 0)
-    drawn.check_whole(
-        document, [DrawnPage(b"", 0, 4), DrawnPage(b"", 6, 9), DrawnPage(b"", 8, 10)], 0
-    )
+def test_pages_that_follow_on_one_another_are_whole():
+    drawn.check_whole(composed("abcd  efgh\n"), [DrawnPage(b"", 0, 5), DrawnPage(b"", 5, 11)], 0)
+    drawn.check_whole(composed(" \n"), [], 0)
+
+
+def composed(text: str) -> Composed:
+    return Composed("one", "", "", text, text, text, text, 0, 0, 0)

@@ -1,0 +1,87 @@
+"""The text of HTML files, laid out by `inscriptis`, which is imported on first use."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from deepsynth_tui.dataset.reading.unreadable import Unreadable
+
+# Where the HTML standard has a browser look for the encoding ("prescan a byte stream").
+PRESCANNED_BYTES = 1024
+DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# The Encoding Standard reads these labels as what their pages are really in.
+READ_AS = {
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+    "iso8859-9": "cp1254",
+    "tis-620": "cp874",
+    "euc_kr": "cp949",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    # A declaration that can be read as bytes cannot be in UTF-16.
+    "utf-16": "utf-8",
+    "utf-16-le": "utf-8",
+    "utf-16-be": "utf-8",
+}
+
+
+def text_of_html(data: bytes) -> str:
+    """Return the visible text of a page. Raises `Unreadable`."""
+    from inscriptis.css_profiles import STRICT_CSS_PROFILE
+    from inscriptis.html_engine import Inscriptis
+    from inscriptis.model.config import ParserConfig
+    from lxml import html
+    from lxml.etree import ParserError
+
+    # libxml2 would take a NUL for the end of the page; the HTML standard replaces it.
+    source = decode_html(data).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # Without `huge_tree`, what lies deeper than 256 elements would be missing.
+    parser = html.HTMLParser(huge_tree=True, encoding="utf-8")
+    try:
+        tree = html.document_fromstring(source.encode(), parser=parser)
+    except ParserError:
+        # A page of comments, or of nothing.
+        return ""
+    try:
+        return Inscriptis(tree, ParserConfig(css=STRICT_CSS_PROFILE)).get_text().strip("\n")
+    except RecursionError as error:
+        raise Unreadable("an HTML page nested too deeply", "Save its text as .txt.") from error
+
+
+def decode_html(data: bytes) -> str:
+    """Return the characters of a page: in the encoding of its byte order mark, else the one that
+    it declares, else UTF-8. Raises `Unreadable`."""
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            return _decoded(data.removeprefix(mark), encoding)
+    declared = DECLARED.search(COMMENT.sub(b"", data[:PRESCANNED_BYTES]))
+    return _decoded(data, _codec(declared.group(1).decode()) if declared else "utf-8")
+
+
+def _codec(label: str) -> str:
+    try:
+        name = codecs.lookup(label).name
+        "".encode(name)
+    except LookupError as error:
+        raise Unreadable(
+            f"an HTML page in an unknown encoding ({label})", "Convert it to UTF-8 first."
+        ) from error
+    return READ_AS.get(name, name)
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise Unreadable(
+            f"an HTML page that is not {encoding}, as which it has to be read",
+            "Declare its encoding (<meta charset=...>), or convert it to UTF-8 first.",
+        ) from error
