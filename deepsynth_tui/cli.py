@@ -85,6 +85,14 @@ def generate(
     engine: Annotated[
         str | None, typer.Option(metavar="local|ray", help="Who draws: sets `engine`.")
     ] = None,
+    preview: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Draw the first N documents as PNG files; no run."),
+    ] = None,
+    for_model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="With --preview: what pages are to this model."),
+    ] = None,
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
@@ -96,6 +104,9 @@ def generate(
     with _reported():
         overrides = [*(set_ or ()), *([f"engine={engine}"] if engine else [])]
         settings, text = _load(config, DatasetConfig, overrides)
+        if preview is not None:
+            _preview(settings, preview, for_model, json_=json_)
+            return
         if resume:
             run = going_on.dataset_run(_home(), config, settings, text)
             _run(run, detach=detach, json_=json_, resume=True)
@@ -395,6 +406,25 @@ def _find(ref: str) -> RunDirectory:
     from deepsynth_tui.runs.directory import find
 
     return find(_home(), ref)
+
+
+def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json_: bool) -> None:
+    from deepsynth_tui.dataset.errors import DatasetError
+    from deepsynth_tui.estimate.profiles.asking import request
+    from deepsynth_tui.previewing import Seen, told, write_preview
+
+    image = request(model).image if model else None
+    folder = Path(f"{settings.name}-preview")
+    try:
+        pages = list(write_preview(settings, documents, folder, image))
+    except DatasetError as error:
+        raise _BadInput(f"{error.message}\n  {error.advice}") from error
+    if json_:
+        found = [one.to_json() for one in pages if isinstance(one, Seen)]
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    for page in pages:
+        typer.echo(told(page))
 
 
 def _create(config: Config, text: str) -> RunDirectory:

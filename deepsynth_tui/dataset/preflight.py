@@ -2,9 +2,9 @@
 
 `python -m deepsynth_tui.dataset.preflight CONFIG.yaml` prints one JSON object:
 `{"problems": [{"key", "message", "hint"}], "notices": [{"key", "message"}], "columns": [..],
-"documents": n or null, "first": {"text": ..}, "sources": [..]}`. `columns` are those a form can
-offer, `documents` how many there are where that is quick to say, `first` the beginning of the first
-document, or null.
+"documents": n or null, "first": {"text": .., "page": {..}}, "sources": [..]}`. `columns` are those
+a form can offer, `documents` how many there are where that is quick to say, `first` the beginning
+of the first document, or null; `page` its first page: `PageFigures` and a thumbnail in braille.
 
 For each source, in order, `sources` has `{"path", "columns": [{"name", "kind", "filled",
 "mean_length", "example"}], "proposal": {"settings": {key: value}, "why"} or null}`, of its first
@@ -27,6 +27,7 @@ from deepsynth_tui.config.preflight import command, output_problems
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.dataset.cleaning import is_blank
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
+from deepsynth_tui.dataset.preview import PreviewPage, first_page, thumbnail
 from deepsynth_tui.dataset.reading.columns import existing, text_column
 from deepsynth_tui.dataset.reading.mixture import Mixture, at_number, columns_named, mixed
 from deepsynth_tui.dataset.reading.proposing import Column, Proposal, look_at, propose
@@ -43,6 +44,7 @@ from deepsynth_tui.dataset.writing.ray_there import check_ray
 from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
 
 PREVIEW_CHARACTERS = 2000
+THUMBNAIL_COLUMNS = 40
 # Documents are counted before the start in files up to this size: a fraction of a second.
 QUICK_BYTES = 16 << 20
 # A document with text must be among the first few: reading on would take long.
@@ -71,7 +73,8 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What is known before the start. `first` is the first document that has text."""
+    """What is known before the start. `first` is the first document that has text, `page` its
+    first page."""
 
     problems: tuple[Problem, ...]
     notices: tuple[Notice, ...] = ()
@@ -79,10 +82,16 @@ class Preflight:
     documents: int | None = None
     first: Document | None = None
     sources: tuple[Looked, ...] = ()
+    page: PreviewPage | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what the command prints."""
-        first = {"text": self.first.text[:PREVIEW_CHARACTERS]} if self.first else None
+        first: dict[str, Any] | None = None
+        if self.first:
+            first = {"text": self.first.text[:PREVIEW_CHARACTERS]}
+        if first and self.page:
+            figures = self.page.figures.to_json()
+            first["page"] = {**figures, "thumbnail": thumbnail(self.page.png, THUMBNAIL_COLUMNS)}
         return {
             "problems": [one.to_json() for one in self.problems],
             "notices": [{"key": one.key, "message": one.message} for one in self.notices],
@@ -111,20 +120,22 @@ def inspect(config: DatasetConfig) -> Preflight:
     if len(opened) < len(looked):
         return Preflight((*wrong, *problems), (), columns, sources=tuple(looked))
     source = mixed(opened, config) if config.sources else opened[0]
-    documents, first = None, None
+    documents, first, page = None, None, None
     try:
         documents = _quick_count(source, config)
         first = next((d for d in islice(source.documents(), SEARCHED) if _has_text(d)), None)
         if first is None:
             problems.append(_no_text(source))
         elif not problems:
+            page = first_page(first, config)
             drawn = draw_document(first, config)
             sample = [drawn] if isinstance(drawn, DrawnDocument) else []
             output = Path(config.output.dir).expanduser() if config.output.dir else home()
             check_space(output, needed_bytes(sample, documents))
     except DatasetError as error:
         problems.append(_problem(error))
-    return Preflight((*wrong, *problems), source.notices, columns, documents, first, tuple(looked))
+    found = (*wrong, *problems)
+    return Preflight(found, source.notices, columns, documents, first, tuple(looked), page)
 
 
 def main() -> int:

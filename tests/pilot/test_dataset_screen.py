@@ -15,7 +15,7 @@ from tests.pilot.screen_host import text_of, until
 async def test_columns_and_the_first_document_are_shown(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "letters.csv"
     file.write_text('body,answer\n"Dear \x1b[31mreader\x07, hello",yes\n')
-    async with form_app(home, "dataset") as pilot:
+    async with form_app(home, "dataset", (120, 60)) as pilot:
         await type_into(pilot, "source.text_column", "body")
         await type_into(pilot, "source.path", str(file))
         assert "checking" in start_bar(pilot)[1]
@@ -62,3 +62,12 @@ async def test_start_makes_a_run_that_goes_on_by_itself_and_shows_it(home: Path)
         assert config.kind == "dataset"
         assert (config.source.path, config.source.max_samples) == ("builtin:sample", 2)
         await until(pilot, lambda: summarize(run).state == "done")
+
+
+async def test_the_first_page_is_shown_and_follows_the_form(home: Path) -> None:
+    async with form_app(home, "dataset", (120, 60)) as pilot:
+        await type_into(pilot, "source.path", "builtin:sample")
+        await until(pilot, lambda: "text 24 px, x-height 13.1 px" in text_of(screen_of(pilot)))
+        assert "⠿" in text_of(screen_of(pilot)) or "⣿" in text_of(screen_of(pilot))
+        await type_into(pilot, "page.font_size", "40")
+        await until(pilot, lambda: "text 40 px" in text_of(screen_of(pilot)))

@@ -96,6 +96,29 @@ def page_tokens(page: PageSize, image: ImageFigures, model: ModelSettings) -> in
     return views.tokens if views else None
 
 
+def enlargement(page: PageSize, image: ImageFigures, model: ModelSettings) -> float | None:
+    """How much larger (or, below 1, smaller) the view with the most detail shows a page.
+
+    None if the rule of this model is not known.
+    """
+    longest = max(page.width, page.height)
+    match image.rule:
+        case "pixels":
+            width, height = _fit_pixels(page, image.patch * image.merge, image, model)
+            return min(width / page.width, height / page.height)
+        case "deepseek_ocr2":
+            columns, rows = _deepseek_grid(page, image.tile)
+            if columns * rows == 1:
+                return image.longest_edge / longest
+            return min(columns * image.tile / page.width, rows * image.tile / page.height)
+        case "tiles":
+            return (image.longest_edge or 4 * image.tile) / longest
+        case "fixed":
+            return image.tile / longest
+        case "unknown":
+            return None
+
+
 def _square(image: ImageFigures, model: ModelSettings, length: int) -> PageSize:
     """The largest square page that leaves room for text and keeps the processor's limit."""
     side = image.patch * image.merge
@@ -125,9 +148,15 @@ def _fit_pixels(
 
 
 def _deepseek_tiles(page: PageSize, tile: int) -> int:
-    """Tiles of the grid whose aspect is nearest the page's, 0 for a page of one tile."""
+    """Tiles beside the view of the whole, 0 for a page of one tile."""
+    columns, rows = _deepseek_grid(page, tile)
+    return columns * rows if columns * rows > 1 else 0
+
+
+def _deepseek_grid(page: PageSize, tile: int) -> tuple[int, int]:
+    """Columns and rows of the grid whose aspect is nearest the page's."""
     if max(page.width, page.height) <= tile:
-        return 0
+        return 1, 1
     fewest, most = _DEEPSEEK_TILES
     grids = sorted(
         (
@@ -145,7 +174,7 @@ def _deepseek_tiles(page: PageSize, tile: int) -> int:
         wide_enough = page.width * page.height > 0.5 * tile**2 * columns * rows
         if off < distance or (off == distance and wide_enough):
             best, distance = (columns, rows), off
-    return best[0] * best[1]
+    return best
 
 
 def _tile_grid(page: PageSize, image: ImageFigures) -> tuple[int, int]:

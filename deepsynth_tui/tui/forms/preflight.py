@@ -7,15 +7,16 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.tui.shell import Kind
 
 READS: Mapping[Kind, tuple[str, ...]] = {
     "training": ("model.", "text_encoder.", "data.", "quantization.", "output."),
-    "dataset": ("source.", "page.", "output."),
+    "dataset": ("source", "filter.", "instruction", "page.", "degrade.", "seed", "output."),
 }
 """Beginnings of the keys that the checks of a kind depend on."""
 
@@ -25,15 +26,33 @@ class PreflightError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class FirstPage:
+    """The first page as it will be drawn; sizes in pixels, `thumbnail` in braille."""
+
+    pages: int
+    width: int
+    height: int
+    characters: int
+    font_size: int
+    x_height: float
+    fonts: tuple[str, ...]
+    missing_glyphs: int
+    split_tokens: int
+    clipped_glyphs: int
+    thumbnail: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Preflight:
     """What the checks found: columns, how many documents or rows (None: not known without reading
-    on), and for documents the beginning of the first one."""
+    on), and for documents the beginning of the first one and its first page."""
 
     problems: tuple[Problem, ...]
     notices: tuple[Notice, ...] = ()
     columns: tuple[str, ...] = ()
     count: int | None = None
     first: str = ""
+    page: FirstPage | None = None
 
 
 async def run_preflight(kind: Kind, config_text: str) -> Preflight:
@@ -77,4 +96,11 @@ def read_answer(output: bytes) -> Preflight:
         columns=tuple(answer.get("columns", ())),
         count=answer.get("documents", answer.get("rows")),
         first=first.get("text", ""),
+        page=_page(first["page"]) if "page" in first else None,
     )
+
+
+def _page(figures: Mapping[str, Any]) -> FirstPage:
+    named: dict[str, Any] = {field.name: figures[field.name] for field in fields(FirstPage)}
+    named |= {"fonts": tuple(named["fonts"]), "thumbnail": tuple(named["thumbnail"])}
+    return FirstPage(**named)

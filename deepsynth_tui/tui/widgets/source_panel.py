@@ -12,7 +12,7 @@ from textual.widgets import Static
 from deepsynth_tui.runs.console import clean
 
 if TYPE_CHECKING:
-    from deepsynth_tui.tui.forms.preflight import Preflight
+    from deepsynth_tui.tui.forms.preflight import FirstPage, Preflight
 
 
 class SourcePanel(VerticalScroll):
@@ -52,7 +52,9 @@ class SourcePanel(VerticalScroll):
 def _facts(found: Preflight) -> list[str]:
     count = [] if found.count is None else [f"{found.count} {_documents(found.count)}"]
     columns = [f"columns: {', '.join(found.columns)}"] if found.columns else []
-    return count + columns or ["Nothing found there."]
+    page = found.page
+    drawn = [f"{page.pages} {_pages(page.pages)} at {page.font_size} px"] if page else []
+    return count + drawn + columns or ["Nothing found there."]
 
 
 def _details(found: Preflight) -> Content:
@@ -67,10 +69,38 @@ def _details(found: Preflight) -> Content:
         parts += ["\n", Content.styled("! ", "$text-warning"), f"{notice.message}\n"]
     for problem in found.problems:
         parts += ["\n", Content.styled("✗ ", "$text-error"), f"{problem.message}\n"]
+    if found.page:
+        parts += _drawn(found.page)
     if found.first:
         parts += ["\n", Content.styled("the first document begins", "$muted"), "\n\n"]
         parts.append("\n".join(clean(line) for line in found.first.splitlines()))
     return Content.assemble(*parts) if parts else Content("Nothing found there.")
+
+
+def _drawn(page: FirstPage) -> list[Content | str]:
+    """Return the first page in small, with what there is to know of it."""
+    figures = [
+        f"{page.pages} {_pages(page.pages)} of {page.width} x {page.height}",
+        f"{page.characters} characters on the first",
+        f"text {page.font_size} px, x-height {page.x_height:g} px",
+        ", ".join(page.fonts),
+    ]
+    flaws = {
+        "characters that no font has": page.missing_glyphs,
+        "words longer than a line": page.split_tokens,
+        "glyphs cut at the edge": page.clipped_glyphs,
+    }
+    parts: list[Content | str] = ["\n", Content.styled("its first page", "$muted"), "\n\n"]
+    parts += ["\n".join(page.thumbnail), "\n\n"]
+    parts += [f"  {line}\n" for line in figures]
+    for name, count in flaws.items():
+        if count:
+            parts += [Content.styled("  ! ", "$text-warning"), f"{count} {name}\n"]
+    return parts
+
+
+def _pages(count: int) -> str:
+    return "page" if count == 1 else "pages"
 
 
 def _documents(count: int) -> str:

@@ -1,0 +1,115 @@
+"""The first documents drawn as a run would draw them, page by page, with their figures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.dataset.drawing.page import sheet
+from deepsynth_tui.dataset.reading.composing import Skipped, compose
+from deepsynth_tui.dataset.reading.mixture import open_documents
+from deepsynth_tui.dataset.reading.sources import Document
+from deepsynth_tui.dataset.writing.drawn import renderer
+
+# Dots of a braille character, (column, row) from its corner, by the bit of U+2800 that sets each.
+BRAILLE = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
+# Of a dot that much of the paper it stands for must be ink.
+DOT_INK = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class PageFigures:
+    """A page of a document, `page` of `pages`, and what it holds.
+
+    `width`, `height`, `font_size` and `x_height` in pixels. The flaws are those of the whole
+    document.
+    """
+
+    document: str
+    page: int
+    pages: int
+    width: int
+    height: int
+    characters: int
+    font_size: int
+    x_height: float
+    fonts: tuple[str, ...]
+    missing_glyphs: int
+    split_tokens: int
+    clipped_glyphs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every figure."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewPage:
+    """A page as a PNG file, and its figures."""
+
+    png: bytes
+    figures: PageFigures
+
+
+def preview(config: DatasetConfig, documents: int) -> Iterator[PreviewPage | Skipped]:
+    """Yield the pages of the first `documents` documents; of one that is left out, why.
+
+    Raises `DatasetError`s.
+    """
+    for document in islice(open_documents(config).documents(), documents):
+        yield from pages_of(document, config)
+
+
+def pages_of(document: Document, config: DatasetConfig) -> Iterator[PreviewPage | Skipped]:
+    """Yield the pages of one document, whatever its flaws, or why it is left out."""
+    composed = compose(document, config)
+    if isinstance(composed, Skipped):
+        yield composed
+        return
+    rendered = renderer(config).render(composed.drawn_text, composed.source_hash)
+    paper = sheet(config.page)
+    for number, page in enumerate(rendered.pages, start=1):
+        yield PreviewPage(
+            page.png,
+            PageFigures(
+                document=composed.source_id,
+                page=number,
+                pages=len(rendered.pages),
+                width=paper.width,
+                height=paper.height,
+                characters=page.end - page.start,
+                font_size=rendered.font_size,
+                x_height=round(rendered.x_height, 1),
+                fonts=rendered.fonts,
+                missing_glyphs=rendered.missing.total(),
+                split_tokens=rendered.split_tokens,
+                clipped_glyphs=rendered.clipped_glyphs,
+            ),
+        )
+
+
+def first_page(document: Document, config: DatasetConfig) -> PreviewPage | None:
+    """Return the first page of a document, None where it is left out."""
+    page = next(pages_of(document, config), None)
+    return page if isinstance(page, PreviewPage) else None
+
+
+def thumbnail(png: bytes, columns: int) -> list[str]:
+    """Return a page as lines of `columns` braille characters, a dot for where there is ink."""
+    page = Image.open(io.BytesIO(png)).convert("L")
+    width = 2 * columns
+    height = -(-round(page.height * width / page.width) // 4) * 4
+    gray = np.asarray(page.resize((width, height), Image.Resampling.BOX), float) / 255
+    # The colour of most of the page is its paper, light or dark.
+    dots = np.abs(gray - np.median(np.asarray(page)) / 255) > DOT_INK
+    cells = np.zeros((height // 4, columns), int)
+    for bit, (column, row) in enumerate(BRAILLE):
+        cells |= dots[row::4, column::2].astype(int) << bit
+    return ["".join(chr(0x2800 + cell) for cell in line) for line in cells.tolist()]

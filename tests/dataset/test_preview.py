@@ -1,0 +1,87 @@
+"""Pages before the run: the same as in it, with true figures."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from deepsynth_tui.dataset.pipeline import generate
+from deepsynth_tui.dataset.preview import PreviewPage, preview, thumbnail
+from deepsynth_tui.dataset.reading.composing import Skipped
+from deepsynth_tui.estimate.profiles.profile import ImageFigures
+from deepsynth_tui.previewing import seen, write_preview
+from tests.dataset.recorder import Recorder
+from tests.dataset.writing.small import config, write
+
+
+def test_a_preview_has_the_pages_of_the_run(tmp_path: Path):
+    long = "Words for more than one page. " * 120
+    source = write(tmp_path / "a.jsonl", {"one": "A short one.", "none": " ", "long": long})
+    settings = config(source, page={"preset": "tiny"})
+    found = list(preview(settings, 3))
+    skipped = [one for one in found if isinstance(one, Skipped)]
+    pages = [one for one in found if isinstance(one, PreviewPage)]
+    assert [one.source_id for one in skipped] == ["none"]
+    generate(settings, tmp_path / "out", Recorder())
+    (shard,) = (tmp_path / "out" / "data").iterdir()
+    drawn = [image["bytes"] for row in pq.read_table(shard)["images"] for image in row.as_py()]
+    assert [page.png for page in pages] == drawn
+    assert [(p.figures.document, p.figures.page, p.figures.pages) for p in pages][:2] == [
+        ("one", 1, 1),
+        ("long", 1, len(pages) - 1),
+    ]
+    assert sum(p.figures.characters for p in pages[1:]) == len(long)
+    assert len(list(preview(settings, 1))) == 1
+    assert pages[0].figures.x_height == pytest.approx(0.547 * pages[0].figures.font_size, abs=0.06)
+
+
+def test_an_earlier_preview_is_replaced(tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", {"one": "One.", "two": "Two."})
+    folder = tmp_path / "seen"
+    assert len(list(write_preview(config(source), 2, folder, None))) == 2
+    (folder / "notes.txt").write_text("mine")
+    assert len(list(write_preview(config(source), 1, folder, None))) == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "page-0001.png"]
+
+
+QWEN = ImageFigures("pixels", patch=14, merge=2, min_pixels=3136, max_pixels=2**24)
+DEEPSEEK = ImageFigures(
+    "deepseek_ocr2", patch=16, merge=4, tile=768, tile_tokens=144, longest_edge=1024
+)
+FIXED = ImageFigures("fixed", patch=16, tile=224, tile_tokens=49)
+
+
+@pytest.mark.parametrize(
+    ("image", "tokens", "scale"),
+    [
+        (QWEN, 37 * 37, 37 * 28 / 1024),
+        # A page of 1024 is seen whole (256 tokens), and in 2 x 2 tiles of 768.
+        (DEEPSEEK, 256 + 4 * 144 + 1, 1.5),
+        (FIXED, 49, 224 / 1024),
+    ],
+    ids=["pixels", "deepseek", "fixed"],
+)
+def test_what_a_page_is_to_a_model(tmp_path: Path, image: ImageFigures, tokens: int, scale: float):
+    source = write(tmp_path / "a.jsonl", {"one": "A page of text."})
+    settings = config(source, page={"preset": "base", "font_size": 24})
+    (page,) = (p for p in preview(settings, 1) if isinstance(p, PreviewPage))
+    found = seen(tmp_path / "page.png", page.figures, image)
+    assert found.x_height_seen == pytest.approx(13.125 * scale, abs=0.1)
+    assert found.image_tokens == tokens
+    assert found.characters_per_token == pytest.approx(15 / tokens, abs=0.005)
+
+
+def test_a_thumbnail_has_ink_where_the_page_has():
+    page = Image.new("L", (400, 200), 255)
+    page.paste(0, (0, 0, 100, 50))
+    file = io.BytesIO()
+    page.save(file, "PNG")
+    lines = thumbnail(file.getvalue(), 20)
+    assert {len(line) for line in lines} == {20}
+    assert len(lines) == 5
+    assert lines[0].startswith("⣿⣿⣿⣿⣿⠀")
+    assert set(lines[2]) == {"⠀"}
