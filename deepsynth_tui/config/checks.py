@@ -6,30 +6,15 @@ A rule is passed over while one of the keys it reads has no valid value of its o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.fsdp import FSDP_RULES
 from deepsynth_tui.config.problems import Problem
+from deepsynth_tui.config.rule import Rule
 from deepsynth_tui.config.training import TrainingConfig
 
 Config = TrainingConfig | DatasetConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A fault that a valid-looking configuration can have.
-
-    `reads` are the dotted keys it depends on; the problem is shown at the first of them. A rule
-    `of_starting` keeps a run from starting, but not from being estimated.
-    """
-
-    reads: tuple[str, ...]
-    broken: Callable[[Any], bool]
-    message: str
-    hint: str
-    of_starting: bool = False
 
 
 TRAINING_RULES = (
@@ -216,6 +201,7 @@ TRAINING_RULES = (
         "the upload needs a repository",
         "set it to owner/name",
     ),
+    *FSDP_RULES,
 )
 
 DATASET_RULES = (

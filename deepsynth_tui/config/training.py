@@ -337,6 +337,12 @@ class TrainingSettings(Settings):
         ge=1,
         advanced=True,
     )
+    fsdp: bool = setting(
+        False,
+        help="Share the frozen layers out among these processes (FSDP2), for a model too large for "
+        "one GPU. Each layer is gathered while it computes; adapters stay whole in each.",
+        advanced=True,
+    )
 
     @property
     def keeps_best(self) -> bool:
