@@ -112,7 +112,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
         lora.unfreeze(base.model, config)
     if config.training.gradient_checkpointing:
         checkpoint_activations(model)
-    if config.training.fsdp:
+    if isinstance(model, PeftModel) and config.training.fsdp:
         share_out(model)
     if encoder is not None:
         attach(model, encoder)

@@ -20,6 +20,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.model import device
@@ -39,7 +40,7 @@ def share_out(model: PeftModel) -> None:
     group, once, and with adapters: PEFT asks quantised weights for what FSDP does not keep.
 
     Raises:
-        TrainingError: the model does not say what its layers are.
+        TrainingError: the model has no layers of the form that transformers' own models have.
     """
     base: PreTrainedModel = model.get_base_model()  # pyright: ignore[reportAssignmentType]
     here = device()
@@ -48,7 +49,7 @@ def share_out(model: PeftModel) -> None:
     found = list(layers(base))
     if not found:
         raise TrainingError(
-            f"{type(base).__name__} does not say what its layers are, so none can be shared out",
+            f"{type(base).__name__} has no layers of transformers' own form to share out",
             "Turn training.fsdp off.",
         )
     total = sum(one.numel() for one in base.parameters())
@@ -75,7 +76,10 @@ def _held(parameter: nn.Parameter) -> int:
     return own.numel()
 
 
-def layers(base: PreTrainedModel) -> Iterator[nn.Module]:
-    """The modules that transformers never splits between devices: the layers of each tower."""
-    names = set(base._no_split_modules or ())
-    return (module for module in base.modules() if type(module).__name__ in names)
+def layers(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of each tower: what transformers runs, and recomputes, as one."""
+    for child in module.children():
+        if isinstance(child, GradientCheckpointingLayer):
+            yield child
+        else:
+            yield from layers(child)
