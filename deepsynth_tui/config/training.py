@@ -153,6 +153,9 @@ class TextEncoderSettings(Settings):
     name_or_path: str = setting(
         "Qwen/Qwen3-Embedding-0.6B", help="Encoder: a Hub id or a checkpoint folder."
     )
+    revision: str | None = setting(
+        None, help="Branch, tag or commit of the encoder's Hub repository.", advanced=True
+    )
     trainable: Literal["frozen", "lora", "full"] = setting(
         "frozen",
         help="What of the encoder is trained: nothing, adapters of lora.r on every linear, or all "

@@ -57,6 +57,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     from deepsynth_tui.training.answers.first_look import FirstLook, base_stays
     from deepsynth_tui.training.answers.samples import answer_logits, sample
     from deepsynth_tui.training.checkpointing import checkpoint_activations
+    from deepsynth_tui.training.commits import pinned
     from deepsynth_tui.training.data.batches import Batcher
     from deepsynth_tui.training.data.rows import load_rows
     from deepsynth_tui.training.loop import evaluate_last, last_figures, run_steps
@@ -162,9 +163,10 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     job.phase("saving")
     metrics = last_figures(trainer)
     folder = trained_folder(job, config)
+    loaded = pinned(config, model=base.commit, encoder=encoder and encoder.commit)
     if peers.first:
         room.require(trained_bytes(model), "What was trained", phase="saving")
-        _save(folder, config, base, model, split, metrics, excess, encoder)
+        _save(folder, loaded, base, model, split, metrics, excess, encoder)
         log.info("saved %s", folder)
     peers.wait()
     _report_sample(job, sample(model, batcher, shown), when="after")
@@ -174,7 +176,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     trained = answer_logits(model.eval(), inputs, config)
     del trainer, model, encoder, base, batcher  # the next model needs the room
     gc.collect()
-    found = verify(folder, config, inputs=inputs, trained=trained)
+    found = verify(folder, loaded, inputs=inputs, trained=trained)
     peers.part()
     if not peers.first:
         return verdict

@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from deepsynth_tui import builtin
+from deepsynth_tui.training.commits import commit_of, pinned
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.quantization import (
     bitsandbytes_config,
@@ -80,6 +81,10 @@ def load_base(config: TrainingConfig, *, stay_on_cpu: bool = False) -> Base:
     """
     settings = config.model
     path = builtin.locate(settings.name_or_path)
+    commit = commit_of(path, settings.revision)
+    if commit is not None:  # one and the same for all files, whatever is pushed meanwhile
+        config = pinned(config, model=commit)
+        settings = config.model
     source: dict[str, Any] = {
         "revision": settings.revision,
         "trust_remote_code": settings.trust_remote_code,
@@ -99,7 +104,7 @@ def load_base(config: TrainingConfig, *, stay_on_cpu: bool = False) -> Base:
         instructions=instructions,
         name=settings.name_or_path,
         path=path,
-        commit=getattr(architecture, "_commit_hash", None),
+        commit=commit,
     )
 
 
