@@ -23,6 +23,7 @@ from deepsynth_tui.training.commits import commit_of, pinned
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.quantization import (
     bitsandbytes_config,
+    flatten_for_cpu,
     keep_differentiable,
     quantize_fused_experts,
 )
@@ -131,6 +132,7 @@ def load_model(
     if config.quantization.enabled:
         quantize_fused_experts(model, config)
         keep_differentiable(model)
+        flatten_for_cpu(model)
     return model.eval()
 
 
