@@ -108,6 +108,8 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     set_seed(config.training.seed)  # before the adapters are drawn, so that a resumed run has them
     model: PeftModel | PreTrainedModel = base.model
     if config.lora.enabled:
+        for unknown in lora.unmatched(base.model, config):
+            job.warning(f"The model has no linear called {unknown} (lora.target_modules)")
         model = lora.attach(base.model, config, revision=base.commit)
     else:
         lora.unfreeze(base.model, config)
@@ -162,7 +164,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
 
     job.phase("saving")
     metrics = last_figures(trainer)
-    folder = trained_folder(job, config)
+    folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
     loaded = pinned(config, model=base.commit, encoder=encoder and encoder.commit)
     if peers.first:
         room.require(trained_bytes(model), "What was trained", phase="saving")
@@ -234,11 +236,6 @@ def _fitted(job: Job, split: Split, batcher: Batcher) -> FittedSplit | None:
         job.warning(said)
         log.warning("%s", said)
     return fitted
-
-
-def trained_folder(job: Job, config: TrainingConfig) -> Path:
-    """Where what was trained is saved."""
-    return job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
 
 
 def _save(

@@ -272,3 +272,9 @@ def test_resuming_a_finished_run_trains_nothing_more(run: Run) -> None:
     assert len(again.losses) == 3
     for name, value in load_file(done.run.adapter / "adapter_model.safetensors").items():
         assert torch.equal(value, before[name]), name
+
+
+def test_a_target_that_no_linear_is_called_is_told(run: Run) -> None:
+    ran = run(lora__target_modules=["q_proj", "query"], training__max_steps=1)
+    told = [event.data["message"] for event in ran.of("warning")]
+    assert "The model has no linear called query (lora.target_modules)" in told
