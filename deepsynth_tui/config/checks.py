@@ -7,32 +7,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable
 
 from deepsynth_tui.config import scripts, templates
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
+from deepsynth_tui.config.fsdp import FSDP_RULES
 from deepsynth_tui.config.problems import Problem
+from deepsynth_tui.config.rule import Rule
 from deepsynth_tui.config.training import TrainingConfig
 
 Config = TrainingConfig | DatasetConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A fault that a valid-looking configuration can have.
-
-    `broken` returns something true where it has; `{}` in the message stands for that. `reads` are
-    the dotted keys it depends on; the problem is shown at the first of them. A rule `of_starting`
-    keeps a run from starting, but not from being estimated.
-    """
-
-    reads: tuple[str, ...]
-    broken: Callable[[Any], object]
-    message: str
-    hint: str
-    of_starting: bool = False
 
 
 TRAINING_RULES = (
@@ -219,6 +203,7 @@ TRAINING_RULES = (
         "the upload needs a repository",
         "set it to owner/name",
     ),
+    *FSDP_RULES,
 )
 
 DATASET_RULES = (

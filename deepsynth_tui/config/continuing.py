@@ -24,6 +24,7 @@ _TRAINS_ALIKE = (
     "training.dataloader_num_workers",
     "training.save_total_limit",
     "training.report_to",
+    "training.fsdp",
 )
 """Settings that no checkpoint holds, so that the new value is what counts from then on. Any other
 would be ignored, such as the learning rate that the optimizer's state carries, or not fit."""

@@ -69,7 +69,7 @@ def _read(group: Group, path: Path) -> Preset:
 
 LIGHTEST_FIRST: Mapping[Group, tuple[str, ...]] = {
     "lora": ("minimal", "standard", "high_capacity", "qlora_4bit", "qlora_8bit"),
-    "training": ("quick_test", "standard", "high_quality", "memory_efficient"),
+    "training": ("quick_test", "standard", "high_quality", "memory_efficient", "fsdp_qlora"),
     "dataset": (),
 }
 

@@ -153,6 +153,9 @@ class TextEncoderSettings(Settings):
     name_or_path: str = setting(
         "Qwen/Qwen3-Embedding-0.6B", help="Encoder: a Hub id or a checkpoint folder."
     )
+    revision: str | None = setting(
+        None, help="Branch, tag or commit of the encoder's Hub repository.", advanced=True
+    )
     trainable: Literal["frozen", "lora", "full"] = setting(
         "frozen",
         help="What of the encoder is trained: nothing, adapters of lora.r on every linear, or all "
@@ -335,6 +338,12 @@ class TrainingSettings(Settings):
         help="Processes that train together, one per GPU, each with batches of its own.",
         suggested=(1, 2, 4, 8),
         ge=1,
+        advanced=True,
+    )
+    fsdp: bool = setting(
+        False,
+        help="Share the frozen layers out among these processes (FSDP2), for a model too large for "
+        "one GPU. Each layer is gathered while it computes; adapters stay whole in each.",
         advanced=True,
     )
 

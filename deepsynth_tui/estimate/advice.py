@@ -28,6 +28,7 @@ def warnings(
         *_pages(config, profile, dataset.page, length),
         *_experts(config, profile, trainable),
         *_encoder(config, encoder),
+        *_sharing(config),
     )
 
 
@@ -95,3 +96,12 @@ def _experts(config: TrainingConfig, profile: ModelProfile, trainable: Trainable
 def _encoder(config: TrainingConfig, encoder: ModelProfile | None) -> Iterator[str]:
     if config.text_encoder.enabled and encoder is None:
         yield f"The text encoder {config.text_encoder.name_or_path} is not counted yet."
+
+
+def _sharing(config: TrainingConfig) -> Iterator[str]:
+    if config.training.fsdp:
+        yield (
+            "Memory with training.fsdp is computed and was never measured on GPUs; times leave out "
+            "the gathering of layers. While loading, each process holds the whole model in main "
+            "memory."
+        )

@@ -19,11 +19,11 @@ from deepsynth_tui.estimate.machine.overhead import PUBLISHED, Overhead
 from deepsynth_tui.estimate.memory.activations import Activations, Batch, activations
 from deepsynth_tui.estimate.memory.optimizer import TrainedBytes, trained_bytes
 from deepsynth_tui.estimate.memory.reserved import Moment, beyond, leftover
+from deepsynth_tui.estimate.memory.sharing import held_bytes, held_in_loading
 from deepsynth_tui.estimate.memory.software import INSTALLED, Software
 from deepsynth_tui.estimate.memory.text_encoder import Part, text_encoder
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import Vision, vision
-from deepsynth_tui.estimate.memory.weights import loading_bytes, weight_bytes
 from deepsynth_tui.estimate.profiles.profile import ModelProfile
 from deepsynth_tui.estimate.profiles.towers import Tower, adapted_by_tower
 from deepsynth_tui.estimate.timing import Duration, step_duration, step_seconds, total_steps
@@ -158,7 +158,7 @@ def estimate(
     images = vision(config, profile, trainable, dataset.page, length)
     second = text_encoder(config, profile, encoder)
     steady: dict[Item, int] = {
-        "weights": weight_bytes(config, profile),
+        "weights": held_bytes(config, profile),
         "adapters": trained.adapters,
         "optimizer": trained.states,
         "text_encoder": second.bytes,
@@ -180,7 +180,7 @@ def estimate(
     sizes: dict[Item, int] = {**steady, **moment, "overhead": overhead.on_top(more.holes)}
     breakdown: dict[Item, int] = {item: sizes[item] for item in ITEMS}
     peak_device = peak_allocated + overhead.on_top(more.held)
-    peak_loading = loading_bytes(config, profile) + overhead.context
+    peak_loading = held_in_loading(config, profile) + overhead.context
     needed = max(sum(breakdown.values()), peak_loading)
     steps = total_steps(config, dataset.rows)
     padded = dataset.padded(batch.rows, config.data.max_length)

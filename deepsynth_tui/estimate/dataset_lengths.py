@@ -77,7 +77,8 @@ def cache_path(config: TrainingConfig) -> Path | None:
     if folder is None or not folder.is_dir():
         return None
     model = config.model
-    encoder = config.text_encoder.name_or_path if config.text_encoder.enabled else ""
+    second = config.text_encoder
+    encoder = second.name_or_path if second.enabled else ""
     identity = [
         FORMAT,
         metadata.version("transformers"),
@@ -86,7 +87,7 @@ def cache_path(config: TrainingConfig) -> Path | None:
         list(_files(Path(model.name_or_path).expanduser())),
         [model.min_pixels, model.max_pixels],
         config.data.model_dump(mode="json", exclude={"path", "max_length", "on_too_long"}),
-        [encoder, config.text_encoder.tokens, config.text_encoder.max_length] if encoder else [],
+        [encoder, second.revision, second.tokens, second.max_length] if encoder else [],
         list(_files(Path(encoder).expanduser())) if encoder else [],
     ]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]

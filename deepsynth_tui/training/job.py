@@ -57,6 +57,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     from deepsynth_tui.training.answers.first_look import FirstLook, base_stays
     from deepsynth_tui.training.answers.samples import answer_logits, sample
     from deepsynth_tui.training.checkpointing import checkpoint_activations
+    from deepsynth_tui.training.commits import pinned
     from deepsynth_tui.training.data.batches import Batcher
     from deepsynth_tui.training.data.rows import load_rows
     from deepsynth_tui.training.loop import evaluate_last, last_figures, run_steps
@@ -65,6 +66,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     from deepsynth_tui.training.result.disk_room import Guard, Room, trained_bytes
     from deepsynth_tui.training.result.publish import Publisher
     from deepsynth_tui.training.result.verify import verify
+    from deepsynth_tui.training.sharding import share_out
     from deepsynth_tui.training.text_encoder.entrance import attach, attached
     from deepsynth_tui.training.text_encoder.loading import load_text_encoder
     from deepsynth_tui.training.watching.forecast import announced, explained, held_against
@@ -79,7 +81,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
 
     job.phase("loading", config.model.name_or_path)
     log.info("loading %s", config.model.name_or_path)
-    base = load_base(config)
+    base = load_base(config, stay_on_cpu=config.training.fsdp)
     log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
     encoder = load_text_encoder(base.model, config)
     if encoder is not None:
@@ -106,11 +108,15 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     set_seed(config.training.seed)  # before the adapters are drawn, so that a resumed run has them
     model: PeftModel | PreTrainedModel = base.model
     if config.lora.enabled:
+        for unknown in lora.unmatched(base.model, config):
+            job.warning(f"The model has no linear called {unknown} (lora.target_modules)")
         model = lora.attach(base.model, config, revision=base.commit)
     else:
         lora.unfreeze(base.model, config)
     if config.training.gradient_checkpointing:
         checkpoint_activations(model)
+    if isinstance(model, PeftModel) and config.training.fsdp:
+        share_out(model)
     if encoder is not None:
         attach(model, encoder)
     counts = lora.trainable_by_tower(model)
@@ -129,7 +135,8 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     gauge, guard = Gauge(job, meter), Guard(room, peers)
     publisher = Publisher(job, config.output)
     watchers: list[TrainerCallback] = [gauge, publisher] if peers.first else []
-    if peers.first and is_new and isinstance(model, PeftModel) and base_stays(config):
+    looks = peers.first or config.training.fsdp  # of whose layers each process has but a part
+    if looks and is_new and isinstance(model, PeftModel) and base_stays(config):
         show = partial(_report_sample, job, when="before")
         watchers.append(FirstLook(model, batcher, shown, show, gauge))
     watched = held_against(expected, job, gauge)
@@ -150,15 +157,20 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     if split.held_out and not stopped:
         evaluate_last(job, trainer)
     verdict = "stopped" if stopped else "completed"
-    peers.part()
-    if not peers.first:
+    if not config.training.fsdp:
+        peers.part()
+    if not looks:
         return verdict
 
     job.phase("saving")
     metrics = last_figures(trainer)
-    room.require(trained_bytes(model), "What was trained", phase="saving")
-    folder = _save(job, config, base, model, split, metrics, excess, encoder)
-    log.info("saved %s", folder)
+    folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
+    loaded = pinned(config, model=base.commit, encoder=encoder and encoder.commit)
+    if peers.first:
+        room.require(trained_bytes(model), "What was trained", phase="saving")
+        _save(folder, loaded, base, model, split, metrics, excess, encoder)
+        log.info("saved %s", folder)
+    peers.wait()
     _report_sample(job, sample(model, batcher, shown), when="after")
 
     job.phase("verifying", str(folder))
@@ -166,7 +178,10 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     trained = answer_logits(model.eval(), inputs, config)
     del trainer, model, encoder, base, batcher  # the next model needs the room
     gc.collect()
-    found = verify(folder, config, inputs=inputs, trained=trained)
+    found = verify(folder, loaded, inputs=inputs, trained=trained)
+    peers.part()
+    if not peers.first:
+        return verdict
     log.info(
         "loaded again: logits differ by %.2g from the trained model's, by %.2g from the base's",
         found.from_trained,
@@ -224,7 +239,7 @@ def _fitted(job: Job, split: Split, batcher: Batcher) -> FittedSplit | None:
 
 
 def _save(
-    job: Job,
+    folder: Path,
     config: TrainingConfig,
     base: Base,
     model: PeftModel | PreTrainedModel,
@@ -232,15 +247,13 @@ def _save(
     metrics: dict[str, Any],
     excess: Sequence[str],
     encoder: TextEncoder | None,
-) -> Path:
+) -> None:
     from deepsynth_tui.training.result import lineage
     from deepsynth_tui.training.result.saving import save_trained, whole_folder
 
-    folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
     with whole_folder(folder) as draft:
         save_trained(model, base.processor, draft)
         lineage.write(draft, lineage.describe(base, config, split, metrics, excess, encoder))
-    return folder
 
 
 def _report_sample(job: Job, made: Any, *, when: Any) -> None:

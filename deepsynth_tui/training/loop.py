@@ -15,6 +15,7 @@ from deepsynth_tui.training.watching.learning import LearningWatch
 from deepsynth_tui.training.watching.patience import Patience
 from deepsynth_tui.training.watching.reporting import EVALUATED, Reporter
 from deepsynth_tui.training.watching.trackers import keep_files_in
+from deepsynth_tui.training.watching.waiting import Waiting
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -52,7 +53,8 @@ def run_steps(
     disk from filling.
     """
     evaluates = len(split.held_out) > 0
-    reporter, learning = Reporter(job, peers), LearningWatch(job, model)
+    waiting = Waiting(config.training.dataloader_num_workers)
+    reporter, learning = Reporter(job, peers, waiting), LearningWatch(job, model)
     callbacks: list[Any] = [*watchers, reporter]
     if peers.first:  # gradients are the same in all
         callbacks.append(learning)

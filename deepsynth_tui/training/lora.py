@@ -20,6 +20,7 @@ from deepsynth_tui.estimate.profiles.towers import (
     resolve_saved_modules,
     resolve_targets,
     tower_of,
+    unmatched_targets,
 )
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.text_encoder.entrance import set_aside
@@ -92,6 +93,12 @@ def lora_config(
         rank_pattern=dict(settings.rank_pattern),
         alpha_pattern=dict(settings.alpha_pattern),
     )
+
+
+def unmatched(model: PreTrainedModel, config: TrainingConfig) -> tuple[str, ...]:
+    """Entries of `lora.target_modules` that no linear of the model is called."""
+    linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return unmatched_targets(linears, config.lora)
 
 
 def unfreeze(model: PreTrainedModel, config: TrainingConfig) -> None:

@@ -19,9 +19,11 @@ from transformers import (
 )
 
 from deepsynth_tui import builtin
+from deepsynth_tui.training.commits import commit_of, pinned
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.quantization import (
     bitsandbytes_config,
+    flatten_for_cpu,
     keep_differentiable,
     quantize_fused_experts,
 )
@@ -66,10 +68,11 @@ class Base(Reader):
     commit: str | None
 
 
-def load_base(config: TrainingConfig) -> Base:
+def load_base(config: TrainingConfig, *, stay_on_cpu: bool = False) -> Base:
     """Load model and processor as `model:` and `quantization:` say, in evaluation mode.
 
-    With CUDA the weights go straight to the first GPU, else to the CPU.
+    With CUDA the weights go straight to the first GPU, else, or when they are to `stay_on_cpu`, to
+    the CPU.
 
     Raises:
         TrainingError: the architecture is neither image-text-to-text nor a causal language model,
@@ -79,6 +82,10 @@ def load_base(config: TrainingConfig) -> Base:
     """
     settings = config.model
     path = builtin.locate(settings.name_or_path)
+    commit = commit_of(path, settings.revision)
+    if commit is not None:  # one and the same for all files, whatever is pushed meanwhile
+        config = pinned(config, model=commit)
+        settings = config.model
     source: dict[str, Any] = {
         "revision": settings.revision,
         "trust_remote_code": settings.trust_remote_code,
@@ -89,7 +96,7 @@ def load_base(config: TrainingConfig) -> Base:
         raise OSError(f"model.name_or_path: {settings.name_or_path} cannot be loaded") from error
     reads_images = is_image_model(architecture, settings)
     instructions = _instructions(config)
-    model = load_model(path, config, reads_images=reads_images)
+    model = load_model(path, config, reads_images=reads_images, stay_on_cpu=stay_on_cpu)
     return Base(
         model=model,
         processor=load_processor(path, reads_images=reads_images, **source),
@@ -98,11 +105,13 @@ def load_base(config: TrainingConfig) -> Base:
         instructions=instructions,
         name=settings.name_or_path,
         path=path,
-        commit=getattr(architecture, "_commit_hash", None),
+        commit=commit,
     )
 
 
-def load_model(path: str, config: TrainingConfig, *, reads_images: bool) -> PreTrainedModel:
+def load_model(
+    path: str, config: TrainingConfig, *, reads_images: bool, stay_on_cpu: bool = False
+) -> PreTrainedModel:
     """Load the weights of a checkpoint, quantised where `quantization:` says so.
 
     Raises:
@@ -116,13 +125,14 @@ def load_model(path: str, config: TrainingConfig, *, reads_images: bool) -> PreT
         dtype=getattr(torch, settings.dtype),
         attn_implementation=settings.attn_implementation,
         quantization_config=bitsandbytes_config(config),
-        device_map={"": device()},
+        device_map={"": torch.device("cpu") if stay_on_cpu else device()},
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
     )
     if config.quantization.enabled:
         quantize_fused_experts(model, config)
         keep_differentiable(model)
+        flatten_for_cpu(model)
     return model.eval()
 
 

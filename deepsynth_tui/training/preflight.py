@@ -23,6 +23,7 @@ from deepsynth_tui.estimate.dataset_folder import dataset_folder, may_be_on_hub
 from deepsynth_tui.estimate.machine import devices
 from deepsynth_tui.estimate.machine.storage import disk, processor_bytes
 from deepsynth_tui.estimate.profiles.profile import load
+from deepsynth_tui.estimate.profiles.towers import resolve_parameters, resolve_targets
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.training.preflight_model import (
     KnownModel,
@@ -75,6 +76,7 @@ def inspect(config: TrainingConfig) -> Preflight:
     model = look_up(config.model, problems)
     look_up_encoder(config.text_encoder, problems)
     dataset = _dataset(config.data, model, problems)
+    problems += _targets(config)
     problems += _packages(config)
     problems += _gpus(config)
     problems += output_problems(config.output.dir) or _space(config, model, dataset.rows)
@@ -148,6 +150,23 @@ def _columns_and_rows(
             f"{data.eval_fraction:g} of {dataset.rows} rows is less than one row",
             f"at least {1 / dataset.rows:.3g}, or 0 to hold nothing out",
         )
+
+
+def _targets(config: TrainingConfig) -> Iterator[Problem]:
+    """Where the layout of the model is known already: `training/lora.py` says it otherwise."""
+    profile = load(config.model.name_or_path, config.model.revision)
+    if profile is None or not config.lora.enabled:
+        return
+    targets = resolve_targets(profile.linears, config.lora, config.model)
+    if targets or resolve_parameters(profile.parameters, config.lora, config.model):
+        return
+    names = {name.rpartition(".")[2] for name in profile.linears}
+    called = sorted(name for name in names if not name.isdecimal())
+    yield Problem(
+        "lora.target_modules",
+        "nothing in the model that may be trained is called that",
+        f"all-linear, towers, or names of its linears: {', '.join(called)}",
+    )
 
 
 def _packages(config: TrainingConfig) -> Iterator[Problem]:

@@ -40,7 +40,7 @@ def look_up_encoder(settings: TextEncoderSettings, problems: list[Problem]) -> N
     """Append to `problems` why the text encoder, where there is one, cannot be used."""
     if not settings.enabled:
         return
-    known = _look_up(ENCODER, settings.name_or_path, None, problems)
+    known = _look_up(ENCODER, settings.name_or_path, settings.revision, problems)
     if known and known.model_type not in MODEL_TYPES[settings.type]:
         family = family_of(known.model_type)
         problems.append(
@@ -118,6 +118,8 @@ def _on_hub(
     )
     from huggingface_hub.utils import httpx
 
+    pinned = f"{key.partition('.')[0]}.revision"
+
     def refuse(message: str, hint: str, at: str = key) -> None:
         problems.append(Problem(at, message, hint))
 
@@ -132,7 +134,7 @@ def _on_hub(
     except GatedRepoError:
         refuse(f"{name} is gated", "accept its terms on the Hub, then run `hf auth login`")
     except RevisionNotFoundError:
-        refuse(f"{name} has no revision {revision}", "a branch, tag or commit", "model.revision")
+        refuse(f"{name} has no revision {revision}", "a branch, tag or commit", pinned)
     except RepositoryNotFoundError:
         refuse(
             f"the Hub has no model {name} that you may read",

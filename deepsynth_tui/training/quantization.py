@@ -7,6 +7,8 @@ are 2.4 of 3.4 billion parameters. The adapters are float32 all the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -83,6 +85,24 @@ def keep_differentiable(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, Linear4bit):
             module.support_avx512bf16_for_cpu = False
+
+
+def flatten_for_cpu(model: nn.Module) -> None:
+    """Hand 8-bit layers on a CPU their inputs in two dimensions where there are more than three.
+
+    bitsandbytes 0.50 has no kernel of its own there, and its fallback scales rows along the wrong
+    dimension of what the vision encoder of DeepSeek-OCR-2 gives: (pages, height, width, channels).
+    """
+    from bitsandbytes.nn.modules import Linear8bitLt
+
+    def flattened(forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        if x.ndim <= 3:
+            return forward(x)
+        return forward(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
+
+    for module in model.modules():
+        if isinstance(module, Linear8bitLt) and module.weight.device.type == "cpu":
+            module.forward = partial(flattened, module.forward)
 
 
 def fused_expert_parameters(model: nn.Module) -> tuple[str, ...]:

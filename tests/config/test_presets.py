@@ -55,6 +55,7 @@ def test_presets_come_from_light_to_heavy():
         "standard",
         "high_quality",
         "memory_efficient",
+        "fsdp_qlora",
     ]
 
 

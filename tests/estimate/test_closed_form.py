@@ -13,6 +13,7 @@ from deepsynth_tui.estimate.closed_form import Estimate, estimate
 from deepsynth_tui.estimate.dataset_facts import DatasetFacts
 from deepsynth_tui.estimate.machine.gpus import GIB, catalogue
 from deepsynth_tui.estimate.memory.optimizer import state_bytes
+from deepsynth_tui.estimate.memory.sharing import layer_bytes
 from deepsynth_tui.estimate.memory.weights import weight_bytes
 from deepsynth_tui.estimate.profiles.images import PageSize
 from tests.estimate import models
@@ -267,3 +268,21 @@ def test_every_figure_is_a_size(choice: dict[str, Any]):
     found = of(built(choice))
     assert all(size >= 0 for size in found.breakdown.values())
     assert all(row.seconds_per_step > 0 for row in found.gpus)
+
+
+def test_layers_that_are_shared_out_leave_a_part_here():
+    def weights(processes: int, *, fsdp: bool) -> int:
+        training = {"num_processes": processes, "fsdp": fsdp}
+        config = configure(quantization={"enabled": True}, training=training)
+        found = of(config)
+        assert any("training.fsdp" in said for said in found.warnings) == fsdp
+        return found.breakdown["weights"]
+
+    whole = weights(2, fsdp=False)
+    two, four = weights(2, fsdp=True), weights(4, fsdp=True)
+    config = configure(quantization={"enabled": True})
+    layers = layer_bytes(config, models.shipped(DENSE))
+    shared, gathered = sum(layers.values()), 2 * max(layers.values())
+    assert two == whole - shared + -(-shared // 2) + gathered
+    assert four == whole - shared + -(-shared // 4) + gathered
+    assert four < two < whole

@@ -36,11 +36,12 @@ def test_adapters_stay_out_of_the_vision_encoder(values: dict[str, Any], folder:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("quantised", [False, True])
-def test_it_trains(run: Run, folder: Path, quantised: bool) -> None:
+@pytest.mark.parametrize("bits", [None, 4, 8])
+def test_it_trains(run: Run, folder: Path, bits: int | None) -> None:
     ran = run(
         model__name_or_path=str(folder),
-        quantization__enabled=quantised,
+        quantization__enabled=bits is not None,
+        quantization__bits=bits or 4,
         data__max_length=1024,
         training__max_steps=2,
         training__per_device_train_batch_size=1,

@@ -272,3 +272,18 @@ def test_resuming_a_finished_run_trains_nothing_more(run: Run) -> None:
     assert len(again.losses) == 3
     for name, value in load_file(done.run.adapter / "adapter_model.safetensors").items():
         assert torch.equal(value, before[name]), name
+
+
+def test_a_target_that_no_linear_is_called_is_told(run: Run) -> None:
+    ran = run(lora__target_modules=["q_proj", "query"], training__max_steps=1)
+    told = [event.data["message"] for event in ran.of("warning")]
+    assert "The model has no linear called query (lora.target_modules)" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_float16_trains_on_a_cpu_too(run: Run, dtype: str) -> None:
+    ran = run(training__fp16=True, model__dtype=dtype, training__max_steps=6)
+    assert ran.verdict == "completed", ran.failure
+    assert ran.losses[-1] < ran.losses[0]
+    assert ran.of("done")[-1].data["verification"]["from_trained"] == 0

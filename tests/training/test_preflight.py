@@ -127,3 +127,14 @@ def test_a_disk_too_small_for_the_checkpoints(
     (problem,) = check(config)
     assert problem.key == "output.dir"
     assert "are needed" in problem.message
+
+
+def test_targets_that_match_nothing(values: dict[str, Any], vision_model: Path) -> None:
+    save(profile(str(vision_model), None, "model", trust_remote_code=False))
+    (problem,) = check(configuration(values, lora__target_modules=["q_prok", "query"]))
+    assert problem.key == "lora.target_modules"
+    assert "q_proj" in (problem.hint or "")
+    frozen = configuration(values, lora__target_modules=["fc1"])  # of the vision tower alone
+    assert [one.key for one in check(frozen)] == ["lora.target_modules"]
+    assert check(configuration(values, lora__target_modules=["q_proj", "query"])) == []
+    assert check(configuration(values, lora__target_modules=["q_prok"], lora__enabled=False)) == []

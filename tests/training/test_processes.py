@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.runs.control import Request
@@ -22,6 +24,7 @@ from tests.training.forked import Started
 
 pytestmark = pytest.mark.slow
 
+WEIGHTS = "adapter_model.safetensors"
 SETTINGS: dict[str, Any] = {
     "lora__lora_dropout": 0.0,
     "training__max_steps": 12,
@@ -144,3 +147,61 @@ def test_a_failure_is_told_by_the_rank_that_has_it(
     ended = [first.end(), second.end()]
     assert all(isinstance(one, Failed) for one in ended)
     assert any("The loss became" in one.failure.message for one in ended if isinstance(one, Failed))
+
+
+FOUR_BITS = {
+    "quantization__enabled": True,
+    "quantization__quant_storage": "float32",
+    "quantization__compute_dtype": "float32",
+}
+
+
+@pytest.mark.parametrize("quantised", [False, True], ids=["lora", "qlora"])
+def test_layers_shared_out_give_the_curve_of_one_process(
+    home: Path, values: dict[str, Any], run: Run, ranks: Started, quantised: bool
+) -> None:
+    changes = {
+        **SETTINGS,
+        **(FOUR_BITS if quantised else {}),
+        "training__gradient_checkpointing": True,
+        "training__max_steps": 6,
+        "training__save_steps": 6,
+        "training__eval_steps": 3,
+        "training__generate_eval_samples": 2,
+    }
+    alone = run(**changes, training__per_device_train_batch_size=4)
+    made = of_two(home, values, **changes, training__fsdp=True)
+    first, second = ranks(made)
+    ended = first.end()
+    assert isinstance(ended, Ended), ended
+    assert isinstance(second.end(), Ended)
+
+    assert list(first.losses.values()) == pytest.approx(alone.losses, rel=1e-5)
+    together, apart = (load_file(one.adapter / WEIGHTS) for one in (made, alone.run))
+    assert together.keys() == apart.keys()
+    for name, weight in together.items():
+        torch.testing.assert_close(weight, apart[name], rtol=1e-3, atol=1e-4)
+    said = [one.fields for one in first.said if isinstance(one, Happened) and one.kind == "sample"]
+    expected = [event.data for event in alone.of("sample")]
+    assert [(one["when"], one["output"]) for one in said] == [
+        (one["when"], one["output"]) for one in expected
+    ]
+    assert ended.results["verification"]["from_trained"] == 0
+    assert ended.results["verification"]["from_base"] > 0.01
+
+
+def test_resume_with_layers_shared_out_is_exact(
+    home: Path, values: dict[str, Any], ranks: Started
+) -> None:
+    changes = {**FOUR_BITS, "lora__lora_dropout": 0.3, "training__save_steps": 3}
+    made = of_two(home, values, **changes, training__max_steps=8, training__fsdp=True)
+    whole = ranks(made)
+    whole[0].hear(at_step(5))
+    for one in whole:
+        one.kill()
+    assert newest_whole(made.checkpoints, 2).step == 3
+    again = ranks(made, resume=True)
+    assert all(isinstance(one.end(), Ended) for one in again)
+    assert min(again[0].losses) == 4
+    for step in (4, 5):
+        assert again[0].losses[step] == whole[0].losses[step], step

@@ -35,6 +35,7 @@ TRAINING_KEYS = (
     "fp16",
     "gradient_checkpointing",
     "num_processes",
+    "fsdp",
 )
 """Settings of `training:` that decide how much memory a step takes; all of the model's do."""
 NEUTRAL_KEYS = {"lora": ("preset", "lora_alpha", "alpha_pattern", "use_rslora")}

@@ -67,6 +67,11 @@ def weight_bytes(config: TrainingConfig, profile: ModelProfile) -> int:
         if is_quantised(group.first_name, group, config):
             total += group.count * quantised_bytes(group, config.quantization)
         else:
-            dtype = "float32" if group.float32 else config.model.dtype
-            total += group.count * group.elements * DTYPE_BYTES[dtype]
+            total += group.count * tensor_bytes(group, config)
     return total
+
+
+def tensor_bytes(group: WeightGroup, config: TrainingConfig) -> int:
+    """Bytes of one tensor of a group that is not quantised."""
+    dtype = "float32" if group.float32 else config.model.dtype
+    return group.elements * DTYPE_BYTES[dtype]

@@ -35,7 +35,9 @@ def request_for(config: TrainingConfig) -> tuple[ModelProfile, ModelProfile | No
     """Profiles of a configuration's model and, where it has one, text encoder. As `request`."""
     model, encoder = config.model, config.text_encoder
     profile = request(model.name_or_path, model.revision, trust_remote_code=model.trust_remote_code)
-    return profile, request(encoder.name_or_path, role="encoder") if encoder.enabled else None
+    if not encoder.enabled:
+        return profile, None
+    return profile, request(encoder.name_or_path, encoder.revision, role="encoder")
 
 
 def _build(

@@ -12,6 +12,7 @@ from peft import PeftModel
 from deepsynth_tui.training.answers.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.model import load_base
+from deepsynth_tui.training.sharding import share_out
 from deepsynth_tui.training.text_encoder import storing
 from deepsynth_tui.training.text_encoder.entrance import attached
 from deepsynth_tui.training.text_encoder.loading import load_text_encoder
@@ -65,6 +66,9 @@ def verify(
     Raises:
         TrainingError: the saved weights do not reproduce them.
     """
+    if config.training.fsdp:
+        saved, untrained = _shared_out(folder, config, inputs)
+        return _judged(folder, saved=saved, untrained=untrained, trained=trained)
     base = load_base(config).model
     encoder = load_text_encoder(base, config)
     with attached(base, encoder):
@@ -79,6 +83,25 @@ def verify(
         storing.restore(encoder, folder)
     with attached(loaded, encoder):
         saved = answer_logits(loaded, inputs, config)
+    return _judged(folder, saved=saved, untrained=untrained, trained=trained)
+
+
+def _shared_out(
+    folder: Path, config: TrainingConfig, inputs: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The logits of the saved adapter and of its base, which no process may hold alone."""
+    base = load_base(config, stay_on_cpu=True).model
+    # Trainable, so that its weights are left whole, as they were in training.
+    loaded = PeftModel.from_pretrained(base, str(folder), is_trainable=True).eval()
+    share_out(loaded)
+    saved = answer_logits(loaded, inputs, config)
+    with loaded.disable_adapter():
+        return saved, answer_logits(loaded, inputs, config)
+
+
+def _judged(
+    folder: Path, *, saved: torch.Tensor, untrained: torch.Tensor, trained: torch.Tensor
+) -> Verdict:
     verdict = Verdict(
         from_trained=difference(saved, trained), from_base=difference(saved, untrained)
     )

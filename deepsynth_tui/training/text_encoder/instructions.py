@@ -60,13 +60,14 @@ class Instructions:
 
 
 def load_instructions(settings: TextEncoderSettings, **source: Any) -> Instructions:
-    """Load the tokenizer of the encoder; `source` are options of `from_pretrained`.
+    """Load the tokenizer of the encoder; `source` are more options of `from_pretrained`.
 
     Raises:
         TrainingError: the checkpoint is of another family than `text_encoder.type`, or cannot
             read as much as `text_encoder.max_length`.
         OSError: there is no such checkpoint, or it has no tokenizer.
     """
+    source = {"revision": settings.revision, **source}
     config = load_config(settings, **source)
     readable = _positions(config)
     if settings.max_length > readable:

@@ -11,6 +11,7 @@ from transformers import AutoModel
 
 from deepsynth_tui import builtin
 from deepsynth_tui.estimate.profiles.encoders import adapted_linears, building_options
+from deepsynth_tui.training.commits import commit_of
 from deepsynth_tui.training.text_encoder.instructions import load_config
 from deepsynth_tui.training.text_encoder.module import TextEncoder
 from deepsynth_tui.training.text_encoder.pooling import POOLED
@@ -29,7 +30,7 @@ def load_text_encoder(
     """Load the encoder of a configuration for `decoder`, to its device; None where it has none.
 
     Its adapters and projection are drawn from `training.seed` alone, so that every call gives the
-    same. `commit` is the one to load from the Hub; None: the newest.
+    same. `commit` is the one to load from the Hub; None: what `text_encoder.revision` says.
 
     Raises:
         TrainingError: the checkpoint is of another family than `text_encoder.type`.
@@ -38,12 +39,15 @@ def load_text_encoder(
     settings = config.text_encoder
     if not settings.enabled:
         return None
-    architecture = load_config(settings, revision=commit)
+    path = builtin.locate(settings.name_or_path)
+    commit = commit or commit_of(path, settings.revision)
+    revision = commit or settings.revision
+    architecture = load_config(settings, revision=revision)
     encoder = load_weights(
-        builtin.locate(settings.name_or_path),
+        path,
         architecture,
         dtype=getattr(torch, config.model.dtype),
-        revision=commit,
+        revision=revision,
     )
     width, scale = _embeddings(decoder)
     with torch.random.fork_rng(devices=[]):
@@ -54,7 +58,7 @@ def load_text_encoder(
             scale=scale,
             most=settings.tokens,
             pooled=POOLED[settings.type],
-            commit=getattr(architecture, "_commit_hash", None),
+            commit=commit,
         )
     return made.to(decoder.device).eval()
 

@@ -110,7 +110,9 @@ def forecast(config: TrainingConfig, dataset: DatasetFacts) -> Forecast:
         profile=_profile(
             model.name_or_path, model.revision, trust_remote_code=model.trust_remote_code
         ),
-        encoder=_profile(encoder.name_or_path, role="encoder") if encoder.enabled else None,
+        encoder=_profile(encoder.name_or_path, encoder.revision, role="encoder")
+        if encoder.enabled
+        else None,
         dataset=dataset,
         gpus=gpus,
         overhead=history.correction(hardware.name if hardware else None),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from deepsynth_tui.training.watching.waiting import Waiting
+
 if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.processes.peers import Peers
@@ -23,9 +25,10 @@ FIGURES = ("loss", "learning_rate", "grad_norm", *EVALUATED)
 class Reporter(TrainerCallback):
     """Writes events of the loop, and ends it when the person asks, in all processes at once."""
 
-    def __init__(self, job: Job, peers: Peers) -> None:
+    def __init__(self, job: Job, peers: Peers, waiting: Waiting) -> None:
         self.job = job
         self.peers = peers
+        self.waiting = waiting
         self.trainer: DocumentTrainer | None = None  # set once the trainer exists
         self.stopped = False
         self._logged = (0, time.perf_counter())
@@ -62,6 +65,9 @@ class Reporter(TrainerCallback):
             figures["data_wait"] = round(self.trainer.data_wait(), 4)
         self.job.metric(step=state.global_step, epoch=state.epoch, **figures)
         log.info(self._line(state, figures))
+        if "data_wait" in figures and (said := self.waiting.hear(figures["data_wait"])):
+            self.job.warning(said)
+            log.warning("%s", said)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -120,9 +120,10 @@ def models_of(config: TrainingConfig) -> tuple[ModelKey, ...]:
     """Return the models that an estimate of `config` needs profiles of; the encoder comes last."""
     model = config.model
     main = ModelKey(model.name_or_path, model.revision, trust_remote_code=model.trust_remote_code)
-    if not config.text_encoder.enabled:
+    encoder = config.text_encoder
+    if not encoder.enabled:
         return (main,)
-    return (main, ModelKey(config.text_encoder.name_or_path, role="encoder"))
+    return (main, ModelKey(encoder.name_or_path, encoder.revision, role="encoder"))
 
 
 def made_profile(key: ModelKey) -> ModelProfile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from deepsynth_tui.training.data.rows import load_rows
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.model import load_base, load_reader
 from deepsynth_tui.training.text_encoder.entrance import attached
+from deepsynth_tui.training.text_encoder.instructions import IDS, MASK, load_instructions
 from deepsynth_tui.training.text_encoder.loading import load_text_encoder
 from deepsynth_tui.training.text_encoder.pooling import shares
 from deepsynth_tui.training.text_encoder.room import ROOM, make_room
+from tests.training import small_encoders
 from tests.training.conftest import configuration
 from tests.training.small_encoders import POSITIONS
 from tests.training.text_encoder.conftest import asked, encoder_settings
@@ -202,3 +205,27 @@ def test_encoders_that_cannot_be_used(values: dict[str, Any], encoders: dict[str
         _batcher(values, encoders, "bert", max_length=POSITIONS + 1)
     with pytest.raises(OSError, match=r"text_encoder\.name_or_path: /nowhere"):
         _batcher(values, {"bert": Path("/nowhere")}, "bert")
+
+
+def test_positions_of_a_roberta_begin_behind_its_padding(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = small_encoders.write("roberta", tmp_path / "roberta")
+    stated = json.loads((folder / "config.json").read_text())["max_position_embeddings"]
+    readable = POSITIONS
+    assert stated > readable
+    with pytest.raises(TrainingError, match=rf"reads {readable} at most"):
+        _batcher(values, {"bert": folder}, "bert", max_length=readable + 1)
+
+    section = encoder_settings(folder, "bert", max_length=readable)
+    config = configuration(values, text_encoder=section)
+    encoder = load_text_encoder(load_base(config).model, config)
+    assert encoder is not None
+    instructions = load_instructions(config.text_encoder)
+    longest = instructions.ids("row", "x" * (readable - 2))  # one token per byte, and two around
+    assert len(longest) == readable
+    batch = instructions.batch([longest, instructions.ids("row", "short")])
+    states = encoder.encoder(batch[IDS], attention_mask=batch[MASK]).last_hidden_state
+    assert states.isfinite().all()
+    alone = encoder.encoder(batch[IDS][1:, :7], attention_mask=batch[MASK][1:, :7])
+    torch.testing.assert_close(states[1, :7], alone.last_hidden_state[0])

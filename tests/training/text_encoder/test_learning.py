@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,6 +20,7 @@ from deepsynth_tui.training.data.rows import load_rows
 from deepsynth_tui.training.model import load_base
 from deepsynth_tui.training.text_encoder.entrance import attach
 from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+from tests.training import small_encoders
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.text_encoder.conftest import QUESTIONS, encoder_settings
 
@@ -64,6 +66,39 @@ def test_what_only_the_encoder_tells_is_learned(
     assert lineage["text_encoder"]["name"] == str(encoders[family])
     assert lineage["text_encoder"]["type"] == family
     assert "python -m deepsynth_tui.adapters.try_out" in (ran.run.adapter / "README.md").read_text()
+
+
+def test_a_pinned_encoder_is_the_one_that_learns(
+    run: Run, questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "hub"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    repository = cache / "models--me--encoder"
+    commits = {"v1": "a" * 40, "main": "b" * 40}  # main is newer
+    for seed, (name, commit) in enumerate(commits.items()):
+        small_encoders.write("bert", repository / "snapshots" / commit, seed=seed)
+        (repository / "refs").mkdir(exist_ok=True)
+        (repository / "refs" / name).write_text(commit)
+    settings = encoder_settings(Path("me/encoder"), "bert")
+    three: dict[str, Any] = {"data__path": str(questions), "training__max_steps": 3}
+
+    newest = run(text_encoder=settings, **three)
+    pinned = run(text_encoder={**settings, "revision": "v1"}, **three)
+    for ran, name in ((newest, "main"), (pinned, "v1")):
+        assert ran.verdict == "completed", ran.failure
+        lineage = json.loads((ran.run.adapter / "deepsynth.json").read_text())
+        assert lineage["text_encoder"]["commit"] == commits[name]
+        assert lineage["config"]["text_encoder"]["revision"] == commits[name]
+    assert pinned.losses[0] != newest.losses[0]
+
+
+def test_a_roberta_learns_too(run: Run, questions: Path, tmp_path: Path) -> None:
+    folder = small_encoders.write("roberta", tmp_path / "roberta")
+    ran = run(data__path=str(questions), text_encoder=encoder_settings(folder, "bert"), **LEARNING)
+
+    assert ran.verdict == "completed", ran.failure
+    assert ran.losses[-1] < FLOOR
+    assert _answers(ran) == list(QUESTIONS.values())
 
 
 def test_it_cannot_be_learned_without(run: Run, questions: Path) -> None:
