@@ -38,7 +38,6 @@ from deepsynth_tui.dataset.reading.sources import (
     choose_columns,
     open_reader,
 )
-from deepsynth_tui.dataset.writing import on_ray
 from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
 from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
 
@@ -133,8 +132,12 @@ def main() -> int:
 
 
 def _drawing_problems(config: DatasetConfig) -> Iterator[Problem]:
-    if config.engine == "ray" and not on_ray.is_installed():
-        yield _problem(on_ray.not_installed())
+    if config.engine == "ray":
+        # Imported when asked for: with it come the writers, and pyarrow.
+        from deepsynth_tui.dataset.writing import on_ray
+
+        if not on_ray.is_installed():
+            yield _problem(on_ray.not_installed())
     try:
         renderer(config.page)
     except DatasetError as error:

@@ -10,7 +10,8 @@ import pytest
 
 from deepsynth_tui.dataset.errors import CharactersLost, FlawError
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.reading.composing import Composed
+from deepsynth_tui.dataset.reading.composing import Composed, compose
+from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing import drawn
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small import config, write
@@ -29,6 +30,13 @@ FLAWED = {
     "removed_characters": "a\x00b",
     "duplicates": "plain",
 }
+
+
+def composed(text: str) -> Composed:
+    settings = config(Path("unread"))
+    document = compose(Document("one", text, None), settings)
+    assert isinstance(document, Composed)
+    return document
 
 
 def report_of(folder: Path) -> dict[str, Any]:
@@ -80,12 +88,12 @@ def test_empty_documents_are_dropped_or_stop_the_job(tmp_path: Path):
 def test_a_lost_character_or_line_is_never_allowed(
     pages: list[tuple[int, int]], lost_lines: int, said: str
 ):
-    document = Composed("one", "", "", "abcdefghij", "abcdefghij", "abcdefghij", 0, 0)
+    document = composed("abcdefghij")
     ranges = [Range(*one) for one in pages]
     with pytest.raises(CharactersLost, match=f"document one: {said}"):
         drawn.check_whole(document, ranges, lost_lines)
 
 
 def test_pages_may_overlap_and_leave_out_white_space():
-    document = Composed("one", "", "", "", "abcd  efgh\n", "", 0, 0)
+    document = composed("abcd  efgh\n")
     drawn.check_whole(document, [Range(0, 4), Range(6, 9), Range(8, 10)], 0)
