@@ -15,7 +15,7 @@ from deepsynth_tui.tui.shell import Kind
 
 READS: Mapping[Kind, tuple[str, ...]] = {
     "training": ("model.", "text_encoder.", "data.", "quantization.", "output."),
-    "dataset": ("source.", "page.", "output."),
+    "dataset": ("source", "instruction", "page.", "output."),
 }
 """Beginnings of the keys that the checks of a kind depend on."""
 
