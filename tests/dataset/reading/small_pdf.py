@@ -45,7 +45,10 @@ def _file(objects: Sequence[str], trailer: str) -> bytes:
         places.append(len(data))
         data += f"{number} 0 obj\n{content}\nendobj\n".encode("cp1252")
     table = "".join(f"{place:010d} 00000 n \n" for place in places)
-    return data + (
-        f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
-        f"trailer\n<< {trailer} >>\nstartxref\n{len(data)}\n%%EOF\n"
-    ).encode()
+    return (
+        data
+        + (
+            f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+            f"trailer\n<< {trailer} >>\nstartxref\n{len(data)}\n%%EOF\n"
+        ).encode()
+    )

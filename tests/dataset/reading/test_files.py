@@ -111,7 +111,9 @@ def test_the_text_of_all_pages_of_a_pdf(tmp_path: Path):
 
 
 def test_a_word_hyphenated_at_the_end_of_a_line_is_one_word(tmp_path: Path):
-    path = write(tmp_path / "a.pdf", pdf([["a harbour with a light-", "house in it", "well-known"]]))
+    path = write(
+        tmp_path / "a.pdf", pdf([["a harbour with a light-", "house in it", "well-known"]])
+    )
     assert text_of_pdf(path) == "a harbour with a lighthouse in it\nwell-known"
 
 
