@@ -265,6 +265,7 @@ def test_a_hub_dataset_can_be_streamed_or_loaded_into_the_cache(
 ):
     cache = tmp_path / "cache"
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", cache)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     folder = tmp_path / "repository"
     folder.mkdir()
     pq.write_table(pa.table({"n": [1, 2], "text": ["a", "b"]}), folder / "train.parquet")
@@ -272,6 +273,12 @@ def test_a_hub_dataset_can_be_streamed_or_loaded_into_the_cache(
     assert [record.values["text"] for record in reader.records(["text"])] == ["a", "b"]
     assert dict(reader.kinds) == {"n": "int64", "text": "text"}
     assert any(cache.rglob("*.arrow")) is not streaming
+    with pytest.raises(SourceError, match="exam") as caught:
+        HubReader(str(folder), config=None, split="exam", streaming=streaming)
+    assert caught.value.key == "source.split"
+    with pytest.raises(SourceError, match="nope") as caught:
+        HubReader(str(folder), config="nope", split="train", streaming=streaming)
+    assert caught.value.key == "source.config"
 
 
 def test_a_dataset_is_read_through_datasets(tmp_path: Path):
