@@ -214,7 +214,7 @@ DATASET_RULES = (
         "letters, digits, dots and dashes are safe everywhere",
     ),
     Rule(
-        ("source.path",),
+        ("source.path", "sources"),
         lambda c: not c.source.path and not c.sources,
         "no documents chosen",
         "a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, "

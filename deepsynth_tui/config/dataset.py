@@ -222,9 +222,6 @@ class DatasetConfig(Settings):
 
     kind: Literal["dataset"] = "dataset"
     name: str = setting("my-dataset", help="Name of the dataset, shown in lists.")
-    seed: int = setting(
-        0, help="Decides what is left to chance: the mixture, and which instruction.", ge=0
-    )
     source: SourceSettings = SourceSettings()
     sources: list[MixedSource] = setting(
         [],
@@ -245,11 +242,6 @@ class DatasetConfig(Settings):
         help="Draw the instruction above the document, or keep it out of the picture: then only "
         "the conversation and a text encoder have it.",
     )
-    control_characters: Literal["remove", "show"] = setting(
-        "remove",
-        help="Take control characters out (flaws.removed_characters), or draw them as <U+0007>.",
-        advanced=True,
-    )
     filter: FilterSettings = FilterSettings()
     page: PageSettings = PageSettings()
     degrade: DegradeSettings = DegradeSettings()
@@ -257,7 +249,16 @@ class DatasetConfig(Settings):
         "paginate", help="A document longer than a page: take more pages, or stop with its id."
     )
     flaws: FlawSettings = FlawSettings()
-    seed: int = setting(0, help="Decides what is left to chance, the same every time.", ge=0)
+    control_characters: Literal["remove", "show"] = setting(
+        "remove",
+        help="Take control characters out (flaws.removed_characters), or draw them as <U+0007>.",
+        advanced=True,
+    )
+    seed: int = setting(
+        0,
+        help="Decides what is left to chance: the mixture, instructions, fonts, page flaws.",
+        ge=0,
+    )
     num_proc: int = setting(
         1, help="Processes that draw pages.", unit="processes", suggested=(1, 2, 4, 8, 16), ge=1
     )

@@ -144,3 +144,84 @@ def test_the_hub_out_of_reach_says_what_to_do(tmp_path: Path):
     assert problem["key"] == "source.path"
     assert "is no file here" in problem["message"]
     assert "local file" in problem["hint"]
+
+
+def rows(path: Path, *values: dict[str, Any]) -> str:
+    path.write_text("".join(json.dumps(value) + "\n" for value in values))
+    return str(path)
+
+
+def test_columns_are_described_and_a_choice_is_proposed_even_where_none_can_be_made(
+    tmp_path: Path,
+):
+    path = rows(tmp_path / "a.jsonl", {"question": "Why?", "answer": "So.", "n": 1})
+    found = inspect(config(source={"path": path})).to_json()
+    assert [problem["key"] for problem in found["problems"]] == ["source.text_column"]
+    (source,) = found["sources"]
+    assert source["path"] == path
+    assert source["columns"][0] == {
+        "name": "question",
+        "kind": "text",
+        "filled": 1.0,
+        "mean_length": 4.0,
+        "example": "Why?",
+    }
+    assert source["proposal"]["settings"] == {
+        "source.text_column": "question",
+        "source.target_column": "answer",
+    }
+    assert "'question' asks" in source["proposal"]["why"]
+
+
+def test_a_proposal_about_a_text_is_a_configuration_that_works(tmp_path: Path):
+    path = rows(tmp_path / "a.jsonl", {"question": "Why?", "answer": "So.", "context": "Long."})
+    (source,) = inspect(config(source={"path": path})).to_json()["sources"]
+    settings = source["proposal"]["settings"]
+    chosen = {key.removeprefix("source."): value for key, value in settings.items()}
+    instruction = chosen.pop("instruction")
+    assert instruction == "{question}"
+    assert check(config(source={"path": path, **chosen}, instruction=instruction)) == []
+
+
+def test_columns_of_the_instruction_are_checked(tmp_path: Path):
+    path = rows(tmp_path / "a.jsonl", {"text": "a", "language": "fr"})
+    assert check(config(source={"path": path}, instruction="In {language}:")) == []
+    (problem,) = check(config(source={"path": path}, instructions={"In {langage}:": 1}))
+    assert (problem.key, problem.hint) == (
+        "instructions",
+        "Did you mean language? Columns: text, language.",
+    )
+
+
+def test_every_problem_of_every_source_is_told(tmp_path: Path):
+    path = rows(tmp_path / "a.jsonl", {"text": "a"})
+    several = [{"path": path, "text_column": "txt"}, {"path": str(tmp_path / "no.csv")}]
+    found = inspect(DatasetConfig.model_validate({"sources": several}))
+    assert [problem.key for problem in found.problems] == [
+        "sources.1.text_column",
+        "sources.2.path",
+    ]
+    assert found.problems[0].message.startswith(path)
+    assert found.columns == ("text",)
+
+
+def test_several_sources_are_counted_together(tmp_path: Path):
+    paths = [rows(tmp_path / f"{n}.jsonl", *[{"text": "a", f"c{n}": "x"}] * 3) for n in range(2)]
+    several = [{"path": path} for path in paths]
+    found = inspect(DatasetConfig.model_validate({"sources": several}))
+    assert (found.problems, found.documents) == ((), 6)
+    assert found.columns == ("text", "c0", "c1")
+    assert [notice.key for notice in found.notices] == [
+        "sources.1.text_column",
+        "sources.2.text_column",
+    ]
+    assert [source["path"] for source in found.to_json()["sources"]] == paths
+
+
+def test_a_folder_whose_first_file_cannot_be_read(tmp_path: Path):
+    (tmp_path / "a.pdf").write_bytes(b"no PDF")
+    (tmp_path / "b.txt").write_text("readable")
+    found = inspect(config(source={"path": str(tmp_path)}))
+    assert found.problems == ()
+    assert found.first is not None
+    assert found.first.text == "readable"

@@ -77,9 +77,14 @@ def _load(name: str, config: str | None, split: str, *, streaming: bool) -> Any:
             "source.path",
         ) from error
     except ValueError as error:
-        # `datasets` says both of these in so many words, with what there is instead.
+        # `datasets` says these in so many words, with what there is instead.
         reason = str(error).splitlines()[0]
-        key = {"Bad": "source.split", "Bui": "source.config", "Con": "source.config"}
+        key = {
+            "Bad": "source.split",
+            "Unk": "source.split",
+            "Bui": "source.config",
+            "Con": "source.config",
+        }
         raise SourceError(
             f"{name}: {reason}",
             "Choose one of those that exist.",

@@ -16,7 +16,16 @@ from deepsynth_tui.tui.shell import Kind
 
 READS: Mapping[Kind, tuple[str, ...]] = {
     "training": ("model.", "text_encoder.", "data.", "quantization.", "output."),
-    "dataset": ("source", "filter.", "instruction", "page.", "degrade.", "seed", "output."),
+    "dataset": (
+        "source",
+        "filter.",
+        "instruction",
+        "page.",
+        "degrade.",
+        "control_characters",
+        "seed",
+        "output.",
+    ),
 }
 """Beginnings of the keys that the checks of a kind depend on."""
 

@@ -25,7 +25,7 @@ from deepsynth_tui.tui.forms.values import (
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.section import More, Section
 
-CLOSED_AT_FIRST = ("output",)
+CLOSED_AT_FIRST = ("filter", "output")
 
 
 class Form(VerticalScroll, can_focus=False):

@@ -14,7 +14,7 @@ import pytest
 from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError, SourceError
 from deepsynth_tui.dataset.reading.hub import HubReader
-from deepsynth_tui.dataset.reading.sources import Document, is_on_hub, open_source
+from deepsynth_tui.dataset.reading.sources import Document, Named, is_on_hub, open_source
 
 
 def read(path: Path | str, **settings: Any) -> list[Document]:
@@ -212,6 +212,32 @@ def test_a_column_that_holds_no_text_names_the_row(tmp_path: Path):
         read(path)
 
 
+def test_columns_that_the_instruction_names_come_along(tmp_path: Path):
+    rows = '{"text": "a", "language": "fr", "year": 1999, "new": true}\n{"text": "b"}\n'
+    path = write(tmp_path / "a.jsonl", rows)
+    settings = SourceSettings(path=str(path))
+    source = open_source(settings, Named(("language", "year", "new"), "instruction"))
+    assert [document.columns for document in source.documents()] == [
+        {"language": "fr", "year": "1999", "new": "true"},
+        {"language": "", "year": "", "new": ""},
+    ]
+    with pytest.raises(ColumnError, match="no column 'langage'") as caught:
+        open_source(settings, Named(("langage",), "instruction"))
+    assert caught.value.key == "instruction"
+    assert caught.value.advice == "Did you mean language? Columns: text, language, year, new."
+    write(path, '{"text": "a", "language": {"code": "fr"}}\n')
+    source = open_source(settings, Named(("language",), "instruction"))
+    with pytest.raises(ColumnError, match=r"a\.jsonl:1: column 'language' holds dict"):
+        list(source.documents())
+
+
+def test_a_number_of_a_parquet_file_can_stand_in_the_instruction(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a"], "year": [1999]}), path)
+    source = open_source(SourceSettings(path=str(path)), Named(("year",), "instruction"))
+    assert [document.columns for document in source.documents()] == [{"year": "1999"}]
+
+
 def test_at_most_max_samples_are_read(tmp_path: Path):
     path = write(tmp_path / "a.jsonl", '{"text": "a"}\n' * 500 + "{broken")
     assert len(read(path, max_samples=4)) == 4
@@ -231,6 +257,28 @@ def test_columns_of_a_dataset_that_does_not_declare_them(tmp_path: Path):
     reader = HubReader(str(tmp_path), config=None, split="train")
     assert reader.columns == ("article",)
     assert [record.values["article"] for record in reader.records(["article"])] == ["a", "b"]
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_hub_dataset_can_be_streamed_or_loaded_into_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streaming: bool
+):
+    cache = tmp_path / "cache"
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", cache)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    pq.write_table(pa.table({"n": [1, 2], "text": ["a", "b"]}), folder / "train.parquet")
+    reader = HubReader(str(folder), config=None, split="train", streaming=streaming)
+    assert [record.values["text"] for record in reader.records(["text"])] == ["a", "b"]
+    assert dict(reader.kinds) == {"n": "int64", "text": "text"}
+    assert any(cache.rglob("*.arrow")) is not streaming
+    with pytest.raises(SourceError, match="exam") as caught:
+        HubReader(str(folder), config=None, split="exam", streaming=streaming)
+    assert caught.value.key == "source.split"
+    with pytest.raises(SourceError, match="nope") as caught:
+        HubReader(str(folder), config="nope", split="train", streaming=streaming)
+    assert caught.value.key == "source.config"
 
 
 def test_a_dataset_is_read_through_datasets(tmp_path: Path):

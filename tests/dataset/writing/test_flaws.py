@@ -11,7 +11,8 @@ import pytest
 from deepsynth_tui.dataset.drawing.rendering import DrawnPage
 from deepsynth_tui.dataset.errors import CharactersLost, FlawError
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.reading.composing import Composed
+from deepsynth_tui.dataset.reading.composing import Composed, compose
+from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing import drawn
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small import config, write
@@ -22,6 +23,13 @@ FLAWED = {
     "removed_characters": "a\x00b",
     "duplicates": "plain",
 }
+
+
+def composed(text: str) -> Composed:
+    settings = config(Path("unread"))
+    document = compose(Document("one", text, None), settings)
+    assert isinstance(document, Composed)
+    return document
 
 
 def report_of(folder: Path) -> dict[str, Any]:
@@ -83,7 +91,3 @@ def test_a_lost_character_is_never_allowed(
 def test_pages_that_follow_on_one_another_are_whole():
     drawn.check_whole(composed("abcd  efgh\n"), [DrawnPage(b"", 0, 5), DrawnPage(b"", 5, 11)], 0)
     drawn.check_whole(composed(" \n"), [], 0)
-
-
-def composed(text: str) -> Composed:
-    return Composed("one", "", "", text, text, text, text, 0, 0, 0)

@@ -1,0 +1,163 @@
+"""HTML and PDF, alone and among other files."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.dataset.errors import SourceError
+from deepsynth_tui.dataset.pipeline import generate
+from deepsynth_tui.dataset.reading.html import decode_html, text_of_html
+from deepsynth_tui.dataset.reading.pdf import text_of_pdf
+from deepsynth_tui.dataset.reading.sources import Document, open_source
+from deepsynth_tui.dataset.reading.unreadable import Unreadable
+from tests.dataset.reading.small_pdf import pdf
+from tests.dataset.recorder import Recorder
+from tests.dataset.writing.small import config
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def read(path: Path) -> list[Document]:
+    return list(open_source(SourceSettings(path=str(path))).documents())
+
+
+def test_the_text_of_a_page_without_what_is_not_seen():
+    page = b"""<!doctype html><html><head><title>no</title><style>p { color: red }</style>
+    <script>var no = 1;</script></head><body><h1>Harbour  lane</h1><p>One &amp; two<br>three
+    four.</p><!-- no --><ul><li>rye</li><li>plum</li></ul>
+    <table><tr><td>rye</td><td>7.60</td></tr></table><pre>a
+  b</pre></body></html>"""
+    text = text_of_html(page)
+    assert text.splitlines()[:4] == ["Harbour lane", "", "One & two", "three four."]
+    for part in ("  * rye\n  * plum", "rye  7.60", "a\n  b"):
+        assert part in text
+    assert "no" not in text
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ('<meta charset="koi8-r">', "koi8-r"),
+        ('<meta http-equiv="Content-Type" content="text/html; charset=windows-1251">', "cp1251"),
+        ("<?xml version='1.0' encoding='ISO-8859-5'?>", "iso8859-5"),
+        ("<meta charset=utf-8>", "utf-8"),
+        ("<!-- charset=koi8-r --><meta charset=cp1251>", "cp1251"),
+        ("", "utf-8"),
+        ("<meta charset=utf-16>", "utf-8"),
+    ],
+)
+def test_the_declared_encoding_is_used(head: str, encoding: str):
+    page = f"{head}<html><body><p>Жук ползёт</p></body></html>"
+    assert text_of_html(page.encode(encoding)) == "Жук ползёт"
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ],
+)
+def test_a_byte_order_mark_counts_for_more_than_a_declaration(mark: bytes, encoding: str):
+    page = mark + "<meta charset=koi8-r><p>Жук</p>".encode(encoding)
+    assert text_of_html(page) == "Жук"
+
+
+def test_latin_1_means_what_browsers_take_it_for():
+    assert text_of_html(b"<meta charset=iso-8859-1><p>5 \x80</p>") == "5 €"
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",))))
+def test_every_character_of_a_page_without_a_declaration_is_kept(text: str):
+    assert decode_html(b"<p>" + text.encode()) == "<p>" + text
+
+
+def test_nothing_after_a_nul_or_deep_inside_is_lost():
+    assert text_of_html(b"<p>one\0two</p><p>three</p>") == "one\ufffdtwo\n\nthree"
+    deep = b"<b>" * 600 + b"deep" + b"</b>" * 600
+    assert text_of_html(deep) == "deep"
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        text_of_html(b"<div>" * 3000 + b"deep")
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (b"<p>caf\xe9</p>", "not utf-8"),
+        (b"<meta charset=klingon><p>x", r"unknown encoding \(klingon\)"),
+        (b"<meta charset=hex><p>78", r"unknown encoding \(hex\)"),
+    ],
+)
+def test_pages_that_cannot_be_decoded_are_no_guess(page: bytes, said: str):
+    with pytest.raises(Unreadable, match=said) as caught:
+        text_of_html(page)
+    assert caught.value.advice
+
+
+def test_the_text_of_all_pages_of_a_pdf(tmp_path: Path):
+    path = write(tmp_path / "a.pdf", pdf([["Harbour lane", "caf\u00e9 7 \u20ac"], [], ["Last."]]))
+    assert text_of_pdf(path) == "Harbour lane\ncafé 7 €\n\nLast."
+
+
+def test_a_word_hyphenated_at_the_end_of_a_line_is_one_word(tmp_path: Path):
+    path = write(
+        tmp_path / "a.pdf", pdf([["a harbour with a light-", "house in it", "well-known"]])
+    )
+    assert text_of_pdf(path) == "a harbour with a lighthouse in it\nwell-known"
+
+
+BAD = {
+    "locked.pdf": (pdf([["secret"]], locked=True), "an encrypted PDF", "qpdf --decrypt"),
+    "broken.pdf": (pdf([["a"]])[:120], "a damaged PDF", "Copy it again"),
+    "fake.PDF": (b"<html>", "a damaged PDF", "Copy it again"),
+    "scan.pdf": (pdf([[], []]), "a PDF without text, such as a scan", "ocrmypdf"),
+    "latin.htm": (b"caf\xe9", "not utf-8", "charset"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_single_file_that_cannot_be_read_is_an_error(tmp_path: Path, name: str):
+    content, reason, advice = BAD[name]
+    path = write(tmp_path / name, content)
+    with pytest.raises(SourceError, match=reason) as caught:
+        read(path)
+    assert str(path) in caught.value.message
+    assert advice in caught.value.advice
+
+
+def test_in_a_folder_they_are_left_out_and_counted(tmp_path: Path):
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    for name, (content, _, _) in BAD.items():
+        write(folder / name, content)
+    write(folder / "good.txt", "good text")
+    write(folder / "sub" / "good.html", "<p>good page</p>")
+    write(folder / "sub" / "empty.html", "<!-- nothing -->")
+    write(folder / "sub" / "good.pdf", pdf([["good sheet"]]))
+    listener = Recorder()
+    generate(config(folder), tmp_path / "out", listener)
+    assert sorted(listener.warnings) == [
+        "skipped 1 of 9 documents, a PDF without text, such as a scan: scan.pdf",
+        "skipped 1 of 9 documents, an HTML page that is not utf-8, as which it has to be read: "
+        "latin.htm",
+        "skipped 1 of 9 documents, an encrypted PDF: locked.pdf",
+        "skipped 1 of 9 documents, empty text: sub/empty.html",
+        "skipped 2 of 9 documents, a damaged PDF: broken.pdf, fake.PDF",
+    ]
+    found: dict[str, Any] = {document.source_id: document.text for document in read(folder)}
+    assert [found[name] for name in ("good.txt", "sub/good.html", "sub/good.pdf")] == [
+        "good text",
+        "good page",
+        "good sheet",
+    ]
