@@ -90,4 +90,3 @@ def test_a_lost_character_is_never_allowed(
 
 def test_pages_that_follow_on_one_another_are_whole():
     drawn.check_whole(composed("abcd  efgh\n"), [DrawnPage(b"", 0, 5), DrawnPage(b"", 5, 11)], 0)
-    drawn.check_whole(composed(" \n"), [], 0)
