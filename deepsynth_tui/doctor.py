@@ -51,7 +51,7 @@ class Finding:
 
 
 def examine(home: Path) -> list[Finding]:
-    """Look at packages, the home folder, disk, GPU, PyTorch, Hub login and the terminal."""
+    """Look at packages, the home folder, disk, GPU, PyTorch, Hub login, terminal and fonts."""
     return [
         Finding("ok", "python", sys.version.split()[0]),
         *(_package(name) for name in PACKAGES),
@@ -61,6 +61,7 @@ def examine(home: Path) -> list[Finding]:
         _torch(),
         _hub(),
         _terminal(),
+        _fonts(),
     ]
 
 
@@ -134,6 +135,24 @@ def _hub() -> Finding:
             "note", "Hub", "not logged in: fine for public models; `hf auth login` for others"
         )
     return Finding("ok", "Hub", "logged in")
+
+
+def _fonts() -> Finding:
+    from deepsynth_tui.dataset.drawing.coverage import SCRIPTS, lacking
+    from deepsynth_tui.dataset.drawing.fallback import FontStack
+    from deepsynth_tui.dataset.drawing.font_files import EMBEDDED_NAME
+
+    missing = lacking(FontStack(EMBEDDED_NAME, None))
+    drawn = ", ".join(script for script in SCRIPTS if script not in missing)
+    if not missing:
+        return Finding("ok", "fonts", f"for {drawn}")
+    packages = " ".join(dict.fromkeys(missing.values()))
+    return Finding(
+        "note",
+        "fonts",
+        f"for {drawn}; none for {', '.join(missing)}: apt install {packages}, or put Noto fonts "
+        "into ~/.local/share/fonts",
+    )
 
 
 def _terminal() -> Finding:

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import torch
 from torch import distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
@@ -59,6 +60,7 @@ def share_out(model: PeftModel) -> None:
         fully_shard(layer, mesh=mesh, ignored_params=learning)
         shared |= set(layer.parameters()) - learning
     model.to(here)
+    _move_scales(base, here)
     # It has nothing of its own to share out, but fetches each layer while the one before computes.
     whole = set(model.parameters()) - shared
     fully_shard(base.base_model, mesh=mesh, ignored_params=whole)
@@ -69,6 +71,15 @@ def share_out(model: PeftModel) -> None:
     log.info(
         "%d layers are shared out: %s of %s numbers are here", len(found), f"{held:,}", f"{total:,}"
     )
+
+
+def _move_scales(base: nn.Module, here: torch.device) -> None:
+    """Scales of quantised experts are neither parameters nor buffers: nothing else moves them."""
+    from bitsandbytes.nn.parametrize import Bnb4bitParametrization
+
+    for module in base.modules():
+        if isinstance(module, Bnb4bitParametrization):
+            module.quant_state.to(here)
 
 
 def _held(parameter: nn.Parameter) -> int:
