@@ -11,7 +11,7 @@ from typing import Literal
 
 from textual.binding import Binding
 
-Place = Literal["app", "form", "fit", "fit_panel", "monitor", "runs"]
+Place = Literal["app", "form", "fit", "fit_panel", "source", "monitor", "runs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,15 @@ ACTIONS: tuple[Action, ...] = (
         "X-ray",
         "The first batch as the model gets it, token by token",
         "fit",
+        False,
+    ),
+    Action(
+        "source.propose",
+        "a,ctrl+y",
+        "propose",
+        "Take the columns",
+        "Use the columns that the panel proposes",
+        "source",
         False,
     ),
     # These belong to arrows, and so to the panel alone while it has the focus.

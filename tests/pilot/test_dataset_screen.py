@@ -8,6 +8,7 @@ from deepsynth_tui.config.load import load_file
 from deepsynth_tui.runs.directory import scan
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
+from deepsynth_tui.tui.widgets.form import Form
 from tests.pilot.forms import form_app, row_of, screen_of, start_bar, type_into
 from tests.pilot.screen_host import text_of, until
 
@@ -71,3 +72,25 @@ async def test_the_first_page_is_shown_and_follows_the_form(home: Path) -> None:
         assert "⠿" in text_of(screen_of(pilot)) or "⣿" in text_of(screen_of(pilot))
         await type_into(pilot, "page.font_size", "40")
         await until(pilot, lambda: "text 40 px" in text_of(screen_of(pilot)))
+
+
+async def test_proposed_columns_are_shown_and_taken_with_one_key(
+    home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "asked.jsonl"
+    row = '{"question": "Who?", "context": "A letter by \\u001b[31mAnna.", "answer": "Anna"}\n'
+    file.write_text(row)
+    async with form_app(home, "dataset", (120, 60)) as pilot:
+        await type_into(pilot, "source.path", str(file))
+        await until(pilot, lambda: "instruction {question}" in text_of(screen_of(pilot)))
+        await pilot.press("ctrl+y")
+        await until(pilot, lambda: start_bar(pilot)[0])
+        form = screen_of(pilot).query_one(Form)
+        assert form.values.values["instruction"] == "{question}"
+        assert form.values.values["source.target_column"] == "answer"
+        assert form.values.values["source.text_column"] == "context"
+        await type_into(pilot, "source.path", "")
+        await until(pilot, lambda: "No documents chosen" in text_of(screen_of(pilot)))
+        await type_into(pilot, "source.text_column", "")
+        await pilot.press("ctrl+y")
+        assert form.values.values["source.text_column"] is None

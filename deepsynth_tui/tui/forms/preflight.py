@@ -52,6 +52,23 @@ class FirstPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnSeen:
+    """A column in the first rows of a source; `filled` is how many of them have a value, 0 to 1."""
+
+    name: str
+    filled: float
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Settings that columns of these names ask for, and why."""
+
+    settings: Mapping[str, Any]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Preflight:
     """What the checks found: columns, how many documents or rows (None: not known without reading
     on), and for documents the beginning of the first one and its first page."""
@@ -62,6 +79,8 @@ class Preflight:
     count: int | None = None
     first: str = ""
     page: FirstPage | None = None
+    seen: tuple[ColumnSeen, ...] = ()
+    proposal: Proposal | None = None
 
 
 async def run_preflight(kind: Kind, config_text: str) -> Preflight:
@@ -97,6 +116,9 @@ def read_answer(output: bytes) -> Preflight:
     """Read the JSON object that a preflight prints, on the last line of its output."""
     answer = json.loads(output.strip().rpartition(b"\n")[2])
     first = answer.get("first") or {}
+    # Of several sources each has its own: those are set in YAML.
+    (source,) = answer["sources"] if len(answer.get("sources", ())) == 1 else ({},)
+    proposal = source.get("proposal")
     return Preflight(
         problems=tuple(
             Problem(one["key"], one["message"], one.get("hint", "")) for one in answer["problems"]
@@ -106,6 +128,11 @@ def read_answer(output: bytes) -> Preflight:
         count=answer.get("documents", answer.get("rows")),
         first=first.get("text", ""),
         page=_page(first["page"]) if "page" in first else None,
+        seen=tuple(
+            ColumnSeen(one["name"], one["filled"], one["example"])
+            for one in source.get("columns", ())
+        ),
+        proposal=Proposal(proposal["settings"], proposal["why"]) if proposal else None,
     )
 
 

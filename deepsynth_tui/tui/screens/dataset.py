@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
+from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.screens.form_screen import FormScreen
 from deepsynth_tui.tui.widgets.source_panel import SourcePanel
 
@@ -19,6 +20,7 @@ class DatasetScreen(FormScreen):
 
     kind = "dataset"
     CSS_PATH = ["form_screen.tcss", "dataset.tcss"]
+    BINDINGS = bindings("source")
 
     def panel(self) -> Widget:
         return SourcePanel(id="panel")
@@ -34,3 +36,13 @@ class DatasetScreen(FormScreen):
             panel.show(found)
         else:
             panel.say(state or "No documents chosen yet. Try builtin:sample.")
+
+    def action_propose(self) -> None:
+        """Use the columns that the panel proposes; it is taken back like any other change."""
+        proposal = self.query_one(SourcePanel).proposal
+        if proposal is None:
+            self.notify("The panel proposes no columns.", title="Nothing to change")
+            return
+        self._alter(lambda form: form.with_values(proposal.settings))
+        changed = ", ".join(f"{key} {value}" for key, value in proposal.settings.items())
+        self.notify(f"{changed}\nF7 and F8 reset.", title="Columns taken", markup=False)

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from deepsynth_tui.runs.console import clean
 
 if TYPE_CHECKING:
-    from deepsynth_tui.tui.forms.preflight import FirstPage, Preflight
+    from deepsynth_tui.tui.forms.preflight import ColumnSeen, FirstPage, Preflight, Proposal
 
 
 class SourcePanel(VerticalScroll):
@@ -26,6 +26,10 @@ class SourcePanel(VerticalScroll):
     }
     """
 
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._proposal: Proposal | None = None
+
     def compose(self) -> ComposeResult:
         yield Static("No documents chosen yet.", id="source-line", markup=False)
         yield Static(
@@ -38,13 +42,20 @@ class SourcePanel(VerticalScroll):
     def on_mount(self) -> None:
         self.border_title = "Documents"
 
+    @property
+    def proposal(self) -> Proposal | None:
+        """The columns that are proposed, None where none are or they are set already."""
+        return self._proposal
+
     def say(self, state: str) -> None:
         """Say what is being done, or why nothing is known."""
+        self._proposal = None
         self.query_one("#source-line", Static).update(state)
         self.query_one("#source-details", Static).update(state)
 
     def show(self, found: Preflight) -> None:
         """Show what was found."""
+        self._proposal = found.proposal
         self.query_one("#source-line", Static).update(Content(" · ".join(_facts(found))))
         self.query_one("#source-details", Static).update(_details(found))
 
@@ -62,9 +73,16 @@ def _details(found: Preflight) -> Content:
     if found.count is not None:
         parts += [Content.styled(str(found.count), "bold $primary")]
         parts.append(f" {_documents(found.count)}\n")
-    if found.columns:
+    if found.seen:
+        parts += ["\n", Content.styled("columns", "$muted"), "\n"]
+        parts += map(_column, found.seen)
+    elif found.columns:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
         parts += [f"  {clean(column)}\n" for column in found.columns]
+    if found.proposal:
+        parts += ["\n", Content.styled("proposed (a takes them)", "$muted"), "\n"]
+        parts += [f"  {key} {clean(str(v))}\n" for key, v in found.proposal.settings.items()]
+        parts.append(Content.styled(f"  {clean(found.proposal.why)}\n", "$muted"))
     for notice in found.notices:
         parts += ["\n", Content.styled("! ", "$text-warning"), f"{notice.message}\n"]
     for problem in found.problems:
@@ -75,6 +93,12 @@ def _details(found: Preflight) -> Content:
         parts += ["\n", Content.styled("the first document begins", "$muted"), "\n\n"]
         parts.append("\n".join(clean(line) for line in found.first.splitlines()))
     return Content.assemble(*parts) if parts else Content("Nothing found there.")
+
+
+def _column(column: ColumnSeen) -> Content:
+    filled = "" if column.filled == 1 else f" {column.filled:.0%} filled"
+    example = clean(column.example)
+    return Content.assemble(f"  {clean(column.name)}{filled}  ", (example, "$muted"), "\n")
 
 
 def _drawn(page: FirstPage) -> list[Content | str]:
@@ -90,13 +114,12 @@ def _drawn(page: FirstPage) -> list[Content | str]:
         "words longer than a line": page.split_tokens,
         "glyphs cut at the edge": page.clipped_glyphs,
     }
-    parts: list[Content | str] = ["\n", Content.styled("its first page", "$muted"), "\n\n"]
-    parts += ["\n".join(page.thumbnail), "\n\n"]
+    parts: list[Content | str] = ["\n", Content.styled("the first page", "$muted"), "\n"]
     parts += [f"  {line}\n" for line in figures]
     for name, count in flaws.items():
         if count:
             parts += [Content.styled("  ! ", "$text-warning"), f"{count} {name}\n"]
-    return parts
+    return [*parts, "\n", "\n".join(page.thumbnail), "\n"]
 
 
 def _pages(count: int) -> str:
