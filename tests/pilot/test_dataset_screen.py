@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.load import load_file
+from deepsynth_tui.estimate.profiles.asking import request
 from deepsynth_tui.runs.directory import scan
 from deepsynth_tui.runs.summary import summarize
+from deepsynth_tui.tui.forms.drafts import save_draft
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
 from deepsynth_tui.tui.widgets.form import Form
 from tests.pilot.forms import form_app, row_of, screen_of, start_bar, type_into
@@ -94,3 +96,15 @@ async def test_proposed_columns_are_shown_and_taken_with_one_key(
         await type_into(pilot, "source.text_column", "")
         await pilot.press("ctrl+y")
         assert form.values.values["source.text_column"] is None
+
+
+async def test_what_a_page_is_to_the_model_of_the_training_form(home: Path) -> None:
+    request("builtin:tiny-vlm")
+    save_draft(home, {"kind": "training", "model": {"name_or_path": "builtin:tiny-vlm"}})
+    async with form_app(home, "dataset", (120, 60)) as pilot:
+        await type_into(pilot, "source.path", "builtin:sample")
+        await until(
+            pilot, lambda: "builtin:tiny-vlm: 52 tokens a page" in text_of(screen_of(pilot))
+        )
+        # 24 pixels of DejaVu Sans on 1024, seen at 224.
+        assert "! x-height 2.9 px after its resize" in text_of(screen_of(pilot))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from textual import work
 from textual.widget import Widget
 
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.screens.form_screen import FormScreen
+from deepsynth_tui.tui.shell import shell_of
 from deepsynth_tui.tui.widgets.source_panel import SourcePanel
 
 if TYPE_CHECKING:
-    from deepsynth_tui.tui.forms.preflight import Preflight
+    from deepsynth_tui.tui.forms.preflight import FirstPage, Preflight
 
 
 class DatasetScreen(FormScreen):
@@ -32,10 +35,21 @@ class DatasetScreen(FormScreen):
 
     def files_changed(self, found: Preflight | None, state: str) -> None:
         panel = self.query_one(SourcePanel)
+        self.workers.cancel_group(self, "model")
         if found is not None:
             panel.show(found)
+            if found.page is not None:
+                self._ask_model(found, found.page)
         else:
             panel.say(state or "No documents chosen yet. Try builtin:sample.")
+
+    @work(exclusive=True, group="model", exit_on_error=False)
+    async def _ask_model(self, found: Preflight, page: FirstPage) -> None:
+        from deepsynth_tui.tui.forms.page_seen import page_seen
+
+        seen = await asyncio.to_thread(page_seen, shell_of(self.app).home, page)
+        if seen is not None:
+            self.query_one(SourcePanel).show(found, seen)
 
     def action_propose(self) -> None:
         """Use the columns that the panel proposes; it is taken back like any other change."""

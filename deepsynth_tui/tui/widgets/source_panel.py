@@ -12,6 +12,7 @@ from textual.widgets import Static
 from deepsynth_tui.runs.console import clean
 
 if TYPE_CHECKING:
+    from deepsynth_tui.tui.forms.page_seen import PageSeen
     from deepsynth_tui.tui.forms.preflight import ColumnSeen, FirstPage, Preflight, Proposal
 
 
@@ -53,11 +54,11 @@ class SourcePanel(VerticalScroll):
         self.query_one("#source-line", Static).update(state)
         self.query_one("#source-details", Static).update(state)
 
-    def show(self, found: Preflight) -> None:
-        """Show what was found."""
+    def show(self, found: Preflight, seen: PageSeen | None = None) -> None:
+        """Show what was found, and what the first page is to a model."""
         self._proposal = found.proposal
         self.query_one("#source-line", Static).update(Content(" · ".join(_facts(found))))
-        self.query_one("#source-details", Static).update(_details(found))
+        self.query_one("#source-details", Static).update(_details(found, seen))
 
 
 def _facts(found: Preflight) -> list[str]:
@@ -68,7 +69,7 @@ def _facts(found: Preflight) -> list[str]:
     return count + drawn + columns or ["Nothing found there."]
 
 
-def _details(found: Preflight) -> Content:
+def _details(found: Preflight, seen: PageSeen | None) -> Content:
     parts: list[Content | str] = []
     if found.count is not None:
         parts += [Content.styled(str(found.count), "bold $primary")]
@@ -88,7 +89,7 @@ def _details(found: Preflight) -> Content:
     for problem in found.problems:
         parts += ["\n", Content.styled("✗ ", "$text-error"), f"{problem.message}\n"]
     if found.page:
-        parts += _drawn(found.page)
+        parts += _drawn(found.page, seen)
     if found.first:
         parts += ["\n", Content.styled("the first document begins", "$muted"), "\n\n"]
         parts.append("\n".join(clean(line) for line in found.first.splitlines()))
@@ -101,7 +102,7 @@ def _column(column: ColumnSeen) -> Content:
     return Content.assemble(f"  {clean(column.name)}{filled}  ", (example, "$muted"), "\n")
 
 
-def _drawn(page: FirstPage) -> list[Content | str]:
+def _drawn(page: FirstPage, seen: PageSeen | None) -> list[Content | str]:
     """Return the first page in small, with what there is to know of it."""
     figures = [
         f"{page.pages} {_pages(page.pages)} of {page.width} x {page.height}",
@@ -116,6 +117,14 @@ def _drawn(page: FirstPage) -> list[Content | str]:
     }
     parts: list[Content | str] = ["\n", Content.styled("the first page", "$muted"), "\n"]
     parts += [f"  {line}\n" for line in figures]
+    if seen:
+        mark = "  " if seen.is_legible else Content.styled("! ", "$text-warning")
+        parts += [
+            f"  {clean(seen.model)}: {seen.tokens} tokens a page,\n",
+            f"    {seen.characters_per_token:.1f} characters each,\n  ",
+            mark,
+            f"x-height {seen.x_height:.1f} px after its resize\n",
+        ]
     for name, count in flaws.items():
         if count:
             parts += [Content.styled("  ! ", "$text-warning"), f"{count} {name}\n"]
