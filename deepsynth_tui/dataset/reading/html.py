@@ -9,7 +9,9 @@ from deepsynth_tui.dataset.reading.unreadable import Unreadable
 
 # Where the HTML standard has a browser look for the encoding ("prescan a byte stream").
 PRESCANNED_BYTES = 1024
-DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+DECLARED = re.compile(
+    rb"""<(?:meta\b[^>]*?charset|\?xml\b[^>]*?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
+)
 COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

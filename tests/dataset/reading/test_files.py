@@ -53,6 +53,7 @@ def test_the_text_of_a_page_without_what_is_not_seen():
         ("<meta charset=utf-8>", "utf-8"),
         ("<!-- charset=koi8-r --><meta charset=cp1251>", "cp1251"),
         ("", "utf-8"),
+        ('<script src="a.js" charset="koi8-r"></script>', "utf-8"),
         ("<meta charset=utf-16>", "utf-8"),
     ],
 )
