@@ -7,13 +7,14 @@ from typing import Any
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.dataset import DatasetConfig, FlawSettings
-from deepsynth_tui.config.declare import as_text
+from deepsynth_tui.config.declare import as_text, fields_by_key
 
 _LEAVES_SHARDS_AS_THEY_ARE = (
     "kind",
     "name",
     "num_proc",
     "engine",
+    "source.streaming",
     "output.dir",
     "output.push_to_hub",
     "output.hub_repo_id",
@@ -27,7 +28,8 @@ _ENDED_THE_RUN = {"on_overflow": "error"} | {
 
 def shaping(config: DatasetConfig) -> dict[str, Any]:
     """Return the settings that decide what is in the shards, by dotted key, in JSON's types."""
-    settings = dict(yaml_text.leaves(config.model_dump(mode="json")))
+    known = fields_by_key(DatasetConfig)
+    settings = dict(yaml_text.leaves(config.model_dump(mode="json"), fields=known))
     return {key: value for key, value in settings.items() if key not in _LEAVES_SHARDS_AS_THEY_ARE}
 
 

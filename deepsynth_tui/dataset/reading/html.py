@@ -9,7 +9,9 @@ from deepsynth_tui.dataset.reading.unreadable import Unreadable
 
 # Where the HTML standard has a browser look for the encoding ("prescan a byte stream").
 PRESCANNED_BYTES = 1024
-DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+DECLARED = re.compile(
+    rb"""<(?:meta\b[^>]*?charset|\?xml\b[^>]*?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
+)
 COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -41,12 +43,10 @@ def text_of_html(data: bytes) -> str:
     from lxml import html
     from lxml.etree import ParserError
 
-    # libxml2 would take a NUL for the end of the page; the HTML standard replaces it.
-    source = decode_html(data).replace("\0", "\N{REPLACEMENT CHARACTER}")
     # Without `huge_tree`, what lies deeper than 256 elements would be missing.
     parser = html.HTMLParser(huge_tree=True, encoding="utf-8")
     try:
-        tree = html.document_fromstring(source.encode(), parser=parser)
+        tree = html.document_fromstring(decode_html(data).encode(), parser=parser)
     except ParserError:
         # A page of comments, or of nothing.
         return ""
@@ -79,9 +79,12 @@ def _codec(label: str) -> str:
 
 def _decoded(data: bytes, encoding: str) -> str:
     try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
+        text = data.decode(encoding)
+        # Some of Python's codecs make lone surrogates of what is no text.
+        text.encode()
+    except UnicodeError as error:
         raise Unreadable(
             f"an HTML page that is not {encoding}, as which it has to be read",
             "Declare its encoding (<meta charset=...>), or convert it to UTF-8 first.",
         ) from error
+    return text

@@ -45,8 +45,23 @@ class HubReader:
             )
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
-        """Yield the rows, with the values of `columns` alone."""
-        for row, values in enumerate(self._dataset.select_columns(list(columns)), start=1):
+        """Yield the rows, with the values of `columns` alone. Raises `SourceError`."""
+        row = 0
+        rows = iter(self._dataset.select_columns(list(columns)))
+        while True:
+            try:
+                values = next(rows)
+            except StopIteration:
+                return
+            except OSError as error:
+                # The errors of the Hub and of the network are all of this class.
+                raise SourceError(
+                    f"{self.name}: reading ended after row {row}: {error}",
+                    "Try again, with --resume if shards are finished; with source.streaming off, "
+                    "all of it is loaded before anything is drawn.",
+                    "source.path",
+                ) from error
+            row += 1
             yield Record(f"{self.name}:{row}", values)
 
     def count(self, limit: int | None) -> int | None:

@@ -16,12 +16,13 @@ HYPHEN_AT_LINE_END = "\x02"
 def text_of_pdf(path: Path) -> str:
     """Return the text of every page, words that were hyphenated at a line's end in one piece.
 
-    Raises `Unreadable` for a file that is damaged, encrypted, or has pictures of text only.
+    Raises `Unreadable` for a file that is damaged, encrypted, or has pictures of text only, and
+    OSError. Pages without text among others are passed over: they may be figures.
     """
     import pypdfium2 as pdfium
 
     try:
-        with pdfium.PdfDocument(path) as document:
+        with path.open("rb") as file, pdfium.PdfDocument(file) as document:
             pages = [_page_text(document, number) for number in range(len(document))]
     except pdfium.PdfiumError as error:
         raise _unreadable(error) from error

@@ -51,8 +51,9 @@ def test_the_text_of_a_page_without_what_is_not_seen():
         ('<meta http-equiv="Content-Type" content="text/html; charset=windows-1251">', "cp1251"),
         ("<?xml version='1.0' encoding='ISO-8859-5'?>", "iso8859-5"),
         ("<meta charset=utf-8>", "utf-8"),
-        ("<!-- charset=koi8-r --><meta charset=cp1251>", "cp1251"),
+        ("<!-- <meta charset=koi8-r> --><meta charset=cp1251>", "cp1251"),
         ("", "utf-8"),
+        ('<script src="a.js" charset="koi8-r"></script>', "utf-8"),
         ("<meta charset=utf-16>", "utf-8"),
     ],
 )
@@ -96,6 +97,7 @@ def test_nothing_after_a_nul_or_deep_inside_is_lost():
     [
         (b"<p>caf\xe9</p>", "not utf-8"),
         (b"<meta charset=klingon><p>x", r"unknown encoding \(klingon\)"),
+        (rb"<meta charset=raw-unicode-escape><p>\ud800", "not raw-unicode-escape"),
         (b"<meta charset=hex><p>78", r"unknown encoding \(hex\)"),
     ],
 )

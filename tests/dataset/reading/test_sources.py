@@ -281,6 +281,20 @@ def test_a_hub_dataset_can_be_streamed_or_loaded_into_the_cache(
     assert caught.value.key == "source.config"
 
 
+def test_a_hub_dataset_that_breaks_off_says_after_which_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for name in ("train-0.parquet", "train-1.parquet"):
+        pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / name)
+    reader = HubReader(str(tmp_path), config=None, split="train")
+    (tmp_path / "train-1.parquet").unlink()
+    records = reader.records(["text"])
+    assert [next(records).values["text"] for _ in range(2)] == ["a", "b"]
+    with pytest.raises(SourceError, match="reading ended after row 2"):
+        next(records)
+
+
 def test_a_dataset_is_read_through_datasets(tmp_path: Path):
     """A folder stands in for a repository: `datasets` reads both in the same way."""
     folder = tmp_path / "repository"
