@@ -24,7 +24,8 @@ class Composed:
 
     `text` and `target` are the document's after cleaning; `prompted_text` is the instruction and
     the text; `drawn_text`, exactly what is drawn, is either that or the text alone; `source_hash`
-    is the SHA-256 of the text as the source had it. The counts are of characters of the text.
+    is the SHA-256 of the text as the source had it. The counts are of characters of the
+    text, the instruction and the target.
     """
 
     source_id: str
@@ -69,7 +70,10 @@ def compose(document: Document, config: DatasetConfig) -> Composed | Skipped:
     instruction = instruct(config, source_hash, document.columns)
     if instruction is None:
         return Skipped(name, EMPTY_INSTRUCTION)
-    head = clean(instruction).text.strip()
+    asked = clean(instruction, show=shown)
+    head = asked.text.strip()
+    # A target that is the text itself counts once.
+    cleaned = (text, asked) if document.target is None else (text, asked, target)
     prompted = head + SEPARATOR + text.text if head else text.text
     return Composed(
         source_id=name,
@@ -79,7 +83,7 @@ def compose(document: Document, config: DatasetConfig) -> Composed | Skipped:
         prompted_text=prompted,
         drawn_text=prompted if config.instruction_in == "page" else text.text,
         target=target.text,
-        removed_controls=text.removed_controls,
-        shown_controls=text.shown_controls,
-        replaced_surrogates=text.replaced_surrogates,
+        removed_controls=sum(one.removed_controls for one in cleaned),
+        shown_controls=sum(one.shown_controls for one in cleaned),
+        replaced_surrogates=sum(one.replaced_surrogates for one in cleaned),
     )

@@ -61,17 +61,30 @@ class FolderReader:
         for file in self.files:
             place = file.relative_to(base).as_posix()
             try:
-                yield Record(place, {TEXT: TEXT_OF[file.suffix.lower()](file)})
+                text = _read(file)
             except Unreadable as error:
                 if alone:
                     raise SourceError(
                         f"{file}: {error.reason}", error.advice, "source.path"
                     ) from error
                 yield Record(place, {}, unreadable=error.reason)
+            else:
+                yield Record(place, {TEXT: text})
 
     def count(self, limit: int | None) -> int:
         """Return the number of files, at most `limit`."""
         return at_most(limit, len(self.files))
+
+
+def _read(file: Path) -> str:
+    """Return the text of `file`. Raises `Unreadable`, and `SourceError` naming a byte of it."""
+    try:
+        return TEXT_OF[file.suffix.lower()](file)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Unreadable(
+            f"a file that cannot be opened ({reason})", "Check its rights, and links to it."
+        ) from error
 
 
 def _text_files(folder: Path) -> Iterator[Path]:

@@ -18,21 +18,6 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# The Encoding Standard reads these labels as what their pages are really in.
-READ_AS = {
-    "iso8859-1": "cp1252",
-    "ascii": "cp1252",
-    "iso8859-9": "cp1254",
-    "tis-620": "cp874",
-    "euc_kr": "cp949",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "shift_jis": "cp932",
-    # A declaration that can be read as bytes cannot be in UTF-16.
-    "utf-16": "utf-8",
-    "utf-16-le": "utf-8",
-    "utf-16-be": "utf-8",
-}
 
 
 def text_of_html(data: bytes) -> str:
@@ -67,14 +52,19 @@ def decode_html(data: bytes) -> str:
 
 
 def _codec(label: str) -> str:
-    try:
-        name = codecs.lookup(label).name
-        "".encode(name)
-    except LookupError as error:
+    """Return Python's name of the encoding that the Encoding Standard has under `label`."""
+    from webencodings import lookup
+
+    found = lookup(label)
+    if found is None:
         raise Unreadable(
             f"an HTML page in an unknown encoding ({label})", "Convert it to UTF-8 first."
-        ) from error
-    return READ_AS.get(name, name)
+        )
+    # A declaration that can be read as bytes cannot be in UTF-16.
+    if found.name.startswith("utf-16"):
+        return "utf-8"
+    # The standard decodes GBK as its superset.
+    return "gb18030" if found.name == "gbk" else found.codec_info.name
 
 
 def _decoded(data: bytes, encoding: str) -> str:

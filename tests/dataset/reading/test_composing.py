@@ -141,6 +141,18 @@ def test_control_characters_can_be_shown():
     assert made("a\x00").removed_controls == 1
 
 
+def test_what_is_taken_out_of_instruction_and_target_counts_too():
+    document = Document("one", "a\x00", "b\x01\x02\ud800", {"who": "c\x03\ud800"})
+    settings = DatasetConfig(instruction="For {who}:")
+    composed = compose(document, settings)
+    assert isinstance(composed, Composed)
+    assert (composed.removed_controls, composed.replaced_surrogates) == (4, 2)
+    shown = compose(document, settings.model_copy(update={"control_characters": "show"}))
+    assert isinstance(shown, Composed)
+    assert shown.instruction == "For c<U+0003>\ufffd:"
+    assert (shown.shown_controls, shown.removed_controls) == (4, 0)
+
+
 def test_shown_control_characters_are_no_flaw_and_removed_ones_can_stop(tmp_path: Path):
     path = write(tmp_path / "a.jsonl", {"bell": "a\x07b"})
     settings = {

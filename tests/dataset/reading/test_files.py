@@ -97,7 +97,9 @@ def test_nothing_after_a_nul_or_deep_inside_is_lost():
     [
         (b"<p>caf\xe9</p>", "not utf-8"),
         (b"<meta charset=klingon><p>x", r"unknown encoding \(klingon\)"),
-        (rb"<meta charset=raw-unicode-escape><p>\ud800", "not raw-unicode-escape"),
+        (rb"<meta charset=raw-unicode-escape><p>\ud800", "unknown encoding"),
+        (b"<meta charset=undefined><p>x", "unknown encoding"),
+        (b"<meta charset=x-sjis><p>\xff\xff", "not cp932"),
         (b"<meta charset=hex><p>78", r"unknown encoding \(hex\)"),
     ],
 )
@@ -143,6 +145,7 @@ def test_in_a_folder_they_are_left_out_and_counted(tmp_path: Path):
     (folder / "sub").mkdir(parents=True)
     for name, (content, _, _) in BAD.items():
         write(folder / name, content)
+    (folder / "dangling.txt").symlink_to(folder / "nowhere.txt")
     write(folder / "good.txt", "good text")
     write(folder / "sub" / "good.html", "<p>good page</p>")
     write(folder / "sub" / "empty.html", "<!-- nothing -->")
@@ -150,12 +153,14 @@ def test_in_a_folder_they_are_left_out_and_counted(tmp_path: Path):
     listener = Recorder()
     generate(config(folder), tmp_path / "out", listener)
     assert sorted(listener.warnings) == [
-        "skipped 1 of 9 documents, a PDF without text, such as a scan: scan.pdf",
-        "skipped 1 of 9 documents, an HTML page that is not utf-8, as which it has to be read: "
+        "skipped 1 of 10 documents, a PDF without text, such as a scan: scan.pdf",
+        "skipped 1 of 10 documents, a file that cannot be opened (no such file or directory): "
+        "dangling.txt",
+        "skipped 1 of 10 documents, an HTML page that is not utf-8, as which it has to be read: "
         "latin.htm",
-        "skipped 1 of 9 documents, an encrypted PDF: locked.pdf",
-        "skipped 1 of 9 documents, empty text: sub/empty.html",
-        "skipped 2 of 9 documents, a damaged PDF: broken.pdf, fake.PDF",
+        "skipped 1 of 10 documents, an encrypted PDF: locked.pdf",
+        "skipped 1 of 10 documents, empty text: sub/empty.html",
+        "skipped 2 of 10 documents, a damaged PDF: broken.pdf, fake.PDF",
     ]
     found: dict[str, Any] = {document.source_id: document.text for document in read(folder)}
     assert [found[name] for name in ("good.txt", "sub/good.html", "sub/good.pdf")] == [
