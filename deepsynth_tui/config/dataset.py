@@ -104,7 +104,7 @@ class PageSettings(Settings):
         le=200,
     )
     max_font_size: int = setting(
-        24,
+        20,
         help="Largest text where font_size is left to the document.",
         unit="pixels",
         suggested=(16, 20, 24, 28, 32, 40),

@@ -46,7 +46,8 @@ from deepsynth_tui.dataset.writing.shards import write_shard
 
 HANDBOOK = Path("/usr/share/doc/debian-handbook/html/en-US")
 SIDE = 1024
-DOCUMENTS = 120
+# A shard of the default size.
+DOCUMENTS = 500
 MEAN_CHARACTERS = 2000
 OCR_LENGTHS = (1000, 4000, 6000, 8000, 20_000)
 
@@ -179,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--peer", type=Path)
     parser.add_argument("--texts", type=Path, default=HANDBOOK)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ocr", action="store_true")
     asked = parser.parse_args()
     texts = corpus(asked.texts, DOCUMENTS)

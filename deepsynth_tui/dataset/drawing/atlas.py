@@ -38,6 +38,8 @@ class Atlas:
         self._bitmaps: dict[tuple[int, int, int], tuple[Bitmap, int, int] | None] = {}
         self.first = Growing(np.int64)
         self.count = Growing(np.int64)
+        # No ink of any glyph is farther from its pen than this.
+        self.reach = 0
         # Of a glyph's ink, from the pen: the first column, the one after the last; the first row
         # and the one after the last, downwards.
         self.left = Growing(np.int32)
@@ -45,7 +47,7 @@ class Atlas:
         self.top = Growing(np.int32)
         self.bottom = Growing(np.int32)
         # Words from that of the pen, and what they leave of bare paper.
-        self.offsets = Growing(np.int32)
+        self.offsets = Growing(np.int64)
         self.masks = Growing(np.uint64)
 
     def make_room(self) -> None:
@@ -109,6 +111,7 @@ class Atlas:
         )
         inked = words != 0
         self.count.extend([int(inked.sum())])
+        self.reach = max(self.reach, -left, left + columns, -top, top + rows)
         self.left.extend([left])
         self.right.extend([left + columns])
         self.top.extend([top])

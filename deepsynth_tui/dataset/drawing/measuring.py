@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import add
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,7 @@ from deepsynth_tui.dataset.drawing.shaping import CONTEXT, Shapes
 SPACE_WIDTH = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Boxes `first` to `last` of a paragraph that no tab parts.
 
     Before them go `tabs`, then `indent`, the width of the spaces at the beginning.
@@ -39,8 +39,7 @@ class Run:
     indent: float
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(NamedTuple):
     """Characters from `start` to the next paragraph. `base` is its level: odd is leftward."""
 
     start: int
@@ -55,8 +54,9 @@ class Measured:
 
     Of box i: `starts[i]` is the place of its first character, `shapes[i]` its shape, `left[i]` and
     `right[i]` where it begins and ends on an endless line, `gaps[i]` the white space after it,
-    `glued[i]` whether it must stay on the line of the box before it, `levels[i]` its direction
-    and `gap_levels[i]` that of its gap, `lengths[i]` how many characters it holds.
+    `lengths[i]` how many characters it holds. It is in `glued` where it must stay on the line of
+    the box before it. In paragraphs that may reorder, `levels[i]` is its direction and
+    `gap_levels[i]` that of its gap.
     """
 
     length: int
@@ -66,9 +66,9 @@ class Measured:
     left: list[float]
     right: list[float]
     gaps: list[float]
-    glued: list[bool]
-    levels: list[int]
-    gap_levels: list[int]
+    glued: set[int]
+    levels: dict[int, int]
+    gap_levels: dict[int, int]
     space: float
     lengths: NDArray[np.int64]
 
@@ -103,7 +103,8 @@ class Measurer:
         pieces = LINE_END.split(text)
         for paragraph, line_end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
             if paragraph or line_end:
-                cut = self._right_to_left if bidi.may_reorder(paragraph) else self._left_to_right
+                reorders = not paragraph.isascii() and bidi.may_reorder(paragraph)
+                cut = self._right_to_left if reorders else self._left_to_right
                 paragraphs.append(cut(paragraph, place, boxes))
             place += len(paragraph) + len(line_end)
         shapes = np.array(boxes.shapes, np.int64)
@@ -149,6 +150,9 @@ class Measurer:
         gaps = [known[one] if one in known else self._space(one) for one in spaces]
         lengths = [len(word) for word in words]
         places = list(accumulate(map(add, lengths, map(len, spaces)), initial=start))
+        if self._whole.issuperset(words):
+            boxes.add(self._shapes.numbers(words), places[:-1], gaps, lengths)
+            return
         begin = 0
         for index in [i for i, word in enumerate(words) if word not in self._whole]:
             if self._is_whole(words[index]):
@@ -180,7 +184,7 @@ class Measurer:
             if self._is_long(number):
                 self._add_clusters(part, place, boxes, level=0, glued=False)
             else:
-                boxes.add([number], [place], [0.0], [len(part)])
+                boxes.add_one(number, place, len(part))
             place += len(part)
 
     def _add_clusters(
@@ -195,13 +199,8 @@ class Measurer:
                 before=part[max(0, begin - CONTEXT) : begin],
                 after=part[end : end + CONTEXT],
             )
-            boxes.add(
-                [number],
-                [place + begin],
-                [0.0],
-                [len(cluster)],
-                glued=glued or begin > 0,
-                level=level,
+            boxes.add_one(
+                number, place + begin, len(cluster), glued=glued or begin > 0, level=level
             )
             begin = end
 
@@ -216,7 +215,8 @@ class Measurer:
             for match in WORD_AND_SPACES.finditer(piece, len(indent)):
                 self._add_mixed(match[1], place + match.start(), start, levels, boxes)
                 boxes.gaps[-1] = self._space(match[2])
-                boxes.gap_levels[-1] = levels[place + match.start(2)] if match[2] else base
+                gap_level = levels[place + match.start(2)] if match[2] else base
+                boxes.gap_levels[len(boxes.shapes) - 1] = gap_level
             if len(boxes.shapes) > first or indent:
                 runs.append(Run(first, len(boxes.shapes), tabs, self._space(indent)))
                 tabs = 0
@@ -241,7 +241,7 @@ class Measurer:
                 if self._is_long(number):
                     self._add_clusters(piece, where, boxes, level=level, glued=glued)
                 else:
-                    boxes.add([number], [where], [0.0], [len(piece)], glued=glued, level=level)
+                    boxes.add_one(number, where, len(piece), glued=glued, level=level)
                 begin, glued = end, True
             at, glued = at + len(part), False
 
@@ -270,26 +270,24 @@ class _Boxes:
         self.starts: list[int] = []
         self.shapes: list[int] = []
         self.gaps: list[float] = []
-        self.glued: list[bool] = []
-        self.levels: list[int] = []
-        self.gap_levels: list[int] = []
+        self.glued: set[int] = set()
+        self.levels: dict[int, int] = {}
+        self.gap_levels: dict[int, int] = {}
         self.lengths: list[int] = []
 
     def add(
-        self,
-        shapes: list[int],
-        starts: list[int],
-        gaps: list[float],
-        lengths: list[int],
-        *,
-        glued: bool = False,
-        level: int = 0,
+        self, shapes: list[int], starts: list[int], gaps: list[float], lengths: list[int]
     ) -> None:
-        count = len(shapes)
         self.shapes += shapes
         self.starts += starts
         self.gaps += gaps
-        self.glued += [glued] * count
-        self.levels += [level] * count
-        self.gap_levels += [level] * count
         self.lengths += lengths
+
+    def add_one(
+        self, shape: int, start: int, length: int, *, glued: bool = False, level: int = 0
+    ) -> None:
+        number = len(self.shapes)
+        if glued:
+            self.glued.add(number)
+        self.levels[number] = self.gap_levels[number] = level
+        self.add([shape], [start], [0.0], [length])

@@ -44,13 +44,7 @@ class Pen:
         entries = atlas.entries(glyphs.glyphs, quarters, size)
         columns = quarters // PHASES
         counts = atlas.count.values[entries]
-        outside = (
-            (columns + atlas.left.values[entries] < 0)
-            | (columns + atlas.right.values[entries] > self._width)
-            | (rows + atlas.top.values[entries] < 0)
-            | (rows + atlas.bottom.values[entries] > self._height)
-        ) & (counts > 0)
-        clipped = np.flatnonzero(outside)
+        clipped = self._outside(entries, columns, rows)
         counts[clipped] = 0
         self._lay(paper, entries, counts, rows * self._row_words + columns // WORD_PIXELS)
         for one in clipped:
@@ -60,6 +54,27 @@ class Pen:
             )
         whole = paper.view(np.uint8).reshape(self._height, -1)
         return Drawn(whole[:, : -(-self._width // 2)], len(clipped))
+
+    def _outside(
+        self, entries: NDArray[np.int32], columns: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> NDArray[np.intp]:
+        """Return which of the glyphs with ink reach over the edge of the paper."""
+        atlas = self._atlas
+        near = (
+            (columns < atlas.reach)
+            | (columns > self._width - atlas.reach)
+            | (rows < atlas.reach)
+            | (rows > self._height - atlas.reach)
+        )
+        places = np.flatnonzero(near)
+        at, column, row = entries[places], columns[places], rows[places]
+        outside = (
+            (column + atlas.left.values[at] < 0)
+            | (column + atlas.right.values[at] > self._width)
+            | (row + atlas.top.values[at] < 0)
+            | (row + atlas.bottom.values[at] > self._height)
+        ) & (atlas.count.values[at] > 0)
+        return places[outside]
 
     def _lay(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 
 from deepsynth_tui.dataset.drawing.bidi import visual_order
@@ -28,7 +27,7 @@ def placed(text: Measured, line: Line, width: float, align: str) -> Iterator[Seg
         return
     shift = {"center": room / 2, "end": room * (not leftward)}.get(align, room * leftward)
     for segment in segments:
-        yield replace(segment, x=segment.x + shift) if shift else segment
+        yield segment._replace(x=segment.x + shift) if shift else segment
 
 
 def _stretched(text: Measured, segments: tuple[Segment, ...], room: float) -> Iterator[Segment]:
@@ -46,7 +45,7 @@ def _stretched(text: Measured, segments: tuple[Segment, ...], room: float) -> It
     shift = 0.0
     for box, gap_before in zip(boxes, [False, *after], strict=True):
         shift += each * gap_before
-        yield replace(box, x=box.x + shift)
+        yield box._replace(x=box.x + shift)
 
 
 def _reordered(text: Measured, line: Line) -> tuple[Segment, ...]:

@@ -83,6 +83,8 @@ class Shapes:
         self._leftward: dict[str, int] = {}
         # Characters that no font has, by the number of the shape they are in.
         self.missing: dict[int, str] = {}
+        # The faces of shapes that the chosen font does not draw alone.
+        self._faces: dict[int, frozenset[int]] = {}
         self.widths = Growing(np.float64)
         self._first = Growing(np.int64)
         self._count = Growing(np.int64)
@@ -137,6 +139,9 @@ class Shapes:
         number = self.widths.size
         if missing:
             self.missing[number] = missing
+        faces = frozenset(run.face for run in runs)
+        if faces != {0}:
+            self._faces[number] = faces
         self._first.extend([self._glyph.size])
         self._count.extend([len(glyphs)])
         self.widths.extend([pen])
@@ -159,12 +164,11 @@ class Shapes:
             np.repeat(y, counts) - self._y.values[places] * size,
         )
 
-    def faces(self, shapes: NDArray[np.int64]) -> set[int]:
+    def faces(self, shapes: set[int]) -> set[int]:
         """Return the faces that draw `shapes`."""
-        if len(self.fonts.faces) == 1:
-            return {0}
-        glyphs = self.gather(shapes, np.zeros(len(shapes)), np.zeros(len(shapes)), 1).glyphs
-        return {self.glyphs[glyph][0] for glyph in np.unique(glyphs).tolist()}
+        others = self._faces.keys() & shapes
+        first = {0} if len(others) < len(shapes) else set()
+        return first.union(*(self._faces[one] for one in others))
 
     def _number(self, face: int, glyph: int) -> int:
         key = face, glyph

@@ -93,15 +93,16 @@ class Typesetter:
 
     def missing(self, layout: Layout) -> Counter[str]:
         """Return the characters that no font has."""
+        lacking = self._shapes.missing
         counts: Counter[str] = Counter()
-        if self._shapes.missing:
+        if lacking:
             for shape in layout.text.shapes.tolist():
-                counts.update(self._shapes.missing.get(shape, ""))
+                counts.update(lacking.get(shape, ""))
         return counts
 
     def fonts_of(self, layout: Layout) -> tuple[str, ...]:
         """Return the names of the fonts that draw the text laid out last."""
-        faces = self._shapes.faces(layout.text.shapes)
+        faces = self._shapes.faces(set(layout.text.shapes.tolist()))
         return tuple(sorted({self.fonts.faces[face].name for face in faces}))
 
     def _placed(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from deepsynth_tui.dataset.drawing.measuring import Measured, Paragraph
 
@@ -26,8 +27,7 @@ class ColumnTooNarrow(Exception):
         self.place = place
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """Boxes `first` to `last`, one after the other from `x` rightwards of the line's beginning."""
 
     first: int
@@ -35,8 +35,7 @@ class Segment:
     x: float
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line, which holds the characters from `start` to the next line.
 
     `ends` is whether its paragraph ends with it; without segments it leaves no ink.
@@ -97,7 +96,7 @@ class _Lines:
         """Put what fits of the boxes from `box` on the line; return the first that is left."""
         text = self.text
         end = self._fitting(box, last)
-        while box < end < last and text.glued[end]:
+        while box < end < last and end in text.glued:
             end -= 1
         if end == box:
             if self.segments:
@@ -122,7 +121,7 @@ class _Lines:
         text = self.text
         word_end = box + 1
         needed = text.right[box] - text.left[box]
-        while needed <= self.width and word_end < len(text.glued) and text.glued[word_end]:
+        while needed <= self.width and word_end in text.glued:
             needed = text.right[word_end] - text.left[box]
             word_end += 1
         self.x = min(self.x, max(0.0, self.width - needed))
@@ -131,7 +130,7 @@ class _Lines:
         end = self._fitting(box, word_end)
         if end == box:
             raise ColumnTooNarrow(text.starts[box])
-        self.split += not text.glued[box]
+        self.split += box not in text.glued
         return end
 
     def _close(self, paragraph: Paragraph, *, ends: bool) -> None:

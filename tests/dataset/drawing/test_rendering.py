@@ -97,12 +97,12 @@ def test_themes_colour_ink_and_paper():
 def test_without_a_size_the_largest_that_fits_one_page_is_taken():
     room = renderer(preset="tiny")
     short, middle, long = (room.render(PROSE[:count]) for count in (60, 900, 1100))
-    assert short.font_size == 24
+    assert short.font_size == 20
     assert renderer(preset="tiny", max_font_size=32).render(PROSE[:60]).font_size == 32
-    assert 15 < renderer(preset="tiny").render(PROSE[:280] * 3).font_size < 24
+    assert 15 < renderer(preset="tiny").render(PROSE[:280] * 3).font_size < 20
     assert len(middle.pages) == 1
     assert len(long.pages) == 1
-    for size in range(short.font_size, 25):
+    for size in range(short.font_size, 21):
         assert len(renderer(preset="tiny", font_size=size).render(PROSE[:60]).pages) == 1
     fitted = room.render(PROSE * 2)
     larger = renderer(preset="tiny", font_size=fitted.font_size + 1).render(PROSE * 2)
