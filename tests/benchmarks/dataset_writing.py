@@ -26,7 +26,7 @@ from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document
 from tests.dataset.recorder import Recorder
 
 WORDS = "The tide had left a line of foam along the dyke, and the children ran after it. "
-PARALLEL_DOCUMENTS = 400
+PARALLEL_DOCUMENTS = 4000
 
 
 def source(path: Path, count: int) -> Path:
