@@ -72,14 +72,16 @@ def make_pages(place: Path, stage: Stage, *, seed: int) -> Path:
     return whole
 
 
-def write_texts(target: Path, stage: Stage, size: int, *, seed: int) -> None:
+def write_texts(
+    target: Path, stage: Stage, size: int, *, seed: int, held_out: bool = False
+) -> None:
     """Write what the pages of `size` say, a JSON line each."""
     target.parent.mkdir(parents=True, exist_ok=True)
     texts = documents(
         seed * 1000 + size,
         stage.pages // len(stage.sizes),
         lines=stage.lines,
-        held_out=False,
+        held_out=held_out,
         width=stage.letters(size),
     )
     draft = target.with_suffix(".part")
@@ -107,10 +109,8 @@ def run(kind: str, at: Path, settings: Mapping[str, Any]) -> Path:
     Raises:
         RunFailed: it failed or was stopped.
     """
-    text = (ROOM / f"{kind}.yaml").read_text(encoding="utf-8")
-    given = [f"{name}={value}" for name, value in {**settings, "output.dir": at.resolve()}.items()]
-    config = at.with_suffix(".yaml")
-    config.write_text(load_text(text, given, file=f"{kind}.yaml").text, encoding="utf-8")
+    settings = {**settings, "output.dir": at.resolve()}
+    config = run_config(kind, at.with_suffix(".yaml"), settings)
     while (state := state_of(at)) == "live":
         time.sleep(POLL)
     if state != "done":
@@ -119,6 +119,14 @@ def run(kind: str, at: Path, settings: Mapping[str, Any]) -> Path:
         if ended.returncode:
             raise RunFailed(f"{at} did not end well (exit code {ended.returncode})")
     return at
+
+
+def run_config(kind: str, target: Path, settings: Mapping[str, Any]) -> Path:
+    """Write the configuration of this room for `kind`, with `settings` in it, to `target`."""
+    text = (ROOM / f"{kind}.yaml").read_text(encoding="utf-8")
+    given = [f"{name}={value}" for name, value in settings.items()]
+    target.write_text(load_text(text, given, file=f"{kind}.yaml").text, encoding="utf-8")
+    return target
 
 
 def state_of(at: Path) -> str:

@@ -10,15 +10,49 @@ from deepsynth_tui.builtin.recipe.words import common, made_up
 
 # A line may be this wide, in lower-case letters: 240 pixels of the widest font at 15 pixels.
 LINE_WIDTH = 24
-LONGEST_LINES = 6
-MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 CURRENCIES = ("€", "$", "£", "EUR", "USD", "CHF")
-LABELS = (
-    "Total Subtotal Date Ref No. Order Invoice Due Amount Tax Name Phone Room Ticket Balance Paid "
-    "From To Size Weight Code Item Qty Table Gate Page"
-).split()
+LABELS = [
+    "Total",
+    "Subtotal",
+    "Date",
+    "Ref",
+    "No.",
+    "Order",
+    "Invoice",
+    "Due",
+    "Amount",
+    "Tax",
+    "Name",
+    "Phone",
+    "Room",
+    "Ticket",
+    "Balance",
+    "Paid",
+    "From",
+    "To",
+    "Size",
+    "Weight",
+    "Code",
+    "Item",
+    "Qty",
+    "Table",
+    "Gate",
+    "Page",
+]
 SYMBOLS = "!\"#$%&'()*+,-./:;<=>?@[]_{|}~€£§°"
 
 
@@ -79,10 +113,8 @@ class _Writer:
     def word(self) -> str:
         """Return a word as it stands in a sentence, without marks."""
         rng = self.rng
-        if rng.random() < 0.25:
-            text = common(rng)
-        else:
-            text = made_up(rng, held_out=self.held_out)
+        known = rng.random() < 0.25
+        text = common(rng) if known else made_up(rng, held_out=self.held_out)
         form = rng.random()
         if form < 0.18:
             return text.capitalize()
@@ -123,9 +155,7 @@ class _Writer:
             )
         )
         groups = rng.randint(1, 3)
-        return " ".join(
-            "".join(rng.choices(alphabet, k=rng.randint(1, 8))) for _ in range(groups)
-        )
+        return " ".join("".join(rng.choices(alphabet, k=rng.randint(1, 8))) for _ in range(groups))
 
     def name(self) -> str:
         """Return a person or a firm."""
@@ -133,7 +163,14 @@ class _Writer:
         first, last = self._name(), self._name()
         middle = rng.choice(("", "", f"{rng.choice(string.ascii_uppercase)}. "))
         before = rng.choice(("", "", "", "Mr. ", "Ms. ", "Dr. "))
-        return before + first + " " + middle + last + rng.choice(("", "", "", " & Co.", " Ltd.", " GmbH"))
+        return (
+            before
+            + first
+            + " "
+            + middle
+            + last
+            + rng.choice(("", "", "", " & Co.", " Ltd.", " GmbH"))
+        )
 
     def _name(self) -> str:
         return made_up(self.rng, held_out=self.held_out).capitalize()
@@ -193,8 +230,17 @@ class _Writer:
         rng = self.rng
         value = rng.randint(0, 10 ** rng.randint(1, 6))
         return rng.choice(
-            (f"{value}", f"{value:,}", f"{rng.randint(0, 100)}%", f"#{value}", f"+{value}",
-             f"{value / 10} kg", f"{value} m", f"{rng.randint(0, 40)}°C", f"No. {value}")
+            (
+                f"{value}",
+                f"{value:,}",
+                f"{rng.randint(0, 100)}%",
+                f"#{value}",
+                f"+{value}",
+                f"{value / 10} kg",
+                f"{value} m",
+                f"{rng.randint(0, 40)}°C",
+                f"No. {value}",
+            )
         )
 
     def address(self) -> str:
