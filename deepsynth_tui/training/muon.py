@@ -6,6 +6,7 @@ Muon moves a matrix equally in all of its directions. Learning to read from noth
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -39,13 +40,14 @@ class Muon(torch.optim.Optimizer):
         if others:
             # Vectors and embeddings are not pulled towards zero.
             self.parts.append(torch.optim.AdamW(others, lr=learning_rate, weight_decay=0.0))
-        self._share_groups()
+        self._share()
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore
-        """Move all weights."""
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        """Move all weights; return what `closure` does, which computes their gradients."""
         loss = closure() if closure else None
         for part in self.parts:
             part.step()
+        self._share()
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -56,11 +58,14 @@ class Muon(torch.optim.Optimizer):
         """Load what `state_dict` returned."""
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
-        self._share_groups()
+        self._share()
 
-    def _share_groups(self) -> None:
-        # The schedule sets the learning rate in these.
+    def _share(self) -> None:
+        """Show groups and states of both as this one's; a schedule sets the rate in the groups."""
         self.param_groups = list(chain.from_iterable(part.param_groups for part in self.parts))
+        # A copy: to ask a part for a state that it does not have would make one.
+        states = chain.from_iterable(part.state.items() for part in self.parts)
+        self.state = defaultdict(dict, states)
 
 
 def vocabulary(model: nn.Module) -> set[int]:

@@ -71,7 +71,7 @@ def exam_pages(place: Path, paper: Stage, settings: Mapping[str, Any]) -> Path:
     for size in paper.sizes:
         source = place / f"texts-{size}.jsonl"
         write_texts(source, paper, size, seed=SEED, held_out=True)
-        given = paper.page_settings(size) | {"source.path": source.resolve()} | settings
+        given = {**paper.page_settings(size), "source.path": source.resolve(), **settings}
         made.append(run("pages", place / f"pages-{size}", given) / "dataset")
     join(made, whole)
     return whole

@@ -51,7 +51,7 @@ def stages() -> Iterator[Stage]:
     """Yield the whole course."""
     rate = 5e-3
     yield Stage("words", 96, 64, 2, (14, 16), 24_000, 48, rate)
-    yield Stage("lines", 160, 64, 3, (13, 14, 16), 48_000, 32, rate)
+    yield Stage("lines", 160, 64, 3, (13, 14, 16), 24_000, 32, rate)
     for part in range(1, 6):
         yield Stage(f"pages-{part}", 256, 128, 6, (13, 14, 15, 16, 18), 40_000, 16, rate)
     yield Stage("last", 256, 128, 6, (13, 14, 15, 16, 18), 80_000, 16, rate, "cosine")

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("deepsynth_tui.training.answers.exam")
 
-# An answer may be this much longer than the right one, in tokens.
-ROOM = 1.25
-
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -40,6 +37,7 @@ def examine(config: TrainingConfig) -> Iterator[Answered]:
 
     Raises as `load_base` and `load_rows`.
     """
+    from deepsynth_tui.training.answers.answering import ROOM
     from deepsynth_tui.training.answers.generating import answers
     from deepsynth_tui.training.data.batches import Batcher
     from deepsynth_tui.training.data.rows import load_rows
