@@ -80,7 +80,7 @@ def write_texts(
     texts = documents(
         seed * 1000 + size,
         stage.pages // len(stage.sizes),
-        lines=stage.lines,
+        lines=stage.lines_at(size),
         held_out=held_out,
         width=stage.letters(size),
     )

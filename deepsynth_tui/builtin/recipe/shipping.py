@@ -28,7 +28,7 @@ BAR: Mapping[str, float] = {"seen_fonts": 0.03, "unseen_fonts": 0.10}
 LIBRARIES = ("torch", "transformers", "deepsynth-tui")
 WEIGHTS = "model.safetensors"
 # What a training run adds to a checkpoint, and the wheel has no use for.
-OF_THE_RUN = ("deepsynth.json", "README.md", "training_args.bin")
+OF_THE_RUN = ("deepsynth.json", "README.md")
 
 
 def halve(trained: Path, target: Path) -> int:

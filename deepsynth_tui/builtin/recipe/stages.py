@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# Width of a lower-case letter as a multiple of the text size: those of DejaVu Sans Bold.
+# As multiples of the text size: how wide a lower-case letter is in DejaVu Sans Bold, how high a
+# line in Noto Sans, and the distance of two lines, as pages.yaml says.
 LETTER = 0.64
+LINE_HEIGHT = 1.362
+LINE_SPACING = 1.15
 MARGIN = 8  # pixels, as pages.yaml says
 
 
@@ -33,6 +36,11 @@ class Stage:
     def letters(self, size: int) -> float:
         """Return how many lower-case letters go on a line."""
         return (self.width - 2 * MARGIN) / (LETTER * size)
+
+    def lines_at(self, size: int) -> int:
+        """Return how many lines a page has at most: as many as go on one, or `lines`."""
+        room = self.height - 2 * MARGIN - LINE_HEIGHT * size
+        return min(self.lines, 1 + int(room / (LINE_SPACING * size)))
 
     def page_settings(self, size: int) -> dict[str, Any]:
         """Return the dataset's settings that are of this stage."""

@@ -68,4 +68,6 @@ def test_the_course_ends_with_full_pages() -> None:
     assert (course[-1].width, course[-1].height, course[-1].lines) == (256, 128, 6)
     assert len({stage.name for stage in course}) == len(course)
     # The wheel's page holds at least 80 characters at every size.
-    assert all(course[-1].letters(size) * course[-1].lines >= 80 for size in course[-1].sizes)
+    assert all(
+        course[-1].letters(size) * course[-1].lines_at(size) >= 80 for size in course[-1].sizes
+    )
