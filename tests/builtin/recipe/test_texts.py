@@ -65,7 +65,8 @@ def test_every_kind_of_character_is_there() -> None:
 
 def test_the_course_ends_with_full_pages() -> None:
     course = list(stages())
-    assert (course[-1].width, course[-1].height, course[-1].lines) == (256, 128, 6)
+    last = course[-1]
+    assert (last.width, last.height, last.lines) == (256, 128, 6)
     assert len({stage.name for stage in course}) == len(course)
     # The wheel's page holds at least 80 characters at every size.
     assert all(
