@@ -265,7 +265,12 @@ class TrainingSettings(Settings):
         "lion_8bit",
         "adafactor",
         "sgd",
-    ] = setting("adamw_torch", help="Optimizer; the 8-bit and paged ones take less memory.")
+        "muon",
+    ] = setting(
+        "adamw_torch",
+        help="Optimizer; the 8-bit and paged ones take less memory. muon is for training whole "
+        "models from nothing.",
+    )
     bf16: bool = setting(True, help="Compute in bfloat16 where the weights are wider.")
     fp16: bool = setting(False, help="Compute in float16, for GPUs without bfloat16.")
     gradient_checkpointing: bool = setting(

@@ -41,7 +41,8 @@ def training_arguments(
         warmup_steps=training.warmup_steps,
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
-        optim=training.optim,
+        # muon is no name of transformers: the trainer makes it.
+        optim=training.optim if training.optim != "muon" else "adamw_torch",
         bf16=training.bf16,
         fp16=training.fp16,
         seed=training.seed,

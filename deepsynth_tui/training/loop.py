@@ -77,6 +77,7 @@ def run_steps(
         kept_checkpoints=config.training.save_total_limit,
         scorer=scorer,
         lengths=lengths,
+        muon=config.training.optim == "muon",
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines

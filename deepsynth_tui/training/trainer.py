@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 
 from deepsynth_tui.training.data.batches import ROW_IDS
 from deepsynth_tui.training.data.order import GroupedByLength
+from deepsynth_tui.training.muon import Muon
 from deepsynth_tui.training.processes.peers import Peers
 from deepsynth_tui.training.result.checkpoints import prune
 from deepsynth_tui.training.result.saving import save_trained
@@ -44,15 +45,18 @@ class DocumentTrainer(Trainer):
         kept_checkpoints: int,
         scorer: AnswerScorer | None = None,
         lengths: Sequence[int] | None = None,
+        muon: bool = False,
         **given: Any,
     ) -> None:
-        """`lengths` are tokens of the rows to train on, needed to group them by length."""
+        """`lengths` are tokens of the rows to train on, needed to group them by length. `muon` is
+        the optimizer where it is true, else the one that the arguments name."""
         super().__init__(model=model, processing_class=processor, **given)
         self._trained = (model, processor)
         self._peers = peers
         self._kept_checkpoints = kept_checkpoints
         self._scorer = scorer
         self._lengths = lengths
+        self._muon = muon
         self._grouped: GroupedByLength | None = None
         self.pages_seen = False
         self._rows: list[str] = []
@@ -60,6 +64,18 @@ class DocumentTrainer(Trainer):
         self._since = time.perf_counter()
         self._waited = 0.0
         self._waited_since = self._since
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Make the optimizer of this run, once."""
+        if not self._muon:
+            return super().create_optimizer(model)
+        if self.optimizer is None:
+            self.optimizer = Muon(
+                self._trained[0],
+                learning_rate=self.args.learning_rate,
+                weight_decay=self.args.weight_decay,
+            )
+        return self.optimizer
 
     def compute_loss(
         self,

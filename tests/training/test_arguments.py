@@ -16,7 +16,7 @@ from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.watching.trackers import keep_files_in
 from tests.training.conftest import configuration
 
-OPTIMIZERS = get_args(TrainingSettings.model_fields["optim"].annotation)
+OPTIMIZERS = {*get_args(TrainingSettings.model_fields["optim"].annotation)} - {"muon"}
 
 
 class Straight(nn.Module):
@@ -30,8 +30,8 @@ class Straight(nn.Module):
         return {"loss": (self.layer(x) - labels).square().mean()}
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_takes_a_step_on_the_cpu(
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_every_optimizer_of_transformers_takes_a_step_on_the_cpu(
     values: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
     config = configuration(values, training__optim=name, training__max_steps=2)

@@ -39,6 +39,7 @@ STATE_ENTRIES: Mapping[str, int] = {
     "lion_8bit": 1450,
     "adafactor": 900,
     "sgd": 0,
+    "muon": 1200,
 }
 # Assumption: what the process holds before it loads a model. torch, transformers, PEFT and
 # datasets take 0.5 GiB (measured); CUDA's libraries and the pinned memory of batches the rest.

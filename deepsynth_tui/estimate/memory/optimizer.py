@@ -72,6 +72,9 @@ def state_bytes(optim: str, parameters: int, width: int, *, edge: int) -> int:
             return FLOAT32 * parameters // edge
         case "sgd":
             return 0
+        case "muon":
+            # One momentum; the few numbers that are in no matrix have two moments.
+            return width * parameters
     raise ValueError(f"no memory rule for the optimizer {optim}")
 
 

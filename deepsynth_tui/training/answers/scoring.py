@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
 from rapidfuzz.distance import Indel, Levenshtein
 
 # What `rouge_score` counts as words, lower-cased runs of letters and digits, but of any script;
@@ -30,5 +31,23 @@ def character_error_rate(targets: Sequence[str], outputs: Sequence[str]) -> floa
     """Characters to insert, delete or replace in all outputs, over the characters of all targets;
     more than 1 where the outputs are longer than what they should be. White space around a text
     does not count."""
-    pairs = [(t.strip(), out.strip()) for t, out in zip(targets, outputs, strict=True)]
-    return sum(Levenshtein.distance(*pair) for pair in pairs) / sum(len(t) for t, _ in pairs)
+    return sum(character_errors(targets, outputs)) / sum(len(target.strip()) for target in targets)
+
+
+def character_errors(targets: Sequence[str], outputs: Sequence[str]) -> list[int]:
+    """Characters to insert, delete or replace in each output, but for white space around it."""
+    pairs = zip(targets, outputs, strict=True)
+    return [Levenshtein.distance(target.strip(), output.strip()) for target, output in pairs]
+
+
+def error_interval(
+    errors: Sequence[int], lengths: Sequence[int], *, draws: int = 4000, seed: int = 0
+) -> tuple[float, float]:
+    """Bounds that the error rate of other documents of this kind has in 95 of 100 cases.
+
+    Bootstrap over documents, percentile method: errors of one document come together.
+    """
+    chosen = np.random.default_rng(seed).integers(len(errors), size=(draws, len(errors)))
+    rates = np.asarray(errors)[chosen].sum(axis=1) / np.asarray(lengths)[chosen].sum(axis=1)
+    low, high = np.quantile(rates, (0.025, 0.975))
+    return float(low), float(high)

@@ -8,6 +8,8 @@ import torch
 from accelerate.utils import convert_outputs_to_fp32
 from transformers import Trainer, TrainingArguments
 
+from deepsynth_tui.training.muon import Muon
+
 if TYPE_CHECKING:
     from peft import PeftModel
     from torch import nn
@@ -75,6 +77,8 @@ def make_optimizer(
     model: PeftModel | PreTrainedModel, config: TrainingConfig
 ) -> torch.optim.Optimizer:
     """The optimizer that the `Trainer` makes on CUDA: all tensors at once where it can."""
+    if config.training.optim == "muon":
+        return Muon(model, learning_rate=config.training.learning_rate, weight_decay=0.0)
     arguments = TrainingArguments(
         optim=config.training.optim.removeprefix("paged_"), use_cpu=True, report_to="none"
     )

@@ -28,6 +28,7 @@ RECOMPUTED = {"checkpointing": True}
         ("qwen3", {"rows": 2} | RECOMPUTED),
         ("qwen3", FULL),
         ("qwen3", {"training": {"optim": "adafactor", "bf16": False}}),
+        ("qwen3", {"training": {"optim": "muon"}} | FULL),
         ("qwen3_moe", {"rows": 2}),
         ("qwen3_moe", {"bits": 4} | RECOMPUTED),
         ("qwen2_5_vl", {"bits": 4} | FREE | RECOMPUTED),

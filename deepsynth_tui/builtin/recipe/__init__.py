@@ -1,0 +1,5 @@
+"""How the reader `builtin:tiny-vlm` is made from nothing: `python -m deepsynth_tui.builtin.recipe`.
+
+`texts` writes what is to be read, `model` the untrained checkpoint, `stages` the settings of the
+runs, and `pretrain` starts those runs one after the other: ordinary dataset and training jobs.
+"""

@@ -1,0 +1,144 @@
+"""The untrained reader: Qwen3-VL as transformers has it, very small, and its processor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import Qwen3VLConfig, TokenizersBackend
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+SEED = 20_261_125
+PATCH_SIDE = 8  # pixels
+MERGE = 2  # patches along each side that become one image token
+LARGEST_PAGE = 512 * 512  # pixels; larger ones are shrunk to it
+CONTEXT = 2048  # tokens
+
+PAD, START, END = "<pad>", "<|im_start|>", "<|im_end|>"
+USER, ASSISTANT, SYSTEM = "<|user|>", "<|assistant|>", "<|system|>"
+# Names that `Qwen3VLProcessor` looks up in its tokenizer.
+IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
+VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
+SPECIAL = (PAD, START, END, USER, ASSISTANT, SYSTEM, IMAGE, VIDEO, VISION_START, VISION_END)
+
+# A role is one token: a page has few, and they would cost a byte for each letter.
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+<|{{ message['role'] }}|>
+{%- if message['content'] is string -%}
+{{ message['content'] }}
+{%- else -%}
+{%- for part in message['content'] -%}
+{%- if part['type'] == 'image' -%}<|vision_start|><|image_pad|><|vision_end|>
+{%- elif part['type'] == 'text' -%}{{ part['text'] }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+<|im_end|>
+{%- endfor -%}
+{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}
+"""
+
+
+def write(folder: Path) -> None:
+    """Write weights drawn from `SEED`, tokenizer, processor, template and generation settings."""
+    import torch
+    from transformers import GenerationConfig, Qwen3VLForConditionalGeneration
+
+    language = tokenizer()
+    ids = language.get_vocab()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = Qwen3VLForConditionalGeneration(configuration(language))
+    model.generation_config = GenerationConfig(
+        bos_token_id=ids[START], eos_token_id=ids[END], pad_token_id=ids[PAD], max_new_tokens=512
+    )
+    model.save_pretrained(folder)
+    language.chat_template = CHAT_TEMPLATE
+    language.save_pretrained(folder)
+    images().save_pretrained(folder)
+
+
+def tokenizer() -> TokenizersBackend:
+    """Return the byte-level tokenizer: 256 byte tokens, then the special ones; no merges."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import TokenizersBackend
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    fast = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
+    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    fast.decoder = decoders.ByteLevel()
+    fast.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL])
+    return TokenizersBackend(
+        tokenizer_object=fast,
+        bos_token=START,
+        eos_token=END,
+        pad_token=PAD,
+        model_max_length=CONTEXT,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def images() -> Qwen2VLImageProcessorPil:
+    """Return the image processor: pages as large as they are."""
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    side = PATCH_SIDE * MERGE
+    return Qwen2VLImageProcessorPil(
+        patch_size=PATCH_SIDE,
+        merge_size=MERGE,
+        temporal_patch_size=1,
+        size={"shortest_edge": side * side, "longest_edge": LARGEST_PAGE},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
+
+
+def configuration(language: TokenizersBackend) -> Qwen3VLConfig:
+    """Return the shape of the model. Widths and depths are ours, chosen for two CPU cores."""
+    from transformers import Qwen3VLConfig
+
+    ids = language.get_vocab()
+    text: dict[str, Any] = {
+        "vocab_size": len(language),
+        "hidden_size": 192,
+        "intermediate_size": 512,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 6,
+        "head_dim": 32,
+        "max_position_embeddings": CONTEXT,
+        "initializer_range": 0.05,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 1e4,
+            "mrope_section": [6, 5, 5],
+            "mrope_interleaved": True,
+        },
+        "bos_token_id": ids[START],
+        "eos_token_id": ids[END],
+        "pad_token_id": ids[PAD],
+    }
+    vision: dict[str, Any] = {
+        "hidden_size": 128,
+        "intermediate_size": 384,
+        "depth": 4,
+        "num_heads": 4,
+        "out_hidden_size": 192,
+        "patch_size": PATCH_SIDE,
+        "spatial_merge_size": MERGE,
+        "temporal_patch_size": 1,
+        "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [1],
+        "initializer_range": 0.05,
+    }
+    return Qwen3VLConfig(
+        image_token_id=ids[IMAGE],
+        video_token_id=ids[VIDEO],
+        vision_start_token_id=ids[VISION_START],
+        vision_end_token_id=ids[VISION_END],
+        tie_word_embeddings=True,
+        text_config=text,
+        vision_config=vision,
+    )

@@ -1,0 +1,73 @@
+"""The lessons in their order: from two short words to a full page.
+
+A model that is given full pages at once learns for hours how letters follow each other before it
+looks at any: with few of them on a page it finds out soon where to look. At each larger page it is lost for some
+twenty steps, because the answer then stands further from the same place, and finds its way again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# As multiples of the text size: how wide a lower-case letter is in DejaVu Sans Bold, how high a
+# line in Noto Sans, and the distance of two lines, as pages.yaml says.
+LETTER = 0.64
+LINE_HEIGHT = 1.362
+LINE_SPACING = 1.15
+MARGIN = 8  # pixels, as pages.yaml says
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Pages of `width` by `height` pixels with up to `lines` lines, `pages` of them in all, in
+    equal parts at each of the text `sizes`."""
+
+    name: str
+    width: int
+    height: int
+    lines: int
+    sizes: tuple[int, ...]
+    pages: int
+    batch: int
+    learning_rate: float
+    schedule: str = "constant_with_warmup"
+
+    def letters(self, size: int) -> float:
+        """Return how many lower-case letters go on a line."""
+        return (self.width - 2 * MARGIN) / (LETTER * size)
+
+    def lines_at(self, size: int) -> int:
+        """Return how many lines a page has at most: as many as go on one, or `lines`."""
+        room = self.height - 2 * MARGIN - LINE_HEIGHT * size
+        return min(self.lines, 1 + int(room / (LINE_SPACING * size)))
+
+    def page_settings(self, size: int) -> dict[str, Any]:
+        """Return the dataset's settings that are of this stage."""
+        return {"page.width": self.width, "page.height": self.height, "page.font_size": size}
+
+    def training_settings(self) -> dict[str, Any]:
+        """Return the run's settings that are of this stage."""
+        return {
+            "training.per_device_train_batch_size": self.batch,
+            "training.learning_rate": self.learning_rate,
+            "training.lr_scheduler_type": self.schedule,
+        }
+
+
+def stages() -> Iterator[Stage]:
+    """Yield the whole course."""
+    rate = 5e-3
+    yield Stage("words", 96, 64, 2, (14, 16), 24_000, 48, rate)
+    yield Stage("lines", 160, 64, 3, (13, 14, 16), 24_000, 32, rate)
+    for part in range(1, 6):
+        yield Stage(f"pages-{part}", 256, 128, 6, (13, 14, 15, 16, 18), 40_000, 16, rate)
+    yield Stage("last", 256, 128, 6, (13, 14, 15, 16, 18), 80_000, 16, rate, "cosine")
+
+
+# Trial of the recipe itself: every part of it, in a minute.
+TRIAL = (
+    Stage("words", 96, 64, 2, (14, 16), 400, 16, 4e-3),
+    Stage("last", 96, 64, 2, (14, 16), 400, 16, 4e-3, "cosine"),
+)
