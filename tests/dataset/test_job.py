@@ -116,7 +116,8 @@ def test_a_killed_run_leaves_no_dataset_and_no_process(tmp_path: Path, num_proc:
         process.wait()
         wait_for(lambda: not processes_of(process.pid))
     assert not run.dataset.exists()
-    assert (run.path / "dataset.partial" / SHARDS / "train-00000.parquet").exists()
+    # Which of them were finished first, two processes decide.
+    assert list((run.path / "dataset.partial" / SHARDS).glob("train-*.parquet"))
 
 
 def test_the_processes_of_a_killed_run_do_not_finish_their_shards(tmp_path: Path):

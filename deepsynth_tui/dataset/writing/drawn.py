@@ -19,13 +19,14 @@ from deepsynth_tui.dataset.reading.sources import Document
 class DrawnDocument:
     """A document, the PNG files of its pages, and what became of its characters.
 
-    `flaws` count those of `FlawSettings` that drawing and cleaning can bring; `missing` are the
-    characters that no font had.
+    `fonts` are those that drew it. `flaws` count those of `FlawSettings` that drawing and cleaning
+    can bring; `missing` are the characters that no font had.
     """
 
     document: Composed
     pages: tuple[bytes, ...]
     font_size: int
+    fonts: tuple[str, ...]
     lines: int
     flaws: Mapping[str, int]
     missing: Counter[str]
@@ -52,6 +53,7 @@ def draw_document(document: Document, config: DatasetConfig) -> DrawnDocument | 
         document=composed,
         pages=tuple(page.png for page in rendered.pages),
         font_size=rendered.font_size,
+        fonts=rendered.fonts,
         lines=rendered.lines,
         flaws={
             "missing_glyphs": rendered.missing.total(),

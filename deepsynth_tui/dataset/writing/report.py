@@ -81,6 +81,7 @@ class Report:
             "lost_lines": 0,
             **flaws,
             "font": font,
+            "fonts": dict(sorted(tally.fonts.items())),
             "font_sizes": dict(sorted(tally.font_sizes.items(), key=lambda pair: int(pair[0]))),
             "page": dict(page),
             "fingerprint": self.fingerprint,

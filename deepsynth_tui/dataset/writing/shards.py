@@ -89,7 +89,12 @@ def write_shard(group: Group, config: DatasetConfig, folder: Path, count: Count)
             if left_out:
                 tally.skipped[left_out].add(name, 1)
             elif isinstance(drawn, DrawnDocument):
-                tally.keep(pages=len(drawn.pages), lines=drawn.lines, font_size=drawn.font_size)
+                tally.keep(
+                    pages=len(drawn.pages),
+                    lines=drawn.lines,
+                    font_size=drawn.font_size,
+                    fonts=drawn.fonts,
+                )
                 contents.append(content_digest(drawn))
                 file.add(row(drawn))
             count(position + 1)

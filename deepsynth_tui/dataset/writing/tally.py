@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -62,14 +62,16 @@ class Tally:
     flaws: defaultdict[str, Affected] = field(default_factory=lambda: defaultdict(Affected))
     missing: Counter[str] = field(default_factory=Counter)
     font_sizes: Counter[str] = field(default_factory=Counter)
+    fonts: Counter[str] = field(default_factory=Counter)
 
     @property
     def read(self) -> int:
         """How many documents have been read, drawn or skipped."""
         return self.documents + sum(one.documents for one in self.skipped.values())
 
-    def keep(self, *, pages: int, lines: int, font_size: int) -> None:
+    def keep(self, *, pages: int, lines: int, font_size: int, fonts: Iterable[str]) -> None:
         """Count a document that is in the dataset."""
+        self.fonts.update(fonts)
         self.documents += 1
         self.pages += pages
         self.lines += lines
@@ -87,6 +89,7 @@ class Tally:
         self.lines += later.lines
         self.missing.update(later.missing)
         self.font_sizes.update(later.font_sizes)
+        self.fonts.update(later.fonts)
         for mine, others in ((self.skipped, later.skipped), (self.flaws, later.flaws)):
             for name, affected in others.items():
                 mine[name].merge(affected)
@@ -101,6 +104,7 @@ class Tally:
             "flaws": {name: one.to_json() for name, one in self.flaws.items()},
             "missing": dict(self.missing),
             "font_sizes": dict(self.font_sizes),
+            "fonts": dict(self.fonts),
         }
 
     @classmethod
@@ -114,6 +118,7 @@ class Tally:
             flaws=_affected(said["flaws"]),
             missing=Counter(said["missing"]),
             font_sizes=Counter(said["font_sizes"]),
+            fonts=Counter(said["fonts"]),
         )
 
 

@@ -24,7 +24,7 @@ def test_shard_by_shard_is_the_same_as_at_once(
             one.flawed(f"d{number}", flaws)
             one.missing.update(missing)
             if kept:
-                one.keep(pages=2, lines=number, font_size=10 + number % 3)
+                one.keep(pages=2, lines=number, font_size=10 + number % 3, fonts=[f"F{number % 2}"])
             else:
                 one.skipped["empty text"].add(f"d{number}", 1)
         return one
