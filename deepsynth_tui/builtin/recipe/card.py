@@ -60,7 +60,6 @@ and all weights learn in the training job. The curve of each stage is in `figure
 
 ## What it does not
 
-Pages of another size than it learned with (it tells places by their distance from the end of the
-page), handwriting, other scripts, photographs, text under 13 pixels, languages, answers to
-questions that it was not fine-tuned for.
+Pages of another size than it learned with, handwriting, other scripts, photographs, text under 13
+pixels, languages, answers to questions that it was not fine-tuned for.
 """

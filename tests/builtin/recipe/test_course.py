@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,25 @@ from deepsynth_tui.builtin.recipe.pretrain import RunFailed, pretrain, run_confi
 from deepsynth_tui.builtin.recipe.stages import Stage
 from deepsynth_tui.config.load import load_file as load_config
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
 from deepsynth_tui.training.answers.exam import Answered, examine, marks
 
 COURSE = (Stage("words", 96, 64, 1, (14,), 200, 64, 1e-3),)
 pytestmark = pytest.mark.slow
+
+
+def lesson_fonts() -> set[str]:
+    pages = Path(shipping.__file__).parent / "pages.yaml"
+    lessons = load_config(pages, ["source.path=builtin:sample"]).config
+    return set(lessons.model_dump()["page"]["fonts"])
+
+
+def stand_ins(place: Path) -> Path:
+    """Install the embedded font under the names of all that the lessons are drawn with."""
+    (place / "fonts").mkdir(parents=True)
+    for name in lesson_fonts():
+        shutil.copy(EMBEDDED, place / "fonts" / f"{name.replace(' ', '')}.ttf")
+    return place
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("DEEPSYNTH_HOME", str(made))
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("XDG_DATA_HOME", str(stand_ins(made / "data")))
         pretrain(made, COURSE)
         yield made
 
@@ -128,10 +145,7 @@ def test_the_bar(seen: float, unseen: float, reached: bool) -> None:
 
 
 def test_fonts_of_the_exam_are_in_no_lesson() -> None:
-    pages = Path(shipping.__file__).parent / "pages.yaml"
-    lessons = load_config(pages, ["source.path=builtin:sample"]).config
-    fonts = lessons.model_dump()["page"]["fonts"]
-    assert not set(fonts) & set(examination.UNSEEN["page.fonts"])
+    assert not lesson_fonts() & set(examination.UNSEEN["page.fonts"])
 
 
 def open_lines(path: Path) -> list[str]:
