@@ -13,6 +13,7 @@ from deepsynth_tui.tui.actions import ACTIONS
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.palette import applicable
 from deepsynth_tui.tui.screens.crash import CrashDialog
+from deepsynth_tui.tui.screens.dataset import DatasetScreen
 from deepsynth_tui.tui.screens.help import HelpScreen
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
 from deepsynth_tui.tui.screens.runs import RunsScreen
@@ -36,7 +37,15 @@ def _model(home: Path) -> None:
 def test_every_action_has_an_id_of_its_own_and_a_method() -> None:
     ids = [action.id for action in ACTIONS]
     assert len(ids) == len(set(ids))
-    owners = (DeepsynthApp, TrainingScreen, FitPanel, MonitorScreen, RunsScreen, StopDialog)
+    owners = (
+        DeepsynthApp,
+        DatasetScreen,
+        TrainingScreen,
+        FitPanel,
+        MonitorScreen,
+        RunsScreen,
+        StopDialog,
+    )
     for action in ACTIONS:
         name = f"action_{action.method.partition('(')[0]}"
         assert any(hasattr(owner, name) for owner in owners), action.id
