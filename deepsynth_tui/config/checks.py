@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from deepsynth_tui.config import scripts, templates
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
@@ -240,7 +240,13 @@ DATASET_RULES = (
     ),
     Rule(
         ("instructions",),
-        lambda c: ", ".join(repr(text) for text, weight in c.instructions.items() if weight <= 0),
+        lambda c: _without_weight(c.instructions),
+        "a weight must be above 0, which it is not for {}",
+        "take out what is not wanted",
+    ),
+    Rule(
+        ("page.fonts",),
+        lambda c: _without_weight(c.page.fonts or {}),
         "a weight must be above 0, which it is not for {}",
         "take out what is not wanted",
     ),
@@ -308,6 +314,10 @@ def _is_file_name(name: str) -> bool:
 def _targets(tower: str, config: TrainingConfig) -> bool:
     named = config.lora.target_modules
     return tower in ([named] if isinstance(named, str) else named)
+
+
+def _without_weight(weights: Mapping[str, float]) -> str:
+    return ", ".join(repr(name) for name, weight in weights.items() if weight <= 0)
 
 
 def _bad_braces(instructions: Iterable[str]) -> str:

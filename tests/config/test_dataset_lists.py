@@ -83,3 +83,11 @@ def test_what_cannot_be_is_said(values: dict[str, Any], key: str, said: str):
     assert set(found) == {key}
     assert said in found[key].message
     assert found[key].hint or key == "instructions"
+
+
+def test_fonts_have_weights_above_nothing():
+    found = problems(
+        "kind: dataset\nsource: {path: a.csv}\npage: {fonts: {DejaVu Sans: 1, Serif: 0, Mono: -1}}\n"
+    )
+    assert set(found) == {"page.fonts"}
+    assert "'Serif', 'Mono'" in found["page.fonts"].message

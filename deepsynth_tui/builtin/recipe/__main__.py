@@ -32,7 +32,7 @@ def main() -> int:
     reached = describe(reader, folder, course, parameters, marks)
     for part, mark in marks.items():
         interval = f"{mark['cer_low']:.2%} to {mark['cer_high']:.2%}"
-        print(f"{part}: {mark['cer']:.2%} of characters wrong ({interval})")  # noqa: T201
+        sys.stdout.write(f"{part}: {mark['cer']:.2%} of characters wrong ({interval})\n")
     return 0 if reached else 1
 
 

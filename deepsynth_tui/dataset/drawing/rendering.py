@@ -114,7 +114,7 @@ class Renderer:
             split_tokens=layout.split_tokens,
             clipped_glyphs=clipped,
             lines=layout.lines,
-            lost_characters=int(layout.text.lengths.sum()) - characters if pages else 0,
+            lost_characters=int(layout.text.lengths.sum()) - characters,
         )
 
     def _chance(self, key: str) -> np.random.Generator:
