@@ -87,7 +87,8 @@ def test_what_cannot_be_is_said(values: dict[str, Any], key: str, said: str):
 
 def test_fonts_have_weights_above_nothing():
     found = problems(
-        "kind: dataset\nsource: {path: a.csv}\npage: {fonts: {DejaVu Sans: 1, Serif: 0, Mono: -1}}\n"
+        "kind: dataset\nsource: {path: a.csv}\n"
+        "page: {fonts: {DejaVu Sans: 1, Serif: 0, Mono: -1}}\n"
     )
     assert set(found) == {"page.fonts"}
     assert "'Serif', 'Mono'" in found["page.fonts"].message

@@ -45,7 +45,7 @@ class SourcePanel(VerticalScroll):
 
     @property
     def proposal(self) -> Proposal | None:
-        """The columns that are proposed, None where none are or they are set already."""
+        """The columns that are proposed, None where none are."""
         return self._proposal
 
     def say(self, state: str) -> None:
@@ -81,7 +81,7 @@ def _details(found: Preflight, seen: PageSeen | None) -> Content:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
         parts += [f"  {clean(column)}\n" for column in found.columns]
     if found.proposal:
-        parts += ["\n", Content.styled("proposed (a takes them)", "$muted"), "\n"]
+        parts += ["\n", Content.styled("proposed (Ctrl+Y takes them)", "$muted"), "\n"]
         parts += [f"  {key} {clean(str(v))}\n" for key, v in found.proposal.settings.items()]
         parts.append(Content.styled(f"  {clean(found.proposal.why)}\n", "$muted"))
     for notice in found.notices:
