@@ -125,7 +125,8 @@ def _checked_for_space(
 ) -> Iterator[Document]:
     """Return `documents`, once what is still to be made has been seen to fit on the disk."""
     first = list(islice(documents, TRIAL_DOCUMENTS))
-    outcomes = [draw_document(document, config) for document in first]
+    draws = renderer(config)
+    outcomes = [draw_document(document, config, draws) for document in first]
     drawn = [outcome for outcome in outcomes if isinstance(outcome, DrawnDocument)]
     left = None if total is None else total - unfinished.kept_documents
     check_space(unfinished.folder, needed_bytes(drawn, left))

@@ -128,7 +128,7 @@ def inspect(config: DatasetConfig) -> Preflight:
             problems.append(_no_text(source))
         elif not problems:
             page = first_page(first, config)
-            drawn = draw_document(first, config)
+            drawn = draw_document(first, config, renderer(config))
             sample = [drawn] if isinstance(drawn, DrawnDocument) else []
             output = Path(config.output.dir).expanduser() if config.output.dir else home()
             check_space(output, needed_bytes(sample, documents))

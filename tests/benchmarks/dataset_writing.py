@@ -22,7 +22,7 @@ from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing import shards
-from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document
+from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
 from tests.dataset.recorder import Recorder
 
 WORDS = "The tide had left a line of foam along the dyke, and the children ran after it. "
@@ -45,9 +45,9 @@ def configuration(path: Path, **changes: object) -> DatasetConfig:
 def drawn_before(count: int, folder: Path) -> tuple[float, int]:
     """Return milliseconds a document, and the most memory in bytes, with pages drawn before."""
     settings = configuration(source(folder / "a.jsonl", count))
-    page = draw_document(Document("one", WORDS * 30, None), settings)
+    page = draw_document(Document("one", WORDS * 30, None), settings, renderer(settings))
     assert isinstance(page, DrawnDocument)
-    shards.draw_document = lambda document, config: page
+    shards.draw_document = lambda document, config, draws: page
     start = time.perf_counter()
     generate(settings, folder / "out", Recorder())
     seconds = time.perf_counter() - start

@@ -1,9 +1,10 @@
 """Glyphs as words of a page's memory, ready to be laid over it.
 
-A page has 4 bits a pixel, as its PNG will have: 16 pixels in a word of 64 bits. Where a glyph
-falls on the page, to a quarter of a pixel, decides how it lies in those words: each such variant
-of a glyph is made once. Laying a page together then takes some twenty operations a glyph instead
-of one for each pixel of ink, and nothing has to be packed before compression.
+A page is one string of pixels, row after row, 4 bits each, exactly as PNG will compress it: 16
+pixels in a word of 64 bits. Where in a word the pen of a glyph stands, to a quarter of a pixel,
+decides how the glyph lies in the words around: each such variant of a glyph is made once. Laying a
+page together then takes some twenty operations a glyph instead of one for each pixel of ink, and
+nothing has to be packed or copied before compression.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ MOST_WORDS = 2_000_000
 
 
 class Atlas:
-    """The variants of glyphs for pages with rows of `row_words` words."""
+    """The variants of glyphs for pages whose rows are `stride` pixels from one another."""
 
-    def __init__(self, shapes: Shapes, row_words: int) -> None:
+    def __init__(self, shapes: Shapes, stride: int) -> None:
         self._shapes = shapes
-        self._row_words = row_words
+        self._stride = stride
         self._forget()
 
     def _forget(self) -> None:
@@ -58,15 +59,15 @@ class Atlas:
     def entries(
         self, glyphs: NDArray[np.int32], quarters: NDArray[np.int64], size: int
     ) -> NDArray[np.int32]:
-        """Return the entries of `glyphs`, whose pens stand at `quarters` of a pixel."""
+        """Return the entries of `glyphs`, whose pens stand at `quarters` of a pixel of the page."""
         wanted = glyphs * VARIANTS + quarters % VARIANTS
         table = self._table(size)
-        found = table[wanted]
+        found = table.take(wanted)
         if found.min(initial=0) < 0:
             for key in np.unique(wanted[found < 0]).tolist():
                 glyph, variant = divmod(key, VARIANTS)
                 table[key] = self._make(glyph, variant, size)
-            found = table[wanted]
+            found = table.take(wanted)
         return found
 
     def bitmap(self, glyph: int, phase: int, size: int) -> tuple[Bitmap, int, int] | None:
@@ -104,30 +105,31 @@ class Atlas:
             return number
         ink, left, top = drawn
         rows, columns = ink.shape
-        word, pixel = divmod(column + left, WORD_PIXELS)
-        words = packed(ink, pixel)
-        places = (
-            (top + np.arange(rows))[:, None] * self._row_words + word + np.arange(words.shape[1])
-        )
-        inked = words != 0
-        self.count.extend([int(inked.sum())])
+        places, words = packed(ink, column + left + top * self._stride, self._stride)
+        self.count.extend([len(words)])
         self.reach = max(self.reach, -left, left + columns, -top, top + rows)
         self.left.extend([left])
         self.right.extend([left + columns])
         self.top.extend([top])
         self.bottom.extend([top + rows])
-        self.offsets.extend(places[inked])
-        self.masks.extend(~words[inked])
+        self.offsets.extend(places)
+        self.masks.extend(~words)
         return number
 
 
-def packed(ink: NDArray, pixel: int) -> NDArray[np.uint64]:
-    """Return rows of `ink`, 0 to `FULL`, as words, beginning at `pixel` of the first.
+def packed(
+    ink: NDArray[np.uint8], first: int, stride: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Return which words have some of `ink`, 0 to `FULL`, and what they have of it.
 
-    The left one of two pixels is the high half of a byte, as in PNG.
+    Its first pixel is the one with the number `first`, the one below it `stride` later. The left
+    one of two pixels is the high half of a byte, as in PNG.
     """
     rows, columns = ink.shape
-    width = -(-(pixel + columns) // WORD_PIXELS) * WORD_PIXELS
-    padded = np.zeros((rows, width), np.uint8)
-    padded[:, pixel : pixel + columns] = ink
-    return (padded[:, ::2] << 4 | padded[:, 1::2]).view("<u8")
+    words, shifts = np.divmod(first + stride * np.arange(rows)[:, None], WORD_PIXELS)
+    width = -(-(WORD_PIXELS - 1 + columns) // WORD_PIXELS)
+    padded = np.zeros((rows, width * WORD_PIXELS), np.uint8)
+    np.put_along_axis(padded, shifts + np.arange(columns), ink, axis=1)
+    whole = (padded[:, ::2] << 4 | padded[:, 1::2]).view("<u8")
+    inked = whole != 0
+    return (words + np.arange(width))[inked], whole[inked]

@@ -6,14 +6,13 @@ Lengths are multiples of the font size, so that a text is measured once and laid
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate
-from operator import add
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepsynth_tui.dataset.drawing import bidi
+from deepsynth_tui.dataset.drawing.pieces import Piece, Pieces
 from deepsynth_tui.dataset.drawing.segmenting import (
     LINE_END,
     SPACES,
@@ -61,26 +60,27 @@ class Measured:
 
     length: int
     paragraphs: tuple[Paragraph, ...]
-    starts: list[int]
+    starts: NDArray[np.int64]
     shapes: NDArray[np.int64]
-    left: list[float]
-    right: list[float]
-    gaps: list[float]
-    glued: set[int]
+    left: NDArray[np.float64]
+    right: NDArray[np.float64]
+    gaps: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    glued: frozenset[int]
     levels: dict[int, int]
     gap_levels: dict[int, int]
     space: float
-    lengths: NDArray[np.int64]
 
     def paragraph_widths(self) -> NDArray[np.float64]:
         """Return how long each paragraph with ink would be on one line, leaving out indentation."""
-        return np.array(
-            [
-                self.right[one.runs[-1].last - 1] - self.left[one.runs[0].first]
-                for one in self.paragraphs
-                if one.runs and one.runs[0].first < one.runs[-1].last
-            ]
-        )
+        inked = [
+            one.runs
+            for one in self.paragraphs
+            if one.runs and one.runs[0].first < one.runs[-1].last
+        ]
+        firsts = [runs[0].first for runs in inked]
+        lasts = [runs[-1].last - 1 for runs in inked]
+        return self.right[lasts] - self.left[firsts] if inked else np.empty(0)
 
 
 class Measurer:
@@ -90,13 +90,19 @@ class Measurer:
         """`longest` is the width from which on a word is cut into what a line may break."""
         self._shapes = shapes
         self._longest = longest
-        self._whole: set[str] = set()
         self._spaces: dict[str, float] = {"": 0.0}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pieces = Pieces()
+        # By a word and the white space after it: its piece, or its pieces where it has several.
+        self._whole: dict[str, int] = {}
+        self._divided: dict[str, list[int]] = {}
 
     def measure(self, text: str) -> Measured:
         """Cut `text` into boxes."""
-        if self._shapes.make_room():
-            self._whole.clear()
+        if self._shapes.make_room() or self._pieces.are_many:
+            self._forget()
         boxes = _Boxes()
         paragraphs = []
         place = 0
@@ -107,102 +113,92 @@ class Measurer:
                 cut = self._right_to_left if reorders else self._left_to_right
                 paragraphs.append(cut(paragraph, place, boxes))
             place += len(paragraph) + len(line_end)
-        shapes = np.array(boxes.shapes, np.int64)
-        widths = self._shapes.widths.values[shapes]
-        steps = widths + np.array(boxes.gaps)
-        left = np.cumsum(steps) - steps
+        return self._measured(len(text), tuple(paragraphs), boxes)
+
+    def _measured(self, length: int, paragraphs: tuple[Paragraph, ...], boxes: _Boxes) -> Measured:
+        of = self._pieces.of(boxes.pieces)
+        widths = self._shapes.widths.values[of.shapes]
+        left = _running(widths + of.gaps)
+        # Counted from the run's first box on: what is between runs belongs to no box.
+        places = _running(of.spans)
+        runs = np.array(boxes.runs, np.int64).reshape(-1, 2)
+        firsts, begins = runs[:, 0], runs[:, 1]
+        counts = np.diff(firsts, append=len(places))
         return Measured(
-            length=len(text),
-            paragraphs=tuple(paragraphs),
-            starts=boxes.starts,
-            shapes=shapes,
-            left=left.tolist(),
-            right=(left + widths).tolist(),
-            gaps=boxes.gaps,
-            glued=boxes.glued,
+            length=length,
+            paragraphs=paragraphs,
+            starts=places + np.repeat(begins - places[firsts], counts),
+            shapes=of.shapes,
+            left=left,
+            right=left + widths,
+            gaps=of.gaps,
+            lengths=of.lengths,
+            glued=frozenset(np.flatnonzero(of.glued).tolist()),
             levels=boxes.levels,
             gap_levels=boxes.gap_levels,
             space=self._space(" "),
-            lengths=np.array(boxes.lengths, np.int64),
         )
 
     def _left_to_right(self, paragraph: str, start: int, boxes: _Boxes) -> Paragraph:
         runs = []
         place, tabs = start, 0
         for piece in paragraph.split("\t"):
-            indent = piece[: len(piece) - len(piece.lstrip(SPACES))]
-            found = WORD_AND_SPACES.findall(piece, len(indent))
-            first = len(boxes.shapes)
-            self._add(found, place + len(indent), boxes)
-            if found or indent:
-                runs.append(Run(first, len(boxes.shapes), tabs, self._space(indent)))
+            indent = len(piece) - len(piece.lstrip(SPACES))
+            first = len(boxes.pieces)
+            if found := WORD_AND_SPACES.findall(piece, indent):
+                boxes.runs.append((first, place + indent))
+                try:
+                    boxes.pieces += [self._whole[word] for word in found]
+                except KeyError:
+                    for word in found:
+                        boxes.pieces += self._of_word(word)
+            if piece:
+                indentation = self._space(piece[:indent])
+                runs.append(Run(first, len(boxes.pieces), tabs, indentation))
                 tabs = 0
             tabs += 1
             place += len(piece) + 1
         return Paragraph(start, tuple(runs))
 
-    def _add(self, found: list[tuple[str, str]], start: int, boxes: _Boxes) -> None:
-        """Add words and the spaces after them, the first of which stands at `start`."""
-        if not found:
-            return
-        words, spaces = map(list, zip(*found, strict=True))
-        known = self._spaces
-        gaps = [known[one] if one in known else self._space(one) for one in spaces]
-        lengths = [len(word) for word in words]
-        places = list(accumulate(map(add, lengths, map(len, spaces)), initial=start))
-        if self._whole.issuperset(words):
-            boxes.add(self._shapes.numbers(words), places[:-1], gaps, lengths)
-            return
-        begin = 0
-        for index in [i for i, word in enumerate(words) if word not in self._whole]:
-            if self._is_whole(words[index]):
-                continue
-            plain = slice(begin, index)
-            boxes.add(
-                self._shapes.numbers(words[plain]), places[plain], gaps[plain], lengths[plain]
-            )
-            self._add_parts(words[index], places[index], boxes)
-            boxes.gaps[-1] = gaps[index]
-            begin = index + 1
-        plain = slice(begin, len(words))
-        boxes.add(self._shapes.numbers(words[plain]), places[plain], gaps[plain], lengths[plain])
-
-    def _is_whole(self, word: str) -> bool:
-        """Return whether `word` is one box, and remember it."""
-        whole = len(parts(word)) == 1 and not self._is_long(self._shapes.number(word))
-        if whole:
-            self._whole.add(word)
-        return whole
-
-    def _is_long(self, shape: int) -> bool:
-        return self._shapes.widths.values[shape] > self._longest
-
-    def _add_parts(self, word: str, place: int, boxes: _Boxes) -> None:
-        """Add a word that may be broken; what is too long for any line cluster by cluster."""
-        for part in parts(word):
+    def _of_word(self, word: str) -> list[int]:
+        """Return the pieces of a word and the white space after it."""
+        if word in self._whole:
+            return [self._whole[word]]
+        if word in self._divided:
+            return self._divided[word]
+        bare = word.rstrip(SPACES)
+        found: list[Piece] = []
+        for part in parts(bare):
             number = self._shapes.number(part)
-            if self._is_long(number):
-                self._add_clusters(part, place, boxes, level=0, glued=False)
-            else:
-                boxes.add_one(number, place, len(part))
-            place += len(part)
+            found += self._of_part(part, number, leftward=False, glued=False)
+        found[-1] = self._before(found[-1], word[len(bare) :])
+        numbers = [self._pieces.number(one) for one in found]
+        if len(numbers) == 1:
+            self._whole[word] = numbers[0]
+        else:
+            self._divided[word] = numbers
+        return numbers
 
-    def _add_clusters(
-        self, part: str, place: int, boxes: _Boxes, *, level: int, glued: bool
-    ) -> None:
+    def _of_part(self, part: str, shape: int, *, leftward: bool, glued: bool) -> list[Piece]:
+        """Return what a line may not break; cluster by cluster where it is too long for any."""
+        if self._shapes.widths.values[shape] <= self._longest:
+            return [Piece(shape, len(part), glued)]
+        found: list[Piece] = []
         begin = 0
         for cluster in clusters(part):
             end = begin + len(cluster)
             number = self._shapes.shape(
                 cluster,
-                leftward=level % 2 == 1,
+                leftward=leftward,
                 before=part[max(0, begin - CONTEXT) : begin],
                 after=part[end : end + CONTEXT],
             )
-            boxes.add_one(
-                number, place + begin, len(cluster), glued=glued or begin > 0, level=level
-            )
+            found.append(Piece(number, len(cluster), glued or begin > 0))
             begin = end
+        return found
+
+    def _before(self, piece: Piece, spaces: str) -> Piece:
+        return piece._replace(gap=self._space(spaces), gap_length=len(spaces))
 
     def _right_to_left(self, paragraph: str, start: int, boxes: _Boxes) -> Paragraph:
         """Cut a paragraph in which words may run either way."""
@@ -210,40 +206,47 @@ class Measurer:
         runs = []
         place, tabs = 0, 0
         for piece in paragraph.split("\t"):
-            indent = piece[: len(piece) - len(piece.lstrip(SPACES))]
-            first = len(boxes.shapes)
-            for match in WORD_AND_SPACES.finditer(piece, len(indent)):
-                self._add_mixed(match[1], place + match.start(), start, levels, boxes)
-                boxes.gaps[-1] = self._space(match[2])
-                gap_level = levels[place + match.start(2)] if match[2] else base
-                boxes.gap_levels[len(boxes.shapes) - 1] = gap_level
-            if len(boxes.shapes) > first or indent:
-                runs.append(Run(first, len(boxes.shapes), tabs, self._space(indent)))
+            indent = len(piece) - len(piece.lstrip(SPACES))
+            first = len(boxes.pieces)
+            for match in WORD_AND_SPACES.finditer(piece, indent):
+                begin, end = place + match.start(), place + match.end()
+                self._add_mixed(match[0], levels[begin:end], base, boxes)
+            if len(boxes.pieces) > first:
+                boxes.runs.append((first, start + place + indent))
+            if piece:
+                indentation = self._space(piece[:indent])
+                runs.append(Run(first, len(boxes.pieces), tabs, indentation))
                 tabs = 0
             tabs += 1
             place += len(piece) + 1
         return Paragraph(start, tuple(runs), base, reorders=True)
 
-    def _add_mixed(
-        self, word: str, place: int, start: int, levels: list[int], boxes: _Boxes
-    ) -> None:
-        """Add a word part by part, each part in one direction."""
-        at, glued = 0, False
-        for part in parts(word):
-            begin = 0
-            for end in range(1, len(part) + 1):
-                level = levels[place + at + begin]
-                if end < len(part) and levels[place + at + end] == level:
+    def _add_mixed(self, word: str, levels: list[int], base: int, boxes: _Boxes) -> None:
+        """Add a word and the white space after it part by part, each part in one direction."""
+        bare = word.rstrip(SPACES)
+        found: list[tuple[Piece, int]] = []
+        at = 0
+        for part in parts(bare):
+            begin = at
+            for end in range(at + 1, at + len(part) + 1):
+                level = levels[begin]
+                if end < at + len(part) and levels[end] == level:
                     continue
-                piece = part[begin:end]
-                where = start + place + at + begin
-                number = self._shapes.number(piece, leftward=level % 2 == 1)
-                if self._is_long(number):
-                    self._add_clusters(piece, where, boxes, level=level, glued=glued)
-                else:
-                    boxes.add_one(number, where, len(piece), glued=glued, level=level)
-                begin, glued = end, True
-            at, glued = at + len(part), False
+                piece, leftward = bare[begin:end], level % 2 == 1
+                number = self._shapes.number(piece, leftward=leftward)
+                glued = begin > at
+                one_way = self._of_part(piece, number, leftward=leftward, glued=glued)
+                found += [(one, level) for one in one_way]
+                begin = end
+            at += len(part)
+        last, level = found[-1]
+        found[-1] = self._before(last, word[len(bare) :]), level
+        for one, level in found:
+            number = len(boxes.pieces)
+            boxes.levels[number] = boxes.gap_levels[number] = level
+            boxes.pieces.append(self._pieces.number(one))
+        after = levels[len(bare)] if len(bare) < len(word) else base
+        boxes.gap_levels[len(boxes.pieces) - 1] = after
 
     def _space(self, spaces: str) -> float:
         width = self._spaces.get(spaces)
@@ -264,30 +267,16 @@ class Measurer:
 
 
 class _Boxes:
-    """Boxes under construction: one list for each thing to know of them."""
+    """Boxes under construction: the piece of each, and where runs of them begin in the text."""
 
     def __init__(self) -> None:
-        self.starts: list[int] = []
-        self.shapes: list[int] = []
-        self.gaps: list[float] = []
-        self.glued: set[int] = set()
+        self.pieces: list[int] = []
+        # The first box, and the place of its first character.
+        self.runs: list[tuple[int, int]] = []
         self.levels: dict[int, int] = {}
         self.gap_levels: dict[int, int] = {}
-        self.lengths: list[int] = []
 
-    def add(
-        self, shapes: list[int], starts: list[int], gaps: list[float], lengths: list[int]
-    ) -> None:
-        self.shapes += shapes
-        self.starts += starts
-        self.gaps += gaps
-        self.lengths += lengths
 
-    def add_one(
-        self, shape: int, start: int, length: int, *, glued: bool = False, level: int = 0
-    ) -> None:
-        number = len(self.shapes)
-        if glued:
-            self.glued.add(number)
-        self.levels[number] = self.gap_levels[number] = level
-        self.add([shape], [start], [0.0], [length])
+def _running(steps: NDArray) -> NDArray:
+    """Return what goes before each of `steps`."""
+    return np.cumsum(steps) - steps

@@ -18,9 +18,12 @@ def placed(text: Measured, line: Line, width: float, align: str) -> Iterator[Seg
     """
     if not line.segments:
         return
+    leftward = line.paragraph.base % 2 == 1
+    if align == "start" and not leftward and not line.paragraph.reorders:
+        yield from line.segments
+        return
     last = line.segments[-1]
     room = width - (last.x + text.right[last.last - 1] - text.left[last.first])
-    leftward = line.paragraph.base % 2 == 1
     segments = _reordered(text, line) if line.paragraph.reorders else line.segments
     if align == "justify" and not line.ends:
         yield from _stretched(text, segments, room)

@@ -133,6 +133,7 @@ class Renderer:
 
     def _worn(self, rows: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
         # Two pixels to a byte, the left one above; 4 bits to 8.
-        halves = np.stack([rows >> 4, rows & 15], axis=2) * np.uint8(17)
+        halves = np.stack([rows[:, 1:] >> 4, rows[:, 1:] & 15], axis=2) * np.uint8(17)
         page = halves.reshape(len(rows), -1)[:, : self._sheet.width].astype(np.uint8)
-        return self._degraded.write(degraded(page, self._degrade, self._sheet, rng))
+        worn = degraded(page, self._degrade, self._sheet, rng)
+        return self._degraded.write(np.insert(worn, 0, 0, axis=1))

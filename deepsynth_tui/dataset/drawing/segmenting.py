@@ -21,7 +21,7 @@ SPACES = (
     "\u2008\u2009\u200a\u200b\u205f\u3000"
 )
 # A word and the white space after it.
-WORD_AND_SPACES = re.compile(f"([^\t{SPACES}]+)([{SPACES}]*)")
+WORD_AND_SPACES = re.compile(f"[^\t{SPACES}]+[{SPACES}]*")
 
 OPENING = frozenset("([{‘“‹«〈《「『【〔〖〘〚〝（［｛｟")
 CLOSING = frozenset(

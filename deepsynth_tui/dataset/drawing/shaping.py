@@ -107,11 +107,6 @@ class Shapes:
             found = known[word] = self.shape(word, leftward=leftward)
         return found
 
-    def numbers(self, words: list[str]) -> list[int]:
-        """Return the shapes of `words`, which run from left to right."""
-        known = self._rightward
-        return [known[word] if word in known else self.number(word) for word in words]
-
     def shape(self, word: str, *, leftward: bool = False, before: str = "", after: str = "") -> int:
         """Shape `word` anew; `before` and `after` are what it may join with."""
         glyphs: list[int] = []
@@ -164,10 +159,13 @@ class Shapes:
             np.repeat(y, counts) - self._y.values[places] * size,
         )
 
-    def faces(self, shapes: set[int]) -> set[int]:
+    def faces(self, shapes: NDArray[np.int64]) -> set[int]:
         """Return the faces that draw `shapes`."""
-        others = self._faces.keys() & shapes
-        first = {0} if len(others) < len(shapes) else set()
+        if not self._faces:
+            return {0} if len(shapes) else set()
+        used = set(shapes.tolist())
+        others = self._faces.keys() & used
+        first = {0} if len(others) < len(used) else set()
         return first.union(*(self._faces[one] for one in others))
 
     def _number(self, face: int, glyph: int) -> int:

@@ -82,10 +82,9 @@ class Typesetter:
         counts = lasts - firsts
         ends = np.cumsum(counts)
         boxes = np.arange(ends[-1]) + np.repeat(firsts - ends + counts, counts)
-        left = np.array(text.left)
         glyphs: Placed = self._shapes.gather(
             text.shapes[boxes],
-            np.repeat(x - left[firsts] * size, counts) + left[boxes] * size,
+            np.repeat(x - text.left[firsts] * size, counts) + text.left[boxes] * size,
             np.repeat(baselines, counts),
             size,
         )
@@ -102,7 +101,7 @@ class Typesetter:
 
     def fonts_of(self, layout: Layout) -> tuple[str, ...]:
         """Return the names of the fonts that draw the text laid out last."""
-        faces = self._shapes.faces(set(layout.text.shapes.tolist()))
+        faces = self._shapes.faces(layout.text.shapes)
         return tuple(sorted({self.fonts.faces[face].name for face in faces}))
 
     def _placed(

@@ -72,6 +72,10 @@ class _Lines:
 
     def __init__(self, text: Measured, width: float) -> None:
         self.text = text
+        # Lists: one of their numbers at a time comes faster than of an array.
+        self.left = text.left.tolist()
+        self.right = text.right.tolist()
+        self.gaps = text.gaps.tolist()
         self.width = width
         self.done: list[Line] = []
         self.split = 0
@@ -101,17 +105,17 @@ class _Lines:
         if end == box:
             if self.segments:
                 self._close(paragraph, ends=False)
-                self.start = text.starts[box]
+                self.start = int(text.starts[box])
                 return box
             end = self._fit_word(box)
         self.segments.append(Segment(box, end, self.x))
-        self.x += text.right[end - 1] - text.left[box] + text.gaps[end - 1]
+        self.x += self.right[end - 1] - self.left[box] + self.gaps[end - 1]
         return end
 
     def _fitting(self, box: int, last: int) -> int:
         """Return the first box from `box` on that reaches over the end of the line."""
-        limit = self.text.left[box] + self.width - self.x + TOLERANCE
-        return bisect_right(self.text.right, limit, box, last)
+        limit = self.left[box] + self.width - self.x + TOLERANCE
+        return bisect_right(self.right, limit, box, last)
 
     def _fit_word(self, box: int) -> int:
         """Return how far the word at `box` goes on an empty line, where it did not fit.
@@ -120,16 +124,16 @@ class _Lines:
         """
         text = self.text
         word_end = box + 1
-        needed = text.right[box] - text.left[box]
+        needed = self.right[box] - self.left[box]
         while needed <= self.width and word_end in text.glued:
-            needed = text.right[word_end] - text.left[box]
+            needed = self.right[word_end] - self.left[box]
             word_end += 1
         self.x = min(self.x, max(0.0, self.width - needed))
         if needed <= self.width + TOLERANCE:
             return word_end
         end = self._fitting(box, word_end)
         if end == box:
-            raise ColumnTooNarrow(text.starts[box])
+            raise ColumnTooNarrow(int(text.starts[box]))
         self.split += box not in text.glued
         return end
 

@@ -32,8 +32,10 @@ class DrawnDocument:
     missing: Counter[str]
 
 
-def draw_document(document: Document, config: DatasetConfig) -> DrawnDocument | Skipped:
-    """Draw one document.
+def draw_document(
+    document: Document, config: DatasetConfig, renderer: Renderer
+) -> DrawnDocument | Skipped:
+    """Draw one document with the renderer of `config`.
 
     Raises `DocumentTooLong`, `FontError`, `PageError`, and `CharactersLost` where the pages do not
     hold all of it.
@@ -41,7 +43,7 @@ def draw_document(document: Document, config: DatasetConfig) -> DrawnDocument | 
     composed = compose(document, config)
     if isinstance(composed, Skipped):
         return composed
-    rendered = renderer(config).render(composed.drawn_text, composed.source_hash)
+    rendered = renderer.render(composed.drawn_text, composed.source_hash)
     check_whole(composed, rendered.pages, rendered.lost_characters)
     if len(rendered.pages) > 1 and config.on_overflow == "error":
         raise DocumentTooLong(

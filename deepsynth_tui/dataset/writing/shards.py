@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from deepsynth_tui.config.dataset import DatasetConfig, FlawSettings
 from deepsynth_tui.dataset.reading.composing import Skipped
-from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document
+from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
 from deepsynth_tui.dataset.writing.flaws import check_skipped, reason_to_drop
 from deepsynth_tui.dataset.writing.groups import Group, shard_name
 from deepsynth_tui.dataset.writing.parquet_file import ParquetFile
@@ -75,9 +75,10 @@ def write_shard(group: Group, config: DatasetConfig, folder: Path, count: Count)
     tally = Tally()
     flawed: list[dict[str, Any]] = []
     contents: list[str] = []
+    draws = renderer(config)
     with ParquetFile(shard_file(folder, group.name)) as file:
         for position, document in enumerate(group.documents):
-            drawn = draw_document(document, config)
+            drawn = draw_document(document, config, draws)
             repeated = position in group.repeated
             name, flaws, left_out = _judge(drawn, config.flaws, repeated=repeated)
             tally.flawed(name, flaws)

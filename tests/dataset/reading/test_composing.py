@@ -16,7 +16,7 @@ from deepsynth_tui.dataset.errors import FlawError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.composing import EMPTY_INSTRUCTION, Composed, Skipped, compose
 from deepsynth_tui.dataset.reading.sources import Document
-from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document
+from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small import TINY, numbered, write
 
@@ -54,10 +54,9 @@ def test_an_instruction_in_the_message_is_not_drawn():
     config = DatasetConfig.model_validate(
         {"page": TINY, "instruction": "Read.", "instruction_in": "message"}
     )
-    asked = draw_document(Document("one", "abc", None), config)
-    plain = draw_document(
-        Document("one", "abc", None), DatasetConfig.model_validate({"page": TINY})
-    )
+    asked = draw_document(Document("one", "abc", None), config, renderer(config))
+    without = DatasetConfig.model_validate({"page": TINY})
+    plain = draw_document(Document("one", "abc", None), without, renderer(without))
     assert isinstance(asked, DrawnDocument)
     assert isinstance(plain, DrawnDocument)
     assert asked.pages == plain.pages
