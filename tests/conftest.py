@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Models this small gain nothing from more threads; tests run beside one another do.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A loaded CI machine makes any example slow now and then; slowness is not what these tests judge.
 settings.register_profile(

@@ -59,16 +59,25 @@ class Face:
         return extents.y_bearing / self._upem if extents else 0.5
 
     def shape(
-        self, text: str, *, leftward: bool, before: str = "", after: str = ""
+        self,
+        text: str,
+        *,
+        leftward: bool,
+        before: str = "",
+        after: str = "",
+        language: str | None = None,
     ) -> tuple[list[int], list[float], list[float], float]:
         """Return the glyphs of `text` from left to right, where each stands, and the width.
 
-        `before` and `after` are what letters may join with; they are not drawn.
+        `before` and `after` are what letters may join with; they are not drawn. `language` chooses
+        among the forms of a character, where the font has several.
         """
         buffer = hb.Buffer()
         points = [*map(ord, before + text + after)]
         buffer.add_codepoints(points, len(before), len(text))
         buffer.guess_segment_properties()
+        if language is not None:
+            buffer.language = language
         buffer.direction = "rtl" if leftward else "ltr"
         hb.shape(self.font, buffer)
         glyphs, across, up, pen = [], [], [], 0

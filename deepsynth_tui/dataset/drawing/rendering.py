@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from deepsynth_tui.config.dataset import DegradeSettings, PageSettings
 from deepsynth_tui.dataset.drawing.degrading import degraded
+from deepsynth_tui.dataset.drawing.fallback import FontStack
+from deepsynth_tui.dataset.drawing.language import ideograph_language
 from deepsynth_tui.dataset.drawing.page import palette, sheet
 from deepsynth_tui.dataset.drawing.png import PngWriter
 from deepsynth_tui.dataset.drawing.typesetting import Layout, Typesetter
@@ -69,7 +71,11 @@ class Renderer:
         self._degrade = degrade or DegradeSettings()
         self._seed = seed
         weights = page.fonts or {page.font: 1.0}
-        self._typesetters = [Typesetter(font, page, self._sheet) for font in weights]
+        self._page = page
+        self._stacks = [FontStack(font, page.fallback_fonts) for font in weights]
+        self._typesetters: dict[tuple[int, str | None], Typesetter] = {}
+        for number in range(len(self._stacks)):
+            self._typesetter(number, None)
         self._weights = np.cumsum(list(weights.values())) / sum(weights.values())
         self._leaves_to_chance = len(weights) > 1 or self._degrade.share > 0
         size = self._sheet.width, self._sheet.height
@@ -79,7 +85,7 @@ class Renderer:
     @property
     def font_name(self) -> str:
         """The full names of the chosen fonts."""
-        return ", ".join(one.fonts.first.name for one in self._typesetters)
+        return ", ".join(one.first.name for one in self._stacks)
 
     def render(self, text: str, key: str = "") -> Rendered:
         """Draw all of `text`; a text without ink has no pages.
@@ -89,12 +95,12 @@ class Renderer:
         where a single character is wider than a column.
         """
         rng = self._chance(key) if self._leaves_to_chance else None
-        typesetter = self._typesetters[0]
-        degrades = False
+        chosen, degrades = 0, False
         if rng:
-            chosen = int(np.searchsorted(self._weights, rng.random(), side="right"))
-            typesetter = self._typesetters[min(chosen, len(self._typesetters) - 1)]
+            place = int(np.searchsorted(self._weights, rng.random(), side="right"))
+            chosen = min(place, len(self._stacks) - 1)
             degrades = rng.random() < self._degrade.share
+        typesetter = self._typesetter(chosen, ideograph_language(text))
         layout = self._lay_out(typesetter, text)
         pages = []
         clipped = characters = 0
@@ -116,6 +122,13 @@ class Renderer:
             lines=layout.lines,
             lost_characters=int(layout.text.lengths.sum()) - characters,
         )
+
+    def _typesetter(self, number: int, language: str | None) -> Typesetter:
+        key = number, language
+        if key not in self._typesetters:
+            fonts = self._stacks[number]
+            self._typesetters[key] = Typesetter(fonts, self._page, self._sheet, language)
+        return self._typesetters[key]
 
     def _chance(self, key: str) -> np.random.Generator:
         digest = hashlib.sha256(f"{self._seed}:{key}".encode()).digest()

@@ -69,10 +69,14 @@ class Run:
 
 
 class Shapes:
-    """The shapes of words in one stack of fonts, by number. Lengths are in font sizes."""
+    """The shapes of words of one language in one stack of fonts, by number.
 
-    def __init__(self, fonts: FontStack) -> None:
+    `language` is that of ideographs, None for texts without any. Lengths are in font sizes.
+    """
+
+    def __init__(self, fonts: FontStack, language: str | None = None) -> None:
         self.fonts = fonts
+        self._language = language
         # (face, glyph of that face), by the number that `Placed` has.
         self.glyphs: list[tuple[int, int]] = []
         self._numbers: dict[tuple[int, int], int] = {}
@@ -126,6 +130,7 @@ class Shapes:
                 leftward=leftward,
                 before=word[max(0, run.start - CONTEXT) : run.start] or before,
                 after=word[run.start + len(run.text) :][:CONTEXT] or after,
+                language=self._language,
             )
             glyphs += [self._number(run.face, glyph) for glyph in shaped]
             across += [pen + one for one in x]

@@ -38,17 +38,19 @@ class Layout:
 
 
 class Typesetter:
-    """Sets texts in `font` on pages of `sheet`."""
+    """Sets texts in `fonts` on pages of `sheet`; `language` is that of their ideographs."""
 
-    def __init__(self, font: str, page: PageSettings, sheet: Sheet) -> None:
-        """Open the font. Raises `FontError`, and `PageError` where no text would fit."""
+    def __init__(
+        self, fonts: FontStack, page: PageSettings, sheet: Sheet, language: str | None = None
+    ) -> None:
+        """Raises `PageError` where no text would fit."""
         self._sheet = sheet
-        self.fonts = FontStack(font, page.fallback_fonts)
+        self.fonts = fonts
         first = self.fonts.first
         self._line_height = first.ascent + first.descent
         self._sizes = font_sizes(page, first.x_height)
         sheet.check(self._sizes[0], self._line_height)
-        self._shapes = Shapes(self.fonts)
+        self._shapes = Shapes(fonts, language)
         largest = self._sizes[-1]
         self._measurer = Measurer(self._shapes, sheet.column_width(largest) / largest)
         self._pen = Pen(self._shapes, sheet.width, sheet.height)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
+import psutil
 import pytest
+from ray.cluster_utils import Cluster
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.errors import EngineError, FlawError
@@ -16,9 +17,6 @@ from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing.unfinished import SHARDS
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small import config, files, numbered, write
-
-ray = pytest.importorskip("ray")
-psutil = pytest.importorskip("psutil")
 
 OUTPUT = {"shard_size": 20, "eval_fraction": 0.2}
 
@@ -47,9 +45,10 @@ def at_work() -> list[int]:
 def cluster() -> Iterator[str]:
     """The address of a cluster that runs already."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    running = import_module("ray.cluster_utils").Cluster(
+    running = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
     )
+    assert running.address
     yield running.address
     running.shutdown()
 
