@@ -12,6 +12,8 @@ from deepsynth_tui.dataset.drawing.shaping import Placed, Shapes
 
 # The byte before each row, which PNG has for the name of the row's filter.
 FILTER_PIXELS = 2
+# From 4 MiB on NumPy asks the system for huge pages; only what is used of them is taken.
+HUGE_PAGE_WORDS = (4 << 20) // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Pen:
         row_bytes = 1 + -(-width // 2)
         self._stride = 2 * row_bytes
         self._atlas = Atlas(shapes, self._stride)
-        self._paper = np.empty(-(-height * self._stride // WORD_PIXELS), np.uint64)
+        words = -(-height * self._stride // WORD_PIXELS)
+        self._paper = np.empty(max(words, HUGE_PAGE_WORDS), np.uint64)[:words]
         self._rows = self._paper.view(np.uint8)[: height * row_bytes].reshape(height, row_bytes)
 
     def draw(self, glyphs: Placed, size: int) -> Drawn:

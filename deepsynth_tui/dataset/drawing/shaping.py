@@ -27,10 +27,10 @@ DOTTED_CIRCLE = "\N{DOTTED CIRCLE}"
 
 
 class Growing:
-    """An array that is appended to."""
+    """An array that is appended to; `room` is how many values it has memory for at first."""
 
-    def __init__(self, dtype: type[np.generic]) -> None:
-        self._room = np.empty(1024, dtype)
+    def __init__(self, dtype: type[np.generic], room: int = 1024) -> None:
+        self._room = np.empty(room, dtype)
         self.size = 0
 
     @property
