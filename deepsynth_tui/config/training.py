@@ -151,7 +151,8 @@ class TextEncoderSettings(Settings):
         "qwen3", help="Family of the encoder, as its checkpoint says; bert includes RoBERTa."
     )
     name_or_path: str = setting(
-        "Qwen/Qwen3-Embedding-0.6B", help="Encoder: a Hub id or a checkpoint folder."
+        "Qwen/Qwen3-Embedding-0.6B",
+        help="Encoder: a Hub id, a checkpoint folder, builtin:tiny-qwen3 or builtin:tiny-bert.",
     )
     revision: str | None = setting(
         None, help="Branch, tag or commit of the encoder's Hub repository.", advanced=True
