@@ -10,10 +10,11 @@ from pathlib import Path
 
 PREFIX = "builtin:"
 TINY_VLM = f"{PREFIX}tiny-vlm"
-TINY_BERT = f"{PREFIX}tiny-bert"
 TINY_QWEN3 = f"{PREFIX}tiny-qwen3"
+TINY_BERT = f"{PREFIX}tiny-bert"
 SAMPLE = f"{PREFIX}sample"
-NAMES = (TINY_VLM, TINY_BERT, TINY_QWEN3, SAMPLE)
+ENCODERS = (TINY_QWEN3, TINY_BERT)
+NAMES = (TINY_VLM, *ENCODERS, SAMPLE)
 
 
 class UnknownBuiltin(ValueError):
