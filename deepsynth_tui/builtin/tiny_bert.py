@@ -47,7 +47,8 @@ def write(folder: Path) -> None:
 
 def tokenizer() -> TokenizersBackend:
     """Return the WordPiece tokenizer: the special tokens, then each byte at a word's start and
-    within one. Words end at white space and punctuation, which are words of one character."""
+    within one. Words end at white space and punctuation, which are words of one character, and
+    after 25 characters: of more than 100 bytes WordPiece would make `UNKNOWN`."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import TokenizersBackend
 
@@ -59,12 +60,12 @@ def tokenizer() -> TokenizersBackend:
             vocab=vocabulary,
             unk_token=UNKNOWN,
             continuing_subword_prefix=CONTINUED,
-            max_input_chars_per_word=1 << 20,  # a longer one would become UNKNOWN
+            max_input_chars_per_word=100,
         )
     )
     fast.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(r"\s|\p{P}"), "isolated"),
+            pre_tokenizers.Split(Regex(r"\s|\p{P}|[^\s\p{P}]{1,25}"), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -96,14 +96,17 @@ def load_weights(
 
 @contextlib.contextmanager
 def _heads_unreported() -> Iterator[None]:
-    """Most checkpoints have heads that an encoder has no use for; transformers warns of each."""
+    """Most checkpoints have heads that an encoder has no use for; transformers warns of them."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
     reporter = logging.getLogger("transformers.modeling_utils")
-    before = reporter.level
-    reporter.setLevel(logging.ERROR)
+    reporter.addFilter(is_other)
     try:
         yield
     finally:
-        reporter.setLevel(before)
+        reporter.removeFilter(is_other)
 
 
 def _trained(encoder: PreTrainedModel, config: TrainingConfig) -> PreTrainedModel | PeftModel:
