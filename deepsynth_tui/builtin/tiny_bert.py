@@ -99,7 +99,7 @@ def configuration(language: TokenizersBackend) -> BertConfig:
         num_hidden_layers=3,
         num_attention_heads=4,
         max_position_embeddings=CONTEXT,
-        # As in `tiny_vlm`, and twice that: the state of [CLS] is made of what it hears of the others
+        # As in `tiny_vlm`, and twice that: the state of [CLS] is made of what it hears of others,
         # and of itself, which is the same whatever the text is.
         initializer_range=2 * HIDDEN**-0.5,
         pad_token_id=language.get_vocab()[PAD],
