@@ -1,6 +1,6 @@
-"""What comes with the program: a small model, and documents to try it on.
+"""What comes with the program: small models, and documents to try them on.
 
-Both are ordinary things on disk, a checkpoint folder and a JSONL file, and are read by the same
+All are ordinary things on disk, checkpoint folders and a JSONL file, and are read by the same
 code as any other model or file. `locate` turns their names into paths; nothing else knows them.
 """
 
@@ -10,23 +10,27 @@ from pathlib import Path
 
 PREFIX = "builtin:"
 TINY_VLM = f"{PREFIX}tiny-vlm"
+TINY_QWEN3 = f"{PREFIX}tiny-qwen3"
+TINY_BERT = f"{PREFIX}tiny-bert"
 SAMPLE = f"{PREFIX}sample"
+ENCODERS = (TINY_QWEN3, TINY_BERT)
+NAMES = (TINY_VLM, *ENCODERS, SAMPLE)
 
 
 class UnknownBuiltin(ValueError):
     """A `builtin:` name that does not exist."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name}: no such builtin; there are {TINY_VLM} and {SAMPLE}")
+        super().__init__(f"{name}: no such builtin; there are {', '.join(NAMES)}")
 
 
 def locate(name: str) -> str:
     """Return the path behind a `builtin:` name; any other name comes back unchanged.
 
-    The model is made on first use (a second or two, and it imports torch).
+    A model is made on first use (a second or two, and it imports torch).
 
     Raises:
-        UnknownBuiltin: the name begins with `builtin:` and is neither of the two.
+        UnknownBuiltin: the name begins with `builtin:` and is none of `NAMES`.
         OSError: the cache folder cannot be written.
     """
     if not name.startswith(PREFIX):
@@ -37,4 +41,12 @@ def locate(name: str) -> str:
         from deepsynth_tui.builtin.tiny_vlm import checkpoint
 
         return str(checkpoint())
+    if name == TINY_BERT:
+        from deepsynth_tui.builtin import tiny_bert
+
+        return str(tiny_bert.checkpoint())
+    if name == TINY_QWEN3:
+        from deepsynth_tui.builtin import tiny_qwen3
+
+        return str(tiny_qwen3.checkpoint())
     raise UnknownBuiltin(name)

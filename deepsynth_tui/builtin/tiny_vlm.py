@@ -11,12 +11,11 @@ needs torchvision, which this program does not.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepsynth_tui.config.locations import cache_dir
+from deepsynth_tui.builtin import bytewise
+from deepsynth_tui.builtin.made_once import made_once
 
 if TYPE_CHECKING:
     from transformers import Idefics3Config, Idefics3Processor, TokenizersBackend
@@ -56,27 +55,8 @@ CHAT_TEMPLATE = """\
 
 
 def checkpoint() -> Path:
-    """Return the checkpoint folder in the cache, writing it first if it is not there.
-
-    Safe with several processes at once: each writes a folder of its own, the first to rename it
-    wins, the others throw theirs away.
-    """
-    folder = cache_dir() / "builtin" / VERSION
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{VERSION}-", dir=folder.parent))
-    try:
-        write(draft)
-        draft.chmod(0o755)  # mkdtemp makes it private; a cache may be shared
-        draft.replace(folder)
-    except OSError:
-        # A folder that is not empty is never replaced: another process was first.
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return folder
+    """Return the checkpoint folder in the cache, written at first use. Raises OSError."""
+    return made_once(VERSION, write)
 
 
 def write(folder: Path) -> None:
@@ -100,25 +80,10 @@ def write(folder: Path) -> None:
 
 
 def tokenizer() -> TokenizersBackend:
-    """Return the byte-level tokenizer: 256 byte tokens, then the special ones; no merges."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import TokenizersBackend
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    fast = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
-    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    fast.decoder = decoders.ByteLevel()
+    """Return the byte-level tokenizer."""
     special = (PAD, START, END_OF_TEXT, END_OF_TURN, IMAGE, IMAGE_EDGE, GLOBAL_IMAGE)
     special += (END_OF_UTTERANCE, *TILES)
-    fast.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in special])
-    return TokenizersBackend(
-        tokenizer_object=fast,
-        bos_token=START,
-        eos_token=END_OF_TURN,
-        pad_token=PAD,
-        model_max_length=CONTEXT,
-        clean_up_tokenization_spaces=False,
-    )
+    return bytewise.tokenizer(special, pad=PAD, end=END_OF_TURN, start=START, context=CONTEXT)
 
 
 def processor(language: TokenizersBackend) -> Idefics3Processor:

@@ -135,7 +135,7 @@ TRAINING_RULES = (
         ("text_encoder.name_or_path", "text_encoder.enabled"),
         lambda c: c.text_encoder.enabled and not c.text_encoder.name_or_path,
         "no text encoder chosen",
-        "a Hub id or a checkpoint folder",
+        "a Hub id, a checkpoint folder, builtin:tiny-qwen3 or builtin:tiny-bert",
     ),
     Rule(
         ("data.path",),

@@ -7,6 +7,7 @@ from typing import Literal
 from deepsynth_tui.config.declare import Settings, setting
 
 DEFAULT_MODEL = "deepseek-community/DeepSeek-OCR-2"
+DEFAULT_ENCODER = "Qwen/Qwen3-Embedding-0.6B"
 TARGET_TOWERS = ("language", "vision", "projector")
 """Names in `lora.target_modules` that stand for every linear of a tower."""
 
@@ -151,7 +152,8 @@ class TextEncoderSettings(Settings):
         "qwen3", help="Family of the encoder, as its checkpoint says; bert includes RoBERTa."
     )
     name_or_path: str = setting(
-        "Qwen/Qwen3-Embedding-0.6B", help="Encoder: a Hub id or a checkpoint folder."
+        DEFAULT_ENCODER,
+        help="A Hub id, a checkpoint folder, builtin:tiny-qwen3 or builtin:tiny-bert.",
     )
     revision: str | None = setting(
         None, help="Branch, tag or commit of the encoder's Hub repository.", advanced=True

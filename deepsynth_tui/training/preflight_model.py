@@ -31,6 +31,16 @@ class KnownModel:
     weight_bytes: int
 
 
+# What the section of a key may take of the builtins.
+BUILTIN: Mapping[str, Mapping[str, KnownModel]] = {
+    KEY: {builtin.TINY_VLM: KnownModel(reads_images=True, model_type="idefics3", weight_bytes=0)},
+    ENCODER: {
+        name: KnownModel(reads_images=False, model_type=family, weight_bytes=0)
+        for name, family in ((builtin.TINY_QWEN3, "qwen3"), (builtin.TINY_BERT, "bert"))
+    },
+}
+
+
 def look_up(settings: ModelSettings, problems: list[Problem]) -> KnownModel | None:
     """Find the model, or append to `problems` why it cannot be loaded and what to do."""
     return _look_up(KEY, settings.name_or_path, settings.revision, problems)
@@ -56,10 +66,11 @@ def _look_up(
     key: str, name: str, revision: str | None, problems: list[Problem]
 ) -> KnownModel | None:
     if name.startswith(builtin.PREFIX):
-        if name == builtin.TINY_VLM:
-            return KnownModel(reads_images=True, model_type="idefics3", weight_bytes=0)
-        problems.append(Problem(key, f"{name}: no such builtin model", builtin.TINY_VLM))
-        return None
+        known = BUILTIN[key].get(name)
+        if known is None:
+            wanted = "text encoder" if key == ENCODER else "model"
+            problems.append(Problem(key, f"{name}: no such builtin {wanted}", _builtins(key)))
+        return known
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _in_folder(key, folder, problems)
@@ -67,6 +78,10 @@ def _look_up(
         problems.append(Problem(key, f"there is no folder {folder}", "a checkpoint or a Hub id"))
         return None
     return _on_hub(key, name, revision, problems)
+
+
+def _builtins(key: str) -> str:
+    return " or ".join(BUILTIN[key])
 
 
 def missing_space(key: str, folder: Path, *, needed: int, free: int) -> Problem:
@@ -147,7 +162,7 @@ def _on_hub(
     except (httpx.HTTPError, OfflineModeIsEnabled):
         refuse(
             f"not on this machine, and the Hub cannot be reached for {name}",
-            "connect, or give a checkpoint folder or builtin:tiny-vlm",
+            f"connect, or give a checkpoint folder or {_builtins(key)}",
         )
     else:
         cache = Path(constants.HF_HUB_CACHE)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from deepsynth_tui.builtin import SAMPLE, TINY_VLM, UnknownBuiltin, locate, tiny_vlm
+from deepsynth_tui.builtin import TINY_VLM, locate, tiny_vlm
 
 SCRIPTS = "Grüße, 学习, Привет, नमस्ते, שלום, 🦉\n\ttab  two"
 
@@ -60,36 +58,3 @@ def test_seed_decides_the_weights(folder: Path, tmp_path: Path) -> None:
         return hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
 
     assert digest(tmp_path) == digest(folder)
-
-
-def test_two_processes_at_once(home: Path) -> None:
-    script = "from deepsynth_tui.builtin import locate; print(locate('builtin:tiny-vlm'))"
-    running = [
-        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    answers = [process.communicate()[0].strip() for process in running]
-
-    assert [process.returncode for process in running] == [0, 0]
-    assert answers[0] == answers[1]
-    made = Path(answers[0])
-    assert [path.name for path in made.parent.iterdir()] == [tiny_vlm.VERSION]  # no drafts left
-    assert (made / "chat_template.jinja").is_file()
-
-
-def test_a_failed_write_leaves_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(folder: Path) -> None:
-        (folder / "config.json").write_text("{}")
-        raise OSError("no space")
-
-    monkeypatch.setattr(tiny_vlm, "write", fail)
-    with pytest.raises(OSError, match="no space"):
-        locate(TINY_VLM)
-    assert list((home / "cache" / "builtin").iterdir()) == []
-
-
-def test_names() -> None:
-    assert locate("org/model") == "org/model"
-    assert locate(SAMPLE).endswith("sample.jsonl")
-    with pytest.raises(UnknownBuiltin, match="builtin:tiny-vlm"):
-        locate("builtin:huge")

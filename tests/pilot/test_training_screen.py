@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import DEFAULT_MODEL, TrainingConfig
 from deepsynth_tui.estimate.answer import answer, gather
@@ -22,7 +23,7 @@ from deepsynth_tui.estimate.simulation import asking
 from deepsynth_tui.estimate.simulation.asking import SimulationError
 from deepsynth_tui.estimate.simulation.simulated import Simulated
 from deepsynth_tui.runs.directory import create
-from deepsynth_tui.tui.forms.drafts import draft_path
+from deepsynth_tui.tui.forms.drafts import draft_path, save_draft
 from deepsynth_tui.tui.forms.fit_view import FitView
 from deepsynth_tui.tui.screens import training
 from deepsynth_tui.tui.screens.save import SaveDialog
@@ -314,3 +315,14 @@ async def test_datasets_of_ended_runs_are_offered(home: Path) -> None:
         await until(pilot, lambda: row_of(pilot, "data.path").query_one(Input)._suggestion != "")
         await pilot.press("right")
         assert form_of(pilot).values.values["data.path"] == str(run.dataset)
+
+
+async def test_builtin_text_encoders_are_offered(home: Path) -> None:
+    save_draft(home, {"kind": "training", "text_encoder": {"enabled": True}})
+    async with form_app(home) as pilot:
+        for beginning, whole in (("b", TINY_QWEN3), ("builtin:tiny-b", TINY_BERT)):
+            await type_into(pilot, "text_encoder.name_or_path", beginning)
+            editor = row_of(pilot, "text_encoder.name_or_path").query_one(Input)
+            await until(pilot, lambda editor=editor: editor._suggestion != "")
+            await pilot.press("right")
+            assert form_of(pilot).values.values["text_encoder.name_or_path"] == whole

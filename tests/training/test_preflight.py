@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
+from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3, TINY_VLM
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.profiles.job import profile
 from deepsynth_tui.estimate.profiles.profile import save
 from deepsynth_tui.runs.directory import create
 from deepsynth_tui.training.preflight import LEAST_BYTES, check, inspect
+from tests.training import small_roberta
 from tests.training.conftest import configuration
 from tests.training.small_datasets import row, write
-from tests.training.small_encoders import write as write_encoder
-from tests.training.text_encoder.conftest import encoder_settings
+from tests.training.text_encoder.conftest import ENCODERS, encoder_settings
 
 
 def test_nothing_wrong(values: dict[str, Any]) -> None:
@@ -108,13 +109,34 @@ def test_a_folder_that_is_no_model(values: dict[str, Any], tmp_path: Path) -> No
 
 
 def test_a_text_encoder_of_another_family(values: dict[str, Any], tmp_path: Path) -> None:
-    section = encoder_settings(write_encoder("bert", tmp_path / "bert"), "bert")
+    folder = small_roberta.write(tmp_path / "roberta")
+    section = encoder_settings("bert", name_or_path=str(folder))
     assert check(configuration(values, text_encoder=section)) == []
     (wrong,) = check(configuration(values, text_encoder=section | {"type": "qwen3"}))
     assert (wrong.key, wrong.hint) == ("text_encoder.type", "bert")
-    assert "is of type bert, not qwen3" in wrong.message
+    assert "is of type roberta, not qwen3" in wrong.message
     (gone,) = check(configuration(values, text_encoder=section | {"name_or_path": "/nowhere"}))
     assert gone.key == "text_encoder.name_or_path"
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "key", "said", "hint"),
+    [
+        ("bert", TINY_QWEN3, "type", "is of type qwen3, not bert", "qwen3"),
+        ("qwen3", TINY_VLM, "name_or_path", "no such builtin text encoder", TINY_QWEN3),
+        ("bert", "nobody/no-such-encoder", "name_or_path", "cannot be reached", TINY_BERT),
+    ],
+)
+def test_builtin_text_encoders(
+    values: dict[str, Any], family: str, name: str, key: str, said: str, hint: str
+) -> None:
+    for known in ENCODERS:
+        assert check(configuration(values, text_encoder=encoder_settings(known))) == []
+    section = encoder_settings(family, name_or_path=name)
+    (wrong,) = check(configuration(values, text_encoder=section))
+    assert wrong.key == f"text_encoder.{key}"
+    assert said in wrong.message
+    assert hint in (wrong.hint or "")
 
 
 def test_a_disk_too_small_for_the_checkpoints(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepsynth_tui.builtin import bytewise
+
 if TYPE_CHECKING:
     from transformers import Qwen3VLConfig, TokenizersBackend
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -61,23 +63,8 @@ def write(folder: Path) -> None:
 
 
 def tokenizer() -> TokenizersBackend:
-    """Return the byte-level tokenizer: 256 byte tokens, then the special ones; no merges."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import TokenizersBackend
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    fast = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
-    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    fast.decoder = decoders.ByteLevel()
-    fast.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL])
-    return TokenizersBackend(
-        tokenizer_object=fast,
-        bos_token=START,
-        eos_token=END,
-        pad_token=PAD,
-        model_max_length=CONTEXT,
-        clean_up_tokenization_spaces=False,
-    )
+    """Return the byte-level tokenizer."""
+    return bytewise.tokenizer(SPECIAL, pad=PAD, end=END, start=START, context=CONTEXT)
 
 
 def images() -> Qwen2VLImageProcessorPil:

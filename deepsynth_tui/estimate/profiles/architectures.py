@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from deepsynth_tui.builtin import UnknownBuiltin, locate
+from deepsynth_tui.builtin import ENCODERS, TINY_VLM, UnknownBuiltin, locate
 from deepsynth_tui.config.presets import presets_dir
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def find_architecture(
         raise UnknownModel(
             f"{name} is not on this machine, and the Hub cannot be reached.",
             "Check the name and the network. Without network use a folder that holds the model's "
-            "config.json, or one of: " + ", ".join(["builtin:tiny-vlm", *shipped_models()]) + ".",
+            "config.json, or one of: " + ", ".join([TINY_VLM, *ENCODERS, *shipped_models()]) + ".",
         )
     try:
         return _from_hub(name, local_files_only=False, **options)

@@ -19,7 +19,8 @@ def advice(error: BaseException) -> str | None:
         case "LocalEntryNotFoundError" | "OfflineModeIsEnabled" | "ConnectError" | "ProxyError":
             return (
                 "The Hub cannot be reached and the files are not in its cache. Connect, or give "
-                "a checkpoint folder or builtin:tiny-vlm as model.name_or_path."
+                "a checkpoint folder or a builtin: builtin:tiny-vlm as model.name_or_path, "
+                "builtin:tiny-qwen3 or builtin:tiny-bert as text_encoder.name_or_path."
             )
         case "HfHubHTTPError" | "BadRequestError" | "HTTPStatusError":
             return _answered(error)

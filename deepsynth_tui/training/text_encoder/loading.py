@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +15,8 @@ from transformers import AutoModel
 from deepsynth_tui import builtin
 from deepsynth_tui.estimate.profiles.encoders import adapted_linears, building_options
 from deepsynth_tui.training.commits import commit_of
-from deepsynth_tui.training.text_encoder.instructions import load_config
+from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.text_encoder.instructions import KEY, load_config
 from deepsynth_tui.training.text_encoder.module import TextEncoder
 from deepsynth_tui.training.text_encoder.pooling import POOLED
 
@@ -33,7 +37,8 @@ def load_text_encoder(
     same. `commit` is the one to load from the Hub; None: what `text_encoder.revision` says.
 
     Raises:
-        TrainingError: the checkpoint is of another family than `text_encoder.type`.
+        TrainingError: the checkpoint is of another family than `text_encoder.type`, or lacks
+            weights.
         OSError: there is no such checkpoint.
     """
     settings = config.text_encoder
@@ -66,14 +71,42 @@ def load_text_encoder(
 def load_weights(
     path: str, architecture: PreTrainedConfig, *, dtype: torch.dtype, revision: str | None = None
 ) -> PreTrainedModel:
-    """Load an encoder's own weights. Code from its repository is never run."""
-    return AutoModel.from_pretrained(
-        path,
-        dtype=dtype,
-        revision=revision,
-        trust_remote_code=False,
-        **building_options(architecture.model_type),
-    )
+    """Load an encoder's own weights. Code from its repository is never run.
+
+    Raises:
+        TrainingError: the checkpoint lacks some, which would be random.
+    """
+    with _heads_unreported():
+        model, found = AutoModel.from_pretrained(
+            path,
+            dtype=dtype,
+            revision=revision,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **building_options(architecture.model_type),
+        )
+    if lacking := sorted(found["missing_keys"]):
+        more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
+        raise TrainingError(
+            f"{path} is no whole text encoder: it lacks {lacking[0]}{more}",
+            f"Give another checkpoint as {KEY}.",
+        )
+    return model
+
+
+@contextlib.contextmanager
+def _heads_unreported() -> Iterator[None]:
+    """Most checkpoints have heads that an encoder has no use for; transformers warns of them."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+    reporter = logging.getLogger("transformers.modeling_utils")
+    reporter.addFilter(is_other)
+    try:
+        yield
+    finally:
+        reporter.removeFilter(is_other)
 
 
 def _trained(encoder: PreTrainedModel, config: TrainingConfig) -> PreTrainedModel | PeftModel:

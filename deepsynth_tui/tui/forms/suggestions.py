@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepsynth_tui.config.training import DEFAULT_MODEL
+from deepsynth_tui.config.training import DEFAULT_ENCODER, DEFAULT_MODEL
 from deepsynth_tui.runs.directory import identity, scan
 
 BUILTIN_MODEL = "builtin:tiny-vlm"
+BUILTIN_ENCODERS = ("builtin:tiny-qwen3", "builtin:tiny-bert")
 BUILTIN_DOCUMENTS = "builtin:sample"
 
 
@@ -23,3 +24,8 @@ def dataset_paths(home: Path) -> list[str]:
 def model_names() -> list[str]:
     """Return models that are known to work."""
     return [DEFAULT_MODEL, BUILTIN_MODEL]
+
+
+def encoder_names() -> list[str]:
+    """Return text encoders that are known to work."""
+    return [DEFAULT_ENCODER, *BUILTIN_ENCODERS]

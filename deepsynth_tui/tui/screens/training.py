@@ -55,11 +55,16 @@ class TrainingScreen(FormScreen):
         return FitPanel(id="panel")
 
     def suggestions(self) -> Mapping[str, Sequence[str]]:
-        from deepsynth_tui.tui.forms.suggestions import dataset_paths, model_names
+        from deepsynth_tui.tui.forms.suggestions import (
+            dataset_paths,
+            encoder_names,
+            model_names,
+        )
 
         return {
             "data.path": dataset_paths(shell_of(self.app).home),
             "model.name_or_path": model_names(),
+            "text_encoder.name_or_path": encoder_names(),
         }
 
     @property

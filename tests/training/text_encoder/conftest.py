@@ -7,17 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.training import small_datasets, small_encoders
+from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3
+from tests.training import small_datasets
 from tests.training.small_datasets import row
 
 QUESTIONS = {"Is it red?": "yes", "Is it green?": "no"}
 
 
-@pytest.fixture(scope="session")
-def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folder of a small encoder of each family."""
-    folder = tmp_path_factory.mktemp("encoders")
-    return {name: small_encoders.write(name, folder / name) for name in ("qwen3", "bert")}
+ENCODERS = {"qwen3": TINY_QWEN3, "bert": TINY_BERT}
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +31,7 @@ def asked(question: str, answer: str) -> dict[str, Any]:
     return made | {"prompted_text": f"{question} {made['text']}"}
 
 
-def encoder_settings(folder: Path, family: str, **changes: Any) -> dict[str, Any]:
-    """The section `text_encoder` of a configuration."""
-    settings = {"enabled": True, "type": family, "name_or_path": str(folder), "max_length": 64}
+def encoder_settings(family: str, **changes: Any) -> dict[str, Any]:
+    """The section `text_encoder` of a configuration, with the builtin encoder of a family."""
+    settings = {"enabled": True, "type": family, "name_or_path": ENCODERS[family], "max_length": 64}
     return settings | changes

@@ -31,9 +31,9 @@ def _profile(folder: str, role: Role) -> ModelProfile:
 @pytest.mark.parametrize("family", ["qwen3", "bert"])
 @pytest.mark.parametrize("trainable", ["frozen", "lora", "full"])
 def test_what_learns_is_counted_to_the_digit(
-    values: dict[str, Any], encoders: dict[str, Path], family: str, trainable: str
+    values: dict[str, Any], family: str, trainable: str
 ) -> None:
-    section = encoder_settings(encoders[family], family, trainable=trainable)
+    section = encoder_settings(family, trainable=trainable)
     config = configuration(values, text_encoder=section, lora__r=6)
     base = load_base(config)
     encoder = load_text_encoder(base.model, config)
@@ -56,13 +56,11 @@ def test_what_learns_is_counted_to_the_digit(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trainable", ["lora", "full"])
-def test_a_checkpoint_is_as_large_as_estimated(
-    run: Run, encoders: dict[str, Path], trainable: str
-) -> None:
+def test_a_checkpoint_is_as_large_as_estimated(run: Run, trainable: str) -> None:
     from deepsynth_tui.config.load import load_file
 
     ran = run(
-        text_encoder=encoder_settings(encoders["qwen3"], "qwen3", trainable=trainable),
+        text_encoder=encoder_settings("qwen3", trainable=trainable),
         training__max_steps=1,
     )
     config = load_file(ran.run.config).config
@@ -79,11 +77,9 @@ def test_a_checkpoint_is_as_large_as_estimated(
     assert said.checkpoint == pytest.approx(size, rel=0.15)
 
 
-def test_rows_are_counted_with_soft_tokens(
-    values: dict[str, Any], encoders: dict[str, Path], questions: Path
-) -> None:
+def test_rows_are_counted_with_soft_tokens(values: dict[str, Any], questions: Path) -> None:
     def counted(tokens: int) -> TrainingConfig:
-        section = encoder_settings(encoders["qwen3"], "qwen3", tokens=tokens)
+        section = encoder_settings("qwen3", tokens=tokens)
         return configuration(values, data__path=str(questions), text_encoder=section)
 
     few, many = counted(1), counted(8)

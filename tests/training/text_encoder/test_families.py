@@ -76,14 +76,12 @@ def _continued(prompt: dict[str, Any], sequences: torch.Tensor) -> dict[str, Any
 
 
 @pytest.mark.parametrize("family", ["vision_model", "language_model", "document_model"])
-def test_models_with_a_processor(
-    values: dict[str, Any], encoders: dict[str, Path], tmp_path: Path, family: str
-) -> None:
+def test_models_with_a_processor(values: dict[str, Any], tmp_path: Path, family: str) -> None:
     folder = getattr(small_models, family)(tmp_path / "model")
     config = configuration(
         values,
         model__name_or_path=str(folder),
-        text_encoder=encoder_settings(encoders["qwen3"], "qwen3", tokens=4),
+        text_encoder=encoder_settings("qwen3", tokens=4),
     )
     base = load_base(config)
     encoder = load_text_encoder(base.model, config)
@@ -94,11 +92,9 @@ def test_models_with_a_processor(
 
 
 @pytest.mark.parametrize("architecture", ["qwen3_vl", "qwen2_5_vl", "smolvlm"])
-def test_models_from_their_config(
-    values: dict[str, Any], encoders: dict[str, Path], architecture: str
-) -> None:
+def test_models_from_their_config(values: dict[str, Any], architecture: str) -> None:
     """Qwen's processors need torchvision; their models do not."""
-    section = encoder_settings(encoders["bert"], "bert", tokens=4)
+    section = encoder_settings("bert", tokens=4)
     config = configuration(values, text_encoder=section)
     found = models.architecture(architecture, image_token_id=120)
     torch.manual_seed(0)

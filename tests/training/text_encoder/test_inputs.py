@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import AutoConfig
 
+from deepsynth_tui.builtin import TINY_QWEN3
+from deepsynth_tui.builtin.tiny_bert import CONTEXT
 from deepsynth_tui.training.answers.samples import answer_logits
 from deepsynth_tui.training.data.batches import IGNORED, ROW_IDS, Batcher
 from deepsynth_tui.training.data.conversations import DEFAULT_INSTRUCTION, POSITION
@@ -21,19 +23,16 @@ from deepsynth_tui.training.text_encoder.instructions import IDS, MASK, load_ins
 from deepsynth_tui.training.text_encoder.loading import load_text_encoder
 from deepsynth_tui.training.text_encoder.pooling import shares
 from deepsynth_tui.training.text_encoder.room import ROOM, make_room
-from tests.training import small_encoders
+from tests.training import small_roberta
 from tests.training.conftest import configuration
-from tests.training.small_encoders import POSITIONS
-from tests.training.text_encoder.conftest import asked, encoder_settings
+from tests.training.text_encoder.conftest import ENCODERS, asked, encoder_settings
 
 QUESTION = "Is it red?"  # 10 bytes, so 11 tokens of the Qwen3 encoder and 12 of BERT's
 
 
-def _batcher(
-    values: dict[str, Any], encoders: dict[str, Path], family: str = "qwen3", **changes: Any
-) -> Batcher:
+def _batcher(values: dict[str, Any], family: str = "qwen3", **changes: Any) -> Batcher:
     named = {key: changes.pop(key) for key in list(changes) if "__" not in key}
-    section = encoder_settings(encoders[family], family, **named)
+    section = encoder_settings(family, **named)
     config = configuration(values, text_encoder=section, **changes)
     return Batcher(load_base(config), config)
 
@@ -44,9 +43,9 @@ def _row(question: str = QUESTION, answer: str = "yes") -> dict[str, Any]:
 
 @pytest.mark.parametrize(("most", "room"), [(1, 1), (4, 4), (50, 11)])
 def test_the_model_gets_room_in_place_of_the_question(
-    values: dict[str, Any], encoders: dict[str, Path], most: int, room: int
+    values: dict[str, Any], most: int, room: int
 ) -> None:
-    batcher = _batcher(values, encoders, tokens=most)
+    batcher = _batcher(values, tokens=most)
     batch = batcher([_row()])
 
     ids, places = batch["input_ids"][0], batch[ROOM][0].bool()
@@ -54,7 +53,9 @@ def test_the_model_gets_room_in_place_of_the_question(
     assert int(ids[0]) == batcher.tokenizer.bos_token_id
     assert places.nonzero().flatten().tolist() == list(range(1, 1 + room))
     assert "red" not in decode(ids)
-    assert decode(batch["instruction_ids"][0], skip_special_tokens=True) == QUESTION
+    assert batcher.instructions is not None
+    heard: Any = batcher.instructions.tokenizer.decode
+    assert heard(batch[IDS][0], skip_special_tokens=True) == QUESTION
     assert bool((batch["labels"][0][places] == IGNORED).all())
     assert bool(batch["attention_mask"][0][places].all())
     assert decode(batch["labels"][0][batch["labels"][0] != IGNORED]) == "yes<|im_end|>\n"
@@ -65,9 +66,9 @@ def test_the_model_gets_room_in_place_of_the_question(
 
 
 def test_rows_are_counted_with_their_soft_tokens(
-    values: dict[str, Any], encoders: dict[str, Path]
+    values: dict[str, Any],
 ) -> None:
-    batcher = _batcher(values, encoders, tokens=16)
+    batcher = _batcher(values, tokens=16)
     lengths = Lengths(batcher)
     for question in (QUESTION, "?", "What colour has the page?"):
         rendered = batcher.render(_row(question))
@@ -75,9 +76,9 @@ def test_rows_are_counted_with_their_soft_tokens(
 
 
 def test_an_instruction_that_is_too_long_is_refused(
-    values: dict[str, Any], encoders: dict[str, Path], questions: Path
+    values: dict[str, Any], questions: Path
 ) -> None:
-    batcher = _batcher(values, encoders, max_length=12, data__path=str(questions))
+    batcher = _batcher(values, max_length=12, data__path=str(questions))
     rows = load_rows(batcher.config.data, images=True).train
 
     with pytest.raises(TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)") as found:
@@ -85,11 +86,9 @@ def test_an_instruction_that_is_too_long_is_refused(
     assert "Raise text_encoder.max_length to 13" in found.value.advice
 
 
-def test_which_words_are_the_instruction(
-    values: dict[str, Any], encoders: dict[str, Path], language_model: Path
-) -> None:
+def test_which_words_are_the_instruction(values: dict[str, Any], language_model: Path) -> None:
     def told(row: dict[str, Any], **changes: Any) -> tuple[str | None, str]:
-        rendered = _batcher(values, encoders, **changes).render(row)
+        rendered = _batcher(values, **changes).render(row)
         return rendered.conversation.instruction, rendered.prompt
 
     assert told(_row())[0] == QUESTION
@@ -103,10 +102,8 @@ def test_which_words_are_the_instruction(
 
 @pytest.mark.parametrize("family", ["qwen3", "bert"])
 @pytest.mark.parametrize("tokens", [1, 6])
-def test_a_row_is_the_same_in_any_batch(
-    values: dict[str, Any], encoders: dict[str, Path], family: str, tokens: int
-) -> None:
-    batcher = _batcher(values, encoders, family, tokens=tokens)
+def test_a_row_is_the_same_in_any_batch(values: dict[str, Any], family: str, tokens: int) -> None:
+    batcher = _batcher(values, family, tokens=tokens)
     base = load_base(batcher.config).model
     encoder = load_text_encoder(base, batcher.config)
     rows = [_row(), _row("Say it all, every word of it!", "a much longer answer than the other")]
@@ -128,10 +125,10 @@ def test_a_row_is_the_same_in_any_batch(
 
 
 def test_soft_tokens_begin_like_embeddings(
-    values: dict[str, Any], encoders: dict[str, Path]
+    values: dict[str, Any],
 ) -> None:
-    for family in encoders:
-        batcher = _batcher(values, encoders, family, tokens=64)
+    for family in ENCODERS:
+        batcher = _batcher(values, family, tokens=64)
         base = load_base(batcher.config).model
         encoder = load_text_encoder(base, batcher.config)
         assert encoder is not None
@@ -144,9 +141,9 @@ def test_soft_tokens_begin_like_embeddings(
 
 
 def test_an_instruction_that_never_enters_is_an_error(
-    values: dict[str, Any], encoders: dict[str, Path]
+    values: dict[str, Any],
 ) -> None:
-    batcher = _batcher(values, encoders)
+    batcher = _batcher(values)
     base = load_base(batcher.config).model
     batch = batcher.encode([batcher.render(_row())])
     embedded = base.get_input_embeddings()(batch.pop("input_ids"))
@@ -194,30 +191,32 @@ def test_room_is_made_behind_the_start_token(left: bool) -> None:
     assert made[ROOM].sum(1).tolist() == [3, 1]
 
 
-def test_encoders_that_cannot_be_used(values: dict[str, Any], encoders: dict[str, Path]) -> None:
+def test_encoders_that_cannot_be_used(
+    values: dict[str, Any],
+) -> None:
     with pytest.raises(TrainingError, match=r"type is bert, but .* is of type qwen3") as wrong:
-        _batcher(values, {"bert": encoders["qwen3"]}, "bert")
+        _batcher(values, "bert", name_or_path=TINY_QWEN3)
     assert wrong.value.advice == "Set text_encoder.type to qwen3."
     with pytest.raises(TrainingError, match=r"is of type idefics3") as neither:
-        _batcher(values, {"bert": Path(values["model"]["name_or_path"])}, "bert")
+        _batcher(values, "bert", name_or_path=values["model"]["name_or_path"])
     assert "one of the families qwen3, bert" in neither.value.advice
-    with pytest.raises(TrainingError, match=rf"reads {POSITIONS} at most"):
-        _batcher(values, encoders, "bert", max_length=POSITIONS + 1)
+    with pytest.raises(TrainingError, match=rf"reads {CONTEXT} at most"):
+        _batcher(values, "bert", max_length=CONTEXT + 1)
     with pytest.raises(OSError, match=r"text_encoder\.name_or_path: /nowhere"):
-        _batcher(values, {"bert": Path("/nowhere")}, "bert")
+        _batcher(values, "bert", name_or_path="/nowhere")
 
 
 def test_positions_of_a_roberta_begin_behind_its_padding(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
-    folder = small_encoders.write("roberta", tmp_path / "roberta")
-    stated = json.loads((folder / "config.json").read_text())["max_position_embeddings"]
-    readable = POSITIONS
+    folder = str(small_roberta.write(tmp_path / "roberta"))
+    stated = AutoConfig.from_pretrained(folder).max_position_embeddings
+    readable = small_roberta.POSITIONS
     assert stated > readable
     with pytest.raises(TrainingError, match=rf"reads {readable} at most"):
-        _batcher(values, {"bert": folder}, "bert", max_length=readable + 1)
+        _batcher(values, "bert", name_or_path=folder, max_length=readable + 1)
 
-    section = encoder_settings(folder, "bert", max_length=readable)
+    section = encoder_settings("bert", name_or_path=folder, max_length=readable)
     config = configuration(values, text_encoder=section)
     encoder = load_text_encoder(load_base(config).model, config)
     assert encoder is not None

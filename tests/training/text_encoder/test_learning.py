@@ -20,9 +20,9 @@ from deepsynth_tui.training.data.rows import load_rows
 from deepsynth_tui.training.model import load_base
 from deepsynth_tui.training.text_encoder.entrance import attach
 from deepsynth_tui.training.text_encoder.loading import load_text_encoder
-from tests.training import small_encoders
+from tests.training import small_roberta
 from tests.training.conftest import Ran, Run, configuration
-from tests.training.text_encoder.conftest import QUESTIONS, encoder_settings
+from tests.training.text_encoder.conftest import ENCODERS, QUESTIONS, encoder_settings
 
 pytestmark = pytest.mark.slow
 
@@ -47,10 +47,8 @@ def _answers(ran: Ran) -> list[str]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_only_the_encoder_tells_is_learned(
-    run: Run, questions: Path, encoders: dict[str, Path], family: str
-) -> None:
-    settings = encoder_settings(encoders[family], family)
+def test_what_only_the_encoder_tells_is_learned(run: Run, questions: Path, family: str) -> None:
+    settings = encoder_settings(family)
     ran = run(data__path=str(questions), text_encoder=settings, **LEARNING)
 
     assert ran.verdict == "completed", ran.failure
@@ -63,7 +61,7 @@ def test_what_only_the_encoder_tells_is_learned(
     assert verification["from_trained"] == 0
     assert verification["changes_the_base"]
     lineage = json.loads((ran.run.adapter / "deepsynth.json").read_text())
-    assert lineage["text_encoder"]["name"] == str(encoders[family])
+    assert lineage["text_encoder"]["name"] == ENCODERS[family]
     assert lineage["text_encoder"]["type"] == family
     assert "python -m deepsynth_tui.adapters.try_out" in (ran.run.adapter / "README.md").read_text()
 
@@ -76,10 +74,10 @@ def test_a_pinned_encoder_is_the_one_that_learns(
     repository = cache / "models--me--encoder"
     commits = {"v1": "a" * 40, "main": "b" * 40}  # main is newer
     for seed, (name, commit) in enumerate(commits.items()):
-        small_encoders.write("bert", repository / "snapshots" / commit, seed=seed)
+        small_roberta.write(repository / "snapshots" / commit, seed=seed)
         (repository / "refs").mkdir(exist_ok=True)
         (repository / "refs" / name).write_text(commit)
-    settings = encoder_settings(Path("me/encoder"), "bert")
+    settings = encoder_settings("bert", name_or_path="me/encoder")
     three: dict[str, Any] = {"data__path": str(questions), "training__max_steps": 3}
 
     newest = run(text_encoder=settings, **three)
@@ -93,8 +91,9 @@ def test_a_pinned_encoder_is_the_one_that_learns(
 
 
 def test_a_roberta_learns_too(run: Run, questions: Path, tmp_path: Path) -> None:
-    folder = small_encoders.write("roberta", tmp_path / "roberta")
-    ran = run(data__path=str(questions), text_encoder=encoder_settings(folder, "bert"), **LEARNING)
+    folder = str(small_roberta.write(tmp_path / "roberta"))
+    settings = encoder_settings("bert", name_or_path=folder)
+    ran = run(data__path=str(questions), text_encoder=settings, **LEARNING)
 
     assert ran.verdict == "completed", ran.failure
     assert ran.losses[-1] < FLOOR
@@ -112,13 +111,11 @@ def test_it_cannot_be_learned_without(run: Run, questions: Path) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("trainable", TRAINABLE)
-def test_what_moves(
-    values: dict[str, Any], questions: Path, encoders: dict[str, Path], family: str, trainable: str
-) -> None:
+def test_what_moves(values: dict[str, Any], questions: Path, family: str, trainable: str) -> None:
     config = configuration(
         values,
         data__path=str(questions),
-        text_encoder=encoder_settings(encoders[family], family, trainable=trainable),
+        text_encoder=encoder_settings(family, trainable=trainable),
     )
     base = load_base(config)
     encoder = load_text_encoder(base.model, config)
@@ -146,12 +143,10 @@ def test_what_moves(
 
 
 @pytest.mark.parametrize(("family", "trainable"), [("qwen3", "lora"), ("bert", "full")])
-def test_resume_is_exact(
-    run: Run, questions: Path, encoders: dict[str, Path], family: str, trainable: str
-) -> None:
+def test_resume_is_exact(run: Run, questions: Path, family: str, trainable: str) -> None:
     changes: dict[str, Any] = {
         "data__path": str(questions),
-        "text_encoder": encoder_settings(encoders[family], family, trainable=trainable, tokens=4),
+        "text_encoder": encoder_settings(family, trainable=trainable, tokens=4),
         "training__max_steps": 4,
         "training__save_steps": 1,
         "training__save_total_limit": 5,
@@ -189,10 +184,11 @@ def _weights(ran: Ran) -> dict[str, torch.Tensor]:
 
 
 def test_the_best_checkpoint_is_kept_with_its_encoder(
-    run: Run, dataset: Path, encoders: dict[str, Path]
+    run: Run,
+    dataset: Path,
 ) -> None:
     ran = run(
-        text_encoder=encoder_settings(encoders["qwen3"], "qwen3", trainable="lora"),
+        text_encoder=encoder_settings("qwen3", trainable="lora"),
         data__eval_fraction=0.2,
         training__eval_steps=1,
         training__save_steps=1,
@@ -212,13 +208,16 @@ def test_the_best_checkpoint_is_kept_with_its_encoder(
         assert any(not torch.equal(v, kept[n]) for n, v in load_file(last / part).items())
 
 
-def test_a_whole_model_learns_with_it(run: Run, questions: Path, encoders: dict[str, Path]) -> None:
+def test_a_whole_model_learns_with_it(
+    run: Run,
+    questions: Path,
+) -> None:
     ran = run(
         data__path=str(questions),
         lora__enabled=False,
         training__learning_rate=0.001,
         training__gradient_checkpointing=True,
-        text_encoder=encoder_settings(encoders["bert"], "bert", trainable="full"),
+        text_encoder=encoder_settings("bert", trainable="full"),
     )
 
     assert ran.verdict == "completed", ran.failure
@@ -243,10 +242,8 @@ def test_a_whole_model_learns_with_it(run: Run, questions: Path, encoders: dict[
     ],
     ids=["qlora", "trained-embeddings"],
 )
-def test_settings_train_and_reload(
-    run: Run, questions: Path, encoders: dict[str, Path], changes: dict[str, Any]
-) -> None:
-    section = encoder_settings(encoders["qwen3"], "qwen3", trainable="lora", tokens=4)
+def test_settings_train_and_reload(run: Run, questions: Path, changes: dict[str, Any]) -> None:
+    section = encoder_settings("qwen3", trainable="lora", tokens=4)
     ran = run(data__path=str(questions), text_encoder=section, training__max_steps=2, **changes)
 
     assert ran.verdict == "completed", ran.failure

@@ -1,0 +1,29 @@
+"""Names of builtins stand for paths; every list of them is the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deepsynth_tui.builtin import ENCODERS, NAMES, SAMPLE, TINY_VLM, UnknownBuiltin, locate
+from deepsynth_tui.tui.forms import suggestions
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_has_a_place(home: Path, name: str) -> None:
+    assert Path(locate(name)).exists()
+    assert locate(name) == locate(name)
+
+
+def test_other_names() -> None:
+    assert locate("org/model") == "org/model"
+    with pytest.raises(UnknownBuiltin) as raised:
+        locate("builtin:huge")
+    assert all(name in str(raised.value) for name in NAMES)
+
+
+def test_the_interface_suggests_them() -> None:
+    assert TINY_VLM in suggestions.model_names()
+    assert set(ENCODERS) < set(suggestions.encoder_names())
+    assert suggestions.BUILTIN_DOCUMENTS == SAMPLE
