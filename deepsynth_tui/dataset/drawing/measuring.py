@@ -16,6 +16,7 @@ from deepsynth_tui.dataset.drawing.pieces import Piece, Pieces
 from deepsynth_tui.dataset.drawing.segmenting import (
     LINE_END,
     SPACES,
+    UNSPACED,
     WORD_AND_SPACES,
     clusters,
     parts,
@@ -193,7 +194,8 @@ class Measurer:
                 before=part[max(0, begin - CONTEXT) : begin],
                 after=part[end : end + CONTEXT],
             )
-            found.append(Piece(number, len(cluster), glued or begin > 0))
+            stays = glued or begin > 0
+            found.append(Piece(number, len(cluster), stays and not UNSPACED.match(cluster)))
             begin = end
         return found
 

@@ -34,6 +34,9 @@ IDEOGRAPHIC = re.compile(
     "[\u2e80-\u303e\u3041-\u30ff\u3105-\u312f\u31a0-\ua4cf\uf900-\ufaff"
     "\ufe30-\ufe4f\uff00-\uff9f\U0001b000-\U0001b2ff\U00020000-\U0003ffff]"
 )
+# Thai, Lao, Tibetan, Burmese and Khmer put no space between words, so that nothing here says where
+# one ends: a phrase too long for a line may be broken after any of its letters.
+UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\ua9e0-\ua9ff\uaa60-\uaa7f]")
 GRAPHEME = regex.compile(r"\X")
 # Canonical combining class of signs that stack the next letter below: virama, coeng.
 STACKING_CLASS = 9

@@ -169,6 +169,14 @@ def test_a_long_word_is_split_counted_and_followed_by_the_next():
     assert wrapped("ab cd", width)[2] == 0
 
 
+def test_a_phrase_without_spaces_fills_lines_and_is_no_split_word():
+    phrase = "กิ" * 60
+    lines = drawn(f"ab {phrase}", width_of("ab กิกิ") + 0.01)
+    assert lines[:2] == ["abกิกิ", "กิ" * (len(lines[1]) // 2)]
+    assert "".join(lines) == f"ab{phrase}"
+    assert wrapped(phrase, width_of("กิ" * 7))[2] == 0
+
+
 def test_a_split_never_parts_a_letter_from_its_accent():
     for line in drawn("e\u0301" * 60, 5):
         assert line.startswith("e")
