@@ -176,7 +176,8 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     job.phase("verifying", str(folder))
     inputs = batcher.encode([batcher.render(shown)])
     trained = answer_logits(model.eval(), inputs, config)
-    del trainer, model, encoder, base, batcher  # the next model needs the room
+    # The next model needs the room; one of the watchers holds this one, too.
+    del trainer, model, encoder, base, batcher, watchers
     gc.collect()
     found = verify(folder, loaded, inputs=inputs, trained=trained)
     peers.part()
@@ -267,6 +268,15 @@ def _one_gpu() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[0]
 
 
+def _compile_nothing() -> None:
+    """Turn torch.compile off, before torch is imported, for this process and its ranks.
+
+    bitsandbytes, which PEFT imports, marks fallback kernels of its own to be compiled. That alone
+    loads the whole compiler: 40 MB and a second of each start. Nothing else here is compiled.
+    """
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the job of a run directory; the exit code is that of `run_job`."""
     parser = argparse.ArgumentParser(prog="python -m deepsynth_tui.training.job")
@@ -275,6 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
+    _compile_nothing()
     run_path = given.run.resolve()
     os.chdir(identity(open_path(run_path)).cwd)
 

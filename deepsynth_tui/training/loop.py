@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PrinterCallback
 
-from deepsynth_tui.training.answers.answering import AnswerScorer
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.trainer import DocumentTrainer
 from deepsynth_tui.training.watching.learning import LearningWatch
@@ -63,6 +62,9 @@ def run_steps(
     callbacks.append(guard)  # after those that decide what is saved
     scorer = None
     if evaluates and (count := config.training.generate_eval_samples):
+        # Here, for the library that scores takes memory from every run.
+        from deepsynth_tui.training.answers.answering import AnswerScorer
+
         scorer = AnswerScorer(job, batcher, split.held_out, count=count)
     if peers.first:
         keep_files_in(job.run.path, config.training.report_to)
