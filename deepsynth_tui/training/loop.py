@@ -10,10 +10,10 @@ from transformers import PrinterCallback
 
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.trainer import DocumentTrainer
+from deepsynth_tui.training.watching import trackers
 from deepsynth_tui.training.watching.learning import LearningWatch
 from deepsynth_tui.training.watching.patience import Patience
 from deepsynth_tui.training.watching.reporting import EVALUATED, Reporter
-from deepsynth_tui.training.watching.trackers import keep_files_in
 from deepsynth_tui.training.watching.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -67,10 +67,12 @@ def run_steps(
 
         scorer = AnswerScorer(job, batcher, split.held_out, count=count)
     if peers.first:
-        keep_files_in(job.run.path, config.training.report_to)
+        trackers.prepare(job.run, config.training.report_to)
     trainer = DocumentTrainer(
         model=model,
-        args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
+        args=training_arguments(
+            config, checkpoints=job.run.checkpoints, evaluates=evaluates, run=job.run.id
+        ),
         train_dataset=split.train,
         eval_dataset=split.held_out if evaluates else None,
         data_collator=batcher,
