@@ -336,7 +336,7 @@ class TrainingSettings(Settings):
     seed: int = setting(42, help="Seed of initial adapters, dropout and row order.", ge=0)
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = setting(
         "none",
-        help="Tracker that metrics go to besides the run's own events, under the run's name. "
+        help="Tracker that metrics go to besides the run's own events, under the run's id. "
         "Files of tensorboard and wandb lie in the run's folder.",
         advanced=True,
     )

@@ -16,9 +16,10 @@ GREATER_IS_BETTER = ("eval_rouge_l",)
 
 
 def training_arguments(
-    config: TrainingConfig, *, checkpoints: Path, evaluates: bool
+    config: TrainingConfig, *, checkpoints: Path, evaluates: bool, run: str | None = None
 ) -> TrainingArguments:
-    """Return the arguments of a run whose checkpoints go to `checkpoints`.
+    """Return the arguments of a run whose checkpoints go to `checkpoints`. Trackers know it as
+    `run`, which no other is called: trackio would put the figures of both on one curve.
 
     With early stopping, too, the best checkpoint is loaded at the end, so transformers wants
     `save_steps` to be a multiple of `eval_steps`.
@@ -30,7 +31,7 @@ def training_arguments(
     keeps_best = evaluates and training.keeps_best
     return TrainingArguments(
         output_dir=str(checkpoints),
-        run_name=config.name,
+        run_name=run,
         per_device_train_batch_size=training.per_device_train_batch_size,
         per_device_eval_batch_size=training.per_device_train_batch_size,
         gradient_accumulation_steps=training.gradient_accumulation_steps,

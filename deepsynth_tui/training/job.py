@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.runs.directory import identity, open_path
 from deepsynth_tui.runs.job import Job, run_job
+from deepsynth_tui.training.environment import compile_nothing, one_gpu
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.quiet import no_progress_bars
 
@@ -176,7 +177,8 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     job.phase("verifying", str(folder))
     inputs = batcher.encode([batcher.render(shown)])
     trained = answer_logits(model.eval(), inputs, config)
-    del trainer, model, encoder, base, batcher  # the next model needs the room
+    # The next model needs the room; one of the watchers holds this one, too.
+    del trainer, model, encoder, base, batcher, watchers
     gc.collect()
     found = verify(folder, loaded, inputs=inputs, trained=trained)
     peers.part()
@@ -250,21 +252,18 @@ def _save(
 ) -> None:
     from deepsynth_tui.training.result import lineage
     from deepsynth_tui.training.result.saving import save_trained, whole_folder
+    from deepsynth_tui.training.text_encoder.storing import save_tokenizer
 
     with whole_folder(folder) as draft:
         save_trained(model, base.processor, draft)
+        if base.instructions is not None:
+            save_tokenizer(base.instructions.tokenizer, draft)
         lineage.write(draft, lineage.describe(base, config, split, metrics, excess, encoder))
 
 
 def _report_sample(job: Job, made: Any, *, when: Any) -> None:
     log.info("%s training, loss of one answer %.3f, output: %r", when, made.loss, made.output)
     job.sample(input=made.input, target=made.target, output=made.output, when=when, loss=made.loss)
-
-
-def _one_gpu() -> None:
-    """Show this process one GPU only: with several, transformers would split every batch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[0]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -275,6 +274,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
+    compile_nothing()
     run_path = given.run.resolve()
     os.chdir(identity(open_path(run_path)).cwd)
 
@@ -284,7 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
             from deepsynth_tui.training.processes.owner import run_ranks
 
             return run_ranks(job, count, resume=given.resume)
-        _one_gpu()
+        one_gpu()
         no_progress_bars()
         return train(job, resume=given.resume)
 

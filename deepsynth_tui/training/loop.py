@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PrinterCallback
 
-from deepsynth_tui.training.answers.answering import AnswerScorer
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.trainer import DocumentTrainer
+from deepsynth_tui.training.watching import trackers
 from deepsynth_tui.training.watching.learning import LearningWatch
 from deepsynth_tui.training.watching.patience import Patience
 from deepsynth_tui.training.watching.reporting import EVALUATED, Reporter
-from deepsynth_tui.training.watching.trackers import keep_files_in
 from deepsynth_tui.training.watching.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -63,12 +62,17 @@ def run_steps(
     callbacks.append(guard)  # after those that decide what is saved
     scorer = None
     if evaluates and (count := config.training.generate_eval_samples):
+        # Here, for the library that scores takes memory from every run.
+        from deepsynth_tui.training.answers.answering import AnswerScorer
+
         scorer = AnswerScorer(job, batcher, split.held_out, count=count)
     if peers.first:
-        keep_files_in(job.run.path, config.training.report_to)
+        trackers.prepare(job.run, config.training.report_to)
     trainer = DocumentTrainer(
         model=model,
-        args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
+        args=training_arguments(
+            config, checkpoints=job.run.checkpoints, evaluates=evaluates, run=job.run.id
+        ),
         train_dataset=split.train,
         eval_dataset=split.held_out if evaluates else None,
         data_collator=batcher,

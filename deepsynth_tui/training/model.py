@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -228,7 +229,7 @@ def device() -> torch.device:
 
 
 @contextlib.contextmanager
-def inference(config: TrainingConfig):  # noqa: ANN201 - a generator behind contextmanager
+def inference(config: TrainingConfig) -> Iterator[None]:
     """Compute as training does, with its autocast, but without gradients."""
     training = config.training
     half = torch.bfloat16 if training.bf16 else torch.float16

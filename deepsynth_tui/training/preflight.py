@@ -32,6 +32,7 @@ from deepsynth_tui.training.preflight_model import (
     missing_space,
 )
 from deepsynth_tui.training.processes.gpus import missing
+from deepsynth_tui.training.watching.trackers import wandb_lacks_login
 
 # What a run writes beside its checkpoints: events and log, and a small adapter with its optimizer
 # state where the layout of the model is not known yet.
@@ -173,6 +174,12 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
     tracker = TRACKERS.get(config.training.report_to)
     if tracker and importlib.util.find_spec(tracker) is None:
         yield Problem("training.report_to", f"{tracker} is not installed", f"pip install {tracker}")
+    elif tracker == "wandb" and wandb_lacks_login():
+        yield Problem(
+            "training.report_to",
+            "nobody is logged in to wandb",
+            "run `wandb login`, or set WANDB_MODE=offline in the environment",
+        )
     if config.training.use_liger_kernel and importlib.util.find_spec("liger_kernel") is None:
         yield Problem(
             "training.use_liger_kernel",

@@ -64,7 +64,8 @@ def share_out(model: PeftModel) -> None:
     # It has nothing of its own to share out, but fetches each layer while the one before computes.
     whole = set(model.parameters()) - shared
     fully_shard(base.base_model, mesh=mesh, ignored_params=whole)
-    # Else DDP would send the first process's weights, parts of layers, to the others.
+    # Else DDP would send the first process's weights, parts of layers, to the others. torch has no
+    # public way but `init_sync`, which accelerate does not hand on.
     frozen = [name for name, one in model.named_parameters() if not one.requires_grad]
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, frozen)
     held = sum(_held(one) for one in base.parameters())

@@ -60,7 +60,7 @@ class DocumentTrainer(Trainer):
         self._grouped: GroupedByLength | None = None
         self.pages_seen = False
         self._rows: list[str] = []
-        self._tokens = 0
+        self._tokens: torch.Tensor | int = 0
         self._since = time.perf_counter()
         self._waited = 0.0
         self._waited_since = self._since
@@ -91,7 +91,8 @@ class DocumentTrainer(Trainer):
         """
         row_ids = inputs.pop(ROW_IDS)
         if model.training:
-            self._tokens += int(inputs["attention_mask"].sum())
+            # Left on the device: to read it would wait for the work before it.
+            self._tokens = self._tokens + inputs["attention_mask"].sum()
             self.pages_seen = self.pages_seen or any(name.startswith("pixel") for name in inputs)
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
@@ -187,7 +188,7 @@ class DocumentTrainer(Trainer):
     def tokens_per_second(self) -> float:
         """Tokens trained on per second since the last call, by all processes together."""
         now = time.perf_counter()
-        rate = self._peers.total(self._tokens) / (now - self._since)
+        rate = self._peers.total(int(self._tokens)) / (now - self._since)
         self._tokens, self._since = 0, now
         return rate
 

@@ -110,6 +110,17 @@ def test_advice(error: Exception, advice: str) -> None:
     assert advice in explain(error).advice
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"), [("UsageError", "wandb login"), ("CommError", "cannot be reached")]
+)
+def test_wandb_can_be_kept_offline(name: str, advice: str) -> None:
+    """Its errors by name: it is not installed here."""
+    error = type(name, (Exception,), {"__module__": "wandb.errors.errors"})("no")
+    told = explain(error).advice
+    assert advice in told
+    assert "WANDB_MODE=offline" in told
+
+
 def test_a_weights_file_that_is_cut_short(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"\x40\x00\x00\x00\x00\x00\x00\x00{")
     with pytest.raises(SafetensorError) as raised:

@@ -12,8 +12,9 @@ from torch import nn
 from transformers import Trainer
 
 from deepsynth_tui.config.training import TrainingSettings
+from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.watching.trackers import keep_files_in
+from deepsynth_tui.training.watching import trackers
 from tests.training.conftest import configuration
 
 OPTIMIZERS = {*get_args(TrainingSettings.model_fields["optim"].annotation)} - {"muon"}
@@ -62,29 +63,52 @@ def test_every_optimizer_of_transformers_takes_a_step_on_the_cpu(
 
 def test_trackers_get_the_name_and_liger_its_switch(values: dict[str, Any], tmp_path: Path) -> None:
     config = configuration(values, training__use_liger_kernel=True)
-    made = training_arguments(config, checkpoints=tmp_path, evaluates=False)
+    made = training_arguments(config, checkpoints=tmp_path, evaluates=False, run="20261125-small")
     assert made.use_liger_kernel
-    assert (made.run_name, made.project) == ("small", "deepsynth-tui")
+    assert (made.run_name, made.project) == ("20261125-small", "deepsynth-tui")
     assert made.trackio_static_space_id is False
     assert not training_arguments(
         configuration(values), checkpoints=tmp_path, evaluates=False
     ).use_liger_kernel
 
 
-@pytest.mark.parametrize(
-    ("tracker", "variable"), [("wandb", "WANDB_DIR"), ("tensorboard", "TENSORBOARD_LOGGING_DIR")]
-)
-def test_files_of_trackers_lie_in_the_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tracker: str, variable: str
-) -> None:
-    monkeypatch.setenv(variable, "")  # so that it is put back
-    monkeypatch.delenv(variable)
-    keep_files_in(tmp_path, "none")
-    assert variable not in os.environ
-    keep_files_in(tmp_path, tracker)
-    assert os.environ[variable] == str(tmp_path / tracker)
-    assert (tmp_path / tracker).is_dir()
+VARIABLES = ("TENSORBOARD_LOGGING_DIR", "WANDB_DIR", "WANDB_RUN_ID", "WANDB_RESUME")
 
-    monkeypatch.setenv(variable, str(tmp_path / "own"))
-    keep_files_in(tmp_path, tracker)
-    assert os.environ[variable] == str(tmp_path / "own")
+
+@pytest.fixture
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of the variables that trackers read is set, and those that are get put back."""
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize(
+    ("tracker", "variables"),
+    [
+        ("none", {}),
+        ("trackio", {}),
+        ("tensorboard", {"TENSORBOARD_LOGGING_DIR": "run/tensorboard"}),
+        ("wandb", {"WANDB_DIR": "run", "WANDB_RUN_ID": "1-small", "WANDB_RESUME": "allow"}),
+    ],
+)
+def test_trackers_write_in_the_run_and_know_it_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tracker: str, variables: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trackers.prepare(RunDirectory("1-small", Path("run")), tracker)
+    assert {name: os.environ[name] for name in VARIABLES if name in os.environ} == variables
+    folders = [place for name, place in variables.items() if name.endswith("_DIR")]
+    assert all((tmp_path / place).is_dir() for place in folders)
+
+
+@pytest.mark.usefixtures("unset")
+def test_what_a_person_tells_a_tracker_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "own"))
+    monkeypatch.setenv("WANDB_RUN_ID", "mine")
+    trackers.prepare(RunDirectory("1-small", tmp_path / "run"), "wandb")
+    assert os.environ["WANDB_DIR"] == str(tmp_path / "own")
+    assert os.environ["WANDB_RUN_ID"] == "mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from deepsynth_tui.config import yaml_text
 from deepsynth_tui.runs.control import request_stop
 from deepsynth_tui.runs.directory import create
 from deepsynth_tui.runs.job import Job
+from deepsynth_tui.training.result import verify
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.small_datasets import row
 from tests.training.small_models import language_model as make_language_model
@@ -48,10 +50,15 @@ def test_a_process_trains_and_peft_alone_loads_the_adapter(
         name="small",
         config_text=yaml_text.dump(config.model_dump()),
     )
-    command = [sys.executable, "-m", "deepsynth_tui.training.job", str(run.path)]
+    job = ["-m", "deepsynth_tui.training.job", str(run.path)]
+    command = [sys.executable, "-X", "importtime", *job]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "bitsandbytes" in imported
+    # The compiler, and what scores answers, which this run has none of.
+    assert not {"torch._inductor.compile_fx", "rapidfuzz"} & imported
     ran = Ran(run, done.returncode)
     assert ran.verdict == "completed"
     assert len(ran.losses) == 20
@@ -287,3 +294,21 @@ def test_float16_trains_on_a_cpu_too(run: Run, dtype: str) -> None:
     assert ran.verdict == "completed", ran.failure
     assert ran.losses[-1] < ran.losses[0]
     assert ran.of("done")[-1].data["verification"]["from_trained"] == 0
+
+
+def test_the_trained_model_is_gone_before_it_is_loaded_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def models() -> int:
+        return sum(issubclass(type(one), PeftModel) for one in gc.get_objects())
+
+    def counting(*given: Any, **named: Any) -> verify.Verdict:
+        alive.append(models())
+        return verified(*given, **named)
+
+    verified, before = verify.verify, models()
+    alive: list[int] = []
+    monkeypatch.setattr(verify, "verify", counting)
+    ran = run()
+    assert ran.verdict == "completed", ran.failure
+    assert alive == [before]

@@ -160,3 +160,30 @@ def test_targets_that_match_nothing(values: dict[str, Any], vision_model: Path) 
     assert [one.key for one in check(frozen)] == ["lora.target_modules"]
     assert check(configuration(values, lora__target_modules=["q_proj", "query"])) == []
     assert check(configuration(values, lora__target_modules=["q_prok"], lora__enabled=False)) == []
+
+
+def test_wandb_without_a_login_is_a_problem_before_the_start(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("MODE", "API_KEY", "IDENTITY_TOKEN_FILE", "CONFIG_DIR"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    monkeypatch.delenv("NETRC", raising=False)
+    config = configuration(values, training__report_to="wandb")
+    (problem,) = check(config)
+    assert (problem.key, problem.message) == (
+        "training.report_to",
+        "nobody is logged in to wandb",
+    )
+
+    with monkeypatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        assert not check(config)
+    with monkeypatch.context() as patch:
+        patch.setenv("WANDB_API_KEY", "made up")
+        assert not check(config)
+    (tmp_path / ".netrc").touch()  # for wandb to say what it finds in it
+    assert not check(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -13,14 +14,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from deepsynth_tui import follow, retry
 from deepsynth_tui.config import yaml_text
+from deepsynth_tui.estimate.remedies import Remedy
 from deepsynth_tui.runs.control import Request
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.job import Job, JobFailed, run_job
+from deepsynth_tui.training.failures import explain
+from deepsynth_tui.training.processes.fates import named
 from deepsynth_tui.training.processes.wire import Ended, Failed, Happened, Said
 from deepsynth_tui.training.result.checkpoints import newest_whole
+from deepsynth_tui.training.trainer import DocumentTrainer
+from deepsynth_tui.training.watching.forecast import Forecast
 from tests.training import small_datasets
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.forked import Started
+from tests.training.result.test_retry import SMALLER
+from tests.training.test_advice import FULL
 
 pytestmark = pytest.mark.slow
 
@@ -147,6 +157,54 @@ def test_a_failure_is_told_by_the_rank_that_has_it(
     ended = [first.end(), second.end()]
     assert all(isinstance(one, Failed) for one in ended)
     assert any("The loss became" in one.failure.message for one in ended if isinstance(one, Failed))
+
+
+def full_in_the_second(monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
+    """Let the GPU of the second rank be full at a step, as if smaller batches would fit it."""
+    computed = DocumentTrainer.compute_loss
+
+    def compute_loss(self: DocumentTrainer, *given: Any, **named: Any) -> Any:
+        if os.environ["RANK"] == "1" and self.state.global_step + 1 == step:
+            raise torch.OutOfMemoryError(FULL)
+        return computed(self, *given, **named)
+
+    monkeypatch.setattr(DocumentTrainer, "compute_loss", compute_loss)
+    remedy = Remedy(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
+    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
+
+
+def test_a_full_gpu_of_one_is_tried_again_by_both(
+    home: Path, values: dict[str, Any], ranks: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"training__max_steps": 6, "training__save_steps": 2}
+    whole = ranks(of_two(home, values, **changes))
+    assert isinstance(whole[0].end(), Ended)
+    made = of_two(home, values, **changes)
+    with monkeypatch.context() as patch:
+        full_in_the_second(patch, step=4)
+        first, second = (one.end() for one in ranks(made))
+    assert isinstance(first, Failed)
+    assert first.lost_contact
+    assert isinstance(second, Failed)
+    assert not second.lost_contact
+    failure = named(second.failure, 1)
+    assert "Rank 1: The GPU ran out of memory: 1.2 GB more were asked for" in failure.message
+
+    def record(job: Job) -> str:
+        raise JobFailed(failure)
+
+    run_job(made.path, record, explain=explain)  # which the process that owns the run does
+    again = Ran(retry.start(home, retry.plan(made)), 0)
+    said: list[str] = []
+    assert follow.until_end(again.run, said.append) == 0, said
+
+    assert identity(again.run).continues == made
+    assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [2]
+    assert not again.of("warning")
+    expected = [loss for step, loss in whole[0].losses.items() if step > 2]
+    assert again.losses == pytest.approx(expected, rel=1e-4)
+    assert again.of("done")[-1].data["verification"]["from_trained"] == 0
+    assert newest_whole(again.run.checkpoints, 2).step == 6  # of both
 
 
 FOUR_BITS = {

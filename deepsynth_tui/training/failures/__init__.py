@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from deepsynth_tui.runs.job import Failure
-from deepsynth_tui.training.failures import disk, files, gpus, hub, memory, processes, settings
+from deepsynth_tui.training.failures import (
+    disk,
+    files,
+    gpus,
+    hub,
+    memory,
+    processes,
+    settings,
+    trackers,
+)
 from deepsynth_tui.training.failures.chain import causes, said
 
 SEE_LOG = "The traceback is in console.log."
@@ -48,6 +57,7 @@ _KNOWN: tuple[Callable[[BaseException], str | None], ...] = (
     _ours,
     memory.advice,
     disk.advice,
+    trackers.advice,
     gpus.advice,
     processes.advice,
     hub.advice,

@@ -13,6 +13,8 @@ from deepsynth_tui.training.text_encoder.layout import ADAPTER, FOLDER, MODEL, P
 from deepsynth_tui.training.text_encoder.loading import load_weights
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 
@@ -31,6 +33,17 @@ def save(encoder: TextEncoder, folder: Path) -> None:
         make_loadable(encoder.encoder, place / ADAPTER)
     elif encoder.learns:
         encoder.encoder.save_pretrained(str(place / MODEL))
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Put the tokenizer beside a whole encoder that `save` wrote into `folder`, so that it loads
+    unaided. Where a part of it was trained, the rest is at its source anyway.
+
+    Raises:
+        OSError: the disk is full or the folder may not be written.
+    """
+    if (place := folder / FOLDER / MODEL).is_dir():
+        tokenizer.save_pretrained(str(place))
 
 
 def restore(encoder: TextEncoder, folder: Path) -> None:

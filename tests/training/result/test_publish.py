@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,9 +15,13 @@ from typing import Any
 import pytest
 import yaml
 from huggingface_hub import constants
+from transformers import AutoTokenizer
 
+from deepsynth_tui.adapters.try_out import try_out
 from deepsynth_tui.training.result.card import front_matter
+from tests.training import small_encoders
 from tests.training.conftest import Run
+from tests.training.text_encoder.conftest import encoder_settings
 
 TOKEN = "hf_made_up_for_this_test"
 
@@ -132,6 +137,49 @@ def test_adapter_card_and_checkpoints_are_uploaded(hub: Hub, run: Run) -> None:
         "rouge": done["eval_rouge_l"],
         "cer": done["eval_cer"],
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trainable", "trained"),
+    [
+        ("lora", ["adapter/adapter_config.json", "adapter/adapter_model.safetensors"]),
+        ("full", ["model/config.json", "model/model.safetensors", "model/tokenizer.json"]),
+    ],
+)
+def test_an_adapter_that_was_downloaded_hears_its_text_encoder(
+    hub: Hub, run: Run, tmp_path: Path, trainable: str, trained: list[str]
+) -> None:
+    encoder = small_encoders.write("bert", tmp_path / "encoder")
+    ran = run(
+        output__push_to_hub=True,
+        output__hub_model_id="owner/name",
+        text_encoder=encoder_settings(encoder, "bert", trainable=trainable),
+        training__max_steps=2,
+    )
+
+    assert ran.verdict == "completed", ran.failure
+    assert not ran.of("warning")
+    (uploaded,) = hub.commits
+    adapter = ran.run.adapter
+    on_disk = {path.relative_to(adapter): path for path in adapter.rglob("*") if path.is_file()}
+    assert uploaded == {str(name): path.read_bytes() for name, path in on_disk.items()}
+    for name in ("projection.safetensors", *trained):
+        assert f"text_encoder/{name}" in uploaded
+    assert json.loads(uploaded["deepsynth.json"])["text_encoder"]["trainable"] == trainable
+    assert b"try_out" in uploaded["README.md"]
+
+    elsewhere = tmp_path / "elsewhere"
+    for name, content in uploaded.items():
+        (elsewhere / name).parent.mkdir(parents=True, exist_ok=True)
+        (elsewhere / name).write_bytes(content)
+    if trainable == "full":
+        tokenizer = AutoTokenizer.from_pretrained(elsewhere / "text_encoder" / "model")
+        assert tokenizer("red").input_ids == AutoTokenizer.from_pretrained(encoder)("red").input_ids
+    told = try_out(adapter)
+    shutil.rmtree(adapter)
+    assert try_out(elsewhere) == told
+    assert told.instruction
 
 
 @pytest.mark.slow
