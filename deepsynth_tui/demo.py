@@ -20,6 +20,7 @@ from deepsynth_tui.runs.tail import EventTail
 
 WIDTH = 92
 """Columns that documents and answers are wrapped to."""
+SCORES = {"Exact match": "eval_exact_match", "Character errors": "eval_cer"}
 
 
 def start(home: Path, folder: Path | None = None) -> tuple[RunDirectory, RunDirectory]:
@@ -55,17 +56,28 @@ def results(pages: RunState, training: RunState, run: RunDirectory) -> list[str]
         "",
         f"Dataset generated: {documents} documents on {drawn} pages.",
         f"Trained {training.step} steps, loss {losses}.",
+        *_scores(training),
         f"Adapter: {run.adapter}",
     ]
-    for sample in training.samples:
-        if sample.when == "during":
-            continue
-        if sample.when == "before":
-            lines += ["", "One document, not trained on:", *_quoted(sample.input)]
-            lines += ["Wanted:", *_quoted(sample.target)]
-        lines += [f"The model {sample.when} training:", *_quoted(sample.output)]
+    # In this order, whatever the order of the events: each document with all of its answers.
+    shown = [sample for sample in training.samples if sample.when != "during"]
+    for before in (sample for sample in shown if sample.when == "before"):
+        lines += ["", "A document that it never learned from:", *_quoted(before.input)]
+        lines += ["Wanted:", *_quoted(before.target)]
+        for sample in shown:
+            if sample.input == before.input:
+                lines += [f"The model {sample.when} training:", *_quoted(sample.output)]
     lines += ["", f"See it in the interface: deepsynth-tui attach {run.id}"]
     return lines
+
+
+def _scores(training: RunState) -> list[str]:
+    """Return what all held-out answers came to, at the first evaluation and at the last."""
+    return [
+        f"{name} on held-out documents: {points[0][1]:.0%} before, {points[-1][1]:.0%} after."
+        for name, series in SCORES.items()
+        if (points := training.series.get(series))
+    ]
 
 
 def _create(

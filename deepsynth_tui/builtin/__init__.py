@@ -1,6 +1,6 @@
 """What comes with the program: a small model, and documents to try it on.
 
-Both are ordinary things on disk, a checkpoint folder and a JSONL file, and are read by the same
+All are ordinary things on disk, a checkpoint folder and JSONL files, and are read by the same
 code as any other model or file. `locate` turns their names into paths; nothing else knows them.
 """
 
@@ -11,13 +11,17 @@ from pathlib import Path
 PREFIX = "builtin:"
 TINY_VLM = f"{PREFIX}tiny-vlm"
 SAMPLE = f"{PREFIX}sample"
+PAPERS = f"{PREFIX}papers"
+DOCUMENTS = {SAMPLE: "sample.jsonl", PAPERS: "papers.jsonl"}  # files in this folder
 
 
 class UnknownBuiltin(ValueError):
     """A `builtin:` name that does not exist."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name}: no such builtin; there are {TINY_VLM} and {SAMPLE}")
+        super().__init__(
+            f"{name}: no such builtin; there are {TINY_VLM}, {' and '.join(DOCUMENTS)}"
+        )
 
 
 def locate(name: str) -> str:
@@ -26,13 +30,13 @@ def locate(name: str) -> str:
     The model is made on first use (a second or two, and it imports torch).
 
     Raises:
-        UnknownBuiltin: the name begins with `builtin:` and is neither of the two.
+        UnknownBuiltin: the name begins with `builtin:` and is none of them.
         OSError: the cache folder cannot be written.
     """
     if not name.startswith(PREFIX):
         return name
-    if name == SAMPLE:
-        return str(Path(__file__).parent / "sample.jsonl")
+    if name in DOCUMENTS:
+        return str(Path(__file__).parent / DOCUMENTS[name])
     if name == TINY_VLM:
         from deepsynth_tui.builtin.tiny_vlm import checkpoint
 

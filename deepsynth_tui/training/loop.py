@@ -53,6 +53,7 @@ def run_steps(
     disk from filling.
     """
     evaluates = len(split.held_out) > 0
+    resume_from = checkpoint.path if checkpoint else None
     waiting = Waiting(config.training.dataloader_num_workers)
     reporter, learning = Reporter(job, peers, waiting), LearningWatch(job, model)
     callbacks: list[Any] = [*watchers, reporter]
@@ -68,7 +69,12 @@ def run_steps(
         keep_files_in(job.run.path, config.training.report_to)
     trainer = DocumentTrainer(
         model=model,
-        args=training_arguments(config, checkpoints=job.run.checkpoints, evaluates=evaluates),
+        args=training_arguments(
+            config,
+            checkpoints=job.run.checkpoints,
+            evaluates=evaluates,
+            resumes=resume_from is not None,
+        ),
         train_dataset=split.train,
         eval_dataset=split.held_out if evaluates else None,
         data_collator=batcher,
@@ -82,7 +88,6 @@ def run_steps(
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
     reporter.trainer = learning.trainer = trainer
-    resume_from = checkpoint.path if checkpoint else None
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     return trainer, reporter.stopped or guard.stopped
 
