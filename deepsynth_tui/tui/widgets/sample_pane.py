@@ -21,7 +21,7 @@ LONGEST_TEXT = 600
 """Characters shown of one text."""
 LAST_OUTPUTS = 3
 """Outputs shown of one input besides the first: every evaluation adds one."""
-ANSWERS = 40
+ANSWERS = 30
 """Columns that answers need beside a page; where there are fewer they stand below it."""
 GAP = 2
 
