@@ -7,10 +7,11 @@ first. Nothing about them is special but that nobody has to write them.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from deepsynth_tui import follow
-from deepsynth_tui.config.load import load_text
+from deepsynth_tui.config.load import Loaded, load_file
 from deepsynth_tui.config.presets import presets_dir
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory, create
@@ -23,13 +24,20 @@ WIDTH = 92
 SCORES = {"Exact match": "eval_exact_match", "Character errors": "eval_cer"}
 
 
-def start(home: Path, folder: Path | None = None) -> tuple[RunDirectory, RunDirectory]:
+def start(
+    home: Path, folder: Path | None = None, changes: Sequence[str] = ()
+) -> tuple[RunDirectory, RunDirectory]:
     """Start both runs, below `folder` where one is given; return (dataset run, training run).
 
-    Raises RunExists when `folder` already holds runs, LaunchError when a job cannot start.
+    `changes` are settings of the training, as `section.key=value`.
+
+    Raises ConfigError when one of them is wrong, RunExists when `folder` already holds runs,
+    LaunchError when a job cannot start.
     """
+    _load("training", changes, starting=False)  # before anything is made
     pages = _create(home, "dataset", folder)
-    training = _create(home, "training", folder, after=pages)
+    data = f"data.path={pages.path.resolve()}"
+    training = _create(home, "training", folder, after=pages, changes=[data, *changes])
     start_job(pages)
     start_job(training)
     return pages, training
@@ -81,11 +89,13 @@ def _scores(training: RunState) -> list[str]:
 
 
 def _create(
-    home: Path, kind: str, folder: Path | None, after: RunDirectory | None = None
+    home: Path,
+    kind: str,
+    folder: Path | None,
+    after: RunDirectory | None = None,
+    changes: Sequence[str] = (),
 ) -> RunDirectory:
-    text = (presets_dir() / "demo" / f"{kind}.yaml").read_text(encoding="utf-8")
-    overrides = [f"data.path={after.path.resolve()}"] if after else []
-    loaded = load_text(text, overrides, file=f"{kind}.yaml")
+    loaded = _load(kind, changes)
     return create(
         home,
         kind=kind,
@@ -94,6 +104,11 @@ def _create(
         at=folder / kind if folder else None,
         after=after.id if after else None,
     )
+
+
+def _load(kind: str, changes: Sequence[str], *, starting: bool = True) -> Loaded:
+    file = presets_dir() / "demo" / f"{kind}.yaml"
+    return load_file(file, changes, starting=starting)
 
 
 def _state(run: RunDirectory) -> RunState:

@@ -49,6 +49,6 @@ async def test_a_page_stands_beside_its_answers_or_above_them(
         await pilot.pause()
         lines = [strip.text for strip in app.screen._compositor.render_strips()]
     pictured = [line for line in lines if "⣿" in line]
-    assert {line.count("⣿") for line in pictured[1:-1]} == {drawn_columns}
+    assert max(line.count("⣿") for line in lines) == drawn_columns
     assert any("before" in line and "HARBOUR" in line for line in pictured) == beside
     assert sum("HARBOUR" in line for line in lines) == 1
