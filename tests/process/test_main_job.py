@@ -104,7 +104,7 @@ def test_the_demo_teaches_a_model_that_reads(tmp_path: Path):
 
 
 def test_a_wrong_setting_leaves_nothing_behind(tmp_path: Path):
-    done = program("demo", "--headless", "--dir", tmp_path / "demo", "--set", "lora.rank=many")
+    done = program("demo", "--headless", "--dir", tmp_path / "demo", "--set", "lora.r=many")
     assert done.returncode == 2
     assert "lora.r" in done.stderr
     assert not (tmp_path / "demo").exists()

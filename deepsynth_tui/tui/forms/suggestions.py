@@ -8,7 +8,7 @@ from deepsynth_tui.config.training import DEFAULT_MODEL
 from deepsynth_tui.runs.directory import identity, scan
 
 BUILTIN_MODEL = "builtin:tiny-vlm"
-BUILTIN_DOCUMENTS = "builtin:sample"
+BUILTIN_DOCUMENTS = ("builtin:sample", "builtin:papers")
 
 
 def dataset_paths(home: Path) -> list[str]:
