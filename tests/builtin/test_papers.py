@@ -41,7 +41,7 @@ def test_another_seed_writes_other_papers() -> None:
 
 def test_every_kind_has_its_share_and_no_answer_is_usual(papers: list[dict[str, Any]]) -> None:
     assert Counter(paper["kind"] for paper in papers) == dict.fromkeys(
-        ("receipt", "letter", "notice", "label"), 60
+        ("receipt", "letter", "notice", "label"), 120
     )
     for name in ("total", "date", "from"):
         (_, often), *_ = Counter(paper[name] for paper in papers).most_common(1)

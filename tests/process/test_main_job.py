@@ -63,7 +63,7 @@ def test_the_demo_does_the_whole_job(tmp_path: Path):
     done = program("demo", "--headless", "--dir", tmp_path / "demo", *few)
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout
-    assert "Dataset generated: 240 documents on 240 pages." in said
+    assert "Dataset generated: 480 documents on 480 pages." in said
     first, last = (
         float(figure) for figure in said.split(" steps, loss ")[1].split(".\n")[0].split(" -> ")
     )

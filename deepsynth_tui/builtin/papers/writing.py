@@ -11,7 +11,7 @@ from deepsynth_tui.builtin.papers.kinds import KINDS, Paper
 
 FILE = Path(__file__).parent.parent / "papers.jsonl"
 SEED = 20_261_126
-COUNT = 240
+COUNT = 480
 
 
 def papers(seed: int = SEED, count: int = COUNT) -> Iterator[Paper]:
