@@ -22,7 +22,7 @@ LONGEST_TEXT = 600
 LAST_OUTPUTS = 3
 """Outputs shown of one input besides the first: every evaluation adds one."""
 ANSWERS = 30
-"""Columns that answers need beside a page; where there are fewer they stand below it."""
+"""Columns that answers need beside a page; where there are fewer it stands below them."""
 GAP = 2
 
 
@@ -93,8 +93,8 @@ def _beside_page(group: Sequence[Sample], width: int) -> Iterator[Text | Table]:
         grid.add_row(Text("\n".join(drawn)), answers)
         yield grid
     else:
-        yield Text("\n".join(drawn), no_wrap=True)
         yield answers
+        yield Text("\n".join(drawn), no_wrap=True)
 
 
 def _sample(group: Sequence[Sample]) -> Iterator[tuple[str, str | Text]]:
