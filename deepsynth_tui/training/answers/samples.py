@@ -69,10 +69,9 @@ def answer(
 
 def _patience(row: dict[str, Any], batcher: Batcher) -> int:
     """Return how many tokens an answer may have: the document's, within bounds."""
-    document_tokens = len(
-        batcher.tokenizer(document(row) or "", add_special_tokens=False)["input_ids"]
-    )
-    return min(max(NEW_TOKENS, document_tokens), READ_ALOUD)
+    read = (document(row) or "")[:SHOWN_CHARACTERS]
+    tokens = batcher.tokenizer(read, add_special_tokens=False)["input_ids"]
+    return min(max(NEW_TOKENS, len(tokens)), READ_ALOUD)
 
 
 def _page(rendered: Rendered, batcher: Batcher) -> list[str]:
