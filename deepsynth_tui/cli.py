@@ -63,12 +63,18 @@ def open_app(
 def demo(
     headless: Annotated[bool, typer.Option(help="Print progress instead of opening.")] = False,
     dir: Annotated[Path | None, typer.Option(help="Put both runs into this folder.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="section.key=value", help="Override a value of the training."
+        ),
+    ] = None,
 ) -> None:
     """Do the whole job on built-in documents and a built-in model, for real."""
     from deepsynth_tui import demo as the_demo
 
     with _reported():
-        pages, training = the_demo.start(_home(), dir)
+        pages, training = the_demo.start(_home(), dir, set_ or [])
         if not headless and sys.stdout.isatty() and sys.stdin.isatty():
             _open_tui(pages)
             return

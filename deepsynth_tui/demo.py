@@ -7,10 +7,11 @@ first. Nothing about them is special but that nobody has to write them.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from deepsynth_tui import follow
-from deepsynth_tui.config.load import load_text
+from deepsynth_tui.config.load import Loaded, load_file
 from deepsynth_tui.config.presets import presets_dir
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory, create
@@ -20,15 +21,23 @@ from deepsynth_tui.runs.tail import EventTail
 
 WIDTH = 92
 """Columns that documents and answers are wrapped to."""
+SCORES = {"Exact match": "eval_exact_match", "Character errors": "eval_cer"}
 
 
-def start(home: Path, folder: Path | None = None) -> tuple[RunDirectory, RunDirectory]:
+def start(
+    home: Path, folder: Path | None = None, changes: Sequence[str] = ()
+) -> tuple[RunDirectory, RunDirectory]:
     """Start both runs, below `folder` where one is given; return (dataset run, training run).
 
-    Raises RunExists when `folder` already holds runs, LaunchError when a job cannot start.
+    `changes` are settings of the training, as `section.key=value`.
+
+    Raises ConfigError when one of them is wrong, RunExists when `folder` already holds runs,
+    LaunchError when a job cannot start.
     """
+    _load("training", changes, starting=False)  # before anything is made
     pages = _create(home, "dataset", folder)
-    training = _create(home, "training", folder, after=pages)
+    data = f"data.path={pages.path.resolve()}"
+    training = _create(home, "training", folder, after=pages, changes=[data, *changes])
     start_job(pages)
     start_job(training)
     return pages, training
@@ -55,25 +64,38 @@ def results(pages: RunState, training: RunState, run: RunDirectory) -> list[str]
         "",
         f"Dataset generated: {documents} documents on {drawn} pages.",
         f"Trained {training.step} steps, loss {losses}.",
+        *_scores(training),
         f"Adapter: {run.adapter}",
     ]
-    for sample in training.samples:
-        if sample.when == "during":
-            continue
-        if sample.when == "before":
-            lines += ["", "One document, not trained on:", *_quoted(sample.input)]
-            lines += ["Wanted:", *_quoted(sample.target)]
-        lines += [f"The model {sample.when} training:", *_quoted(sample.output)]
+    # In this order, whatever the order of the events: each document with all of its answers.
+    shown = [sample for sample in training.samples if sample.when != "during"]
+    for before in (sample for sample in shown if sample.when == "before"):
+        lines += ["", "A document that it never learned from:", *_quoted(before.input)]
+        lines += ["Wanted:", *_quoted(before.target)]
+        for sample in shown:
+            if sample.input == before.input:
+                lines += [f"The model {sample.when} training:", *_quoted(sample.output)]
     lines += ["", f"See it in the interface: deepsynth-tui attach {run.id}"]
     return lines
 
 
+def _scores(training: RunState) -> list[str]:
+    """Return what all held-out answers came to, at the first evaluation and at the last."""
+    return [
+        f"{name} on held-out documents: {points[0][1]:.0%} before, {points[-1][1]:.0%} after."
+        for name, series in SCORES.items()
+        if (points := training.series.get(series))
+    ]
+
+
 def _create(
-    home: Path, kind: str, folder: Path | None, after: RunDirectory | None = None
+    home: Path,
+    kind: str,
+    folder: Path | None,
+    after: RunDirectory | None = None,
+    changes: Sequence[str] = (),
 ) -> RunDirectory:
-    text = (presets_dir() / "demo" / f"{kind}.yaml").read_text(encoding="utf-8")
-    overrides = [f"data.path={after.path.resolve()}"] if after else []
-    loaded = load_text(text, overrides, file=f"{kind}.yaml")
+    loaded = _load(kind, changes)
     return create(
         home,
         kind=kind,
@@ -82,6 +104,11 @@ def _create(
         at=folder / kind if folder else None,
         after=after.id if after else None,
     )
+
+
+def _load(kind: str, changes: Sequence[str], *, starting: bool = True) -> Loaded:
+    file = presets_dir() / "demo" / f"{kind}.yaml"
+    return load_file(file, changes, starting=starting)
 
 
 def _state(run: RunDirectory) -> RunState:

@@ -1,6 +1,6 @@
 """What comes with the program: small models, and documents to try them on.
 
-All are ordinary things on disk, checkpoint folders and a JSONL file, and are read by the same
+All are ordinary things on disk, checkpoint folders and JSONL files, and are read by the same
 code as any other model or file. `locate` turns their names into paths; nothing else knows them.
 """
 
@@ -13,8 +13,10 @@ TINY_VLM = f"{PREFIX}tiny-vlm"
 TINY_QWEN3 = f"{PREFIX}tiny-qwen3"
 TINY_BERT = f"{PREFIX}tiny-bert"
 SAMPLE = f"{PREFIX}sample"
+PAPERS = f"{PREFIX}papers"
+DOCUMENTS = {SAMPLE: "sample.jsonl", PAPERS: "papers.jsonl"}  # files in this folder
 ENCODERS = (TINY_QWEN3, TINY_BERT)
-NAMES = (TINY_VLM, *ENCODERS, SAMPLE)
+NAMES = (TINY_VLM, *ENCODERS, *DOCUMENTS)
 
 
 class UnknownBuiltin(ValueError):
@@ -35,8 +37,8 @@ def locate(name: str) -> str:
     """
     if not name.startswith(PREFIX):
         return name
-    if name == SAMPLE:
-        return str(Path(__file__).parent / "sample.jsonl")
+    if name in DOCUMENTS:
+        return str(Path(__file__).parent / DOCUMENTS[name])
     if name == TINY_VLM:
         from deepsynth_tui.builtin.tiny_vlm import checkpoint
 

@@ -157,6 +157,12 @@ TRAINING_RULES = (
         "set data.eval_fraction, for example to 0.1",
     ),
     Rule(
+        ("training.eval_on_start", "data.eval_fraction"),
+        lambda c: c.training.eval_on_start and not c.data.eval_fraction,
+        "there are no rows to evaluate on",
+        "set data.eval_fraction, for example to 0.1",
+    ),
+    Rule(
         ("training.early_stopping_patience", "training.eval_steps"),
         lambda c: c.training.early_stopping_patience is not None and c.training.eval_steps is None,
         "early stopping needs evaluations",

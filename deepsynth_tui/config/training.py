@@ -303,6 +303,9 @@ class TrainingSettings(Settings):
     eval_steps: int | None = setting(
         None, help="Steps between evaluations; none: at the end.", unit="steps", ge=1
     )
+    eval_on_start: bool = setting(
+        False, help="Evaluate before the first step too: what the base scores.", advanced=True
+    )
     save_steps: int = setting(
         200, help="Steps between checkpoints.", unit="steps", suggested=(50, 100, 200, 500), ge=1
     )
@@ -311,10 +314,19 @@ class TrainingSettings(Settings):
     )
     generate_eval_samples: int = setting(
         8,
-        help="Held-out rows answered at each evaluation, for ROUGE-L and character errors.",
+        help="Held-out rows answered at each evaluation, for exact match, ROUGE-L and character "
+        "errors.",
         unit="rows",
         suggested=(0, 8, 16, 32),
         ge=0,
+        advanced=True,
+    )
+    show_samples: int = setting(
+        1,
+        help="Held-out rows that are shown before and after training: page and answers.",
+        unit="rows",
+        suggested=(1, 3, 5),
+        ge=1,
         advanced=True,
     )
     load_best_model_at_end: bool = setting(
@@ -322,10 +334,13 @@ class TrainingSettings(Settings):
         help="Keep the weights of the best evaluation, not the last. Early stopping does so too.",
         advanced=True,
     )
-    metric_for_best_model: Literal["eval_loss", "eval_cer", "eval_rouge_l"] = setting(
-        "eval_loss",
-        help="What is best: least loss, fewest character errors (cer), or highest ROUGE-L.",
-        advanced=True,
+    metric_for_best_model: Literal["eval_loss", "eval_cer", "eval_rouge_l", "eval_exact_match"] = (
+        setting(
+            "eval_loss",
+            help="What is best: least loss, fewest character errors (cer), highest ROUGE-L, or "
+            "most answers without any error (exact_match).",
+            advanced=True,
+        )
     )
     early_stopping_patience: int | None = setting(
         None,

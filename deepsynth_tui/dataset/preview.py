@@ -8,20 +8,15 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
+from deepsynth_tui.braille import drawn
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.drawing.page import sheet
 from deepsynth_tui.dataset.reading.composing import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
 from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing.drawn import renderer
-
-# Dots of a braille character, (column, row) from its corner, by the bit of U+2800 that sets each.
-BRAILLE = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
-# Of a dot that much of the paper it stands for must be ink.
-DOT_INK = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +97,5 @@ def first_page(document: Document, config: DatasetConfig) -> PreviewPage | None:
 
 
 def thumbnail(png: bytes, columns: int) -> list[str]:
-    """Return a page as lines of `columns` braille characters, a dot for where there is ink."""
-    page = Image.open(io.BytesIO(png)).convert("L")
-    width = 2 * columns
-    height = -(-round(page.height * width / page.width) // 4) * 4
-    gray = np.asarray(page.resize((width, height), Image.Resampling.BOX), float) / 255
-    # The colour of most of the page is its paper, light or dark.
-    dots = np.abs(gray - np.median(np.asarray(page)) / 255) > DOT_INK
-    cells = np.zeros((height // 4, columns), int)
-    for bit, (column, row) in enumerate(BRAILLE):
-        cells |= dots[row::4, column::2].astype(int) << bit
-    return ["".join(chr(0x2800 + cell) for cell in line) for line in cells.tolist()]
+    """Return a page as lines of `columns` braille characters."""
+    return drawn(Image.open(io.BytesIO(png)), columns)

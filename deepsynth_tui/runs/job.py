@@ -108,7 +108,8 @@ class Job:
 
     def metric(self, *, step: int, **values: object) -> None:
         """Figures at a training step: epoch, loss, learning_rate, grad_norm, eval_loss,
-        eval_rouge_l, eval_cer, tokens_per_second, data_wait and whatever else is a number."""
+        eval_exact_match, eval_rouge_l, eval_cer, tokens_per_second, data_wait and whatever else
+        is a number."""
         self.events.write("metric", step=step, **values)
 
     def memory(self, **values: object) -> None:
@@ -141,7 +142,8 @@ class Job:
         when: Literal["before", "during", "after"],
         **more: object,
     ) -> None:
-        """What the model made of one `input` whose right answer is `target`."""
+        """What the model made of one `input` whose right answer is `target`. `more` may hold its
+        `page`, lines of braille, and the `loss` of the right answer."""
         self.events.write("sample", input=input, target=target, output=output, when=when, **more)
 
     def learning(self, *, step: int, towers: Mapping[str, Mapping[str, int]]) -> None:

@@ -56,13 +56,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the model made of one input, `when`: "before", "during" or "after" training."""
+    """What the model made of one input, `when`: "before", "during" or "after" training. `page` is
+    its first page in lines of braille, where the job told it."""
 
     input: str
     target: str
     output: str
     when: str
     step: int | None
+    page: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +272,8 @@ class _Draft:
 
     def sample(self, t: float, data: Mapping[str, object]) -> None:
         texts = (_text(data.get(name)) for name in ("input", "target", "output", "when"))
-        self._list("samples").append(Sample(*texts, step=_whole(data.get("step"))))
+        page, step = _lines(data.get("page")), _whole(data.get("step"))
+        self._list("samples").append(Sample(*texts, step=step, page=page))
 
     def checkpoint(self, t: float, data: Mapping[str, object]) -> None:
         path, step = _text(data.get("path")), _whole(data.get("step"))
@@ -371,6 +374,10 @@ def _number(value: object) -> float | None:
 
 def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _lines(value: object) -> tuple[str, ...]:
+    return tuple(map(_text, value)) if isinstance(value, list) else ()
 
 
 def _text(value: object) -> str:

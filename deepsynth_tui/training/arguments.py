@@ -12,17 +12,23 @@ from deepsynth_tui.training.model import device
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
 
-GREATER_IS_BETTER = ("eval_rouge_l",)
+GREATER_IS_BETTER = ("eval_exact_match", "eval_rouge_l")
 
 
 def training_arguments(
-    config: TrainingConfig, *, checkpoints: Path, evaluates: bool, run: str | None = None
+    config: TrainingConfig,
+    *,
+    checkpoints: Path,
+    evaluates: bool,
+    run: str | None = None,
+    resumes: bool = False,
 ) -> TrainingArguments:
     """Return the arguments of a run whose checkpoints go to `checkpoints`. Trackers know it as
     `run`, which no other is called: trackio would put the figures of both on one curve.
 
-    With early stopping, too, the best checkpoint is loaded at the end, so transformers wants
-    `save_steps` to be a multiple of `eval_steps`.
+    One that `resumes` was evaluated at its start already. With early stopping, too, the best
+    checkpoint is loaded at the end, so transformers wants `save_steps` to be a multiple of
+    `eval_steps`.
 
     Raises:
         ValueError: what transformers says of settings that this machine cannot do.
@@ -54,6 +60,7 @@ def training_arguments(
         logging_nan_inf_filter=False,
         eval_strategy="steps" if evaluates and training.eval_steps else "no",
         eval_steps=training.eval_steps,
+        eval_on_start=evaluates and training.eval_on_start and not resumes,
         prediction_loss_only=True,
         save_strategy="steps",
         save_steps=training.save_steps,

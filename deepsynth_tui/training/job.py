@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,11 +101,13 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     expected = announced(job, config, fitted.facts) if peers.first else None
     if expected:
         room.refuse_if_short(expected.disk)
-    shown = (split.held_out or split.train)[0]
+    rows = split.held_out or split.train
+    shown = [rows[index] for index in range(min(len(rows), config.training.show_samples))]
     is_new = checkpoint is None or checkpoint.path is None
     if peers.first and is_new and not base_stays(config):
         with attached(base.model, encoder):
-            _report_sample(job, sample(base.model, batcher, shown), when="before")
+            for row in shown:
+                _report_sample(job, sample(base.model, batcher, row), when="before")
 
     set_seed(config.training.seed)  # before the adapters are drawn, so that a resumed run has them
     model: PeftModel | PreTrainedModel = base.model
@@ -172,10 +175,11 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
         _save(folder, loaded, base, model, split, metrics, excess, encoder)
         log.info("saved %s", folder)
     peers.wait()
-    _report_sample(job, sample(model, batcher, shown), when="after")
+    for row in shown:
+        _report_sample(job, sample(model, batcher, row), when="after")
 
     job.phase("verifying", str(folder))
-    inputs = batcher.encode([batcher.render(shown)])
+    inputs = batcher.encode([batcher.render(shown[0])])
     trained = answer_logits(model.eval(), inputs, config)
     # The next model needs the room; one of the watchers holds this one, too.
     del trainer, model, encoder, base, batcher, watchers
@@ -263,7 +267,7 @@ def _save(
 
 def _report_sample(job: Job, made: Any, *, when: Any) -> None:
     log.info("%s training, loss of one answer %.3f, output: %r", when, made.loss, made.output)
-    job.sample(input=made.input, target=made.target, output=made.output, when=when, loss=made.loss)
+    job.sample(**asdict(made), when=when)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -52,6 +52,7 @@ def run_steps(
     disk from filling.
     """
     evaluates = len(split.held_out) > 0
+    resume_from = checkpoint.path if checkpoint else None
     waiting = Waiting(config.training.dataloader_num_workers)
     reporter, learning = Reporter(job, peers, waiting), LearningWatch(job, model)
     callbacks: list[Any] = [*watchers, reporter]
@@ -71,7 +72,11 @@ def run_steps(
     trainer = DocumentTrainer(
         model=model,
         args=training_arguments(
-            config, checkpoints=job.run.checkpoints, evaluates=evaluates, run=job.run.id
+            config,
+            checkpoints=job.run.checkpoints,
+            evaluates=evaluates,
+            run=job.run.id,
+            resumes=resume_from is not None,
         ),
         train_dataset=split.train,
         eval_dataset=split.held_out if evaluates else None,
@@ -86,7 +91,6 @@ def run_steps(
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
     reporter.trainer = learning.trainer = trainer
-    resume_from = checkpoint.path if checkpoint else None
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     return trainer, reporter.stopped or guard.stopped
 

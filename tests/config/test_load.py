@@ -179,6 +179,7 @@ def test_a_file_that_is_no_run_is_told_the_kinds(text: str):
         ),
         ("training: {fp16: true}", "training.fp16"),
         ("training: {eval_steps: 5}", "training.eval_steps"),
+        ("training: {eval_on_start: true}", "training.eval_on_start"),
         ("training: {early_stopping_patience: 5}", "training.early_stopping_patience"),
         ("training: {max_steps: 0}", "training.max_steps"),
         ("output: {push_to_hub: true}", "output.hub_model_id"),

@@ -19,6 +19,7 @@ from deepsynth_tui.tui.screens.monitor import MonitorScreen, period
 from deepsynth_tui.tui.screens.stop import StopDialog
 from deepsynth_tui.tui.widgets.log_pane import MAX_LINES, LogLines, LogPane
 from deepsynth_tui.tui.widgets.metric_chart import MetricChart
+from deepsynth_tui.tui.widgets.sample_pane import SamplePane
 from tests.pilot.recorded_runs import (
     START,
     alive,
@@ -373,12 +374,16 @@ async def test_copy_sends_osc_52_and_says_the_file(home: Path, running: RunDirec
         assert str(copied) in said.message
 
 
-async def test_samples_take_the_place_of_the_log(home: Path, running: RunDirectory):
-    async with host(home, running).run_test(size=SMALL) as pilot:
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_samples_take_the_place_of_the_log(
+    home: Path, running: RunDirectory, size: tuple[int, int]
+):
+    async with host(home, running).run_test(size=size) as pilot:
         await shows(pilot, "step   74")
         await pilot.press("v")
         await shows(pilot, "qq zx 0 0 0 the the", "Rain fills the valley's wells.")
         assert "following" not in text_of(pilot.app.screen)
+        assert pilot.app.screen.query_one(SamplePane).size.width == size[0] - 2
         await pilot.press("v")
         await shows(pilot, "following")
 

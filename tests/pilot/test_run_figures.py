@@ -18,6 +18,7 @@ GUESS = {
     "seconds_per_step": 2.0,
     "source": "closed_form",
 }
+SCORED = ((0, 0.02), (5, 0.4), (9, 0.85))
 TOOK = {"allocated": 21 * GIB, "device": 23 * GIB, "seconds_per_step": 2.5, "steps": 3}
 
 
@@ -58,6 +59,12 @@ def test_on_a_cpu_no_gpu_figure_is_shown(home: Path):
     assert found["memory"] == "2.0 GB, peak 3.0 GB"
     assert not {"prediction", "device in all"} & found.keys()
     assert found["step time"] == "0.25 s"
+
+
+def test_answers_without_error_are_told_from_the_first_evaluation_to_the_last(home: Path):
+    scored = [("metric", {"step": step, "eval_exact_match": share}) for step, share in SCORED]
+    assert shown(home, *scored)["exact match"] == "2% → 85%"
+    assert shown(home, scored[0])["exact match"] == "2%"
 
 
 @pytest.mark.parametrize("label", ["prediction", "step time"])

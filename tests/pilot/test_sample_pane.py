@@ -1,9 +1,12 @@
-"""Samples of many evaluations: the first and the last outputs, and how many are between."""
+"""Samples: of many evaluations the first and last outputs; pages beside or below the answers."""
 
 from __future__ import annotations
 
+import pytest
+from PIL import Image
 from textual.app import App, ComposeResult
 
+from deepsynth_tui.braille import drawn
 from deepsynth_tui.runs.state import RunState, Sample
 from deepsynth_tui.tui.widgets.sample_pane import SamplePane
 
@@ -26,3 +29,27 @@ async def test_of_many_outputs_the_first_and_the_last_are_shown() -> None:
     assert "before untrained … 4 more are in events.jsonl step 50 output 5" in said
     assert "step 60 output 6 after at the end" in said
     assert "output 1" not in said
+
+
+@pytest.mark.parametrize(
+    ("columns", "drawn_columns", "beside"), [(90, 50, True), (70, 50, False), (40, 25, False)]
+)
+async def test_a_page_stands_beside_its_answers_or_below_them(
+    columns: int, drawn_columns: int, beside: bool
+) -> None:
+    """A page of 60 characters, 50 of them between its margins: one black box."""
+    picture = Image.new("L", (120, 60), 255)
+    picture.paste(0, (10, 10, 110, 30))
+    page = tuple(drawn(picture, 60))
+    samples = [Sample("page", "17.40", "HARBOUR", "before", None, page)]
+    samples += [Sample("page", "17.40", "17.40", "after", None, page)]
+    app = _Host()
+    async with app.run_test(size=(columns, 24)) as pilot:
+        app.query_one(SamplePane).show(RunState(samples=samples))
+        await pilot.pause()
+        lines = [strip.text for strip in app.screen._compositor.render_strips()]
+    pictured = [line for line in lines if "⣿" in line]
+    assert max(line.count("⣿") for line in lines) == drawn_columns
+    assert any("before" in line and "HARBOUR" in line for line in pictured) == beside
+    (answer,) = (number for number, line in enumerate(lines) if "HARBOUR" in line)
+    assert beside or answer < lines.index(pictured[0])

@@ -228,7 +228,7 @@ def test_the_latest_estimate_and_measurement_are_kept():
 
 def test_samples_checkpoints_and_warnings():
     state = of(
-        ("sample", {"input": "i", "target": "t", "output": "o", "when": "before"}),
+        ("sample", {"input": "i", "target": "t", "output": "o", "when": "before", "page": ["⣿"]}),
         ("checkpoint", {"path": "a", "step": 1}),
         ("checkpoint", {"path": "b", "step": 2}),
         ("checkpoint", {"path": "a", "step": 3}),
@@ -237,6 +237,7 @@ def test_samples_checkpoints_and_warnings():
         ("warning", {"message": "hot"}),
     )
     assert (state.samples[0].output, state.samples[0].when) == ("o", "before")
+    assert state.samples[0].page == ("⣿",)
     assert state.checkpoints == (Checkpoint("b", 2), Checkpoint("a", 3))
     assert [(warned.message, warned.count) for warned in state.warnings] == [
         ("hot", 2),

@@ -33,6 +33,7 @@ SETTINGS: dict[str, Any] = {
     "training__max_steps": 12,
     "training__logging_steps": 2,
     "training__eval_steps": 1,
+    "training__eval_on_start": True,
     "training__save_steps": 3,
     "training__save_total_limit": 1,
     "training__early_stopping_patience": 8,

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.builtin import PREFIX, SAMPLE, locate
+from deepsynth_tui.builtin import DOCUMENTS, PREFIX, locate
 from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.config.declare import as_text
 from deepsynth_tui.config.problems import Notice
@@ -140,12 +140,14 @@ def open_reader(settings: SourceSettings) -> Reader:
         raise SourceError(
             "no documents are chosen",
             "Give a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, "
-            "or builtin:sample.",
+            f"or {' or '.join(DOCUMENTS)}.",
             "source.path",
         )
-    if settings.path.startswith(PREFIX) and settings.path != SAMPLE:
+    if settings.path.startswith(PREFIX) and settings.path not in DOCUMENTS:
         raise SourceError(
-            f"{settings.path} holds no documents", f"There is {SAMPLE}.", "source.path"
+            f"{settings.path} holds no documents",
+            f"There are {' and '.join(DOCUMENTS)}.",
+            "source.path",
         )
     if is_on_hub(settings):
         return HubReader(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from deepsynth_tui.training.answers.generating import answers, undisturbed
 from deepsynth_tui.training.answers.samples import shown_input
-from deepsynth_tui.training.answers.scoring import character_error_rate, rouge_l
+from deepsynth_tui.training.answers.scoring import character_error_rate, exact_match, rouge_l
 from deepsynth_tui.training.data.longest import even_sample
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class AnswerScorer:
         ]
 
     def scores(self, model: PeftModel | PreTrainedModel, *, step: int) -> dict[str, float]:
-        """Return `eval_rouge_l` and `eval_cer`, and report the first answers as samples.
+        """Return `eval_exact_match`, `eval_rouge_l` and `eval_cer`, and report the first answers as
+        samples.
 
         Mode and random numbers are left as they were: training goes on as if not interrupted.
         """
@@ -70,10 +71,12 @@ class AnswerScorer:
                     outputs[i] = output
         targets = [one.conversation.answer for one in rendered]
         shown = zip(self.rows, rendered, outputs, strict=True)
-        for row, one, output in list(shown)[:SHOWN]:
+        # Before the first step these are the base's, which are shown at length as it is.
+        for row, one, output in list(shown)[: SHOWN if step else 0]:
             told = {"input": shown_input(row, one), "target": one.conversation.answer}
             self.job.sample(**told, output=output, when="during", step=step)
         return {
+            "eval_exact_match": exact_match(targets, outputs),
             "eval_rouge_l": rouge_l(targets, outputs),
             "eval_cer": character_error_rate(targets, outputs),
         }

@@ -1,11 +1,11 @@
-"""What the base model says to one document, asked after the first step instead of before it.
+"""What the base model says to a few documents, asked after the first step instead of before it.
 
 A first step that fails, for lack of memory above all, is told the sooner by the time of an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peft import PeftModel
@@ -35,7 +35,7 @@ def base_stays(config: TrainingConfig) -> bool:
 
 
 class FirstLook(TrainerCallback):
-    """Takes a sample of the base once the first step is told, and hands it to `show`.
+    """Takes samples of the base once the first step is told, and hands each to `show`.
 
     Its time is none of a step that `gauge` measures.
     """
@@ -44,13 +44,13 @@ class FirstLook(TrainerCallback):
         self,
         model: PeftModel,
         batcher: Batcher,
-        row: dict[str, Any],
+        rows: Sequence[dict[str, Any]],
         show: Callable[[Sample], None],
         gauge: Gauge,
     ) -> None:
         self.model = model
         self.batcher = batcher
-        self.row = row
+        self.rows = rows
         self.show = show
         self.gauge = gauge
 
@@ -70,4 +70,5 @@ class FirstLook(TrainerCallback):
 
     def _look(self) -> None:
         with self.gauge.aside(), self.model.disable_adapter():
-            self.show(sample(self.model, self.batcher, self.row))
+            for row in self.rows:
+                self.show(sample(self.model, self.batcher, row))

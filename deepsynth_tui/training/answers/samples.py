@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from deepsynth_tui.braille import WIDE, drawn
 from deepsynth_tui.training.answers.generating import answers, undisturbed
 from deepsynth_tui.training.data.batches import IGNORED
+from deepsynth_tui.training.data.conversations import page
 from deepsynth_tui.training.model import inference
 
 if TYPE_CHECKING:
@@ -19,17 +21,21 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.batches import Batcher, Rendered
 
 NEW_TOKENS = 48
+READ_ALOUD = 160  # tokens: a base that does not answer but reads the page may be heard so long
 SHOWN_CHARACTERS = 2000  # of the document
+PAGE_COLUMNS = 128  # braille characters, at most
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`loss` is the mean over the tokens of the right answer, in nats."""
+    """`loss` is the mean over the tokens of the right answer, in nats; `page` the first page in
+    braille, no lines where the model gets none."""
 
     input: str
     target: str
     output: str
     loss: float
+    page: tuple[str, ...]
 
 
 def sample(model: PeftModel | PreTrainedModel, batcher: Batcher, row: dict[str, Any]) -> Sample:
@@ -37,7 +43,7 @@ def sample(model: PeftModel | PreTrainedModel, batcher: Batcher, row: dict[str, 
     rendered = batcher.render(row)
     device = next(model.parameters()).device
     with undisturbed(model):
-        output = answer(model, batcher, rendered)
+        output = answer(model, batcher, rendered, new_tokens=_patience(row, batcher))
         with inference(batcher.config):
             inputs = batcher.encode([rendered])
             loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss
@@ -46,6 +52,7 @@ def sample(model: PeftModel | PreTrainedModel, batcher: Batcher, row: dict[str, 
         target=rendered.conversation.answer,
         output=output,
         loss=loss.item(),
+        page=tuple(_page(rendered, batcher)),
     )
 
 
@@ -58,6 +65,21 @@ def answer(
 ) -> str:
     """Generate at most `new_tokens` tokens, each the likeliest; special tokens are left out."""
     return answers(model, batcher, [rendered], new_tokens=[new_tokens])[0]
+
+
+def _patience(row: dict[str, Any], batcher: Batcher) -> int:
+    """Return how many tokens an answer may have: the document's, within bounds."""
+    read = (document(row) or "")[:SHOWN_CHARACTERS]
+    tokens = batcher.tokenizer(read, add_special_tokens=False)["input_ids"]
+    return min(max(NEW_TOKENS, len(tokens)), READ_ALOUD)
+
+
+def _page(rendered: Rendered, batcher: Batcher) -> list[str]:
+    images = rendered.conversation.images
+    if not images:
+        return []
+    first = page(images[0], batcher.config.model)
+    return drawn(first, min(PAGE_COLUMNS, -(-first.width // WIDE)))
 
 
 def shown_input(row: dict[str, Any], rendered: Rendered) -> str:

@@ -1,4 +1,5 @@
-"""How near generated answers come to the right ones: ROUGE-L and the character error rate."""
+"""How near generated answers come to the right ones: exact match, ROUGE-L and the character
+error rate."""
 
 from __future__ import annotations
 
@@ -17,6 +18,12 @@ _WORD = re.compile(f"[{_NO_SPACES}]|[^\\W_{_NO_SPACES}]+")
 def words(text: str) -> list[str]:
     """Words of a text as ROUGE compares them."""
     return _WORD.findall(text.lower())
+
+
+def exact_match(targets: Sequence[str], outputs: Sequence[str]) -> float:
+    """Share of the outputs, from 0 to 1, without any error, but for white space around them."""
+    errors = character_errors(targets, outputs)
+    return sum(error == 0 for error in errors) / len(errors)
 
 
 def rouge_l(targets: Sequence[str], outputs: Sequence[str]) -> float:

@@ -13,6 +13,7 @@ from deepsynth_tui.estimate.dataset_folder import dataset_folder, may_be_on_hub
 # Of `metrics`: the metric's id on the Hub, and its name.
 SCORES = {
     "eval_loss": ("loss", "Loss"),
+    "eval_exact_match": ("exact_match", "Exact match"),
     "eval_rouge_l": ("rouge", "ROUGE-L"),
     "eval_cer": ("cer", "Character error rate"),
 }

@@ -193,7 +193,9 @@ class Gauge(TrainerCallback):
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """The next step begins after the evaluation."""
+        """The next step begins after the evaluation, the first with no peak of it."""
+        if not self.steps:
+            self.meter.reset()
         self._since = self._clock()
 
     def on_save(

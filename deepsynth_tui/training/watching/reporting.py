@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVALUATED = ("eval_loss", "eval_rouge_l", "eval_cer")
+EVALUATED = ("eval_loss", "eval_exact_match", "eval_rouge_l", "eval_cer")
 FIGURES = ("loss", "learning_rate", "grad_norm", *EVALUATED)
 
 
@@ -90,6 +90,7 @@ class Reporter(TrainerCallback):
             scored = ""
             if "eval_cer" in figures:
                 scored = (
+                    f"  exact {figures['eval_exact_match']:.1%}"
                     f"  ROUGE-L {figures['eval_rouge_l']:.3f}"
                     f"  character errors {figures['eval_cer']:.1%}"
                 )

@@ -9,7 +9,7 @@ from deepsynth_tui.runs.directory import identity, scan
 
 BUILTIN_MODEL = "builtin:tiny-vlm"
 BUILTIN_ENCODERS = ("builtin:tiny-qwen3", "builtin:tiny-bert")
-BUILTIN_DOCUMENTS = "builtin:sample"
+BUILTIN_DOCUMENTS = ("builtin:sample", "builtin:papers")
 
 
 def dataset_paths(home: Path) -> list[str]:

@@ -31,7 +31,7 @@ class DatasetScreen(FormScreen):
     def suggestions(self) -> Mapping[str, Sequence[str]]:
         from deepsynth_tui.tui.forms.suggestions import BUILTIN_DOCUMENTS
 
-        return {"source.path": [BUILTIN_DOCUMENTS]}
+        return {"source.path": list(BUILTIN_DOCUMENTS)}
 
     def files_changed(self, found: Preflight | None, state: str) -> None:
         panel = self.query_one(SourcePanel)

@@ -54,6 +54,9 @@ def _training(state: RunState) -> Iterator[Figure]:
         first_eval, last_eval = evaluation[0][1], evaluation[-1][1]
         change = f"{first_eval:.3f} → " if len(evaluation) > 1 else ""
         yield Figure("eval loss", f"{change}{last_eval:.3f}", "eval")
+    if exact := state.series.get("eval_exact_match"):
+        change = f"{exact[0][1]:.0%} → " if len(exact) > 1 else ""
+        yield Figure("exact match", f"{change}{exact[-1][1]:.0%}", "exact")
     if errors_made := state.series.get("eval_cer"):
         yield Figure("character errors", f"{errors_made[-1][1]:.1%}", "cer")
     if overlap := state.series.get("eval_rouge_l"):

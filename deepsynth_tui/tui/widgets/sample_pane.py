@@ -1,4 +1,4 @@
-"""What the model made of an input before, during and after training, and the run's warnings."""
+"""What the model made of pages before, during and after training, and the run's warnings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from deepsynth_tui.braille import fitted
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.state import RunState, Sample, Warned
 from deepsynth_tui.tui.widgets.pairs import pairs
@@ -19,6 +21,9 @@ LONGEST_TEXT = 600
 """Characters shown of one text."""
 LAST_OUTPUTS = 3
 """Outputs shown of one input besides the first: every evaluation adds one."""
+ANSWERS = 30
+"""Columns that answers need beside a page; where there are fewer it stands below them."""
+GAP = 2
 
 
 class SamplePane(VerticalScroll):
@@ -36,7 +41,8 @@ class SamplePane(VerticalScroll):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._text = Static()
-        self._shown: tuple[object, object] = ((), ())
+        self._state = RunState()
+        self._width = 0
 
     def compose(self) -> ComposeResult:
         """One text, which scrolls."""
@@ -44,23 +50,51 @@ class SamplePane(VerticalScroll):
 
     def show(self, state: RunState) -> None:
         """Show the samples and warnings in `state`."""
-        if self._shown != (state.samples, state.warnings):
-            self._shown = (state.samples, state.warnings)
-            self._text.update(_text(state.samples, state.warnings))
+        before, self._state = self._state, state
+        if (before.samples, before.warnings) != (state.samples, state.warnings):
+            self._draw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Pages are drawn for the width there is."""
+        if self._width != self.scrollable_content_region.width:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._width = self.scrollable_content_region.width
+        self._text.update(_text(self._state.samples, self._state.warnings, self._width))
 
 
-def _text(samples: Sequence[Sample], warnings: Sequence[Warned]) -> Group:
+def _text(samples: Sequence[Sample], warnings: Sequence[Warned], width: int) -> Group:
     parts: list[Text | Table] = [Text("samples", "bold")]
     if not samples:
-        parts.append(Text("The model answers one input before and after training.", "dim"))
+        parts.append(Text("The model answers before and after training.", "dim"))
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(sample.input, []).append(sample)
     for group in groups.values():
-        parts += [pairs(_sample(group)), Text()]
+        parts += [*_beside_page(group, width), Text()]
     if warnings:
         parts += [Text("warnings", "bold"), pairs(("!", _warning(warned)) for warned in warnings)]
     return Group(*parts)
+
+
+def _beside_page(group: Sequence[Sample], width: int) -> Iterator[Text | Table]:
+    """Yield a page and what was answered to it, side by side where both have room."""
+    answers = pairs(_sample(group))
+    page = next((sample.page for sample in group if sample.page), ())
+    drawn = fitted([clean(line) for line in page], width)
+    if not drawn:
+        yield answers
+    elif len(drawn[0]) + GAP + ANSWERS <= width:
+        grid = Table.grid(padding=(0, GAP))
+        grid.add_column(width=len(drawn[0]), no_wrap=True)
+        grid.add_column(ratio=1)
+        grid.expand = True
+        grid.add_row(Text("\n".join(drawn)), answers)
+        yield grid
+    else:
+        yield answers
+        yield Text("\n".join(drawn), no_wrap=True)
 
 
 def _sample(group: Sequence[Sample]) -> Iterator[tuple[str, str | Text]]:

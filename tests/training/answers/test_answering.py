@@ -66,8 +66,9 @@ def test_undisturbed_restores_mode_and_random_numbers(values: dict[str, Any]) ->
 @pytest.mark.slow
 def test_training_is_the_same_with_and_without(run: Run) -> None:
     """Bit for bit, with dropout, which draws random numbers in every step."""
-    with_answers = run(**EVALUATED)
-    without = run(**EVALUATED, training__generate_eval_samples=0)
+    evaluated = EVALUATED | {"training__eval_on_start": True}
+    with_answers = run(**evaluated)
+    without = run(**evaluated, training__generate_eval_samples=0)
 
     assert with_answers.losses == without.losses
     units = {event.data["unit"] for event in with_answers.of("progress")}
@@ -78,7 +79,7 @@ def test_training_is_the_same_with_and_without(run: Run) -> None:
     ]
     assert held_out[0] == held_out[1]
     scored = [e.data for e in with_answers.of("metric") if "eval_cer" in e.data]
-    assert [data["step"] for data in scored] == [2, 4, 6]
+    assert [data["step"] for data in scored] == [0, 2, 4, 6]
     assert all(0 <= data["eval_rouge_l"] <= 1 and data["eval_cer"] > 0 for data in scored)
     assert not [e for e in without.of("metric") if "eval_cer" in e.data]
     during = [e.data for e in with_answers.of("sample") if e.data["when"] == "during"]
@@ -97,11 +98,16 @@ def test_a_model_that_has_learned_makes_no_error(run: Run, tmp_path: Path) -> No
     )
     scored = [e.data for e in ran.of("metric") if "eval_cer" in e.data]
     assert scored[0]["eval_cer"] > 0.1
-    assert (scored[-1]["eval_cer"], scored[-1]["eval_rouge_l"]) == (0.0, 1.0)
+    assert scored[0]["eval_exact_match"] < 1
+    learned = scored[-1]
+    assert (learned["eval_cer"], learned["eval_rouge_l"]) == (0.0, 1.0)
+    assert learned["eval_exact_match"] == 1.0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("metric", "best"), [("eval_cer", min), ("eval_rouge_l", max)])
+@pytest.mark.parametrize(
+    ("metric", "best"), [("eval_cer", min), ("eval_rouge_l", max), ("eval_exact_match", max)]
+)
 def test_the_best_weights_by_another_metric_are_kept(run: Run, metric: str, best: Any) -> None:
     ran = run(
         **EVALUATED | {"training__eval_steps": 1, "training__learning_rate": 0.03},

@@ -8,6 +8,7 @@ from deepsynth_tui.training.answers.scoring import (
     character_error_rate,
     character_errors,
     error_interval,
+    exact_match,
     rouge_l,
 )
 
@@ -44,6 +45,10 @@ def test_characters_are_counted_over_all_rows() -> None:
 
 def test_errors_of_each_text() -> None:
     assert character_errors(["abc", " abc\n", "abc"], ["abc", "ab", "xabcx"]) == [0, 1, 2]
+
+
+def test_an_answer_is_right_or_not() -> None:
+    assert exact_match(["17.40", "a b", "c", ""], [" 17.40\n", "a  b", "C", "x"]) == 0.25
 
 
 def test_the_interval_holds_the_rate_and_narrows_with_documents() -> None:

@@ -134,6 +134,7 @@ def test_adapter_card_and_checkpoints_are_uploaded(hub: Hub, run: Run) -> None:
     done = ran.of("done")[-1].data
     assert scores == {
         "loss": done["eval_loss"],
+        "exact_match": done["eval_exact_match"],
         "rouge": done["eval_rouge_l"],
         "cer": done["eval_cer"],
     }
