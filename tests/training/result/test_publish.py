@@ -18,8 +18,8 @@ from huggingface_hub import constants
 from transformers import AutoTokenizer
 
 from deepsynth_tui.adapters.try_out import try_out
+from deepsynth_tui.builtin import TINY_BERT, locate
 from deepsynth_tui.training.result.card import front_matter
-from tests.training import small_encoders
 from tests.training.conftest import Run
 from tests.training.text_encoder.conftest import encoder_settings
 
@@ -151,11 +151,10 @@ def test_adapter_card_and_checkpoints_are_uploaded(hub: Hub, run: Run) -> None:
 def test_an_adapter_that_was_downloaded_hears_its_text_encoder(
     hub: Hub, run: Run, tmp_path: Path, trainable: str, trained: list[str]
 ) -> None:
-    encoder = small_encoders.write("bert", tmp_path / "encoder")
     ran = run(
         output__push_to_hub=True,
         output__hub_model_id="owner/name",
-        text_encoder=encoder_settings(encoder, "bert", trainable=trainable),
+        text_encoder=encoder_settings("bert", trainable=trainable),
         training__max_steps=2,
     )
 
@@ -176,7 +175,8 @@ def test_an_adapter_that_was_downloaded_hears_its_text_encoder(
         (elsewhere / name).write_bytes(content)
     if trainable == "full":
         tokenizer = AutoTokenizer.from_pretrained(elsewhere / "text_encoder" / "model")
-        assert tokenizer("red").input_ids == AutoTokenizer.from_pretrained(encoder)("red").input_ids
+        own = AutoTokenizer.from_pretrained(locate(TINY_BERT))
+        assert tokenizer("red").input_ids == own("red").input_ids
     told = try_out(adapter)
     shutil.rmtree(adapter)
     assert try_out(elsewhere) == told
