@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.builtin import ENCODERS, NAMES, SAMPLE, TINY_VLM, UnknownBuiltin, locate
+from deepsynth_tui.builtin import DOCUMENTS, ENCODERS, NAMES, TINY_VLM, UnknownBuiltin, locate
 from deepsynth_tui.tui.forms import suggestions
 
 
@@ -26,4 +26,4 @@ def test_other_names() -> None:
 def test_the_interface_suggests_them() -> None:
     assert TINY_VLM in suggestions.model_names()
     assert set(ENCODERS) < set(suggestions.encoder_names())
-    assert suggestions.BUILTIN_DOCUMENTS == SAMPLE
+    assert tuple(DOCUMENTS) == suggestions.BUILTIN_DOCUMENTS
