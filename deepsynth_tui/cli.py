@@ -63,14 +63,10 @@ def open_app(
 def demo(
     headless: Annotated[bool, typer.Option(help="Print progress instead of opening.")] = False,
     dir: Annotated[Path | None, typer.Option(help="Put both runs into this folder.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="section.key=value", help="Override a value of the training."
-        ),
-    ] = None,
+    set_: Overrides = None,
 ) -> None:
-    """Do the whole job on built-in documents and a built-in model, for real."""
+    """Do the whole job on built-in documents and a built-in model, for real; --set changes the
+    training."""
     from deepsynth_tui import demo as the_demo
 
     with _reported():
