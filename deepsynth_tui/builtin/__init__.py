@@ -10,11 +10,14 @@ from pathlib import Path
 
 PREFIX = "builtin:"
 TINY_VLM = f"{PREFIX}tiny-vlm"
+"""Reads small printed pages: `recipe` says how it was made, the card in its folder how well."""
 TINY_QWEN3 = f"{PREFIX}tiny-qwen3"
 TINY_BERT = f"{PREFIX}tiny-bert"
 SAMPLE = f"{PREFIX}sample"
 PAPERS = f"{PREFIX}papers"
-DOCUMENTS = {SAMPLE: "sample.jsonl", PAPERS: "papers.jsonl"}  # files in this folder
+DOCUMENTS = (SAMPLE, PAPERS)
+# What is in this folder.
+SHIPPED = {TINY_VLM: "tiny-vlm", SAMPLE: "sample.jsonl", PAPERS: "papers.jsonl"}
 ENCODERS = (TINY_QWEN3, TINY_BERT)
 NAMES = (TINY_VLM, *ENCODERS, *DOCUMENTS)
 
@@ -29,7 +32,7 @@ class UnknownBuiltin(ValueError):
 def locate(name: str) -> str:
     """Return the path behind a `builtin:` name; any other name comes back unchanged.
 
-    A model is made on first use (a second or two, and it imports torch).
+    An encoder is made on first use (a second or two, and it imports torch).
 
     Raises:
         UnknownBuiltin: the name begins with `builtin:` and is none of `NAMES`.
@@ -37,12 +40,8 @@ def locate(name: str) -> str:
     """
     if not name.startswith(PREFIX):
         return name
-    if name in DOCUMENTS:
-        return str(Path(__file__).parent / DOCUMENTS[name])
-    if name == TINY_VLM:
-        from deepsynth_tui.builtin.tiny_vlm import checkpoint
-
-        return str(checkpoint())
+    if name in SHIPPED:
+        return str(Path(__file__).parent / SHIPPED[name])
     if name == TINY_BERT:
         from deepsynth_tui.builtin import tiny_bert
 

@@ -17,7 +17,8 @@ from deepsynth_tui.builtin.made_once import made_once
 if TYPE_CHECKING:
     from transformers import BertConfig, TokenizersBackend
 
-# The folder's name. A change of anything below needs a new one, as in `tiny_vlm`.
+# The folder's name. A change of anything below needs a new one: adapters remember by it what they
+# were trained on.
 VERSION = "tiny-bert-1"
 
 SEED = 20_261_127
@@ -99,7 +100,7 @@ def configuration(language: TokenizersBackend) -> BertConfig:
         num_hidden_layers=3,
         num_attention_heads=4,
         max_position_embeddings=CONTEXT,
-        # As in `tiny_vlm`, and twice that: the state of [CLS] is made of what it hears of others,
+        # As in `tiny_qwen3`, and twice that: the state of [CLS] is made of what it hears of others,
         # and of itself, which is the same whatever the text is.
         initializer_range=2 * HIDDEN**-0.5,
         pad_token_id=language.get_vocab()[PAD],

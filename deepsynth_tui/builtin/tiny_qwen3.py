@@ -15,7 +15,8 @@ from deepsynth_tui.builtin.made_once import made_once
 if TYPE_CHECKING:
     from transformers import Qwen3Config, TokenizersBackend
 
-# The folder's name. A change of anything below needs a new one, as in `tiny_vlm`.
+# The folder's name. A change of anything below needs a new one: adapters remember by it what they
+# were trained on.
 VERSION = "tiny-qwen3-1"
 
 SEED = 20_261_126
@@ -72,7 +73,8 @@ def configuration(language: TokenizersBackend) -> Qwen3Config:
         num_key_value_heads=2,
         head_dim=24,
         max_position_embeddings=CONTEXT,
-        # As in `tiny_vlm`: a random network of this width still carries its input to the output.
+        # Unit variance through a linear of this width, so that a random network still carries its
+        # input to the output; the usual 0.02 is meant for widths near 2500.
         initializer_range=HIDDEN**-0.5,
         eos_token_id=ids[END_OF_TURN],
         pad_token_id=ids[END_OF_TEXT],

@@ -19,8 +19,9 @@ JOB = "deepsynth_tui.training.data.lengths_job"
 # The job counts for 10 seconds; the rest is for its imports and for a processor from the Hub.
 TIMEOUT_SECONDS = 30
 
-# Part of the cache key: raise it when `DatasetFacts` or the counting changes.
-FORMAT = 2
+# Part of the cache key: raise it when `DatasetFacts` or the counting changes, or the processor of a
+# builtin model, which is known by its name.
+FORMAT = 3
 
 
 class LengthsError(ChildError):

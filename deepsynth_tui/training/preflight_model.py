@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,12 +32,11 @@ class KnownModel:
 
 
 # What the section of a key may take of the builtins.
-BUILTIN: Mapping[str, Mapping[str, KnownModel]] = {
-    KEY: {builtin.TINY_VLM: KnownModel(reads_images=True, model_type="idefics3", weight_bytes=0)},
-    ENCODER: {
-        name: KnownModel(reads_images=False, model_type=family, weight_bytes=0)
-        for name, family in ((builtin.TINY_QWEN3, "qwen3"), (builtin.TINY_BERT, "bert"))
-    },
+BUILTIN: Mapping[str, Sequence[str]] = {KEY: (builtin.TINY_VLM,), ENCODER: builtin.ENCODERS}
+# Those that have no folder before their first use.
+MADE_ONCE: Mapping[str, KnownModel] = {
+    name: KnownModel(reads_images=False, model_type=family, weight_bytes=0)
+    for name, family in ((builtin.TINY_QWEN3, "qwen3"), (builtin.TINY_BERT, "bert"))
 }
 
 
@@ -65,13 +64,13 @@ def look_up_encoder(settings: TextEncoderSettings, problems: list[Problem]) -> N
 def _look_up(
     key: str, name: str, revision: str | None, problems: list[Problem]
 ) -> KnownModel | None:
-    if name.startswith(builtin.PREFIX):
-        known = BUILTIN[key].get(name)
-        if known is None:
-            wanted = "text encoder" if key == ENCODER else "model"
-            problems.append(Problem(key, f"{name}: no such builtin {wanted}", _builtins(key)))
-        return known
-    folder = Path(name).expanduser()
+    if name.startswith(builtin.PREFIX) and name not in BUILTIN[key]:
+        wanted = "text encoder" if key == ENCODER else "model"
+        problems.append(Problem(key, f"{name}: no such builtin {wanted}", _builtins(key)))
+        return None
+    if name in MADE_ONCE:
+        return MADE_ONCE[name]
+    folder = Path(builtin.locate(name)).expanduser()
     if folder.is_dir():
         return _in_folder(key, folder, problems)
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:

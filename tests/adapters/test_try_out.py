@@ -6,29 +6,44 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from deepsynth_tui.adapters.try_out import configuration, main
+from deepsynth_tui.builtin import TINY_VLM
+from deepsynth_tui.training.answers.scoring import character_error_rate
+from tests.builtin.drawn_pages import TEXTS
+from tests.builtin.drawn_pages import write as write_page
 from tests.training.conftest import Run
+from tests.training.small_datasets import paper, write
 
 pytestmark = pytest.mark.slow
 
+OTHER = "Morvane Bakery\nTwo rye loaves 9.20"  # within the 48 tokens of an answer
 
-def test_row_and_page(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    adapter = run(training__max_steps=6).run.adapter
+
+def test_the_base_reads_and_the_adapter_says_what_it_learned(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [paper(number, text, "paid") for number, text in enumerate(TEXTS)]
+    ran = run(
+        model__name_or_path=TINY_VLM,
+        data__path=str(write(tmp_path / "papers", rows)),
+        training__max_steps=12,
+    )
+    adapter = ran.run.adapter
     capsys.readouterr()
 
-    assert main([str(adapter), "--row", "1", "--json", "--tokens", "8"]) == 0
+    assert main([str(adapter), "--row", "1", "--json", "--tokens", "160"]) == 0
     answers = json.loads(capsys.readouterr().out)
-    assert answers["target"] == "green page 1"
-    assert answers["base"] != answers["adapter"]
+    assert character_error_rate([TEXTS[1]], [answers["base"]]) < 0.2
+    assert answers["adapter"] == answers["target"] == "paid"
 
-    page = tmp_path / "page.png"
-    Image.new("RGB", (64, 64), "red").save(page)
+    page = write_page(tmp_path, OTHER)
     assert main([str(adapter), "--image", str(page), "--instruction", "What?"]) == 0
     told = capsys.readouterr().out
     assert "What?" in told
-    assert "With the adapter:" in told
+    said = told.partition("Base model:\n")[2].partition("With the adapter:\n")
+    assert character_error_rate([OTHER], [said[0]]) < 0.2
+    assert said[2].strip() == "paid"
     assert "Wanted:" not in told
 
     assert main([str(adapter), "--row", "1000"]) == 1

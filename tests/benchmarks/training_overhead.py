@@ -20,12 +20,11 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from deepsynth_tui.builtin import tiny_vlm
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.load import check
 from deepsynth_tui.runs.directory import create
 from deepsynth_tui.runs.events import parse
-from tests.training import small_datasets
+from tests.training import chat_tokenizer, small_datasets
 
 PAIRS = 5
 STEPS = 20
@@ -34,8 +33,8 @@ PLAIN = Path(__file__).with_name("plain_training.py")
 
 def make_model(folder: Path) -> Path:
     """A language model of 20 M parameters: a step takes about half a second on two cores."""
-    tokenizer = tiny_vlm.tokenizer()
-    tokenizer.chat_template = tiny_vlm.CHAT_TEMPLATE
+    tokenizer = chat_tokenizer.tokenizer()
+    tokenizer.chat_template = chat_tokenizer.CHAT_TEMPLATE
     torch.manual_seed(0)
     shape: dict[str, Any] = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 6}
     ids: dict[str, Any] = {

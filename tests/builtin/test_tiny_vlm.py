@@ -1,60 +1,62 @@
-"""The embedded model is an ordinary checkpoint: made once, whole, the same every time."""
+"""The embedded model is an ordinary checkpoint, and reads what our renderer draws."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
-from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from safetensors.torch import load_file
+from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-from deepsynth_tui.builtin import TINY_VLM, locate, tiny_vlm
+from deepsynth_tui.builtin import TINY_VLM, locate
+from deepsynth_tui.builtin.recipe import shipping
+from deepsynth_tui.builtin.recipe.card import card
+from deepsynth_tui.training.answers.scoring import character_error_rate
+from tests.builtin.drawn_pages import TEXTS, write
+from tests.builtin.plain_reading import read
 
 SCRIPTS = "Grüße, 学习, Привет, नमस्ते, שלום, 🦉\n\ttab  two"
+FOLDER = Path(locate(TINY_VLM))
+# What is needed to use it, and to know what it is worth. No file can run code when it is loaded.
+FILES = {
+    "README.md",
+    "chat_template.jinja",
+    "config.json",
+    "figures.json",
+    "generation_config.json",
+    "model.safetensors",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPSYNTH_HOME", str(tmp_path_factory.mktemp("home")))
-        return Path(locate(TINY_VLM))
-
-
-def test_plain_transformers_loads_and_generates(folder: Path) -> None:
-    model: Any = AutoModelForImageTextToText.from_pretrained(folder)
-    processor = AutoProcessor.from_pretrained(folder)
-
-    assert 1_000_000 < sum(p.numel() for p in model.parameters()) < 5_000_000
-    ask = [{"type": "image"}, {"type": "text", "text": "Read."}]
-    text = processor.apply_chat_template(
-        [{"role": "user", "content": ask}], add_generation_prompt=True, tokenize=False
+def test_plain_transformers_reads_pages(tmp_path: Path) -> None:
+    """A model of random weights makes more errors than there are characters."""
+    model, found = AutoModelForImageTextToText.from_pretrained(
+        FOLDER, dtype="float32", output_loading_info=True
     )
-    page = Image.new("RGB", (300, 200), "white")
-    inputs = processor(text=[text], images=[[page]], return_tensors="pt")
-    count = int((inputs["input_ids"] == model.config.image_token_id).sum())
-    assert count == tiny_vlm.IMAGE_TOKENS
-    ids = model.generate(**inputs, max_new_tokens=3, min_new_tokens=3)
-    assert ids.shape[1] == inputs["input_ids"].shape[1] + 3
+    assert not any(found.values())
+    said = [read(model, FOLDER, write(tmp_path, text), "Read.") for text in TEXTS]
+    assert character_error_rate(TEXTS, said) < 0.2
 
 
-def test_every_script_survives_the_tokenizer(folder: Path) -> None:
-    tokenizer = AutoProcessor.from_pretrained(folder).tokenizer
+def test_what_ships_is_small_and_says_what_it_is_worth() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == FILES
+    file = FOLDER / shipping.WEIGHTS
+    weights = load_file(file)
+    assert {weight.dtype for weight in weights.values()} == {torch.float16}
+    figures = json.loads((FOLDER / "figures.json").read_text(encoding="utf-8"))
+    assert figures["parameters"] == sum(weight.numel() for weight in weights.values())
+    assert figures["parameters"] < shipping.MOST_PARAMETERS
+    assert figures["bytes"] == file.stat().st_size < shipping.MOST_BYTES
+    assert (FOLDER / "README.md").read_text(encoding="utf-8") == card(figures)
+
+
+def test_every_script_survives_the_tokenizer() -> None:
+    tokenizer: Any = AutoTokenizer.from_pretrained(FOLDER)
     ids = tokenizer(SCRIPTS, add_special_tokens=False)["input_ids"]
     assert len(ids) == len(SCRIPTS.encode())
     assert tokenizer.decode(ids) == SCRIPTS
-
-
-def test_seed_decides_the_weights(folder: Path, tmp_path: Path) -> None:
-    before = torch.random.get_rng_state()
-    torch.manual_seed(99)
-    tiny_vlm.write(tmp_path)
-    assert torch.initial_seed() == 99
-    torch.random.set_rng_state(before)
-
-    def digest(path: Path) -> str:
-        return hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
-
-    assert digest(tmp_path) == digest(folder)

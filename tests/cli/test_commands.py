@@ -192,8 +192,8 @@ def test_xray_shows_the_first_batch_and_makes_no_run(tmp_path: Path, home: Path)
         f"data: {{path: {tmp_path / 'pages'}}}\n"
     )
     [one] = json.loads(command("train", config, "--xray", "--json").stdout)["rows"]
-    assert one["features"] == 49
-    assert one["learned"].endswith("<|im_end|>\n")
+    assert one["features"] == (64 // 16) ** 2
+    assert one["learned"].endswith("<|im_end|>")
     assert not list((home / "runs").glob("*"))
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from transformers.trainer_utils import SaveStrategy
 
-from deepsynth_tui.builtin import tiny_vlm
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.dataset_facts import DatasetFacts
 from deepsynth_tui.estimate.profiles.images import PageSize
@@ -32,6 +31,7 @@ from deepsynth_tui.training.processes.peers import Peers
 from deepsynth_tui.training.trainer import DocumentTrainer
 from deepsynth_tui.training.watching.forecast import Forecast, forecast
 from deepsynth_tui.training.watching.measuring import Gauge, Meter
+from tests.training import chat_tokenizer
 
 STEPS = 4
 LEFT = 64 << 20
@@ -152,7 +152,7 @@ def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
             args=arguments,
             train_dataset=Rows(case.rows * STEPS),
             data_collator=Collator(case, base.config),
-            processor=tiny_vlm.tokenizer(),
+            processor=chat_tokenizer.tokenizer(),
             peers=Peers(),
             kept_checkpoints=1,
             callbacks=[gauge],

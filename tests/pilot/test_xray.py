@@ -48,10 +48,10 @@ async def test_the_first_batch_is_shown_scrolls_and_closes(home: Path, dataset: 
         scroll = app.screen.query_one(VerticalScroll)
         await pilot.press("end")
         await until(pilot, lambda: scroll.scroll_y == scroll.max_scroll_y > 0)
-        assert "<|im_end|>↵" in text_of(app.screen)
+        assert "<|im_end|>" in text_of(app.screen)
         await pilot.resize_terminal(120, 36)
         await pilot.press("home")
-        await until(pilot, lambda: "49 placeholders, 49 features: equal" in text_of(app.screen))
+        await until(pilot, lambda: "16 placeholders, 16 features: equal" in text_of(app.screen))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, XrayScreen))
 

@@ -7,99 +7,102 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deepsynth_tui.builtin import TINY_VLM, locate
+from deepsynth_tui.training.answers.scoring import character_error_rate
+from tests.builtin import drawn_pages
 
 pytestmark = pytest.mark.slow
 
-# The demo's model, or a checkpoint that is to become it.
-READS = "qwen3_vl"  # what `builtin.recipe` makes; the model of random weights is another
-READER = os.environ.get("DEEPSYNTH_READER", TINY_VLM)
-
-ADAPTER_ALONE = """
-import sys, torch
-from peft import PeftModel
-from transformers import AutoModelForImageTextToText, AutoProcessor
-from PIL import Image
-
-folder, base = sys.argv[1:]
-model = AutoModelForImageTextToText.from_pretrained(base, dtype="float32").eval()
-processor = AutoProcessor.from_pretrained(folder)
-turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Read."}]}]
-prompt = processor.apply_chat_template(turn, add_generation_prompt=True)
-inputs = processor(text=prompt, images=[Image.new("RGB", (320, 320), "white")], return_tensors="pt")
-with torch.no_grad():
-    before = model(**inputs).logits
-    adapted = PeftModel.from_pretrained(model, folder).eval()
-    after = adapted(**inputs).logits
-assert not any(name.startswith("deepsynth_tui") for name in sys.modules)
-print(float((after - before).abs().max()))
-"""
+BILL = "Quillon & Vash, Grocers\nFlour 2 kg 3.40\nHoney 7.85\nTotal 11.25"
 
 
-def program(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo that has ended: where its runs lie, what it printed, and what runs are known."""
+
+    folder: Path
+    said: str
+    runs: dict[str, Any]
+
+    @property
+    def adapter(self) -> Path:
+        return self.folder / "training" / "adapter"
+
+    def samples(self, when: str) -> list[dict[str, Any]]:
+        """What the model said before or after to the papers that are shown."""
+        lines = (self.folder / "training" / "events.jsonl").read_text().splitlines()
+        events = [json.loads(line) for line in lines]
+        return [one for one in events if one["kind"] == "sample" and one["when"] == when]
+
+
+def program(*arguments: str | Path, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    given = {"DEEPSYNTH_HOME": str(home), "HF_HUB_OFFLINE": "1"} if home else {}
     return subprocess.run(
         [sys.executable, "-m", "deepsynth_tui", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         stdin=subprocess.DEVNULL,
+        env={**os.environ, **given},
     )
 
 
-def exact_match(said: str) -> list[float]:
-    """Shares of right answers, before and after."""
-    (line,) = re.findall(r"Exact match on held-out documents: (.*)\.", said)
-    return [int(percent) / 100 for percent in re.findall(r"(\d+)%", line)]
-
-
-def test_the_demo_does_the_whole_job(tmp_path: Path):
-    """With few steps and few answers: what it teaches is another test."""
-    few = ["training.max_steps=30", "data.max_eval_samples=6", "training.show_samples=2"]
-    few = [part for change in few for part in ("--set", change)]
-    done = program("demo", "--headless", "--dir", tmp_path / "demo", *few)
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo as a person starts it, once for all tests: two minutes are what it is about."""
+    home = tmp_path_factory.mktemp("home")
+    done = program("demo", "--headless", "--dir", home / "demo", home=home)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = done.stdout
-    assert "Dataset generated: 480 documents on 480 pages." in said
+    listed = program("runs", "--json", home=home)
+    runs = {run["kind"]: run for run in json.loads(listed.stdout)}
+    return Demo(home / "demo", done.stdout, runs)
+
+
+def test_the_demo_does_the_whole_job(demo: Demo):
+    assert "Dataset generated: 480 documents on 480 pages." in demo.said
     first, last = (
-        float(figure) for figure in said.split(" steps, loss ")[1].split(".\n")[0].split(" -> ")
+        float(figure)
+        for figure in demo.said.split(" steps, loss ")[1].split(".\n")[0].split(" -> ")
     )
     assert last < first / 1.5
-    assert exact_match(said)[0] < 0.1
-    assert said.count("A document that it never learned from:") == 2
-    assert re.findall("The model (.*) training:", said) == ["before", "after"] * 2
+    assert demo.said.count("A document that it never learned from:") == 3
+    assert re.findall("The model (.*) training:", demo.said) == ["before", "after"] * 3
+    assert demo.runs["dataset"]["state"] == demo.runs["training"]["state"] == "done"
+    assert f"deepsynth-tui attach {demo.runs['training']['id']}" in demo.said
+    assert f"Adapter: {demo.adapter}" in demo.said
 
-    runs = {run["kind"]: run for run in json.loads(program("runs", "--json").stdout)}
-    assert runs["dataset"]["state"] == runs["training"]["state"] == "done"
-    assert f"deepsynth-tui attach {runs['training']['id']}" in said
 
-    adapter = tmp_path / "demo" / "training" / "adapter"
-    assert f"Adapter: {adapter}" in said
-    base = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
+def test_the_demo_teaches_it_to_answer(demo: Demo):
+    """It reads the papers aloud, and after two minutes it answers the question instead."""
+    (line,) = re.findall(r"Exact match on held-out documents: (.*)\.", demo.said)
+    before, after = (int(percent) for percent in re.findall(r"(\d+)%", line))
+    assert before < 10
+    assert after > 80
+    read = demo.samples("before")
+    assert (
+        character_error_rate([one["input"] for one in read], [one["output"] for one in read]) < 0.2
+    )
+
+
+def test_peft_alone_answers_with_the_adapter_and_with_both_merged(demo: Demo, tmp_path: Path):
+    page = drawn_pages.write(tmp_path, BILL)
+    base = json.loads((demo.adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
+    question = "What is to be paid?"
     alone = subprocess.run(
-        [sys.executable, "-c", ADAPTER_ALONE, adapter, base],
+        [sys.executable, "-m", "tests.process.adapter_alone", base, demo.adapter, page, question],
         capture_output=True,
         text=True,
         check=False,
     )
     assert alone.returncode == 0, alone.stderr
-    assert float(alone.stdout) > 0.01
-
-
-def test_the_demo_teaches_a_model_that_reads(tmp_path: Path):
-    """It reads the pages aloud, and after two minutes it answers the question instead."""
-    config = json.loads((Path(locate(READER)) / "config.json").read_text())
-    if config["model_type"] != READS:
-        pytest.skip(f"{READER} has random weights yet: it cannot read")
-    reader = ("--set", f"model.name_or_path={READER}")
-    done = program("demo", "--headless", "--dir", tmp_path / "demo", *reader)
-    assert done.returncode == 0, done.stdout + done.stderr
-    before, after = exact_match(done.stdout)
-    assert before < 0.1
-    assert after > 0.8
+    said = json.loads(alone.stdout)
+    assert character_error_rate([BILL], [said["base"]]) < 0.2
+    assert said["adapter"] == said["merged"] == "11.25"
 
 
 def test_a_wrong_setting_leaves_nothing_behind(tmp_path: Path):

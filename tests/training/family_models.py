@@ -18,8 +18,8 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-from deepsynth_tui.builtin import tiny_vlm
 from deepsynth_tui.training.without_video import without_video
+from tests.training import chat_tokenizer
 from tests.training.small_models import IMAGE_TOKENS, PAGE_SIDE, TEXT, special_tokens
 
 _PLAIN_TEXT = {name: value for name, value in TEXT.items() if name != "model_type"}
@@ -28,7 +28,7 @@ _ROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
 
 def qwen2_5_vl(folder: Path) -> Path:
     """A Qwen2.5-VL of 0.2 M parameters: windows of attention in the vision tower."""
-    tokenizer = tiny_vlm.tokenizer()
+    tokenizer = chat_tokenizer.tokenizer()
     marks = [f"<|{name}|>" for name in ("image_pad", "video_pad", "vision_start", "vision_end")]
     tokenizer.add_special_tokens({"additional_special_tokens": marks})
     image, video, start, end = (tokenizer.get_vocab()[mark] for mark in marks)
@@ -67,7 +67,7 @@ def qwen2_5_vl(folder: Path) -> Path:
     without_video(Qwen2_5_VLProcessor)(
         image_processor=images,
         tokenizer=tokenizer,
-        chat_template=tiny_vlm.CHAT_TEMPLATE.replace(
+        chat_template=chat_tokenizer.CHAT_TEMPLATE.replace(
             "<image>", "<|vision_start|><|image_pad|><|vision_end|>"
         ),
     ).save_pretrained(folder)
@@ -76,9 +76,9 @@ def qwen2_5_vl(folder: Path) -> Path:
 
 def smolvlm(folder: Path) -> Path:
     """A SmolVLM of 0.2 M parameters."""
-    tokenizer = tiny_vlm.tokenizer()
+    tokenizer = chat_tokenizer.tokenizer()
     config = SmolVLMConfig(
-        image_token_id=tokenizer.get_vocab()[tiny_vlm.IMAGE],
+        image_token_id=tokenizer.get_vocab()[chat_tokenizer.IMAGE],
         scale_factor=2,
         tie_word_embeddings=False,
         text_config=TEXT | {"vocab_size": len(tokenizer), **special_tokens(tokenizer)},
@@ -105,15 +105,15 @@ def smolvlm(folder: Path) -> Path:
         tokenizer=tokenizer,
         video_processor=None,
         image_seq_len=IMAGE_TOKENS,
-        chat_template=tiny_vlm.CHAT_TEMPLATE,
+        chat_template=chat_tokenizer.CHAT_TEMPLATE,
     ).save_pretrained(folder)
     return folder
 
 
 def qwen3(folder: Path) -> Path:
     """A Qwen3 of 0.1 M parameters: norms of queries and keys, and the head tied to the input."""
-    tokenizer = tiny_vlm.tokenizer()
-    tokenizer.chat_template = tiny_vlm.CHAT_TEMPLATE
+    tokenizer = chat_tokenizer.tokenizer()
+    tokenizer.chat_template = chat_tokenizer.CHAT_TEMPLATE
     config = Qwen3Config(
         **_PLAIN_TEXT,
         head_dim=16,

@@ -9,6 +9,8 @@ from typing import Any
 import datasets
 from PIL import Image
 
+from tests.builtin import drawn_pages
+
 INSTRUCTION = "Say the colour."
 COLOURS = ("red", "green", "blue", "white", "black", "navy", "lime", "teal", "gold", "pink")
 
@@ -58,6 +60,13 @@ def row(number: int, *, side: int = 64, pages: int = 1) -> dict[str, Any]:
         "source_id": f"doc-{number}",
         "source_hash": f"hash-{number}",
     }
+
+
+def paper(number: int, text: str, target: str) -> dict[str, Any]:
+    """A page of print, which the builtin model can read."""
+    page = {"bytes": drawn_pages.png(text), "path": None}
+    changed = {"images": [page], "text": text, "prompted_text": text, "target": target}
+    return row(number) | changed
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> Path:

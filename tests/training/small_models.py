@@ -26,8 +26,8 @@ from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from deepsynth_tui.builtin import tiny_vlm
 from deepsynth_tui.training.without_video import without_video
+from tests.training import chat_tokenizer
 
 PAGE_SIDE = 64
 IMAGE_TOKENS = (PAGE_SIDE // 16 // 2) ** 2
@@ -44,10 +44,10 @@ TEXT: dict[str, Any] = {
 
 
 def vision_model(folder: Path) -> Path:
-    """A vision-language model of 0.2 M parameters, with the tokenizer of builtin:tiny-vlm."""
-    tokenizer = tiny_vlm.tokenizer()
+    """A vision-language model of 0.2 M parameters, an Idefics3."""
+    tokenizer = chat_tokenizer.tokenizer()
     config = Idefics3Config(
-        image_token_id=tokenizer.get_vocab()[tiny_vlm.IMAGE],
+        image_token_id=tokenizer.get_vocab()[chat_tokenizer.IMAGE],
         scale_factor=2,
         tie_word_embeddings=False,
         text_config=TEXT | {"vocab_size": len(tokenizer), **special_tokens(tokenizer)},
@@ -72,7 +72,7 @@ def vision_model(folder: Path) -> Path:
         image_processor=images,
         tokenizer=tokenizer,
         image_seq_len=IMAGE_TOKENS,
-        chat_template=tiny_vlm.CHAT_TEMPLATE,
+        chat_template=chat_tokenizer.CHAT_TEMPLATE,
     ).save_pretrained(folder)
     return folder
 
@@ -80,7 +80,7 @@ def vision_model(folder: Path) -> Path:
 def qwen3_vl(folder: Path) -> Path:
     """A Qwen3-VL of 0.2 M parameters: patches of any number of pages in one list, positions in
     three dimensions, vision features in several layers of the decoder."""
-    tokenizer = tiny_vlm.tokenizer()
+    tokenizer = chat_tokenizer.tokenizer()
     marks = [f"<|{name}|>" for name in ("image_pad", "video_pad", "vision_start", "vision_end")]
     tokenizer.add_special_tokens({"additional_special_tokens": marks})
     image, video, start, end = (tokenizer.get_vocab()[mark] for mark in marks)
@@ -125,7 +125,7 @@ def qwen3_vl(folder: Path) -> Path:
     without_video(Qwen3VLProcessor)(
         image_processor=images,
         tokenizer=tokenizer,
-        chat_template=tiny_vlm.CHAT_TEMPLATE.replace(
+        chat_template=chat_tokenizer.CHAT_TEMPLATE.replace(
             "<image>", "<|vision_start|><|image_pad|><|vision_end|>"
         ),
     ).save_pretrained(folder)
@@ -134,9 +134,9 @@ def qwen3_vl(folder: Path) -> Path:
 
 def language_model(folder: Path, *, chat_template: bool = True) -> Path:
     """A language model of 0.1 M parameters that reads no images."""
-    tokenizer = tiny_vlm.tokenizer()
+    tokenizer = chat_tokenizer.tokenizer()
     if chat_template:
-        tokenizer.chat_template = tiny_vlm.CHAT_TEMPLATE
+        tokenizer.chat_template = chat_tokenizer.CHAT_TEMPLATE
     torch.manual_seed(0)
     config = LlamaConfig(**TEXT, vocab_size=len(tokenizer), **special_tokens(tokenizer))
     LlamaForCausalLM(config).save_pretrained(folder)
@@ -146,9 +146,9 @@ def language_model(folder: Path, *, chat_template: bool = True) -> Path:
 
 def document_model(folder: Path) -> Path:
     """DeepSeek-OCR-2, scaled down: fused experts, and a vision encoder like a language model."""
-    tokenizer = tiny_vlm.tokenizer()
+    tokenizer = chat_tokenizer.tokenizer()
     config = DeepseekOcr2Config(
-        image_token_id=tokenizer.get_vocab()[tiny_vlm.IMAGE],
+        image_token_id=tokenizer.get_vocab()[chat_tokenizer.IMAGE],
         text_config={
             "vocab_size": len(tokenizer),
             "hidden_size": 64,
@@ -194,7 +194,7 @@ def special_tokens(tokenizer: TokenizersBackend) -> dict[str, Any]:
     """The ids of the tokens that begin, end and pad, as a model's config names them."""
     ids = tokenizer.get_vocab()
     return {
-        "bos_token_id": ids[tiny_vlm.START],
-        "eos_token_id": ids[tiny_vlm.END_OF_TURN],
-        "pad_token_id": ids[tiny_vlm.PAD],
+        "bos_token_id": ids[chat_tokenizer.START],
+        "eos_token_id": ids[chat_tokenizer.END_OF_TURN],
+        "pad_token_id": ids[chat_tokenizer.PAD],
     }

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3, TINY_VLM
+from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3, TINY_VLM, locate
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.profiles.job import profile
 from deepsynth_tui.estimate.profiles.profile import save
 from deepsynth_tui.runs.directory import create
 from deepsynth_tui.training.preflight import LEAST_BYTES, check, inspect
+from deepsynth_tui.training.preflight_model import MADE_ONCE, KnownModel, look_up
 from tests.training import small_roberta
 from tests.training.conftest import configuration
 from tests.training.small_datasets import row, write
@@ -117,6 +118,15 @@ def test_a_text_encoder_of_another_family(values: dict[str, Any], tmp_path: Path
     assert "is of type roberta, not qwen3" in wrong.message
     (gone,) = check(configuration(values, text_encoder=section | {"name_or_path": "/nowhere"}))
     assert gone.key == "text_encoder.name_or_path"
+
+
+def test_what_is_known_of_the_builtin_models_is_true(values: dict[str, Any]) -> None:
+    known = look_up(configuration(values, model__name_or_path=TINY_VLM).model, [])
+    weights = Path(locate(TINY_VLM)) / "model.safetensors"
+    assert known == KnownModel(True, "qwen3_vl", weights.stat().st_size)
+    for name, encoder in MADE_ONCE.items():
+        stated = json.loads((Path(locate(name)) / "config.json").read_text(encoding="utf-8"))
+        assert encoder.model_type == stated["model_type"]
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from deepsynth_tui.builtin import tiny_vlm
 from deepsynth_tui.estimate.machine.storage import disk, processor_bytes
 from deepsynth_tui.estimate.profiles import job as profile_job
 from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from tests.training import chat_tokenizer
 from tests.training.conftest import Run
 from tests.training.small_models import TEXT
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wide enough that numbers and not file headers make a checkpoint."""
     folder = tmp_path_factory.mktemp("wide-model")
-    tokenizer = tiny_vlm.tokenizer()
-    tokenizer.chat_template = tiny_vlm.CHAT_TEMPLATE
+    tokenizer = chat_tokenizer.tokenizer()
+    tokenizer.chat_template = chat_tokenizer.CHAT_TEMPLATE
     shape: dict[str, Any] = TEXT | {
         "hidden_size": 512,
         "intermediate_size": 1024,

@@ -1,0 +1,33 @@
+"""Pages drawn as those of the demo are, which the builtin model can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.load import load_file
+from deepsynth_tui.config.presets import presets_dir
+from deepsynth_tui.dataset.writing.drawn import renderer
+
+# Nobody's papers: the model has seen none of them, and no list of words has the names.
+TEXTS = (
+    "Quillon & Vash, Grocers\nFlour 2 kg 3.40\nHoney 7.85\nTotal 11.25",
+    "Dear Mrs Orbeck,\nyour parcel came on 14 May.\nPlease bring the slip.",
+    "NOTICE\nThe north gate is closed\nfrom 6 June to 19 July 2031.",
+    "Zemrin Tools Ltd\nOrder 58027\nDue: 93.60 by 2 March",
+)
+
+
+def png(text: str) -> bytes:
+    """The page with this text, as a PNG file."""
+    config = load_file(presets_dir() / "demo" / "dataset.yaml").config
+    assert isinstance(config, DatasetConfig)
+    (page,) = renderer(config).render(text, "one").pages
+    return page.png
+
+
+def write(folder: Path, text: str) -> Path:
+    """The same in a file of `folder`."""
+    file = folder / "page.png"
+    file.write_bytes(png(text))
+    return file

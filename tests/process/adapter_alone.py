@@ -1,0 +1,29 @@
+"""`python -m tests.process.adapter_alone BASE ADAPTER PAGE QUESTION`: what transformers and PEFT
+make of a page without this program, as JSON: the base model, the adapter, the two merged."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from peft import PeftModel
+from transformers import AutoModelForImageTextToText
+
+from tests.builtin.plain_reading import read
+
+
+def main() -> None:
+    base, adapter, page, question = sys.argv[1:]
+    model = AutoModelForImageTextToText.from_pretrained(base, dtype="float32").eval()
+    said = {"base": read(model, adapter, Path(page), question)}
+    adapted = PeftModel.from_pretrained(model, adapter).eval()
+    said["adapter"] = read(adapted, adapter, Path(page), question)
+    merged = adapted.merge_and_unload()
+    said["merged"] = read(merged, adapter, Path(page), question)
+    assert not any(name.startswith("deepsynth_tui") for name in sys.modules)
+    sys.stdout.write(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()
