@@ -1,7 +1,7 @@
 """`python -m deepsynth_tui.builtin.recipe FOLDER`: make the reader in FOLDER, or go on with it.
 
-At the end FOLDER/reader is what the wheel takes, with its card and figures, and the exit code says
-whether it reads well enough for that.
+At the end FOLDER/reader is what `builtin/tiny-vlm` takes, with its card and figures, and the exit
+code says whether it reads well enough for that.
 """
 
 from __future__ import annotations

@@ -24,6 +24,15 @@ IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 SPECIAL = (PAD, START, END, USER, ASSISTANT, SYSTEM, IMAGE, VIDEO, VISION_START, VISION_END)
 
+# Of the processor's file. Where torchvision is installed, transformers wants a processor of videos
+# for every Qwen3-VL; a machine without it can write none.
+VIDEOS = {
+    "video_processor_type": "Qwen3VLVideoProcessor",
+    "patch_size": PATCH_SIDE,
+    "merge_size": MERGE,
+    "temporal_patch_size": 1,
+}
+
 # A role is one token: a page has few, and they would cost a byte for each letter.
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}

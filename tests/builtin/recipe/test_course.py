@@ -90,6 +90,9 @@ def test_what_is_shipped_is_an_ordinary_checkpoint_of_half_the_size(
         torch.testing.assert_close(halved.get_parameter(name).float(), value, rtol=1e-3, atol=1e-6)
     tokenizer: Any = AutoTokenizer.from_pretrained(folder / "reader")
     assert tokenizer.decode(tokenizer("12,50 € für Ä")["input_ids"]) == "12,50 € für Ä"
+    stated = json.loads((folder / "reader" / "processor_config.json").read_text(encoding="utf-8"))
+    pages, videos = stated["image_processor"], stated["video_processor"]
+    assert {videos[name] == pages[name] for name in ("patch_size", "merge_size")} == {True}
 
 
 def test_too_large_a_model_is_not_shipped(
