@@ -23,7 +23,7 @@ MOST_ERRORS = 0.2  # of the characters; a model of random weights makes more err
 
 
 def test_pages_of_a_batch_are_read(values: dict[str, Any]) -> None:
-    config = configuration(values, model__name_or_path=TINY_VLM)
+    config = configuration(values, model__name_or_path=TINY_VLM, data__instruction="Read.")
     base = load_base(config)
     batcher = Batcher(base, config)
     rows = [paper(number, text, "?") | {POSITION: number} for number, text in enumerate(TEXTS)]
@@ -37,6 +37,7 @@ def test_the_first_look_shows_a_model_that_reads(run: Run, tmp_path: Path) -> No
     ran = run(
         model__name_or_path=TINY_VLM,
         data__path=str(write(tmp_path / "papers", rows)),
+        data__instruction="Read.",
         training__max_steps=1,
     )
     before, _ = (event.data for event in ran.of("sample"))
