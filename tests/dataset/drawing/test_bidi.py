@@ -51,8 +51,9 @@ def test_shows_mixed_text_in_its_order(text: str, expected: str) -> None:
 @example("(א[b)]")
 @example("א\u2067a)\u2069b(")
 @example("a\u202eאb1\u202c٣,٤")
-@example("0\u202dא\u2066")  # where the library leaves out L1: what no one sees is not compared
 def test_agrees_with_the_reference_library(text: str) -> None:
+    # Of these at the end of a line the library forgets rule L1 where they were overridden.
+    text = text.rstrip(UNSEEN)
     ours, theirs = (
         "".join(character for character in line if character not in UNSEEN)
         for line in (shown(text), str(bidi.get_display(text)))
