@@ -44,7 +44,9 @@ def clean(text: str, *, show: bool = False) -> Cleaned:
     Tabs and line breaks of every kind stay.
     """
     text, controls = CONTROL.subn(_visible if show else "", text)
-    text, replaced = SURROGATE.subn(REPLACEMENT, text)
+    replaced = 0
+    if not text.isascii():
+        text, replaced = SURROGATE.subn(REPLACEMENT, text)
     return Cleaned(text, 0 if show else controls, controls if show else 0, replaced)
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from deepsynth_tui.dataset.drawing import bidi
 from deepsynth_tui.dataset.drawing.pieces import Piece, Pieces
 from deepsynth_tui.dataset.drawing.segmenting import (
-    LINE_END,
     SPACES,
     UNSPACED,
     WORD_AND_SPACES,
     clusters,
+    paragraphs,
     parts,
 )
 from deepsynth_tui.dataset.drawing.shaping import CONTEXT, Shapes
@@ -105,16 +105,15 @@ class Measurer:
         if self._shapes.make_room() or self._pieces.are_many:
             self._forget()
         boxes = _Boxes()
-        paragraphs = []
+        found = []
         place = 0
-        pieces = LINE_END.split(text)
-        for paragraph, line_end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+        for paragraph, line_end in paragraphs(text):
             if paragraph or line_end:
                 reorders = not paragraph.isascii() and bidi.may_reorder(paragraph)
                 cut = self._right_to_left if reorders else self._left_to_right
-                paragraphs.append(cut(paragraph, place, boxes))
-            place += len(paragraph) + len(line_end)
-        return self._measured(len(text), tuple(paragraphs), boxes)
+                found.append(cut(paragraph, place, boxes))
+            place += len(paragraph) + line_end
+        return self._measured(len(text), tuple(found), boxes)
 
     def _measured(self, length: int, paragraphs: tuple[Paragraph, ...], boxes: _Boxes) -> Measured:
         of = self._pieces.of(boxes.pieces)

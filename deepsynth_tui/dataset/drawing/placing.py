@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from deepsynth_tui.dataset.drawing.bidi import visual_order
@@ -10,27 +10,23 @@ from deepsynth_tui.dataset.drawing.measuring import Measured
 from deepsynth_tui.dataset.drawing.wrapping import Line, Segment
 
 
-def placed(text: Measured, line: Line, width: float, align: str) -> Iterator[Segment]:
-    """Yield what is on `line` with its place on a line of `width`, from left to right.
+def placed(text: Measured, line: Line, width: float, align: str) -> Iterable[Segment]:
+    """Return what is on `line` with its place on a line of `width`, from left to right.
 
     `align` is `start` or `end` (the edge where the paragraph's own direction starts or ends),
     `center` or `justify`. Lengths are multiples of the font size.
     """
-    if not line.segments:
-        return
-    leftward = line.paragraph.base % 2 == 1
-    if align == "start" and not leftward and not line.paragraph.reorders:
-        yield from line.segments
-        return
+    paragraph = line.paragraph
+    if not line.segments or (align == "start" and not paragraph.base and not paragraph.reorders):
+        return line.segments
+    leftward = paragraph.base % 2 == 1
     last = line.segments[-1]
     room = width - (last.x + text.right[last.last - 1] - text.left[last.first])
-    segments = _reordered(text, line) if line.paragraph.reorders else line.segments
+    segments = _reordered(text, line) if paragraph.reorders else line.segments
     if align == "justify" and not line.ends:
-        yield from _stretched(text, segments, room)
-        return
+        return _stretched(text, segments, room)
     shift = {"center": room / 2, "end": room * (not leftward)}.get(align, room * leftward)
-    for segment in segments:
-        yield segment._replace(x=segment.x + shift) if shift else segment
+    return [one._replace(x=one.x + shift) for one in segments] if shift else segments
 
 
 def _stretched(text: Measured, segments: tuple[Segment, ...], room: float) -> Iterator[Segment]:

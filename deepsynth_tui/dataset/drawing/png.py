@@ -30,16 +30,17 @@ class PngWriter:
     ) -> None:
         kind = GRAY if palette is None else PALETTE
         header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
-        self._head = SIGNATURE + _chunk(b"IHDR", header)
+        self._head = SIGNATURE + b"".join(_chunk(b"IHDR", header))
         if palette:
-            self._head += _chunk(b"PLTE", bytes(part for colour in palette for part in colour))
+            colours = bytes(part for colour in palette for part in colour)
+            self._head += b"".join(_chunk(b"PLTE", colours))
 
     def write(self, rows: NDArray[np.uint8]) -> bytes:
         """Return a PNG file of `rows`: one for each of the picture, its bytes after a 0."""
         data = isal_zlib.compress(rows.data, LEVEL)
-        return b"".join((self._head, _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
+        return b"".join((self._head, *_chunk(b"IDAT", data), *_chunk(b"IEND", b"")))
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def _chunk(name: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     checksum = isal_zlib.crc32(data, isal_zlib.crc32(name))
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
+    return struct.pack(">I", len(data)), name, data, struct.pack(">I", checksum)

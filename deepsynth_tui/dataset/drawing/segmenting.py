@@ -46,6 +46,18 @@ BEFORE_LETTER = frozenset("เแโใไເແໂໃໄ")
 MOST_MARKS = 4
 
 
+def paragraphs(text: str) -> Iterator[tuple[str, int]]:
+    """Yield each paragraph, and of how many characters the line end after it is."""
+    if text.isascii() and not any(end in text for end in "\r\v\f"):
+        *others, last = text.split("\n")
+        yield from ((one, 1) for one in others)
+        yield last, 0
+        return
+    pieces = LINE_END.split(text)
+    for paragraph, line_end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+        yield paragraph, len(line_end)
+
+
 def clusters(word: str) -> Iterator[str]:
     """Yield what a reader sees as one character: a base and what sits on or below it."""
     held = ""

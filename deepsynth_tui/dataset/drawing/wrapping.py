@@ -97,19 +97,21 @@ class _Lines:
         self._close(paragraph, ends=True)
 
     def _place(self, box: int, last: int, paragraph: Paragraph) -> int:
-        """Put what fits of the boxes from `box` on the line; return the first that is left."""
-        text = self.text
+        """Put what fits of the boxes from `box` on the line; return the first that is left.
+
+        Where one is left, the line is full, and another begun.
+        """
         end = self._fitting(box, last)
-        while box < end < last and end in text.glued:
+        while box < end < last and end in self.text.glued:
             end -= 1
-        if end == box:
-            if self.segments:
-                self._close(paragraph, ends=False)
-                self.start = int(text.starts[box])
-                return box
+        if end == box and not self.segments:
             end = self._fit_word(box)
-        self.segments.append(Segment(box, end, self.x))
-        self.x += self.right[end - 1] - self.left[box] + self.gaps[end - 1]
+        if end > box:
+            self.segments.append(Segment(box, end, self.x))
+            self.x += self.right[end - 1] - self.left[box] + self.gaps[end - 1]
+        if end < last:
+            self._close(paragraph, ends=False)
+            self.start = int(self.text.starts[end])
         return end
 
     def _fitting(self, box: int, last: int) -> int:

@@ -14,7 +14,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -46,16 +46,15 @@ class OnRay(AbstractContextManager["OnRay"]):
         """Join the cluster. Raises `EngineError` where a machine of it does not see the folder."""
         ray = _ray()
         _join(self._config.num_proc)
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(ray.shutdown)
             self._places = max(1, int(ray.cluster_resources().get("CPU", 1)))
             _check_shared(self._folder)
             # Where its machine is lost, it begins anew on another one: figures for a while less.
             counter = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Counter)
             self._counter = counter.remote()
             self._given = ray.put(self._config)
-        except BaseException:
-            ray.shutdown()
-            raise
+            on_error.pop_all()
         self._make = ray.remote(num_cpus=1, max_retries=0)(_make)
         return self
 

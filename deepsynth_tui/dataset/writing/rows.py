@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from deepsynth_tui.dataset.writing.columns import column
 from deepsynth_tui.dataset.writing.drawn import DrawnDocument
 
 NEUTRAL_PROMPT = "Transcribe this document."
@@ -95,4 +96,5 @@ def content_digest(drawn: DrawnDocument) -> str:
 
 def table(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Return `rows` as an Arrow table."""
-    return pa.Table.from_pylist(list(rows), SCHEMA)
+    columns = [column([row[field.name] for row in rows], field.type) for field in SCHEMA]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)

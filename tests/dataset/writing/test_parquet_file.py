@@ -11,10 +11,17 @@ import pytest
 
 from deepsynth_tui.dataset.writing import parquet_file
 from deepsynth_tui.dataset.writing.parquet_file import GROUP_ROWS, ParquetFile
+from deepsynth_tui.dataset.writing.rows import messages
 
 
 def row(number: int) -> dict[str, Any]:
-    return {"images": [{"bytes": bytes(1000), "path": "a.png"}], "source_id": str(number)}
+    texts = ("text", "instruction", "prompted_text", "target", "source_hash")
+    return dict.fromkeys(texts, "abc") | {
+        "images": [{"bytes": bytes(1000), "path": "a.png"}],
+        "messages": messages(pages=1, instruction="", target="abc"),
+        "source_id": str(number),
+        "pages": 1,
+    }
 
 
 def groups_of(path: Path) -> list[int]:
