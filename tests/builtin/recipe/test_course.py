@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from deepsynth_tui.builtin.recipe import examination, shipping
 from deepsynth_tui.builtin.recipe.pretrain import RunFailed, pretrain, run_config, state_of
-from deepsynth_tui.builtin.recipe.stages import Stage
+from deepsynth_tui.builtin.recipe.stages import Stage, stages
 from deepsynth_tui.config.load import load_file as load_config
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
@@ -28,7 +28,9 @@ pytestmark = pytest.mark.slow
 def lesson_fonts() -> set[str]:
     pages = Path(shipping.__file__).parent / "pages.yaml"
     lessons = load_config(pages, ["source.path=builtin:sample"]).config
-    return set(lessons.model_dump()["page"]["fonts"])
+    further = {font for stage in stages() for font in stage.further_fonts}
+    assert further
+    return set(lessons.model_dump()["page"]["fonts"]) | further
 
 
 def stand_ins(place: Path) -> Path:
