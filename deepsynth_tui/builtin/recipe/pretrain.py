@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.builtin.recipe import model
+from deepsynth_tui.builtin.recipe.questions import ask
 from deepsynth_tui.builtin.recipe.stages import Stage
 from deepsynth_tui.builtin.recipe.texts import documents
 from deepsynth_tui.config.load import load_text
@@ -75,19 +77,22 @@ def make_pages(place: Path, stage: Stage, *, seed: int) -> Path:
 def write_texts(
     target: Path, stage: Stage, size: int, *, seed: int, held_out: bool = False
 ) -> None:
-    """Write what the pages of `size` say, a JSON line each."""
+    """Write what the pages of `size` say and what is asked about them, a JSON line each."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    seed = seed * 1000 + size
     texts = documents(
-        seed * 1000 + size,
+        seed,
         stage.pages // len(stage.sizes),
         lines=stage.lines_at(size),
         held_out=held_out,
         width=stage.letters(size),
     )
     draft = target.with_suffix(".part")
+    rng = random.Random(f"{seed}:questions")
     with draft.open("w", encoding="utf-8") as file:
         for text in texts:
-            file.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+            row = {"text": text, **ask(rng, text, share=stage.questions)._asdict()}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
     draft.replace(target)
 
 

@@ -40,7 +40,8 @@ FURTHER_FONTS = (
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Pages of `width` by `height` pixels with up to `lines` lines, `pages` of them in all, in
-    equal parts at each of the text `sizes`."""
+    equal parts at each of the text `sizes`; about the part `questions` of them something else is
+    asked than to read them."""
 
     name: str
     width: int
@@ -52,6 +53,7 @@ class Stage:
     learning_rate: float
     schedule: str = "constant_with_warmup"
     further_fonts: tuple[str, ...] = ()
+    questions: float = 0.0
 
     def letters(self, size: int) -> float:
         """Return how many lower-case letters go on a line."""
@@ -88,13 +90,12 @@ def stages() -> Iterator[Stage]:
     yield Stage("lines", 160, 64, 3, (13, 14, 16), 24_000, 32, rate)
     page = (256, 128, 6, (13, 14, 15, 16, 18))
     fonts = FURTHER_FONTS
-    for part in range(1, 6):
-        yield Stage(f"pages-{part}", *page, 40_000, 16, rate, further_fonts=fonts)
-    yield Stage("last", *page, 80_000, 16, rate, "cosine", fonts)
+    yield Stage("pages", *page, 40_000, 16, rate, further_fonts=fonts)
+    yield Stage("questions", *page, 64_000, 16, rate, "cosine", fonts, 0.5)
 
 
 # Trial of the recipe itself: every part of it, in a minute.
 TRIAL = (
     Stage("words", 96, 64, 2, (14, 16), 400, 16, 4e-3),
-    Stage("last", 96, 64, 2, (14, 16), 400, 16, 4e-3, "cosine"),
+    Stage("questions", 96, 64, 2, (14, 16), 400, 16, 4e-3, "cosine", questions=0.5),
 )
