@@ -19,6 +19,8 @@ HUNG_UP = 128 + signal.SIGHUP
 """Exit status of a process whose terminal went away, as shells have it."""
 LOOK = 2.0
 """Seconds between two looks at the terminal, and those that the loop has to notice it is gone."""
+SETTLE = 0.2
+"""Seconds from a hang-up to the end."""
 
 
 class Terminal:
@@ -47,15 +49,20 @@ class Terminal:
         self._end()
 
     def _on_signal(self) -> None:
-        if not _is_there():
-            self._end()
-        self._leave()
+        if _is_there():
+            self._leave()
+        else:
+            # Keys that were typed just before are still on their way to the form.
+            asyncio.get_running_loop().call_later(SETTLE, self._end)
 
     def _end(self) -> None:
-        """End the process: there is nothing left to restore or to draw."""
-        self._save()
-        # Not sys.exit: Textual's threads are blocked in writes that can never succeed.
-        os._exit(HUNG_UP)
+        """End the process: there is nothing left to restore or to draw, and no one to tell why
+        what was typed could not be saved."""
+        try:
+            self._save()
+        finally:
+            # Not sys.exit: Textual's threads are blocked in writes that can never succeed.
+            os._exit(HUNG_UP)
 
 
 def _is_there() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,29 @@ async def test_a_draft_is_saved_while_one_types(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "half-way")
         await until(pilot, lambda: draft_path(home, "training").is_file())
+        assert "half-way" in draft_path(home, "training").read_text()
+
+
+async def test_the_end_waits_for_a_draft_that_is_being_saved(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def save_slowly(home: Path, values: Mapping[str, Any]) -> None:
+        begun.set()
+        may_end.wait()
+        save_draft(home, values)
+
+    monkeypatch.setattr("deepsynth_tui.tui.forms.drafts.save_draft", save_slowly)
+    async with form_app(home) as pilot:
+        await type_into(pilot, "name", "half-way")
+        await until(pilot, begun.is_set)
+        ending = threading.Thread(target=screen_of(pilot).keep_draft)
+        ending.start()
+        ending.join(0.2)
+        assert ending.is_alive()
+        may_end.set()
+        ending.join()
         assert "half-way" in draft_path(home, "training").read_text()
 
 

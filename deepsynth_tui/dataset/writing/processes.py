@@ -17,12 +17,15 @@ from typing import Self
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.errors import DatasetError
+from deepsynth_tui.dataset.writing import shards
 from deepsynth_tui.dataset.writing.crew import Lost
 from deepsynth_tui.dataset.writing.groups import Group
 from deepsynth_tui.dataset.writing.shards import Count, Shard, write_shard
 
-# A forked copy of a process with threads can hang; a fresh one cannot.
-_SPAWN = multiprocessing.get_context("spawn")
+# Forked from a process of their own that does nothing but import, which would take each of them
+# 0.3 s: a copy of this one, whose threads may hold locks, could hang.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([shards.__name__])
 
 
 class Processes(AbstractContextManager["Processes"]):
@@ -95,10 +98,10 @@ class _Worker:
     """A process, and what it is doing: `group` is None when it has nothing to do."""
 
     def __init__(self, config: DatasetConfig, folder: Path) -> None:
-        self.connection, theirs = _SPAWN.Pipe()
-        self.counted = _SPAWN.RawValue(ctypes.c_uint64)
+        self.connection, theirs = _CONTEXT.Pipe()
+        self.counted = _CONTEXT.RawValue(ctypes.c_uint64)
         self.group: Group | None = None
-        self.process = _SPAWN.Process(
+        self.process = _CONTEXT.Process(
             target=_work, args=(theirs, self.counted, config, folder), daemon=True
         )
         self.process.start()

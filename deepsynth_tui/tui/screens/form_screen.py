@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -59,6 +60,8 @@ class FormScreen(Screen[None]):
         self._files_failure = ""
         self._files_of: object = None
         self._draft_timer: Timer | None = None
+        self._kept: FormValues | None = None
+        self._keeping = threading.Lock()
         self._is_starting = False
         self._to_alter: list[Callable[[FormValues], FormValues]] = []
 
@@ -107,6 +110,7 @@ class FormScreen(Screen[None]):
                 markup=False,
             )
         values = FormValues.of(self.kind, draft) if draft else FormValues.default(self.kind)
+        self._kept = values
         form = Form(values, suggestions=self.suggestions())
         await self.query_one("#form").mount(form)
         self.form = form
@@ -310,13 +314,15 @@ class FormScreen(Screen[None]):
         self.keep_draft()
 
     def keep_draft(self) -> None:
-        """Save the draft now, if there is anything new in it. Raises OSError."""
-        if self.form is not None and self._draft_timer is not None:
-            from deepsynth_tui.tui.forms.drafts import save_draft
+        """Save the draft now, if there is anything new in it; a save that is under way in another
+        thread is waited for. Raises OSError."""
+        with self._keeping:
+            if self.form is not None and self.form.values is not self._kept:
+                from deepsynth_tui.tui.forms.drafts import save_draft
 
-            self._draft_timer.stop()
-            self._draft_timer = None
-            save_draft(shell_of(self.app).home, self.form.values.nested())
+                values = self.form.values
+                save_draft(shell_of(self.app).home, values.nested())
+                self._kept = values
 
     @work(thread=True, exclusive=True, group="draft", exit_on_error=False)
     def _save_draft_soon(self) -> None:
