@@ -91,7 +91,7 @@ def stages() -> Iterator[Stage]:
     page = (256, 128, 6, (13, 14, 15, 16, 18))
     fonts = FURTHER_FONTS
     yield Stage("pages", *page, 40_000, 16, rate, further_fonts=fonts)
-    yield Stage("questions", *page, 64_000, 16, rate, "cosine", fonts, 0.5)
+    yield Stage("questions", *page, 40_000, 16, rate, "cosine", fonts, 0.5)
 
 
 # Trial of the recipe itself: every part of it, in a minute.
