@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.checks import Config
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.estimate.page_seen import PageFigures, PageSeen
     from deepsynth_tui.runs.directory import RunDirectory
 
 
@@ -96,18 +97,26 @@ def train(
 
 
 def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json_: bool) -> None:
+    from deepsynth_tui.config.training import ModelSettings
     from deepsynth_tui.dataset.errors import DatasetError
+    from deepsynth_tui.estimate.page_seen import page_seen
     from deepsynth_tui.estimate.profiles.asking import request
-    from deepsynth_tui.previewing import Seen, told, write_preview
+    from deepsynth_tui.previewing import Written, told, write_preview
 
     image = request(model).image if model else None
+
+    def sees(page: PageFigures) -> PageSeen | None:
+        if model and image:
+            return page_seen(page, image, ModelSettings(name_or_path=model))
+        return None
+
     folder = Path(f"{settings.name}-preview")
     try:
-        pages = list(write_preview(settings, documents, folder, image))
+        pages = list(write_preview(settings, documents, folder, sees))
     except DatasetError as error:
         raise BadInput(f"{error.message}\n  {error.advice}") from error
     if json_:
-        print_json([one.to_json() for one in pages if isinstance(one, Seen)])
+        print_json([one.to_json() for one in pages if isinstance(one, Written)])
         return
     for page in pages:
         typer.echo(told(page))
