@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from PIL import Image
 
@@ -17,32 +16,7 @@ from deepsynth_tui.dataset.reading.composing import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
 from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing.drawn import renderer
-
-
-@dataclass(frozen=True, slots=True)
-class PageFigures:
-    """A page of a document, `page` of `pages`, and what it holds.
-
-    `width`, `height`, `font_size` and `x_height` in pixels. The flaws are those of the whole
-    document.
-    """
-
-    document: str
-    page: int
-    pages: int
-    width: int
-    height: int
-    characters: int
-    font_size: int
-    x_height: float
-    fonts: tuple[str, ...]
-    missing_glyphs: int
-    split_tokens: int
-    clipped_glyphs: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return every figure."""
-        return asdict(self)
+from deepsynth_tui.estimate.page_seen import PageFigures
 
 
 @dataclass(frozen=True, slots=True)

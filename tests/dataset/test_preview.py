@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from deepsynth_tui.config.training import ModelSettings
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.preview import PreviewPage, preview, thumbnail
 from deepsynth_tui.dataset.reading.composing import Skipped
+from deepsynth_tui.estimate.page_seen import page_seen
 from deepsynth_tui.estimate.profiles.profile import ImageFigures
-from deepsynth_tui.previewing import seen, write_preview
+from deepsynth_tui.previewing import write_preview
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small import config, write
 
@@ -42,9 +44,9 @@ def test_a_preview_has_the_pages_of_the_run(tmp_path: Path):
 def test_an_earlier_preview_is_replaced(tmp_path: Path):
     source = write(tmp_path / "a.jsonl", {"one": "One.", "two": "Two."})
     folder = tmp_path / "seen"
-    assert len(list(write_preview(config(source), 2, folder, None))) == 2
+    assert len(list(write_preview(config(source), 2, folder, lambda page: None))) == 2
     (folder / "notes.txt").write_text("mine")
-    assert len(list(write_preview(config(source), 1, folder, None))) == 1
+    assert len(list(write_preview(config(source), 1, folder, lambda page: None))) == 1
     assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "page-0001.png"]
 
 
@@ -69,9 +71,10 @@ def test_what_a_page_is_to_a_model(tmp_path: Path, image: ImageFigures, tokens: 
     source = write(tmp_path / "a.jsonl", {"one": "A page of text."})
     settings = config(source, page={"preset": "base", "font_size": 24})
     (page,) = (p for p in preview(settings, 1) if isinstance(p, PreviewPage))
-    found = seen(tmp_path / "page.png", page.figures, image)
-    assert found.x_height_seen == pytest.approx(13.125 * scale, abs=0.1)
-    assert found.image_tokens == tokens
+    found = page_seen(page.figures, image, ModelSettings())
+    assert found is not None
+    assert found.x_height == pytest.approx(13.125 * scale, abs=0.1)
+    assert found.tokens == tokens
     assert found.characters_per_token == pytest.approx(15 / tokens, abs=0.005)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_from_cache
 
+from deepsynth_tui.builtin import PREFIX
 from deepsynth_tui.estimate.dataset_folder import dataset_folder, may_be_on_hub
 
 # Of `metrics`: the metric's id on the Hub, and its name.
@@ -25,11 +26,14 @@ def card(lineage: Mapping[str, Any]) -> str:
     adapter = config["lora"]["enabled"]
     auto = "AutoModelForImageTextToText" if base["reads_images"] else "AutoModelForCausalLM"
     if adapter:
-        use = (
-            "from peft import PeftModel\n"
-            f"from transformers import {auto}\n\n"
-            f'base = {auto}.from_pretrained("{base["path"]}")\n'
-            'model = PeftModel.from_pretrained(base, "path/to/this/folder")'
+        imports = ["from peft import PeftModel", f"from transformers import {auto}"]
+        where = f'"{base["path"]}"'
+        if base["name"].startswith(PREFIX):  # it lies in another folder on each machine
+            imports.insert(0, "from deepsynth_tui.builtin import locate")
+            where = f'locate("{base["name"]}")'
+        load = f"base = {auto}.from_pretrained({where})"
+        use = "\n".join(
+            [*imports, "", load, 'model = PeftModel.from_pretrained(base, "path/to/this/folder")']
         )
     else:
         use = (

@@ -35,7 +35,8 @@ class Instructions:
         """Token ids of one instruction, those that the tokenizer adds included.
 
         Raises:
-            TrainingError: it is longer than `limit`.
+            TrainingError: it is longer than `limit`, or all of it is unknown to the tokenizer: it
+                would be the same to the encoder as any other such instruction.
         """
         ids = list(self.tokenizer(instruction, verbose=False)["input_ids"])
         if len(ids) > self.limit:
@@ -44,6 +45,13 @@ class Instructions:
                 f"text_encoder.max_length ({self.limit})",
                 f"Raise text_encoder.max_length to {len(ids)} or shorten the instruction. It is "
                 "never cut.",
+            )
+        unknown = self.tokenizer.unk_token_id
+        if unknown in ids and set(ids) <= set(self.tokenizer.all_special_ids):
+            raise TrainingError(
+                f"{row_id}: the text encoder's tokenizer knows nothing of its instruction "
+                f"({instruction[:80]!r})",
+                "Choose an encoder that knows its script; those of the family qwen3 know all.",
             )
         return ids
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.config.problems import Notice, Problem
+from deepsynth_tui.estimate.page_seen import PageFigures
 from deepsynth_tui.tui.shell import Kind
 
 READS: Mapping[Kind, tuple[str, ...]] = {
@@ -36,18 +37,9 @@ class PreflightError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """The first page as it will be drawn; sizes in pixels, `thumbnail` in braille."""
+    """The first page as it will be drawn, and in small, in braille."""
 
-    pages: int
-    width: int
-    height: int
-    characters: int
-    font_size: int
-    x_height: float
-    fonts: tuple[str, ...]
-    missing_glyphs: int
-    split_tokens: int
-    clipped_glyphs: int
+    figures: PageFigures
     thumbnail: tuple[str, ...]
 
 
@@ -136,7 +128,7 @@ def read_answer(output: bytes) -> Preflight:
     )
 
 
-def _page(figures: Mapping[str, Any]) -> FirstPage:
-    named: dict[str, Any] = {field.name: figures[field.name] for field in fields(FirstPage)}
-    named |= {"fonts": tuple(named["fonts"]), "thumbnail": tuple(named["thumbnail"])}
-    return FirstPage(**named)
+def _page(page: Mapping[str, Any]) -> FirstPage:
+    figures: dict[str, Any] = {field.name: page[field.name] for field in fields(PageFigures)}
+    figures["fonts"] = tuple(figures["fonts"])
+    return FirstPage(PageFigures(**figures), tuple(page["thumbnail"]))

@@ -15,7 +15,8 @@ from deepsynth_tui.tui.shell import shell_of
 from deepsynth_tui.tui.widgets.source_panel import SourcePanel
 
 if TYPE_CHECKING:
-    from deepsynth_tui.tui.forms.preflight import FirstPage, Preflight
+    from deepsynth_tui.estimate.page_seen import PageFigures
+    from deepsynth_tui.tui.forms.preflight import Preflight
 
 
 class DatasetScreen(FormScreen):
@@ -39,15 +40,15 @@ class DatasetScreen(FormScreen):
         if found is not None:
             panel.show(found)
             if found.page is not None:
-                self._ask_model(found, found.page)
+                self._ask_model(found, found.page.figures)
         else:
             panel.say(state or "No documents chosen yet. Try builtin:sample.")
 
     @work(exclusive=True, group="model", exit_on_error=False)
-    async def _ask_model(self, found: Preflight, page: FirstPage) -> None:
-        from deepsynth_tui.tui.forms.page_seen import page_seen
+    async def _ask_model(self, found: Preflight, page: PageFigures) -> None:
+        from deepsynth_tui.tui.forms.page_model import seen_by_draft
 
-        seen = await asyncio.to_thread(page_seen, shell_of(self.app).home, page)
+        seen = await asyncio.to_thread(seen_by_draft, shell_of(self.app).home, page)
         if seen is not None:
             self.query_one(SourcePanel).show(found, seen)
 

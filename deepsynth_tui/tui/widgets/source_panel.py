@@ -12,7 +12,7 @@ from textual.widgets import Static
 from deepsynth_tui.runs.console import clean
 
 if TYPE_CHECKING:
-    from deepsynth_tui.tui.forms.page_seen import PageSeen
+    from deepsynth_tui.estimate.page_seen import PageSeen
     from deepsynth_tui.tui.forms.preflight import ColumnSeen, FirstPage, Preflight, Proposal
 
 
@@ -64,7 +64,7 @@ class SourcePanel(VerticalScroll):
 def _facts(found: Preflight) -> list[str]:
     count = [] if found.count is None else [f"{found.count} {_documents(found.count)}"]
     columns = [f"columns: {', '.join(found.columns)}"] if found.columns else []
-    page = found.page
+    page = found.page.figures if found.page else None
     drawn = [f"{page.pages} {_pages(page.pages)} at {page.font_size} px"] if page else []
     return count + drawn + columns or ["Nothing found there."]
 
@@ -102,8 +102,9 @@ def _column(column: ColumnSeen) -> Content:
     return Content.assemble(f"  {clean(column.name)}{filled}  ", (example, "$muted"), "\n")
 
 
-def _drawn(page: FirstPage, seen: PageSeen | None) -> list[Content | str]:
+def _drawn(first: FirstPage, seen: PageSeen | None) -> list[Content | str]:
     """Return the first page in small, with what there is to know of it."""
+    page = first.figures
     figures = [
         f"{page.pages} {_pages(page.pages)} of {page.width} x {page.height}",
         f"{page.characters} characters on the first",
@@ -128,7 +129,7 @@ def _drawn(page: FirstPage, seen: PageSeen | None) -> list[Content | str]:
     for name, count in flaws.items():
         if count:
             parts += [Content.styled("  ! ", "$text-warning"), f"{count} {name}\n"]
-    return [*parts, "\n", "\n".join(page.thumbnail), "\n"]
+    return [*parts, "\n", "\n".join(first.thumbnail), "\n"]
 
 
 def _pages(count: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig
+from transformers import AutoConfig, BertTokenizer
 
 from deepsynth_tui.builtin import TINY_QWEN3
 from deepsynth_tui.builtin.tiny_bert import CONTEXT
@@ -19,7 +19,12 @@ from deepsynth_tui.training.data.rows import load_rows
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.model import load_base, load_reader
 from deepsynth_tui.training.text_encoder.entrance import attached
-from deepsynth_tui.training.text_encoder.instructions import IDS, MASK, load_instructions
+from deepsynth_tui.training.text_encoder.instructions import (
+    IDS,
+    MASK,
+    Instructions,
+    load_instructions,
+)
 from deepsynth_tui.training.text_encoder.loading import load_text_encoder
 from deepsynth_tui.training.text_encoder.pooling import shares
 from deepsynth_tui.training.text_encoder.room import ROOM, make_room
@@ -84,6 +89,15 @@ def test_an_instruction_that_is_too_long_is_refused(
     with pytest.raises(TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)") as found:
         count_lengths(rows, batcher, report=lambda _: True)
     assert "Raise text_encoder.max_length to 13" in found.value.advice
+
+
+def test_an_instruction_that_is_all_unknown_is_refused(tmp_path: Path) -> None:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "what", "is", "it"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    reads = Instructions(BertTokenizer(vocab=str(tmp_path / "vocab.txt")), limit=20, most=1)
+    assert reads.ids("row 1", "What is 这?") == [2, 5, 6, 1, 1, 3]
+    with pytest.raises(TrainingError, match=r"row 1: .* knows nothing of its instruction"):
+        reads.ids("row 1", "这是什么")
 
 
 def test_which_words_are_the_instruction(values: dict[str, Any], language_model: Path) -> None:

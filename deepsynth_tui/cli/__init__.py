@@ -1,0 +1,35 @@
+"""The command line: each command reads its input, calls one room and prints what came back.
+
+Exit codes: 0 done, 1 failed, 2 bad input with every problem on stderr, 130 interrupted. With
+`--json`, stdout carries that and nothing else. Imports that cost anything stand in the commands.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from deepsynth_tui.cli import interface, jobs, reference, runs
+
+app = typer.Typer(
+    help="Turn documents into page images and fine-tune vision-language models on them.",
+    no_args_is_help=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback(invoke_without_command=True)(interface.open_app)
+# In the order of --help.
+for command in (
+    interface.demo,
+    jobs.generate,
+    jobs.train,
+    reference.estimate,
+    reference.presets,
+    runs.runs,
+    interface.attach,
+    runs.logs,
+    runs.stop,
+    reference.gpus,
+    reference.schema,
+    reference.doctor,
+):
+    app.command()(command)

@@ -1,0 +1,71 @@
+"""What commands are given: options that several have, configuration files, runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.dataset import DatasetConfig
+    from deepsynth_tui.config.problems import Problem
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.runs.directory import RunDirectory
+
+C = TypeVar("C", "TrainingConfig", "DatasetConfig")
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")]
+RunRef = Annotated[str, typer.Argument(metavar="RUN", help="Id, its beginning, name, or folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="section.key=value", help="Override a value; repeatable."),
+]
+
+
+def home() -> Path:
+    """Return the folder of runs and drafts."""
+    from deepsynth_tui.config.locations import home
+
+    return home()
+
+
+def load(
+    path: Path, kind: type[C], overrides: Sequence[str] | None, *, starting: bool = True
+) -> tuple[C, str]:
+    """Return the configuration in a file, which must be of this kind, and its completed text.
+
+    Raises:
+        ConfigError: the file is of another kind, or something in it is wrong.
+    """
+    from deepsynth_tui.config.load import load_file
+    from deepsynth_tui.config.problems import ConfigError, Problem
+
+    loaded = load_file(path, overrides or (), starting=starting)
+    config = loaded.config
+    if not isinstance(config, kind):
+        other = "generate" if config.kind == "dataset" else "train"
+        problem = Problem("kind", f"is {config.kind}", f"see {other}", str(path))
+        raise ConfigError([problem])
+    for notice in loaded.notices:
+        typer.echo(f"{path}: {notice}", err=True)
+    return config, loaded.text
+
+
+def refuse(problems: Sequence[Problem], path: Path) -> None:
+    """Raise ConfigError where the configuration in `path` has `problems`."""
+    from dataclasses import replace
+
+    from deepsynth_tui.config.problems import ConfigError
+
+    if problems:
+        raise ConfigError([replace(problem, file=str(path)) for problem in problems])
+
+
+def find_run(ref: str) -> RunDirectory:
+    """Return the run that is meant. Raises RunDirectoryError."""
+    from deepsynth_tui.runs.directory import find
+
+    return find(home(), ref)

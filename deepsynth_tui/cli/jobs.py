@@ -1,0 +1,187 @@
+"""Commands that start a job, or show what one would make of its first documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepsynth_tui.cli.arguments import ConfigPath, Json, Overrides, home, load, refuse
+from deepsynth_tui.cli.reporting import BadInput, print_json, reported
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.checks import Config
+    from deepsynth_tui.config.dataset import DatasetConfig
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.estimate.page_seen import PageFigures, PageSeen
+    from deepsynth_tui.runs.directory import RunDirectory
+
+
+def generate(
+    config: ConfigPath,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the shards that are finished.")
+    ] = False,
+    engine: Annotated[
+        str | None, typer.Option(metavar="local|ray", help="Who draws: sets `engine`.")
+    ] = None,
+    preview: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Draw the first N documents as PNG files; no run."),
+    ] = None,
+    for_model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="With --preview: what pages are to this model."),
+    ] = None,
+    set_: Overrides = None,
+    json_: Json = False,
+) -> None:
+    """Draw documents as page images into a dataset."""
+    from deepsynth_tui import going_on
+    from deepsynth_tui.config.dataset import DatasetConfig
+    from deepsynth_tui.dataset.preflight import check
+
+    with reported():
+        overrides = [*(set_ or ()), *([f"engine={engine}"] if engine else [])]
+        settings, text = load(config, DatasetConfig, overrides)
+        if preview is not None:
+            _preview(settings, preview, for_model, json_=json_)
+            return
+        if resume:
+            run = going_on.dataset_run(home(), config, settings, text)
+            _run(run, detach=detach, json_=json_, resume=True)
+            return
+        refuse(check(settings), config)
+        _run(_create(settings, text), detach=detach, json_=json_)
+
+
+def train(
+    config: ConfigPath,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+    ] = False,
+    retry: Annotated[
+        bool,
+        typer.Option("--retry", help="Make the change that its error names, and go on so."),
+    ] = False,
+    xray: Annotated[
+        bool, typer.Option("--xray", help="Show the first batch as the model gets it; no run.")
+    ] = False,
+    set_: Overrides = None,
+    json_: Json = False,
+) -> None:
+    """Fine-tune a model on a dataset."""
+    from deepsynth_tui import going_on
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.training.preflight import check
+
+    with reported():
+        if retry:
+            _retry(config, set_ or (), detach=detach, json_=json_)
+            return
+        settings, text = load(config, TrainingConfig, set_)
+        if xray:
+            _xray(settings, json_=json_)
+            return
+        if resume:
+            run = going_on.training_run(home(), config, settings)
+            _run(run, detach=detach, json_=json_, resume=True)
+            return
+        refuse(check(settings), config)
+        _run(_create(settings, text), detach=detach, json_=json_)
+
+
+def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json_: bool) -> None:
+    from deepsynth_tui.config.training import ModelSettings
+    from deepsynth_tui.dataset.errors import DatasetError
+    from deepsynth_tui.estimate.page_seen import page_seen
+    from deepsynth_tui.estimate.profiles.asking import request
+    from deepsynth_tui.previewing import Written, told, write_preview
+
+    image = request(model).image if model else None
+
+    def sees(page: PageFigures) -> PageSeen | None:
+        if model and image:
+            return page_seen(page, image, ModelSettings(name_or_path=model))
+        return None
+
+    folder = Path(f"{settings.name}-preview")
+    try:
+        pages = list(write_preview(settings, documents, folder, sees))
+    except DatasetError as error:
+        raise BadInput(f"{error.message}\n  {error.advice}") from error
+    if json_:
+        print_json([one.to_json() for one in pages if isinstance(one, Written)])
+        return
+    for page in pages:
+        typer.echo(told(page))
+
+
+def _xray(config: TrainingConfig, *, json_: bool) -> None:
+    from rich.console import Console
+
+    from deepsynth_tui.estimate.xray.asking import request
+    from deepsynth_tui.estimate.xray.told import told
+    from deepsynth_tui.tui.widgets.pairs import pairs
+
+    found = request(config)
+    if json_:
+        print_json(found.to_json())
+        return
+    console = Console(markup=False, highlight=False)
+    for title, texts in told(found):
+        console.print(f"{title}\n", style="bold", end="")
+        console.print(pairs(texts))
+        console.print()
+
+
+def _create(config: Config, text: str) -> RunDirectory:
+    from deepsynth_tui.runs.directory import create
+
+    at = Path(config.output.dir) if config.output.dir else None
+    return create(home(), kind=config.kind, name=config.name, config_text=text, at=at)
+
+
+def _run(run: RunDirectory, *, detach: bool, json_: bool, resume: bool = False) -> None:
+    """Start a job and follow it."""
+    from deepsynth_tui.runs.launch import start
+
+    start(run, resume=resume)
+    _follow(run, detach=detach, json_=json_)
+
+
+def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -> None:
+    """Try the run that CONFIG belongs to again, with other settings, in a new run."""
+    from deepsynth_tui import going_on, retry
+    from deepsynth_tui.config.training import TrainingConfig
+
+    settings, _ = load(path, TrainingConfig, ())
+    made = retry.plan(going_on.training_run(home(), path, settings), overrides)
+    if not json_:
+        for key, (former, new) in made.changed.items():
+            typer.echo(f"{key}: {json.dumps(former)} -> {json.dumps(new)}")
+    _follow(retry.start(home(), made), detach=detach, json_=json_)
+
+
+def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:
+    """Follow a job to its end, or say how to; exits with the code of how it ended."""
+    from deepsynth_tui import follow
+
+    if not detach:
+        code = follow.until_end(run, (lambda line: None) if json_ else typer.echo)
+    else:
+        code = 0
+        if not json_:
+            typer.echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
+    if json_:
+        from deepsynth_tui.runs.prediction import compared
+        from deepsynth_tui.runs.summary import summarize
+
+        print_json(summarize(run).to_json() | compared(run))
+    if code:
+        raise typer.Exit(code)
