@@ -19,7 +19,8 @@ def card(figures: Mapping[str, Any]) -> str:
     )
     stages = "\n".join(
         f"| {stage['name']} | {stage['width']} x {stage['height']} | 1 to {stage['lines']} "
-        f"| {', '.join(map(str, stage['sizes']))} | {stage['pages']:,} | {stage['steps']} "
+        f"| {', '.join(map(str, stage['sizes']))} | {stage['pages']:,} "
+        f"| {stage['questions']:.0%} | {stage['steps']} "
         f"| {stage['losses'][-1][1]:.3f} |"
         for stage in figures["stages"]
     )
@@ -42,7 +43,8 @@ show a real fine-tuning on a machine without a GPU and without a network; it kno
 
 Pages of 256 x 128 pixels with 1 to 6 lines, of words that were in no lesson. Character error rate:
 characters to insert, delete or replace over the characters of the page; the interval is a
-bootstrap over pages.
+bootstrap over pages. It is asked to "Read."; lessons also asked for parts of a page, such as its
+last line or what follows a word, so that it listens to what it is asked.
 
 | pages in | pages | characters | error rate | 95 % interval | without any error | allowed |
 |---|---|---|---|---|---|---|
@@ -54,8 +56,8 @@ bootstrap over pages.
 {figures["seed"]}, {versions}. Texts are made up by the recipe, pages are drawn by the dataset job,
 and all weights learn in the training job. The curve of each stage is in `figures.json`.
 
-| stage | page | lines | text sizes | pages | steps | last loss |
-|---|---|---|---|---|---|---|
+| stage | page | lines | text sizes | pages | asked about a part | steps | last loss |
+|---|---|---|---|---|---|---|---|
 {stages}
 
 ## What it does not

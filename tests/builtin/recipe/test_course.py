@@ -130,7 +130,7 @@ def test_the_exam_asks_every_row_and_the_card_tells_what_came(
     assert not shipping.describe(folder / "reader", folder, COURSE, 7, both)
     card = (folder / "reader" / "README.md").read_text(encoding="utf-8")
     assert f"| {found['cer']:.2%} |" in card
-    assert "| words | 96 x 64 | 1 to 1 | 14 | 200 | 4 |" in card
+    assert "| words | 96 x 64 | 1 to 1 | 14 | 200 | 0% | 4 |" in card
     figures = json.loads((folder / "reader" / "figures.json").read_text(encoding="utf-8"))
     assert figures["stages"][0]["losses"][0][0] == 1
 
