@@ -15,8 +15,9 @@ from deepsynth_tui.config.load import Loaded, load_file
 from deepsynth_tui.config.presets import presets_dir
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.folding import fold
 from deepsynth_tui.runs.launch import start as start_job
-from deepsynth_tui.runs.state import RunState, fold
+from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.tail import EventTail
 
 WIDTH = 92

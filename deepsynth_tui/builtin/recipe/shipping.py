@@ -18,7 +18,8 @@ from deepsynth_tui.builtin.recipe import model
 from deepsynth_tui.builtin.recipe.card import card
 from deepsynth_tui.builtin.recipe.stages import Stage
 from deepsynth_tui.runs.directory import open_path
-from deepsynth_tui.runs.state import RunState, fold
+from deepsynth_tui.runs.folding import fold
+from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.tail import EventTail
 
 MOST_BYTES = 10_000_000  # of the weights, as the wheel may grow

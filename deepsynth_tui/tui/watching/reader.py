@@ -14,7 +14,8 @@ from pathlib import Path
 
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import Identity, RunDirectory, RunNotFound, identity, scan
-from deepsynth_tui.runs.state import Phase, RunState, eta_seconds, fold
+from deepsynth_tui.runs.folding import fold
+from deepsynth_tui.runs.state import Phase, RunState, eta_seconds
 from deepsynth_tui.runs.summary import WAITING, RunSummary, summarize
 from deepsynth_tui.runs.tail import EventTail
 from deepsynth_tui.tui.watching import words

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepsynth_tui.runs.events import UNREADABLE, Event
+from deepsynth_tui.runs.folding import PACE_POINTS, fold
 from deepsynth_tui.runs.prediction import Measured, Predicted
 from deepsynth_tui.runs.state import (
-    PACE_POINTS,
     Checkpoint,
     Failed,
     Memory,
@@ -19,7 +19,6 @@ from deepsynth_tui.runs.state import (
     RunState,
     Warned,
     eta_seconds,
-    fold,
     rate,
 )
 
