@@ -18,10 +18,8 @@ from tests.builtin import drawn_pages
 
 pytestmark = pytest.mark.slow
 
-# Of the characters. It learned to read when told to "Read.", and may be confused by a question;
-# random weights make more errors than there are characters.
-NOT_RANDOM = 0.5
-BILL = "Quillon & Vash, Grocers\nFlour 2 kg 3.40\nHoney 7.85\nTotal 11.25"
+MOST_ERRORS = 0.1  # of the characters; random weights make more errors than there are
+QUESTION = "What is to be paid?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,13 @@ class Demo:
         lines = (self.folder / "training" / "events.jsonl").read_text().splitlines()
         events = [json.loads(line) for line in lines]
         return [one for one in events if one["kind"] == "sample" and one["when"] == when]
+
+
+def paper(sample: dict[str, Any]) -> str:
+    """What is on the page of a sample: its input is the question, a blank line and that."""
+    question, _, text = sample["input"].partition("\n\n")
+    assert question == QUESTION
+    return text
 
 
 def program(*arguments: str | Path, home: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -87,25 +92,24 @@ def test_the_demo_teaches_it_to_answer(demo: Demo):
     assert before < 10
     assert after > 80
     read = demo.samples("before")
-    assert (
-        character_error_rate([one["input"] for one in read], [one["output"] for one in read]) < 0.2
-    )
+    said = [one["output"] for one in read]
+    assert character_error_rate([paper(one) for one in read], said) < MOST_ERRORS
 
 
 def test_peft_alone_answers_with_the_adapter_and_with_both_merged(demo: Demo, tmp_path: Path):
-    page = drawn_pages.write(tmp_path, BILL)
+    right = next(one for one in demo.samples("after") if one["output"] == one["target"])
+    page = drawn_pages.write(tmp_path, paper(right))
     base = json.loads((demo.adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
-    question = "What is to be paid?"
     alone = subprocess.run(
-        [sys.executable, "-m", "tests.process.adapter_alone", base, demo.adapter, page, question],
+        [sys.executable, "-m", "tests.process.adapter_alone", base, demo.adapter, page, QUESTION],
         capture_output=True,
         text=True,
         check=False,
     )
     assert alone.returncode == 0, alone.stderr
     said = json.loads(alone.stdout)
-    assert character_error_rate([BILL], [said["base"]]) < NOT_RANDOM
-    assert said["merged"] == said["adapter"] == "11.25"
+    assert character_error_rate([paper(right)], [said["base"]]) < MOST_ERRORS
+    assert said["merged"] == said["adapter"] == right["target"]
 
 
 def test_a_wrong_setting_leaves_nothing_behind(tmp_path: Path):

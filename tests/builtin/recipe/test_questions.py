@@ -9,7 +9,7 @@ import pytest
 from deepsynth_tui.builtin.recipe.questions import KINDS, READ, READ_IN_OTHER_WORDS, ask
 from deepsynth_tui.builtin.recipe.texts import documents
 
-PAGE = "From: Pit\nTotal 12,50 €\nRef. A-7 Pit"
+PAGE = ["From: Pit", "Total 12,50 €", "Ref. A-7 Pit"]
 WANTED = {
     "Read line 2.": "Total 12,50 €",
     "Read the first line.": "From: Pit",
@@ -27,7 +27,7 @@ WANTED = {
 
 @pytest.mark.parametrize("question", WANTED)
 def test_the_answers(question: str) -> None:
-    asked = dict(one for kind in KINDS for one in kind(PAGE.split("\n")))
+    asked = dict(one for kind in KINDS for one in kind(PAGE))
     assert asked[question] == WANTED[question]
 
 
