@@ -62,7 +62,7 @@ def program(*arguments: str | Path, home: Path | None = None) -> subprocess.Comp
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo as a person starts it, once for all tests: two minutes are what it is about."""
+    """The demo as a person starts it, once for all tests: it takes a minute on two cores."""
     home = tmp_path_factory.mktemp("home")
     done = program("demo", "--headless", "--dir", home / "demo", home=home)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -86,7 +86,7 @@ def test_the_demo_does_the_whole_job(demo: Demo):
 
 
 def test_the_demo_teaches_it_to_answer(demo: Demo):
-    """It reads the papers aloud, and after two minutes it answers the question instead."""
+    """It reads the papers aloud, and after a minute it answers the question instead."""
     (line,) = re.findall(r"Exact match on held-out documents: (.*)\.", demo.said)
     before, after = (int(percent) for percent in re.findall(r"(\d+)%", line))
     assert before < 10
