@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from deepsynth_tui.config.locations import home
+
 if TYPE_CHECKING:
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.config.problems import Problem
@@ -18,18 +20,12 @@ C = TypeVar("C", "TrainingConfig", "DatasetConfig")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")]
 RunRef = Annotated[str, typer.Argument(metavar="RUN", help="Id, its beginning, name, or folder.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Return at once.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="section.key=value", help="Override a value; repeatable."),
 ]
-
-
-def home() -> Path:
-    """Return the folder of runs and drafts."""
-    from deepsynth_tui.config.locations import home
-
-    return home()
 
 
 def load(

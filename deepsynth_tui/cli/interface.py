@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepsynth_tui import __version__
-from deepsynth_tui.cli.arguments import Overrides, RunRef, find_run, home
+from deepsynth_tui.cli.arguments import Overrides, RunRef, find_run
 from deepsynth_tui.cli.reporting import BAD_INPUT, reported
+from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
     from deepsynth_tui.runs.directory import RunDirectory

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepsynth_tui.cli.arguments import ConfigPath, Json, Overrides, home, load, refuse
+from deepsynth_tui.cli.arguments import ConfigPath, Detach, Json, Overrides, load, refuse
 from deepsynth_tui.cli.reporting import BadInput, print_json, reported
+from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.checks import Config
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def generate(
     config: ConfigPath,
-    detach: Annotated[bool, typer.Option("--detach", help="Return at once.")] = False,
+    detach: Detach = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the shards that are finished.")
     ] = False,
@@ -61,7 +62,7 @@ def generate(
 
 def train(
     config: ConfigPath,
-    detach: Annotated[bool, typer.Option("--detach", help="Return at once.")] = False,
+    detach: Detach = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,

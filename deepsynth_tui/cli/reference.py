@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from deepsynth_tui.cli.arguments import Json, Overrides, home, load
+from deepsynth_tui.cli.arguments import Json, Overrides, load
 from deepsynth_tui.cli.reporting import FAILED, BadInput, print_json, reported
+from deepsynth_tui.config.locations import home
 
 
 def estimate(

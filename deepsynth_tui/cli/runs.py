@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from deepsynth_tui.cli.arguments import Json, RunRef, find_run, home
+from deepsynth_tui.cli.arguments import Json, RunRef, find_run
 from deepsynth_tui.cli.reporting import print_json, reported
+from deepsynth_tui.config.locations import home
 
 STOP_GRACE = 20.0
 """Seconds that `stop --now` gives a job to end by itself before it is ended."""

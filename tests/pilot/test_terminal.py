@@ -99,6 +99,17 @@ def test_a_hang_up_ends_the_process_and_keeps_what_was_typed(home: Path) -> None
     assert "typed" in (home / "drafts" / "training.yaml").read_text()
 
 
+def test_a_hang_up_ends_the_process_where_nothing_can_be_kept(home: Path) -> None:
+    interface = Interface(home)
+    interface.wait_for(b"freeze")
+    home.mkdir(exist_ok=True)
+    (home / "drafts").write_text("in the way of the folder")
+    interface.type(b"typed")
+    interface.wait_for(b"typed")
+    interface.close_terminal()
+    assert interface.wait(reading=False) != 0
+
+
 def test_a_terminal_that_goes_without_a_signal_ends_the_process(home: Path) -> None:
     interface = Interface(home, hang_up="ignore")
     interface.wait_for(b"freeze")

@@ -2,7 +2,8 @@
 
 A model that is only ever told to read becomes deaf to what it is told: LoRA taught the demo's
 question to readers of 600 and 1,000 steps of whole pages (85 % of the answers right), and to one of
-1,600 steps next to nothing (2 %). That question, and its like, are in no lesson.
+1,600 steps next to nothing (2 %). That question is in no lesson, though what follows the word Total
+may be asked for.
 """
 
 from __future__ import annotations
