@@ -48,24 +48,24 @@ def try_out(
     """
     from peft import PeftModel
 
-    from deepsynth_tui.training.answers.samples import answer
-    from deepsynth_tui.training.data.batches import Batcher
-    from deepsynth_tui.training.model import load_base
-    from deepsynth_tui.training.text_encoder import storing
-    from deepsynth_tui.training.text_encoder.entrance import attached
-    from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+    from deepsynth_tui.training.data.collator import Collator
+    from deepsynth_tui.training.evaluation.samples import answer
+    from deepsynth_tui.training.modeling.load import load_base
+    from deepsynth_tui.training.text_encoder import checkpoint
+    from deepsynth_tui.training.text_encoder.load import load_text_encoder
+    from deepsynth_tui.training.text_encoder.soft_tokens import attached
 
     config = configuration(folder)
     if instruction:
         data = config.data.model_copy(update={"instruction": instruction})
         config = config.model_copy(update={"data": data})
     base = load_base(config)
-    batcher = Batcher(base, config)
+    batcher = Collator(base, config)
     asked = _page(image, config) if image else _row(config, row, images=base.reads_images)
     rendered = batcher.render(asked)
     encoder = load_text_encoder(base.model, config, commit=_encoder_commit(folder))
     if encoder is not None:
-        storing.restore(encoder, folder)
+        checkpoint.restore(encoder, folder)
     model = PeftModel.from_pretrained(base.model, str(folder)).eval()
     with attached(model, encoder):
         with model.disable_adapter():
@@ -100,7 +100,7 @@ def _encoder_commit(folder: Path) -> str | None:
 
 
 def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]:
-    from deepsynth_tui.training.data.rows import Rows, check_columns, open_dataset, undecoded
+    from deepsynth_tui.training.data.dataset import Rows, check_columns, open_dataset, undecoded
 
     dataset = open_dataset(config.data)
     check_columns(dataset.column_names, config.data, images=images)
@@ -109,7 +109,7 @@ def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]
 
 def _page(image: Path, config: TrainingConfig) -> dict[str, Any]:
     """A row as a dataset would hold it. The answer is never shown to the model."""
-    from deepsynth_tui.training.data.conversations import POSITION
+    from deepsynth_tui.training.data.formats import POSITION
 
     stored = {"bytes": image.read_bytes(), "path": image.name}
     return {POSITION: 0, config.data.image_column: [stored], config.data.target_column: "?"}
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
     from deepsynth_tui.training.failures import TrainingError
-    from deepsynth_tui.training.quiet import no_progress_bars
+    from deepsynth_tui.training.silence_libraries import no_progress_bars
 
     no_progress_bars()
     try:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepsynth_tui.builtin import bytewise
-from deepsynth_tui.builtin.made_once import made_once
+from deepsynth_tui.builtin import byte_tokenizer
+from deepsynth_tui.builtin.build_cached import made_once
 
 if TYPE_CHECKING:
     from transformers import BertConfig, TokenizersBackend
@@ -53,7 +53,7 @@ def tokenizer() -> TokenizersBackend:
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import TokenizersBackend
 
-    alphabet = bytewise.alphabet()
+    alphabet = byte_tokenizer.alphabet()
     tokens = [PAD, UNKNOWN, START, END, MASK, *alphabet, *(CONTINUED + one for one in alphabet)]
     vocabulary = {token: i for i, token in enumerate(tokens)}
     fast = Tokenizer(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepsynth_tui.builtin import bytewise
-from deepsynth_tui.builtin.made_once import made_once
+from deepsynth_tui.builtin import byte_tokenizer
+from deepsynth_tui.builtin.build_cached import made_once
 
 if TYPE_CHECKING:
     from transformers import Qwen3Config, TokenizersBackend
@@ -48,7 +48,7 @@ def tokenizer() -> TokenizersBackend:
     from tokenizers import Tokenizer
     from tokenizers.processors import TemplateProcessing
 
-    language = bytewise.tokenizer(
+    language = byte_tokenizer.tokenizer(
         (END_OF_TEXT, START, END_OF_TURN), pad=END_OF_TEXT, end=END_OF_TURN, context=CONTEXT
     )
     backend: Tokenizer = language.backend_tokenizer

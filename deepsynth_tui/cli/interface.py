@@ -35,7 +35,7 @@ def demo(
 ) -> None:
     """Do the whole job on built-in documents and a built-in model, for real; --set changes the
     training."""
-    from deepsynth_tui import demo as the_demo
+    from deepsynth_tui.workflows import demo as the_demo
 
     with reported():
         pages, training = the_demo.start(home(), dir, set_ or [])

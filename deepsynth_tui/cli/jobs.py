@@ -14,10 +14,9 @@ from deepsynth_tui.cli.reporting import BadInput, print_json, reported
 from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.checks import Config
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate.page_seen import PageFigures, PageSeen
+    from deepsynth_tui.models.page_for_model import PageFigures, PageForModel
     from deepsynth_tui.runs.directory import RunDirectory
 
 
@@ -42,9 +41,11 @@ def generate(
     json_: Json = False,
 ) -> None:
     """Draw documents as page images into a dataset."""
-    from deepsynth_tui import going_on
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.dataset.preflight import check
+    from deepsynth_tui.runs.launch import start
+    from deepsynth_tui.workflows.resume import resumable_dataset_run
+    from deepsynth_tui.workflows.start import start_run
 
     with reported():
         overrides = [*(set_ or ()), *([f"engine={engine}"] if engine else [])]
@@ -53,11 +54,12 @@ def generate(
             _preview(settings, preview, for_model, json_=json_)
             return
         if resume:
-            run = going_on.dataset_run(home(), config, settings, text)
-            _run(run, detach=detach, json_=json_, resume=True)
+            run = resumable_dataset_run(home(), config, settings, text)
+            start(run, resume=True)
+            _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)
-        _run(_create(settings, text), detach=detach, json_=json_)
+        _follow(start_run(home(), settings, text), detach=detach, json_=json_)
 
 
 def train(
@@ -77,9 +79,11 @@ def train(
     json_: Json = False,
 ) -> None:
     """Fine-tune a model on a dataset."""
-    from deepsynth_tui import going_on
     from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.runs.launch import start
     from deepsynth_tui.training.preflight import check
+    from deepsynth_tui.workflows.resume import resumable_training_run
+    from deepsynth_tui.workflows.start import start_run
 
     with reported():
         if retry:
@@ -90,25 +94,26 @@ def train(
             _xray(settings, json_=json_)
             return
         if resume:
-            run = going_on.training_run(home(), config, settings)
-            _run(run, detach=detach, json_=json_, resume=True)
+            run = resumable_training_run(home(), config, settings)
+            start(run, resume=True)
+            _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)
-        _run(_create(settings, text), detach=detach, json_=json_)
+        _follow(start_run(home(), settings, text), detach=detach, json_=json_)
 
 
 def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json_: bool) -> None:
     from deepsynth_tui.config.training import ModelSettings
     from deepsynth_tui.dataset.errors import DatasetError
-    from deepsynth_tui.estimate.page_seen import page_seen
-    from deepsynth_tui.estimate.profiles.asking import request
-    from deepsynth_tui.previewing import Written, told, write_preview
+    from deepsynth_tui.models.layout_client import request_layout
+    from deepsynth_tui.models.page_for_model import page_for_model
+    from deepsynth_tui.workflows.preview import PreviewFile, page_line, write_preview
 
-    image = request(model).image if model else None
+    image = request_layout(model).image if model else None
 
-    def sees(page: PageFigures) -> PageSeen | None:
+    def sees(page: PageFigures) -> PageForModel | None:
         if model and image:
-            return page_seen(page, image, ModelSettings(name_or_path=model))
+            return page_for_model(page, image, ModelSettings(name_or_path=model))
         return None
 
     folder = Path(f"{settings.name}-preview")
@@ -117,52 +122,37 @@ def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json
     except DatasetError as error:
         raise BadInput(f"{error.message}\n  {error.advice}") from error
     if json_:
-        print_json([one.to_json() for one in pages if isinstance(one, Written)])
+        print_json([one.to_json() for one in pages if isinstance(one, PreviewFile)])
         return
     for page in pages:
-        typer.echo(told(page))
+        typer.echo(page_line(page))
 
 
 def _xray(config: TrainingConfig, *, json_: bool) -> None:
     from rich.console import Console
 
-    from deepsynth_tui.estimate.xray.asking import request
-    from deepsynth_tui.estimate.xray.told import told
-    from deepsynth_tui.tui.widgets.pairs import pairs
+    from deepsynth_tui.training.xray.client import request_xray
+    from deepsynth_tui.training.xray.text import xray_sections
+    from deepsynth_tui.tui.widgets.label_grid import pairs
 
-    found = request(config)
+    found = request_xray(config)
     if json_:
         print_json(found.to_json())
         return
     console = Console(markup=False, highlight=False)
-    for title, texts in told(found):
+    for title, texts in xray_sections(found):
         console.print(f"{title}\n", style="bold", end="")
         console.print(pairs(texts))
         console.print()
 
 
-def _create(config: Config, text: str) -> RunDirectory:
-    from deepsynth_tui.runs.directory import create
-
-    at = Path(config.output.dir) if config.output.dir else None
-    return create(home(), kind=config.kind, name=config.name, config_text=text, at=at)
-
-
-def _run(run: RunDirectory, *, detach: bool, json_: bool, resume: bool = False) -> None:
-    """Start a job and follow it."""
-    from deepsynth_tui.runs.launch import start
-
-    start(run, resume=resume)
-    _follow(run, detach=detach, json_=json_)
-
-
 def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -> None:
     """Try the run that CONFIG belongs to again, with other settings, in a new run."""
-    from deepsynth_tui import going_on, retry
     from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.workflows import resume, retry
 
     settings, _ = load(path, TrainingConfig, ())
-    made = retry.plan(going_on.training_run(home(), path, settings), overrides)
+    made = retry.plan(resume.resumable_training_run(home(), path, settings), overrides)
     if not json_:
         for key, (former, new) in made.changed.items():
             typer.echo(f"{key}: {json.dumps(former)} -> {json.dumps(new)}")
@@ -171,7 +161,7 @@ def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -
 
 def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:
     """Follow a job to its end, or say how to; exits with the code of how it ended."""
-    from deepsynth_tui import follow
+    from deepsynth_tui.workflows import follow
 
     if not detach:
         code = follow.until_end(run, (lambda line: None) if json_ else typer.echo)
@@ -180,7 +170,7 @@ def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:
         if not json_:
             typer.echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
     if json_:
-        from deepsynth_tui.runs.prediction import compared
+        from deepsynth_tui.runs.estimate_vs_measured import compared
         from deepsynth_tui.runs.summary import summarize
 
         print_json(summarize(run).to_json() | compared(run))

@@ -28,24 +28,25 @@ def estimate(
 ) -> None:
     """Say whether runs fit, how long they take and what they cost, before they start."""
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate import answer, report
-    from deepsynth_tui.estimate.machine import devices
-    from deepsynth_tui.estimate.simulation import asking
+    from deepsynth_tui.estimate import report, report_text
+    from deepsynth_tui.machine import nvml
+    from deepsynth_tui.training.simulation import client
+    from deepsynth_tui.workflows.estimate import gather_inputs
 
     with reported():
         loaded = [(path, load(path, TrainingConfig, set_, starting=False)[0]) for path in configs]
-        here = devices.probe().devices
+        here = nvml.probe().devices
         for path, config in loaded:
-            grounds = answer.gather(config)
-            better = asking.simulate(config, grounds.dataset).apply if simulate else None
-            found = answer.answer(config, grounds, here, better=better)
-            wanted = _named(gpu, [one.name for one in (*found.here, *found.places)])
+            grounds = gather_inputs(config)
+            better = client.simulate(config, grounds.dataset).apply if simulate else None
+            found = report.fit_report(config, grounds, here, better=better)
+            wanted = _named(gpu, [one.name for one in (*found.here, *found.gpu_fits)])
             if json_:
                 print_json(found.to_json())
                 continue
-            typer.echo(report.text(found, str(path), wanted=wanted))
+            typer.echo(report_text.text(found, str(path), wanted=wanted))
             if ranks and found.ranks:
-                typer.echo(report.ranks_text(found))
+                typer.echo(report_text.ranks_text(found))
 
 
 def presets(
@@ -75,33 +76,33 @@ def presets(
 
 def gpus(json_: Json = False) -> None:
     """List the GPUs here and those that estimates are made for."""
-    from deepsynth_tui.estimate import report
-    from deepsynth_tui.estimate.machine import devices
-    from deepsynth_tui.estimate.machine.gpus import catalogue
+    from deepsynth_tui.estimate import report_text
+    from deepsynth_tui.machine import nvml
+    from deepsynth_tui.machine.gpu_catalogue import catalogue
 
     with reported():
-        probe = devices.probe()
+        probe = nvml.probe()
         if json_:
-            print_json(report.gpus_json(probe, catalogue()))
+            print_json(report_text.gpus_json(probe, catalogue()))
         else:
-            typer.echo(report.gpus_text(probe, catalogue()))
+            typer.echo(report_text.gpus_text(probe, catalogue()))
 
 
 def schema(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="training or dataset.")],
 ) -> None:
     """Print the JSON Schema of a configuration, for editors."""
-    from deepsynth_tui.config.load import MODELS
+    from deepsynth_tui.config.load import CONFIG_TYPES
 
     with reported():
-        if kind not in MODELS:
-            raise BadInput(f"{kind}: no kind of run; one of {', '.join(MODELS)}")
-        print_json(MODELS[kind].model_json_schema())
+        if kind not in CONFIG_TYPES:
+            raise BadInput(f"{kind}: no kind of run; one of {', '.join(CONFIG_TYPES)}")
+        print_json(CONFIG_TYPES[kind].model_json_schema())
 
 
 def doctor() -> None:
     """Check this machine: packages, GPU, disk, Hub, terminal."""
-    from deepsynth_tui import doctor as the_doctor
+    from deepsynth_tui.workflows import doctor as the_doctor
 
     with reported():
         findings = the_doctor.examine(home())

@@ -20,9 +20,9 @@ class BadInput(Exception):
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn the errors that rooms raise for people into a message on stderr and an exit code."""
+    from deepsynth_tui.child_process import ChildError
     from deepsynth_tui.config.problems import ConfigError
-    from deepsynth_tui.estimate.child import ChildError
-    from deepsynth_tui.estimate.machine.gpus import CatalogueError
+    from deepsynth_tui.machine.gpu_catalogue import CatalogueError
     from deepsynth_tui.runs.directory import RunDirectoryError
     from deepsynth_tui.runs.errors import RunError
 

@@ -16,10 +16,10 @@ STOP_GRACE = 20.0
 
 def runs(json_: Json = False) -> None:
     """List all runs, newest first."""
-    from deepsynth_tui import follow
     from deepsynth_tui.runs.directory import scan
-    from deepsynth_tui.runs.prediction import compared
+    from deepsynth_tui.runs.estimate_vs_measured import compared
     from deepsynth_tui.runs.summary import summarize
+    from deepsynth_tui.workflows import follow
 
     with reported():
         found = scan(home())
@@ -39,7 +39,7 @@ def logs(
     follow_: Annotated[bool, typer.Option("-f", "--follow", help="Go on until it ends.")] = False,
 ) -> None:
     """Print what a run printed."""
-    from deepsynth_tui import follow
+    from deepsynth_tui.workflows import follow
 
     with reported():
         follow.console(find_run(run), typer.echo, until_end=follow_)

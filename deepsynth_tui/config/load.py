@@ -6,15 +6,14 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from deepsynth_tui.config import renames, yaml_text
-from deepsynth_tui.config.checks import Config, broken_rules
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.declare import (
+from deepsynth_tui.config.fields import (
     FieldSpec,
     Settings,
     as_text,
@@ -24,9 +23,12 @@ from deepsynth_tui.config.declare import (
 )
 from deepsynth_tui.config.presets import find_preset, list_presets
 from deepsynth_tui.config.problems import ConfigError, Notice, Problem
+from deepsynth_tui.config.rules.between_fields import Config, broken_rules
 from deepsynth_tui.config.training import TrainingConfig
 
-MODELS: Mapping[str, type[TrainingConfig] | type[DatasetConfig]] = {
+RunKind = Literal["dataset", "training"]
+
+CONFIG_TYPES: Mapping[str, type[TrainingConfig] | type[DatasetConfig]] = {
     "training": TrainingConfig,
     "dataset": DatasetConfig,
 }
@@ -100,10 +102,10 @@ def check(values: Mapping[str, Any], *, starting: bool = True) -> Checked:
     Without `starting`, what only keeps a run from starting is no problem.
     """
     kind = values.get("kind", "training" if "training" in values or "lora" in values else None)
-    if kind not in MODELS:
+    if kind not in CONFIG_TYPES:
         said = f"{kind!r} is no kind of run" if "kind" in values else "not set"
-        return Checked(None, (Problem("kind", said, "one of: " + ", ".join(MODELS)),), ())
-    model = MODELS[kind]
+        return Checked(None, (Problem("kind", said, "one of: " + ", ".join(CONFIG_TYPES)),), ())
+    model = CONFIG_TYPES[kind]
     values, notices = _with_our_names(values, model)
     values, problems = _on_preset({**values, "kind": kind})
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from deepsynth_tui.config.declare import Settings, setting
+from deepsynth_tui.config.fields import Settings, setting
 
 DEFAULT_MODEL = "deepseek-community/DeepSeek-OCR-2"
 DEFAULT_ENCODER = "Qwen/Qwen3-Embedding-0.6B"

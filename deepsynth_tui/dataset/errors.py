@@ -6,19 +6,11 @@ where a setting is to blame, its dotted key, so that a form can show the message
 
 from __future__ import annotations
 
+from deepsynth_tui.errors import UserError
 
-class DatasetError(Exception):
-    """An error that a person can act on."""
 
-    def __init__(self, message: str, advice: str = "", key: str = "") -> None:
-        # All three are passed on: exceptions travel between processes as their arguments.
-        super().__init__(message, advice, key)
-        self.message = message
-        self.advice = advice
-        self.key = key
-
-    def __str__(self) -> str:
-        return self.message
+class DatasetError(UserError):
+    """The base error of this package."""
 
 
 class SourceError(DatasetError):

@@ -13,7 +13,7 @@ from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.problems import ConfigError, Problem
 from deepsynth_tui.dataset.errors import DatasetError, NotEnoughSpace
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.writing.unfinished import partial_folder
+from deepsynth_tui.dataset.writing.partial_dataset import partial_folder
 from deepsynth_tui.runs.job import Failure, Job, run_job
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Literal
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
 from deepsynth_tui.dataset.drawing.page import sheet
 from deepsynth_tui.dataset.errors import NoDocuments
+from deepsynth_tui.dataset.progress import Listener, Stopped, Watch
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
 from deepsynth_tui.dataset.reading.sources import Document, Source
-from deepsynth_tui.dataset.watch import Listener, Stopped, Watch
-from deepsynth_tui.dataset.writing.card import card
+from deepsynth_tui.dataset.writing.backends import crew_of
+from deepsynth_tui.dataset.writing.dataset_card import card
+from deepsynth_tui.dataset.writing.disk_space import check_space, needed_bytes
 from deepsynth_tui.dataset.writing.dispatch import make_shards
-from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
-from deepsynth_tui.dataset.writing.engines import crew_of
-from deepsynth_tui.dataset.writing.groups import TEST, deal
+from deepsynth_tui.dataset.writing.document_batches import TEST, deal
 from deepsynth_tui.dataset.writing.manifest import Manifest
+from deepsynth_tui.dataset.writing.partial_dataset import Unfinished, is_whole
 from deepsynth_tui.dataset.writing.publish import publish
 from deepsynth_tui.dataset.writing.report import REPORT, Report, write_flaws
-from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
-from deepsynth_tui.dataset.writing.unfinished import Unfinished, is_whole
 from deepsynth_tui.runs import atomic
 
 log = logging.getLogger(__name__)

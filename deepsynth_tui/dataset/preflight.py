@@ -22,15 +22,16 @@ from typing import Any
 
 from deepsynth_tui.builtin import locate
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
+from deepsynth_tui.config.findings import command, output_problems
 from deepsynth_tui.config.locations import home
-from deepsynth_tui.config.preflight import command, output_problems
 from deepsynth_tui.config.problems import Notice, Problem
-from deepsynth_tui.dataset.cleaning import is_blank
+from deepsynth_tui.dataset.clean_text import is_blank
+from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
 from deepsynth_tui.dataset.preview import PreviewPage, first_page, thumbnail
-from deepsynth_tui.dataset.reading.columns import existing, text_column
+from deepsynth_tui.dataset.reading.guess_columns import Column, Proposal, look_at, propose
 from deepsynth_tui.dataset.reading.mixture import Mixture, at_number, columns_named, mixed
-from deepsynth_tui.dataset.reading.proposing import Column, Proposal, look_at, propose
+from deepsynth_tui.dataset.reading.named_columns import existing, text_column
 from deepsynth_tui.dataset.reading.readers import Reader
 from deepsynth_tui.dataset.reading.sources import (
     Document,
@@ -39,9 +40,8 @@ from deepsynth_tui.dataset.reading.sources import (
     choose_columns,
     open_reader,
 )
-from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
-from deepsynth_tui.dataset.writing.ray_there import check_ray
-from deepsynth_tui.dataset.writing.space import check_space, needed_bytes
+from deepsynth_tui.dataset.writing.disk_space import check_space, needed_bytes
+from deepsynth_tui.dataset.writing.ray_available import check_ray
 
 PREVIEW_CHARACTERS = 2000
 THUMBNAIL_COLUMNS = 40

@@ -9,14 +9,14 @@ from itertools import islice
 
 from PIL import Image
 
-from deepsynth_tui.braille import drawn
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.dataset.draw_document import renderer
 from deepsynth_tui.dataset.drawing.page import sheet
-from deepsynth_tui.dataset.reading.composing import Skipped, compose
+from deepsynth_tui.dataset.reading.compose import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
 from deepsynth_tui.dataset.reading.sources import Document
-from deepsynth_tui.dataset.writing.drawn import renderer
-from deepsynth_tui.estimate.page_seen import PageFigures
+from deepsynth_tui.models.page_for_model import PageFigures
+from deepsynth_tui.page_thumbnail import braille_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +72,4 @@ def first_page(document: Document, config: DatasetConfig) -> PreviewPage | None:
 
 def thumbnail(png: bytes, columns: int) -> list[str]:
     """Return a page as lines of `columns` braille characters."""
-    return drawn(Image.open(io.BytesIO(png)), columns)
+    return braille_lines(Image.open(io.BytesIO(png)), columns)

@@ -6,14 +6,14 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.optimizer import FLOAT32
 from deepsynth_tui.estimate.memory.trainable import Trainable, count_trainable
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.models.layout import ModelLayout
 
 # What the header of a safetensors file says of one tensor besides the module's name: PEFT's prefix
 # and ending, number format, shape and place (hf.co/docs/safetensors, "Format").
 ENTRY_BYTES = 105
 
 
-def adapter_file_bytes(config: TrainingConfig, profile: ModelProfile) -> int:
+def adapter_file_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
     """Bytes of ``adapter_model.safetensors``.
 
     Adapters are float32 whatever the base is; what PEFT trains whole keeps the base's format.

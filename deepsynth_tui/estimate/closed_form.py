@@ -12,23 +12,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.advice import warnings
-from deepsynth_tui.estimate.dataset_facts import UNKNOWN, DatasetFacts
-from deepsynth_tui.estimate.machine.gpus import GIB, Fit, Gpu
-from deepsynth_tui.estimate.machine.overhead import PUBLISHED, Overhead
 from deepsynth_tui.estimate.memory.activations import Activations, Batch, activations
+from deepsynth_tui.estimate.memory.fsdp import held_bytes, held_in_loading
 from deepsynth_tui.estimate.memory.optimizer import TrainedBytes, trained_bytes
 from deepsynth_tui.estimate.memory.reserved import Moment, beyond, leftover
-from deepsynth_tui.estimate.memory.sharing import held_bytes, held_in_loading
-from deepsynth_tui.estimate.memory.software import INSTALLED, Software
+from deepsynth_tui.estimate.memory.stack_version import INSTALLED, Software
 from deepsynth_tui.estimate.memory.text_encoder import Part, text_encoder
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import Vision, vision
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
-from deepsynth_tui.estimate.profiles.towers import Tower, adapted_by_tower
+from deepsynth_tui.estimate.process_overhead import PUBLISHED, Overhead
+from deepsynth_tui.estimate.row_statistics import UNKNOWN, RowStatistics
 from deepsynth_tui.estimate.timing import Duration, step_duration, step_seconds, total_steps
-from deepsynth_tui.estimate.work.amount import Work
+from deepsynth_tui.estimate.warnings import warnings
 from deepsynth_tui.estimate.work.step import step_work
+from deepsynth_tui.estimate.work.work import Work
+from deepsynth_tui.machine.gpu_catalogue import GIB, Fit, Gpu
+from deepsynth_tui.models.layout import ModelLayout
+from deepsynth_tui.models.towers import Tower, adapted_by_tower
 
 Item = Literal[
     "weights",
@@ -135,11 +135,11 @@ class Estimate:
 
 def estimate(
     config: TrainingConfig,
-    profile: ModelProfile,
+    profile: ModelLayout,
     *,
     gpus: Sequence[Gpu],
-    encoder: ModelProfile | None = None,
-    dataset: DatasetFacts = UNKNOWN,
+    encoder: ModelLayout | None = None,
+    dataset: RowStatistics = UNKNOWN,
     overhead: Overhead = PUBLISHED,
     paces: Mapping[str, float] = NO_PACES,
     software: Software = INSTALLED,
@@ -238,7 +238,7 @@ def _moment(gradients: int, activations: int, logits: int = 0) -> dict[Item, int
 
 def _speed_multiplier(
     config: TrainingConfig,
-    profile: ModelProfile,
+    profile: ModelLayout,
     work: Work,
     length: float,
     patches: int,

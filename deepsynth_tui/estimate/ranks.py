@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepsynth_tui.config.declare import fields_by_key
+from deepsynth_tui.config.fields import fields_by_key
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.adapter_file import adapter_file_bytes
-from deepsynth_tui.estimate.grounds import Grounds
+from deepsynth_tui.estimate.inputs import EstimateInputs
 
 RANKS: tuple[int, ...] = fields_by_key(TrainingConfig)["lora.r"].suggested
 
@@ -23,7 +23,7 @@ class RankPreview:
     is_current: bool
 
 
-def preview_ranks(config: TrainingConfig, grounds: Grounds) -> tuple[RankPreview, ...]:
+def preview_ranks(config: TrainingConfig, grounds: EstimateInputs) -> tuple[RankPreview, ...]:
     """Try every rank the form suggests, and the present one; nothing without LoRA.
 
     ``lora.rank_pattern`` stays as it is, so modules it names keep their rank.
@@ -33,7 +33,7 @@ def preview_ranks(config: TrainingConfig, grounds: Grounds) -> tuple[RankPreview
     return tuple(_preview(config, grounds, r) for r in sorted({*RANKS, config.lora.r}))
 
 
-def _preview(config: TrainingConfig, grounds: Grounds, r: int) -> RankPreview:
+def _preview(config: TrainingConfig, grounds: EstimateInputs, r: int) -> RankPreview:
     tried = config.model_copy(update={"lora": config.lora.model_copy(update={"r": r})})
     found = grounds.estimate_on(tried, ())
     return RankPreview(

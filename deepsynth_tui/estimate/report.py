@@ -1,199 +1,136 @@
-"""Answers and GPUs as plain text and JSON for the command line."""
+"""The whole answer to "will it fit, how long, what does it cost", for screens, text and JSON alike.
+
+`fit_report` is pure arithmetic on what `workflows.estimate.gather` found, some hundred estimates of
+it, but for a look at this machine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from deepsynth_tui.config.declare import as_text
-from deepsynth_tui.estimate.answer import Answer, Place
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.closed_form import Estimate
-from deepsynth_tui.estimate.machine.devices import Device, Probe
-from deepsynth_tui.estimate.machine.gpus import GIB, Fit, Gpu
-from deepsynth_tui.estimate.machine.storage import Storage
-from deepsynth_tui.estimate.profiles.towers import adapted_by_tower
-from deepsynth_tui.estimate.remedies import MOST_ROWS, Remedy
-
-SOURCES = {
-    "closed_form": "computed from the model's shapes, not measured",
-    "simulated": "simulated",
-    "measured": "measured",
-}
+from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes, largest_batches
+from deepsynth_tui.estimate.inputs import EstimateInputs
+from deepsynth_tui.estimate.ranks import RankPreview, preview_ranks
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.estimate.storage import Storage, storage
+from deepsynth_tui.machine.gpu_catalogue import Fit, fit_in
+from deepsynth_tui.machine.nvml import Device
 
 
-def text(answer: Answer, title: str, *, wanted: str | None = None) -> str:
-    """The whole answer under a title, one figure a line. GB are 2^30 bytes.
+@dataclass(frozen=True, slots=True)
+class GpuFit:
+    """A GPU with `room` bytes to be had: of the catalogue, or of this machine as it is now.
 
-    What would make the run fit is said of the GPU called `wanted`; without it, of those of this
-    machine that are too small; where none is, of all that are.
+    `batch` is the largest batch that fits, `remedy` the cheapest change that makes the run fit:
+    None where it fits already, and where no change of one or two settings does it.
     """
-    estimate = answer.estimate
-    parts = [
-        _memory(answer),
-        _trained(estimate, answer),
-        _here(answer.here),
-        _gpus(estimate, answer.places),
-        _remedies(answer, wanted),
-        _storage(answer.storage),
-        (f"! {warning}" for warning in (*estimate.warnings, *answer.storage.shortages)),
-    ]
-    return "\n".join([title, *(f"  {line}" for part in parts for line in part)])
+
+    name: str
+    room: int
+    fit: Fit
+    headroom: int
+    batch: int
+    remedy: Fix | None
 
 
-def ranks_text(answer: Answer) -> str:
-    """What every rank would take, one a line, the present one marked; empty without LoRA."""
-    lines = [
-        f"  {'*' if rank.is_current else ' '} rank {rank.r:<5}"
-        f"{rank.trainable_params:>13,} parameters{_gb(rank.needed):>11} needed"
-        f"{_gb(rank.adapter_bytes):>12} on disk"
-        for rank in answer.ranks
-    ]
-    return "\n".join(lines)
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """An estimate, and what follows from it. `here` are the GPUs of this machine."""
+
+    estimate: Estimate
+    dataset: RowStatistics
+    here: tuple[GpuFit, ...]
+    gpu_fits: tuple[GpuFit, ...]
+    ranks: tuple[RankPreview, ...]
+    storage: Storage
+    measured: measured_runs.Record | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything under the keys of ``deepsynth-tui estimate --json``."""
+        estimate = self.estimate.to_json()
+        return {
+            **estimate,
+            "warnings": [*estimate["warnings"], *self.storage.shortages],
+            "largest_batch": {place.name: place.batch for place in self.gpu_fits},
+            "cheapest_change": _changes(self.gpu_fits),
+            "here": [
+                {
+                    "name": place.name,
+                    "free_bytes": place.room,
+                    "fit": place.fit.value,
+                    "headroom_bytes": place.headroom,
+                    "largest_batch": place.batch,
+                    "cheapest_change": _changes([place]).get(place.name),
+                }
+                for place in self.here
+            ],
+            "ranks": [
+                {key: value for key, value in asdict(rank).items() if key != "is_current"}
+                for rank in self.ranks
+            ],
+            "storage": self.storage.to_json(),
+            "dataset": {"rows": self.dataset.rows, "counted_rows": self.dataset.counted},
+            "measured": asdict(self.measured.measured) if self.measured else None,
+        }
 
 
-def gpus_json(probe: Probe, gpus: Sequence[Gpu]) -> dict[str, Any]:
-    """The GPUs of this machine, why there are none, and the catalogue."""
-    return {
-        "devices": [asdict(device) for device in probe.devices],
-        "reason": probe.reason,
-        "driver": probe.driver,
-        "catalogue": [asdict(gpu) for gpu in gpus],
-    }
+def fit_report(
+    config: TrainingConfig,
+    grounds: EstimateInputs,
+    devices: Sequence[Device] = (),
+    *,
+    better: Callable[[Estimate], Estimate] | None = None,
+) -> FitReport:
+    """Answer for `config`, for the GPUs of the catalogue and the `devices` of this machine.
 
-
-def gpus_text(probe: Probe, gpus: Sequence[Gpu]) -> str:
-    """The same as text, one GPU a line."""
-    here = [_device_line(device) for device in probe.devices] or [f"  {probe.reason}"]
-    driver = f" (driver {probe.driver})" if probe.driver else ""
-    known = [
-        f"  {gpu.name:<18}{gpu.usable_gib:>8.1f} GB usable  {_price(gpu.price_per_hour)}"
-        for gpu in gpus
-    ]
-    return "\n".join([f"GPUs of this machine{driver}:", *here, "Estimates are made for:", *known])
-
-
-def _memory(answer: Answer) -> Iterator[str]:
-    estimate = answer.estimate
-    yield f"needs {_gb(estimate.needed)} of GPU memory ({SOURCES[estimate.source]})"
-    for item, size in estimate.breakdown.items():
-        if size:
-            yield f"  {item:<13}{_gb(size):>10}"
-    yield f"nvidia-smi may show {_gb(estimate.peak_device)}"
-    run = answer.measured
-    if run is not None and run.measured.allocated is not None:
-        yield (
-            f"a run with these settings took {_gb(run.measured.allocated)} on {run.gpu}, "
-            f"{_gb(estimate.peak_allocated)} estimated (allocated by PyTorch, measured)"
-        )
-
-
-def _trained(estimate: Estimate, answer: Answer) -> Iterator[str]:
-    share = 100 * estimate.trainable_params / max(estimate.total_params, 1)
-    yield (
-        f"trains {estimate.trainable_params:,} of {estimate.total_params:,} parameters "
-        f"({share:.3g} %)"
+    `better` makes a simulated estimate of the computed one; what follows from variants of the
+    configuration, batches and changes and ranks, is computed all the same.
+    """
+    estimate = grounds.estimate(config)
+    if better is not None:
+        estimate = better(estimate)
+    rooms = {gpu.name: gpu.usable_bytes for gpu in grounds.gpus}
+    here = {device_name(device): device.free for device in devices}
+    found = gpu_fits(config, grounds, estimate.needed, [*here.items(), *rooms.items()])
+    return FitReport(
+        estimate=estimate,
+        dataset=grounds.dataset_for(config),
+        here=found[: len(here)],
+        gpu_fits=found[len(here) :],
+        ranks=preview_ranks(config, grounds),
+        storage=storage(config, grounds.profile, steps=estimate.steps, encoder=grounds.encoder),
+        measured=measured_runs.measured_for(config, estimate.tokens_per_sample),
     )
-    adapted = adapted_by_tower(estimate.adapted)
-    for tower, count in estimate.trainable_by_tower.items():
-        yield f"  {tower:<15}{count:>13,}"
-        if called := adapted.get(tower):  # pyright: ignore[reportArgumentType] - parts have none
-            listed = ", ".join(f"{name} x {times}" for name, times in called.items())
-            yield f"    {sum(called.values())} adapters: {listed}"
-    dataset = answer.dataset
-    counted = (
-        f"counted in {dataset.counted:,} rows" if dataset.lengths else "the limit, not counted"
+
+
+def gpu_fits(
+    config: TrainingConfig, grounds: EstimateInputs, needed: int, rooms: Sequence[tuple[str, int]]
+) -> tuple[GpuFit, ...]:
+    """Judge each GPU by its name and room in bytes, for a run that needs so much."""
+    batches = largest_batches(config, grounds, [room for _, room in rooms])
+    short = [room for _, room in rooms if room < needed]
+    remedies = dict(zip(short, cheapest_fixes(config, grounds, short), strict=True))
+    return tuple(
+        GpuFit(name, room, fit_in(room, needed), room - needed, batch, remedies.get(room))
+        for (name, room), batch in zip(rooms, batches, strict=True)
     )
-    yield f"longest row {estimate.tokens_per_sample} tokens ({counted})"
-    if estimate.steps is not None:
-        yield f"{estimate.steps:,} steps"
-    yield f"{estimate.speed_multiplier:.2f} times the speed of full fine-tuning"
 
 
-def _gpus(estimate: Estimate, places: Sequence[Place]) -> Iterator[str]:
-    yield "memory left, largest batch, seconds a step, whole run, cost (computed):"
-    for row, place in zip(estimate.gpus, places, strict=True):
-        low, high = row.seconds_range
-        line = f"{_judgement(place)}{f'{low:.3g}-{high:.3g} s':>15}"
-        if estimate.steps is not None:
-            line += f"{_duration(estimate.steps * row.seconds_per_step):>10}"
-        yield line if row.cost is None else f"{line}{f'${row.cost:.2f}':>9}"
-
-
-def _here(places: Sequence[Place]) -> Iterator[str]:
-    for place in places:
-        yield f"{_judgement(place)}  free here now {_gb(place.room)}"
-
-
-def _judgement(place: Place) -> str:
-    most = f"{'>= ' if place.batch >= MOST_ROWS else ''}{place.batch}"
-    return f"{place.fit.value:<6}{place.name:<17}{place.headroom / GIB:>+8.2f} GB  batch {most:<5}"
-
-
-def _remedies(answer: Answer, wanted: str | None) -> Iterator[str]:
-    """One paragraph for each change, with the GPUs it is the cheapest for."""
-    together: dict[str, list[Place]] = {}
-    for place in _asked(answer, wanted):
-        if place.fit is not Fit.NO:
-            yield f"{place.name} needs no change"
-        else:
-            together.setdefault(place.remedy.words if place.remedy else "", []).append(place)
-    for words, places in together.items():
-        names = ", ".join(place.name for place in places)
-        remedy = places[0].remedy
-        if remedy is None:
-            yield f"no change of one or two settings makes it fit {names}"
-        else:
-            yield f"to fit {names}: {words}; needs {_gb(remedy.needed)}; {remedy.effect}"
-            yield f"  {_overrides(remedy)}"
-
-
-def _asked(answer: Answer, wanted: str | None) -> list[Place]:
-    """The GPUs of which it is said what would help."""
-    if wanted is not None:
-        return [place for place in (*answer.here, *answer.places) if place.name == wanted]
-    short = [place for place in answer.here if place.fit is Fit.NO]
-    return short or [place for place in answer.places if place.fit is Fit.NO]
-
-
-def _overrides(remedy: Remedy) -> str:
-    return " ".join(f"--set {key}={as_text(value)}" for key, value in remedy.changes.items())
-
-
-def _storage(found: Storage) -> Iterator[str]:
-    disk, memory = found.disk, found.memory
-    yield (
-        f"disk {_gb(disk.needed)} (checkpoints {disk.checkpoints} x {_gb(disk.checkpoint)}, "
-        f"result {_gb(disk.final)}); {_gb(found.disk_free)} free"
-    )
-    free = "" if found.memory_free is None else f"; {_gb(found.memory_free)} free"
-    yield f"main memory {_gb(memory.needed)} to load and save{free}"
-
-
-def _gb(size: int) -> str:
-    return f"{size / GIB:.2f} GB" if size >= GIB / 10 else f"{size / 2**20:.2f} MB"
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"
-
-
-def _price(price: float | None) -> str:
-    return "no price known" if price is None else f"${price:.2f} an hour"
-
-
-def _device_line(device: Device) -> str:
+def device_name(device: Device) -> str:
+    """The name of a GPU of this machine, told apart from others of its kind by its place."""
     place = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
-    line = f"  {place}: {device.name}, {_gb(device.free)} free of {_gb(device.total)}"
-    if device.processes:
-        line += f", {len(device.processes)} processes on it"
-    if device.utilisation is not None:
-        line += f", {device.utilisation} % busy"
-    if device.temperature is not None:
-        line += f", {device.temperature} °C"
-    if device.power is not None:
-        line += f", {device.power:.0f} W"
-    return line
+    return f"GPU {place}: {device.name}"
+
+
+def _changes(found: Sequence[GpuFit]) -> Mapping[str, Any]:
+    """The cheapest change by the name of each GPU that the run does not fit, null without one."""
+    return {
+        place.name: asdict(place.remedy) if place.remedy else None
+        for place in found
+        if place.fit is Fit.NO
+    }

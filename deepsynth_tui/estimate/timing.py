@@ -18,8 +18,8 @@ import math
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.machine.gpus import Gpu
-from deepsynth_tui.estimate.work.amount import Work
+from deepsynth_tui.estimate.work.work import Work
+from deepsynth_tui.machine.gpu_catalogue import Gpu
 
 
 @dataclass(frozen=True, slots=True)

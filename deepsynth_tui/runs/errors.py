@@ -1,12 +1,9 @@
-"""What every refusal in this room looks like."""
+"""The base error of this package."""
 
 from __future__ import annotations
 
+from deepsynth_tui.errors import UserError
 
-class RunError(Exception):
-    """Something asked of a run could not be done: `message` says what, `advice` what to do."""
 
-    def __init__(self, message: str, advice: str) -> None:
-        super().__init__(f"{message}. {advice}")
-        self.message = message
-        self.advice = advice
+class RunError(UserError):
+    """An operation on a run failed."""

@@ -15,10 +15,10 @@ from typing import Literal, Protocol
 
 from deepsynth_tui.runs import atomic, control
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, identity, open_path
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import BEAT, LISTEN, Heartbeat
 from deepsynth_tui.runs.liveness import STARTING, WAITING
-from deepsynth_tui.runs.prediction import Measured, Predicted, comparison
 from deepsynth_tui.runs.signals import Interrupted, StopSignals
 from deepsynth_tui.runs.summary import summarize
 
@@ -53,7 +53,7 @@ class Events(Protocol):
     def write(self, kind: str, /, **fields: object) -> object: ...
 
 
-class Pulse(Protocol):
+class HeartbeatLike(Protocol):
     """What says that the job lives, and hears the requests: see `Heartbeat`."""
 
     asked: threading.Event
@@ -71,7 +71,7 @@ class Job:
     does must not go on as if it had.
     """
 
-    def __init__(self, run: RunDirectory, events: Events, heartbeat: Pulse) -> None:
+    def __init__(self, run: RunDirectory, events: Events, heartbeat: HeartbeatLike) -> None:
         self.run = run
         self.events = events
         self.heartbeat = heartbeat

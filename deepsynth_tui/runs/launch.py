@@ -61,7 +61,7 @@ def launch(run: RunDirectory, argv: Sequence[str], *, env: Mapping[str, str] | N
     # One that has ended may take seconds to leave the memory; it touches the run no more.
     if before and before.phase != ENDED and liveness(before, now) is not Liveness.DEAD:
         raise LaunchError(f"{run.id} is running already (pid {before.pid})", "Attach to it instead")
-    # Written before the process exists, so that no reader ever finds a run without a status.
+    # PreviewFile before the process exists, so that no reader ever finds a run without a status.
     status = status_here(now)
     try:
         control.clear(run)

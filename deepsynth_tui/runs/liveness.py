@@ -7,9 +7,9 @@ import os
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
-from deepsynth_tui.runs import atomic, oom, process
+from deepsynth_tui.runs import atomic, oom_killer, process
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.runs.oom import KillCount
+from deepsynth_tui.runs.oom_killer import KillCount
 
 STALE_AFTER = 30.0
 """Seconds without a heartbeat after which a process counts as unresponsive."""
@@ -65,7 +65,7 @@ def status_here(launched: float, pid: int | None = None) -> Status:
 
 def own_status(launched: float) -> Status:
     """The status of the calling process, without a heartbeat yet."""
-    return replace(status_here(launched, os.getpid()), kill_count=oom.kill_count())
+    return replace(status_here(launched, os.getpid()), kill_count=oom_killer.kill_count())
 
 
 def write_status(run: RunDirectory, status: Status) -> None:
@@ -108,7 +108,7 @@ def killed_for_memory(status: Status) -> bool | None:
     that cannot be known: on another machine, after a reboot, or where nothing counts it."""
     if is_elsewhere(status) or status.boot_id != process.boot_id():
         return None
-    return oom.killed(status.kill_count, status.pid, status.launched)
+    return oom_killer.killed(status.kill_count, status.pid, status.launched)
 
 
 def liveness(status: Status, now: float, *, stale_after: float = STALE_AFTER) -> Liveness:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from deepsynth_tui.runs.prediction import Measured, Predicted
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 
 Point = tuple[int, float]
 
@@ -63,7 +63,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class WarningCount:
     """A warning and how often it came; `t` and `step` are those of the first time."""
 
     message: str
@@ -73,7 +73,7 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ErrorReport:
     """Why the run failed, in the words of `job.Failure`."""
 
     class_name: str
@@ -106,8 +106,8 @@ class RunState:
     measured: Measured | None = None
     samples: Sequence[Sample] = ()
     checkpoints: Sequence[Checkpoint] = ()
-    warnings: Sequence[Warned] = ()
-    error: Failed | None = None
+    warnings: Sequence[WarningCount] = ()
+    error: ErrorReport | None = None
     verdict: str | None = None
     results: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     attempts: int = 0

@@ -10,7 +10,6 @@ from typing import Literal
 
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, identity, scan
-from deepsynth_tui.runs.folding import fold
 from deepsynth_tui.runs.liveness import (
     ENDED,
     STALE_AFTER,
@@ -22,6 +21,7 @@ from deepsynth_tui.runs.liveness import (
     liveness,
     read_status,
 )
+from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.tail import EventTail
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from transformers import TrainingArguments
 
-from deepsynth_tui.training.model import device
+from deepsynth_tui.training.modeling.load import device
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig

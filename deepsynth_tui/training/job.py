@@ -22,20 +22,20 @@ from deepsynth_tui.runs.directory import identity, open_path
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.environment import compile_nothing, one_gpu
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.quiet import no_progress_bars
+from deepsynth_tui.training.silence_libraries import no_progress_bars
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, TrainerCallback
 
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.data.batches import Batcher
-    from deepsynth_tui.training.data.excess import FittedSplit
-    from deepsynth_tui.training.data.rows import Split
-    from deepsynth_tui.training.model import Base
-    from deepsynth_tui.training.processes.peers import Peers
+    from deepsynth_tui.training.data.collator import Collator
+    from deepsynth_tui.training.data.dataset import Split
+    from deepsynth_tui.training.data.too_long_rows import FittedSplit
+    from deepsynth_tui.training.modeling.load import Base
+    from deepsynth_tui.training.ranks.rank_group import RankGroup
     from deepsynth_tui.training.result.checkpoints import Resumable
-    from deepsynth_tui.training.result.disk_room import Room
+    from deepsynth_tui.training.result.disk_space import Room
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in the process
@@ -43,7 +43,9 @@ log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in
 MODEL_FOLDER = "model"  # of a full fine-tuning; an adapter goes to RunDirectory.adapter
 
 
-def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | None = None) -> str:
+def train(
+    job: Job, *, resume: bool, peers: RankGroup | None = None, room: Room | None = None
+) -> str:
     """Do a whole run and return its verdict, "completed" or "stopped".
 
     Of several `peers` each does all of it but what one alone must do: the first one counts, shows,
@@ -54,28 +56,28 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     from peft import PeftModel
     from transformers import set_seed
 
-    from deepsynth_tui.estimate.profiles.towers import adapted_by_tower
-    from deepsynth_tui.training import lora
-    from deepsynth_tui.training.answers.first_look import FirstLook, base_stays
-    from deepsynth_tui.training.answers.samples import answer_logits, sample
-    from deepsynth_tui.training.checkpointing import checkpoint_activations
-    from deepsynth_tui.training.commits import pinned
-    from deepsynth_tui.training.data.batches import Batcher
-    from deepsynth_tui.training.data.rows import load_rows
-    from deepsynth_tui.training.loop import evaluate_last, last_figures, run_steps
-    from deepsynth_tui.training.model import load_base
-    from deepsynth_tui.training.processes.peers import Peers
-    from deepsynth_tui.training.result.disk_room import Guard, Room, trained_bytes
+    from deepsynth_tui.models.towers import adapted_by_tower
+    from deepsynth_tui.training.callbacks.base_samples import FirstLook, base_stays
+    from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
+    from deepsynth_tui.training.data.collator import Collator
+    from deepsynth_tui.training.data.dataset import load_rows
+    from deepsynth_tui.training.estimate_record import announced, explained, held_against
+    from deepsynth_tui.training.evaluation.samples import answer_logits, sample
+    from deepsynth_tui.training.fit import evaluate_last, last_figures, run_steps
+    from deepsynth_tui.training.modeling import lora
+    from deepsynth_tui.training.modeling.fsdp import share_out
+    from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
+    from deepsynth_tui.training.modeling.load import load_base
+    from deepsynth_tui.training.modeling.revisions import pinned
+    from deepsynth_tui.training.ranks.rank_group import RankGroup
+    from deepsynth_tui.training.result.disk_space import Guard, Room, trained_bytes
     from deepsynth_tui.training.result.publish import Publisher
     from deepsynth_tui.training.result.verify import verify
-    from deepsynth_tui.training.sharding import share_out
-    from deepsynth_tui.training.text_encoder.entrance import attach, attached
-    from deepsynth_tui.training.text_encoder.loading import load_text_encoder
-    from deepsynth_tui.training.watching.forecast import announced, explained, held_against
-    from deepsynth_tui.training.watching.measuring import Gauge, Meter
+    from deepsynth_tui.training.text_encoder.load import load_text_encoder
+    from deepsynth_tui.training.text_encoder.soft_tokens import attach, attached
 
     meter = Meter()  # before the GPU is touched
-    peers, room = peers or Peers(), room or Room(job)
+    peers, room = peers or RankGroup(), room or Room(job)
     config = training_config(job)
     checkpoint = _checkpoint(job, config, peers, room) if resume else None
     if peers.agreed(job.stop_requested()):
@@ -93,7 +95,7 @@ def train(job: Job, *, resume: bool, peers: Peers | None = None, room: Room | No
     job.phase("preparing", config.data.path)
     split = load_rows(config.data, images=base.reads_images)
     log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
-    batcher = Batcher(base, config)
+    batcher = Collator(base, config)
     fitted = _fitted(job, split, batcher)
     if peers.agreed(job.stop_requested()) or fitted is None:
         return "stopped"
@@ -210,9 +212,9 @@ def training_config(job: Job) -> TrainingConfig:
     return config
 
 
-def _checkpoint(job: Job, config: TrainingConfig, peers: Peers, room: Room) -> Resumable:
+def _checkpoint(job: Job, config: TrainingConfig, peers: RankGroup, room: Room) -> Resumable:
     from deepsynth_tui.training.result.checkpoints import newest_whole
-    from deepsynth_tui.training.result.taking_over import take_over
+    from deepsynth_tui.training.result.copy_checkpoint import take_over
 
     if peers.first:
         take_over(job, config, room, peers.count)
@@ -226,10 +228,10 @@ def _checkpoint(job: Job, config: TrainingConfig, peers: Peers, room: Room) -> R
     return found
 
 
-def _fitted(job: Job, split: Split, batcher: Batcher) -> FittedSplit | None:
+def _fitted(job: Job, split: Split, batcher: Collator) -> FittedSplit | None:
     """Count the tokens of every row and see to those that are too long; None when asked to stop
     meanwhile."""
-    from deepsynth_tui.training.data.excess import fit_split
+    from deepsynth_tui.training.data.too_long_rows import fit_split
 
     total = len(split.train) + len(split.held_out)
 
@@ -255,8 +257,8 @@ def _save(
     encoder: TextEncoder | None,
 ) -> None:
     from deepsynth_tui.training.result import lineage
-    from deepsynth_tui.training.result.saving import save_trained, whole_folder
-    from deepsynth_tui.training.text_encoder.storing import save_tokenizer
+    from deepsynth_tui.training.result.save import save_trained, whole_folder
+    from deepsynth_tui.training.text_encoder.checkpoint import save_tokenizer
 
     with whole_folder(folder) as draft:
         save_trained(model, base.processor, draft)
@@ -285,7 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
     def body(job: Job) -> str:
         count = training_config(job).training.num_processes
         if count > 1:
-            from deepsynth_tui.training.processes.owner import run_ranks
+            from deepsynth_tui.training.ranks.launcher import run_ranks
 
             return run_ranks(job, count, resume=given.resume)
         one_gpu()

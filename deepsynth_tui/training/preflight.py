@@ -15,24 +15,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deepsynth_tui.config.findings import command, existing_part, output_problems
 from deepsynth_tui.config.locations import home
-from deepsynth_tui.config.preflight import command, existing_part, output_problems
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
-from deepsynth_tui.estimate.dataset_folder import dataset_folder, may_be_on_hub
-from deepsynth_tui.estimate.machine import devices
-from deepsynth_tui.estimate.machine.storage import disk, processor_bytes
-from deepsynth_tui.estimate.profiles.profile import load
-from deepsynth_tui.estimate.profiles.towers import resolve_parameters, resolve_targets
+from deepsynth_tui.estimate.storage import disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
-from deepsynth_tui.training.preflight_model import (
+from deepsynth_tui.machine import nvml
+from deepsynth_tui.models.layout import load
+from deepsynth_tui.models.towers import resolve_parameters, resolve_targets
+from deepsynth_tui.training.callbacks.trackers import wandb_lacks_login
+from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
+from deepsynth_tui.training.model_availability import (
     KnownModel,
     look_up,
     look_up_encoder,
     missing_space,
 )
-from deepsynth_tui.training.processes.gpus import missing
-from deepsynth_tui.training.watching.trackers import wandb_lacks_login
+from deepsynth_tui.training.ranks.gpu_assignment import missing
 
 # What a run writes beside its checkpoints: events and log, and a small adapter with its optimizer
 # state where the layout of the model is not known yet.
@@ -207,7 +207,7 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
 def _gpus(config: TrainingConfig) -> Iterator[Problem]:
     if config.training.num_processes == 1:
         return
-    if lacking := missing(config.training.num_processes, devices.probe()):
+    if lacking := missing(config.training.num_processes, nvml.probe()):
         yield Problem("training.num_processes", lacking, "lower it, or show more GPUs to the run")
 
 

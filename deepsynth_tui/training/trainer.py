@@ -12,24 +12,24 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, Trainer
 
-from deepsynth_tui.training.data.batches import ROW_IDS
-from deepsynth_tui.training.data.order import GroupedByLength
+from deepsynth_tui.training.data.collator import ROW_IDS
+from deepsynth_tui.training.data.sampler import GroupedByLength
 from deepsynth_tui.training.muon import Muon
-from deepsynth_tui.training.processes.peers import Peers
+from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result.checkpoints import prune
-from deepsynth_tui.training.result.saving import save_trained
-from deepsynth_tui.training.text_encoder import storing
-from deepsynth_tui.training.text_encoder.entrance import set_aside
-from deepsynth_tui.training.watching.row_errors import naming, not_a_number
+from deepsynth_tui.training.result.save import save_trained
+from deepsynth_tui.training.row_errors import naming, not_a_number
+from deepsynth_tui.training.text_encoder import checkpoint
+from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
 
 if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
 
-    from deepsynth_tui.training.answers.answering import AnswerScorer
+    from deepsynth_tui.training.evaluation.answer_scorer import AnswerScorer
 
 
 class DocumentTrainer(Trainer):
-    """A Trainer for batches of `Batcher`.
+    """A Trainer for batches of `Collator`.
 
     It counts tokens, ends the run at a loss or gradient that is not a finite number, naming the
     rows, as it does where the model fails, and keeps pickles out of its checkpoints but for the
@@ -41,7 +41,7 @@ class DocumentTrainer(Trainer):
         *,
         model: PeftModel | PreTrainedModel,
         processor: ProcessorMixin | PreTrainedTokenizerBase,
-        peers: Peers,
+        peers: RankGroup,
         kept_checkpoints: int,
         scorer: AnswerScorer | None = None,
         lengths: Sequence[int] | None = None,
@@ -211,14 +211,14 @@ class DocumentTrainer(Trainer):
         with set_aside(self._trained[0]) as encoder:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         if encoder is not None:
-            storing.restore(encoder, Path(resume_from_checkpoint))
+            checkpoint.restore(encoder, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
         """Load the weights of the best checkpoint, those of the text encoder too."""
         with set_aside(self._trained[0]) as encoder:
             super()._load_best_model()
         if encoder is not None:
-            storing.restore(encoder, Path(str(self.state.best_model_checkpoint)))
+            checkpoint.restore(encoder, Path(str(self.state.best_model_checkpoint)))
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Write a checkpoint, and only when every process has written its part delete old ones."""

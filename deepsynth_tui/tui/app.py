@@ -12,9 +12,10 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 
+from deepsynth_tui.config.load import RunKind
 from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings
-from deepsynth_tui.tui.shell import Kind, Mode
+from deepsynth_tui.tui.app_protocol import Mode
 from deepsynth_tui.tui.terminal import Terminal
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
 
@@ -104,7 +105,7 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         """Go to the Training screen with `data.path` filled."""
         self.call_later(self._fill, "training", {"data": {"path": path}})
 
-    def use_config(self, values: Mapping[str, Any], kind: Kind) -> None:
+    def use_config(self, values: Mapping[str, Any], kind: RunKind) -> None:
         """Go to the form of that kind, filled with `values`."""
         self.call_later(self._replace, kind, values)
 
@@ -120,13 +121,13 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         await self.switch_mode("runs")
         await self.push_screen(MonitorScreen(run))
 
-    async def _fill(self, kind: Kind, values: Mapping[str, Any]) -> None:
+    async def _fill(self, kind: RunKind, values: Mapping[str, Any]) -> None:
         (await self._form(kind)).fill(values)
 
-    async def _replace(self, kind: Kind, values: Mapping[str, Any]) -> None:
+    async def _replace(self, kind: RunKind, values: Mapping[str, Any]) -> None:
         (await self._form(kind)).replace(values)
 
-    async def _form(self, kind: Kind) -> FormScreen:
+    async def _form(self, kind: RunKind) -> FormScreen:
         from deepsynth_tui.tui.screens.form_screen import FormScreen
 
         await self.switch_mode(kind)

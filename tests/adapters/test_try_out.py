@@ -9,7 +9,7 @@ import pytest
 
 from deepsynth_tui.adapters.try_out import configuration, main
 from deepsynth_tui.builtin import TINY_VLM
-from deepsynth_tui.training.answers.scoring import character_error_rate
+from deepsynth_tui.training.evaluation.metrics import character_error_rate
 from tests.builtin.drawn_pages import TEXTS
 from tests.builtin.drawn_pages import write as write_page
 from tests.training.conftest import Run

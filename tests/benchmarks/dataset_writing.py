@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing import shards
-from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
 from tests.dataset.recorder import Recorder
 
 WORDS = "The tide had left a line of foam along the dyke, and the children ran after it. "

@@ -23,9 +23,9 @@ from statistics import mean, median
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import Estimate, estimate
-from deepsynth_tui.estimate.dataset_facts import DatasetFacts
-from deepsynth_tui.estimate.profiles.figures import image_figures
-from deepsynth_tui.estimate.simulation import asking
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.models.dimensions import image_dimensions
+from deepsynth_tui.training.simulation import client
 from deepsynth_tui.training.simulation.simulate import simulate
 from tests.benchmarks.simulated_grid import GRID, QWEN25, Case, architecture
 from tests.estimate import models, published
@@ -89,7 +89,7 @@ def run(case: Case) -> Simulation:
     logging.disable(logging.WARNING)
     config, found = case.config, architecture(case.model)
     started = time.perf_counter()
-    peak = simulate(config, found, image_figures(found), DatasetFacts())
+    peak = simulate(config, found, image_dimensions(found), RowStatistics())
     seconds = time.perf_counter() - started
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE
     profile = models.profile_of(case.model, found, "model")
@@ -153,7 +153,7 @@ def through_the_child() -> Iterator[str]:
         {"model": {"name_or_path": QWEN25}, "data": {"max_length": 2048}}
     )
     started = time.perf_counter()
-    found = asking.simulate(config, DatasetFacts(), timeout=600)
+    found = client.simulate(config, RowStatistics(), timeout=600)
     seconds = time.perf_counter() - started
     host = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * KIBIBYTE
     yield (

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import estimate
-from deepsynth_tui.estimate.machine.gpus import catalogue
-from deepsynth_tui.estimate.profiles.asking import request
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.machine.gpu_catalogue import catalogue
+from deepsynth_tui.models.layout import ModelLayout
+from deepsynth_tui.models.layout_client import request_layout
 
 MODELS = (
     "deepseek-community/DeepSeek-OCR-2",
@@ -45,9 +45,9 @@ def milliseconds(work: Callable[[], object]) -> float:
 def main() -> None:
     gpus = catalogue()
     for name in MODELS:
-        profile = request(name)
+        profile = request_layout(name)
         text = json.dumps(profile.to_json())
-        parsing = milliseconds(lambda text=text: ModelProfile.from_json(json.loads(text)))
+        parsing = milliseconds(lambda text=text: ModelLayout.from_json(json.loads(text)))
         print(f"{name}: parsing its profile takes {parsing:.2f} ms")  # noqa: T201 - a report
         for label, sections in CONFIGS.items():
             config = TrainingConfig.model_validate(sections)

@@ -25,7 +25,7 @@ from transformers import (
     set_seed,
 )
 
-from deepsynth_tui.training.watching.measuring import resident
+from deepsynth_tui.training.callbacks.memory_time import resident
 
 path, data, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
 tokenizer: Any = AutoTokenizer.from_pretrained(path)

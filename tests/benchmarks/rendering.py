@@ -47,7 +47,7 @@ from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
 from deepsynth_tui.dataset.drawing.rendering import Renderer
 from deepsynth_tui.dataset.reading.sources import Document
-from deepsynth_tui.dataset.writing.groups import Group
+from deepsynth_tui.dataset.writing.document_batches import Group
 from deepsynth_tui.dataset.writing.shards import write_shard
 
 HANDBOOK = Path("/usr/share/doc/debian-handbook/html/en-US")

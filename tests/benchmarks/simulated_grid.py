@@ -11,7 +11,7 @@ import yaml
 from transformers import AutoConfig
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.profiles.architectures import Architecture, shipped_models
+from deepsynth_tui.models.hub_config import HubConfig, shipped_models
 
 SHAPES = Path(__file__).with_name("architectures.yaml")
 
@@ -190,7 +190,7 @@ GRID = (
 
 
 @cache
-def architecture(model: str) -> Architecture:
+def architecture(model: str) -> HubConfig:
     """The config of a model of the grid: one that ships with the package, or one of `SHAPES`."""
     shipped = shipped_models().get(model)
     if shipped is not None:
@@ -200,4 +200,4 @@ def architecture(model: str) -> Architecture:
         figures, processor = dict(yaml.safe_load(SHAPES.read_text("utf-8"))[model]), {}
         origin = "folder"
     config = AutoConfig.for_model(figures.pop("model_type"), **figures)
-    return Architecture(config, processor, origin)
+    return HubConfig(config, processor, origin)

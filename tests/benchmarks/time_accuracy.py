@@ -15,8 +15,8 @@ from statistics import median
 
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.timing import CALIBRATED, SPREAD, Rates, step_seconds
-from deepsynth_tui.estimate.work.amount import Work
 from deepsynth_tui.estimate.work.step import step_work
+from deepsynth_tui.estimate.work.work import Work
 from tests.estimate.published import Measurement, measurements
 
 FITTED = ("matmul", "masked", "memory", "dequantising", "launch")

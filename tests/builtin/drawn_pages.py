@@ -7,7 +7,7 @@ from pathlib import Path
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.presets import presets_dir
-from deepsynth_tui.dataset.writing.drawn import renderer
+from deepsynth_tui.dataset.draw_document import renderer
 
 # Nobody's papers: the model has seen none of them, and no list of words has the names.
 TEXTS = (

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from deepsynth_tui.builtin import TINY_VLM, locate
-from deepsynth_tui.builtin.recipe import shipping
+from deepsynth_tui.builtin.recipe import export
 from deepsynth_tui.builtin.recipe.card import card
-from deepsynth_tui.training.answers.scoring import character_error_rate
+from deepsynth_tui.training.evaluation.metrics import character_error_rate
 from tests.builtin.drawn_pages import TEXTS, write
 from tests.builtin.plain_reading import read
 
@@ -46,13 +46,13 @@ def test_plain_transformers_reads_pages(tmp_path: Path) -> None:
 
 def test_what_ships_is_small_and_says_what_it_is_worth() -> None:
     assert {path.name for path in FOLDER.iterdir()} == FILES
-    file = FOLDER / shipping.WEIGHTS
+    file = FOLDER / export.WEIGHTS
     weights = load_file(file)
     assert {weight.dtype for weight in weights.values()} == {torch.float16}
     figures = json.loads((FOLDER / "figures.json").read_text(encoding="utf-8"))
     assert figures["parameters"] == sum(weight.numel() for weight in weights.values())
-    assert figures["parameters"] < shipping.MOST_PARAMETERS
-    assert figures["bytes"] == file.stat().st_size < shipping.MOST_BYTES
+    assert figures["parameters"] < export.MOST_PARAMETERS
+    assert figures["bytes"] == file.stat().st_size < export.MOST_BYTES
     assert (FOLDER / "README.md").read_text(encoding="utf-8") == card(figures)
 
 

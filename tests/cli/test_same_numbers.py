@@ -10,12 +10,12 @@ import pytest
 
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate import dataset_lengths
-from deepsynth_tui.estimate.answer import answer
-from deepsynth_tui.estimate.dataset_facts import DatasetFacts
-from deepsynth_tui.estimate.machine.gpus import GIB
-from deepsynth_tui.estimate.profiles.profile import save
-from deepsynth_tui.tui.forms.estimating import Known
+from deepsynth_tui.estimate.report import fit_report
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.machine.gpu_catalogue import GIB
+from deepsynth_tui.models.layout import save
+from deepsynth_tui.training.data import lengths_client
+from deepsynth_tui.tui.fit.inputs import Known
 from tests.cli.test_commands import command
 from tests.estimate import models
 
@@ -38,10 +38,10 @@ async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path
     (tmp_path / "pages").mkdir()
     run = load_file(config).config
     assert isinstance(run, TrainingConfig)
-    place = dataset_lengths.cache_path(run)
+    place = lengths_client.cache_path(run)
     assert place is not None
     place.parent.mkdir(parents=True)
-    facts = DatasetFacts(rows=90, lengths=(200, 900, 1500), counted=90, text=100, pages=1)
+    facts = RowStatistics(rows=90, lengths=(200, 900, 1500), counted=90, text=100, pages=1)
     place.write_text(json.dumps(facts.to_json()))
 
     known = Known()
@@ -49,7 +49,7 @@ async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path
     await known.count(run)
     grounds = known.grounds(run, None)
     assert grounds is not None
-    found = answer(run, grounds)
+    found = fit_report(run, grounds)
     shown = found.estimate
     assert shown == grounds.estimate(run)  # what the panel shows
     assert shown.tokens_per_sample == 1500
@@ -60,7 +60,7 @@ async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path
     said = command("estimate", config).stdout
     assert f"needs {shown.needed / GIB:.2f} GB" in said
     assert f"trains {shown.trainable_params:,} of {shown.total_params:,} parameters" in said
-    for place in found.places:
+    for place in found.gpu_fits:
         line = next(line for line in said.splitlines() if place.name in line)
         assert line.split()[0] == place.fit.value
         assert f"batch {place.batch} " in line

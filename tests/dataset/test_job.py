@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from deepsynth_tui.dataset.job import explain
-from deepsynth_tui.dataset.writing.unfinished import SHARDS
+from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory, create
 

@@ -26,11 +26,11 @@ from deepsynth_tui.dataset.errors import (
     SourceError,
 )
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.writing import space
-from deepsynth_tui.dataset.writing.groups import split_of
-from deepsynth_tui.dataset.writing.rows import NEUTRAL_PROMPT
-from deepsynth_tui.dataset.writing.unfinished import SHARDS
-from deepsynth_tui.training.data.rows import open_dataset
+from deepsynth_tui.dataset.writing import disk_space
+from deepsynth_tui.dataset.writing.document_batches import split_of
+from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
+from deepsynth_tui.dataset.writing.schema import NEUTRAL_PROMPT
+from deepsynth_tui.training.data.dataset import open_dataset
 from tests.dataset.recorder import Recorder
 
 TINY: dict[str, Any] = {"preset": "tiny", "font_size": 16}
@@ -389,7 +389,7 @@ def test_stopping_after_a_checkpoint_finishes_what_is_begun(tmp_path: Path, num_
 def test_a_disk_too_small_is_known_before_anything_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(space, "RESERVE_BYTES", 1 << 62)
+    monkeypatch.setattr(disk_space, "RESERVE_BYTES", 1 << 62)
     with pytest.raises(NotEnoughSpace, match="would take about"):
         generate(config(numbered(tmp_path, 3)), tmp_path / "out", Recorder())
     assert not list((tmp_path / "out.partial" / SHARDS).iterdir())

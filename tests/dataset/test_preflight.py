@@ -12,7 +12,7 @@ import pytest
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.preflight import check, inspect
-from deepsynth_tui.dataset.writing import space
+from deepsynth_tui.dataset.writing import disk_space
 
 
 def config(**sections: Any) -> DatasetConfig:
@@ -95,7 +95,7 @@ def test_a_first_document_too_long_for_one_page(tmp_path: Path):
 
 
 def test_a_full_disk(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(space, "RESERVE_BYTES", 1 << 62)
+    monkeypatch.setattr(disk_space, "RESERVE_BYTES", 1 << 62)
     (problem,) = check(config())
     assert problem.key == "output.dir"
     assert "GB" in problem.message

@@ -12,10 +12,10 @@ from PIL import Image
 from deepsynth_tui.config.training import ModelSettings
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.preview import PreviewPage, preview, thumbnail
-from deepsynth_tui.dataset.reading.composing import Skipped
-from deepsynth_tui.estimate.page_seen import page_seen
-from deepsynth_tui.estimate.profiles.profile import ImageFigures
-from deepsynth_tui.previewing import write_preview
+from deepsynth_tui.dataset.reading.compose import Skipped
+from deepsynth_tui.models.layout import ImageDimensions
+from deepsynth_tui.models.page_for_model import page_for_model
+from deepsynth_tui.workflows.preview import write_preview
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small import config, write
 
@@ -50,11 +50,11 @@ def test_an_earlier_preview_is_replaced(tmp_path: Path):
     assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "page-0001.png"]
 
 
-QWEN = ImageFigures("pixels", patch=14, merge=2, min_pixels=3136, max_pixels=2**24)
-DEEPSEEK = ImageFigures(
+QWEN = ImageDimensions("pixels", patch=14, merge=2, min_pixels=3136, max_pixels=2**24)
+DEEPSEEK = ImageDimensions(
     "deepseek_ocr2", patch=16, merge=4, tile=768, tile_tokens=144, longest_edge=1024
 )
-FIXED = ImageFigures("fixed", patch=16, tile=224, tile_tokens=49)
+FIXED = ImageDimensions("fixed", patch=16, tile=224, tile_tokens=49)
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,13 @@ FIXED = ImageFigures("fixed", patch=16, tile=224, tile_tokens=49)
     ],
     ids=["pixels", "deepseek", "fixed"],
 )
-def test_what_a_page_is_to_a_model(tmp_path: Path, image: ImageFigures, tokens: int, scale: float):
+def test_what_a_page_is_to_a_model(
+    tmp_path: Path, image: ImageDimensions, tokens: int, scale: float
+):
     source = write(tmp_path / "a.jsonl", {"one": "A page of text."})
     settings = config(source, page={"preset": "base", "font_size": 24})
     (page,) = (p for p in preview(settings, 1) if isinstance(p, PreviewPage))
-    found = page_seen(page.figures, image, ModelSettings())
+    found = page_for_model(page.figures, image, ModelSettings())
     assert found is not None
     assert found.x_height == pytest.approx(13.125 * scale, abs=0.1)
     assert found.tokens == tokens

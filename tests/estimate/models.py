@@ -8,10 +8,10 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedModel
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.profiles import job as profile_job
-from deepsynth_tui.estimate.profiles.architectures import Architecture, shipped_models
-from deepsynth_tui.estimate.profiles.figures import image_figures, text_figures
-from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role
+from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models.dimensions import image_dimensions, text_dimensions
+from deepsynth_tui.models.hub_config import HubConfig, shipped_models
+from deepsynth_tui.models.layout import ModelLayout, Role
 
 _TEXT = {
     "hidden_size": 64,
@@ -91,10 +91,10 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def architecture(model_type: str, **figures: Any) -> Architecture:
+def architecture(model_type: str, **figures: Any) -> HubConfig:
     """The config of a small model, with some figures changed at the top level."""
     config = AutoConfig.for_model(model_type, **(SMALL[model_type] | figures))
-    return Architecture(config, {}, "folder")
+    return HubConfig(config, {}, "folder")
 
 
 def build(model_type: str, **figures: Any) -> PreTrainedModel:
@@ -103,32 +103,32 @@ def build(model_type: str, **figures: Any) -> PreTrainedModel:
 
 
 @cache
-def profile(model_type: str) -> ModelProfile:
+def profile(model_type: str) -> ModelLayout:
     """The profile of a small model."""
     return profile_of(model_type, architecture(model_type), "model")
 
 
 @cache
-def shipped(name: str, role: Role = "model") -> ModelProfile:
+def shipped(name: str, role: Role = "model") -> ModelLayout:
     """The profile of a model whose architecture ships with the package, built in this process."""
     entry = shipped_models()[name]
     figures = dict(entry["config"])
     config = AutoConfig.for_model(figures.pop("model_type"), **figures)
-    return profile_of(name, Architecture(config, entry.get("processor", {}), "shipped"), role)
+    return profile_of(name, HubConfig(config, entry.get("processor", {}), "shipped"), role)
 
 
-def profile_of(name: str, found: Architecture, role: Role) -> ModelProfile:
+def profile_of(name: str, found: HubConfig, role: Role) -> ModelLayout:
     """The profile of an architecture, built in this process."""
     model = profile_job.build(found, role, trust_remote_code=False)
-    return ModelProfile(
+    return ModelLayout(
         name=name,
         revision=None,
         role=role,
         architecture=type(model).__name__,
         origin=found.origin,
         weights=profile_job.weigh(model),
-        text=text_figures(found.config),
-        image=None if role == "encoder" else image_figures(found),
+        text=text_dimensions(found.config),
+        image=None if role == "encoder" else image_dimensions(found),
     )
 
 

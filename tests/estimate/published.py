@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.machine.gpus import Gpu, catalogue
-from deepsynth_tui.estimate.memory.software import Software
-from deepsynth_tui.estimate.profiles.profile import Kind, ModelProfile, TextFigures, WeightGroup
-from deepsynth_tui.estimate.profiles.towers import tower_of
+from deepsynth_tui.estimate.memory.stack_version import Software
+from deepsynth_tui.machine.gpu_catalogue import Gpu, catalogue
+from deepsynth_tui.models.layout import Kind, ModelLayout, TextDimensions, WeightGroup
+from deepsynth_tui.models.towers import tower_of
 from tests.estimate.models import configure
 
 DATA = Path(__file__).parent / "data"
@@ -44,7 +44,7 @@ class Measurement:
     source: str
     grade: str
     config: TrainingConfig
-    profile: ModelProfile
+    profile: ModelLayout
     software: Software
     gptq: bool
     gpu: Gpu
@@ -155,12 +155,12 @@ def _config(row: Mapping[str, str]) -> TrainingConfig:
 
 
 @cache
-def _profile(model: str) -> ModelProfile:
+def _profile(model: str) -> ModelLayout:
     """A decoder of the shapes in `data/models.csv`; `layout` says how its linears are cut."""
     row = {row["model"]: row for row in _rows(MODELS)}.get(model)
     if row is None:
         raise ValueError(f"{MODELS} has no shapes of the model {model}: add a line for it.")
-    text = TextFigures(
+    text = TextDimensions(
         hidden=int(row["hidden_size"]),
         layers=int(row["num_layers"]),
         heads=int(row["num_heads"]),
@@ -185,10 +185,10 @@ def _profile(model: str) -> ModelProfile:
         _group("norm", "model.norm.weight", (text.hidden,), ((),)),
         _group("linear", "lm_head.weight", embedding, ((),), tied=row["tied"] == "yes"),
     )
-    return ModelProfile(model, None, "model", "decoder", "hub", weights, text, None)
+    return ModelLayout(model, None, "model", "decoder", "hub", weights, text, None)
 
 
-def _linears(layout: str, text: TextFigures) -> Mapping[str, tuple[int, int]]:
+def _linears(layout: str, text: TextDimensions) -> Mapping[str, tuple[int, int]]:
     """Shapes of one layer's linears by the names that the model gives them."""
     hidden, inner = text.hidden, text.intermediate
     queries, keys = text.heads * text.head_dim, text.kv_heads * text.head_dim

@@ -24,10 +24,10 @@ from transformers import (
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.activations import Batch, activations
 from deepsynth_tui.estimate.memory.trainable import count_trainable
-from deepsynth_tui.estimate.profiles import job as profile_job
-from deepsynth_tui.estimate.profiles.figures import text_figures
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
-from deepsynth_tui.estimate.profiles.towers import resolve_targets
+from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models.dimensions import text_dimensions
+from deepsynth_tui.models.layout import ModelLayout
+from deepsynth_tui.models.towers import resolve_targets
 from tests.estimate.models import configure
 from tests.estimate.storages import SavedTensors
 
@@ -52,27 +52,25 @@ KINDS: dict[str, tuple[Any, Any, dict[str, int]]] = {
 LORA = {"r": 8, "lora_dropout": 0.0}
 
 
-def make(kind: str, layers: int) -> tuple[PreTrainedModel, ModelProfile]:
+def make(kind: str, layers: int) -> tuple[PreTrainedModel, ModelLayout]:
     model_class, config_class, extra = KINDS[kind]
     config = config_class(vocab_size=64, num_hidden_layers=layers, **WIDTHS, **extra)
     torch.manual_seed(0)
     model = model_class(config).to(torch.bfloat16)
-    profile = ModelProfile(
+    profile = ModelLayout(
         name=kind,
         revision=None,
         role="model",
         architecture=model_class.__name__,
         origin="folder",
         weights=profile_job.weigh(model),
-        text=text_figures(config),
+        text=text_dimensions(config),
         image=None,
     )
     return model, profile
 
 
-def attach(
-    model: PreTrainedModel, profile: ModelProfile, config: TrainingConfig
-) -> torch.nn.Module:
+def attach(model: PreTrainedModel, profile: ModelLayout, config: TrainingConfig) -> torch.nn.Module:
     if not config.lora.enabled:
         return model.train()
     targets = resolve_targets(profile.linears, config.lora, config.model)

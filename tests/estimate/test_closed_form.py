@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from deepsynth_tui.config.training import TrainingConfig, TrainingSettings
 from deepsynth_tui.estimate.closed_form import Estimate, estimate
-from deepsynth_tui.estimate.dataset_facts import DatasetFacts
-from deepsynth_tui.estimate.machine.gpus import GIB, catalogue
+from deepsynth_tui.estimate.memory.fsdp import layer_bytes
 from deepsynth_tui.estimate.memory.optimizer import state_bytes
-from deepsynth_tui.estimate.memory.sharing import layer_bytes
 from deepsynth_tui.estimate.memory.weights import weight_bytes
-from deepsynth_tui.estimate.profiles.images import PageSize
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.machine.gpu_catalogue import GIB, catalogue
+from deepsynth_tui.models.image_tokens import PageSize
 from tests.estimate import models
 from tests.estimate.models import configure
 
@@ -167,11 +167,13 @@ def test_text_encoder():
 
 
 def test_a_page_larger_than_the_row_is_pointed_out():
-    found = of(configure(data={"max_length": 512}), dataset=DatasetFacts(page=PageSize(1240, 1754)))
+    found = of(
+        configure(data={"max_length": 512}), dataset=RowStatistics(page=PageSize(1240, 1754))
+    )
     assert any("max_pixels" in text for text in found.warnings)
     assert not any(
         "max_pixels" in t
-        for t in of(configure(), dataset=DatasetFacts(page=PageSize(640, 640))).warnings
+        for t in of(configure(), dataset=RowStatistics(page=PageSize(640, 640))).warnings
     )
 
 
@@ -188,8 +190,10 @@ def test_traps_are_pointed_out():
 
 
 def test_measured_lengths_take_the_place_of_the_cap():
-    assert of(configure(), dataset=DatasetFacts(lengths=(300, 700))).tokens_per_sample == 700
-    assert of(configure(), dataset=DatasetFacts(lengths=(300, 700))).needed < of(configure()).needed
+    assert of(configure(), dataset=RowStatistics(lengths=(300, 700))).tokens_per_sample == 700
+    assert (
+        of(configure(), dataset=RowStatistics(lengths=(300, 700))).needed < of(configure()).needed
+    )
     assert of(configure()).tokens_per_sample == TrainingConfig().data.max_length
 
 
@@ -201,7 +205,7 @@ def test_cost_needs_a_price_and_a_number_of_steps():
         assert (row.cost is None) == (row.gpu.price_per_hour is None)
     twice = of(configure(training={"max_steps": 200}))
     assert twice.gpus[0].cost == pytest.approx(2 * (known.gpus[0].cost or 0))
-    rows = of(configure(training={"num_train_epochs": 2.0}), dataset=DatasetFacts(rows=80))
+    rows = of(configure(training={"num_train_epochs": 2.0}), dataset=RowStatistics(rows=80))
     assert rows.steps == 20  # 80 rows, 8 a step, twice
 
 

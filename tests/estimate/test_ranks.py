@@ -10,12 +10,12 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from deepsynth_tui.config.declare import fields_by_key
+from deepsynth_tui.config.fields import fields_by_key
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.adapter_file import adapter_file_bytes
-from deepsynth_tui.estimate.grounds import Grounds
-from deepsynth_tui.estimate.profiles.towers import resolve_targets
+from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.ranks import preview_ranks
+from deepsynth_tui.models.towers import resolve_targets
 from tests.estimate import models
 from tests.estimate.models import configure
 
@@ -23,7 +23,7 @@ DENSE = "Qwen/Qwen3-VL-4B-Instruct"
 
 
 def test_every_suggested_rank_and_the_present_one():
-    grounds = Grounds(models.shipped(DENSE))
+    grounds = EstimateInputs(models.shipped(DENSE))
     ranks = preview_ranks(configure(lora={"r": 24}), grounds)
     suggested = fields_by_key(TrainingConfig)["lora.r"].suggested
     assert [rank.r for rank in ranks] == sorted({*suggested, 24})
@@ -37,13 +37,15 @@ def test_every_suggested_rank_and_the_present_one():
 
 
 def test_patterned_modules_keep_their_rank():
-    grounds = Grounds(models.shipped(DENSE))
+    grounds = EstimateInputs(models.shipped(DENSE))
     config = configure(lora={"target_modules": ["q_proj"], "rank_pattern": {"q_proj": 2}})
     assert len({rank.trainable_params for rank in preview_ranks(config, grounds)}) == 1
 
 
 def test_without_lora_there_are_no_ranks():
-    assert not preview_ranks(configure(lora={"enabled": False}), Grounds(models.shipped(DENSE)))
+    assert not preview_ranks(
+        configure(lora={"enabled": False}), EstimateInputs(models.shipped(DENSE))
+    )
 
 
 @pytest.mark.parametrize("model_type", ["qwen3", "qwen3_vl"])

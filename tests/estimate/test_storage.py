@@ -8,8 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from deepsynth_tui.config.training import TrainingSettings
-from deepsynth_tui.estimate.machine.gpus import GIB
-from deepsynth_tui.estimate.machine.storage import (
+from deepsynth_tui.estimate.storage import (
     STATE_ENTRIES,
     Disk,
     HostMemory,
@@ -19,6 +18,7 @@ from deepsynth_tui.estimate.machine.storage import (
     host_memory,
     storage,
 )
+from deepsynth_tui.machine.gpu_catalogue import GIB
 from tests.estimate import models
 from tests.estimate.models import configure
 

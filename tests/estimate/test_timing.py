@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from deepsynth_tui.estimate.machine.gpus import Gpu, catalogue
 from deepsynth_tui.estimate.timing import (
     CALIBRATED,
     SPREAD,
@@ -15,7 +14,8 @@ from deepsynth_tui.estimate.timing import (
     step_seconds,
     total_steps,
 )
-from deepsynth_tui.estimate.work.amount import Work
+from deepsynth_tui.estimate.work.work import Work
+from deepsynth_tui.machine.gpu_catalogue import Gpu, catalogue
 from tests.benchmarks.time_accuracy import FITTED, MOST, loss, quantile, runs
 from tests.estimate.models import configure
 

@@ -6,25 +6,32 @@ import subprocess
 import sys
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.profiles.profile import save
+from deepsynth_tui.models.layout import save
 from tests.estimate import models
 
 HEAVY = {"torch", "transformers", "numpy", "peft", "bitsandbytes", "accelerate", "datasets", "PIL"}
 
 
 MODULES = (
-    "closed_form",
-    "answer",
-    "remedies",
-    "ranks",
-    "dataset_lengths",
-    "profiles.profile",
-    "profiles.asking",
-    "profiles.towers",
-    "profiles.images",
-    "machine.gpus",
-    "machine.devices",
-    "machine.storage",
+    "estimate.closed_form",
+    "estimate.report",
+    "estimate.fixes",
+    "estimate.ranks",
+    "estimate.storage",
+    "models.layout",
+    "models.layout_client",
+    "models.towers",
+    "models.image_tokens",
+    "machine.gpu_catalogue",
+    "machine.nvml",
+    "training.data.lengths_client",
+    "training.simulation.client",
+    "training.xray.client",
+    "workflows.estimate",
+    "workflows.preflight",
+    "workflows.resume",
+    "workflows.retry",
+    "workflows.start",
 )
 
 
@@ -35,7 +42,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_imports_no_heavy_library():
-    names = ", ".join(f"deepsynth_tui.estimate.{module}" for module in MODULES)
+    names = ", ".join(f"deepsynth_tui.{module}" for module in MODULES)
     assert not HEAVY & loaded_by(f"import {names}")
 
 
@@ -44,8 +51,8 @@ def test_a_cached_profile_and_its_estimate_load_none_either():
     code = (
         "from deepsynth_tui.config.training import TrainingConfig\n"
         "from deepsynth_tui.estimate.closed_form import estimate\n"
-        "from deepsynth_tui.estimate.machine.gpus import catalogue\n"
-        "from deepsynth_tui.estimate.profiles.asking import request\n"
+        "from deepsynth_tui.machine.gpu_catalogue import catalogue\n"
+        "from deepsynth_tui.models.layout_client import request\n"
         "profile = request(TrainingConfig().model.name_or_path)\n"
         "assert estimate(TrainingConfig(), profile, gpus=catalogue()).needed > 0"
     )

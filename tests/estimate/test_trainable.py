@@ -7,7 +7,7 @@ from peft import LoraConfig, get_peft_model
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.trainable import count_trainable
-from deepsynth_tui.estimate.profiles.towers import resolve_parameters, resolve_targets
+from deepsynth_tui.models.towers import resolve_parameters, resolve_targets
 from tests.estimate import models
 from tests.estimate.models import configure
 

@@ -7,9 +7,9 @@ import pytest
 from deepsynth_tui.config.training import ModelSettings, TrainingConfig
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import Vision, vision
-from deepsynth_tui.estimate.profiles.images import PageSize, Views, views_of
-from deepsynth_tui.estimate.profiles.profile import ImageFigures
-from deepsynth_tui.estimate.profiles.stacks import ScoreBias, Stack, vision_stacks
+from deepsynth_tui.models.image_tokens import PageSize, Views, views_of
+from deepsynth_tui.models.layout import ImageDimensions
+from deepsynth_tui.models.vision_layers import ScoreBias, Stack, vision_stacks
 from tests.estimate import models
 from tests.estimate.models import configure
 
@@ -17,12 +17,14 @@ QWEN = "Qwen/Qwen2.5-VL-3B-Instruct"
 DEEPSEEK = "deepseek-community/DeepSeek-OCR-2"
 SMOL = "HuggingFaceTB/SmolVLM2-500M-Video-Instruct"
 
-PIXELS = ImageFigures(rule="pixels", patch=14, merge=2)
-TILES = ImageFigures(rule="tiles", patch=16, merge=4, tile=512, tile_tokens=64, longest_edge=1024)
-OCR2 = ImageFigures(
+PIXELS = ImageDimensions(rule="pixels", patch=14, merge=2)
+TILES = ImageDimensions(
+    rule="tiles", patch=16, merge=4, tile=512, tile_tokens=64, longest_edge=1024
+)
+OCR2 = ImageDimensions(
     rule="deepseek_ocr2", patch=16, merge=4, tile=768, tile_tokens=144, longest_edge=1024
 )
-FIXED = ImageFigures(rule="fixed", patch=14, tile=336, tile_tokens=576)
+FIXED = ImageDimensions(rule="fixed", patch=14, tile=336, tile_tokens=576)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ FIXED = ImageFigures(rule="fixed", patch=14, tile=336, tile_tokens=576)
         (FIXED, PageSize(10, 3000), Views(tokens=576, whole=(24, 24))),
     ],
 )
-def test_a_page_that_is_known(image: ImageFigures, page: PageSize, expected: Views):
+def test_a_page_that_is_known(image: ImageDimensions, page: PageSize, expected: Views):
     assert views_of(page, image, ModelSettings(), length=2048) == expected
     assert views_of(page, image, ModelSettings(), length=16) == expected
 
@@ -59,19 +61,21 @@ def test_a_page_that_is_known(image: ImageFigures, page: PageSize, expected: Vie
         (FIXED, 2048, 576),
     ],
 )
-def test_without_a_page_as_much_as_there_is_room_for(image: ImageFigures, length: int, tokens: int):
+def test_without_a_page_as_much_as_there_is_room_for(
+    image: ImageDimensions, length: int, tokens: int
+):
     views = views_of(None, image, ModelSettings(), length)
     assert views is not None
     assert views.tokens == tokens < length
 
 
 @pytest.mark.parametrize("image", [TILES, OCR2, FIXED])
-def test_no_room_for_any_page(image: ImageFigures):
+def test_no_room_for_any_page(image: ImageDimensions):
     assert views_of(None, image, ModelSettings(), length=128) is None
 
 
 def test_a_rule_that_is_not_known():
-    assert views_of(PageSize(9, 9), ImageFigures(rule="unknown"), ModelSettings(), 2048) is None
+    assert views_of(PageSize(9, 9), ImageDimensions(rule="unknown"), ModelSettings(), 2048) is None
 
 
 def test_patches_are_those_of_all_views():

@@ -11,12 +11,12 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from deepsynth_tui.estimate.memory.trainable import count_trainable
-from deepsynth_tui.estimate.profiles import job as profile_job
-from deepsynth_tui.estimate.profiles.figures import text_figures
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
-from deepsynth_tui.estimate.profiles.towers import resolve_targets
-from deepsynth_tui.estimate.work.amount import Work
 from deepsynth_tui.estimate.work.step import step_work
+from deepsynth_tui.estimate.work.work import Work
+from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models.dimensions import text_dimensions
+from deepsynth_tui.models.layout import ModelLayout
+from deepsynth_tui.models.towers import resolve_targets
 from tests.estimate.models import configure, shipped
 from tests.estimate.operations import Operations, operations
 
@@ -64,14 +64,14 @@ def both(case: Case) -> tuple[Work, Operations]:
     figures = SHAPE | (EXPERTS if "moe" in case.model_type else {})
     config = AutoConfig.for_model(case.model_type, **figures)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    profile = ModelProfile(
+    profile = ModelLayout(
         case.model_type,
         None,
         "model",
         type(model).__name__,
         "folder",
         profile_job.weigh(model),
-        text_figures(config),
+        text_dimensions(config),
         None,
     )
     settings = configure(

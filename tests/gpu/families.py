@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
-from deepsynth_tui.estimate.profiles.architectures import shipped_models
+from deepsynth_tui.models.hub_config import shipped_models
 from tests.estimate.models import SMALL
 
 # Llama 3.2 1B and a cut-down Qwen3 30B-A3B, from the config.json of their checkpoints.

@@ -16,21 +16,21 @@ import torch
 from transformers.trainer_utils import SaveStrategy
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.dataset_facts import DatasetFacts
-from deepsynth_tui.estimate.profiles.images import PageSize
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.models.image_tokens import PageSize
 from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.estimate_vs_measured import Measured
 from deepsynth_tui.runs.job import Job, run_job
-from deepsynth_tui.runs.prediction import Measured
-from deepsynth_tui.training import lora
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.checkpointing import checkpoint_activations
-from deepsynth_tui.training.data.batches import IGNORED, ROW_IDS
+from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
+from deepsynth_tui.training.data.collator import IGNORED, ROW_IDS
+from deepsynth_tui.training.estimate_record import Forecast, forecast
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.model import load_model
-from deepsynth_tui.training.processes.peers import Peers
+from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
+from deepsynth_tui.training.modeling.load import load_model
+from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.trainer import DocumentTrainer
-from deepsynth_tui.training.watching.forecast import Forecast, forecast
-from deepsynth_tui.training.watching.measuring import Gauge, Meter
 from tests.training import chat_tokenizer
 
 STEPS = 4
@@ -71,10 +71,10 @@ class Case:
             }
         )
 
-    def facts(self) -> DatasetFacts:
+    def facts(self) -> RowStatistics:
         """What is known of its rows."""
         page = PageSize(self.side, self.side) if self.side else None
-        return DatasetFacts(rows=self.rows * STEPS, lengths=(self.length,), page=page)
+        return RowStatistics(rows=self.rows * STEPS, lengths=(self.length,), page=page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
             train_dataset=Rows(case.rows * STEPS),
             data_collator=Collator(case, base.config),
             processor=chat_tokenizer.tokenizer(),
-            peers=Peers(),
+            peers=RankGroup(),
             kept_checkpoints=1,
             callbacks=[gauge],
         )

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import torch
 
-from deepsynth_tui import follow, retry
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.estimate.remedies import Remedy
+from deepsynth_tui.estimate.fixes import Fix
 from deepsynth_tui.runs.directory import RunDirectory, create
 from deepsynth_tui.runs.job import run_job
+from deepsynth_tui.training.estimate_record import Forecast
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.job import train
-from deepsynth_tui.training.watching.forecast import Forecast
+from deepsynth_tui.workflows import follow, retry
 from tests.training import family_models, small_datasets, small_models
 from tests.training.conftest import Ran, configuration
 
@@ -117,7 +117,7 @@ def test_a_full_gpu_is_explained_and_the_run_goes_on_smaller(
     job: Callable[..., RunDirectory], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As full as if all but a tenth of a percent of the device were somebody else's."""
-    remedy = Remedy(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
+    remedy = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
     monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
     run = job("qwen3_vl", training__per_device_train_batch_size=FULL)
     torch.cuda.set_per_process_memory_fraction(0.001)

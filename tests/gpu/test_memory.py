@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepsynth_tui.runs.prediction import comparison, errors
-from deepsynth_tui.training.watching.measuring import Meter
+from deepsynth_tui.runs.estimate_vs_measured import comparison, errors
+from deepsynth_tui.training.callbacks.memory_time import Meter
 from tests.gpu.families import FULL, checkpoint
 from tests.gpu.rig import Case, Outcome, measure
 

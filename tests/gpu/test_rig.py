@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.training.watching.measuring import Meter
+from deepsynth_tui.training.callbacks.memory_time import Meter
 from tests.gpu.families import TINY, checkpoint
 from tests.gpu.rig import STEPS, Case, measure
 

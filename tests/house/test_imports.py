@@ -68,7 +68,10 @@ def test_the_interface_loads_no_library_that_computes():
     assert not loaded & (HEAVY | ARRAYS)
 
 
-@pytest.mark.parametrize("room", ["dataset", "training", "builtin", "adapters", "estimate"])
+@pytest.mark.parametrize(
+    "room",
+    ["dataset", "training", "builtin", "adapters", "estimate", "models", "machine", "workflows"],
+)
 def test_jobs_do_not_load_the_interface(room: str):
     loaded = loaded_by("import " + ", ".join(modules_of(f"deepsynth_tui.{room}")))
     assert not loaded & SCREEN

@@ -11,16 +11,16 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
 from deepsynth_tui.config.training import DEFAULT_MODEL
-from deepsynth_tui.estimate.profiles.profile import (
-    ImageFigures,
-    ModelProfile,
-    TextFigures,
+from deepsynth_tui.models.layout import (
+    ImageDimensions,
+    ModelLayout,
+    TextDimensions,
     WeightGroup,
     save,
 )
 from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.app_protocol import Mode
 from deepsynth_tui.tui.screens.form_screen import FormScreen
-from deepsynth_tui.tui.shell import Mode
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.form import Form
 from deepsynth_tui.tui.widgets.help_line import HelpLine
@@ -29,7 +29,7 @@ from deepsynth_tui.tui.widgets.start_bar import StartBar
 from tests.pilot.screen_host import until
 
 
-def known_model(name: str = DEFAULT_MODEL) -> ModelProfile:
+def known_model(name: str = DEFAULT_MODEL) -> ModelLayout:
     """Put a small model's profile into the cache, so that no child process has to make it."""
     layers = tuple((layer,) for layer in range(4))
     weights = tuple(
@@ -44,15 +44,15 @@ def known_model(name: str = DEFAULT_MODEL) -> ModelProfile:
         )
         for projection in ("q_proj", "v_proj")
     )
-    profile = ModelProfile(
+    profile = ModelLayout(
         name=name,
         revision=None,
         role="model",
         architecture="Small",
         origin="folder",
         weights=weights,
-        text=TextFigures(512, 4, 8, 8, 64, 2048, 32000),
-        image=ImageFigures("fixed", 256, 2, 512, 16, 1, 224, 196),
+        text=TextDimensions(512, 4, 8, 8, 64, 2048, 32000),
+        image=ImageDimensions("fixed", 256, 2, 512, 16, 1, 224, 196),
     )
     save(profile)
     return profile

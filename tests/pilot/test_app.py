@@ -11,6 +11,7 @@ from textual.widgets import Input, OptionList
 
 from deepsynth_tui.tui.actions import ACTIONS
 from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.palette import applicable
 from deepsynth_tui.tui.screens.crash import CrashDialog
 from deepsynth_tui.tui.screens.dataset import DatasetScreen
@@ -21,7 +22,6 @@ from deepsynth_tui.tui.screens.stop import StopDialog
 from deepsynth_tui.tui.screens.too_small import TooSmall
 from deepsynth_tui.tui.screens.training import TrainingScreen
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
-from deepsynth_tui.tui.widgets.fit_panel import FitPanel
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from tests.pilot.forms import form_app, form_is_there, form_of, known_model, screen_of, type_into
 from tests.pilot.screen_host import text_of, until

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.load import load_file
-from deepsynth_tui.estimate.profiles.asking import request
+from deepsynth_tui.models.layout_client import request_layout
 from deepsynth_tui.runs.directory import scan
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.tui.forms.drafts import save_draft
@@ -99,7 +99,7 @@ async def test_proposed_columns_are_shown_and_taken_with_one_key(
 
 
 async def test_what_a_page_is_to_the_model_of_the_training_form(home: Path) -> None:
-    request("builtin:tiny-vlm")
+    request_layout("builtin:tiny-vlm")
     save_draft(home, {"kind": "training", "model": {"name_or_path": "builtin:tiny-vlm"}})
     async with form_app(home, "dataset", (120, 60)) as pilot:
         await type_into(pilot, "source.path", "builtin:sample")

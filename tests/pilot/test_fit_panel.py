@@ -13,18 +13,18 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.answer import answer
-from deepsynth_tui.estimate.grounds import Grounds
-from deepsynth_tui.estimate.machine import history
-from deepsynth_tui.estimate.machine.devices import Device, Probe, Process
-from deepsynth_tui.estimate.machine.gpus import GIB, catalogue
-from deepsynth_tui.runs.prediction import Measured, Predicted
-from deepsynth_tui.tui.forms.fit_bar import MARKS, bar, shares
-from deepsynth_tui.tui.forms.fit_choice import HEIGHT, choice
-from deepsynth_tui.tui.forms.fit_figures import money, moved, number, percent, size, span
-from deepsynth_tui.tui.forms.fit_text import RANKS, column, cross_check, headline, verdict
-from deepsynth_tui.tui.forms.fit_view import FitView
-from deepsynth_tui.tui.widgets.fit_panel import FitPanel
+from deepsynth_tui.estimate import measured_runs
+from deepsynth_tui.estimate.inputs import EstimateInputs
+from deepsynth_tui.estimate.report import fit_report
+from deepsynth_tui.machine.gpu_catalogue import GIB, catalogue
+from deepsynth_tui.machine.nvml import Device, Probe, Process
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
+from deepsynth_tui.tui.fit.figures import money, moved, number, percent, size, span
+from deepsynth_tui.tui.fit.memory_bar import MARKS, bar, shares
+from deepsynth_tui.tui.fit.panel import FitPanel
+from deepsynth_tui.tui.fit.selected_gpu import HEIGHT, choice
+from deepsynth_tui.tui.fit.text import RANKS, column, cross_check, headline, verdict
+from deepsynth_tui.tui.fit.view import FitView
 from tests.pilot.forms import known_model
 from tests.pilot.screen_host import ScreenHost, text_of, until
 
@@ -43,8 +43,8 @@ NOTHING_HERE = Probe((), "No NVIDIA driver answers: none.")
 
 
 @pytest.fixture
-def grounds(home: Path) -> Grounds:
-    return Grounds(known_model(), gpus=catalogue())
+def grounds(home: Path) -> EstimateInputs:
+    return EstimateInputs(known_model(), gpus=catalogue())
 
 
 def config_of(rows: int = 1, r: int = 16) -> TrainingConfig:
@@ -52,7 +52,7 @@ def config_of(rows: int = 1, r: int = 16) -> TrainingConfig:
     return TrainingConfig.model_validate(settings)
 
 
-def view_of(grounds: Grounds, config: TrainingConfig, **other: Any) -> FitView:
+def view_of(grounds: EstimateInputs, config: TrainingConfig, **other: Any) -> FitView:
     """The view after its answer has come; `before` is a configuration."""
     probe, before = other.pop("probe", None), other.pop("before", None)
     return FitView(
@@ -60,7 +60,7 @@ def view_of(grounds: Grounds, config: TrainingConfig, **other: Any) -> FitView:
         config.lora.r,
         grounds.dataset,
         before=grounds.estimate(before) if before else None,
-        answer=answer(config, grounds, probe.devices if probe else ()),
+        answer=fit_report(config, grounds, probe.devices if probe else ()),
         probe=probe,
         **other,
     )
@@ -106,7 +106,7 @@ def test_the_bar_is_full_and_each_item_has_its_share_to_within_a_cell(
         assert abs(count - width * taken / max(sum(sizes), 1)) <= 1
 
 
-def test_items_are_told_apart_without_colour(grounds: Grounds) -> None:
+def test_items_are_told_apart_without_colour(grounds: EstimateInputs) -> None:
     assert len({sign for sign, _ in MARKS.values()}) == len(MARKS)
     estimate = grounds.estimate(config_of(rows=8))
     assert len(bar(estimate, 51).plain) == 51
@@ -119,7 +119,7 @@ def test_items_are_told_apart_without_colour(grounds: Grounds) -> None:
 # Marks of change
 
 
-def test_every_figure_that_moved_is_marked(grounds: Grounds) -> None:
+def test_every_figure_that_moved_is_marked(grounds: EstimateInputs) -> None:
     view = view_of(grounds, config_of(rows=4), before=config_of())
     assert view.before is not None
     more = size(view.computed.needed - view.before.needed)
@@ -133,7 +133,7 @@ def test_every_figure_that_moved_is_marked(grounds: Grounds) -> None:
     assert "▼" in choice(view, 51, "a")[1].plain, "of the room on the GPU that is looked at"
 
 
-def test_marks_move_no_line(grounds: Grounds) -> None:
+def test_marks_move_no_line(grounds: EstimateInputs) -> None:
     marked = view_of(grounds, config_of(rows=4), before=config_of())
     assert column(marked, 51).places == column(replace(marked, before=None), 51).places
 
@@ -141,7 +141,7 @@ def test_marks_move_no_line(grounds: Grounds) -> None:
 # GPUs
 
 
-def test_each_gpu_has_sign_word_room_speed_batch_and_cost(grounds: Grounds) -> None:
+def test_each_gpu_has_sign_word_room_speed_batch_and_cost(grounds: EstimateInputs) -> None:
     config = config_of(rows=32).model_copy(
         update={"training": config_of(rows=32).training.model_copy(update={"max_steps": 100})}
     )
@@ -156,12 +156,12 @@ def test_each_gpu_has_sign_word_room_speed_batch_and_cost(grounds: Grounds) -> N
         assert f"{on[name].headroom / GIB:+.1f}" in line
         assert span(*on[name].seconds_range) in line
         assert "$" in line
-        place = next(place for place in view.answer.places if place.name == name)  # pyright: ignore[reportOptionalMemberAccess]
+        place = next(place for place in view.answer.gpu_fits if place.name == name)  # pyright: ignore[reportOptionalMemberAccess]
         assert line.split()[-2] == str(place.batch)
 
 
 @pytest.mark.parametrize("width", [37, 41, 51, 72])
-def test_no_figure_is_cut_off_at_any_width(grounds: Grounds, width: int) -> None:
+def test_no_figure_is_cut_off_at_any_width(grounds: EstimateInputs, width: int) -> None:
     view = view_of(grounds, config_of(rows=32), before=config_of(), probe=NOTHING_HERE)
     matrix = [line for line in text(view, width) if "GB)" in line]
     assert len(matrix) == len(grounds.gpus)
@@ -169,7 +169,7 @@ def test_no_figure_is_cut_off_at_any_width(grounds: Grounds, width: int) -> None
 
 
 def test_the_gpus_of_this_machine_come_first_with_what_is_free_of_them_now(
-    grounds: Grounds,
+    grounds: EstimateInputs,
 ) -> None:
     view = view_of(grounds, config_of(rows=32), probe=Probe((CARD,)))
     first = view.rows[0]
@@ -184,7 +184,7 @@ def test_the_gpus_of_this_machine_come_first_with_what_is_free_of_them_now(
     assert len(lines[at + 1]) <= 51
 
 
-def test_a_slice_is_no_card_of_the_catalogue(grounds: Grounds) -> None:
+def test_a_slice_is_no_card_of_the_catalogue(grounds: EstimateInputs) -> None:
     piece = replace(CARD, slice_of=0, name=f"{CARD.name} MIG 1g.5gb", total=5 * GIB)
     view = view_of(grounds, config_of(), probe=Probe((piece,)))
     assert view.rows[0].name.startswith("GPU 0.0")
@@ -195,7 +195,7 @@ def test_a_slice_is_no_card_of_the_catalogue(grounds: Grounds) -> None:
     assert "Speed not known" in choice(view, 51, "a")[2].plain
 
 
-def test_no_gpu_is_said_with_the_reason(grounds: Grounds) -> None:
+def test_no_gpu_is_said_with_the_reason(grounds: EstimateInputs) -> None:
     lines = text(view_of(grounds, config_of(), probe=NOTHING_HERE))
     assert any("No GPU here: No NVIDIA driver answers" in line for line in lines)
 
@@ -204,7 +204,7 @@ def test_no_gpu_is_said_with_the_reason(grounds: Grounds) -> None:
 
 
 def test_the_first_gpu_without_room_is_looked_at_and_told_what_would_help(
-    grounds: Grounds,
+    grounds: EstimateInputs,
 ) -> None:
     view = view_of(grounds, config_of(rows=64))
     assert view.row is not None
@@ -218,7 +218,7 @@ def test_the_first_gpu_without_room_is_looked_at_and_told_what_would_help(
     assert "\na " in said, "the key that makes the change"
 
 
-def test_an_answer_of_the_form_before_is_not_shown_as_one_of_this(grounds: Grounds) -> None:
+def test_an_answer_of_the_form_before_is_not_shown_as_one_of_this(grounds: EstimateInputs) -> None:
     view = replace(view_of(grounds, config_of(rows=64)), fresh=False)
     said = "\n".join(line.plain for line in choice(view, 60, "a"))
     assert "largest batch …" in said
@@ -226,7 +226,7 @@ def test_an_answer_of_the_form_before_is_not_shown_as_one_of_this(grounds: Groun
 
 
 @pytest.mark.parametrize("rows", [1, 64])
-def test_the_foot_has_always_as_many_lines(grounds: Grounds, rows: int) -> None:
+def test_the_foot_has_always_as_many_lines(grounds: EstimateInputs, rows: int) -> None:
     for name in ("T4 (16GB)", "B200 (180GB)"):
         view = view_of(grounds, config_of(rows=rows), chosen=name)
         assert view.row is not None
@@ -237,7 +237,7 @@ def test_the_foot_has_always_as_many_lines(grounds: Grounds, rows: int) -> None:
 # Ranks
 
 
-def test_all_ranks_stand_side_by_side_with_the_present_one_marked(grounds: Grounds) -> None:
+def test_all_ranks_stand_side_by_side_with_the_present_one_marked(grounds: EstimateInputs) -> None:
     shown = column(view_of(grounds, config_of(r=32)), 51)
     table = [line.plain for line in shown.lines[shown.places[RANKS] :]]
     assert [line.split()[0].lstrip("▸") or line.split()[1] for line in table[1:]] == [
@@ -255,13 +255,15 @@ def test_all_ranks_stand_side_by_side_with_the_present_one_marked(grounds: Groun
 # Sources
 
 
-def test_a_simulation_and_a_measurement_stand_beside_the_computation(grounds: Grounds) -> None:
+def test_a_simulation_and_a_measurement_stand_beside_the_computation(
+    grounds: EstimateInputs,
+) -> None:
     view = view_of(grounds, config_of())
     assert "computed" in headline(view).plain
     assert cross_check(view, "s").plain == "s simulates a step to check it"
     peak = view.computed.peak_allocated
     simulated = replace(view.computed, source="simulated", peak_allocated=round(1.1 * peak))
-    run = history.Record(
+    run = measured_runs.Record(
         when=0.0,
         gpu="A",
         kind="",
@@ -293,7 +295,7 @@ class PanelScreen(Screen[None]):
         yield FitPanel(id="panel")
 
 
-async def test_what_is_unchanged_is_not_painted_again(home: Path, grounds: Grounds) -> None:
+async def test_what_is_unchanged_is_not_painted_again(home: Path, grounds: EstimateInputs) -> None:
     view = view_of(grounds, config_of())
     assert view.answer is not None
     app = ScreenHost(home, PanelScreen)
@@ -315,7 +317,7 @@ async def test_what_is_unchanged_is_not_painted_again(home: Path, grounds: Groun
         assert app.painted > before
 
 
-async def test_arrows_look_at_one_gpu_after_the_other(home: Path, grounds: Grounds) -> None:
+async def test_arrows_look_at_one_gpu_after_the_other(home: Path, grounds: EstimateInputs) -> None:
     app = ScreenHost(home, PanelScreen)
     async with app.run_test(size=(60, 24)) as pilot:
         await until(pilot, lambda: len(app.screen.query(FitPanel)) > 0)

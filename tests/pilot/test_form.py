@@ -8,10 +8,9 @@ import pytest
 from textual.widgets import Input, Select, Switch
 from textual.widgets.collapsible import CollapsibleTitle
 
-from deepsynth_tui.config.declare import fields_by_key
-from deepsynth_tui.config.load import MODELS
+from deepsynth_tui.config.fields import fields_by_key
+from deepsynth_tui.config.load import CONFIG_TYPES, RunKind
 from deepsynth_tui.tui.forms.values import PRESET_FIELD
-from deepsynth_tui.tui.shell import Kind
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.section import More, Section
 from tests.pilot.forms import (
@@ -34,14 +33,16 @@ def _model(home: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["training", "dataset"])
 async def test_every_declared_field_has_a_row_with_the_editor_of_its_kind(
-    home: Path, kind: Kind
+    home: Path, kind: RunKind
 ) -> None:
     async with form_app(home, kind) as pilot:
         form = form_of(pilot)
-        for key in fields_by_key(MODELS[kind]):
+        for key in fields_by_key(CONFIG_TYPES[kind]):
             await form.focus_field(key)
         rows = {row.spec.key: row for row in form.query(FieldRow)}
-        shown = {key for key, field in fields_by_key(MODELS[kind]).items() if not field.yaml_only}
+        shown = {
+            key for key, field in fields_by_key(CONFIG_TYPES[kind]).items() if not field.yaml_only
+        }
         assert {key for key in rows if not key.startswith("preset.")} == shown - {PRESET_FIELD}
         editors = {"bool": Switch, "choice": Select}
         for key, row in rows.items():
@@ -190,7 +191,7 @@ async def test_the_help_line_explains_the_focused_field(home: Path) -> None:
         await form_of(pilot).focus_field("lora.lora_dropout")
         await pilot.pause()
         said = help_line(pilot)
-        field = fields_by_key(MODELS["training"])["lora.lora_dropout"]
+        field = fields_by_key(CONFIG_TYPES["training"])["lora.lora_dropout"]
         assert field.help in said
         assert field.range_text in said
         assert "default 0.05" in said
@@ -201,7 +202,7 @@ async def test_the_help_line_explains_the_focused_field(home: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "size"), [("training", (80, 24)), ("dataset", (120, 36))])
 async def test_tab_walks_through_every_field_and_back_without_a_trap(
-    home: Path, kind: Kind, size: tuple[int, int]
+    home: Path, kind: RunKind, size: tuple[int, int]
 ) -> None:
     async with form_app(home, kind, size) as pilot:
         start = pilot.app.focused

@@ -10,10 +10,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from deepsynth_tui.estimate.machine import devices
-from deepsynth_tui.estimate.machine.devices import Probe
+from deepsynth_tui.machine import nvml
+from deepsynth_tui.machine.nvml import Probe
 from deepsynth_tui.tui.app import DeepsynthApp
-from deepsynth_tui.tui.widgets.fit_panel import FitPanel
+from deepsynth_tui.tui.fit.panel import FitPanel
 from tests.pilot.forms import form_is_there, form_of, known_model, start_bar, type_into
 from tests.pilot.screen_host import until
 
@@ -24,7 +24,7 @@ Compare = Callable[..., bool]
 @pytest.fixture(autouse=True)
 def _same_everywhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known_model()
-    monkeypatch.setattr(devices, "probe", lambda: Probe((), "none here"))
+    monkeypatch.setattr(nvml, "probe", lambda: Probe((), "none here"))
 
 
 async def _still(pilot: Pilot[Any]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from textual.app import App, ComposeResult
 
-from deepsynth_tui.braille import drawn
+from deepsynth_tui.page_thumbnail import braille_lines
 from deepsynth_tui.runs.state import RunState, Sample
 from deepsynth_tui.tui.widgets.sample_pane import SamplePane
 
@@ -40,7 +40,7 @@ async def test_a_page_stands_beside_its_answers_or_below_them(
     """A page of 60 characters, 50 of them between its margins: one black box."""
     picture = Image.new("L", (120, 60), 255)
     picture.paste(0, (10, 10, 110, 30))
-    page = tuple(drawn(picture, 60))
+    page = tuple(braille_lines(picture, 60))
     samples = [Sample("page", "17.40", "HARBOUR", "before", None, page)]
     samples += [Sample("page", "17.40", "17.40", "after", None, page)]
     app = _Host()

@@ -14,22 +14,23 @@ from textual.widgets import Input
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import DEFAULT_MODEL, TrainingConfig
-from deepsynth_tui.estimate.answer import answer, gather
 from deepsynth_tui.estimate.closed_form import Item
-from deepsynth_tui.estimate.dataset_facts import DatasetFacts
-from deepsynth_tui.estimate.machine import devices
-from deepsynth_tui.estimate.machine.devices import Probe
-from deepsynth_tui.estimate.machine.gpus import Fit
-from deepsynth_tui.estimate.simulation import asking
-from deepsynth_tui.estimate.simulation.asking import SimulationError
-from deepsynth_tui.estimate.simulation.simulated import Simulated
+from deepsynth_tui.estimate.report import fit_report
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.machine import nvml
+from deepsynth_tui.machine.gpu_catalogue import Fit
+from deepsynth_tui.machine.nvml import Probe
 from deepsynth_tui.runs.directory import create
+from deepsynth_tui.training.simulation import client
+from deepsynth_tui.training.simulation.client import SimulationError
+from deepsynth_tui.training.simulation.simulated_estimate import Simulated
+from deepsynth_tui.tui.fit.panel import FitPanel
+from deepsynth_tui.tui.fit.view import FitView
 from deepsynth_tui.tui.forms.drafts import draft_path, save_draft
-from deepsynth_tui.tui.forms.fit_view import FitView
 from deepsynth_tui.tui.screens import training
 from deepsynth_tui.tui.screens.save import SaveDialog
 from deepsynth_tui.tui.screens.training import TrainingScreen
-from deepsynth_tui.tui.widgets.fit_panel import FitPanel
+from deepsynth_tui.workflows.estimate import gather_inputs
 from tests.pilot.forms import (
     form_app,
     form_is_there,
@@ -91,7 +92,7 @@ async def test_the_panel_shows_what_the_command_line_prints(home: Path) -> None:
         view = await answered(pilot)
         config = form_of(pilot).values.as_config()
         assert isinstance(config, TrainingConfig)
-        said = answer(config, gather(config)).to_json()
+        said = fit_report(config, gather_inputs(config)).to_json()
         assert view.computed.to_json().items() <= said.items()
         assert {row.name: row.fit.value for row in view.rows} == said["gpu_fit_word"]
         assert view.answer is not None
@@ -168,13 +169,13 @@ async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
 ) -> None:
     asked, released = threading.Event(), threading.Event()
 
-    def simulate(config: TrainingConfig, dataset: DatasetFacts) -> Simulated:
+    def simulate(config: TrainingConfig, dataset: RowStatistics) -> Simulated:
         asked.set()
         assert released.wait(30)
         parts: dict[Item, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
         return Simulated(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
 
-    monkeypatch.setattr(asking, "simulate", simulate)
+    monkeypatch.setattr(client, "simulate", simulate)
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
         await answered(pilot)
@@ -197,10 +198,10 @@ async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
 async def test_a_simulation_that_fails_says_why(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def simulate(config: TrainingConfig, dataset: DatasetFacts) -> Simulated:
+    def simulate(config: TrainingConfig, dataset: RowStatistics) -> Simulated:
         raise SimulationError("No such kernel.", "Take another model.")
 
-    monkeypatch.setattr(asking, "simulate", simulate)
+    monkeypatch.setattr(client, "simulate", simulate)
     async with form_app(home) as pilot:
         await type_into(pilot, "data.path", "owner/data")
         await answered(pilot)
@@ -220,7 +221,7 @@ async def test_the_gpus_are_looked_at_only_while_the_screen_is_there(
         looks += 1
         return Probe((), "none here")
 
-    monkeypatch.setattr(devices, "probe", probe)
+    monkeypatch.setattr(nvml, "probe", probe)
     monkeypatch.setattr(training, "PROBE_EVERY", 0.01)
     async with form_app(home) as pilot:
         await until(pilot, lambda: looks > 2)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from textual.containers import VerticalScroll
 
+from deepsynth_tui.child_process import ChildError
 from deepsynth_tui.config.load import check
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.child import ChildError
-from deepsynth_tui.estimate.xray import asking
+from deepsynth_tui.training.xray import client
 from deepsynth_tui.tui.screens.xray import XrayScreen
 from tests.pilot.forms import form_app
 from tests.pilot.screen_host import ScreenHost, text_of, until
@@ -81,7 +81,7 @@ async def test_a_refusal_is_shown_with_its_advice(
     async def refused(config: TrainingConfig) -> None:
         raise ChildError("row 3 is [red]too long\x1b[2J", "Make it shorter.")
 
-    monkeypatch.setattr(asking, "request_until_cancelled", refused)
+    monkeypatch.setattr(client, "request_xray_async", refused)
     app = ScreenHost(home, lambda: XrayScreen(_config(dataset)))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "Make it shorter." in text_of(app.screen))

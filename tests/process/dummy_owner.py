@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deepsynth_tui.runs.job import run_job
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.processes.owner import run_ranks
+from deepsynth_tui.training.ranks.launcher import run_ranks
 
 RANK = str(Path(__file__).with_name("dummy_rank.py"))
 

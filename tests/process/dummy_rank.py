@@ -11,7 +11,7 @@ import sys
 import threading
 
 from deepsynth_tui.runs.job import Failure
-from deepsynth_tui.training.processes.wire import Ended, Failed, Happened, Orders, Reports
+from deepsynth_tui.training.ranks.protocol import Ended, Failed, Happened, Orders, Reports
 
 WAY, _, _, REPORTS, *_ = sys.argv[1:]
 NUMBER = int(os.environ["RANK"])

@@ -19,9 +19,9 @@ from deepsynth_tui.runs import process
 from deepsynth_tui.runs.console import ConsoleTail
 from deepsynth_tui.runs.control import Ending, request_stop, stop_and_wait
 from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.folding import fold
 from deepsynth_tui.runs.launch import JOBS, LaunchError, launch, start
 from deepsynth_tui.runs.liveness import read_status
+from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.runs.tail import EventTail

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.training.answers.scoring import character_error_rate
+from deepsynth_tui.training.evaluation.metrics import character_error_rate
 from tests.builtin import drawn_pages
 
 pytestmark = pytest.mark.slow

@@ -14,9 +14,9 @@ import pytest
 from deepsynth_tui.runs.control import clear, pending, request_stop
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create
 from deepsynth_tui.runs.events import Event, EventLog
-from deepsynth_tui.runs.folding import fold
 from deepsynth_tui.runs.job import Failure, Job, JobFailed, run_job
 from deepsynth_tui.runs.liveness import ENDED, own_status, read_status, write_status
+from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import Checkpoint, Progress, RunState
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.runs.tail import EventTail

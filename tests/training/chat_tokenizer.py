@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deepsynth_tui.builtin import bytewise
+from deepsynth_tui.builtin import byte_tokenizer
 
 if TYPE_CHECKING:
     from transformers import TokenizersBackend
@@ -38,4 +38,4 @@ def tokenizer() -> TokenizersBackend:
     """Return the tokenizer, without the template."""
     special = (PAD, START, END_OF_TEXT, END_OF_TURN, IMAGE, IMAGE_EDGE, GLOBAL_IMAGE)
     special += (END_OF_UTTERANCE, *TILES)
-    return bytewise.tokenizer(special, pad=PAD, end=END_OF_TURN, start=START, context=CONTEXT)
+    return byte_tokenizer.tokenizer(special, pad=PAD, end=END_OF_TURN, start=START, context=CONTEXT)

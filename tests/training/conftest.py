@@ -19,7 +19,7 @@ from deepsynth_tui.runs.events import parse
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.job import train
-from deepsynth_tui.training.quiet import no_progress_bars
+from deepsynth_tui.training.silence_libraries import no_progress_bars
 from tests.training import small_datasets, small_models
 
 no_progress_bars()

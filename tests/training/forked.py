@@ -10,9 +10,8 @@ from collections.abc import Callable
 
 from deepsynth_tui.runs.control import Request
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.training import loop, lora  # noqa: F401 - once, before the forks
-from deepsynth_tui.training.processes import peers, rank  # noqa: F401
-from deepsynth_tui.training.processes.wire import Happened, Said, decode
+from deepsynth_tui.training.ranks import rank
+from deepsynth_tui.training.ranks.protocol import Happened, Said, decode
 from deepsynth_tui.training.result import verify  # noqa: F401
 
 

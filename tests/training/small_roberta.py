@@ -10,7 +10,7 @@ import torch
 from tokenizers.processors import RobertaProcessing
 from transformers import RobertaConfig, RobertaModel
 
-from deepsynth_tui.builtin import bytewise
+from deepsynth_tui.builtin import byte_tokenizer
 
 POSITIONS = 128  # tokens that it reads at most, one for each byte and two around them
 HIDDEN = 48  # not the width of any small decoder
@@ -19,7 +19,7 @@ START, PAD, END = "<s>", "<pad>", "</s>"
 
 def write(folder: Path, *, seed: int = 0) -> Path:
     """Write the encoder and its tokenizer into `folder`."""
-    tokenizer = bytewise.tokenizer(
+    tokenizer = byte_tokenizer.tokenizer(
         (START, PAD, END), pad=PAD, end=END, start=START, context=POSITIONS
     )
     ids = tokenizer.get_vocab()

@@ -14,7 +14,7 @@ from transformers import Trainer
 from deepsynth_tui.config.training import TrainingSettings
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.watching import trackers
+from deepsynth_tui.training.callbacks import trackers
 from tests.training.conftest import configuration
 
 OPTIMIZERS = {*get_args(TrainingSettings.model_fields["optim"].annotation)} - {"muon"}

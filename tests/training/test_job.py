@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 
 def _inputs(folder: Path) -> dict[str, torch.Tensor]:
-    from deepsynth_tui.training.data.conversations import page
+    from deepsynth_tui.training.data.formats import page
 
     processor = AutoProcessor.from_pretrained(folder)
     stored = row(0)["images"][0]

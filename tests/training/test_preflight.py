@@ -14,11 +14,11 @@ import pytest
 
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3, TINY_VLM, locate
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.estimate.profiles.job import profile
-from deepsynth_tui.estimate.profiles.profile import save
+from deepsynth_tui.models.layout import save
+from deepsynth_tui.models.layout_server import profile
 from deepsynth_tui.runs.directory import create
+from deepsynth_tui.training.model_availability import MADE_ONCE, KnownModel, look_up
 from deepsynth_tui.training.preflight import LEAST_BYTES, check, inspect
-from deepsynth_tui.training.preflight_model import MADE_ONCE, KnownModel, look_up
 from tests.training import small_roberta
 from tests.training.conftest import configuration
 from tests.training.small_datasets import row, write

@@ -10,9 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from deepsynth_tui.builtin.recipe.examination import PAPER, TRIAL_PAPER, examine
+from deepsynth_tui.builtin.recipe.evaluate import PAPER, TRIAL_PAPER, examine
+from deepsynth_tui.builtin.recipe.export import describe, halve
 from deepsynth_tui.builtin.recipe.pretrain import pretrain
-from deepsynth_tui.builtin.recipe.shipping import describe, halve
 from deepsynth_tui.builtin.recipe.stages import TRIAL, stages
 
 

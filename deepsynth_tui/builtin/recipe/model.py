@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepsynth_tui.builtin import bytewise
+from deepsynth_tui.builtin import byte_tokenizer
 
 if TYPE_CHECKING:
     from transformers import Qwen3VLConfig, TokenizersBackend
@@ -73,7 +73,7 @@ def write(folder: Path) -> None:
 
 def tokenizer() -> TokenizersBackend:
     """Return the byte-level tokenizer."""
-    return bytewise.tokenizer(SPECIAL, pad=PAD, end=END, start=START, context=CONTEXT)
+    return byte_tokenizer.tokenizer(SPECIAL, pad=PAD, end=END, start=START, context=CONTEXT)
 
 
 def images() -> Qwen2VLImageProcessorPil:

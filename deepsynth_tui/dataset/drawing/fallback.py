@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from deepsynth_tui.dataset.cleaning import is_invisible
+from deepsynth_tui.dataset.clean_text import is_invisible
 from deepsynth_tui.dataset.drawing.faces import Face
 from deepsynth_tui.dataset.drawing.font_files import find_font, installed_fonts
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepsynth_tui.dataset.drawing import bidi
-from deepsynth_tui.dataset.drawing.pieces import Piece, Pieces
 from deepsynth_tui.dataset.drawing.segmenting import (
     SPACES,
     UNSPACED,
@@ -21,6 +20,7 @@ from deepsynth_tui.dataset.drawing.segmenting import (
     paragraphs,
     parts,
 )
+from deepsynth_tui.dataset.drawing.shaped_words import Piece, Pieces
 from deepsynth_tui.dataset.drawing.shaping import CONTEXT, Shapes
 
 # Of a font that has none: a quarter of its size, as in most.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepsynth_tui.config.dataset import DegradeSettings, PageSettings
-from deepsynth_tui.dataset.drawing.degrading import degraded
+from deepsynth_tui.dataset.drawing.degrade import degraded
 from deepsynth_tui.dataset.drawing.fallback import FontStack
 from deepsynth_tui.dataset.drawing.language import ideograph_language
 from deepsynth_tui.dataset.drawing.page import palette, sheet

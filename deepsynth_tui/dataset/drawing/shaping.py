@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deepsynth_tui.dataset.cleaning import is_invisible
+from deepsynth_tui.dataset.clean_text import is_invisible
 from deepsynth_tui.dataset.drawing.fallback import FontStack
 from deepsynth_tui.dataset.drawing.segmenting import clusters
 

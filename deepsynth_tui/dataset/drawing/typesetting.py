@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepsynth_tui.config.dataset import PageSettings
+from deepsynth_tui.dataset.drawing.alignment import placed
 from deepsynth_tui.dataset.drawing.fallback import FontStack
 from deepsynth_tui.dataset.drawing.measuring import Measured, Measurer
 from deepsynth_tui.dataset.drawing.page import Sheet, font_sizes
 from deepsynth_tui.dataset.drawing.paging import Page, paginate
 from deepsynth_tui.dataset.drawing.pen import Drawn, Pen
-from deepsynth_tui.dataset.drawing.placing import placed
 from deepsynth_tui.dataset.drawing.shaping import Placed, Shapes
 from deepsynth_tui.dataset.drawing.wrapping import TOLERANCE, ColumnTooNarrow, wrap
 from deepsynth_tui.dataset.errors import PageError

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from deepsynth_tui.dataset.errors import SourceError
-from deepsynth_tui.dataset.reading.decoding import decode
+from deepsynth_tui.dataset.reading.decode_text import decode
 from deepsynth_tui.dataset.reading.html import text_of_html
 from deepsynth_tui.dataset.reading.pdf import text_of_pdf
 from deepsynth_tui.dataset.reading.readers import TEXT, Record, at_most

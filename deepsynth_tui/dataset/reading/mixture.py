@@ -11,7 +11,7 @@ from pathlib import PurePath
 from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
 from deepsynth_tui.config.problems import Notice
 from deepsynth_tui.dataset.errors import DatasetError
-from deepsynth_tui.dataset.reading.instructing import instruction_columns, instruction_key
+from deepsynth_tui.dataset.reading.choose_instruction import instruction_columns, instruction_key
 from deepsynth_tui.dataset.reading.sources import Document, Named, Source, open_source
 
 

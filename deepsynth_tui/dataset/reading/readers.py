@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.reading.decoding import chunks, lines
+from deepsynth_tui.dataset.reading.decode_text import chunks, lines
 from deepsynth_tui.dataset.reading.json_array import InvalidArray, elements
 
 CSV_DELIMITERS = ",;\t|"

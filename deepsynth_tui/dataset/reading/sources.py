@@ -11,12 +11,12 @@ from typing import Any
 
 from deepsynth_tui.builtin import DOCUMENTS, PREFIX, locate
 from deepsynth_tui.config.dataset import SourceSettings
-from deepsynth_tui.config.declare import as_text
+from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.config.problems import Notice
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.reading.columns import existing, id_column, text_column
 from deepsynth_tui.dataset.reading.files import TEXT_OF, FolderReader
 from deepsynth_tui.dataset.reading.hub import HubReader
+from deepsynth_tui.dataset.reading.named_columns import existing, id_column, text_column
 from deepsynth_tui.dataset.reading.readers import (
     CsvReader,
     JsonReader,

@@ -6,10 +6,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 
 from deepsynth_tui.dataset.errors import ShardLost
-from deepsynth_tui.dataset.watch import Stopped
-from deepsynth_tui.dataset.writing.crew import Crew, Lost
-from deepsynth_tui.dataset.writing.groups import Group
+from deepsynth_tui.dataset.progress import Stopped
+from deepsynth_tui.dataset.writing.document_batches import Group
 from deepsynth_tui.dataset.writing.shards import Shard
+from deepsynth_tui.dataset.writing.workers import Crew, Lost
 
 ATTEMPTS = 2
 """How often a shard is begun whose process is killed."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.dataset import FlawSettings
 from deepsynth_tui.dataset.errors import FlawError
-from deepsynth_tui.dataset.reading.composing import EMPTY_TARGET, EMPTY_TEXT, Skipped
+from deepsynth_tui.dataset.reading.compose import EMPTY_TARGET, EMPTY_TEXT, Skipped
 
 NAMED_CHARACTERS = 8
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from deepsynth_tui import __version__
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.resuming import obstacles, shaping
+from deepsynth_tui.config.resume_dataset import incompatible_changes, settings_in_shards
 from deepsynth_tui.dataset.writing.shards import Shard
 from deepsynth_tui.runs import atomic
 
@@ -32,7 +32,7 @@ class Manifest:
     @classmethod
     def of(cls, config: DatasetConfig, font: str) -> Self:
         """Return what is known of a dataset that has not been begun."""
-        return cls(shaping(config), font)
+        return cls(settings_in_shards(config), font)
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -64,9 +64,9 @@ class Manifest:
         )
         return replace(self, files=files)
 
-    def obstacles(self, wanted: Manifest) -> list[str]:
+    def incompatible_changes(self, wanted: Manifest) -> list[str]:
         """Return what keeps `wanted` from going on with what this one has begun, in lines
         `name: old -> new`."""
         ours = {"made with": self.program, "font": self.font, **self.settings}
         theirs = {"made with": wanted.program, "font": wanted.font, **wanted.settings}
-        return obstacles(ours, theirs)
+        return incompatible_changes(ours, theirs)

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import pyarrow.parquet as pq
 
-from deepsynth_tui.dataset.writing.rows import SCHEMA, table
+from deepsynth_tui.dataset.writing.schema import SCHEMA, table
 
 # A row group is written when it has this many rows or bytes: what is held in memory at most.
 GROUP_ROWS = 100

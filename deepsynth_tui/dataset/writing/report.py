@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from deepsynth_tui.dataset.writing.document_batches import SPLITS
 from deepsynth_tui.dataset.writing.flaws import FLAWS, characters
-from deepsynth_tui.dataset.writing.groups import SPLITS
 from deepsynth_tui.dataset.writing.shards import Shard
 from deepsynth_tui.dataset.writing.tally import NAMED, Tally
 

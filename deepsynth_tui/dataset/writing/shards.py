@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from deepsynth_tui.config.dataset import DatasetConfig, FlawSettings
-from deepsynth_tui.dataset.reading.composing import Skipped
-from deepsynth_tui.dataset.writing.drawn import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.reading.compose import Skipped
+from deepsynth_tui.dataset.writing.document_batches import Group, shard_name
 from deepsynth_tui.dataset.writing.flaws import check_skipped, reason_to_drop
-from deepsynth_tui.dataset.writing.groups import Group, shard_name
 from deepsynth_tui.dataset.writing.parquet_file import ParquetFile
-from deepsynth_tui.dataset.writing.rows import content_digest, row
+from deepsynth_tui.dataset.writing.schema import content_digest, row
 from deepsynth_tui.dataset.writing.tally import Tally
 from deepsynth_tui.runs import atomic
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.adapters import adapter_bytes
-from deepsynth_tui.estimate.memory.software import INSTALLED, Software
+from deepsynth_tui.estimate.memory.stack_version import INSTALLED, Software
 from deepsynth_tui.estimate.memory.trainable import Trainable
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES, is_quantised
-from deepsynth_tui.estimate.profiles.profile import Layer, ModelProfile, TextFigures, WeightGroup
-from deepsynth_tui.estimate.profiles.towers import layer_index
+from deepsynth_tui.models.layout import Layer, ModelLayout, TextDimensions, WeightGroup
+from deepsynth_tui.models.towers import layer_index
 
 HALF = 2
 FLOAT32 = 4
@@ -73,7 +73,7 @@ class Activations:
 
 def activations(
     config: TrainingConfig,
-    profile: ModelProfile,
+    profile: ModelLayout,
     trainable: Trainable,
     batch: Batch,
     software: Software = INSTALLED,
@@ -110,7 +110,7 @@ def activations(
     return Activations(kept=kept + mask, layer=working, last=one, logits=logits)
 
 
-def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelProfile, batch: Batch) -> int:
+def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelLayout, batch: Batch) -> int:
     """Bytes one layer keeps of its own computation, adapters apart."""
     text = profile.text
     queries = text.heads * text.head_dim
@@ -140,14 +140,14 @@ def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelProfile, ba
     return width * batch.tokens
 
 
-def _mlp_width(layer: Layer, text: TextFigures) -> int:
+def _mlp_width(layer: Layer, text: TextDimensions) -> int:
     """Bytes per inner width that an MLP keeps, its last linear apart."""
     if layer.gated:
         return GATED_MLP
     return UNFUSED_MLP if text.activation in UNFUSED else PLAIN_MLP
 
 
-def _int8_inputs(config: TrainingConfig, layer: Layer, text: TextFigures) -> int:
+def _int8_inputs(config: TrainingConfig, layer: Layer, text: TextDimensions) -> int:
     """Inputs of the linears of a layer, per token, that checkpointing does not free.
 
     ``MatMul8bitLt`` of bitsandbytes keeps them as attributes, which autograd knows nothing of.
@@ -157,7 +157,7 @@ def _int8_inputs(config: TrainingConfig, layer: Layer, text: TextFigures) -> int
     return HALF * (_int8_width(layer, text) + text.heads * text.head_dim)
 
 
-def _int8_width(layer: Layer, text: TextFigures) -> int:
+def _int8_width(layer: Layer, text: TextDimensions) -> int:
     """Widths of a layer's inputs of int8 linears, that of attention's last apart.
 
     Fused experts are none; a layer that has only those has no MLP input either.
@@ -184,7 +184,7 @@ def float32_copies(config: TrainingConfig, trainable: Trainable, layer: Layer) -
     return FORWARD_COPY * (2 if config.lora.lora_dropout > 0 else 1)
 
 
-def eager_scores(config: TrainingConfig, text: TextFigures, batch: Batch) -> int:
+def eager_scores(config: TrainingConfig, text: TextDimensions, batch: Batch) -> int:
     """Attention probabilities, in float32 and in half, that only eager attention keeps."""
     if config.model.attn_implementation != "eager":
         return 0
@@ -192,7 +192,7 @@ def eager_scores(config: TrainingConfig, text: TextFigures, batch: Batch) -> int
     return width * text.heads * batch.rows * batch.length**2
 
 
-def _largest_dequantised(config: TrainingConfig, profile: ModelProfile) -> int:
+def _largest_dequantised(config: TrainingConfig, profile: ModelLayout) -> int:
     """The largest 4-bit linear, which is multiplied in half precision."""
     if not config.quantization.enabled or config.quantization.bits != 4:
         return 0
@@ -200,7 +200,7 @@ def _largest_dequantised(config: TrainingConfig, profile: ModelProfile) -> int:
 
 
 def _expert_copies(
-    config: TrainingConfig, profile: ModelProfile, trainable: Trainable
+    config: TrainingConfig, profile: ModelLayout, trainable: Trainable
 ) -> Iterable[int]:
     """Per layer, bytes of fused experts made anew for each forward pass and kept for backward.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.trainable import Trainable
-from deepsynth_tui.estimate.profiles.towers import Tower
+from deepsynth_tui.models.towers import Tower
 
 HALF, FLOAT32, MASK = 2, 4, 1
 DORA = 5  # the base's output and the adapter's, and what scales them (``peft/tuners/lora/dora.py``)

@@ -21,10 +21,10 @@ from deepsynth_tui.estimate.memory.activations import (
     float32_copies,
 )
 from deepsynth_tui.estimate.memory.optimizer import TrainedBytes
-from deepsynth_tui.estimate.memory.software import Software
+from deepsynth_tui.estimate.memory.stack_version import Software
 from deepsynth_tui.estimate.memory.trainable import Trainable
 from deepsynth_tui.estimate.memory.vision import Vision
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.models.layout import ModelLayout
 
 Moment = Literal["vision", "loss", "layer", "last", "update"]
 """A time at which the peak of a step can be: pages, loss, backward of a layer while the others keep
@@ -57,7 +57,7 @@ class Leftover:
 
 def leftover(
     config: TrainingConfig,
-    profile: ModelProfile,
+    profile: ModelLayout,
     trainable: Trainable,
     batch: Batch,
     software: Software,

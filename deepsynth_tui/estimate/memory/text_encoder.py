@@ -9,8 +9,8 @@ from typing import Literal
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.optimizer import FLOAT32, WIDE, state_bytes
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
-from deepsynth_tui.estimate.profiles.encoders import adapted_linears
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.models.layout import ModelLayout
+from deepsynth_tui.models.text_encoders import adapted_linears
 
 Part = Literal["text_encoder", "text_projection"]
 """What learns beside the towers of the model."""
@@ -43,7 +43,7 @@ NO_ENCODER = TextEncoder(0, {}, 0, 0, 0)
 
 
 def text_encoder(
-    config: TrainingConfig, profile: ModelProfile, encoder: ModelProfile | None
+    config: TrainingConfig, profile: ModelLayout, encoder: ModelLayout | None
 ) -> TextEncoder:
     """The encoder beside the model; all zero where there is none, or it has no profile yet."""
     settings = config.text_encoder
@@ -75,7 +75,7 @@ def _by_part(learning: int, projection: int) -> dict[Part, int]:
     return {"text_encoder": learning, **parts} if learning else parts
 
 
-def _adapter_parameters(config: TrainingConfig, encoder: ModelProfile) -> int:
+def _adapter_parameters(config: TrainingConfig, encoder: ModelLayout) -> int:
     """LoRA on every linear of the encoder, at the rank of the model's adapters."""
     if config.text_encoder.trainable != "lora":
         return 0
@@ -83,7 +83,7 @@ def _adapter_parameters(config: TrainingConfig, encoder: ModelProfile) -> int:
     return sum(config.lora.r * sum(shape) for shape in shapes)
 
 
-def _activations(config: TrainingConfig, encoder: ModelProfile) -> int:
+def _activations(config: TrainingConfig, encoder: ModelLayout) -> int:
     """Kept for backward only if something inside the encoder learns; it is not checkpointed."""
     if config.text_encoder.trainable == "frozen":
         return 0

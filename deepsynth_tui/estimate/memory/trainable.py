@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import LoraSettings, TrainingConfig
-from deepsynth_tui.estimate.profiles.profile import ModelProfile, WeightGroup
-from deepsynth_tui.estimate.profiles.towers import (
+from deepsynth_tui.models.layout import ModelLayout, WeightGroup
+from deepsynth_tui.models.towers import (
     Tower,
     is_trained,
     resolve_parameters,
@@ -44,7 +44,7 @@ class Trainable:
         return self.adapters + self.copies + self.own
 
 
-def count_trainable(config: TrainingConfig, profile: ModelProfile) -> Trainable:
+def count_trainable(config: TrainingConfig, profile: ModelLayout) -> Trainable:
     """Count what `config` trains in the model (the text encoder is counted apart)."""
     if not config.lora.enabled:
         return _count_full(config, profile)
@@ -79,7 +79,7 @@ def count_trainable(config: TrainingConfig, profile: ModelProfile) -> Trainable:
     )
 
 
-def _count_full(config: TrainingConfig, profile: ModelProfile) -> Trainable:
+def _count_full(config: TrainingConfig, profile: ModelLayout) -> Trainable:
     by_tower: Counter[Tower] = Counter()
     for group in profile.weights:
         if is_trained(group.tower, config.model):
@@ -97,7 +97,7 @@ def _rank(name: str, lora: LoraSettings) -> int:
     return lora.r
 
 
-def _saved_whole(profile: ModelProfile, lora: LoraSettings) -> Mapping[str, WeightGroup]:
+def _saved_whole(profile: ModelLayout, lora: LoraSettings) -> Mapping[str, WeightGroup]:
     """Parameters below the modules of ``modules_to_save``, tied ones too: a copy is its own."""
     if not lora.modules_to_save:
         return {}

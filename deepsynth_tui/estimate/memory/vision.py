@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.adapters import adapter_bytes
 from deepsynth_tui.estimate.memory.trainable import Trainable
-from deepsynth_tui.estimate.profiles.images import PageSize, Views, views_of
-from deepsynth_tui.estimate.profiles.profile import ImageFigures, ModelProfile
-from deepsynth_tui.estimate.profiles.stacks import ScoreBias, Stack, vision_stacks
+from deepsynth_tui.models.image_tokens import PageSize, Views, views_of
+from deepsynth_tui.models.layout import ImageDimensions, ModelLayout
+from deepsynth_tui.models.vision_layers import ScoreBias, Stack, vision_stacks
 
 HALF = 2
 FLOAT32 = 4
@@ -51,7 +51,7 @@ class Vision:
 
 def vision(
     config: TrainingConfig,
-    profile: ModelProfile,
+    profile: ModelLayout,
     trainable: Trainable,
     page: PageSize | None,
     length: int,
@@ -99,7 +99,7 @@ def _stack_bytes(
     config: TrainingConfig,
     trainable: Trainable,
     stack: Stack,
-    image: ImageFigures,
+    image: ImageDimensions,
     positions: int,
     scores: Mapping[ScoreBias, int],
 ) -> _Bytes:
@@ -169,12 +169,12 @@ def _pairs(side: int, bias: ScoreBias) -> int:
     return math.ceil(side / bias.side) ** 2 * bias.side**4
 
 
-def _pixel_bytes(image: ImageFigures) -> int:
+def _pixel_bytes(image: ImageDimensions) -> int:
     """Bytes of the pixels of one patch, as the processor gives them."""
     return PIXEL * COLOURS * FRAMES.get(image.rule, 1) * image.patch**2
 
 
-def _bridge(profile: ModelProfile, patches: int, image: ImageFigures) -> int:
+def _bridge(profile: ModelLayout, patches: int, image: ImageDimensions) -> int:
     """What the projector keeps: inputs of its norms, and of its activations."""
     total = 0
     for group in profile.weights:

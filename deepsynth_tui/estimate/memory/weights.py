@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deepsynth_tui.config.training import QuantizationSettings, TrainingConfig
-from deepsynth_tui.estimate.profiles.profile import ModelProfile, WeightGroup
-from deepsynth_tui.estimate.profiles.towers import resolve_saved_modules
+from deepsynth_tui.models.layout import ModelLayout, WeightGroup
+from deepsynth_tui.models.towers import resolve_saved_modules
 
 DTYPE_BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
 
@@ -51,14 +51,14 @@ def is_quantised(name: str, group: WeightGroup, config: TrainingConfig) -> bool:
     return not resolve_saved_modules((name.removesuffix(".weight"),), config.lora)
 
 
-def loading_bytes(config: TrainingConfig, profile: ModelProfile) -> int:
+def loading_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
     """Most bytes of base weights while the model is loaded: the trainer quantises fused experts
     only when everything else is on the GPU (``training/quantization.py``)."""
     wide = config.quantization.model_copy(update={"quantize_experts": False})
     return weight_bytes(config.model_copy(update={"quantization": wide}), profile)
 
 
-def weight_bytes(config: TrainingConfig, profile: ModelProfile) -> int:
+def weight_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
     """Bytes of all base weights. Groups are uniform, so one tensor of each is looked at."""
     total = 0
     for group in profile.weights:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.trainable import Trainable
 from deepsynth_tui.estimate.memory.weights import is_quantised
-from deepsynth_tui.estimate.profiles.profile import ModelProfile, WeightGroup
-from deepsynth_tui.estimate.work.amount import Work
+from deepsynth_tui.estimate.work.work import Work
+from deepsynth_tui.models.layout import ModelLayout, WeightGroup
 
 HALF, FLOAT32 = 2, 4
 # Pairs are (forward, backward). Bytes per token and unit of width of a decoder layer: hidden
@@ -70,7 +70,7 @@ def is_masked(config: TrainingConfig) -> bool:
     )
 
 
-def layers(config: TrainingConfig, profile: ModelProfile, passes: Passes, tokens: float) -> Work:
+def layers(config: TrainingConfig, profile: ModelLayout, passes: Passes, tokens: float) -> Work:
     """Linears of the decoder layers and what lies between them."""
     text = profile.text
     met, held, quantised = 0.0, 0, 0
@@ -110,7 +110,7 @@ def layers(config: TrainingConfig, profile: ModelProfile, passes: Passes, tokens
 
 
 def attention(
-    config: TrainingConfig, profile: ModelProfile, passes: Passes, tokens: float, length: float
+    config: TrainingConfig, profile: ModelLayout, passes: Passes, tokens: float, length: float
 ) -> Work:
     """Products of queries with keys and of scores with values: two forward, five backward (the
     scores are computed again), over the whole square of a row under a mask, over half without."""
@@ -125,7 +125,7 @@ def attention(
 
 def head(
     config: TrainingConfig,
-    profile: ModelProfile,
+    profile: ModelLayout,
     trainable: Trainable,
     passes: Passes,
     tokens: float,
@@ -144,7 +144,7 @@ def head(
 
 def adapters(
     config: TrainingConfig,
-    profile: ModelProfile,
+    profile: ModelLayout,
     trainable: Trainable,
     passes: Passes,
     tokens: float,

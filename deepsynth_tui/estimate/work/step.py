@@ -5,8 +5,6 @@ from __future__ import annotations
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.trainable import Trainable
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
-from deepsynth_tui.estimate.work.amount import Work
 from deepsynth_tui.estimate.work.decoder import (
     FLOAT32,
     Passes,
@@ -16,6 +14,8 @@ from deepsynth_tui.estimate.work.decoder import (
     layers,
 )
 from deepsynth_tui.estimate.work.towers import encoder_work, vision
+from deepsynth_tui.estimate.work.work import Work
+from deepsynth_tui.models.layout import ModelLayout
 
 # AdamW over lists of tensors (``torch/optim/adam.py``, foreach) and clipping pass this many times
 # over the weight, its gradient or a moment.
@@ -24,12 +24,12 @@ OPTIMIZER_PASSES = 20
 
 def step_work(
     config: TrainingConfig,
-    profile: ModelProfile,
+    profile: ModelLayout,
     trainable: Trainable,
     *,
     length: float,
     patches: int,
-    encoder: ModelProfile | None = None,
+    encoder: ModelLayout | None = None,
 ) -> Work:
     """Work of a step with rows padded to `length` tokens and `patches` in each micro-batch.
 

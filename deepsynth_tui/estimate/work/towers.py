@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.profiles.profile import ImageFigures, ModelProfile
-from deepsynth_tui.estimate.work.amount import Work
 from deepsynth_tui.estimate.work.decoder import (
     HALF,
     HIDDEN_TRAFFIC,
     INNER_TRAFFIC,
     LAYER_KERNELS,
 )
+from deepsynth_tui.estimate.work.work import Work
+from deepsynth_tui.models.layout import ImageDimensions, ModelLayout
 
 # Bytes per patch of a vision layer and unit of hidden and inner width: Qwen's (rotation in
 # float32) and SigLIP's.
@@ -21,7 +21,7 @@ PLAIN_VISION_TRAFFIC = ((22, 46), (5, 8))
 WINDOW, FULL_SHARE = 64, 4 / 32
 
 
-def vision(config: TrainingConfig, profile: ModelProfile, patches: int) -> Work:
+def vision(config: TrainingConfig, profile: ModelLayout, patches: int) -> Work:
     """The vision tower; frozen it runs forward only."""
     image = profile.image
     if image is None or not patches:
@@ -46,7 +46,7 @@ def vision(config: TrainingConfig, profile: ModelProfile, patches: int) -> Work:
     )
 
 
-def _met(profile: ModelProfile, image: ImageFigures) -> float:
+def _met(profile: ModelLayout, image: ImageDimensions) -> float:
     """Weights of the vision tower that a patch meets.
 
     The second encoder of DeepSeek-OCR-2 works on merged patches and as many queries
@@ -58,7 +58,7 @@ def _met(profile: ModelProfile, image: ImageFigures) -> float:
     return profile.params_of("vision") - second * (1 - 2 / image.merge**2)
 
 
-def _attended(profile: ModelProfile, image: ImageFigures, page: float) -> float:
+def _attended(profile: ModelLayout, image: ImageDimensions, page: float) -> float:
     """Patches that a patch attends to: its tile's, its window's, or its whole page's."""
     if image.tile and image.patch:
         return min(page, (image.tile / image.patch) ** 2)
@@ -67,7 +67,7 @@ def _attended(profile: ModelProfile, image: ImageFigures, page: float) -> float:
     return page
 
 
-def encoder_work(config: TrainingConfig, encoder: ModelProfile | None) -> Work:
+def encoder_work(config: TrainingConfig, encoder: ModelLayout | None) -> Work:
     """The text encoder over ``text_encoder.max_length`` tokens a row, not checkpointed."""
     settings = config.text_encoder
     if not settings.enabled or encoder is None:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deepsynth_tui.estimate.dataset_facts import DatasetFacts, quantiles
-from deepsynth_tui.estimate.profiles.images import PageSize
-from deepsynth_tui.training.data.batches import Batcher, Rendered
-from deepsynth_tui.training.data.conversations import image_size
+from deepsynth_tui.estimate.row_statistics import RowStatistics, quantiles
+from deepsynth_tui.models.image_tokens import PageSize
+from deepsynth_tui.training.data.collator import Collator, Rendered
+from deepsynth_tui.training.data.formats import image_size
 
 if TYPE_CHECKING:
-    from deepsynth_tui.training.data.rows import Rows
+    from deepsynth_tui.training.data.dataset import Rows
 
 Sizes = tuple[tuple[int, int], ...]
 
@@ -31,7 +31,7 @@ class Lengths:
     """Counts tokens. How many an image takes depends on its size alone, so the processor runs
     once per new combination of sizes, and of every other image only the header is read."""
 
-    def __init__(self, batcher: Batcher) -> None:
+    def __init__(self, batcher: Collator) -> None:
         self.batcher = batcher
         self._image_tokens: dict[Sizes, int] = {}
 
@@ -61,11 +61,11 @@ class Counted:
         """Tokens of each row."""
         return [row.tokens for row in self.rows]
 
-    def facts(self, *, split: int) -> DatasetFacts:
+    def facts(self, *, split: int) -> RowStatistics:
         """What an estimate takes of these rows, of a split of so many; the largest page is as the
         model gets it."""
         pages = (PageSize(*size) for row in self.rows for size in row.sizes)
-        return DatasetFacts(
+        return RowStatistics(
             rows=split,
             lengths=quantiles(sorted(self.tokens)),
             page=max(pages, key=lambda page: page.width * page.height, default=None),
@@ -75,7 +75,9 @@ class Counted:
         )
 
 
-def count_lengths(rows: Rows, batcher: Batcher, *, report: Callable[[int], bool]) -> Counted | None:
+def count_lengths(
+    rows: Rows, batcher: Collator, *, report: Callable[[int], bool]
+) -> Counted | None:
     """Count the tokens of all rows.
 
     `report` is told how many rows are done and says whether to go on; None when it did not.

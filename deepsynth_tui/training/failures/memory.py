@@ -12,7 +12,7 @@ from deepsynth_tui.training.failures.chain import said
 
 if TYPE_CHECKING:
     from deepsynth_tui.estimate.closed_form import Estimate
-    from deepsynth_tui.estimate.remedies import Remedy
+    from deepsynth_tui.estimate.fixes import Fix
 
 SHOWN_ITEMS = 3
 RETRY = "`r` in the run's view, or `train CONFIG --retry`, makes it and goes on in a new run."
@@ -67,7 +67,7 @@ def ran_out(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in ALLOC_FAILED)
 
 
-def out_of_memory(error: BaseException, estimate: Estimate, remedy: Remedy | None) -> Failure:
+def out_of_memory(error: BaseException, estimate: Estimate, remedy: Fix | None) -> Failure:
     """Explain that the GPU's memory ran out by what takes most of it, and say what to change.
 
     `remedy` is the cheapest change that helps, None where there is none.

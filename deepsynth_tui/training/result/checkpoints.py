@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepsynth_tui.training.text_encoder.layout import FOLDER, PROJECTION
+from deepsynth_tui.training.text_encoder.files import FOLDER, PROJECTION
 
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors", "model.safetensors.index.json")
 STATES = ("optimizer.pt", "scheduler.pt")  # zip archives, as torch.save writes

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
-from deepsynth_tui.training.data.rows import DOCUMENT
-from deepsynth_tui.training.result.card import card
+from deepsynth_tui.training.data.dataset import DOCUMENT
+from deepsynth_tui.training.result.model_card import card
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings, TextEncoderSettings, TrainingConfig
-    from deepsynth_tui.training.data.rows import Split
-    from deepsynth_tui.training.model import Base
+    from deepsynth_tui.training.data.dataset import Split
+    from deepsynth_tui.training.modeling.load import Base
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 FILE = "deepsynth.json"

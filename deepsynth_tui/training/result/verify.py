@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from peft import PeftModel
 
-from deepsynth_tui.training.answers.samples import answer_logits
+from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.model import load_base
-from deepsynth_tui.training.sharding import share_out
-from deepsynth_tui.training.text_encoder import storing
-from deepsynth_tui.training.text_encoder.entrance import attached
-from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+from deepsynth_tui.training.modeling.fsdp import share_out
+from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.text_encoder import checkpoint
+from deepsynth_tui.training.text_encoder.load import load_text_encoder
+from deepsynth_tui.training.text_encoder.soft_tokens import attached
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -80,7 +80,7 @@ def verify(
         settings = config.model.model_copy(update={"name_or_path": str(folder), "revision": None})
         loaded = load_base(config.model_copy(update={"model": settings})).model
     if encoder is not None:
-        storing.restore(encoder, folder)
+        checkpoint.restore(encoder, folder)
     with attached(loaded, encoder):
         saved = answer_logits(loaded, inputs, config)
     return _judged(folder, saved=saved, untrained=untrained, trained=trained)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch._subclasses import FakeTensorMode
 
-from deepsynth_tui.estimate.profiles.images import Views
+from deepsynth_tui.models.image_tokens import Views
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-    from deepsynth_tui.estimate.profiles.profile import ImageFigures
+    from deepsynth_tui.models.layout import ImageDimensions
 
 TEXT_TOKEN = 0
 
@@ -51,7 +51,7 @@ def image_token(architecture: PreTrainedConfig) -> int:
 
 
 def pages(
-    shape: Shape, image: ImageFigures, architecture: PreTrainedConfig, fake: FakeTensorMode
+    shape: Shape, image: ImageDimensions, architecture: PreTrainedConfig, fake: FakeTensorMode
 ) -> dict[str, Any]:
     """Pixels of every row under the names of the model's own processor; pixels take no memory."""
     if shape.views is None:
@@ -65,7 +65,7 @@ _Made = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 
 
 def _patches(
-    shape: Shape, views: Views, image: ImageFigures, architecture: PreTrainedConfig
+    shape: Shape, views: Views, image: ImageDimensions, architecture: PreTrainedConfig
 ) -> _Made:
     """models/qwen2_vl/image_processing_qwen2_vl.py: pixels already cut into patches."""
     vision: Any = architecture.vision_config
@@ -80,7 +80,7 @@ def _patches(
 
 
 def _deepseek_ocr2(
-    shape: Shape, views: Views, image: ImageFigures, architecture: PreTrainedConfig
+    shape: Shape, views: Views, image: ImageDimensions, architecture: PreTrainedConfig
 ) -> _Made:
     """models/deepseek_ocr2/image_processing_deepseek_ocr2.py: the page, and its tiles apart."""
     edge, tile = views.whole[0] * image.patch, views.tile * image.patch
@@ -92,14 +92,14 @@ def _deepseek_ocr2(
 
 
 def _tiles(
-    shape: Shape, views: Views, image: ImageFigures, architecture: PreTrainedConfig
+    shape: Shape, views: Views, image: ImageDimensions, architecture: PreTrainedConfig
 ) -> _Made:
     """models/idefics3/image_processing_idefics3.py: tiles and the page, all of one size."""
     return {"pixel_values": (shape.rows, views.tiles + 1, 3, image.tile, image.tile)}, {}
 
 
 def _fixed(
-    shape: Shape, views: Views, image: ImageFigures, architecture: PreTrainedConfig
+    shape: Shape, views: Views, image: ImageDimensions, architecture: PreTrainedConfig
 ) -> _Made:
     """models/clip/image_processing_clip.py and its like."""
     return {"pixel_values": (shape.rows, 3, image.tile, image.tile)}, {}

@@ -12,9 +12,9 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.quantizers.auto import AutoHfQuantizer
 
-from deepsynth_tui.training import lora
-from deepsynth_tui.training.checkpointing import checkpoint_activations
-from deepsynth_tui.training.quantization import bitsandbytes_config, quantize_fused_experts
+from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
+from deepsynth_tui.training.modeling.quantization import bitsandbytes_config, quantize_fused_experts
 
 if TYPE_CHECKING:
     from peft import PeftModel

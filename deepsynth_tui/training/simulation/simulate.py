@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch._subclasses import FakeTensorMode
 
-from deepsynth_tui.estimate.profiles.images import views_of
+from deepsynth_tui.models.image_tokens import views_of
 from deepsynth_tui.training.simulation.batch import Shape, pages, tokens
 from deepsynth_tui.training.simulation.cuda import CudaKernels
 from deepsynth_tui.training.simulation.ledger import Ledger, Owner
@@ -19,9 +19,9 @@ from deepsynth_tui.training.simulation.tensors import Weightless
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate.dataset_facts import DatasetFacts
-    from deepsynth_tui.estimate.profiles.architectures import Architecture
-    from deepsynth_tui.estimate.profiles.profile import ImageFigures
+    from deepsynth_tui.estimate.row_statistics import RowStatistics
+    from deepsynth_tui.models.hub_config import HubConfig
+    from deepsynth_tui.models.layout import ImageDimensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Peak:
 
 def simulate(
     config: TrainingConfig,
-    architecture: Architecture,
-    image: ImageFigures | None,
-    dataset: DatasetFacts,
+    architecture: HubConfig,
+    image: ImageDimensions | None,
+    dataset: RowStatistics,
 ) -> Peak:
     """Take one step of the run that `config` describes, on its longest batch."""
     length = dataset.longest(config.data.max_length)

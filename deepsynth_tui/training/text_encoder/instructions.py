@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from deepsynth_tui import builtin
-from deepsynth_tui.estimate.profiles.encoders import MODEL_TYPES, family_of
+from deepsynth_tui.models.text_encoders import MODEL_TYPES, family_of
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:

@@ -12,22 +12,22 @@ import torch
 from transformers import set_seed
 
 from deepsynth_tui.config.training import ModelSettings
-from deepsynth_tui.estimate.xray.seen import Kind, Page, Row, Span, Xray
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.data.batches import IGNORED, Batcher, Rendered
-from deepsynth_tui.training.data.conversations import Cut, cuttable, image_size
-from deepsynth_tui.training.data.excess import fit_split
-from deepsynth_tui.training.processes.peers import Peers
+from deepsynth_tui.training.data.collator import IGNORED, Collator, Rendered
+from deepsynth_tui.training.data.formats import Cut, cuttable, image_size
+from deepsynth_tui.training.data.too_long_rows import fit_split
+from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.simulation.batch import image_token
-from deepsynth_tui.training.text_encoder.room import ROOM
+from deepsynth_tui.training.text_encoder.placeholders import ROOM
 from deepsynth_tui.training.trainer import DocumentTrainer
 from deepsynth_tui.training.xray.image_features import Uncounted, VisionTower
+from deepsynth_tui.training.xray.report import Kind, Page, Row, Span, Xray
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.data.rows import Split
+    from deepsynth_tui.training.data.dataset import Split
 
 COUNTED = "counted by running the model's own vision tower on tensors without memory"
 AS_STORED = ModelSettings()  # pages of whatever size
@@ -42,7 +42,7 @@ ORDER_ASIDE = {
 
 
 def xray(
-    config: TrainingConfig, batcher: Batcher, split: Split, architecture: PreTrainedConfig
+    config: TrainingConfig, batcher: Collator, split: Split, architecture: PreTrainedConfig
 ) -> Xray:
     """Make the first batch that the run will train on and look through it.
 
@@ -111,7 +111,7 @@ def first_rows(
         trainer = DocumentTrainer(
             model=stand_in,
             processor=processor,
-            peers=Peers(),
+            peers=RankGroup(),
             kept_checkpoints=training.save_total_limit,
             lengths=lengths,
             args=arguments,
@@ -123,7 +123,7 @@ def first_rows(
 
 def _features(
     config: TrainingConfig,
-    batcher: Batcher,
+    batcher: Collator,
     rendered: Sequence[Rendered],
     architecture: PreTrainedConfig,
 ) -> tuple[list[int | None], str]:
@@ -137,7 +137,7 @@ def _features(
 
 
 def _spans(
-    batcher: Batcher,
+    batcher: Collator,
     ids: torch.Tensor,
     mask: torch.Tensor,
     labels: torch.Tensor,
@@ -167,7 +167,7 @@ def _page(stored: Any, model: ModelSettings) -> Page:
     return Page(image_size(stored, AS_STORED), image_size(stored, model))
 
 
-def _cut(row: Mapping[str, Any], batcher: Batcher) -> str:
+def _cut(row: Mapping[str, Any], batcher: Collator) -> str:
     cut: Cut | None = row.get(Cut.KEY)
     if cut is None:
         return ""
@@ -181,5 +181,5 @@ def _cut(row: Mapping[str, Any], batcher: Batcher) -> str:
     return f"of the {cut.part} {cut.characters} of {len(text)} characters are left"
 
 
-def _decoded(batcher: Batcher, ids: torch.Tensor) -> str:
+def _decoded(batcher: Collator, ids: torch.Tensor) -> str:
     return str(batcher.tokenizer.decode(ids))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.config import yaml_text
+from deepsynth_tui.config.load import RunKind
 from deepsynth_tui.runs import atomic
-from deepsynth_tui.tui.shell import Kind
 
 
 class BrokenDraft(Exception):
@@ -20,7 +20,7 @@ class BrokenDraft(Exception):
         self.aside = aside
 
 
-def draft_path(home: Path, kind: Kind) -> Path:
+def draft_path(home: Path, kind: RunKind) -> Path:
     """Return where the draft of a form lies."""
     return home / "drafts" / f"{kind}.yaml"
 
@@ -32,7 +32,7 @@ def save_draft(home: Path, values: Mapping[str, Any]) -> None:
     atomic.replace(path, yaml_text.dump(values).encode())
 
 
-def load_draft(home: Path, kind: Kind) -> dict[str, Any]:
+def load_draft(home: Path, kind: RunKind) -> dict[str, Any]:
     """Return the values of the last draft, {} when there is none. Raises BrokenDraft."""
     path = draft_path(home, kind)
     try:

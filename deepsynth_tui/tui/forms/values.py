@@ -10,13 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.config.checks import Config
-from deepsynth_tui.config.declare import FieldSpec, SectionSpec, fields_by_key, sections
-from deepsynth_tui.config.load import MODELS, Checked, check
+from deepsynth_tui.config.fields import FieldSpec, SectionSpec, fields_by_key, sections
+from deepsynth_tui.config.load import CONFIG_TYPES, Checked, RunKind, check
 from deepsynth_tui.config.presets import Group, Preset, compose, find_preset, list_presets
-from deepsynth_tui.tui.shell import Kind
+from deepsynth_tui.config.rules.between_fields import Config
 
-GROUPS: Mapping[Kind, tuple[Group, ...]] = {
+GROUPS: Mapping[RunKind, tuple[Group, ...]] = {
     "training": ("lora", "training"),
     "dataset": ("dataset",),
 }
@@ -36,24 +35,24 @@ class FormValues:
     `presets` holds the name of the chosen preset of each group.
     """
 
-    kind: Kind
+    kind: RunKind
     values: Mapping[str, Any]
     baseline: Mapping[str, Any]
     presets: Mapping[Group, str]
 
     @classmethod
-    def default(cls, kind: Kind) -> FormValues:
+    def default(cls, kind: RunKind) -> FormValues:
         """Return the form that a person finds at first: what is declared, on its presets."""
         form = cls.of(kind, {})
         return replace(form, values=form.baseline)
 
     @classmethod
-    def of(cls, kind: Kind, values: Mapping[str, Any]) -> FormValues:
+    def of(cls, kind: RunKind, values: Mapping[str, Any]) -> FormValues:
         """Return the form for `values` as in YAML; keys that are no fields are left out.
 
         The presets are those that the values come closest to.
         """
-        defaults = {key: field.default for key, field in fields_by_key(MODELS[kind]).items()}
+        defaults = {key: field.default for key, field in fields_by_key(CONFIG_TYPES[kind]).items()}
         form = cls(kind, defaults, defaults, {})
         found = yaml_text.leaves(values, fields=defaults)
         known = {key: value for key, value in found if key in form.values}
@@ -108,7 +107,7 @@ class FormValues:
     def as_config(self) -> Config | None:
         """Return the configuration if every value is valid alone, whatever rules it breaks."""
         try:
-            return MODELS[self.kind].model_validate(self.nested())
+            return CONFIG_TYPES[self.kind].model_validate(self.nested())
         except ValidationError:
             return None
 
@@ -128,9 +127,9 @@ class FormValues:
         return sum(self.values[key] != meaning[key] for key in meaning if key != PRESET_FIELD)
 
 
-def form_sections(kind: Kind) -> tuple[SectionSpec, ...]:
+def form_sections(kind: RunKind) -> tuple[SectionSpec, ...]:
     """Return the sections of a form in the order of their declaration."""
-    return sections(MODELS[kind])
+    return sections(CONFIG_TYPES[kind])
 
 
 def shown_fields(section: SectionSpec) -> tuple[FieldSpec, ...]:
@@ -140,14 +139,14 @@ def shown_fields(section: SectionSpec) -> tuple[FieldSpec, ...]:
     )
 
 
-def preset_sections(kind: Kind, preset: Preset) -> tuple[SectionSpec, ...]:
+def preset_sections(kind: RunKind, preset: Preset) -> tuple[SectionSpec, ...]:
     """Return the sections that a preset fills."""
     touched = {key.partition(".")[0] if "." in key else "" for key in preset.changes}
     return tuple(section for section in form_sections(kind) if section.key in touched)
 
 
 @cache
-def _meaning_of(kind: Kind, group: Group, name: str) -> Mapping[str, Any]:
+def _meaning_of(kind: RunKind, group: Group, name: str) -> Mapping[str, Any]:
     preset = find_preset(group, name)
     if preset is None:
         raise LookupError(f"no {group} preset is called {name!r}")
@@ -161,6 +160,6 @@ def _meaning_of(kind: Kind, group: Group, name: str) -> Mapping[str, Any]:
     return {**whole, **preset.changes, **named}
 
 
-def _meaning(kind: Kind, preset: Preset) -> Mapping[str, Any]:
+def _meaning(kind: RunKind, preset: Preset) -> Mapping[str, Any]:
     """Return what a preset makes of the fields it fills: those it does not name are defaults."""
     return _meaning_of(kind, preset.group, preset.name)

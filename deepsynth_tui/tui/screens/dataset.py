@@ -10,13 +10,13 @@ from textual import work
 from textual.widget import Widget
 
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.screens.form_screen import FormScreen
-from deepsynth_tui.tui.shell import shell_of
 from deepsynth_tui.tui.widgets.source_panel import SourcePanel
 
 if TYPE_CHECKING:
-    from deepsynth_tui.estimate.page_seen import PageFigures
-    from deepsynth_tui.tui.forms.preflight import Preflight
+    from deepsynth_tui.models.page_for_model import PageFigures
+    from deepsynth_tui.workflows.preflight import Preflight
 
 
 class DatasetScreen(FormScreen):

@@ -21,22 +21,23 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from deepsynth_tui.config.load import RunKind
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.palette import PresetCommands
-from deepsynth_tui.tui.shell import Kind, shell_of
+from deepsynth_tui.tui.widgets.footer import KeyLine
 from deepsynth_tui.tui.widgets.help_line import HelpLine
-from deepsynth_tui.tui.widgets.key_line import KeyLine
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.start_bar import StartBar
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.checks import Config
     from deepsynth_tui.config.load import Checked
     from deepsynth_tui.config.problems import Problem
-    from deepsynth_tui.tui.forms.preflight import Preflight
+    from deepsynth_tui.config.rules.between_fields import Config
     from deepsynth_tui.tui.forms.values import FormValues
     from deepsynth_tui.tui.widgets.field_row import FieldRow
     from deepsynth_tui.tui.widgets.form import Form
+    from deepsynth_tui.workflows.preflight import Preflight
 
 FILES_DELAY = 0.4
 DRAFT_DELAY = 0.5
@@ -46,7 +47,7 @@ DRAFT_DELAY = 0.5
 class FormScreen(Screen[None]):
     """A form, a panel beside it, the start line, and help on the focused field."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[RunKind]
     BINDINGS = bindings("form")
     COMMANDS = {PresetCommands}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
@@ -124,10 +125,10 @@ class FormScreen(Screen[None]):
     def fill(self, values: Mapping[str, Any]) -> None:
         """Show these values (sections of fields, as in YAML) over what stands in the form."""
         from deepsynth_tui.config import yaml_text
-        from deepsynth_tui.config.declare import fields_by_key
-        from deepsynth_tui.config.load import MODELS
+        from deepsynth_tui.config.fields import fields_by_key
+        from deepsynth_tui.config.load import CONFIG_TYPES
 
-        changes = dict(yaml_text.leaves(values, fields=fields_by_key(MODELS[self.kind])))
+        changes = dict(yaml_text.leaves(values, fields=fields_by_key(CONFIG_TYPES[self.kind])))
         self._alter(lambda form: form.with_values(changes))
 
     def replace(self, values: Mapping[str, Any]) -> None:
@@ -159,7 +160,7 @@ class FormScreen(Screen[None]):
         self._show_state()
 
     def _check_files(self, values: FormValues, config: Config | None) -> None:
-        from deepsynth_tui.tui.forms.preflight import READS
+        from deepsynth_tui.workflows.preflight import READS
 
         read = {key: v for key, v in values.values.items() if key.startswith(READS[self.kind])}
         if read == self._files_of:
@@ -175,7 +176,7 @@ class FormScreen(Screen[None]):
 
     @work(exclusive=True, group="files", exit_on_error=False)
     async def _look_at_files(self, config_text: str) -> None:
-        from deepsynth_tui.tui.forms.preflight import PreflightError, run_preflight
+        from deepsynth_tui.workflows.preflight import PreflightError, run_preflight
 
         await asyncio.sleep(FILES_DELAY)
         try:
@@ -225,11 +226,11 @@ class FormScreen(Screen[None]):
     def _start(self, values: FormValues, config: Config) -> None:
         from deepsynth_tui.runs.directory import RunDirectoryError
         from deepsynth_tui.runs.launch import LaunchError
-        from deepsynth_tui.tui.forms.starting import start_run
+        from deepsynth_tui.workflows.start import start_run
 
         shell = shell_of(self.app)
         try:
-            run = start_run(shell.home, values, config)
+            run = start_run(shell.home, config, values.as_yaml())
         except (RunDirectoryError, LaunchError) as error:
             said = f"{error.message}. {error.advice}"
             self.app.call_from_thread(
@@ -259,7 +260,7 @@ class FormScreen(Screen[None]):
     @property
     def about_focus(self) -> str:
         """Meaning, range and default of the focused field; empty where none has the focus."""
-        from deepsynth_tui.tui.forms.facts import facts_of
+        from deepsynth_tui.tui.forms.field_help import facts_of
 
         row = self.focused_row
         return f"{row.label}: {row.spec.help}\n{facts_of(row.spec)}" if row else ""
@@ -270,7 +271,7 @@ class FormScreen(Screen[None]):
     def _explain(self, widget: Widget | None) -> None:
         if self.form is None or widget is None:
             return
-        from deepsynth_tui.tui.forms.facts import facts_of, way_out
+        from deepsynth_tui.tui.forms.field_help import facts_of, way_out
         from deepsynth_tui.tui.widgets.section import Section
 
         line, row = self.query_one(HelpLine), self.focused_row

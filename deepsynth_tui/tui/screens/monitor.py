@@ -24,11 +24,11 @@ from deepsynth_tui.runs import atomic, control
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.app_protocol import shell_of
+from deepsynth_tui.tui.run_view.reader import Clock, RunReader, Snapshot
 from deepsynth_tui.tui.screens.retry import RetryDialog
 from deepsynth_tui.tui.screens.stop import StopDialog, Way, stop
-from deepsynth_tui.tui.shell import shell_of
-from deepsynth_tui.tui.watching.reader import Clock, RunReader, Snapshot
-from deepsynth_tui.tui.widgets.key_line import KeyLine
+from deepsynth_tui.tui.widgets.footer import KeyLine
 from deepsynth_tui.tui.widgets.log_pane import LogPane
 from deepsynth_tui.tui.widgets.metric_chart import Curves, MetricChart
 from deepsynth_tui.tui.widgets.outcome import LAST_LINES, OutcomeBox, outcome

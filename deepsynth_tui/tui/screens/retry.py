@@ -21,11 +21,11 @@ from textual.widgets import OptionList, Static
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
-from deepsynth_tui.tui.shell import shell_of
-from deepsynth_tui.tui.widgets.pairs import pairs
+from deepsynth_tui.tui.app_protocol import shell_of
+from deepsynth_tui.tui.widgets.label_grid import pairs
 
 if TYPE_CHECKING:
-    from deepsynth_tui.retry import Plan
+    from deepsynth_tui.workflows.retry import RetryPlan
 
 
 class RetryDialog(ModalScreen[RunDirectory | None]):
@@ -59,7 +59,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
     class Planned(Message):
         """The settings were read; this is what a retry would do."""
 
-        plan: Plan
+        plan: RetryPlan
 
     @dataclass
     class Started(Message):
@@ -79,7 +79,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
         self._of = run
         self._run_name = name
         self._last_step = last_step
-        self._plan: Plan | None = None
+        self._plan: RetryPlan | None = None
 
     def compose(self) -> ComposeResult:
         """The question, and the two answers once it is known what would be done."""
@@ -95,8 +95,8 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
     @work(thread=True, exit_on_error=False, group="retry")
     def _read(self) -> None:
         # Deferred: pydantic takes half as long to import as Textual takes to start.
-        from deepsynth_tui import retry
         from deepsynth_tui.config.problems import ConfigError
+        from deepsynth_tui.workflows import retry
 
         try:
             self.post_message(self.Planned(retry.plan(self._of)))
@@ -105,7 +105,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
 
     @on(Planned)
     def _ask(self, event: Planned) -> None:
-        from deepsynth_tui.config.declare import as_text
+        from deepsynth_tui.config.fields import as_text
 
         self._plan = event.plan
         changes = [
@@ -132,8 +132,8 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
             self.dismiss(None)
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="retry")
-    def _start(self, made: Plan) -> None:
-        from deepsynth_tui import retry
+    def _start(self, made: RetryPlan) -> None:
+        from deepsynth_tui.workflows import retry
 
         try:
             self.post_message(self.Started(retry.start(shell_of(self.app).home, made)))
@@ -150,7 +150,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
         self.dismiss(None)
 
 
-def _beginning(made: Plan, last_step: int | None) -> str:
+def _beginning(made: RetryPlan, last_step: int | None) -> str:
     """Where the new run begins, as far as the old one's log tells; its job looks at the files."""
     if made.obstacle is not None:
         return f"It begins at step 0: {made.obstacle}."

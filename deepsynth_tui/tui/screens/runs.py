@@ -18,17 +18,18 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from deepsynth_tui.config.load import RunKind
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.summary import RunSummary, summaries
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.app_protocol import shell_of
+from deepsynth_tui.tui.run_view.reader import Clock
 from deepsynth_tui.tui.screens.stop import StopDialog, Way, stop
-from deepsynth_tui.tui.shell import Kind, shell_of
-from deepsynth_tui.tui.watching.reader import Clock
-from deepsynth_tui.tui.widgets.key_line import KeyLine
+from deepsynth_tui.tui.widgets.footer import KeyLine
+from deepsynth_tui.tui.widgets.label_grid import pairs
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
-from deepsynth_tui.tui.widgets.pairs import pairs
 from deepsynth_tui.tui.widgets.run_table import RunRow, RunTable, rows
 
 PERIOD = 2.0
@@ -66,7 +67,7 @@ class RunsScreen(Screen[None]):
         """The settings of a run were read."""
 
         values: Mapping[str, Any]
-        kind: Kind
+        kind: RunKind
 
     def __init__(self, *, clock: Clock = time.time) -> None:
         super().__init__()
@@ -169,7 +170,7 @@ class RunsScreen(Screen[None]):
     def action_clone(self) -> None:
         """Set up a new run with the settings of the highlighted one."""
         if run := self._highlighted():
-            self._read_settings(RunDirectory(run.id, run.path), cast("Kind", run.kind))
+            self._read_settings(RunDirectory(run.id, run.path), cast("RunKind", run.kind))
 
     def _highlighted(self) -> RunSummary | None:
         return self.query_one(RunTable).highlighted if self.rows else None
@@ -182,7 +183,7 @@ class RunsScreen(Screen[None]):
             self.post_message(self.Told(str(error), failed=True))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="settings")
-    def _read_settings(self, run: RunDirectory, kind: Kind) -> None:
+    def _read_settings(self, run: RunDirectory, kind: RunKind) -> None:
         # Deferred: pydantic takes half as long to import as Textual takes to start.
         from deepsynth_tui.config.load import load_file
         from deepsynth_tui.config.problems import ConfigError

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Static
 from textual.worker import Worker, WorkerState
 
 from deepsynth_tui.runs import atomic
-from deepsynth_tui.tui.shell import shell_of
+from deepsynth_tui.tui.app_protocol import shell_of
 
 
 class SaveDialog(ModalScreen[None]):

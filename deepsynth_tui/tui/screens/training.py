@@ -12,18 +12,18 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.app_protocol import shell_of
+from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.screens.form_screen import FormScreen
-from deepsynth_tui.tui.shell import shell_of
-from deepsynth_tui.tui.widgets.fit_panel import FitPanel
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.load import Checked
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate.closed_form import Estimate
-    from deepsynth_tui.estimate.grounds import Grounds
-    from deepsynth_tui.estimate.simulation.asking import Simulated
-    from deepsynth_tui.tui.forms.estimating import Known
-    from deepsynth_tui.tui.forms.preflight import Preflight
+    from deepsynth_tui.estimate.inputs import EstimateInputs
+    from deepsynth_tui.training.simulation.client import Simulated
+    from deepsynth_tui.tui.fit.inputs import Known
+    from deepsynth_tui.workflows.preflight import Preflight
 
 RANK = "lora.r"
 ANSWER_DELAY = 0.15
@@ -43,7 +43,7 @@ class TrainingScreen(FormScreen):
         super().__init__()
         self._rows: int | None = None
         self._known: Known | None = None
-        self._shown: tuple[TrainingConfig, Grounds, Estimate] | None = None
+        self._shown: tuple[TrainingConfig, EstimateInputs, Estimate] | None = None
         self._before: Estimate | None = None
         self._simulation: asyncio.Future[Simulated] | None = None
         self._simulated: Simulated | None = None
@@ -96,14 +96,14 @@ class TrainingScreen(FormScreen):
 
     @work(exclusive=True, group="fit", exit_on_error=False)
     async def _find(self, config: TrainingConfig) -> None:
-        from deepsynth_tui.estimate.machine.gpus import CatalogueError
-        from deepsynth_tui.estimate.profiles.asking import ProfileError
-        from deepsynth_tui.tui.forms.estimating import Known
+        from deepsynth_tui.machine.gpu_catalogue import CatalogueError
+        from deepsynth_tui.models.layout_client import LayoutError
+        from deepsynth_tui.tui.fit.inputs import Known
 
         self._known = self._known or Known()
         try:
             await self._known.find(config, self.fit.wait)
-        except ProfileError as error:
+        except LayoutError as error:
             self._fail(error.message, error.advice)
         except CatalogueError as error:
             self._fail("The list of GPUs cannot be used.", str(error))
@@ -113,7 +113,7 @@ class TrainingScreen(FormScreen):
 
     @work(exclusive=True, group="count", exit_on_error=False)
     async def _count(self, config: TrainingConfig) -> None:
-        from deepsynth_tui.tui.forms.estimating import Known
+        from deepsynth_tui.tui.fit.inputs import Known
 
         self._known = self._known or Known()
         await self._known.count(config)
@@ -124,8 +124,8 @@ class TrainingScreen(FormScreen):
         self._shown = self._before = None
         self.fit.fail(message, advice)
 
-    def _estimate(self, config: TrainingConfig, grounds: Grounds) -> None:
-        from deepsynth_tui.tui.forms.fit_view import FitView
+    def _estimate(self, config: TrainingConfig, grounds: EstimateInputs) -> None:
+        from deepsynth_tui.tui.fit.view import FitView
 
         last = self._shown
         if last is not None and last[:2] == (config, grounds) and not self.fit.state:
@@ -151,18 +151,18 @@ class TrainingScreen(FormScreen):
 
     @work(exclusive=True, group="fit", exit_on_error=False)
     async def _look_ahead(self) -> None:
-        from deepsynth_tui.estimate.answer import answer
+        from deepsynth_tui.estimate.report import fit_report
 
         await asyncio.sleep(ANSWER_DELAY)
         if self._shown is None:
             return
         config, grounds, _ = self._shown
         devices = self.fit.devices
-        self.fit.show_answer(await asyncio.to_thread(answer, config, grounds, devices))
+        self.fit.show_answer(await asyncio.to_thread(fit_report, config, grounds, devices))
 
     @work(exclusive=True, group="gpus", exit_on_error=False)
     async def _watch_gpus(self) -> None:
-        from deepsynth_tui.estimate.machine.devices import probe
+        from deepsynth_tui.machine.nvml import probe
 
         rooms = [device.free for device in self.fit.devices]
         self.fit.show_probe(await asyncio.to_thread(probe))
@@ -190,7 +190,7 @@ class TrainingScreen(FormScreen):
 
     @work(exclusive=True, group="simulation", exit_on_error=False)
     async def _simulate(self) -> None:
-        from deepsynth_tui.estimate.simulation.asking import SimulationError, simulate
+        from deepsynth_tui.training.simulation.client import SimulationError, simulate
 
         if self._shown is None:
             return
@@ -245,7 +245,7 @@ class TrainingScreen(FormScreen):
         self.notify(f"{remedy.words}\nChanged: {keys}. F7 and F8 reset.", title="To make it fit")
 
     def on_fit_panel_stepped(self, event: FitPanel.Stepped) -> None:
-        from deepsynth_tui.config.declare import fields_by_key
+        from deepsynth_tui.config.fields import fields_by_key
         from deepsynth_tui.config.training import TrainingConfig
         from deepsynth_tui.tui.widgets.field_row import neighbour
 
@@ -279,7 +279,9 @@ class TrainingScreen(FormScreen):
 
 
 def _is_same_step(
-    one: tuple[TrainingConfig, Grounds, Estimate], config: TrainingConfig, grounds: Grounds
+    one: tuple[TrainingConfig, EstimateInputs, Estimate],
+    config: TrainingConfig,
+    grounds: EstimateInputs,
 ) -> bool:
     """Whether a simulation of one is that of the other: how many rows there are is no matter."""
     before, after = (replace(known.dataset, rows=None) for known in (one[1], grounds))

@@ -14,12 +14,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from deepsynth_tui.tui.shell import shell_of
-from deepsynth_tui.tui.widgets.pairs import pairs
+from deepsynth_tui.tui.app_protocol import shell_of
+from deepsynth_tui.tui.widgets.label_grid import pairs
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate.xray.seen import Xray
+    from deepsynth_tui.training.xray.report import Xray
 
 
 class XrayScreen(ModalScreen[None]):
@@ -44,11 +44,11 @@ class XrayScreen(ModalScreen[None]):
 
     @work(exclusive=True, exit_on_error=False)
     async def _look(self) -> None:
-        from deepsynth_tui.estimate.child import ChildError
-        from deepsynth_tui.estimate.xray.asking import request_until_cancelled
+        from deepsynth_tui.child_process import ChildError
+        from deepsynth_tui.training.xray.client import request_xray_async
 
         try:
-            found = await request_until_cancelled(self._config)
+            found = await request_xray_async(self._config)
         except ChildError as error:
             self._show(_refusal(error.message, error.advice))
         else:
@@ -64,15 +64,15 @@ class XrayScreen(ModalScreen[None]):
 
 
 def _all(xray: Xray) -> Group:
-    from deepsynth_tui.estimate.xray.told import told
+    from deepsynth_tui.training.xray.text import xray_sections
 
     parts: list[RenderableType] = []
-    for title, texts in told(xray):
+    for title, texts in xray_sections(xray):
         parts += [Text(title, "bold"), pairs(texts), Text()]
     return Group(*parts)
 
 
 def _refusal(message: str, advice: str) -> Text:
-    from deepsynth_tui.estimate.xray.told import visible
+    from deepsynth_tui.training.xray.text import visible
 
     return Text.assemble((visible(message), "bold"), "\n\n", visible(advice))

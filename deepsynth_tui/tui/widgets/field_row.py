@@ -16,7 +16,7 @@ from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Select, Switch
 
-from deepsynth_tui.config.declare import FieldSpec, as_text
+from deepsynth_tui.config.fields import FieldSpec, as_text
 
 LABEL_WIDTH = 30
 NUMBER_KINDS = ("int", "float")

@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.message import Message
 
-from deepsynth_tui.config.declare import FieldSpec, SectionSpec
+from deepsynth_tui.config.fields import FieldSpec, SectionSpec
 from deepsynth_tui.config.presets import Group, Preset, find_preset, list_presets
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.tui.forms.titles import section_name
+from deepsynth_tui.tui.forms.section_titles import section_name
 from deepsynth_tui.tui.forms.values import (
     GROUPS,
     SELECTOR,

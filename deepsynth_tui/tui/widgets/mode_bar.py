@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from deepsynth_tui.tui.actions import ACTIONS
-from deepsynth_tui.tui.shell import Mode
+from deepsynth_tui.tui.app_protocol import Mode
 
 
 class ModeBar(Static):

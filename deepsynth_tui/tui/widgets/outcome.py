@@ -12,10 +12,10 @@ from rich.text import Text
 from textual.widgets import Static
 
 from deepsynth_tui.runs.console import clean
-from deepsynth_tui.tui.watching.likely_cause import likely_cause
-from deepsynth_tui.tui.watching.reader import Snapshot
-from deepsynth_tui.tui.watching.words import STATES, size
-from deepsynth_tui.tui.widgets.pairs import pairs
+from deepsynth_tui.tui.run_view.crash_cause import likely_cause
+from deepsynth_tui.tui.run_view.labels import STATES, size
+from deepsynth_tui.tui.run_view.reader import Snapshot
+from deepsynth_tui.tui.widgets.label_grid import pairs
 
 Lines = Sequence[tuple[str, str]]
 """What a box says: labels, which may be "", and texts."""

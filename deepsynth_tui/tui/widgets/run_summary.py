@@ -13,9 +13,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from deepsynth_tui.runs.console import clean
-from deepsynth_tui.tui.watching.reader import Snapshot
-from deepsynth_tui.tui.watching.words import PHASES, STATES
-from deepsynth_tui.tui.widgets.run_figures import Figure, figures, progress_words
+from deepsynth_tui.tui.run_view.figures import Figure, figures, progress_words
+from deepsynth_tui.tui.run_view.labels import PHASES, STATES
+from deepsynth_tui.tui.run_view.reader import Snapshot
 
 _GAP = "   "
 _LEAST_BAR = 8

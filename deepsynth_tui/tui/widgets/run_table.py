@@ -13,7 +13,7 @@ from textual.widgets.data_table import RowDoesNotExist
 
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.summary import RunSummary
-from deepsynth_tui.tui.watching.words import STATES, age
+from deepsynth_tui.tui.run_view.labels import STATES, age
 
 Column = Literal["state", "name", "kind", "progress", "loss", "age"]
 WIDTHS: dict[Column, int] = {"state": 11, "kind": 8, "progress": 19, "loss": 7, "age": 6}

@@ -13,10 +13,10 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from deepsynth_tui.braille import fitted
+from deepsynth_tui.page_thumbnail import fitted
 from deepsynth_tui.runs.console import clean
-from deepsynth_tui.runs.state import RunState, Sample, Warned
-from deepsynth_tui.tui.widgets.pairs import pairs
+from deepsynth_tui.runs.state import RunState, Sample, WarningCount
+from deepsynth_tui.tui.widgets.label_grid import pairs
 
 LONGEST_TEXT = 600
 """Characters shown of one text."""
@@ -65,7 +65,7 @@ class SamplePane(VerticalScroll):
         self._text.update(_text(self._state.samples, self._state.warnings, self._width))
 
 
-def _text(samples: Sequence[Sample], warnings: Sequence[Warned], width: int) -> Group:
+def _text(samples: Sequence[Sample], warnings: Sequence[WarningCount], width: int) -> Group:
     parts: list[Text | Table] = [Text("samples", "bold")]
     if not samples:
         parts.append(Text("The model answers before and after training.", "dim"))
@@ -121,7 +121,7 @@ def _or_nothing(text: str) -> str:
     return short(text) or "(nothing)"
 
 
-def _warning(warned: Warned) -> str:
+def _warning(warned: WarningCount) -> str:
     times = f" ({warned.count} times)" if warned.count > 1 else ""
     return f"{short(warned.message)}{times}"
 

@@ -11,8 +11,8 @@ from textual.widget import Widget
 from textual.widgets import Collapsible
 from textual.widgets.collapsible import CollapsibleTitle
 
-from deepsynth_tui.config.declare import FieldSpec, SectionSpec
-from deepsynth_tui.tui.forms.titles import (
+from deepsynth_tui.config.fields import FieldSpec, SectionSpec
+from deepsynth_tui.tui.forms.section_titles import (
     changes_text,
     problems_text,
     section_name,

@@ -12,8 +12,8 @@ from textual.widgets import Static
 from deepsynth_tui.runs.console import clean
 
 if TYPE_CHECKING:
-    from deepsynth_tui.estimate.page_seen import PageSeen
-    from deepsynth_tui.tui.forms.preflight import ColumnSeen, FirstPage, Preflight, Proposal
+    from deepsynth_tui.models.page_for_model import PageForModel
+    from deepsynth_tui.workflows.preflight import ColumnPreview, FirstPage, Preflight, Proposal
 
 
 class SourcePanel(VerticalScroll):
@@ -54,7 +54,7 @@ class SourcePanel(VerticalScroll):
         self.query_one("#source-line", Static).update(state)
         self.query_one("#source-details", Static).update(state)
 
-    def show(self, found: Preflight, seen: PageSeen | None = None) -> None:
+    def show(self, found: Preflight, seen: PageForModel | None = None) -> None:
         """Show what was found, and what the first page is to a model."""
         self._proposal = found.proposal
         self.query_one("#source-line", Static).update(Content(" · ".join(_facts(found))))
@@ -69,7 +69,7 @@ def _facts(found: Preflight) -> list[str]:
     return count + drawn + columns or ["Nothing found there."]
 
 
-def _details(found: Preflight, seen: PageSeen | None) -> Content:
+def _details(found: Preflight, seen: PageForModel | None) -> Content:
     parts: list[Content | str] = []
     if found.count is not None:
         parts += [Content.styled(str(found.count), "bold $primary")]
@@ -96,13 +96,13 @@ def _details(found: Preflight, seen: PageSeen | None) -> Content:
     return Content.assemble(*parts) if parts else Content("Nothing found there.")
 
 
-def _column(column: ColumnSeen) -> Content:
+def _column(column: ColumnPreview) -> Content:
     filled = "" if column.filled == 1 else f" {column.filled:.0%} filled"
     example = clean(column.example)
     return Content.assemble(f"  {clean(column.name)}{filled}  ", (example, "$muted"), "\n")
 
 
-def _drawn(first: FirstPage, seen: PageSeen | None) -> list[Content | str]:
+def _drawn(first: FirstPage, seen: PageForModel | None) -> list[Content | str]:
     """Return the first page in small, with what there is to know of it."""
     page = first.figures
     figures = [

@@ -13,20 +13,20 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-from deepsynth_tui.builtin.recipe import examination, shipping
+from deepsynth_tui.builtin.recipe import evaluate, export
 from deepsynth_tui.builtin.recipe.pretrain import RunFailed, pretrain, run_config, state_of
 from deepsynth_tui.builtin.recipe.stages import Stage, stages
 from deepsynth_tui.config.load import load_file as load_config
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
-from deepsynth_tui.training.answers.exam import Answered, examine, marks
+from deepsynth_tui.training.evaluation.evaluate import Answered, examine, marks
 
 COURSE = (Stage("words", 96, 64, 1, (14,), 200, 64, 1e-3),)
 pytestmark = pytest.mark.slow
 
 
 def lesson_fonts() -> set[str]:
-    pages = Path(shipping.__file__).parent / "pages.yaml"
+    pages = Path(export.__file__).parent / "pages.yaml"
     lessons = load_config(pages, ["source.path=builtin:sample"]).config
     further = {font for stage in stages() for font in stage.further_fonts}
     assert further
@@ -80,14 +80,14 @@ def test_a_run_that_fails_ends_the_course(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_is_shipped_is_an_ordinary_checkpoint_of_half_the_size(
     folder: Path, trained: Path
 ) -> None:
-    count = shipping.halve(trained, folder / "reader")
+    count = export.halve(trained, folder / "reader")
     whole, halved = (
         AutoModelForImageTextToText.from_pretrained(at, dtype="auto")
         for at in (trained, folder / "reader")
     )
     assert {value.dtype for value in halved.parameters()} == {torch.float16}
-    assert count == whole.num_parameters() < shipping.MOST_PARAMETERS
-    assert (folder / "reader" / "model.safetensors").stat().st_size < shipping.MOST_BYTES
+    assert count == whole.num_parameters() < export.MOST_PARAMETERS
+    assert (folder / "reader" / "model.safetensors").stat().st_size < export.MOST_BYTES
     for name, value in whole.named_parameters():
         torch.testing.assert_close(halved.get_parameter(name).float(), value, rtol=1e-3, atol=1e-6)
     tokenizer: Any = AutoTokenizer.from_pretrained(folder / "reader")
@@ -100,9 +100,9 @@ def test_what_is_shipped_is_an_ordinary_checkpoint_of_half_the_size(
 def test_too_large_a_model_is_not_shipped(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shipping, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(export, "MOST_BYTES", 1_000_000)
     with pytest.raises(ValueError, match="too much for the wheel"):
-        shipping.halve(trained, tmp_path / "reader")
+        export.halve(trained, tmp_path / "reader")
 
 
 def test_the_exam_asks_every_row_and_the_card_tells_what_came(
@@ -125,9 +125,9 @@ def test_the_exam_asks_every_row_and_the_card_tells_what_came(
     assert found["cer"] > 0.5  # after four steps
     assert found["cer_low"] <= found["cer"] <= found["cer_high"]
 
-    shipping.halve(trained, folder / "reader")
+    export.halve(trained, folder / "reader")
     both = {"seen_fonts": found, "unseen_fonts": found}
-    assert not shipping.describe(folder / "reader", folder, COURSE, 7, both)
+    assert not export.describe(folder / "reader", folder, COURSE, 7, both)
     card = (folder / "reader" / "README.md").read_text(encoding="utf-8")
     assert f"| {found['cer']:.2%} |" in card
     assert "| words | 96 x 64 | 1 to 1 | 14 | 200 | 0% | 4 |" in card
@@ -144,13 +144,11 @@ def test_marks_count_errors_and_answers_without_any() -> None:
     ("seen", "unseen", "reached"), [(0.03, 0.1, True), (0.031, 0.1, False), (0.03, 0.101, False)]
 )
 def test_the_bar(seen: float, unseen: float, reached: bool) -> None:
-    assert (
-        shipping.passes({"seen_fonts": {"cer": seen}, "unseen_fonts": {"cer": unseen}}) is reached
-    )
+    assert export.passes({"seen_fonts": {"cer": seen}, "unseen_fonts": {"cer": unseen}}) is reached
 
 
 def test_fonts_of_the_exam_are_in_no_lesson() -> None:
-    assert not lesson_fonts() & set(examination.UNSEEN["page.fonts"])
+    assert not lesson_fonts() & set(evaluate.UNSEEN["page.fonts"])
 
 
 def open_lines(path: Path) -> list[str]:

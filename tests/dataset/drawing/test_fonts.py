@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from deepsynth_tui.dataset.drawing.coverage import lacking
 from deepsynth_tui.dataset.drawing.faces import Face
 from deepsynth_tui.dataset.drawing.fallback import FontStack
+from deepsynth_tui.dataset.drawing.font_coverage import scripts_without_font
 from deepsynth_tui.dataset.drawing.font_files import EMBEDDED, find_font
 from deepsynth_tui.dataset.errors import FontError
 from tests.dataset.drawing.cut_font import cut
@@ -124,9 +124,9 @@ def test_installed_noto_fonts_stand_in_whatever_was_drawn_before(
 
 
 def test_scripts_without_a_font_are_named_with_the_package_that_has_one(tmp_path: Path):
-    missing = lacking(FontStack("DejaVu Sans", []))
+    missing = scripts_without_font(FontStack("DejaVu Sans", []))
     assert {"Devanagari": "fonts-noto-core", "Korean": "fonts-noto-cjk"}.items() <= missing.items()
     assert not {"Latin", "Greek", "Cyrillic", "Arabic", "Hebrew"} & missing.keys()
     korean = tmp_path / "korean.ttf"
     cut(EMBEDDED, korean, "abc")
-    assert "Latin" in lacking(FontStack(str(korean), []))
+    assert "Latin" in scripts_without_font(FontStack(str(korean), []))

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from deepsynth_tui.config.dataset import PageSettings
-from deepsynth_tui.dataset.drawing.coverage import lacking
 from deepsynth_tui.dataset.drawing.faces import Face
 from deepsynth_tui.dataset.drawing.fallback import FontStack
+from deepsynth_tui.dataset.drawing.font_coverage import scripts_without_font
 from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
 from deepsynth_tui.dataset.drawing.language import ideograph_language
 from deepsynth_tui.dataset.drawing.rendering import Renderer
@@ -59,7 +59,7 @@ def test_a_page_has_the_forms_of_its_language(monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_ideograph_has_the_form_of_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_DIRS", INSTALLED)
-    if "Chinese" in (without := lacking(FontStack("DejaVu Sans", None))):
+    if "Chinese" in (without := scripts_without_font(FontStack("DejaVu Sans", None))):
         pytest.skip(f"no font for Chinese: apt install {without['Chinese']}")
     renderer = Renderer(PageSettings(width=640, height=200, font_size=40))
     # The first ideograph of a Chinese and of a Japanese text; kana come after the place compared.

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from deepsynth_tui.dataset.drawing.alignment import placed
 from deepsynth_tui.dataset.drawing.fallback import FontStack
 from deepsynth_tui.dataset.drawing.measuring import Measured, Measurer
 from deepsynth_tui.dataset.drawing.paging import paginate
-from deepsynth_tui.dataset.drawing.placing import placed
 from deepsynth_tui.dataset.drawing.segmenting import LINE_END, SPACES, clusters, parts
 from deepsynth_tui.dataset.drawing.shaping import Shapes
 from deepsynth_tui.dataset.drawing.wrapping import TAB_SPACES, ColumnTooNarrow, Line, wrap

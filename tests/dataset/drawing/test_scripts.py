@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from deepsynth_tui.config.dataset import PageSettings
-from deepsynth_tui.dataset.drawing.coverage import SCRIPTS, lacking
 from deepsynth_tui.dataset.drawing.fallback import FontStack
+from deepsynth_tui.dataset.drawing.font_coverage import SCRIPTS, scripts_without_font
 from deepsynth_tui.dataset.drawing.rendering import Renderer
 
 INSTALLED = "/usr/local/share:/usr/share"
 EMBEDDED_DRAWS = ("Latin", "Greek", "Cyrillic", "Arabic", "Hebrew")
 
-# Written for these tests: two sentences about a ferry, with a number and a bracket in each.
+# PreviewFile for these tests: two sentences about a ferry, with a number and a bracket in each.
 TEXTS = {
     "Latin": "Der Fährmann kam um 7:30 (zu früh). L'été dernier, il était à l'heure; õhtul külm.",
     "Greek": "Το πλοίο έφυγε στις 7:30 (νωρίς). Ο ναύτης κοιμήθηκε ώς το βράδυ.",
@@ -46,7 +46,7 @@ def test_there_is_a_text_for_each_script() -> None:
 def test_a_script_is_drawn_whole(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if script not in EMBEDDED_DRAWS:
         monkeypatch.setenv("XDG_DATA_DIRS", INSTALLED)
-        if script in (without := lacking(FontStack("DejaVu Sans", None))):
+        if script in (without := scripts_without_font(FontStack("DejaVu Sans", None))):
             pytest.skip(f"no font for {script}: apt install {without[script]}")
     renderer = Renderer(PageSettings(preset="tiny", margin=16))
     text = f"{TEXTS[script]}\n\n" * 8

@@ -9,11 +9,11 @@ from pathlib import Path
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.job import explain
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.writing import space
+from deepsynth_tui.dataset.writing import disk_space
 from tests.dataset.recorder import Recorder
 
 if __name__ == "__main__":
-    space.RESERVE_BYTES = -(1 << 40)  # let it begin on a disk that is too small
+    disk_space.RESERVE_BYTES = -(1 << 40)  # let it begin on a disk that is too small
     folder = Path(sys.argv[2])
     try:
         generate(DatasetConfig.model_validate_json(sys.argv[1]), folder, Recorder())

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from deepsynth_tui.dataset import draw_document
 from deepsynth_tui.dataset.drawing.rendering import DrawnPage
 from deepsynth_tui.dataset.errors import CharactersLost, FlawError
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.reading.composing import Composed, compose
+from deepsynth_tui.dataset.reading.compose import Composed, compose
 from deepsynth_tui.dataset.reading.sources import Document
-from deepsynth_tui.dataset.writing import drawn
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small import config, write
 
@@ -85,8 +85,10 @@ def test_a_lost_character_is_never_allowed(
     document = composed("abcdefghij")
     ranges = [DrawnPage(b"", *one) for one in pages]
     with pytest.raises(CharactersLost, match=f"document one: {said}"):
-        drawn.check_whole(document, ranges, lost_characters)
+        draw_document.check_whole(document, ranges, lost_characters)
 
 
 def test_pages_that_follow_on_one_another_are_whole():
-    drawn.check_whole(composed("abcd  efgh\n"), [DrawnPage(b"", 0, 5), DrawnPage(b"", 5, 11)], 0)
+    draw_document.check_whole(
+        composed("abcd  efgh\n"), [DrawnPage(b"", 0, 5), DrawnPage(b"", 5, 11)], 0
+    )

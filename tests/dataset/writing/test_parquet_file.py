@@ -11,7 +11,7 @@ import pytest
 
 from deepsynth_tui.dataset.writing import parquet_file
 from deepsynth_tui.dataset.writing.parquet_file import GROUP_ROWS, ParquetFile
-from deepsynth_tui.dataset.writing.rows import messages
+from deepsynth_tui.dataset.writing.schema import messages
 
 
 def row(number: int) -> dict[str, Any]:

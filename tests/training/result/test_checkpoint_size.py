@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from deepsynth_tui.estimate.machine.storage import disk, processor_bytes
-from deepsynth_tui.estimate.profiles import job as profile_job
-from deepsynth_tui.estimate.profiles.profile import ModelProfile
+from deepsynth_tui.estimate.storage import disk, processor_bytes
+from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models.layout import ModelLayout
 from tests.training import chat_tokenizer
 from tests.training.conftest import Run
 from tests.training.small_models import TEXT
@@ -36,7 +36,7 @@ def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def profile_of(folder: Path) -> ModelProfile:
+def profile_of(folder: Path) -> ModelLayout:
     return profile_job.profile(str(folder), None, "model", trust_remote_code=False)
 
 

@@ -19,7 +19,7 @@ from transformers import AutoTokenizer
 
 from deepsynth_tui.adapters.try_out import try_out
 from deepsynth_tui.builtin import TINY_BERT, locate
-from deepsynth_tui.training.result.card import front_matter
+from deepsynth_tui.training.result.model_card import front_matter
 from tests.training.conftest import Run
 from tests.training.text_encoder.conftest import encoder_settings
 

@@ -11,18 +11,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deepsynth_tui import follow, retry
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.estimate.remedies import Remedy
+from deepsynth_tui.estimate.fixes import Fix
 from deepsynth_tui.runs.directory import RunDirectory, create, identity
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import Heartbeat
 from deepsynth_tui.runs.job import Job
-from deepsynth_tui.training.result.disk_room import Room
-from deepsynth_tui.training.result.taking_over import take_over
-from deepsynth_tui.training.watching.forecast import Forecast
+from deepsynth_tui.training.estimate_record import Forecast
+from deepsynth_tui.training.result.copy_checkpoint import take_over
+from deepsynth_tui.training.result.disk_space import Room
+from deepsynth_tui.workflows import follow, retry
 from tests.training.conftest import Ran, Run, configuration
-from tests.training.test_advice import FULL
+from tests.training.failures.test_advice import FULL
 
 SMALLER = {
     "training.per_device_train_batch_size": 1,
@@ -49,7 +49,7 @@ def full_at(step: int) -> Callable[[Job], None]:
 def remedied(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were a GPU that smaller batches would fit; which they are, `test_remedies` sees
     to."""
-    remedy = Remedy(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
+    remedy = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
     monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
 
 
@@ -103,7 +103,7 @@ def test_adapters_go_on_over_weights_that_are_rounded_now(
     home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounded = {"quantization.enabled": True}
-    remedy = Remedy(rounded, "4-bit weights (QLoRA)", "rounded", 2**28, 0, None)
+    remedy = Fix(rounded, "4-bit weights (QLoRA)", "rounded", 2**28, 0, None)
     monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
     failed = run(**SETTINGS, during=full_at(5))
     made = retry.plan(failed.run)
@@ -189,9 +189,9 @@ def test_a_run_that_was_deleted_is_a_warning(
 
 
 def test_what_cannot_be_tried_again(two: tuple[RunDirectory, RunDirectory]) -> None:
-    with Heartbeat(two[0]), pytest.raises(retry.NoRetry, match="still running"):
+    with Heartbeat(two[0]), pytest.raises(retry.CannotRetry, match="still running"):
         retry.plan(two[0])
-    with pytest.raises(retry.NoRetry, match="names no change"):
+    with pytest.raises(retry.CannotRetry, match="names no change"):
         retry.plan(two[0])
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from transformers import AutoConfig
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.dataset_facts import DatasetFacts
-from deepsynth_tui.estimate.profiles.architectures import Architecture
-from deepsynth_tui.estimate.profiles.figures import image_figures
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.models.dimensions import image_dimensions
+from deepsynth_tui.models.hub_config import HubConfig
 from deepsynth_tui.training.simulation.simulate import Peak, simulate
 from tests.estimate.models import SMALL, configure
 
@@ -53,7 +53,7 @@ MORE: dict[str, dict[str, Any]] = {
 }
 
 
-def architecture(model_type: str) -> Architecture:
+def architecture(model_type: str) -> HubConfig:
     """The config of a mid-size model: a small one, made wider."""
     figures = dict(SMALL.get(model_type, {}))
     more = MORE[model_type]
@@ -62,7 +62,7 @@ def architecture(model_type: str) -> Architecture:
     for key, value in more.items():
         both = isinstance(value, dict) and key in figures
         figures[key] = figures[key] | value if both else value
-    return Architecture(AutoConfig.for_model(model_type, **figures), {}, "folder")
+    return HubConfig(AutoConfig.for_model(model_type, **figures), {}, "folder")
 
 
 def configuration(
@@ -82,4 +82,4 @@ def configuration(
 def simulated(model_type: str, config: TrainingConfig) -> Peak:
     """The simulated step of a mid-size model."""
     found = architecture(model_type)
-    return simulate(config, found, image_figures(found), DatasetFacts())
+    return simulate(config, found, image_dimensions(found), RowStatistics())

@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.training import lora
-from deepsynth_tui.training.checkpointing import checkpoint_activations
+from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
 from deepsynth_tui.training.simulation import batch, model
 from deepsynth_tui.training.simulation.ledger import OWNERS, Ledger
 from deepsynth_tui.training.simulation.step import make_optimizer, take_step

@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate import dataset_lengths
 from deepsynth_tui.estimate.closed_form import estimate
-from deepsynth_tui.estimate.machine.storage import disk, processor_bytes
-from deepsynth_tui.estimate.profiles import job as profile_job
-from deepsynth_tui.estimate.profiles.profile import ModelProfile, Role
-from deepsynth_tui.training import lora
-from deepsynth_tui.training.data.batches import Batcher
-from deepsynth_tui.training.data.lengths_job import facts
-from deepsynth_tui.training.data.rows import load_rows
-from deepsynth_tui.training.model import load_base
-from deepsynth_tui.training.text_encoder.entrance import attach
-from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+from deepsynth_tui.estimate.storage import disk, processor_bytes
+from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models.layout import ModelLayout, Role
+from deepsynth_tui.training.data import lengths_client
+from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.data.lengths_server import facts
+from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.text_encoder.load import load_text_encoder
+from deepsynth_tui.training.text_encoder.soft_tokens import attach
 from tests.training.conftest import Run, configuration
 from tests.training.text_encoder.conftest import encoder_settings
 
 
-def _profile(folder: str, role: Role) -> ModelProfile:
+def _profile(folder: str, role: Role) -> ModelLayout:
     return profile_job.profile(folder, None, role, trust_remote_code=False)
 
 
@@ -83,9 +83,9 @@ def test_rows_are_counted_with_soft_tokens(values: dict[str, Any], questions: Pa
         return configuration(values, data__path=str(questions), text_encoder=section)
 
     few, many = counted(1), counted(8)
-    batcher = Batcher(load_base(many), many)
+    batcher = Collator(load_base(many), many)
     rows = load_rows(many.data, images=True).train
     exact = [batcher([rows[i]])["input_ids"].shape[1] for i in range(len(rows))]
     assert list(facts(many).lengths) == sorted(exact)
     assert facts(many).lengths[0] == facts(few).lengths[0] + 7
-    assert dataset_lengths.cache_path(few) != dataset_lengths.cache_path(many)
+    assert lengths_client.cache_path(few) != lengths_client.cache_path(many)

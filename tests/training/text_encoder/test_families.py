@@ -10,17 +10,17 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
-from deepsynth_tui.estimate.profiles.figures import image_figures
-from deepsynth_tui.estimate.profiles.images import PageSize, views_of
-from deepsynth_tui.training.data.batches import Batcher
-from deepsynth_tui.training.data.conversations import POSITION
-from deepsynth_tui.training.model import load_base
+from deepsynth_tui.models.dimensions import image_dimensions
+from deepsynth_tui.models.image_tokens import PageSize, views_of
+from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.data.formats import POSITION
+from deepsynth_tui.training.modeling.load import load_base
 from deepsynth_tui.training.simulation.batch import Shape, pages, tokens
-from deepsynth_tui.training.text_encoder.entrance import attached, heard
 from deepsynth_tui.training.text_encoder.instructions import load_instructions
-from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+from deepsynth_tui.training.text_encoder.load import load_text_encoder
 from deepsynth_tui.training.text_encoder.module import TextEncoder
-from deepsynth_tui.training.text_encoder.room import make_room
+from deepsynth_tui.training.text_encoder.placeholders import make_room
+from deepsynth_tui.training.text_encoder.soft_tokens import attached, heard
 from tests.estimate import models
 from tests.training import small_models
 from tests.training.conftest import configuration
@@ -86,7 +86,7 @@ def test_models_with_a_processor(values: dict[str, Any], tmp_path: Path, family:
     base = load_base(config)
     encoder = load_text_encoder(base.model, config)
     assert encoder is not None
-    batcher = Batcher(base, config)
+    batcher = Collator(base, config)
     rows = [asked(question, "yes") | {POSITION: 0} for question in ASKED]
     _check(base.model, encoder, [batcher.encode([batcher.render(row)]) for row in rows])
 
@@ -102,7 +102,7 @@ def test_models_from_their_config(values: dict[str, Any], architecture: str) -> 
     encoder = load_text_encoder(model, config)
     assert encoder is not None
     instructions = load_instructions(config.text_encoder)
-    image = image_figures(found)
+    image = image_dimensions(found)
     assert image is not None
     views = views_of(PageSize(64, 64), image, config.model, 128)
     assert views is not None

@@ -11,23 +11,23 @@ from transformers import AutoConfig, BertTokenizer
 
 from deepsynth_tui.builtin import TINY_QWEN3
 from deepsynth_tui.builtin.tiny_bert import CONTEXT
-from deepsynth_tui.training.answers.samples import answer_logits
-from deepsynth_tui.training.data.batches import IGNORED, ROW_IDS, Batcher
-from deepsynth_tui.training.data.conversations import DEFAULT_INSTRUCTION, POSITION
+from deepsynth_tui.training.data.collator import IGNORED, ROW_IDS, Collator
+from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.data.formats import DEFAULT_INSTRUCTION, POSITION
 from deepsynth_tui.training.data.lengths import Lengths, count_lengths
-from deepsynth_tui.training.data.rows import load_rows
+from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.model import load_base, load_reader
-from deepsynth_tui.training.text_encoder.entrance import attached
+from deepsynth_tui.training.modeling.load import load_base, load_reader
 from deepsynth_tui.training.text_encoder.instructions import (
     IDS,
     MASK,
     Instructions,
     load_instructions,
 )
-from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+from deepsynth_tui.training.text_encoder.load import load_text_encoder
+from deepsynth_tui.training.text_encoder.placeholders import ROOM, make_room
 from deepsynth_tui.training.text_encoder.pooling import shares
-from deepsynth_tui.training.text_encoder.room import ROOM, make_room
+from deepsynth_tui.training.text_encoder.soft_tokens import attached
 from tests.training import small_roberta
 from tests.training.conftest import configuration
 from tests.training.text_encoder.conftest import ENCODERS, asked, encoder_settings
@@ -35,11 +35,11 @@ from tests.training.text_encoder.conftest import ENCODERS, asked, encoder_settin
 QUESTION = "Is it red?"  # 10 bytes, so 11 tokens of the Qwen3 encoder and 12 of BERT's
 
 
-def _batcher(values: dict[str, Any], family: str = "qwen3", **changes: Any) -> Batcher:
+def _batcher(values: dict[str, Any], family: str = "qwen3", **changes: Any) -> Collator:
     named = {key: changes.pop(key) for key in list(changes) if "__" not in key}
     section = encoder_settings(family, **named)
     config = configuration(values, text_encoder=section, **changes)
-    return Batcher(load_base(config), config)
+    return Collator(load_base(config), config)
 
 
 def _row(question: str = QUESTION, answer: str = "yes") -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_the_model_gets_room_in_place_of_the_question(
     assert bool((batch["labels"][0][places] == IGNORED).all())
     assert bool(batch["attention_mask"][0][places].all())
     assert decode(batch["labels"][0][batch["labels"][0] != IGNORED]) == "yes<|im_end|>\n"
-    without = Batcher(
+    without = Collator(
         load_reader(configuration(values), local_files_only=True), configuration(values)
     )([_row("", "yes")])["input_ids"][0]
     assert torch.equal(ids[~places], without)

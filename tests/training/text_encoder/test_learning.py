@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 
 from deepsynth_tui.adapters.listing import adapters_below
 from deepsynth_tui.adapters.try_out import try_out
-from deepsynth_tui.training import lora
-from deepsynth_tui.training.data.batches import ROW_IDS, Batcher
-from deepsynth_tui.training.data.rows import load_rows
-from deepsynth_tui.training.model import load_base
-from deepsynth_tui.training.text_encoder.entrance import attach
-from deepsynth_tui.training.text_encoder.loading import load_text_encoder
+from deepsynth_tui.training.data.collator import ROW_IDS, Collator
+from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.text_encoder.load import load_text_encoder
+from deepsynth_tui.training.text_encoder.soft_tokens import attach
 from tests.training import small_roberta
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.text_encoder.conftest import ENCODERS, QUESTIONS, encoder_settings
@@ -123,7 +123,7 @@ def test_what_moves(values: dict[str, Any], questions: Path, family: str, traina
     model = lora.attach(base.model, config)
     attach(model, encoder)
     rows = load_rows(config.data, images=True).train
-    batch = Batcher(base, config)([rows[0], rows[1]])
+    batch = Collator(base, config)([rows[0], rows[1]])
     del batch[ROW_IDS]
     before = {name: value.detach().clone() for name, value in encoder.named_parameters()}
     optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)

@@ -12,7 +12,7 @@ from transformers import AutoConfig, BertForPreTraining, BertModel, PreTrainedMo
 
 from deepsynth_tui.builtin import tiny_bert
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.text_encoder.loading import load_weights
+from deepsynth_tui.training.text_encoder.load import load_weights
 
 
 def _load(folder: Path) -> PreTrainedModel:

@@ -9,21 +9,21 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from deepsynth_tui.estimate.xray.seen import Xray
-from deepsynth_tui.training.data.batches import IGNORED, ROW_IDS, Batcher
-from deepsynth_tui.training.data.rows import load_rows
-from deepsynth_tui.training.model import load_base, load_reader
+from deepsynth_tui.training.data.collator import IGNORED, ROW_IDS, Collator
+from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.modeling.load import load_base, load_reader
 from deepsynth_tui.training.xray import first_batch as xrays
-from deepsynth_tui.training.xray import job as xray_job
+from deepsynth_tui.training.xray import server as xray_job
 from deepsynth_tui.training.xray.image_features import Uncounted, VisionTower
+from deepsynth_tui.training.xray.report import Xray
 from tests.training.conftest import Run, configuration
 from tests.training.small_datasets import row, write
 from tests.training.small_models import IMAGE_TOKENS
 
 
-def _xray(values: dict[str, Any], **changes: Any) -> tuple[Xray, Batcher]:
+def _xray(values: dict[str, Any], **changes: Any) -> tuple[Xray, Collator]:
     config = configuration(values, **changes)
-    batcher = Batcher(load_reader(config, local_files_only=True), config)
+    batcher = Collator(load_reader(config, local_files_only=True), config)
     split = load_rows(config.data, images=batcher.reads_images)
     architecture = AutoConfig.from_pretrained(config.model.name_or_path)
     return xrays.xray(config, batcher, split, architecture), batcher
@@ -63,7 +63,7 @@ def test_pages_that_are_shrunk_say_so(values: dict[str, Any], mixed: Path) -> No
 def test_features_are_those_of_the_real_model(values: dict[str, Any]) -> None:
     """The tower without weights says what the loaded one computes."""
     base = load_base(config := configuration(values))
-    batcher = Batcher(base, config)
+    batcher = Collator(base, config)
     inputs = batcher.encode([batcher.render(row(0, pages=3) | {"__position__": 0})])
     pixels = {n: v for n, v in inputs.items() if n.startswith("pixel")}
     real: Any = base.model
@@ -75,7 +75,7 @@ def test_features_are_those_of_the_real_model(values: dict[str, Any]) -> None:
 
 def test_a_tower_that_cannot_be_run_says_why(values: dict[str, Any]) -> None:
     config = configuration(values)
-    batcher = Batcher(load_reader(config, local_files_only=True), config)
+    batcher = Collator(load_reader(config, local_files_only=True), config)
     inputs = batcher.encode([batcher.render(row(0) | {"__position__": 0})])
     tower = VisionTower(AutoConfig.from_pretrained(config.model.name_or_path), config)
     pixels = inputs.pop("pixel_values")
@@ -95,16 +95,16 @@ def test_it_is_the_batch_that_training_begins_with(
     run: Run, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
     made: list[dict[str, Any]] = []
-    encode = Batcher.__call__
+    encode = Collator.__call__
 
-    def recorded(self: Batcher, rows: Any) -> dict[str, Any]:
+    def recorded(self: Collator, rows: Any) -> dict[str, Any]:
         made.append(encode(self, rows))
         return made[-1]
 
     changes: dict[str, Any] = {"data__eval_fraction": 0.2, "training__seed": 7}
     changes["training__train_sampling_strategy"] = order
     seen, batcher = _xray(values, **changes)
-    monkeypatch.setattr(Batcher, "__call__", recorded)
+    monkeypatch.setattr(Collator, "__call__", recorded)
     assert run(**changes, training__max_steps=1).verdict == "completed"
 
     first = made[0]

@@ -1,0 +1,130 @@
+"""Ask a child process that may import heavy libraries: JSON in on stdin, JSON out on stdout.
+
+A server is a module whose `main` returns `serve(handler)`; its client calls `ask` or `ask_async`
+with the name of that module. The server answers one question and exits. If it cannot answer, it
+prints ``{"message", "advice"}`` and exits with status 1; the client raises `ChildError` then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from deepsynth_tui.errors import UserError
+
+
+class ChildError(UserError):
+    """The child process gave no answer."""
+
+
+def ask(
+    module: str,
+    question: Any = None,
+    *,
+    arguments: Sequence[str] = (),
+    subject: str,
+    timeout: float,
+    timeout_advice: str,
+) -> Any:
+    """Run ``python -m module`` with `question` as JSON on its stdin and return its answer. Blocks.
+
+    `subject` names the answer, as the subject of an error message. The process is killed after
+    `timeout` seconds; the error then gives `timeout_advice`.
+
+    Raises:
+        ChildError: the process gave no answer, died, or timed out.
+    """
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            input=json.dumps(question),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _timed_out(subject, timeout, timeout_advice) from error
+    return _parse_answer(subject, child.returncode, child.stdout, child.stderr)
+
+
+async def ask_async(
+    module: str,
+    question: Any = None,
+    *,
+    arguments: Sequence[str] = (),
+    subject: str,
+    timeout: float,
+    timeout_advice: str,
+) -> Any:
+    """Do the same without blocking. The process is killed when the calling task is cancelled.
+
+    Raises:
+        ChildError: the process gave no answer, died, or timed out.
+    """
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, *arguments, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    try:
+        async with asyncio.timeout(timeout):
+            stdout, stderr = await child.communicate(json.dumps(question).encode())
+    except TimeoutError as error:
+        raise _timed_out(subject, timeout, timeout_advice) from error
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    stderr_text = stderr.decode(errors="replace")
+    return _parse_answer(subject, child.returncode, stdout.decode(), stderr_text)
+
+
+def serve(
+    handler: Callable[[Any], Any], *, explain: Callable[[Exception], UserError] | None = None
+) -> int:
+    """Answer the question on stdin with what `handler` returns for it, and return the exit status.
+
+    A `UserError` becomes the refusal that `ChildError` repeats. `explain` turns any other exception
+    into one; its traceback goes to stderr. Without `explain` such an exception propagates.
+    """
+    # Libraries that print must not spoil the one object on stdout.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            answer, status = handler(json.load(sys.stdin)), 0
+        except UserError as error:
+            answer, status = _refusal(error), 1
+        except Exception as error:  # the process boundary: reported, and exit status 1
+            if explain is None:
+                raise
+            traceback.print_exc()
+            answer, status = _refusal(explain(error)), 1
+    print(json.dumps(answer))  # noqa: T201 - the answer of this process
+    return status
+
+
+def _refusal(error: UserError) -> dict[str, str]:
+    return {"message": error.message, "advice": error.advice}
+
+
+def _timed_out(subject: str, timeout: float, advice: str) -> ChildError:
+    return ChildError(f"{subject} was not ready after {timeout:.0f} seconds.", advice)
+
+
+def _parse_answer(subject: str, status: int | None, stdout: str, stderr: str) -> Any:
+    if not stdout:
+        last_line = stderr.strip().rpartition("\n")[2]
+        raise ChildError(
+            f"{subject} could not be made: the child process exited with status {status}: "
+            f"{last_line}",
+            "Run `deepsynth-tui doctor` to see what is missing from the installation.",
+        )
+    answer = json.loads(stdout)
+    if status != 0:
+        raise ChildError(answer["message"], answer["advice"])
+    return answer

@@ -1,0 +1,1 @@
+"""Rules between fields: what no field can check alone."""

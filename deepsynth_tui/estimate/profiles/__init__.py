@@ -1,1 +1,0 @@
-"""What a model is made of, read off its own config without its weights."""

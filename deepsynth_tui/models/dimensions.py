@@ -1,0 +1,122 @@
+"""Key figures of a transformers config, whichever names the architecture gives them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deepsynth_tui.models.layout import ImageDimensions, TextDimensions
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+    from deepsynth_tui.models.hub_config import HubConfig
+
+# `size` of the Qwen processors holds areas under the names of edges
+# (``models/qwen2_vl/image_processing_qwen2_vl.py``).
+_PIXEL_MODELS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe")
+_TILE_MODELS = ("idefics3", "smolvlm")
+
+
+def text_dimensions(config: PreTrainedConfig) -> TextDimensions:
+    """Figures of the language model inside any config."""
+    text = config.get_text_config()
+    hidden = _first(text, "hidden_size", "n_embd", "d_model")
+    heads = _first(text, "num_attention_heads", "n_head", default=1)
+    head_dim = _first(text, "head_dim", default=0) or hidden // heads
+    intermediate = _first(text, "intermediate_size", "n_inner", default=4 * hidden)
+    experts = _first(text, "num_experts", "n_routed_experts", "num_local_experts", default=0)
+    return TextDimensions(
+        hidden=hidden,
+        layers=_first(text, "num_hidden_layers", "n_layer"),
+        heads=heads,
+        kv_heads=_first(text, "num_key_value_heads", default=heads),
+        head_dim=head_dim,
+        intermediate=intermediate,
+        vocab=_first(text, "vocab_size"),
+        experts=experts,
+        experts_per_token=_first(text, "num_experts_per_tok", default=0),
+        expert_intermediate=_first(
+            text, "moe_intermediate_size", default=intermediate if experts else 0
+        ),
+        activation=_activation(text),
+        caps_logits=bool(getattr(text, "final_logit_softcapping", None)),
+        caps_scores=bool(getattr(text, "attn_logit_softcapping", None)),
+    )
+
+
+def _activation(text: PreTrainedConfig) -> str:
+    for name in ("hidden_act", "hidden_activation", "activation_function"):
+        if isinstance(found := getattr(text, name, None), str):
+            return found
+    return ""
+
+
+def image_dimensions(architecture: HubConfig) -> ImageDimensions | None:
+    """Figures of the vision tower and of its image tokens; None for a text-only model."""
+    config, processor = architecture.config, architecture.processor
+    vision: Any = getattr(config, "vision_config", None)
+    if vision is None:
+        return None
+    if config.model_type == "deepseek_ocr2":
+        return _deepseek_ocr2(vision, processor)
+    hidden = _first(vision, "hidden_size", "embed_dim", default=0)
+    shape = {
+        "hidden": hidden,
+        "layers": _first(vision, "num_hidden_layers", "depth", default=0),
+        "intermediate": _first(vision, "intermediate_size", default=4 * hidden),
+        "patch": _first(vision, "patch_size", default=0),
+    }
+    size: dict[str, int] = processor.get("size") or {}
+    if config.model_type in _PIXEL_MODELS:
+        return ImageDimensions(
+            rule="pixels",
+            **shape,
+            merge=_first(vision, "spatial_merge_size", default=1),
+            min_pixels=processor.get("min_pixels") or size.get("shortest_edge", 0),
+            max_pixels=processor.get("max_pixels") or size.get("longest_edge", 0),
+        )
+    tile = _first(vision, "image_size", default=0)
+    if config.model_type in _TILE_MODELS:
+        scale: int = getattr(config, "scale_factor", 1)
+        return ImageDimensions(
+            rule="tiles",
+            **shape,
+            merge=scale,
+            tile=tile,
+            tile_tokens=(tile // shape["patch"]) ** 2 // scale**2,
+            longest_edge=size.get("longest_edge", 0),
+        )
+    if not tile or not shape["patch"]:
+        return ImageDimensions(rule="unknown", **shape)
+    tokens: int = getattr(config, "image_seq_length", None) or (tile // shape["patch"]) ** 2
+    return ImageDimensions(rule="fixed", **shape, tile=tile, tile_tokens=tokens)
+
+
+def _deepseek_ocr2(vision: Any, processor: dict[str, Any]) -> ImageDimensions:
+    """The SAM tower reads 1024-pixel pages and 768-pixel tiles; 16 pixels and 4 x 4 make a token.
+
+    ``models/deepseek_ocr2/processing_deepseek_ocr2.py``, ``replace_image_token``.
+    """
+    tile: int = processor.get("tile_size", 768)
+    return ImageDimensions(
+        rule="deepseek_ocr2",
+        hidden=vision.sam_config.hidden_size,
+        layers=vision.sam_config.num_hidden_layers,
+        intermediate=vision.sam_config.mlp_dim,
+        patch=vision.sam_config.patch_size,
+        merge=4,
+        tile=tile,
+        tile_tokens=(tile // vision.sam_config.patch_size // 4) ** 2,
+        longest_edge=processor.get("size", {}).get("height", 1024),
+    )
+
+
+def _first(config: Any, *names: str, default: int | None = None) -> int:
+    """The first of these attributes that is set. Raises AttributeError if none is."""
+    for name in names:
+        value = getattr(config, name, None)
+        if value is not None:
+            return int(value[0] if isinstance(value, (list, tuple)) else value)
+    if default is None:
+        raise AttributeError(f"{type(config).__name__} has none of: {', '.join(names)}")
+    return default

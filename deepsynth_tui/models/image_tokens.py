@@ -1,0 +1,196 @@
+"""How many tokens a page image takes, from its size and the rule of the model's processor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.models.layout import ImageDimensions
+
+
+@dataclass(frozen=True, slots=True)
+class PageSize:
+    """A page image in pixels."""
+
+    width: int
+    height: int
+
+
+# DeepSeek-OCR-2 cuts a page into two to six tiles beside the view of the whole
+# (models/deepseek_ocr2/image_processing_deepseek_ocr2.py).
+_DEEPSEEK_TILES = (2, 6)
+# Marks around a tile of Idefics3 and SmolVLM: start, row and column
+# (models/idefics3/processing_idefics3.py, `replace_image_token`).
+_TILE_MARKS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What a vision tower reads of one page. `tokens` of the prompt stand for the page.
+
+    `whole` is the view of the page as (rows, columns) of patches; `tiles` more views of `tile`
+    patches a side show parts of it. `marks` of the tokens only say where a view begins and ends.
+    """
+
+    tokens: int
+    whole: tuple[int, int]
+    tiles: int = 0
+    tile: int = 0
+    marks: int = 0
+
+    @property
+    def patches(self) -> int:
+        """Patches of all views."""
+        return self.whole[0] * self.whole[1] + self.tiles * self.tile**2
+
+
+def views_of(
+    page: PageSize | None, image: ImageDimensions, model: ModelSettings, length: int
+) -> Views | None:
+    """The views of a page; without a page, of the largest one that `length` tokens have room for.
+
+    None if the rule of this model is not known, or there is no page and no room for any.
+    """
+    views = _views(page, image, model, length)
+    return None if views and page is None and views.tokens >= length else views
+
+
+def _views(
+    page: PageSize | None, image: ImageDimensions, model: ModelSettings, length: int
+) -> Views | None:
+    match image.rule:
+        case "pixels":
+            side = image.patch * image.merge
+            if page is None:
+                page = _square(image, model, length)
+            width, height = _fit_pixels(page, side, image, model)
+            tokens = (width // side) * (height // side)
+            return Views(tokens, (height // image.patch, width // image.patch))
+        case "deepseek_ocr2":
+            grid = image.longest_edge // image.patch
+            most = (length - (grid // image.merge) ** 2 - 1) // image.tile_tokens
+            tiles = _deepseek_tiles(page, image.tile) if page else min(_DEEPSEEK_TILES[1], most)
+            tiles = 0 if tiles < _DEEPSEEK_TILES[0] else tiles
+            tokens = (grid // image.merge) ** 2 + image.tile_tokens * tiles + 1
+            return Views(tokens, (grid, grid), tiles, image.tile // image.patch)
+        case "tiles":
+            edge = image.longest_edge or 4 * image.tile
+            page = page or PageSize(edge, edge)
+            side = image.tile // image.patch
+            columns, rows = _tile_grid(page, image)
+            tiles = columns * rows if columns * rows > 1 else 0
+            tokens = _tile_tokens(page, image)
+            marks = tokens - (tiles + 1) * image.tile_tokens
+            return Views(tokens, (side, side), tiles, side, marks)
+        case "fixed":
+            side = image.tile // image.patch
+            return Views(image.tile_tokens, (side, side))
+        case "unknown":
+            return None
+
+
+def page_tokens(page: PageSize, image: ImageDimensions, model: ModelSettings) -> int | None:
+    """Tokens one page takes in the prompt; None if the rule of this model is not known."""
+    views = views_of(page, image, model, length=0)
+    return views.tokens if views else None
+
+
+def enlargement(page: PageSize, image: ImageDimensions, model: ModelSettings) -> float | None:
+    """How much larger (or, below 1, smaller) the view with the most detail shows a page.
+
+    None if the rule of this model is not known.
+    """
+    longest = max(page.width, page.height)
+    match image.rule:
+        case "pixels":
+            width, height = _fit_pixels(page, image.patch * image.merge, image, model)
+            return min(width / page.width, height / page.height)
+        case "deepseek_ocr2":
+            columns, rows = _deepseek_grid(page, image.tile)
+            if columns * rows == 1:
+                return image.longest_edge / longest
+            return min(columns * image.tile / page.width, rows * image.tile / page.height)
+        case "tiles":
+            return (image.longest_edge or 4 * image.tile) / longest
+        case "fixed":
+            return image.tile / longest
+        case "unknown":
+            return None
+
+
+def _square(image: ImageDimensions, model: ModelSettings, length: int) -> PageSize:
+    """The largest square page that leaves room for text and keeps the processor's limit."""
+    side = image.patch * image.merge
+    most = model.max_pixels or image.max_pixels or length * side**2
+    edge = math.isqrt(min(length - 1, most // side**2)) * side
+    return PageSize(edge, edge)
+
+
+def _fit_pixels(
+    page: PageSize, side: int, image: ImageDimensions, model: ModelSettings
+) -> tuple[int, int]:
+    """Width and height after the resize of ``smart_resize`` (models/qwen2_vl)."""
+    most = model.max_pixels or image.max_pixels or page.width * page.height
+    least = model.min_pixels or image.min_pixels
+    width, height = (max(side, round(edge / side) * side) for edge in (page.width, page.height))
+    if width * height > most:
+        scale = math.sqrt(page.width * page.height / most)
+        width, height = (
+            max(side, math.floor(edge / scale / side) * side) for edge in (page.width, page.height)
+        )
+    elif width * height < least:
+        scale = math.sqrt(least / (page.width * page.height))
+        width, height = (
+            math.ceil(edge * scale / side) * side for edge in (page.width, page.height)
+        )
+    return width, height
+
+
+def _deepseek_tiles(page: PageSize, tile: int) -> int:
+    """Tiles beside the view of the whole, 0 for a page of one tile."""
+    columns, rows = _deepseek_grid(page, tile)
+    return columns * rows if columns * rows > 1 else 0
+
+
+def _deepseek_grid(page: PageSize, tile: int) -> tuple[int, int]:
+    """Columns and rows of the grid whose aspect is nearest the page's."""
+    if max(page.width, page.height) <= tile:
+        return 1, 1
+    fewest, most = _DEEPSEEK_TILES
+    grids = sorted(
+        (
+            (columns, rows)
+            for columns in range(1, most + 1)
+            for rows in range(1, most + 1)
+            if fewest <= columns * rows <= most
+        ),
+        key=lambda grid: grid[0] * grid[1],
+    )
+    aspect = page.width / page.height
+    best, distance = grids[0], math.inf
+    for columns, rows in grids:
+        off = abs(aspect - columns / rows)
+        wide_enough = page.width * page.height > 0.5 * tile**2 * columns * rows
+        if off < distance or (off == distance and wide_enough):
+            best, distance = (columns, rows), off
+    return best
+
+
+def _tile_grid(page: PageSize, image: ImageDimensions) -> tuple[int, int]:
+    """Columns and rows of tiles of a page grown to the longest edge (models/idefics3)."""
+    edge = image.longest_edge or 4 * image.tile
+    scale = edge / max(page.width, page.height)
+    return (
+        math.ceil(page.width * scale / image.tile),
+        math.ceil(page.height * scale / image.tile),
+    )
+
+
+def _tile_tokens(page: PageSize, image: ImageDimensions) -> int:
+    """Tokens of the tiles, with their marks, and of the view of the whole (models/idefics3)."""
+    columns, rows = _tile_grid(page, image)
+    whole = image.tile_tokens + 3
+    if columns * rows == 1:
+        return whole
+    return columns * rows * (image.tile_tokens + _TILE_MARKS) + rows + whole

@@ -1,0 +1,249 @@
+"""Events into the state of a run.
+
+`fold` is pure: the same events give the same state, whether they come at once or in batches of
+any size, which is what makes a screen that re-attaches show what it showed before.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from types import MappingProxyType
+from typing import Any
+
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
+from deepsynth_tui.runs.events import UNREADABLE, Event
+from deepsynth_tui.runs.liveness import STARTING
+from deepsynth_tui.runs.state import (
+    Checkpoint,
+    ErrorReport,
+    Memory,
+    Phase,
+    Point,
+    Progress,
+    RunState,
+    Sample,
+    WarningCount,
+)
+
+RESUMED = "resumed"
+"""Phase that takes the run back to an earlier `step`."""
+PACE_POINTS = 60
+"""Progress points that the rate is taken over ..."""
+PACE_SPACING = 1.0
+"""... at least so many seconds apart: a window of a minute, or of 60 slow steps."""
+
+
+def fold(state: RunState, events: Iterable[Event]) -> RunState:
+    """`state` after `events`. A batch costs its own length plus one copy of the series it adds
+    to. Events already folded (by `seq`: a tail re-reads a file that was replaced), unknown kinds
+    and fields of the wrong type are ignored."""
+    draft = _Draft(state)
+    for event in events:
+        draft.take(event)
+    return draft.finish()
+
+
+class _Draft:
+    """A state being changed: each field is copied at most once per batch."""
+
+    def __init__(self, state: RunState) -> None:
+        self._base = state
+        self._changed: dict[str, Any] = {}
+        self._lists: dict[str, list[Any]] = {}
+        self._series: dict[str, list[Point]] = {}
+        self._warned: dict[str, int] = {}
+
+    def finish(self) -> RunState:
+        changed: dict[str, Any] = dict(self._changed)
+        changed |= {name: tuple(items) for name, items in self._lists.items()}
+        if self._series:
+            series = dict(self._base.series)
+            series |= {name: tuple(points) for name, points in self._series.items()}
+            changed["series"] = MappingProxyType(series)
+        return replace(self._base, **changed)
+
+    def take(self, event: Event) -> None:
+        if event.kind == UNREADABLE:
+            self._set(unreadable_lines=self._get("unreadable_lines") + 1)
+            return
+        if event.seq <= self._get("last_seq"):
+            return
+        if handler := _HANDLERS.get(event.kind):
+            handler(self, event.t, event.data)
+        if self._get("started") is None:
+            self._set(started=event.t)
+        self._set(updated=event.t, last_seq=event.seq)
+
+    def phase(self, t: float, data: Mapping[str, object]) -> None:
+        name, new_process = _text(data.get("name")), data.get("name") == STARTING
+        # A process that was killed could not end its phase: it lasted until its last word.
+        self._end_phase(self._get("updated") if new_process else t)
+        detail = _text(data.get("detail"))
+        self._list("phases").append(Phase(name, detail, t))
+        self._set(phase=name, phase_detail=detail, progress=Progress())
+        self._list("pace").clear()
+        self._set(attempts=self._get("attempts") + new_process)
+        if new_process or self._get("verdict") is not None:
+            self._set(verdict=None, error=None, ended=None, results=MappingProxyType({}))
+        if name == RESUMED and (step := _whole(data.get("step"))) is not None:
+            self._rewind(step)
+
+    def progress(self, t: float, data: Mapping[str, object]) -> None:
+        done = _whole(data.get("done"))
+        if done is None:
+            return
+        now = Progress(done, _whole(data.get("total")), _text(data.get("unit")))
+        pace, before = self._list("pace"), self._get("progress")
+        if now.unit != before.unit or done < before.done:
+            pace.clear()
+        if len(pace) >= 2 and pace[-1][0] - pace[-2][0] < PACE_SPACING:
+            pace.pop()
+        pace.append((t, done))
+        del pace[:-PACE_POINTS]
+        self._set(progress=now)
+        if now.unit == "steps":
+            self._set(step=done, total_steps=now.total)
+
+    def metric(self, t: float, data: Mapping[str, object]) -> None:
+        step = _whole(data.get("step"))
+        if step is None:
+            step = self._get("step") or 0
+        self._set(step=step)
+        for name, value in data.items():
+            number = _number(value)
+            if number is None or name == "step":
+                continue
+            if name == "epoch":
+                self._set(epoch=number)
+            else:
+                _extend(self._points(name), step, number)
+        nonfinite = data.get("nonfinite")
+        if isinstance(nonfinite, Mapping):
+            for name, value in nonfinite.items():
+                self._warn(f"{name} was {value}", t, step)
+
+    def memory(self, t: float, data: Mapping[str, object]) -> None:
+        now = {name: _whole(data.get(name)) for name in _MEMORY}
+        before = self._get("peak_memory")
+        peak: dict[str, int | None] = {}
+        for name in _MEMORY:
+            seen = (now[name], _whole(data.get(f"{name}_peak")), getattr(before, name))
+            peak[name] = max((n for n in seen if n is not None), default=None)
+        self._set(memory=Memory(**now), peak_memory=Memory(**peak))
+
+    def estimate(self, t: float, data: Mapping[str, object]) -> None:
+        self._set(predicted=Predicted.from_json(data))
+
+    def measured(self, t: float, data: Mapping[str, object]) -> None:
+        self._set(measured=Measured.from_json(data))
+
+    def sample(self, t: float, data: Mapping[str, object]) -> None:
+        texts = (_text(data.get(name)) for name in ("input", "target", "output", "when"))
+        page, step = _lines(data.get("page")), _whole(data.get("step"))
+        self._list("samples").append(Sample(*texts, step=step, page=page))
+
+    def checkpoint(self, t: float, data: Mapping[str, object]) -> None:
+        path, step = _text(data.get("path")), _whole(data.get("step"))
+        if path and step is not None:
+            checkpoints = self._list("checkpoints")
+            checkpoints[:] = [known for known in checkpoints if known.path != path]
+            checkpoints.append(Checkpoint(path, step))
+
+    def warning(self, t: float, data: Mapping[str, object]) -> None:
+        self._warn(_text(data.get("message")), t, self._get("step"))
+
+    def error(self, t: float, data: Mapping[str, object]) -> None:
+        said, changes = (_text(data.get(n)) for n in ("class", "message", "advice")), {}
+        if isinstance(known := data.get("changes"), Mapping):
+            changes = dict(known)
+        self._set(error=ErrorReport(*said, changes=MappingProxyType(changes)))
+
+    def done(self, t: float, data: Mapping[str, object]) -> None:
+        self._end_phase(t)
+        results = {name: value for name, value in data.items() if name != "verdict"}
+        self._set(verdict=_text(data.get("verdict")), ended=t, results=MappingProxyType(results))
+
+    def _get(self, name: str) -> Any:
+        return self._changed[name] if name in self._changed else getattr(self._base, name)
+
+    def _set(self, **changed: object) -> None:
+        self._changed |= changed
+
+    def _list(self, name: str) -> list[Any]:
+        if name not in self._lists:
+            self._lists[name] = list(getattr(self._base, name))
+        return self._lists[name]
+
+    def _points(self, name: str) -> list[Point]:
+        if name not in self._series:
+            self._series[name] = list(self._base.series.get(name, ()))
+        return self._series[name]
+
+    def _end_phase(self, t: float) -> None:
+        phases = self._list("phases")
+        if phases and phases[-1].ended is None:
+            phases[-1] = replace(phases[-1], ended=t)
+
+    def _rewind(self, step: int) -> None:
+        for name in {*self._base.series, *self._series}:
+            points = self._points(name)
+            del points[bisect_left(points, (step + 1,)) :]
+        for name in ("checkpoints", "samples"):
+            items = self._list(name)
+            items[:] = [item for item in items if item.step is None or item.step <= step]
+        self._set(step=step)
+
+    def _warn(self, message: str, t: float, step: int | None) -> None:
+        warnings = self._list("warnings")
+        if len(self._warned) != len(warnings):
+            self._warned = {known.message: i for i, known in enumerate(warnings)}
+        if (i := self._warned.get(message)) is not None:
+            warnings[i] = replace(warnings[i], count=warnings[i].count + 1)
+        else:
+            self._warned[message] = len(warnings)
+            warnings.append(WarningCount(message, t, step))
+
+
+_LARGEST = 1e300
+_HANDLERS = {
+    "phase": _Draft.phase,
+    "progress": _Draft.progress,
+    "metric": _Draft.metric,
+    "memory": _Draft.memory,
+    "estimate": _Draft.estimate,
+    "measured": _Draft.measured,
+    "sample": _Draft.sample,
+    "checkpoint": _Draft.checkpoint,
+    "warning": _Draft.warning,
+    "error": _Draft.error,
+    "done": _Draft.done,
+}
+_MEMORY = tuple(known.name for known in fields(Memory))
+
+
+def _extend(points: list[Point], step: int, value: float) -> None:
+    """Add a point; a step that was there already, or passed, begins anew from it."""
+    if points and points[-1][0] >= step:
+        del points[bisect_left(points, (step,)) :]
+    points.append((step, value))
+
+
+def _number(value: object) -> float | None:
+    """A finite number, None for anything else (a JSON integer may be too large for a float)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if abs(value) < _LARGEST else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _lines(value: object) -> tuple[str, ...]:
+    return tuple(map(_text, value)) if isinstance(value, list) else ()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,1 @@
+"""The model that is trained: loading, quantization, LoRA, FSDP, gradient checkpointing."""

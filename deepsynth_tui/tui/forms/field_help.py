@@ -1,0 +1,23 @@
+"""What is to be said about a field in words. Pure: no widgets."""
+
+from __future__ import annotations
+
+from deepsynth_tui.config.fields import FieldSpec, as_text
+from deepsynth_tui.config.problems import Problem
+from deepsynth_tui.tui.forms.values import SELECTOR
+
+
+def facts_of(spec: FieldSpec) -> str:
+    """Return choices or range, unit, default and key of a field, on one line."""
+    if spec.key.startswith(SELECTOR):
+        return "← → to step · Enter for the list"
+    choices = ", ".join(as_text(choice) for choice in spec.choices)
+    default = as_text(spec.default) or "none"
+    steps = "← → to step" if spec.suggested or spec.choices or spec.kind == "bool" else ""
+    facts = [choices or spec.range_text, spec.unit, f"default {default}", spec.key, steps]
+    return " · ".join(fact for fact in facts if fact)
+
+
+def way_out(problem: Problem) -> str:
+    """Return what to do; what is wrong stands below the field already."""
+    return problem.hint or problem.message

@@ -1,0 +1,1 @@
+"""What the command line and the screens both do with a run: start, resume, retry, follow, check."""

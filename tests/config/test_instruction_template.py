@@ -1,0 +1,29 @@
+"""Instructions with columns in them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepsynth_tui.config.instruction_template import TemplateError, parse
+
+
+def test_columns_are_filled_and_doubled_braces_are_braces():
+    template = parse("In {language}, as {{json}}: {my column}{language}")
+    assert template.columns == ("language", "my column")
+    values = {"language": "{Greek}", "my column": "x"}
+    assert template.filled(values) == "In {Greek}, as {json}: x{Greek}"
+
+
+@pytest.mark.parametrize("text", ["{", "}", "a {b", "a} b", "{}", "{ }", "{a{b}", "{{a}"])
+def test_a_brace_alone_is_said_with_its_place(text: str):
+    with pytest.raises(TemplateError, match="at character"):
+        parse(text)
+
+
+@given(st.text())
+def test_any_text_can_be_written(text: str):
+    template = parse(text.replace("{", "{{").replace("}", "}}"))
+    assert template.columns == ()
+    assert template.filled({}) == text

@@ -1,0 +1,165 @@
+"""Instruction, filters and control characters: what of a document is drawn."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.errors import FlawError
+from deepsynth_tui.dataset.pipeline import generate
+from deepsynth_tui.dataset.reading.compose import EMPTY_INSTRUCTION, Composed, Skipped, compose
+from deepsynth_tui.dataset.reading.sources import Document
+from tests.dataset.recorder import Recorder
+from tests.dataset.writing.small import TINY, numbered, write
+
+
+def made(text: str = "abc", columns: dict[str, str] | None = None, **settings: Any) -> Composed:
+    outcome = outcome_of(text, columns, **settings)
+    assert isinstance(outcome, Composed)
+    return outcome
+
+
+def outcome_of(
+    text: str, columns: dict[str, str] | None = None, **settings: Any
+) -> Composed | Skipped:
+    return compose(Document("one", text, None, columns or {}), DatasetConfig(**settings))
+
+
+def reason(text: str, columns: dict[str, str] | None = None, **settings: Any) -> str:
+    outcome = outcome_of(text, columns, **settings)
+    assert isinstance(outcome, Skipped)
+    return outcome.reason
+
+
+def test_the_columns_of_the_row_stand_in_the_instruction():
+    document = made(columns={"language": "Gre\x07ek "}, instruction="Summarize in {language}:")
+    assert document.instruction == "Summarize in Greek :"
+    assert document.prompted_text == document.drawn_text == "Summarize in Greek :\n\nabc"
+    assert pickle.loads(pickle.dumps(document)) == document  # noqa: S301 - ours, made above
+
+
+def test_a_document_without_a_value_for_its_instruction_is_left_out():
+    assert reason("abc", {"language": " "}, instruction="In {language}:") == EMPTY_INSTRUCTION
+
+
+def test_an_instruction_in_the_message_is_not_drawn():
+    config = DatasetConfig.model_validate(
+        {"page": TINY, "instruction": "Read.", "instruction_in": "message"}
+    )
+    asked = draw_document(Document("one", "abc", None), config, renderer(config))
+    without = DatasetConfig.model_validate({"page": TINY})
+    plain = draw_document(Document("one", "abc", None), without, renderer(without))
+    assert isinstance(asked, DrawnDocument)
+    assert isinstance(plain, DrawnDocument)
+    assert asked.pages == plain.pages
+    assert asked.document.instruction == "Read."
+    assert asked.document.prompted_text == "Read.\n\nabc"
+    assert asked.document.drawn_text == "abc"
+
+
+def chosen(texts: list[str], instructions: dict[str, float], seed: int = 0) -> list[str]:
+    return [made(text, instructions=instructions, seed=seed).instruction for text in texts]
+
+
+def test_several_instructions_are_dealt_by_weight():
+    texts = [f"document {number}" for number in range(2000)]
+    counts = Counter(chosen(texts, {"a": 3, "b": 1}))
+    assert counts["a"] / len(texts) == pytest.approx(0.75, abs=0.04)
+    assert counts["a"] + counts["b"] == len(texts)
+
+
+@given(st.lists(st.text(st.characters(categories=("L",)), min_size=1), unique=True), st.randoms())
+def test_neither_order_nor_company_decides_which(texts: list[str], chance: Any):
+    instructions = {"a": 1.0, "b": 2.0, "c": 0.5}
+    found = dict(zip(texts, chosen(texts, instructions), strict=True))
+    chance.shuffle(texts)
+    shuffled = dict(sorted(instructions.items(), reverse=True))
+    assert dict(zip(texts, chosen(texts, shuffled), strict=True)) == found
+
+
+def test_the_seed_decides_which():
+    texts = [f"document {number}" for number in range(50)]
+    several = {"a": 1.0, "b": 1.0}
+    assert chosen(texts, several) == chosen(texts, several)
+    assert chosen(texts, several) != chosen(texts, several, seed=1)
+
+
+def test_of_several_only_those_that_can_be_filled_are_taken():
+    instructions = {"In {language}:": 1000.0, "Read.": 0.001}
+    for number in range(20):
+        text = f"document {number}"
+        assert made(text, {"language": ""}, instructions=instructions).instruction == "Read."
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept", "left_out", "said"),
+    [
+        ({"min_characters": 4}, "abcd", "abc", "shorter than filter.min_characters"),
+        ({"min_characters": 4}, "abcd", "abc\x00", "shorter than filter.min_characters"),
+        ({"max_characters": 3}, "abc", "abcd", "longer than filter.max_characters"),
+        ({"scripts": ["Latin"]}, "abcd 12 г", "abc где", "not in filter.scripts"),
+        ({"scripts": ["Latin"], "script_share": 0.5}, "abc где", "ab где", "not in filter.scripts"),
+        ({"scripts": ["Han", "Hiragana"]}, "漢字かな", "カタカナ", "not in filter.scripts"),
+    ],
+)
+def test_documents_that_are_not_wanted(wanted: dict[str, Any], kept: str, left_out: str, said: str):
+    assert made(kept, filter=wanted).text == kept
+    assert reason(left_out, filter=wanted) == said
+
+
+def test_what_is_filtered_is_counted_in_the_report(tmp_path: Path):
+    path = write(tmp_path / "a.jsonl", {**numbered(3), "russian": "Документ.", "short": "D."})
+    config = DatasetConfig.model_validate(
+        {
+            "source": {"path": str(path)},
+            "page": TINY,
+            "filter": {"scripts": ["Latin"], "min_characters": 5},
+        }
+    )
+    listener = Recorder()
+    generate(config, tmp_path / "out", listener)
+    assert sorted(listener.warnings) == [
+        "skipped 1 of 5 documents, not in filter.scripts: russian",
+        "skipped 1 of 5 documents, shorter than filter.min_characters: short",
+    ]
+
+
+def test_control_characters_can_be_shown():
+    document = made("a\x00\tb\ufeff\x85\ud800", control_characters="show")
+    assert document.text == document.drawn_text == "a<U+0000>\tb<U+FEFF>\x85\ufffd"
+    counts = (document.shown_controls, document.removed_controls, document.replaced_surrogates)
+    assert counts == (2, 0, 1)
+    assert made("a\x00").removed_controls == 1
+
+
+def test_what_is_taken_out_of_instruction_and_target_counts_too():
+    document = Document("one", "a\x00", "b\x01\x02\ud800", {"who": "c\x03\ud800"})
+    settings = DatasetConfig(instruction="For {who}:")
+    composed = compose(document, settings)
+    assert isinstance(composed, Composed)
+    assert (composed.removed_controls, composed.replaced_surrogates) == (4, 2)
+    shown = compose(document, settings.model_copy(update={"control_characters": "show"}))
+    assert isinstance(shown, Composed)
+    assert shown.instruction == "For c<U+0003>\ufffd:"
+    assert (shown.shown_controls, shown.removed_controls) == (4, 0)
+
+
+def test_shown_control_characters_are_no_flaw_and_removed_ones_can_stop(tmp_path: Path):
+    path = write(tmp_path / "a.jsonl", {"bell": "a\x07b"})
+    settings = {
+        "source": {"path": str(path)},
+        "page": TINY,
+        "flaws": {"removed_characters": "stop"},
+    }
+    shown = DatasetConfig.model_validate({**settings, "control_characters": "show"})
+    assert generate(shown, tmp_path / "shown", Recorder()) == "completed"
+    with pytest.raises(FlawError, match="document bell has 1 control"):
+        generate(DatasetConfig.model_validate(settings), tmp_path / "removed", Recorder())

@@ -1,0 +1,108 @@
+"""What the columns hold, and what they could be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.dataset.reading import guess_columns
+from deepsynth_tui.dataset.reading.guess_columns import Column, look_at, propose
+from deepsynth_tui.dataset.reading.sources import open_reader
+
+
+def columns(path: Path, *rows: dict[str, Any]) -> tuple[Column, ...]:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return look_at(open_reader(SourceSettings(path=str(path))))
+
+
+def proposed(path: Path, **row: Any) -> tuple[dict[str, str], str]:
+    proposal = propose(columns(path, row))
+    assert proposal is not None
+    return dict(proposal.settings), proposal.why
+
+
+def test_what_the_first_rows_say_of_each_column(tmp_path: Path):
+    found = columns(
+        tmp_path / "a.jsonl",
+        {"text": "abc\ndef", "year": 1999, "tags": ["a"], "note": None},
+        {"text": " ", "year": None},
+        {"text": "x" * 200, "year": 3},
+        {},
+    )
+    assert found[0] == Column("text", "text", 0.5, 103.5, "abc def")
+    assert found[1] == Column("year", "number", 0.5, 2.5, "1999")
+    assert found[2:] == (Column("tags", "list"), Column("note", "null"))
+
+
+def test_an_example_is_one_short_line(tmp_path: Path):
+    (column,) = columns(tmp_path / "a.jsonl", {"text": "long\n" * 300})
+    assert len(column.example) == guess_columns.EXAMPLE_CHARACTERS
+    assert column.example.startswith("long long")
+    assert column.example.endswith("...")
+
+
+def test_pictures_are_named_and_not_read(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a"], "page": [b"\x89PNG"], "n": [1]}), path)
+    found = look_at(open_reader(SourceSettings(path=str(path))))
+    assert found[1] == Column("page", "binary")
+    assert found[2] == Column("n", "int64", 1.0, 1.0, "1")
+
+
+def test_only_as_much_is_read_as_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    good = '{"text": "abcdefghij"}\n'
+    path = tmp_path / "a.jsonl"
+    path.write_text(good * 150 + "{broken")
+    reader = open_reader(SourceSettings(path=str(path)))
+    assert look_at(reader)[0].filled == 1.0
+    path.write_text(good * 10 + "{broken")
+    monkeypatch.setattr(guess_columns, "LOOKED_AT_CHARACTERS", 50)
+    assert look_at(reader)[0].filled == 1.0
+
+
+@pytest.mark.parametrize(
+    ("row", "settings", "why"),
+    [
+        ({"id": "1", "text": "a"}, {"source.text_column": "text"}, "its name usually means text"),
+        (
+            {"title": "t", "Article": "a", "highlights": "h"},
+            {"source.text_column": "Article", "source.target_column": "highlights"},
+            "'highlights' is the answer, as its name says",
+        ),
+        (
+            {"id": "1", "odd": "a", "even": "a longer one", "summary": "the longest of them all"},
+            {"source.text_column": "even", "source.target_column": "summary"},
+            "it is the longest",
+        ),
+        (
+            {"question": "q", "answer": "a", "context": "c"},
+            {
+                "source.text_column": "context",
+                "source.target_column": "answer",
+                "instruction": "{question}",
+            },
+            "'question' asks and 'answer' answers about 'context'",
+        ),
+        (
+            {"prompt": "q", "response": "a", "n": 1},
+            {"source.text_column": "prompt", "source.target_column": "response"},
+            "so the question is drawn",
+        ),
+        ({"summary": "s"}, {"source.text_column": "summary"}, "the longest"),
+        ({"text": "t", "summary": ""}, {"source.text_column": "text"}, "its name"),
+    ],
+)
+def test_proposals(tmp_path: Path, row: dict[str, Any], settings: dict[str, str], why: str):
+    found, said = proposed(tmp_path / "a.jsonl", **row)
+    assert found == settings
+    assert why in said
+
+
+def test_without_text_there_is_nothing_to_propose(tmp_path: Path):
+    assert propose(columns(tmp_path / "a.jsonl", {"n": 1, "id": "a"})) is None

@@ -1,0 +1,192 @@
+"""What would make it fit: every answer is tried again, and nothing cheaper was passed over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepsynth_tui.config.rules.between_fields import broken_rules
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.fixes import MOST_ROWS, cheapest_fixes, largest_batches
+from deepsynth_tui.estimate.inputs import EstimateInputs
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.estimate.tweaks import Change, changed, changes
+from deepsynth_tui.machine.gpu_catalogue import GIB, catalogue
+from deepsynth_tui.models.image_tokens import PageSize
+from tests.estimate import models
+from tests.estimate.models import configure
+
+DENSE = "Qwen/Qwen3-VL-4B-Instruct"
+GREEDY = {"per_device_train_batch_size": 8, "gradient_checkpointing": False}
+
+
+def grounds(name: str = DENSE, **given: Any) -> EstimateInputs:
+    return EstimateInputs(models.shipped(name), gpus=catalogue(), **given)
+
+
+def needed(config: TrainingConfig, found: EstimateInputs) -> int:
+    return found.estimate(config).needed
+
+
+def broken(config: TrainingConfig, one: Change) -> bool:
+    """Whether a change breaks a rule that the configuration keeps."""
+    kept = {problem.message for problem in broken_rules(config, ())}
+    tried = broken_rules(changed(config, one.values), ())
+    return not {problem.message for problem in tried} <= kept
+
+
+def with_rows(config: TrainingConfig, rows: int) -> TrainingConfig:
+    return changed(config, {"training.per_device_train_batch_size": rows})
+
+
+@settings(max_examples=15)
+@given(
+    rooms=st.lists(st.integers(0, 200 * GIB), min_size=1, max_size=5), checkpointing=st.booleans()
+)
+def test_the_largest_batch_fits_and_one_more_does_not(rooms: list[int], checkpointing: bool):
+    config = configure(training={"gradient_checkpointing": checkpointing})
+    found = grounds()
+    for room, rows in zip(rooms, largest_batches(config, found, rooms), strict=True):
+        if rows:
+            assert needed(with_rows(config, rows), found) <= room
+        assert rows == MOST_ROWS or needed(with_rows(config, rows + 1), found) > room
+
+
+def test_a_batch_is_no_larger_than_the_dataset_and_the_search_ends():
+    room = [10**15]
+    assert largest_batches(configure(), grounds(dataset=RowStatistics(rows=37)), room) == (37,)
+    assert largest_batches(configure(), grounds(), room) == (MOST_ROWS,)
+
+
+FULL = {"enabled": False}
+CHECKPOINTING = {"training.gradient_checkpointing": True}
+FEWER_ROWS = {
+    "training.per_device_train_batch_size": 1,
+    "training.gradient_accumulation_steps": 64,
+}
+FOUR_BITS = {"quantization.enabled": True, "quantization.bits": 4}
+
+
+@pytest.mark.parametrize(
+    ("sections", "change"),
+    [
+        ({"training": GREEDY | {"per_device_train_batch_size": 1}}, CHECKPOINTING),
+        ({"training": {"per_device_train_batch_size": 8}}, FEWER_ROWS),
+        ({}, FOUR_BITS),
+        ({"lora": FULL}, {"training.optim": "adamw_torch_fused"}),
+        ({"lora": FULL}, {"training.optim": "adamw_8bit"}),
+        ({"lora": FULL}, {"lora.enabled": True}),
+    ],
+)
+def test_the_change_that_is_just_enough(sections: dict[str, Any], change: dict[str, Any]):
+    config, found = configure(**sections), grounds()
+    room = needed(changed(config, change), found)
+    (remedy,) = cheapest_fixes(config, found, [room])
+    assert remedy is not None
+    assert remedy.changes == change
+    assert (remedy.needed, remedy.headroom) == (room, 0)
+
+
+@pytest.mark.parametrize("share", [0.95, 0.8, 0.6, 0.4, 0.2])
+@pytest.mark.parametrize(
+    "sections", [{"training": GREEDY}, {"lora": FULL}, {"training": GREEDY, "lora": FULL}]
+)
+def test_no_cheaper_change_was_passed_over(sections: dict[str, Any], share: float):
+    config, found = configure(**sections), grounds()
+    room = int(share * needed(config, found))
+    single = [one for one in changes(config, found) if not broken(config, one)]
+    fitting = [one for one in single if needed(changed(config, one.values), found) <= room]
+    (remedy,) = cheapest_fixes(config, found, [room])
+    if fitting:
+        assert remedy is not None
+        chosen = next(one for one in fitting if one.values == remedy.changes)
+        assert chosen.loss == min(one.loss for one in fitting)
+    if remedy is not None:
+        tried = changed(config, remedy.changes)
+        assert needed(tried, found) == remedy.needed == room - remedy.headroom <= room
+
+
+def test_fewer_rows_at_once_keep_the_rows_of_a_step():
+    config = configure(training=GREEDY | {"gradient_accumulation_steps": 3})
+    for one in changes(config, grounds()):
+        training = changed(config, one.values).training
+        rows = training.per_device_train_batch_size * training.gradient_accumulation_steps
+        assert rows == 24
+
+
+def test_two_changes_where_none_alone_is_enough_and_none_where_nothing_is():
+    config, found = configure(training=GREEDY), grounds()
+    room = needed(changed(config, CHECKPOINTING | FEWER_ROWS), found)
+    single = changes(config, found)
+    assert all(needed(changed(config, one.values), found) > room for one in single)
+    pair, nothing = cheapest_fixes(config, found, [room, GIB])
+    assert pair is not None
+    assert pair.changes == CHECKPOINTING | FEWER_ROWS
+    assert pair.needed == room
+    assert nothing is None
+
+
+def test_no_change_breaks_a_rule():
+    """4-bit weights need LoRA, so full fine-tuning is offered both together or neither."""
+    config = configure(lora={"enabled": False})
+    both = FOUR_BITS | {"lora.enabled": True}
+    room = needed(changed(config, both), grounds())
+    (remedy,) = cheapest_fixes(config, grounds(), [room])
+    assert remedy is not None
+    assert remedy.changes == both
+    pissa = configure(lora={"init_lora_weights": "pissa"})
+    (other,) = cheapest_fixes(pissa, grounds(), [room])
+    assert other is None or "quantization.enabled" not in other.changes
+
+
+def test_smaller_pages_only_where_image_tokens_follow_the_area():
+    page = PageSize(1240, 1754)
+    facts = RowStatistics(lengths=(2000, 2400), page=page, text=300, pages=1, counted=2, rows=2)
+    found = grounds(dataset=facts, seen_by=configure().model)
+    areas = [one.values for one in changes(configure(), found) if one.kind == "pixels"]
+    assert areas
+    sizes = [needed(changed(configure(), values), found) for values in areas]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] < needed(configure(), found)
+    for values in areas:
+        assert values["model.max_pixels"] % 32**2 == 0
+        assert 0.2 * 1240 * 1754 < values["model.max_pixels"] < 1240 * 1754
+    tiles = grounds("HuggingFaceTB/SmolVLM2-256M-Video-Instruct")
+    assert not [one for one in changes(configure(), tiles) if one.kind == "pixels"]
+
+
+def test_rows_are_cut_to_no_length_that_is_known_to_be_needed():
+    config = configure(data={"max_length": 8192})
+    lengths = [one for one in changes(config, grounds()) if one.kind == "length"]
+    assert [one.values["data.max_length"] for one in lengths] == [4096, 2048, 1024, 512]
+    counted = grounds(dataset=RowStatistics(lengths=(100, 6000)))
+    assert not [one for one in changes(config, counted) if one.kind == "length"]
+    paged = grounds(dataset=RowStatistics(page=PageSize(1024, 1024)))  # 1024 tokens
+    least = [
+        one.values["data.max_length"] for one in changes(config, paged) if one.kind == "length"
+    ]
+    assert least == [4096, 2048]
+
+
+def test_a_change_leaves_everything_else_as_it_is():
+    config = configure(lora={"r": 8}, model={"dtype": "float16"})
+    other = changed(config, {"lora.r": 64, "model.max_pixels": 1000})
+    assert (
+        other.model_dump()
+        == configure(lora={"r": 64}, model={"dtype": "float16", "max_pixels": 1000}).model_dump()
+    )
+
+
+def test_no_more_rows_are_taken_away_than_need_be():
+    config = configure(training={"per_device_train_batch_size": 16})
+    found = grounds()
+    room = needed(changed(config, {"training.per_device_train_batch_size": 2}), found)
+    (remedy,) = cheapest_fixes(config, found, [room])
+    assert remedy is not None
+    assert remedy.changes == {
+        "training.per_device_train_batch_size": 2,
+        "training.gradient_accumulation_steps": 64,
+    }

@@ -1,0 +1,176 @@
+"""Profiles: right, cached, found without network, and errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import AutoConfig
+
+from deepsynth_tui import child_process
+from deepsynth_tui.models import layout_client
+from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models.hub_config import (
+    UnknownModel,
+    find_hub_config,
+    shipped_models,
+)
+from deepsynth_tui.models.layout import ModelLayout, cache_path, load, save
+from deepsynth_tui.models.layout_client import LayoutError, request_layout
+from tests.estimate import models
+from tests.estimate.published import measurements
+
+DEFAULT = "deepseek-community/DeepSeek-OCR-2"
+# Parameters that the trainer leaves out of an encoder: BERT's pooler, a linear with bias.
+ENCODERS = {"Qwen/Qwen3-Embedding-0.6B": 0, "google-bert/bert-base-uncased": 768 * 768 + 768}
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_shipped_architectures_have_the_published_totals(name: str):
+    profile = models.shipped(name, "encoder" if name in ENCODERS else "model")
+    assert profile.total_params + ENCODERS.get(name, 0) == shipped_models()[name]["total_params"]
+
+
+def test_json_round_trip():
+    profile = models.profile("deepseek_ocr2")
+    assert ModelLayout.from_json(json.loads(json.dumps(profile.to_json()))) == profile
+
+
+def test_names_are_those_of_the_model():
+    model = models.build("deepseek_ocr2")
+    profile = models.profile("deepseek_ocr2")
+    assert set(profile.parameters) == {name for name, _ in model.named_parameters()}
+
+
+def test_tied_head_is_there_but_counts_nothing():
+    profile = models.profile("qwen3")
+    head = profile.parameters["lm_head.weight"]
+    assert head.tied
+    assert head.parameters == 0
+    assert profile.linears["lm_head"] is head
+
+
+def test_what_bitsandbytes_converts():
+    from transformers import BitsAndBytesConfig
+    from transformers.integrations.bitsandbytes import replace_with_bnb_linear
+    from transformers.quantizers.base import get_keys_to_not_convert
+
+    for architecture in ("qwen3_vl", "deepseek_ocr2", "qwen3"):
+        profile = models.profile(architecture)
+        ours = {name for name, group in profile.linears.items() if group.convertible}
+        model = models.build(architecture)
+        converted = replace_with_bnb_linear(
+            model,
+            modules_to_not_convert=get_keys_to_not_convert(model),
+            quantization_config=BitsAndBytesConfig(load_in_4bit=True),
+        )
+        theirs = {n for n, m in converted.named_modules() if type(m).__name__ == "Linear4bit"}
+        assert ours == theirs
+        assert "lm_head" not in ours
+
+
+def test_the_default_model_needs_no_network_and_is_cached(monkeypatch: pytest.MonkeyPatch):
+    assert load(DEFAULT) is None
+    built = request_layout(DEFAULT)
+    assert built.total_params == 3_389_119_360
+    assert built.origin == "shipped"
+    assert cache_path(DEFAULT).is_file()
+    monkeypatch.setattr(layout_client, "ask", None)  # no second child process
+    assert request_layout(DEFAULT) == built == load(DEFAULT)
+
+
+def test_a_folder_with_only_a_config(tmp_path: Path):
+    folder = tmp_path / "model"
+    models.architecture("qwen3").config.save_pretrained(folder)
+    assert request_layout(str(folder)).total_params == models.profile("qwen3").total_params
+
+
+def test_a_changed_config_is_profiled_anew(tmp_path: Path):
+    folder = tmp_path / "model"
+    config = AutoConfig.for_model("qwen3", **models.SMALL["qwen3"])
+    config.save_pretrained(folder)
+    before = cache_path(str(folder))
+    written = (folder / "config.json").stat().st_mtime_ns
+    config.save_pretrained(folder)
+    if (folder / "config.json").stat().st_mtime_ns != written:
+        assert cache_path(str(folder)) != before
+    assert cache_path("a/b") != cache_path("a/b", "main") != cache_path("a/b", role="encoder")
+
+
+def test_both_profiles_of_a_configuration():
+    config = models.configure(
+        model={"name_or_path": "Qwen/Qwen3-0.6B"}, text_encoder={"enabled": True}
+    )
+    for name, role in (("Qwen/Qwen3-0.6B", "model"), ("Qwen/Qwen3-Embedding-0.6B", "encoder")):
+        save(models.shipped(name, role))
+    model, encoder = layout_client.request_layouts(config)
+    assert encoder is not None
+    assert (model.role, encoder.role) == ("model", "encoder")
+    assert (
+        layout_client.request_layouts(models.configure(model={"name_or_path": model.name}))[1]
+        is None
+    )
+
+
+def test_the_cache_is_written_whole(home: Path):
+    path = save(models.profile("qwen3"))
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+    assert home in path.parents
+
+
+def test_unknown_model_without_network():
+    with pytest.raises(LayoutError) as raised:
+        request_layout("nobody/no-such-model")
+    assert "nobody/no-such-model" in raised.value.message
+    assert "builtin:tiny-vlm" in raised.value.advice
+    assert not cache_path("nobody/no-such-model").exists()
+
+
+def message_of(name: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the child process says of this model, run in this one."""
+    assert profile_job.main([name]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["advice"]
+    return answer["message"]
+
+
+def test_folder_without_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert "config.json" in message_of(str(tmp_path), capsys)
+
+
+def test_unknown_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "config.json").write_text('{"model_type": "no_such_architecture"}')
+    assert "transformers" in message_of(str(tmp_path), capsys)
+
+
+def test_unknown_builtin(capsys: pytest.CaptureFixture[str]):
+    assert "builtin:nothing" in message_of("builtin:nothing", capsys)
+
+
+def test_a_model_of_no_kind_that_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    AutoConfig.for_model("vit", hidden_size=32, num_hidden_layers=1).save_pretrained(tmp_path)
+    assert str(tmp_path) in message_of(str(tmp_path), capsys)
+
+
+def test_child_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(child_process.sys, "executable", "/bin/false")
+    with pytest.raises(LayoutError, match="status 1"):
+        request_layout("any/model")
+
+
+def test_experts_in_a_loop_take_turns():
+    """Experts that are modules of their own see a share of the tokens each, one after another."""
+    mixtral = next(row.profile for row in measurements() if row.profile.name == "Mixtral-8x7B")
+    looped, fused = mixtral.layers[0], models.profile("qwen3_moe").layers[0]
+    assert looped.looped
+    assert looped.inner == looped.chosen == 2 * 14336
+    assert looped.at_once == 2 * 14336 // 8
+    assert not fused.looped
+    assert fused.at_once == fused.inner
+
+
+def test_no_name_is_not_the_folder_that_the_process_stands_in():
+    with pytest.raises(UnknownModel) as refused:
+        find_hub_config("")
+    assert refused.value.message == "No model is chosen."

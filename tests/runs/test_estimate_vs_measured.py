@@ -1,0 +1,63 @@
+"""Predicted against measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.estimate_vs_measured import (
+    Measured,
+    Predicted,
+    compared,
+    comparison_lines,
+    errors,
+    off_by,
+)
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.dictionaries(
+        st.sampled_from(["allocated", "device", "steps", "seconds_per_step", "source", "x"]), inner
+    ),
+)
+
+
+def test_an_error_is_relative_to_what_was_measured():
+    found = errors(Predicted(110, 90, 2.0), Measured(allocated=100, device=100, steps=3))
+    assert found == pytest.approx({"allocated": 0.1, "device": -0.1})
+    assert errors(Predicted(1, 1), Measured(allocated=0, steps=1)) == {}
+    assert errors(None, Measured(steps=1)) == errors(Predicted(1, 1), None) == {}
+
+
+@given(ANYTHING)
+def test_nothing_that_is_read_raises(said: object):
+    for kind in (Predicted, Measured):
+        read = kind.from_json(said)
+        assert read is None or kind.from_json(asdict(read)) == read
+
+
+def test_a_run_that_measured_nothing_yet_compares_nothing(home: Path):
+    run = create(home, kind="training", name="x", config_text="")
+    assert compared(run) == {"predicted": None, "measured": None, "prediction_error": {}}
+
+
+def test_figures_are_told_side_by_side():
+    took = Measured(allocated=2 << 30, device=4 << 30, host=9, seconds_per_step=2.0, steps=5)
+    assert list(comparison_lines(Predicted(1 << 30, 5 << 30, 2.004), took)) == [
+        "2.00 GB allocated, predicted 1.00 GB (50 % too low)",
+        "4.00 GB of the device, predicted 5.00 GB (25 % too high)",
+        "2 s per step, predicted 2 s (right within 1 %)",
+    ]
+    assert off_by(-0.04) == "4 % too low"
+
+
+def test_on_a_cpu_no_gpu_figure_is_made_up():
+    guess = Predicted(1 << 30, 2 << 30)
+    assert "on the CPU" in str(guess)
+    took = Measured(host=3 << 30, seconds_per_step=0.25, steps=5)
+    assert list(comparison_lines(guess, took)) == ["3.00 GB of main memory", "0.25 s per step"]

@@ -1,0 +1,299 @@
+"""Events add up to the same state in whatever batches they come."""
+
+from __future__ import annotations
+
+from itertools import count, pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
+from deepsynth_tui.runs.events import UNREADABLE, Event
+from deepsynth_tui.runs.reduce_events import PACE_POINTS, fold
+from deepsynth_tui.runs.state import (
+    Checkpoint,
+    ErrorReport,
+    Memory,
+    Phase,
+    Progress,
+    RunState,
+    WarningCount,
+    eta_seconds,
+    rate,
+)
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(0, 9)
+    | st.just(10**400)
+    | st.floats()
+    | st.sampled_from(["starting", "resumed", "training", "steps", "x"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=3,
+)
+KINDS = [
+    "phase",
+    "progress",
+    "metric",
+    "memory",
+    "estimate",
+    "measured",
+    "sample",
+    "checkpoint",
+    "warning",
+    "error",
+    "done",
+    "unheard of",
+]
+NAMES = [
+    "name",
+    "detail",
+    "step",
+    "done",
+    "total",
+    "unit",
+    "loss",
+    "epoch",
+    "nonfinite",
+    "host",
+    "host_peak",
+    "allocated",
+    "device",
+    "steps",
+    "path",
+    "message",
+    "verdict",
+    "input",
+]
+ANYTHING = st.lists(
+    st.tuples(
+        st.sampled_from(KINDS),
+        st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4),
+        st.floats(0, 5),
+    ),
+    max_size=30,
+)
+
+
+def log(*events: tuple[str, dict] | tuple[str, dict, float]) -> list[Event]:
+    """Events as a log has them, a second apart unless told otherwise."""
+    t, made = 1000.0, []
+    for seq, (kind, data, *gap) in zip(count(1), events, strict=False):
+        t += gap[0] if gap else 1.0
+        made.append(Event(seq, t, kind, data))
+    return made
+
+
+def of(*events: tuple[str, dict] | tuple[str, dict, float]) -> RunState:
+    return fold(RunState(), log(*events))
+
+
+@given(ANYTHING, st.lists(st.integers(0, 30)))
+def test_batches_do_not_matter_and_nothing_raises(events: list, cuts: list[int]):
+    made = log(*events)
+    at_once = fold(RunState(), made)
+    state = RunState()
+    edges = [0, *sorted(cuts), len(made)]
+    for start, end in pairwise(edges):
+        state = fold(state, made[start:end])
+    assert repr(state) == repr(at_once)
+    assert fold(state, made) == state
+    rate(state)
+    eta_seconds(state)
+
+
+def test_fold_leaves_the_state_it_was_given():
+    before = of(("metric", {"step": 1, "loss": 2.0}))
+    fold(before, [Event(2, 0.0, "metric", {"step": 2, "loss": 1.0})])
+    assert before.series["loss"] == ((1, 2.0),)
+
+
+def test_metrics():
+    state = of(
+        ("metric", {"step": 1, "epoch": 0.1, "loss": 3.0, "learning_rate": 1e-4}),
+        ("metric", {"step": 2, "epoch": 0.2, "loss": 2, "flag": True, "note": "x"}),
+        ("metric", {"step": 2, "eval_loss": 2.5}),
+    )
+    assert state.series == {
+        "loss": ((1, 3.0), (2, 2.0)),
+        "learning_rate": ((1, 1e-4),),
+        "eval_loss": ((2, 2.5),),
+    }
+    assert (state.step, state.epoch, state.learning_rate) == (2, 0.2, 1e-4)
+    assert (state.first_loss, state.last_loss) == (3.0, 2.0)
+
+
+def test_loss_that_is_no_number_is_a_warning_and_no_point():
+    nan = {"loss": None, "nonfinite": {"loss": "nan"}}
+    state = of(
+        ("metric", {"step": 1, "loss": 3.0}),
+        *(("metric", {"step": step, **nan}) for step in (2, 3, 4)),
+    )
+    assert state.series["loss"] == ((1, 3.0),)
+    assert state.warnings == (WarningCount("loss was nan", 1002.0, 2, 3),)
+
+
+def test_resuming_replaces_what_came_after_the_checkpoint():
+    state = of(
+        *(("metric", {"step": step, "loss": float(step)}) for step in range(1, 9)),
+        ("metric", {"step": 6, "eval_loss": 6.0}),
+        ("checkpoint", {"path": "checkpoints/4", "step": 4}),
+        ("checkpoint", {"path": "checkpoints/8", "step": 8}),
+        ("phase", {"name": "starting"}),
+        ("phase", {"name": "resumed", "step": 4}),
+    )
+    assert state.step == 4
+    assert [step for step, _ in state.series["loss"]] == [1, 2, 3, 4]
+    assert state.series["eval_loss"] == ()
+    assert state.checkpoints == (Checkpoint("checkpoints/4", 4),)
+    state = fold(state, [Event(99, 0.0, "metric", {"step": 5, "loss": 50.0})])
+    assert state.series["loss"][-2:] == ((4, 4.0), (5, 50.0))
+
+
+def test_step_that_goes_back_without_a_word_replaces_its_own_series():
+    state = of(
+        *(("metric", {"step": step, "loss": float(step)}) for step in (1, 2, 3)),
+        ("metric", {"step": 3, "eval_loss": 1.0}),
+        ("metric", {"step": 2, "loss": 20.0}),
+    )
+    assert state.series["loss"] == ((1, 1.0), (2, 20.0))
+    assert state.series["eval_loss"] == ((3, 1.0),)
+
+
+def test_phases_have_times_and_a_killed_one_ends_with_its_last_word():
+    state = of(
+        ("phase", {"name": "starting"}),
+        ("phase", {"name": "training", "detail": "a model"}),
+        ("metric", {"step": 1}, 10),
+        ("phase", {"name": "starting"}, 5000),
+        ("phase", {"name": "saving"}),
+        ("done", {"verdict": "completed"}),
+    )
+    assert state.phases == (
+        Phase("starting", "", 1001.0, 1002.0),
+        Phase("training", "a model", 1002.0, 1012.0),
+        Phase("starting", "", 6012.0, 6013.0),
+        Phase("saving", "", 6013.0, 6014.0),
+    )
+    assert (state.phase, state.attempts) == ("saving", 2)
+    assert (state.started, state.ended, state.updated) == (1001.0, 6014.0, 6014.0)
+
+
+def test_later_verdict_wins():
+    failed = of(
+        ("phase", {"name": "starting"}),
+        ("error", {"class": "MemoryError", "message": "no room", "advice": "smaller batch"}),
+        ("done", {"verdict": "failed"}),
+    )
+    assert failed.error == ErrorReport("MemoryError", "no room", "smaller batch")
+    assert failed.verdict == "failed"
+    again = fold(failed, [Event(4, 2000.0, "phase", {"name": "starting"})])
+    assert (again.verdict, again.error, again.ended) == (None, None, None)
+    done = fold(again, [Event(5, 2001.0, "done", {"verdict": "completed", "path": "adapter"})])
+    assert (done.verdict, done.results) == ("completed", {"path": "adapter"})
+
+
+def test_changes_that_would_help():
+    said = {"class": "OutOfMemoryError", "message": "full", "advice": "less"}
+    changes = {"training.per_device_train_batch_size": 1}
+    state = of(("error", {**said, "changes": changes}))
+    assert state.error == ErrorReport("OutOfMemoryError", "full", "less", changes)
+    assert of(("error", {**said, "changes": ["r"]})).error == ErrorReport(
+        "OutOfMemoryError", "full", "less"
+    )
+
+
+def test_memory_keeps_the_peak():
+    state = of(("memory", {"allocated": 5, "host": 7}), ("memory", {"allocated": 3, "device": 9}))
+    assert state.memory == Memory(allocated=3, device=9)
+    assert state.peak_memory == Memory(allocated=5, device=9, host=7)
+
+
+def test_a_peak_between_two_looks_counts():
+    state = of(("memory", {"host": 5, "host_peak": 9}), ("memory", {"host": 6, "host_peak": 9}))
+    assert (state.memory.host, state.peak_memory.host) == (6, 9)
+
+
+def test_the_latest_estimate_and_measurement_are_kept():
+    state = of(
+        ("estimate", {"allocated": 10, "device": 12, "seconds_per_step": 2.5, "source": "x"}),
+        ("measured", {"allocated": 11, "seconds_per_step": None, "steps": 3}),
+        ("measured", {"allocated": 12, "seconds_per_step": 2.0, "steps": 9, "later": True}),
+    )
+    assert state.predicted == Predicted(10, 12, 2.5, "x")
+    assert state.measured == Measured(allocated=12, seconds_per_step=2.0, steps=9)
+
+
+def test_samples_checkpoints_and_warnings():
+    state = of(
+        ("sample", {"input": "i", "target": "t", "output": "o", "when": "before", "page": ["⣿"]}),
+        ("checkpoint", {"path": "a", "step": 1}),
+        ("checkpoint", {"path": "b", "step": 2}),
+        ("checkpoint", {"path": "a", "step": 3}),
+        ("warning", {"message": "hot"}),
+        ("warning", {"message": "cold"}),
+        ("warning", {"message": "hot"}),
+    )
+    assert (state.samples[0].output, state.samples[0].when) == ("o", "before")
+    assert state.samples[0].page == ("⣿",)
+    assert state.checkpoints == (Checkpoint("b", 2), Checkpoint("a", 3))
+    assert [(warned.message, warned.count) for warned in state.warnings] == [
+        ("hot", 2),
+        ("cold", 1),
+    ]
+
+
+def test_unreadable_lines_are_counted_and_unknown_kinds_are_not_fatal():
+    state = fold(RunState(), [Event(0, 0.0, UNREADABLE, {}), *log(("new kind", {"x": 1}))])
+    assert (state.unreadable_lines, state.last_seq) == (1, 1)
+
+
+def test_rate_and_eta():
+    step = {"total": 100, "unit": "steps"}
+    assert rate(RunState()) is None
+    state = of(*(("progress", {"done": done, **step}, 2) for done in range(0, 50, 5)))
+    assert state.progress == Progress(45, 100, "steps")
+    assert (state.step, state.total_steps) == (45, 100)
+    assert rate(state) == (2.5, "steps")
+    assert eta_seconds(state) == 22.0
+    ended = fold(state, [Event(99, 9e9, "done", {"verdict": "stopped"})])
+    assert eta_seconds(ended) is None
+
+
+def test_rate_is_that_of_the_recent_window():
+    slow = [("progress", {"done": done, "unit": "pages"}, 10) for done in range(100)]
+    fast = [("progress", {"done": 100 + done, "unit": "pages"}, 1) for done in range(PACE_POINTS)]
+    state = of(*slow, *fast)
+    assert rate(state) == (1.0, "pages")
+    assert eta_seconds(state) is None
+
+
+def test_many_progress_events_in_a_second_do_not_shorten_the_window():
+    state = of(*(("progress", {"done": done, "unit": "rows"}, 0.25) for done in range(200)))
+    (first, _), (last, _) = state.pace[0], state.pace[-1]
+    assert last - first >= 45
+    assert rate(state) == (4.0, "rows")
+
+
+def test_new_phase_has_its_own_progress():
+    state = of(
+        ("progress", {"done": 1, "total": 2, "unit": "steps"}),
+        ("progress", {"done": 2, "total": 2, "unit": "steps"}),
+        ("phase", {"name": "saving"}),
+    )
+    assert (state.progress, rate(state)) == (Progress(), None)
+    assert (state.step, state.total_steps) == (2, 2)
+
+
+def test_hundred_thousand_metrics():
+    """Ends in time only when a batch costs its length, not that of the run."""
+    state = RunState()
+    for start in range(1, 100_001, 500):
+        batch = [
+            Event(seq, float(seq), "metric", {"step": seq, "loss": 1.0, "grad_norm": 0.5})
+            for seq in range(start, start + 500)
+        ]
+        state = fold(state, batch)
+    assert len(state.series["loss"]) == 100_000
+    assert len(state.series["grad_norm"]) == 100_000

@@ -1,0 +1,216 @@
+"""What the gauge makes of a loop: peaks of the first steps, then of all, and honest step times."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from deepsynth_tui.machine import nvml
+from deepsynth_tui.machine.nvml import Device, Probe
+from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.estimate_vs_measured import compared
+from deepsynth_tui.runs.job import Failure, Job, run_job
+from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter, Reading, resident
+from tests.training.conftest import Ran
+
+GIB = 2**30
+
+
+class ScriptedMeter(Meter):
+    """A GPU whose peaks are known: one per step, until the next reset."""
+
+    def __init__(self, peaks: Sequence[int]) -> None:
+        super().__init__()
+        self._peaks: Iterator[int] = iter(peaks)
+        self._peak = 80  # of loading
+
+    def step(self) -> None:
+        self._peak = max(self._peak, next(self._peaks))
+
+    def read(self) -> Reading:
+        host = Reading(host=1, host_peak=2)
+        return replace(
+            host, allocated=self._peak, reserved=self._peak + 1, held=5, device=self._peak + 9
+        )
+
+    def reset(self) -> None:
+        self._peak = 0
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Loop:
+    """The calls of a training loop, in the Trainer's order."""
+
+    def __init__(self, gauge: Gauge, meter: ScriptedMeter, clock: Clock, folder: Path) -> None:
+        self.gauge, self.meter, self.clock = gauge, meter, clock
+        self.state = TrainerState()
+        self._rest = (TrainingArguments(str(folder)), self.state, TrainerControl())
+
+    def begin(self) -> None:
+        self.gauge.on_train_begin(*self._rest)
+
+    def step(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.meter.step()
+        self.state.global_step += 1
+        self.gauge.on_step_end(*self._rest)
+        self.gauge.on_log(*self._rest, logs={"loss": 1.0})
+
+    def pause(self, seconds: float, *, saving: bool) -> None:
+        self.clock.now += seconds
+        (self.gauge.on_save if saving else self.gauge.on_evaluate)(*self._rest)
+
+    def end(self) -> None:
+        self.gauge.on_train_end(*self._rest)
+
+
+@pytest.fixture
+def looped(home: Path, tmp_path: Path) -> Callable[..., Ran]:
+    """Run a job that drives a loop with these peaks, one a step."""
+
+    def start(peaks: Sequence[int], drive: Callable[[Loop], None]) -> Ran:
+        def body(job: Job) -> str:
+            meter, clock = ScriptedMeter(peaks), Clock()
+            drive(Loop(Gauge(job, meter, clock=clock), meter, clock, tmp_path))
+            return "completed"
+
+        run = create(home, kind="training", name="loop", config_text="")
+        code = run_job(run.path, body, explain=lambda error: Failure("", str(error), ""))
+        assert code == 0
+        return Ran(run, code)
+
+    return start
+
+
+def test_the_first_steps_are_told_one_by_one_and_the_rest_together(looped: Callable[..., Ran]):
+    def drive(loop: Loop) -> None:
+        loop.begin()
+        for _ in range(5):
+            loop.step(1.0)
+        loop.end()
+
+    ran = looped([50, 40, 30, 20, 45], drive)
+    loaded, *steps = (event.data for event in ran.of("memory"))
+    assert (loaded["step"], loaded["loading"], "allocated" in loaded) == (0, 80, False)
+    told = [(event["step"], event["allocated"]) for event in steps]
+    assert told == [(1, 50), (2, 40), (3, 30), (4, 20), (5, 45)]
+    early, last = (event.data for event in ran.of("measured"))
+    assert (early["steps"], last["steps"]) == (3, 5)
+    assert (last["allocated"], last["first_step"], last["steady"]) == (50, 50, 5)
+    assert (last["reserved"], last["device"], last["host"]) == (51, 59, 2)
+    assert compared(ran.run)["measured"] == last
+
+
+def test_a_later_peak_is_the_runs_peak(looped: Callable[..., Ran]):
+    def drive(loop: Loop) -> None:
+        loop.begin()
+        for _ in range(5):
+            loop.step(1.0)
+        loop.end()
+
+    measured = looped([50, 40, 30, 20, 70], drive).of("measured")
+    assert [event.data["allocated"] for event in measured] == [50, 70]
+    assert measured[-1].data["first_step"] == 50
+
+
+def test_step_times_leave_out_the_first_evaluation_and_saving(looped: Callable[..., Ran]):
+    def drive(loop: Loop) -> None:
+        loop.clock.now = 1000.0
+        loop.begin()
+        loop.step(60.0)
+        loop.step(2.0)
+        loop.pause(500.0, saving=False)
+        loop.pause(300.0, saving=True)
+        loop.step(3.0)
+        loop.step(4.0)
+        loop.end()
+
+    early, last = looped([1] * 4, drive).of("measured")
+    assert early.data["seconds_per_step"] == 2.5
+    assert last.data["seconds_per_step"] == 3.0
+
+
+def test_one_step_alone_has_no_time(looped: Callable[..., Ran]):
+    def drive(loop: Loop) -> None:
+        loop.begin()
+        loop.step(60.0)
+        loop.end()
+
+    (only,) = looped([7], drive).of("measured")
+    assert (only.data["seconds_per_step"], only.data["allocated"]) == (None, 7)
+
+
+def test_a_loop_without_a_step_measures_nothing(looped: Callable[..., Ran]):
+    def drive(loop: Loop) -> None:
+        loop.begin()
+        loop.end()
+
+    assert not looped([], drive).of("measured")
+
+
+def test_main_memory_is_read_without_a_gpu():
+    now, most = resident()
+    assert 50 << 20 < now <= most * 1.05
+    held = bytearray(64 << 20)
+    for page in range(0, len(held), 4096):
+        held[page] = 1
+    more, _ = resident()
+    assert more - now > 48 << 20
+    del held
+
+
+def test_what_others_took_before_is_not_ours(monkeypatch: pytest.MonkeyPatch):
+    """A stand-in for CUDA and its driver: two devices, ours the second, both in use by others."""
+    idle = Device(0, "A", "GPU-aa", 100, 70, 30, None, None)
+    ours = Device(1, "B", "GPU-bb", 100, 60, 40, None, None)
+    monkeypatch.setattr(nvml, "probe", lambda: Probe((idle, ours), driver="580.1"))
+    monkeypatch.setattr(nvml, "watch", {"GPU-bb": lambda: 95}.__getitem__)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="bb"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 20)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 25)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 15)
+
+    meter = Meter()
+    reading = meter.read()
+    assert (meter.driver, reading.device) == ("580.1", 55)
+    assert (reading.allocated, reading.reserved, reading.held) == (20, 25, 15)
+
+    monkeypatch.setattr(nvml, "probe", lambda: Probe((), "No driver."))
+    assert Meter().read().device is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the figures of /proc")
+def test_the_meter_makes_up_no_gpu():
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    assert set(Meter().read().to_event()) == {"host", "host_peak"}
+
+
+def test_what_is_done_aside_is_no_part_of_a_step(looped: Callable[..., Ran]):
+    def drive(loop: Loop) -> None:
+        loop.begin()
+        loop.step(9.0)
+        with loop.gauge.aside():
+            loop.clock.now += 100.0
+        loop.step(2.0)
+        loop.step(2.0)
+        loop.end()
+
+    measured = looped([50, 40, 30], drive).of("measured")
+    assert measured[-1].data["seconds_per_step"] == 2.0

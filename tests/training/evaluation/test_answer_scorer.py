@@ -1,0 +1,133 @@
+"""Generated answers at each evaluation: what they score, and that training does not notice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.data.dataset import POSITION
+from deepsynth_tui.training.evaluation.generate import answers, undisturbed
+from deepsynth_tui.training.modeling.load import load_base
+from tests.training.conftest import Run, configuration
+from tests.training.small_datasets import row, write
+
+EVALUATED: dict[str, Any] = {
+    "data__eval_fraction": 0.3,
+    "training__eval_steps": 2,
+    "training__max_steps": 6,
+    "lora__lora_dropout": 0.3,
+}
+
+
+@pytest.mark.parametrize("reads_images", [True, False])
+def test_answers_do_not_depend_on_the_batch(
+    values: dict[str, Any], language_model: Path, reads_images: bool
+) -> None:
+    """Prompts of different lengths are padded where it does not matter."""
+    changes = {} if reads_images else {"model__name_or_path": str(language_model)}
+    config = configuration(values, **changes)
+    base = load_base(config)
+    batcher = Collator(base, config)
+    rows: list[Any] = [
+        row(number, pages=1 + number % 2) | {POSITION: number} for number in range(3)
+    ]
+    asked = ["Say it.", "And what colour would you say that this page here has?", "?"]
+    for one, instruction in zip(rows, asked, strict=True):
+        one["messages"][0]["content"][-1]["text"] = instruction
+    rendered = [batcher.render(one) for one in rows]
+
+    most = [12, 5, 9]
+    together = answers(base.model, batcher, rendered, new_tokens=most)
+    apart = [
+        answers(base.model, batcher, [one], new_tokens=[count])[0]
+        for one, count in zip(rendered, most, strict=True)
+    ]
+    assert together == apart
+    assert len(set(together)) > 1
+
+
+def test_undisturbed_restores_mode_and_random_numbers(values: dict[str, Any]) -> None:
+    model = load_base(configuration(values)).model.train()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with undisturbed(model):
+        assert not model.training
+        torch.rand(7)
+    assert model.training
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.slow
+def test_training_is_the_same_with_and_without(run: Run) -> None:
+    """Bit for bit, with dropout, which draws random numbers in every step."""
+    evaluated = EVALUATED | {"training__eval_on_start": True}
+    with_answers = run(**evaluated)
+    without = run(**evaluated, training__generate_eval_samples=0)
+
+    assert with_answers.losses == without.losses
+    units = {event.data["unit"] for event in with_answers.of("progress")}
+    assert units - {event.data["unit"] for event in without.of("progress")} == {"answers"}
+    held_out = [
+        [e.data["eval_loss"] for e in ran.of("metric") if "eval_loss" in e.data]
+        for ran in (with_answers, without)
+    ]
+    assert held_out[0] == held_out[1]
+    scored = [e.data for e in with_answers.of("metric") if "eval_cer" in e.data]
+    assert [data["step"] for data in scored] == [0, 2, 4, 6]
+    assert all(0 <= data["eval_rouge_l"] <= 1 and data["eval_cer"] > 0 for data in scored)
+    assert not [e for e in without.of("metric") if "eval_cer" in e.data]
+    during = [e.data for e in with_answers.of("sample") if e.data["when"] == "during"]
+    assert [data["step"] for data in during] == [2, 2, 4, 4, 6, 6]
+    assert during[0]["target"] == during[2]["target"]
+    assert "eval_cer" in with_answers.of("done")[-1].data
+
+
+@pytest.mark.slow
+def test_a_model_that_has_learned_makes_no_error(run: Run, tmp_path: Path) -> None:
+    folder = write(tmp_path / "data", [row(n) | {"target": "read it all"} for n in range(10)])
+    ran = run(
+        **EVALUATED | {"training__max_steps": 45, "training__eval_steps": 15},
+        data__path=str(folder),
+        lora__r=16,
+    )
+    scored = [e.data for e in ran.of("metric") if "eval_cer" in e.data]
+    assert scored[0]["eval_cer"] > 0.1
+    assert scored[0]["eval_exact_match"] < 1
+    learned = scored[-1]
+    assert (learned["eval_cer"], learned["eval_rouge_l"]) == (0.0, 1.0)
+    assert learned["eval_exact_match"] == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("metric", "best"), [("eval_cer", min), ("eval_rouge_l", max), ("eval_exact_match", max)]
+)
+def test_the_best_weights_by_another_metric_are_kept(run: Run, metric: str, best: Any) -> None:
+    ran = run(
+        **EVALUATED | {"training__eval_steps": 1, "training__learning_rate": 0.03},
+        training__save_steps=1,
+        training__load_best_model_at_end=True,
+        training__metric_for_best_model=metric,
+    )
+    assert ran.verdict == "completed", ran.failure
+    scored = [e.data for e in ran.of("metric") if metric in e.data][:6]
+    wanted = best(scored, key=lambda data: data[metric])  # the first of equals, as transformers
+    metrics = json.loads((ran.run.adapter / "deepsynth.json").read_text())["metrics"]
+    assert metrics["kept_step"] == wanted["step"]
+    assert metrics["eval_loss"] == pytest.approx(wanted["eval_loss"])
+    assert metrics[metric] == pytest.approx(wanted[metric])
+
+
+def test_a_metric_that_nothing_computes_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError, match="none are generated"):
+        configuration(
+            values,
+            training__generate_eval_samples=0,
+            training__metric_for_best_model="eval_cer",
+        )

@@ -1,0 +1,45 @@
+"""What the builtin model makes of print: it is read, at any place of a batch and of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepsynth_tui.builtin import TINY_VLM
+from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.data.dataset import POSITION
+from deepsynth_tui.training.evaluation.generate import answers
+from deepsynth_tui.training.evaluation.metrics import character_error_rate
+from deepsynth_tui.training.modeling.load import load_base
+from tests.builtin.drawn_pages import TEXTS
+from tests.training.conftest import Run, configuration
+from tests.training.small_datasets import paper, write
+
+pytestmark = pytest.mark.slow
+
+MOST_ERRORS = 0.2  # of the characters; a model of random weights makes more errors than there are
+
+
+def test_pages_of_a_batch_are_read(values: dict[str, Any]) -> None:
+    config = configuration(values, model__name_or_path=TINY_VLM, data__instruction="Read.")
+    base = load_base(config)
+    batcher = Collator(base, config)
+    rows = [paper(number, text, "?") | {POSITION: number} for number, text in enumerate(TEXTS)]
+    rendered = [batcher.render(one) for one in rows]
+    said = answers(base.model, batcher, rendered, new_tokens=[160] * len(rows))
+    assert character_error_rate(TEXTS, said) < MOST_ERRORS
+
+
+def test_the_first_look_shows_a_model_that_reads(run: Run, tmp_path: Path) -> None:
+    rows = [paper(number, text, "4.50") for number, text in enumerate(TEXTS)]
+    ran = run(
+        model__name_or_path=TINY_VLM,
+        data__path=str(write(tmp_path / "papers", rows)),
+        data__instruction="Read.",
+        training__max_steps=1,
+    )
+    before, _ = (event.data for event in ran.of("sample"))
+    assert before["input"] in TEXTS
+    assert character_error_rate([before["input"]], [before["output"]]) < MOST_ERRORS

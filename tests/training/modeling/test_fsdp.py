@@ -1,0 +1,159 @@
+"""Layers shared out between two real processes, family by family, against the same model whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import distributed, nn
+from torch.distributed.tensor import DTensor
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.memory.fsdp import layer_bytes
+from deepsynth_tui.models.layout_server import profile
+from deepsynth_tui.training.data.collator import ROW_IDS, Collator
+from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.fsdp import layers, share_out
+from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
+from deepsynth_tui.training.modeling.load import load_base
+from tests.training import family_models, small_models
+from tests.training.conftest import configuration
+from tests.training.forked import fork
+
+PROCESSES = 2
+FAMILIES: Mapping[str, Callable[[Path], Path]] = {
+    "idefics3": small_models.vision_model,
+    "llama": small_models.language_model,
+    "qwen3_vl": small_models.qwen3_vl,
+    "qwen2_5_vl": family_models.qwen2_5_vl,
+    "smolvlm": family_models.smolvlm,
+    "deepseek_ocr2": small_models.document_model,
+}
+QUANTISED = {"quantization__enabled": True, "quantization__quant_storage": "bfloat16"}
+Step = tuple[float, dict[str, torch.Tensor]]
+
+
+def one_step(config: TrainingConfig, *, shared: bool) -> tuple[list[nn.Module], Step]:
+    """The layers of a model, and its loss on the first row with the gradients."""
+    base = load_base(config, stay_on_cpu=True)
+    found = list(layers(base.model))  # named by their classes, which FSDP changes
+    torch.manual_seed(0)
+    model = lora.attach(base.model, config)
+    for name, parameter in model.named_parameters():
+        if ".lora_B." in name:  # else no lora_A has a gradient
+            torch.nn.init.normal_(parameter, std=0.05)
+    checkpoint_activations(model)
+    if shared:
+        share_out(model)
+    batch = Collator(base, config)([load_rows(config.data, images=base.reads_images).train[0]])
+    del batch[ROW_IDS]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model.train()(**batch).loss
+    loss.backward()
+    return found, (
+        loss.item(),
+        {name: one.grad for name, one in model.named_parameters() if one.grad is not None},
+    )
+
+
+def held(found: list[nn.Module]) -> dict[str, int]:
+    """Bytes of the frozen weights of layers that this process holds, as parts and whole."""
+    sizes = {"parts": 0, "whole": 0}
+    for layer in found:
+        for parameter in layer.parameters():
+            if isinstance(parameter, DTensor):
+                sizes["parts"] += parameter.to_local().nbytes
+            elif not parameter.requires_grad:
+                sizes["whole"] += parameter.nbytes
+    return sizes
+
+
+@pytest.fixture
+def in_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Do something in two processes that are one group, and return what each of them made."""
+    loopback = next(name for _, name in socket.if_nameindex() if name in ("lo", "lo0"))
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", loopback)
+
+    def run(work: Callable[[], Any]) -> list[Any]:
+        def part(rank: int) -> None:
+            torch.set_num_threads(1)
+            meeting = f"file://{tmp_path / 'meeting'}"
+            distributed.init_process_group(
+                "gloo", init_method=meeting, rank=rank, world_size=PROCESSES
+            )
+            (tmp_path / f"{rank}.json").write_text(json.dumps(work()))
+
+        pids = [fork(lambda rank=rank: part(rank)) for rank in range(PROCESSES)]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        assert codes == [0] * PROCESSES
+        return [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(PROCESSES)]
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "quantised"),
+    [("llama", False), ("deepseek_ocr2", False), *((name, True) for name in FAMILIES)],
+)
+def test_parts_of_layers_compute_what_whole_ones_do(
+    values: dict[str, Any], tmp_path: Path, in_both: Any, family: str, quantised: bool
+) -> None:
+    folder = FAMILIES[family](tmp_path / "model")
+    config = configuration(
+        values,
+        **(QUANTISED if quantised else {}),
+        model__name_or_path=str(folder),
+        model__dtype="bfloat16",
+        lora__lora_dropout=0.0,
+        data__max_length=1024,
+    )
+
+    def work() -> dict[str, Any]:
+        whole, (loss, gradients) = one_step(config, shared=False)
+        parts, (same_loss, same) = one_step(config, shared=True)
+        return {
+            "before": held(whole),
+            "after": held(parts),
+            "losses": [loss, same_loss],
+            "equal": same.keys() == gradients.keys()
+            and all(torch.equal(same[name], one) for name, one in gradients.items()),
+        }
+
+    first, second = in_both(work)
+    for one in (first, second):
+        assert one["losses"][0] == one["losses"][1]
+        assert one["equal"]
+        assert one["after"]["whole"] == 0
+    # Together they hold each number once, but for what makes uneven parts even.
+    # And the estimate counts just these.
+    counted = layer_bytes(config, profile(str(folder), None, "model", trust_remote_code=False))
+    assert sum(counted.values()) == first["before"]["whole"]
+    parts = [one["after"]["parts"] for one in (first, second)]
+    assert sum(parts) == pytest.approx(first["before"]["whole"], rel=0.1)
+    assert parts[0] == pytest.approx(parts[1], rel=0.1)
+
+
+def test_a_model_without_layers_is_refused(values: dict[str, Any], in_both: Any) -> None:
+    config = configuration(values)
+
+    def work() -> str:
+        model = lora.attach(load_base(config, stay_on_cpu=True).model, config)
+        for module in list(model.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, GradientCheckpointingLayer):
+                    setattr(module, name, nn.Identity())
+        with pytest.raises(TrainingError) as refused:
+            share_out(model)
+        return str(refused.value)
+
+    assert all("Idefics3ForConditionalGeneration has no layers" in one for one in in_both(work))

@@ -1,0 +1,46 @@
+"""Checkpointing changes what is kept, not what is learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from deepsynth_tui.training.data.collator import ROW_IDS, Collator
+from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
+from deepsynth_tui.training.modeling.load import load_base
+from tests.training.conftest import configuration
+
+
+def step(values: dict[str, Any], *, checkpointed: bool) -> tuple[dict[str, torch.Tensor], bool]:
+    """Gradients of one batch, and whether the frozen vision tower was part of the backward."""
+    config = configuration(values)
+    base = load_base(config)
+    rows = load_rows(config.data, images=True).train
+    batch = Collator(base, config)([rows[0], rows[1]])
+    batch.pop(ROW_IDS)
+    torch.manual_seed(0)
+    model = lora.attach(base.model, config)
+    if checkpointed:
+        checkpoint_activations(model)
+    seen: list[bool] = []
+    tower: nn.Module = next(
+        module for name, module in model.named_modules() if name.endswith("vision_model.encoder")
+    )
+    tower.register_forward_hook(lambda *given: seen.append(given[-1][0].requires_grad))
+    model.train()(**batch).loss.backward()
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return found, any(seen)
+
+
+def test_gradients_are_the_same_and_a_frozen_tower_has_none(values: dict[str, Any]):
+    kept, _ = step(values, checkpointed=False)
+    recomputed, tower_learns = step(values, checkpointed=True)
+    assert kept
+    assert kept.keys() == recomputed.keys()
+    for name, gradient in kept.items():
+        torch.testing.assert_close(recomputed[name], gradient)
+    assert not tower_learns

@@ -1,0 +1,104 @@
+"""Every LoRA setting reaches PEFT, and adapters go where the configuration says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig
+
+from deepsynth_tui.models.towers import tower_of
+from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.load import load_base
+from tests.training.conftest import configuration
+
+
+def _lora_config(values: dict[str, Any], **changes: Any) -> LoraConfig:
+    config = configuration(values, **changes)
+    return lora.lora_config(load_base(config).model, config, revision="abc")
+
+
+def test_settings_reach_peft(values: dict[str, Any]) -> None:
+    made = _lora_config(
+        values,
+        lora__r=6,
+        lora__lora_alpha=12,
+        lora__lora_dropout=0.2,
+        lora__use_rslora=True,
+        lora__use_dora=True,
+        lora__init_lora_weights="gaussian",
+        lora__modules_to_save=["lm_head"],
+        lora__bias="lora_only",
+        lora__rank_pattern={"q_proj": 2},
+        lora__alpha_pattern={"v_proj": 5},
+    )
+    assert (made.r, made.lora_alpha, made.lora_dropout) == (6, 12, 0.2)
+    assert (made.use_rslora, made.use_dora) == (True, True)
+    assert made.init_lora_weights == "gaussian"
+    assert made.modules_to_save == ["lm_head"]
+    assert made.bias == "lora_only"
+    assert (made.rank_pattern, made.alpha_pattern) == ({"q_proj": 2}, {"v_proj": 5})
+    assert made.revision == "abc"
+
+
+@pytest.mark.parametrize(
+    ("changes", "endings", "layers"),
+    [
+        ({"lora__target_modules": ["q_proj", "v_proj"]}, {"q_proj", "v_proj"}, {"0", "1"}),
+        (
+            {"lora__exclude_modules": ["mlp.up_proj", "mlp.down_proj", "mlp.gate_proj"]},
+            {"q_proj", "k_proj", "v_proj", "o_proj"},
+            {"0", "1"},
+        ),
+        (
+            {"lora__target_modules": r".*\.o_proj", "lora__layers_to_transform": [1]},
+            {"o_proj"},
+            {"1"},
+        ),
+    ],
+)
+def test_targets(
+    values: dict[str, Any], changes: dict, endings: set[str], layers: set[str]
+) -> None:
+    targets = _lora_config(values, **changes).target_modules
+    assert isinstance(targets, set)
+    assert {name.rpartition(".")[2] for name in targets} == endings
+    assert {name.split(".")[3] for name in targets} == layers
+    assert all("text_model" in name for name in targets)
+
+
+def test_biases_of_frozen_towers_stay(values: dict[str, Any]) -> None:
+    frozen = configuration(values, lora__bias="all")
+    assert set(lora.trainable_by_tower(lora.attach(load_base(frozen).model, frozen))) == {
+        "language"
+    }
+    free = configuration(values, lora__bias="all", model__freeze_vision_tower=False)
+    model = lora.attach(load_base(free).model, free)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert any("vision_model" in name and name.endswith(".bias") for name in trained)
+
+
+def test_seeded_adapters_in_float32(values: dict[str, Any]) -> None:
+    config = configuration(values, model__dtype="bfloat16")
+    base = load_base(config)
+    model = lora.attach(base.model, config)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert trained
+    assert {parameter.dtype for parameter in trained.values()} == {torch.float32}
+    assert lora.trainable_by_tower(model) == {"language": sum(p.numel() for p in trained.values())}
+
+
+def test_what_is_adapted_is_what_was_asked(values: dict[str, Any]) -> None:
+    config = configuration(
+        values,
+        lora__target_modules=["vision", "q_proj"],
+        model__freeze_vision_tower=False,
+    )
+    model = lora.attach(load_base(config).model, config)
+    settings = model.peft_config["default"]
+    assert isinstance(settings, LoraConfig)
+    asked = settings.target_modules
+    assert isinstance(asked, set)
+    assert sorted(lora.adapted(model)) == sorted(asked)
+    assert {tower_of(name) for name in asked} == {"language", "vision"}

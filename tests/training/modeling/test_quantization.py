@@ -1,0 +1,154 @@
+"""QLoRA on the CPU: really quantised layers, of which nothing moves but the adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
+from torch import nn
+
+from deepsynth_tui.training.data.collator import ROW_IDS, Collator
+from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.load import load_base
+from tests.training.conftest import Run, configuration
+
+LAYERS = {4: Linear4bit, 8: Linear8bitLt}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_qlora_trains(run: Run, bits: int, checkpointing: bool) -> None:
+    ran = run(
+        quantization__enabled=True,
+        quantization__bits=bits,
+        training__gradient_checkpointing=checkpointing,
+        training__max_steps=8,
+    )
+
+    assert ran.verdict == "completed", ran.failure
+    assert ran.losses[-1] < ran.losses[0]
+    assert ran.of("done")[-1].data["verification"]["reproduces"]
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_layers_are_quantised_and_only_adapters_learn(values: dict[str, Any], bits: int) -> None:
+    config = configuration(values, quantization__enabled=True, quantization__bits=bits)
+    base = load_base(config)
+    model = lora.attach(base.model, config)
+
+    linears = {
+        name: module
+        for name, module in base.model.named_modules()
+        if isinstance(module, nn.Linear) and "lora_" not in name
+    }
+    plain = {name for name, module in linears.items() if not isinstance(module, LAYERS[bits])}
+    assert plain == {"lm_head"}
+    weight = base.model.get_submodule("model.text_model.layers.0.self_attn.q_proj").weight
+    assert weight.dtype == (torch.uint8 if bits == 4 else torch.int8)
+
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    batch = Collator(base, config)([load_rows(config.data, images=True).train[0]])
+    del batch[ROW_IDS]
+    optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
+    for _ in range(2):  # lora_A has no gradient while lora_B is zero
+        model(**batch).loss.backward()
+        optimizer.step()
+    moved = {n for n, p in model.named_parameters() if not torch.equal(before[n], p)}
+    assert moved
+    assert all("lora_" in name for name in moved)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_an_evaluation_does_not_end_the_learning(values: dict[str, Any], bits: int) -> None:
+    """bitsandbytes repacks weights in evaluation mode on some CPUs; see keep_differentiable."""
+    config = configuration(
+        values, quantization__enabled=True, quantization__bits=bits, lora__lora_dropout=0.0
+    )
+    base = load_base(config)
+    torch.manual_seed(0)
+    model = lora.attach(base.model, config)
+    batch = Collator(base, config)([load_rows(config.data, images=True).train[0]])
+    del batch[ROW_IDS]
+
+    def gradients() -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        model.train()(**batch).loss.backward()
+        return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+    before = gradients()
+    with torch.no_grad():
+        model.eval()(**batch)
+    after = gradients()
+    assert before.keys() == after.keys()
+    assert any(bool(value.any()) for value in before.values())
+    for name, value in before.items():
+        assert torch.equal(value, after[name]), name
+
+
+def test_4_bit_settings_reach_bitsandbytes(values: dict[str, Any]) -> None:
+    config = configuration(
+        values,
+        quantization__enabled=True,
+        quantization__quant_type="fp4",
+        quantization__double_quant=False,
+        quantization__compute_dtype="float32",
+    )
+    layer = load_base(config).model.get_submodule("model.text_model.layers.0.mlp.up_proj")
+
+    assert isinstance(layer, Linear4bit)
+    assert layer.compute_dtype == torch.float32
+    weight: Any = layer.weight
+    state = weight.quant_state
+    assert state.quant_type == "fp4"
+    assert not state.nested
+
+
+def test_4_bits_packed_as_another_format_learn_the_same(values: dict[str, Any]) -> None:
+    def gradients(storage: str) -> dict[str, torch.Tensor]:
+        changes = {"quantization__enabled": True, "quantization__quant_storage": storage}
+        config = configuration(values, **changes, lora__lora_dropout=0.0)
+        base = load_base(config)
+        layer = base.model.get_submodule("model.text_model.layers.0.mlp.up_proj")
+        assert isinstance(layer, Linear4bit)
+        weight = layer.weight
+        assert weight.dtype == getattr(torch, storage)
+        assert weight.nbytes * 2 == layer.in_features * layer.out_features
+        torch.manual_seed(0)
+        model = lora.attach(base.model, config)
+        batch = Collator(base, config)([load_rows(config.data, images=True).train[0]])
+        del batch[ROW_IDS]
+        model(**batch).loss.backward()
+        return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+    usual, other = gradients("uint8"), gradients("bfloat16")
+    assert any(bool(value.any()) for value in usual.values())
+    assert usual.keys() == other.keys()
+    for name, value in usual.items():
+        assert torch.equal(value, other[name]), name
+
+
+def test_modules_trained_whole_are_not_quantised(values: dict[str, Any]) -> None:
+    name = "connector.modality_projection.proj"
+    config = configuration(values, quantization__enabled=True, lora__modules_to_save=[name])
+    model = lora.attach(load_base(config).model, config)
+
+    trained = {n for n, p in model.named_parameters() if p.requires_grad and "lora_" not in n}
+    assert trained == {f"base_model.model.model.{name}.modules_to_save.default.weight"}
+
+
+def test_a_quantised_base_lies_in_quarter_the_memory(
+    values: dict[str, Any], vision_model: Path
+) -> None:
+    def size(**changes: Any) -> int:
+        return load_base(configuration(values, **changes)).model.get_memory_footprint()
+
+    linears = "model.text_model.layers."
+    whole = load_base(configuration(values)).model
+    quantised = sum(p.numel() for n, p in whole.named_parameters() if linears in n and p.ndim == 2)
+    saved = size() - size(quantization__enabled=True)
+    assert saved > quantised * 3  # bytes: 4 of float32 become half of one, and the scales

@@ -1,0 +1,138 @@
+"""A disk that fills up: the run waits, goes on when there is room, and leaves nothing half."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from deepsynth_tui.config import yaml_text
+from deepsynth_tui.estimate.storage import PROCESSOR_BYTES, Disk
+from deepsynth_tui.runs.control import request_stop
+from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.job import Events, Job, run_job
+from deepsynth_tui.training.failures import TrainingError, explain
+from deepsynth_tui.training.job import train
+from deepsynth_tui.training.result.checkpoints import newest_whole
+from deepsynth_tui.training.result.disk_space import Room, free_bytes
+from tests.training.conftest import Ran, configuration
+
+pytestmark = pytest.mark.slow
+
+DISK = 48 << 20
+
+
+@pytest.fixture
+def small_disk(home: Path) -> Iterator[Path]:
+    """A home that is a file system of 48 MB."""
+    home.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(home)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield home
+    subprocess.run(["umount", str(home)], check=True)
+
+
+class Watched:
+    """Events that are recorded, and then reacted to."""
+
+    def __init__(self, events: Events, react: Callable[[str, dict[str, Any]], None]) -> None:
+        self._events = events
+        self._react = react
+
+    def write(self, kind: str, /, **fields: object) -> None:
+        self._events.write(kind, **fields)
+        self._react(kind, fields)
+
+
+def started(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
+    config = configuration(values, **changes, training__save_steps=2)
+    text = yaml_text.dump(config.model_dump())
+    return create(home, kind="training", name="small", config_text=text)
+
+
+def ran(
+    run: RunDirectory, react: Callable[[str, dict[str, Any]], None], *, resume: bool = False
+) -> Ran:
+    def body(job: Job) -> str:
+        job.events = Watched(job.events, react)
+        return train(job, resume=resume, room=Room(job, margin=1 << 20, look=0.01))
+
+    return Ran(run, run_job(run.path, body, explain=explain))
+
+
+def fill(home: Path, left: int) -> None:
+    """Leave so many bytes, as another program would."""
+    with (home / "ballast").open("wb") as file:
+        file.write(bytes(free_bytes(home) - left))
+
+
+def test_a_full_disk_is_waited_for(small_disk: Path, values: dict[str, Any]) -> None:
+    run = started(small_disk, values, training__max_steps=4)
+    half: list[Path] = []
+
+    def react(kind: str, fields: dict[str, Any]) -> None:
+        if kind == "metric" and fields["step"] == 1:
+            fill(small_disk, left=PROCESSOR_BYTES)
+        if kind == "warning":
+            half.extend(run.checkpoints.glob("*"))
+            (small_disk / "ballast").unlink()
+
+    done = ran(run, react)
+    assert done.verdict == "completed", done.failure
+    (warned,) = done.of("warning")
+    assert "The checkpoint of step 2 needs" in warned.data["message"]
+    assert "hf cache prune" in warned.data["message"]
+    assert half == []
+    phases = [event.data["name"] for event in done.of("phase")]
+    assert phases[phases.index("paused") + 1] == "training"
+    assert [event.data["step"] for event in done.of("checkpoint")] == [2, 4]
+    assert len(done.losses) == 4
+    load_file(run.adapter / "adapter_model.safetensors")
+
+
+def test_a_stop_without_room_leaves_what_is_whole(small_disk: Path, values: dict[str, Any]) -> None:
+    run = started(small_disk, values, training__max_steps=10)
+
+    def react(kind: str, fields: dict[str, Any]) -> None:
+        if kind == "checkpoint":
+            fill(small_disk, left=PROCESSOR_BYTES // 2)
+        if kind == "warning":
+            request_stop(run, now=True)
+
+    ended = ran(run, react)
+    assert ended.verdict == "failed"
+    assert "What was trained needs" in ended.failure
+    assert "--resume goes on" in ended.failure
+    assert [event.data["step"] for event in ended.of("checkpoint")] == [2]
+    left = newest_whole(run.checkpoints)
+    assert (left.step, left.torn) == (2, ())
+    assert not run.adapter.exists()
+
+    (small_disk / "ballast").unlink()
+    resumed = ran(run, lambda kind, fields: None, resume=True)
+    assert resumed.verdict == "completed", resumed.failure
+    assert {event.data["step"] for event in resumed.of("metric")} == set(range(1, 11))
+
+
+def test_a_run_that_cannot_end_does_not_begin(home: Path) -> None:
+    run = create(home, kind="training", name="small", config_text="")
+    disk = Disk(checkpoint=3 << 30, checkpoints=3, final=1 << 30)
+
+    def body(job: Job) -> str:
+        Room(job, free=lambda folder: disk.needed).refuse_if_short(disk)
+        with pytest.raises(TrainingError, match=r"3 checkpoints of 3\.0 GB") as refused:
+            Room(job, free=lambda folder: disk.needed - 1).refuse_if_short(disk)
+        assert "save_total_limit" in refused.value.advice
+        # A run that is resumed has some of them already.
+        run.checkpoints.mkdir(exist_ok=True)
+        (run.checkpoints / "optimizer.pt").write_bytes(b"12345")
+        Room(job, free=lambda folder: disk.needed - 5).refuse_if_short(disk)
+        return "completed"
+
+    assert run_job(run.path, body, explain=explain) == 0

@@ -1,0 +1,77 @@
+"""Asking for a simulation, and an estimate that says what it found."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepsynth_tui.estimate.closed_form import Item, estimate
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.machine.gpu_catalogue import GIB, Fit, Gpu
+from deepsynth_tui.training.simulation.client import SimulationError, simulate
+from deepsynth_tui.training.simulation.simulated_estimate import Simulated
+from tests.estimate.models import configure, profile
+
+SMALL_GPU = Gpu(
+    name="small",
+    memory_gib=4,
+    usable_gib=3.9,
+    bandwidth_gbs=300,
+    tflops=10,
+    bfloat16=False,
+    price_per_hour=None,
+    price_source=None,
+)
+FACTS = RowStatistics(lengths=(100, 200))
+
+
+def test_a_child_process_simulates():
+    config = configure(model={"name_or_path": "builtin:tiny-vlm"})
+    found = simulate(config, FACTS)
+    assert found.allocated == sum(found.parts.values())
+    assert found.parts["weights"] > 0
+    assert found.parts["activations"] > 0
+    assert 0 < found.seconds < 60
+
+
+def test_a_refusal_is_told_with_what_to_do_next():
+    with pytest.raises(SimulationError) as refused:
+        simulate(configure(model={"name_or_path": "nobody/nothing"}), FACTS)
+    assert "nobody/nothing is not on this machine" in refused.value.message
+    assert "builtin:tiny-vlm" in refused.value.advice
+
+
+def test_the_estimate_takes_over_what_was_simulated():
+    computed = estimate(configure(), profile("qwen3_vl"), gpus=(SMALL_GPU,))
+    assert computed.gpus[0].fit is Fit.FITS
+    parts: dict[Item, int] = {
+        "weights": 2 * GIB,
+        "adapters": 5,
+        "gradients": 5,
+        "optimizer": 10,
+        "activations": 3 * GIB,
+        "logits": 7,
+    }
+    allocated = sum(parts.values())
+    found = Simulated(
+        allocated,
+        reserved=allocated + 3 * GIB,
+        least=allocated + GIB,
+        parts=parts,
+        notes=("A note.",),
+        seconds=1.0,
+    )
+    simulated = found.apply(computed)
+    assert simulated.source == "simulated"
+    assert simulated.peak_allocated == allocated
+    assert {item: simulated.breakdown[item] for item in parts} == parts
+    context = computed.overhead.context
+    assert simulated.breakdown["overhead"] == context + GIB
+    assert simulated.needed == allocated + context + GIB
+    assert simulated.held_back == 3 * GIB
+    assert simulated.peak_device == allocated + context + 3 * GIB
+    assert simulated.gpus[0].device == SMALL_GPU.usable_bytes, "no more than there is"
+    assert simulated.gpus[0].fit is Fit.NO
+    assert simulated.gpus[0].headroom == SMALL_GPU.usable_bytes - simulated.needed
+    assert simulated.warnings == (*computed.warnings, "A note.")
+    assert simulated.trainable_params == computed.trainable_params
+    assert simulated.gpus[0].seconds_per_step == computed.gpus[0].seconds_per_step

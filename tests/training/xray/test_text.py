@@ -1,0 +1,77 @@
+"""An x-ray in words: every number named, and nothing of the data reaches the terminal raw."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console
+
+from deepsynth_tui.training.xray.report import Page, Row, Span, Xray
+from deepsynth_tui.training.xray.text import visible, xray_sections
+from deepsynth_tui.tui.widgets.label_grid import pairs
+
+NASTY = "red\x1b[2J\x07\u202e\r\nblue\x9b31m"
+ROW = Row(
+    row_id="row 3",
+    template=f"<user>{NASTY}",
+    learned=NASTY,
+    spans=(
+        Span("masked", 7, "<user>"),
+        Span("image", 4, "<image>"),
+        Span("learned", 9, NASTY),
+        Span("padding", 2, "<pad>"),
+    ),
+    pages=(Page((1024, 1024), (512, 512)), Page((64, 32), (64, 32))),
+    features=6,
+    cut="9 of 20 tokens",
+)
+XRAY = Xray(
+    model="some/model",
+    processor="SomeProcessor",
+    template_of="its own",
+    shapes={"input_ids": (1, 22)},
+    rows=(ROW,),
+    counted_by="somehow",
+    notes=("2 rows were left out",),
+)
+
+
+def _printed(xray: Xray, width: int) -> str:
+    file = StringIO()
+    console = Console(file=file, width=width, markup=False, highlight=False)
+    for title, texts in xray_sections(xray):
+        console.print(title)
+        console.print(pairs(texts))
+    return file.getvalue()
+
+
+def test_every_figure_is_said() -> None:
+    said = " ".join(_printed(XRAY, 80).split())
+    for figure in (
+        "1 row of 22 tokens, 22 in all",
+        "9 tokens: the loss",
+        "2 tokens (9%)",
+        "4 placeholders, 6 features: NOT EQUAL",
+        "1024×1024 pixels, made 512×512, 64×32 pixels",
+        "<image> × 4",
+        "<pad> × 2",
+        "9 of 20 tokens",
+        "! 2 rows were left out",
+    ):
+        assert figure in said
+
+
+def test_control_characters_are_written_out() -> None:
+    said = _printed(XRAY, 80)
+    assert all(character.isprintable() or character == "\n" for character in said)
+    assert "red\\x1b[2J\\x07\\u202e\\r↵" in said
+    assert "blue\\x9b31m" in said
+    assert visible("zwei\u3000Wörter\ud800") == "zwei\u3000Wörter\\ud800"
+
+
+def test_nothing_is_wider_than_the_terminal() -> None:
+    assert max(map(len, _printed(XRAY, 60).splitlines())) <= 60
+
+
+def test_json_comes_back_as_it_was() -> None:
+    assert Xray.from_json(XRAY.to_json()) == XRAY

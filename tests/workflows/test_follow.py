@@ -1,0 +1,46 @@
+"""A run as plain lines: what it was predicted to take, and what it took."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, compared
+from deepsynth_tui.runs.job import Failure, Job, run_job
+from deepsynth_tui.workflows.follow import Narrator
+
+GIB = 2**30
+
+
+def measured(home: Path) -> RunDirectory:
+    """A run on a GPU that was predicted and measured."""
+    run = create(home, kind="training", name="x", config_text="")
+
+    def body(job: Job) -> str:
+        guess = Predicted(20 * GIB, 22 * GIB, 2.0, gpu="Tesla T4")
+        job.predicted(guess, {"estimated_vram_gb": 21.0})
+        job.measured(Measured(allocated=25 * GIB, device=22 * GIB, seconds_per_step=1.0, steps=3))
+        return "completed"
+
+    assert run_job(run.path, body, explain=lambda error: Failure("", str(error), "")) == 0
+    return run
+
+
+def test_prediction_and_measurement_are_told(home: Path):
+    said: list[str] = []
+    assert Narrator(measured(home), said.append).listen()
+    assert "  estimated: 20.00 GB allocated, 22.00 GB in all, on Tesla T4" in said
+    (line,) = (line for line in said if line.startswith("  measured: "))
+    assert "25.00 GB allocated, predicted 20.00 GB (20 % too low)" in line
+    assert "22.00 GB of the device, predicted 22.00 GB (right within 1 %)" in line
+    assert "1 s per step, predicted 2 s (100 % too high)" in line
+
+
+def test_programs_get_the_same_figures(home: Path):
+    both = compared(measured(home))
+    assert both["predicted"]["allocated"] == 20 * GIB
+    assert both["measured"]["allocated"] == 25 * GIB
+    wrong = {"allocated": -0.2, "device": 0.0, "seconds_per_step": 1.0}
+    assert both["prediction_error"] == pytest.approx(wrong)
