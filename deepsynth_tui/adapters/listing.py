@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.runs.directory import scan
+from deepsynth_tui.runs.directory import list_runs
 from deepsynth_tui.training.text_encoder.files import FOLDER as TEXT_ENCODER
 
 PEFT_CONFIG = "adapter_config.json"
@@ -40,7 +40,7 @@ class Unreadable:
 
 def adapters_of_runs(home: Path) -> list[Adapter | Unreadable]:
     """Adapters of this machine's runs, those of the newest run first."""
-    folders = (run.adapter for run in scan(home))
+    folders = (run.adapter for run in list_runs(home))
     return [read(folder) for folder in folders if (folder / PEFT_CONFIG).is_file()]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.kinds import Config
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.resume_dataset import incompatible_changes, settings_in_shards
-from deepsynth_tui.config.rules.between_fields import Config
 from deepsynth_tui.config.yaml_text import leaves
 from deepsynth_tui.runs import atomic
-from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find
+from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find_run
 from deepsynth_tui.runs.summary import summarize
 
 
@@ -56,7 +56,7 @@ def _run_of(home: Path, path: Path, config: Config) -> RunDirectory:
     """Return the run that a file lies in, or that its output.dir or its name means."""
     inside = path.resolve().parent
     ref = inside if (inside / "run.json").is_file() else config.output.dir
-    return find(home, ref or config.name)
+    return find_run(home, ref or config.name)
 
 
 def _changed(what: str, run: RunDirectory, changed: list[str]) -> CannotResume:

@@ -14,9 +14,9 @@ from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_text
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs import launch
-from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.errors import RunError
-from deepsynth_tui.runs.summary import last_state, summarize
+from deepsynth_tui.runs.summary import read_last_state, summarize
 
 
 class CannotRetry(RunError):
@@ -46,12 +46,12 @@ def plan(run: RunDirectory, overrides: Sequence[str] = ()) -> RetryPlan:
         ConfigError: every problem of the changed settings.
         RunNotFound: the run is gone.
     """
-    who = identity(run)
+    who = read_identity(run)
     if who.kind != "training":
         raise CannotRetry(f"{run.id} is no training run", "Start it again: it goes on by itself")
     if summarize(run).is_live:
         raise CannotRetry(f"{run.id} is still running", "Stop it first")
-    error = last_state(run, who.kind).error
+    error = read_last_state(run, who.kind).error
     advised = [f"{key}={json.dumps(to)}" for key, to in (error.changes if error else {}).items()]
     if not advised and not overrides:
         raise CannotRetry(
@@ -77,9 +77,9 @@ def start(home: Path, made: RetryPlan) -> RunDirectory:
 
     Raises RunDirectoryError (the folder) or LaunchError (the process).
     """
-    cwd = identity(made.run).cwd
+    cwd = read_identity(made.run).cwd
     folder = made.config.output.dir
-    run = create(
+    run = create_run(
         home,
         kind="training",
         name=made.config.name,
@@ -88,7 +88,7 @@ def start(home: Path, made: RetryPlan) -> RunDirectory:
         continues=made.run,
         cwd=cwd,
     )
-    launch.start(run, resume=True)
+    launch.start_job(run, resume=True)
     return run
 
 

@@ -13,7 +13,7 @@ from deepsynth_tui.adapters.listing import (
     adapters_of_runs,
     usable,
 )
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 
 
 def _adapter(folder: Path, **lineage: Any) -> Path:
@@ -32,7 +32,7 @@ def test_foreign_adapter(tmp_path: Path) -> None:
 
 
 def test_lineage_is_read(home: Path) -> None:
-    run = create(home, kind="training", name="mine", config_text="kind: training\n")
+    run = create_run(home, kind="training", name="mine", config_text="kind: training\n")
     _adapter(
         run.adapter,
         config={"name": "mine"},
@@ -40,7 +40,7 @@ def test_lineage_is_read(home: Path) -> None:
         created="2026-01-01T00:00:00Z",
         metrics={"last_loss": 1.5},
     )
-    create(home, kind="training", name="nothing-yet", config_text="kind: training\n")
+    create_run(home, kind="training", name="nothing-yet", config_text="kind: training\n")
 
     (found,) = usable(adapters_of_runs(home))
     assert (found.name, found.base, found.last_loss) == ("mine", "builtin:tiny-vlm", 1.5)
