@@ -34,7 +34,7 @@ def estimate(
     from deepsynth_tui.workflows.estimate import gather_inputs
 
     with report_errors():
-        loaded = [(path, load(path, TrainingConfig, set_, starting=False)[0]) for path in configs]
+        loaded = [(path, load(path, TrainingConfig, set_, estimate_only=True)[0]) for path in configs]
         devices = nvml.probe().devices
         for path, config in loaded:
             inputs = gather_inputs(config)
@@ -95,7 +95,7 @@ def schema(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="training or dataset.")],
 ) -> None:
     """Print the JSON Schema of a configuration, for editors."""
-    from deepsynth_tui.config.load import CONFIG_TYPES
+    from deepsynth_tui.config.kinds import CONFIG_TYPES
 
     with report_errors():
         if kind not in CONFIG_TYPES:

@@ -11,16 +11,14 @@ from pydantic import ValidationError
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec, fields_by_key, sections
-from deepsynth_tui.config.load import CONFIG_TYPES, Checked, RunKind, check
+from deepsynth_tui.config.kinds import CONFIG_TYPES, Config, RunKind
+from deepsynth_tui.config.load import CheckResult, check_values
 from deepsynth_tui.config.presets import Group, Preset, compose, find_preset, list_presets
-from deepsynth_tui.config.rules.between_fields import Config
 
 GROUPS: Mapping[RunKind, tuple[Group, ...]] = {
     "training": ("lora", "training"),
     "dataset": ("dataset",),
 }
-NAMED_FIELDS_ONLY = ("source", "model", "data", "output")
-"""Sections that say what a run is about: a preset sets the fields it names there, no others."""
 PRESET_FIELD = "lora.preset"
 """The one preset that the configuration itself names; a form shows it as its selector."""
 SELECTOR = "preset."
@@ -100,9 +98,9 @@ class FormValues:
             (nested.setdefault(section, {}) if section else nested)[name] = value
         return nested
 
-    def check(self) -> Checked:
+    def check(self) -> CheckResult:
         """Return every problem of the values, and the configuration when there is none."""
-        return check(self.nested())
+        return check_values(self.nested())
 
     def as_config(self) -> Config | None:
         """Return the configuration if every value is valid alone, whatever rules it breaks."""
@@ -153,7 +151,7 @@ def _meaning_of(kind: RunKind, group: Group, name: str) -> Mapping[str, Any]:
     whole = {
         field.key: field.default
         for section in preset_sections(kind, preset)
-        if section.key and section.key not in NAMED_FIELDS_ONLY
+        if section.key and section.preset_resets
         for field in section.fields
     }
     named = {PRESET_FIELD: preset.name} if group == "lora" else {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deepsynth_tui.runs.estimate_vs_measured import errors
-from deepsynth_tui.runs.state import Memory, RunState, rate
+from deepsynth_tui.runs.estimate_vs_measured import prediction_errors
+from deepsynth_tui.runs.state import Memory, RunState, throughput
 from deepsynth_tui.tui.run_view.labels import pace, size
 from deepsynth_tui.tui.run_view.reader import Snapshot
 
@@ -31,7 +31,7 @@ def progress_words(snapshot: Snapshot) -> str:
         parts = [f"{progress.done:,} of {progress.total:,} {progress.unit}"]
         if progress.total:
             parts.append(f"{100 * progress.done // progress.total} %")
-    if snapshot.summary.is_live and (speed := rate(snapshot.state)):
+    if snapshot.summary.is_live and (speed := throughput(snapshot.state)):
         parts.append(pace(*speed))
     if snapshot.eta:
         parts.append(f"about {snapshot.eta} left")
@@ -94,7 +94,7 @@ def _measured(state: RunState) -> Iterator[Figure]:
         if guess is not None and guess.seconds_per_step is not None:
             step += f" (predicted {guess.seconds_per_step:.3g} s)"
         yield Figure("step time", step)
-    wrong = errors(guess, took)
+    wrong = prediction_errors(guess, took)
     named = {"allocated": "memory", "seconds_per_step": "step"}
     if told := [f"{word} {wrong[name]:+.0%}" for name, word in named.items() if name in wrong]:
         yield Figure("prediction", ", ".join(told))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from deepsynth_tui.runs.summary import State
+from deepsynth_tui.runs.summary import StateName
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class StateWord:
     colour: str
 
 
-STATES: dict[State, StateWord] = {
+STATES: dict[StateName, StateWord] = {
     "starting": StateWord("○", "starting", "$primary"),
     "waiting": StateWord("◌", "waiting", "$secondary"),
     "running": StateWord("●", "running", "$primary"),

@@ -19,7 +19,6 @@ from textual.widgets import Input, Select, Switch
 from deepsynth_tui.config.fields import FieldSpec, as_text
 
 LABEL_WIDTH = 30
-NUMBER_KINDS = ("int", "float")
 
 
 class StepInput(Input):
@@ -109,14 +108,13 @@ class FieldRow(Widget):
         spec: FieldSpec,
         value: Any,
         *,
-        label: str = "",
         suggestions: Sequence[str] = (),
         prompts: Mapping[Any, str] | None = None,
     ) -> None:
         super().__init__(id=f"row-{spec.key.replace('.', '-')}")
         self.spec = spec
         self.value = value
-        self.label = label or spec.name.replace("_", " ")
+        self.label = spec.label
         self._suggestions = suggestions
         self._prompts = prompts
         self.set_reactive(FieldRow.note, self._note_for(value))
@@ -137,12 +135,12 @@ class FieldRow(Widget):
                 )
             case "int" | "float":
                 box = StepInput if spec.suggested else Input
-                yield box(text, placeholder="none", classes="number", compact=True)
+                yield box(text, placeholder=spec.placeholder, classes="number", compact=True)
             case _:
                 suggester = SuggestFromList(self._suggestions) if self._suggestions else None
                 yield Input(
                     text,
-                    placeholder="none" if spec.optional else "",
+                    placeholder=spec.placeholder,
                     suggester=suggester,
                     compact=True,
                 )

@@ -11,9 +11,8 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec
-from deepsynth_tui.config.presets import Group, Preset, find_preset, list_presets
+from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset, find_preset, list_presets
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.tui.forms.section_titles import section_name
 from deepsynth_tui.tui.forms.values import (
     GROUPS,
     SELECTOR,
@@ -24,8 +23,6 @@ from deepsynth_tui.tui.forms.values import (
 )
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.section import More, Section
-
-CLOSED_AT_FIRST = ("filter", "output")
 
 
 class Form(VerticalScroll, can_focus=False):
@@ -75,8 +72,9 @@ class Form(VerticalScroll, can_focus=False):
             if list_presets(group):
                 yield self._preset_row(group)
         for place, section in enumerate(rest):
-            closed = section.switch is not None or section.key in CLOSED_AT_FIRST
-            yield Section(section, self.values, self._row, collapsed=closed, late=place > 0)
+            yield Section(
+                section, self.values, self._row, collapsed=section.collapsed, late=place > 0
+            )
 
     def focus_first(self) -> None:
         """Go to the first field."""
@@ -97,7 +95,7 @@ class Form(VerticalScroll, can_focus=False):
     def use_preset(self, preset: Preset) -> None:
         """Fill the preset's sections and say so."""
         self.fill(self.values.with_preset(preset))
-        named = [section_name(s.key) for s in preset_sections(self.values.kind, preset) if s.key]
+        named = [s.title for s in preset_sections(self.values.kind, preset) if s.key]
         self.post_message(self.PresetChosen(self, preset, named))
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
@@ -163,7 +161,7 @@ class Form(VerticalScroll, can_focus=False):
     def _preset_row(self, group: Group) -> FieldRow:
         presets = list_presets(group)
         filled = dict.fromkeys(
-            section_name(section.key)
+            section.title
             for preset in presets
             for section in preset_sections(self.values.kind, preset)
             if section.key
@@ -172,13 +170,14 @@ class Form(VerticalScroll, can_focus=False):
         spec = FieldSpec(
             key=SELECTOR + group,
             name=group,
+            label=f"{GROUP_TITLES[group]} preset",
             kind="choice",
             default=presets[0].name,
             help=f"Fills every field of {' and '.join(filled)}.",
             choices=tuple(preset.name for preset in presets),
         )
         prompts = {preset.name: f"{preset.name} · {preset.title}" for preset in presets}
-        return FieldRow(spec, name, label=f"{section_name(group)} preset", prompts=prompts)
+        return FieldRow(spec, name, prompts=prompts)
 
     def _refresh_state(self) -> None:
         for row in self.query(FieldRow):

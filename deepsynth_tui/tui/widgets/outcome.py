@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.text import Text
 from textual.widgets import Static
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.tui.run_view.crash_cause import likely_cause
 from deepsynth_tui.tui.run_view.labels import STATES, size
 from deepsynth_tui.tui.run_view.reader import Snapshot
@@ -42,7 +42,7 @@ def outcome(snapshot: Snapshot, last_lines: Sequence[str]) -> Outcome | None:
     if said is None:
         return None
     title, lines = said
-    cleaned = [(label, clean(part)) for label, text in lines for part in _split(text)]
+    cleaned = [(label, sanitize(part)) for label, text in lines for part in _split(text)]
     return Outcome(
         title=title,
         colour=STATES[snapshot.summary.state].colour,

@@ -15,7 +15,6 @@ from deepsynth_tui.config.fields import FieldSpec, SectionSpec
 from deepsynth_tui.tui.forms.section_titles import (
     changes_text,
     problems_text,
-    section_name,
     section_state,
 )
 from deepsynth_tui.tui.forms.values import FormValues, shown_fields
@@ -163,7 +162,7 @@ class Section(Fold):
     def _entitle(self) -> None:
         keys = [field.key for field in self.spec.fields]
         self.entitle(
-            section_name(self.spec.key),
+            self.spec.title,
             section_state(self.spec, self._form),
             changes_text(len(self._form.changed(self.spec))),
             problems=sum(key in self._wrong for key in keys),

@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 
 if TYPE_CHECKING:
     from deepsynth_tui.models.page_for_model import PageForModel
@@ -79,11 +79,11 @@ def _details(found: Preflight, seen: PageForModel | None) -> Content:
         parts += map(_column, found.column_previews)
     elif found.columns:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
-        parts += [f"  {clean(column)}\n" for column in found.columns]
+        parts += [f"  {sanitize(column)}\n" for column in found.columns]
     if found.proposal:
         parts += ["\n", Content.styled("proposed (Ctrl+Y takes them)", "$muted"), "\n"]
-        parts += [f"  {key} {clean(str(v))}\n" for key, v in found.proposal.settings.items()]
-        parts.append(Content.styled(f"  {clean(found.proposal.why)}\n", "$muted"))
+        parts += [f"  {key} {sanitize(str(v))}\n" for key, v in found.proposal.settings.items()]
+        parts.append(Content.styled(f"  {sanitize(found.proposal.why)}\n", "$muted"))
     for notice in found.notices:
         parts += ["\n", Content.styled("! ", "$text-warning"), f"{notice.message}\n"]
     for problem in found.problems:
@@ -92,14 +92,14 @@ def _details(found: Preflight, seen: PageForModel | None) -> Content:
         parts += _drawn(found.page, seen)
     if found.first:
         parts += ["\n", Content.styled("the first document begins", "$muted"), "\n\n"]
-        parts.append("\n".join(clean(line) for line in found.first.splitlines()))
+        parts.append("\n".join(sanitize(line) for line in found.first.splitlines()))
     return Content.assemble(*parts) if parts else Content("Nothing found there.")
 
 
 def _column(column: ColumnPreview) -> Content:
     filled = "" if column.filled == 1 else f" {column.filled:.0%} filled"
-    example = clean(column.example)
-    return Content.assemble(f"  {clean(column.name)}{filled}  ", (example, "$muted"), "\n")
+    example = sanitize(column.example)
+    return Content.assemble(f"  {sanitize(column.name)}{filled}  ", (example, "$muted"), "\n")
 
 
 def _drawn(first: FirstPage, seen: PageForModel | None) -> list[Content | str]:
@@ -121,7 +121,7 @@ def _drawn(first: FirstPage, seen: PageForModel | None) -> list[Content | str]:
     if seen:
         mark = "  " if seen.is_legible else Content.styled("! ", "$text-warning")
         parts += [
-            f"  {clean(seen.model)}: {seen.tokens} tokens a page,\n",
+            f"  {sanitize(seen.model)}: {seen.tokens} tokens a page,\n",
             f"    {seen.characters_per_token:.1f} characters each,\n  ",
             mark,
             f"x-height {seen.x_height:.1f} px after its resize\n",

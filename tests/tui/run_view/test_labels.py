@@ -6,13 +6,13 @@ from typing import get_args
 
 import pytest
 
-from deepsynth_tui.runs.summary import State
+from deepsynth_tui.runs.summary import StateName
 from deepsynth_tui.tui.run_view import labels
 from deepsynth_tui.tui.run_view.crash_cause import likely_cause
 
 
 def test_every_state_has_a_symbol_and_a_word_of_its_own():
-    assert set(labels.STATES) == set(get_args(State))
+    assert set(labels.STATES) == set(get_args(StateName))
     assert len({(w.symbol, w.word) for w in labels.STATES.values()}) == len(labels.STATES)
     assert len({w.word for w in labels.STATES.values()}) == len(labels.STATES)
 

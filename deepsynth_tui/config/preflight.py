@@ -21,7 +21,7 @@ from deepsynth_tui.config.training import TrainingConfig
 C = TypeVar("C", TrainingConfig, DatasetConfig)
 
 
-class Findings(Protocol):
+class PreflightReport(Protocol):
     """What a room found."""
 
     def to_json(self) -> dict[str, Any]:
@@ -29,13 +29,13 @@ class Findings(Protocol):
         ...
 
 
-def output_problems(chosen: str | None) -> list[Problem]:
+def output_dir_problems(chosen: str | None) -> list[Problem]:
     """Return why no run can be made in `output.dir`; nothing is created in finding out."""
     key = "output.dir"
     if not chosen:
         return []
     folder = Path(chosen).expanduser().absolute()
-    place = existing_part(folder)
+    place = nearest_existing_parent(folder)
     if not place.is_dir():
         return [Problem(key, f"{place} is a file", "choose a folder")]
     if not os.access(place, os.W_OK | os.X_OK):
@@ -45,15 +45,15 @@ def output_problems(chosen: str | None) -> list[Problem]:
     return []
 
 
-def existing_part(folder: Path) -> Path:
+def nearest_existing_parent(folder: Path) -> Path:
     """Return `folder` or the nearest of its parents that is there: the disk it would lie on."""
     return next(part for part in (folder, *folder.absolute().parents) if part.exists())
 
 
-def command(
+def run_preflight_command(
     model: type[C],
-    inspect: Callable[[C], Findings],
-    unusable: Callable[[tuple[Problem, ...]], Findings],
+    inspect: Callable[[C], PreflightReport],
+    unusable: Callable[[tuple[Problem, ...]], PreflightReport],
 ) -> int:
     """Check the configuration file named on the command line, print one JSON object, return 0.
 
