@@ -72,9 +72,9 @@ def run_preflight_command(
 def _findings(
     file: Path,
     model: type[C],
-    inspect: Callable[[C], Findings],
-    unusable: Callable[[tuple[Problem, ...]], Findings],
-) -> Findings:
+    inspect: Callable[[C], PreflightReport],
+    unusable: Callable[[tuple[Problem, ...]], PreflightReport],
+) -> PreflightReport:
     try:
         config = load_file(file).config
     except ConfigError as error:

@@ -9,9 +9,9 @@ from functools import cache
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.clean_text import is_blank
-from deepsynth_tui.dataset.drawing.rendering import DrawnPage, Renderer
+from deepsynth_tui.dataset.drawing.renderer import RenderedPage, Renderer
 from deepsynth_tui.dataset.errors import CharactersLost, DocumentTooLong
-from deepsynth_tui.dataset.reading.compose import Composed, Skipped, compose
+from deepsynth_tui.dataset.reading.compose import ComposedDocument, Skipped, compose
 from deepsynth_tui.dataset.reading.sources import Document
 
 
@@ -23,7 +23,7 @@ class DrawnDocument:
     can bring; `missing` are the characters that no font had.
     """
 
-    document: Composed
+    document: ComposedDocument
     pages: tuple[bytes, ...]
     font_size: int
     fonts: tuple[str, ...]
@@ -58,12 +58,12 @@ def draw_document(
         fonts=rendered.fonts,
         lines=rendered.lines,
         flaws={
-            "missing_glyphs": rendered.missing.total(),
+            "missing_glyphs": rendered.missing_glyphs.total(),
             "clipped_glyphs": rendered.clipped_glyphs,
             "split_tokens": rendered.split_tokens,
             "removed_characters": composed.removed_controls + composed.replaced_surrogates,
         },
-        missing=rendered.missing,
+        missing=rendered.missing_glyphs,
     )
 
 
@@ -81,7 +81,9 @@ def _renderer(settings: str) -> Renderer:
     return Renderer(config.page, config.degrade, config.seed)
 
 
-def check_whole(composed: Composed, pages: Sequence[DrawnPage], lost_characters: int) -> None:
+def check_whole(
+    composed: ComposedDocument, pages: Sequence[RenderedPage], lost_characters: int
+) -> None:
     """Raise `CharactersLost` where the pages together are not exactly the text."""
     text, reached = composed.drawn_text, 0
     for page in pages:
@@ -94,7 +96,7 @@ def check_whole(composed: Composed, pages: Sequence[DrawnPage], lost_characters:
         raise _lost(composed, f"{lost_characters} characters were laid out and not drawn")
 
 
-def _lost(composed: Composed, what: str) -> CharactersLost:
+def _lost(composed: ComposedDocument, what: str) -> CharactersLost:
     return CharactersLost(
         f"document {composed.source_id}: {what}",
         "This is a fault of the program, never of the document: please report it with the "

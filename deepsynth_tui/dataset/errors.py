@@ -17,6 +17,10 @@ class SourceError(DatasetError):
     """The documents cannot be read."""
 
 
+class UnreadableDocument(DatasetError):
+    """A single document cannot be read; the others of its source can."""
+
+
 class ColumnError(DatasetError):
     """A column does not exist, or does not hold text."""
 

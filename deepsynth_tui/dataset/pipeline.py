@@ -11,7 +11,7 @@ from typing import Literal
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
-from deepsynth_tui.dataset.drawing.page import sheet
+from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.errors import NoDocuments
 from deepsynth_tui.dataset.progress import Listener, Stopped, Watch
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
@@ -114,7 +114,7 @@ def _finish(
 def _say_what_comes(
     config: DatasetConfig, source: Source | Mixture, total: int | None, font: str
 ) -> None:
-    paper = sheet(config.page)
+    paper = PageGeometry.from_settings(config.page)
     known = "documents" if total is None else f"{total} documents"
     log.info("%s: %s, text from column %s", config.place, known, source.text_column)
     log.info("drawing with %s on %d x %d pixels", font, paper.width, paper.height)
@@ -135,7 +135,7 @@ def _checked_for_space(
 
 def _describe(config: DatasetConfig, unfinished: Unfinished, report: Report) -> None:
     """Write what there is to know of the dataset beside the shards."""
-    folder, paper = unfinished.partial, sheet(config.page)
+    folder, paper = unfinished.partial, PageGeometry.from_settings(config.page)
     page = {**config.page.model_dump(), "width": paper.width, "height": paper.height}
     figures = report.to_json(font=unfinished.manifest.font, page=page)
     text = json.dumps(figures, ensure_ascii=False, indent=2)

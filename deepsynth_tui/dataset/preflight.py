@@ -8,7 +8,7 @@ of the first document, or null; `page` its first page: `PageFigures` and a thumb
 
 For each source, in order, `sources` has `{"path", "columns": [{"name", "kind", "filled",
 "mean_length", "example"}], "proposal": {"settings": {key: value}, "why"} or null}`, of its first
-rows; `proposing` says what is what. Other keys that the proposal names are those of `source`.
+rows; `guess_columns` says what is what. Other keys that the proposal names are those of `source`.
 """
 
 from __future__ import annotations
@@ -29,16 +29,24 @@ from deepsynth_tui.dataset.clean_text import is_blank
 from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
 from deepsynth_tui.dataset.preview import PreviewPage, first_page, thumbnail
-from deepsynth_tui.dataset.reading.guess_columns import Column, Proposal, look_at, propose
-from deepsynth_tui.dataset.reading.mixture import Mixture, at_number, columns_named, mixed
-from deepsynth_tui.dataset.reading.named_columns import existing, text_column
-from deepsynth_tui.dataset.reading.readers import Reader
+from deepsynth_tui.dataset.reading.choose_instruction import (
+    InstructionColumns,
+    instruction_columns,
+)
+from deepsynth_tui.dataset.reading.guess_columns import (
+    ColumnPreview,
+    Proposal,
+    guess_columns,
+    preview_columns,
+)
+from deepsynth_tui.dataset.reading.mixture import Mixture, mix_sources, numbered_key
+from deepsynth_tui.dataset.reading.named_columns import choose_text_column, require_column
+from deepsynth_tui.dataset.reading.reader import SourceReader
 from deepsynth_tui.dataset.reading.sources import (
     Document,
-    Named,
     Source,
-    choose_columns,
     open_reader,
+    source_from_reader,
 )
 from deepsynth_tui.dataset.writing.disk_space import check_space, needed_bytes
 from deepsynth_tui.dataset.writing.ray_available import check_ray
@@ -58,12 +66,12 @@ class Looked:
     path: str
     problems: list[Problem] = field(default_factory=list)
     names: tuple[str, ...] = ()
-    columns: tuple[Column, ...] = ()
+    columns: tuple[ColumnPreview, ...] = ()
     source: Source | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what the command prints of a source."""
-        proposal: Proposal | None = propose(self.columns)
+        proposal: Proposal | None = guess_columns(self.columns)
         return {
             "path": self.path,
             "columns": [asdict(column) for column in self.columns],
@@ -110,7 +118,7 @@ def check(config: DatasetConfig) -> list[Problem]:
 def inspect(config: DatasetConfig) -> Preflight:
     """Open the sources, draw the first document, look at the output folder and the disk."""
     problems = [*output_dir_problems(config.output.dir), *_drawing_problems(config)]
-    looked = [_look(settings, columns_named(config)) for settings in config.all_sources]
+    looked = [_look(settings, instruction_columns(config)) for settings in config.all_sources]
     if config.sources:
         for number, one in enumerate(looked, start=1):
             one.problems = [_at_number(number, one.path, problem) for problem in one.problems]
@@ -119,7 +127,7 @@ def inspect(config: DatasetConfig) -> Preflight:
     opened = [one.source for one in looked if one.source]
     if len(opened) < len(looked):
         return Preflight((*wrong, *problems), (), columns, sources=tuple(looked))
-    source = mixed(opened, config) if config.sources else opened[0]
+    source = mix_sources(opened, config) if config.sources else opened[0]
     documents, first, page = None, None, None
     try:
         documents = _quick_count(source, config)
@@ -152,32 +160,34 @@ def _drawing_problems(config: DatasetConfig) -> Iterator[Problem]:
         yield _problem(error)
 
 
-def _look(settings: SourceSettings, named: Named) -> Looked:
+def _look(settings: SourceSettings, named: InstructionColumns) -> Looked:
     """Open one source, and say all that is wrong with its columns."""
     looked = Looked(settings.path)
     try:
         reader = open_reader(settings)
         looked.names = tuple(reader.columns)
         looked.problems += _column_problems(reader, settings, named)
-        looked.columns = look_at(reader)
+        looked.columns = preview_columns(reader)
         if not looked.problems:
-            looked.source = choose_columns(reader, settings, named)
+            looked.source = source_from_reader(reader, settings, named)
     except DatasetError as error:
         looked.problems.append(_problem(error))
     return looked
 
 
-def _column_problems(reader: Reader, settings: SourceSettings, named: Named) -> Iterator[Problem]:
+def _column_problems(
+    reader: SourceReader, settings: SourceSettings, named: InstructionColumns
+) -> Iterator[Problem]:
     target = settings.target_column
     wanted = [(target, reader.columns, "source.target_column")] if target is not None else []
     wanted += [(column, tuple(reader.kinds), named.key) for column in named.columns]
     try:
-        text_column(reader.columns, settings.text_column)
+        choose_text_column(reader.columns, settings.text_column)
     except ColumnError as error:
         yield _problem(error)
     for column, columns, key in wanted:
         try:
-            existing(columns, column, key)
+            require_column(columns, column, key)
         except ColumnError as error:
             yield _problem(error)
 
@@ -204,7 +214,7 @@ def _no_text(source: Source | Mixture) -> Problem:
 
 def _at_number(number: int, path: str, problem: Problem) -> Problem:
     message = problem.message if path in problem.message else f"{path}: {problem.message}"
-    return replace(problem, key=at_number(number, problem.key), message=message)
+    return replace(problem, key=numbered_key(number, problem.key), message=message)
 
 
 def _problem(error: DatasetError) -> Problem:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.draw_document import renderer
-from deepsynth_tui.dataset.drawing.page import sheet
+from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.reading.compose import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
 from deepsynth_tui.dataset.reading.sources import Document
@@ -43,7 +43,7 @@ def pages_of(document: Document, config: DatasetConfig) -> Iterator[PreviewPage 
         yield composed
         return
     rendered = renderer(config).render(composed.drawn_text, composed.source_hash)
-    paper = sheet(config.page)
+    paper = PageGeometry.from_settings(config.page)
     for number, page in enumerate(rendered.pages, start=1):
         yield PreviewPage(
             page.png,
@@ -57,7 +57,7 @@ def pages_of(document: Document, config: DatasetConfig) -> Iterator[PreviewPage 
                 font_size=rendered.font_size,
                 x_height=round(rendered.x_height, 1),
                 fonts=rendered.fonts,
-                missing_glyphs=rendered.missing.total(),
+                missing_glyphs=rendered.missing_glyphs.total(),
                 split_tokens=rendered.split_tokens,
                 clipped_glyphs=rendered.clipped_glyphs,
             ),
