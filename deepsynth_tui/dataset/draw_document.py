@@ -33,7 +33,7 @@ class DrawnDocument:
 
 
 def draw_document(
-    document: Document, config: DatasetConfig, renderer: Renderer
+    document: Document, config: DatasetConfig, cached_renderer: Renderer
 ) -> DrawnDocument | Skipped:
     """Draw one document with the renderer of `config`.
 
@@ -43,7 +43,7 @@ def draw_document(
     composed = compose(document, config)
     if isinstance(composed, Skipped):
         return composed
-    rendered = renderer.render(composed.drawn_text, composed.source_hash)
+    rendered = cached_renderer.render(composed.drawn_text, composed.source_hash)
     check_whole(composed, rendered.pages, rendered.lost_characters)
     if len(rendered.pages) > 1 and config.on_overflow == "error":
         raise DocumentTooLong(
@@ -67,7 +67,7 @@ def draw_document(
     )
 
 
-def renderer(config: DatasetConfig) -> Renderer:
+def cached_renderer(config: DatasetConfig) -> Renderer:
     """Return the renderer of this process for `config`; its glyphs are drawn once.
 
     Raises `FontError` and `PageError`.

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Literal
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.drawing.page import sheet
 from deepsynth_tui.dataset.errors import NoDocuments
-from deepsynth_tui.dataset.progress import Listener, Stopped, Watch
+from deepsynth_tui.dataset.progress import JobLike, ProgressTracker, StopRequested
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
 from deepsynth_tui.dataset.reading.sources import Document, Source
-from deepsynth_tui.dataset.writing.backends import crew_of
-from deepsynth_tui.dataset.writing.dataset_card import card
-from deepsynth_tui.dataset.writing.disk_space import check_space, needed_bytes
-from deepsynth_tui.dataset.writing.dispatch import make_shards
-from deepsynth_tui.dataset.writing.document_batches import TEST, deal
+from deepsynth_tui.dataset.writing.backends import create_backend
+from deepsynth_tui.dataset.writing.dataset_card import dataset_card
+from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
+from deepsynth_tui.dataset.writing.dispatch import write_shards
+from deepsynth_tui.dataset.writing.document_batches import TEST, batch_documents
 from deepsynth_tui.dataset.writing.manifest import Manifest
-from deepsynth_tui.dataset.writing.partial_dataset import Unfinished, is_whole
+from deepsynth_tui.dataset.writing.partial_dataset import PartialDataset, is_complete
 from deepsynth_tui.dataset.writing.publish import publish
 from deepsynth_tui.dataset.writing.report import REPORT, Report, write_flaws
 from deepsynth_tui.runs import atomic
@@ -35,7 +35,7 @@ TRIAL_DOCUMENTS = 8
 Verdict = Literal["completed", "stopped"]
 
 
-def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict:
+def generate(config: DatasetConfig, folder: Path, listener: JobLike) -> Verdict:
     """Make the dataset that `config` describes, in `folder`, or go on with one that is begun.
 
     Until it is whole it is called `<folder>.partial`, and stays so when stopped or failed; called
@@ -44,17 +44,17 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
     Raises `DatasetError`s, and `OSError` where the disk does not play along.
     """
     listener.phase("reading", config.place)
-    manifest = Manifest.of(config, renderer(config).font_name)
-    if is_whole(folder, manifest):
+    manifest = Manifest.of(config, cached_renderer(config).font_name)
+    if is_complete(folder, manifest):
         log.info("%s is whole already", folder)
     else:
         source = open_documents(config)
         # Reads most sources through: what is wrong with them is known before anything is made.
         total = source.count()
-        unfinished = Unfinished.open(folder, manifest)
+        unfinished = PartialDataset.open(folder, manifest)
         try:
             _make_shards(config, source, total, unfinished, listener)
-        except Stopped:
+        except StopRequested:
             made = Report(unfinished.finished()).tally.documents
             listener.result(documents=made, partial=str(unfinished.partial))
             return "stopped"
@@ -72,20 +72,20 @@ def _make_shards(
     config: DatasetConfig,
     source: Source | Mixture,
     total: int | None,
-    unfinished: Unfinished,
-    listener: Listener,
+    unfinished: PartialDataset,
+    listener: JobLike,
 ) -> None:
-    """Make every shard that is not there yet. Raises `Stopped` when asked to."""
+    """Make every shard that is not there yet. Raises `StopRequested` when asked to."""
     output = config.output
     _say_what_comes(config, source, total, unfinished.manifest.font)
     documents = _checked_for_space(source.documents(), config, unfinished, total)
-    groups = deal(documents, size=output.shard_size, eval_fraction=output.eval_fraction)
+    groups = batch_documents(documents, size=output.shard_size, eval_fraction=output.eval_fraction)
     notices = map(str, source.notices)
     listener.phase("drawing", "; ".join([unfinished.manifest.font, *notices]))
-    watch = Watch(listener, total, unfinished.kept_documents)
+    watch = ProgressTracker(listener, total, unfinished.kept_documents)
     try:
-        with crew_of(config, unfinished.shards, watch.look) as crew:
-            for shard in make_shards(unfinished.lacking(groups), crew, watch.look):
+        with create_backend(config, unfinished.shards, watch.look) as crew:
+            for shard in write_shards(unfinished.lacking(groups), crew, watch.look):
                 watch.finished(shard.tally.read)
                 log.info("shard %s: %d documents", shard.name, shard.rows)
     finally:
@@ -94,7 +94,7 @@ def _make_shards(
 
 
 def _finish(
-    config: DatasetConfig, source: Source | Mixture, unfinished: Unfinished, listener: Listener
+    config: DatasetConfig, source: Source | Mixture, unfinished: PartialDataset, listener: JobLike
 ) -> None:
     """Put all shards together, describe them, and give the dataset its name."""
     report = Report(unfinished.finished())
@@ -121,26 +121,29 @@ def _say_what_comes(
 
 
 def _checked_for_space(
-    documents: Iterator[Document], config: DatasetConfig, unfinished: Unfinished, total: int | None
+    documents: Iterator[Document],
+    config: DatasetConfig,
+    unfinished: PartialDataset,
+    total: int | None,
 ) -> Iterator[Document]:
     """Return `documents`, once what is still to be made has been seen to fit on the disk."""
     first = list(islice(documents, TRIAL_DOCUMENTS))
-    draws = renderer(config)
+    draws = cached_renderer(config)
     outcomes = [draw_document(document, config, draws) for document in first]
     drawn = [outcome for outcome in outcomes if isinstance(outcome, DrawnDocument)]
     left = None if total is None else total - unfinished.kept_documents
-    check_space(unfinished.folder, needed_bytes(drawn, left))
+    check_space(unfinished.folder, estimate_bytes(drawn, left))
     return chain(first, documents)
 
 
-def _describe(config: DatasetConfig, unfinished: Unfinished, report: Report) -> None:
+def _describe(config: DatasetConfig, unfinished: PartialDataset, report: Report) -> None:
     """Write what there is to know of the dataset beside the shards."""
     folder, paper = unfinished.partial, sheet(config.page)
     page = {**config.page.model_dump(), "width": paper.width, "height": paper.height}
     figures = report.to_json(font=unfinished.manifest.font, page=page)
     text = json.dumps(figures, ensure_ascii=False, indent=2)
     atomic.replace(folder / REPORT, text.encode() + b"\n", durable=True)
-    about = card(config, unfinished.manifest.settings, figures)
+    about = dataset_card(config, unfinished.manifest.settings, figures)
     atomic.replace(folder / "README.md", about.encode(), durable=True)
     write_flaws(folder, unfinished.finished(), {s.name: path for s, path in unfinished.placed()})
     unfinished.manifest.with_files(unfinished.placed()).write(folder)

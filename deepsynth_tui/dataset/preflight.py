@@ -26,7 +26,7 @@ from deepsynth_tui.config.findings import command, output_problems
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.dataset.clean_text import is_blank
-from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
 from deepsynth_tui.dataset.preview import PreviewPage, first_page, thumbnail
 from deepsynth_tui.dataset.reading.guess_columns import Column, Proposal, look_at, propose
@@ -40,7 +40,7 @@ from deepsynth_tui.dataset.reading.sources import (
     choose_columns,
     open_reader,
 )
-from deepsynth_tui.dataset.writing.disk_space import check_space, needed_bytes
+from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
 from deepsynth_tui.dataset.writing.ray_available import check_ray
 
 PREVIEW_CHARACTERS = 2000
@@ -128,10 +128,10 @@ def inspect(config: DatasetConfig) -> Preflight:
             problems.append(_no_text(source))
         elif not problems:
             page = first_page(first, config)
-            drawn = draw_document(first, config, renderer(config))
+            drawn = draw_document(first, config, cached_renderer(config))
             sample = [drawn] if isinstance(drawn, DrawnDocument) else []
             output = Path(config.output.dir).expanduser() if config.output.dir else home()
-            check_space(output, needed_bytes(sample, documents))
+            check_space(output, estimate_bytes(sample, documents))
     except DatasetError as error:
         problems.append(_problem(error))
     found = (*wrong, *problems)
@@ -147,7 +147,7 @@ def _drawing_problems(config: DatasetConfig) -> Iterator[Problem]:
     try:
         if config.engine == "ray":
             check_ray()
-        renderer(config)
+        cached_renderer(config)
     except DatasetError as error:
         yield _problem(error)
 

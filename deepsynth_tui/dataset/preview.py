@@ -10,7 +10,7 @@ from itertools import islice
 from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.draw_document import renderer
+from deepsynth_tui.dataset.draw_document import cached_renderer
 from deepsynth_tui.dataset.drawing.page import sheet
 from deepsynth_tui.dataset.reading.compose import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
@@ -42,7 +42,7 @@ def pages_of(document: Document, config: DatasetConfig) -> Iterator[PreviewPage 
     if isinstance(composed, Skipped):
         yield composed
         return
-    rendered = renderer(config).render(composed.drawn_text, composed.source_hash)
+    rendered = cached_renderer(config).render(composed.drawn_text, composed.source_hash)
     paper = sheet(config.page)
     for number, page in enumerate(rendered.pages, start=1):
         yield PreviewPage(

@@ -7,11 +7,11 @@ from typing import Protocol
 UNIT = "documents"
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """The listener asked for it: whatever is under way ends here."""
 
 
-class Listener(Protocol):
+class JobLike(Protocol):
     """What a pipeline reports to; `runs.job.Job` is one."""
 
     def phase(self, name: str, detail: str = "") -> None:
@@ -35,24 +35,24 @@ class Listener(Protocol):
         ...
 
 
-class Watch:
+class ProgressTracker:
     """Tells `listener` how many of `total` documents are done, `finished` of them in shards."""
 
-    def __init__(self, listener: Listener, total: int | None, finished: int) -> None:
+    def __init__(self, listener: JobLike, total: int | None, finished: int) -> None:
         self._listener = listener
         self._total = total
         self._finished = finished
 
     def look(self, under_way: int) -> bool:
         """Say how far the work is, `under_way` documents in shards that are not finished; return
-        whether no other shard is to be begun. Raises `Stopped` where none is to be finished.
+        whether no other shard is to be begun. Raises `StopRequested` where none is to be finished.
 
         A shard that has to be made again takes its documents back.
         """
         self._listener.progress(self._finished + under_way, self._total, UNIT)
         request = self._listener.stop_requested()
         if request == "stop":
-            raise Stopped
+            raise StopRequested
         return request is not None
 
     def finished(self, documents: int) -> None:

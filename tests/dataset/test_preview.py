@@ -17,7 +17,7 @@ from deepsynth_tui.models.layout import ImageDimensions
 from deepsynth_tui.models.page_for_model import page_for_model
 from deepsynth_tui.workflows.preview import write_preview
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, write
+from tests.dataset.writing.small_datasets import config, write
 
 
 def test_a_preview_has_the_pages_of_the_run(tmp_path: Path):

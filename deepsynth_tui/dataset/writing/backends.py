@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.writing.process_pool import Processes
-from deepsynth_tui.dataset.writing.ray_backend import OnRay
+from deepsynth_tui.dataset.writing.inline_backend import InlineBackend, WorkerBackend
+from deepsynth_tui.dataset.writing.process_pool import ProcessPoolBackend
+from deepsynth_tui.dataset.writing.ray_backend import RayBackend
 from deepsynth_tui.dataset.writing.shards import Count
-from deepsynth_tui.dataset.writing.workers import Alone, Crew
 
 
-def crew_of(config: DatasetConfig, folder: Path, look: Count) -> Crew:
+def create_backend(config: DatasetConfig, folder: Path, look: Count) -> WorkerBackend:
     """Return who makes shards in `folder`; `look` is for a process that is alone in it.
 
     Raises `EngineError`.
     """
     if config.engine == "ray":
-        return OnRay(config, folder)
+        return RayBackend(config, folder)
     if config.num_proc > 1:
-        return Processes(config, folder)
-    return Alone(config, folder, look)
+        return ProcessPoolBackend(config, folder)
+    return InlineBackend(config, folder, look)

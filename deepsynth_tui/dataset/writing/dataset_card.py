@@ -74,7 +74,9 @@ document is in the split `test` where its `source_hash` says so.
 """
 
 
-def card(config: DatasetConfig, settings: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+def dataset_card(
+    config: DatasetConfig, settings: Mapping[str, Any], report: Mapping[str, Any]
+) -> str:
     """Return the text of the card of a dataset made with `settings`, whose `report` this is."""
     head = {
         "pretty_name": config.name,

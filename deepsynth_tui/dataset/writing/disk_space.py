@@ -13,7 +13,7 @@ from deepsynth_tui.dataset.errors import NotEnoughSpace
 RESERVE_BYTES = 64 << 20
 
 
-def needed_bytes(first: Sequence[DrawnDocument], documents: int | None) -> int:
+def estimate_bytes(first: Sequence[DrawnDocument], documents: int | None) -> int:
     """Return about how many bytes `documents` documents like the `first` take in the dataset.
 
     Where their number is not known, that of the first alone.

@@ -6,10 +6,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 
 from deepsynth_tui.dataset.errors import ShardLost
-from deepsynth_tui.dataset.progress import Stopped
-from deepsynth_tui.dataset.writing.document_batches import Group
+from deepsynth_tui.dataset.progress import StopRequested
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
+from deepsynth_tui.dataset.writing.inline_backend import LostShard, WorkerBackend
 from deepsynth_tui.dataset.writing.shards import Shard
-from deepsynth_tui.dataset.writing.workers import Crew, Lost
 
 ATTEMPTS = 2
 """How often a shard is begun whose process is killed."""
@@ -17,13 +17,13 @@ POLL = 0.1
 """Seconds between two looks at the requests while all are at work."""
 
 
-def make_shards(
-    groups: Iterable[Group | None], crew: Crew, look: Callable[[int], bool]
+def write_shards(
+    groups: Iterable[DocumentBatch | None], crew: WorkerBackend, look: Callable[[int], bool]
 ) -> Iterator[Shard]:
     """Yield the shards of `groups` as they are finished; None among them says that one fills.
 
     `look` is told all the time how many documents of the shards under way are done; once it
-    returns True no shard is begun any more, and once the last is finished `Stopped` is raised,
+    returns True no shard is begun any more; once the last is finished `StopRequested` is raised,
     unless it was the last of all.
     One group for each member of the crew is read ahead. Raises `ShardLost`, and what making shards
     raises.
@@ -42,14 +42,14 @@ def make_shards(
     while crew.busy or (work.waiting and not work.closing):
         yield from work.go_on(wait=POLL)
     if work.waiting or not all_dealt:
-        raise Stopped
+        raise StopRequested
 
 
 class _Work:
     """Groups that wait to be begun, and how often each was lost."""
 
-    def __init__(self, crew: Crew, look: Callable[[int], bool]) -> None:
-        self.waiting: deque[Group] = deque()
+    def __init__(self, crew: WorkerBackend, look: Callable[[int], bool]) -> None:
+        self.waiting: deque[DocumentBatch] = deque()
         self.closing = False
         self._crew = crew
         self._look = look
@@ -61,12 +61,12 @@ class _Work:
         while self.waiting and self._crew.free and not self.closing:
             self._crew.begin(self.waiting.popleft())
         for one in self._crew.finished(wait):
-            if isinstance(one, Lost):
+            if isinstance(one, LostShard):
                 self._again(one)
             else:
                 yield one
 
-    def _again(self, lost: Lost) -> None:
+    def _again(self, lost: LostShard) -> None:
         group = lost.group
         self._lost[group.name] += 1
         if self._lost[group.name] == ATTEMPTS:

@@ -28,7 +28,7 @@ _LOOK_UP = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DocumentBatch:
     """The documents of one shard, `number` counting from 0 in its split.
 
     `repeated` are the positions of documents whose text and answer came before, in any group.
@@ -62,9 +62,9 @@ def split_of(source_hash: str, eval_fraction: float) -> str:
     return TEST if int(source_hash[:16], 16) < eval_fraction * 2**64 else TRAIN
 
 
-def deal(
+def batch_documents(
     documents: Iterable[Document], *, size: int, eval_fraction: float
-) -> Iterator[Group | None]:
+) -> Iterator[DocumentBatch | None]:
     """Yield groups of at most `size` documents, and now and then None while one fills."""
     sides = {split: _Side(split) for split in SPLITS}
     seen: set[bytes] = set()
@@ -104,14 +104,14 @@ class _Side:
         self.documents.append(document)
         self.characters += len(document.text) + len(document.target or "")
 
-    def take(self) -> Group:
+    def take(self) -> DocumentBatch:
         """Return the group, and begin the next."""
         # All of a document counts, and whether it came before: both decide what is in the shard.
         digests = (
             _digest(DIGEST_BYTES, document, position in self.repeated).hex()
             for position, document in enumerate(self.documents)
         )
-        group = Group(
+        group = DocumentBatch(
             self.split,
             self.number,
             tuple(self.documents),

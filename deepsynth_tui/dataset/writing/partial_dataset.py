@@ -19,9 +19,9 @@ from pathlib import Path
 
 from deepsynth_tui.config.resume_dataset import incompatible_changes
 from deepsynth_tui.dataset.errors import OutputError, SettingsChanged, SourceChanged
-from deepsynth_tui.dataset.writing.document_batches import SPLITS, Group, digests_of
+from deepsynth_tui.dataset.writing.document_batches import SPLITS, DocumentBatch, digests_of
 from deepsynth_tui.dataset.writing.manifest import Manifest
-from deepsynth_tui.dataset.writing.shards import Shard, note_file, shard_file
+from deepsynth_tui.dataset.writing.shards import Shard, metadata_file, shard_file
 
 SHARDS = ".shards"
 DATA = "data"
@@ -32,7 +32,7 @@ def partial_folder(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.partial")
 
 
-def is_whole(folder: Path, manifest: Manifest) -> bool:
+def is_complete(folder: Path, manifest: Manifest) -> bool:
     """Return whether `folder` is the dataset of `manifest`, complete.
 
     Raises `OutputError` where it is anything else.
@@ -55,7 +55,7 @@ def is_whole(folder: Path, manifest: Manifest) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class PartialDataset:
     """The folder of a dataset that is not whole. `kept` are the names of the shards that an
     earlier attempt finished, `kept_documents` how many documents they were made of."""
 
@@ -66,7 +66,7 @@ class Unfinished:
     kept_documents: int
 
     @classmethod
-    def open(cls, folder: Path, manifest: Manifest) -> Unfinished:
+    def open(cls, folder: Path, manifest: Manifest) -> PartialDataset:
         """Begin a dataset, or go on with the one that is begun there.
 
         A shard is kept if its note is there and its file has the SHA-256 that the note says.
@@ -99,7 +99,7 @@ class Unfinished:
         for leftover in self.shards.glob(".*"):
             leftover.unlink(missing_ok=True)
 
-    def lacking(self, groups: Iterable[Group | None]) -> Iterator[Group | None]:
+    def lacking(self, groups: Iterable[DocumentBatch | None]) -> Iterator[DocumentBatch | None]:
         """Yield the groups whose shards are still to be made, and None while others go by.
 
         They are held back until the documents of every kept shard were seen again, so that no
@@ -128,14 +128,14 @@ class Unfinished:
             )
         yield from held
 
-    def _check_unchanged(self, group: Group) -> None:
+    def _check_unchanged(self, group: DocumentBatch) -> None:
         digests = self.read(group.name).digests
         if digests != group.digests:
             raise _changed(group, digests_of(digests))
 
     def read(self, name: str) -> Shard:
         """Return the note of a finished shard."""
-        return Shard.from_json(json.loads(note_file(self.shards, name).read_bytes()))
+        return Shard.from_json(json.loads(metadata_file(self.shards, name).read_bytes()))
 
     def finished(self) -> Iterator[Shard]:
         """Yield the notes of all finished shards, in the order of the dataset."""
@@ -205,7 +205,7 @@ def _whole_shards(folder: Path) -> Iterator[Shard]:
         if not shard.rows or _sha256(shard_file(folder, shard.name)) == shard.sha256:
             yield shard
         else:
-            note_file(folder, shard.name).unlink()
+            metadata_file(folder, shard.name).unlink()
 
 
 def _remove(folder: Path) -> None:
@@ -221,7 +221,7 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _changed(group: Group, before: list[str]) -> SourceChanged:
+def _changed(group: DocumentBatch, before: list[str]) -> SourceChanged:
     now = digests_of(group.digests)
     pairs = zip(group.documents, before, now, strict=False)
     other = next((document for document, old, new in pairs if old != new), None)

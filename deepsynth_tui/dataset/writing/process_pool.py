@@ -18,9 +18,9 @@ from typing import Self
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.errors import DatasetError
 from deepsynth_tui.dataset.writing import shards
-from deepsynth_tui.dataset.writing.document_batches import Group
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
+from deepsynth_tui.dataset.writing.inline_backend import LostShard
 from deepsynth_tui.dataset.writing.shards import Count, Shard, write_shard
-from deepsynth_tui.dataset.writing.workers import Lost
 
 # Forked from a process of their own that does nothing but import, which would take each of them
 # 0.3 s: a copy of this one, whose threads may hold locks, could hang.
@@ -28,7 +28,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([shards.__name__])
 
 
-class Processes(AbstractContextManager["Processes"]):
+class ProcessPoolBackend(AbstractContextManager["ProcessPoolBackend"]):
     """`config.num_proc` processes. They end when this one does, however it ends."""
 
     def __init__(self, config: DatasetConfig, folder: Path) -> None:
@@ -62,13 +62,13 @@ class Processes(AbstractContextManager["Processes"]):
         """How many documents of the shards being made are done."""
         return sum(worker.done for worker in self._workers)
 
-    def begin(self, group: Group) -> None:
+    def begin(self, group: DocumentBatch) -> None:
         """Hand `group` to a process that has nothing to do; a lost one is replaced first."""
         if self.busy == len(self._workers):
             self._workers.append(self._new_worker())
         next(worker for worker in self._workers if worker.group is None).take(group)
 
-    def finished(self, seconds: float) -> Sequence[Shard | Lost]:
+    def finished(self, seconds: float) -> Sequence[Shard | LostShard]:
         """Wait at most `seconds` for processes to have something to say, or to be gone."""
         busy = [worker for worker in self._workers if worker.group is not None]
         # A process that is gone leaves its end of the connection closed, which counts as ready.
@@ -78,7 +78,7 @@ class Processes(AbstractContextManager["Processes"]):
     def _new_worker(self) -> _Worker:
         return _Worker(self._config, self._folder)
 
-    def _hear(self, worker: _Worker) -> Shard | Lost:
+    def _hear(self, worker: _Worker) -> Shard | LostShard:
         group = worker.group
         assert group is not None  # only those that make a shard are listened to
         try:
@@ -86,7 +86,7 @@ class Processes(AbstractContextManager["Processes"]):
         except (EOFError, ConnectionResetError):
             worker.process.join()
             self._workers.remove(worker)
-            return Lost(group, _ending(worker.process.exitcode))
+            return LostShard(group, _ending(worker.process.exitcode))
         worker.group = None
         worker.counted.value = 0
         if isinstance(said, BaseException):
@@ -100,7 +100,7 @@ class _Worker:
     def __init__(self, config: DatasetConfig, folder: Path) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
         self.counted = _CONTEXT.RawValue(ctypes.c_uint64)
-        self.group: Group | None = None
+        self.group: DocumentBatch | None = None
         self.process = _CONTEXT.Process(
             target=_work, args=(theirs, self.counted, config, folder), daemon=True
         )
@@ -113,7 +113,7 @@ class _Worker:
         """How many documents of the group are done."""
         return self.counted.value
 
-    def take(self, group: Group) -> None:
+    def take(self, group: DocumentBatch) -> None:
         """Send the process a group. One that is gone is noticed when it is listened to."""
         self.group = group
         try:
@@ -136,7 +136,9 @@ def _work(
             connection.send(_answer(connection.recv(), config, folder, count))
 
 
-def _answer(group: Group, config: DatasetConfig, folder: Path, count: Count) -> Shard | Exception:
+def _answer(
+    group: DocumentBatch, config: DatasetConfig, folder: Path, count: Count
+) -> Shard | Exception:
     try:
         return write_shard(group, config, folder, count)
     except Exception as error:  # noqa: BLE001 - the process boundary: raised again in the parent

@@ -21,17 +21,17 @@ from typing import Any, Self
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.errors import EngineError
-from deepsynth_tui.dataset.writing.document_batches import Group
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
+from deepsynth_tui.dataset.writing.inline_backend import LostShard
 from deepsynth_tui.dataset.writing.ray_available import check_ray
 from deepsynth_tui.dataset.writing.shards import Shard, write_shard
-from deepsynth_tui.dataset.writing.workers import Lost
 
 CONNECT_SECONDS = 10.0
 REPORTED_EVERY = 20
 """Documents after which a task says how far it is."""
 
 
-class OnRay(AbstractContextManager["OnRay"]):
+class RayBackend(AbstractContextManager["RayBackend"]):
     """As many tasks as the cluster has CPUs."""
 
     def __init__(self, config: DatasetConfig, folder: Path) -> None:
@@ -39,7 +39,7 @@ class OnRay(AbstractContextManager["OnRay"]):
         check_ray()
         self._config = config
         self._folder = folder.absolute()
-        self._tasks: dict[Any, Group] = {}
+        self._tasks: dict[Any, DocumentBatch] = {}
         self._done: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -79,14 +79,14 @@ class OnRay(AbstractContextManager["OnRay"]):
         """How many documents of the shards being made are done, as last heard."""
         return sum(self._done.get(group.name, 0) for group in self._tasks.values())
 
-    def begin(self, group: Group) -> None:
+    def begin(self, group: DocumentBatch) -> None:
         """Begin a task; what an earlier one had done of the group counts no more."""
         self._counter.note.remote(group.name, 0)
         self._done.pop(group.name, None)
         task = self._make.remote(group, self._given, str(self._folder), self._counter)
         self._tasks[task] = group
 
-    def finished(self, seconds: float) -> Sequence[Shard | Lost]:
+    def finished(self, seconds: float) -> Sequence[Shard | LostShard]:
         """Wait at most `seconds` for tasks to be finished or lost."""
         ray = _ray()
         if not self._tasks:
@@ -96,7 +96,7 @@ class OnRay(AbstractContextManager["OnRay"]):
             self._done = ray.get(self._counter.done.remote())
         return [self._hear(task, self._tasks.pop(task)) for task in ready]
 
-    def _hear(self, task: Any, group: Group) -> Shard | Lost:
+    def _hear(self, task: Any, group: DocumentBatch) -> Shard | LostShard:
         ray = _ray()
         gone = ray.exceptions
         try:
@@ -104,7 +104,7 @@ class OnRay(AbstractContextManager["OnRay"]):
         except gone.RayTaskError as error:
             raise error.cause from error
         except (gone.WorkerCrashedError, gone.NodeDiedError, gone.OutOfMemoryError) as error:
-            return Lost(group, str(error).splitlines()[0])
+            return LostShard(group, str(error).splitlines()[0])
 
 
 def _ray() -> Any:
@@ -112,7 +112,7 @@ def _ray() -> Any:
     return import_module("ray")
 
 
-def _make(group: Group, config: DatasetConfig, folder: str, counter: Any) -> Shard:
+def _make(group: DocumentBatch, config: DatasetConfig, folder: str, counter: Any) -> Shard:
     """The task: `write_shard`, saying now and then how far it is."""
 
     def count(done: int) -> None:

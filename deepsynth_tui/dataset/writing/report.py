@@ -12,7 +12,7 @@ from typing import Any
 from deepsynth_tui.dataset.writing.document_batches import SPLITS
 from deepsynth_tui.dataset.writing.flaws import FLAWS, characters
 from deepsynth_tui.dataset.writing.shards import Shard
-from deepsynth_tui.dataset.writing.tally import NAMED, Tally
+from deepsynth_tui.dataset.writing.tally import MAX_NAMED_DOCUMENTS, Tally
 
 VERSION = 2
 REPORT = "report.json"
@@ -65,7 +65,7 @@ class Report:
         """Return `report.json`; `page` are the page settings."""
         tally = self.tally
         flaws: dict[str, dict[str, Any]] = {name: tally.flaws[name].to_json() for name in FLAWS}
-        flaws["missing_glyphs"]["characters"] = dict(tally.missing.most_common(NAMED))
+        flaws["missing_glyphs"]["characters"] = dict(tally.missing.most_common(MAX_NAMED_DOCUMENTS))
         return {
             "version": VERSION,
             "documents": tally.documents,

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from deepsynth_tui.config.dataset import DatasetConfig, FlawSettings
-from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.reading.compose import Skipped
-from deepsynth_tui.dataset.writing.document_batches import Group, shard_name
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch, shard_name
 from deepsynth_tui.dataset.writing.flaws import check_skipped, reason_to_drop
-from deepsynth_tui.dataset.writing.parquet_file import ParquetFile
+from deepsynth_tui.dataset.writing.parquet_writer import AtomicParquetWriter
 from deepsynth_tui.dataset.writing.schema import content_digest, row
 from deepsynth_tui.dataset.writing.tally import Tally
 from deepsynth_tui.runs import atomic
@@ -62,12 +62,12 @@ def shard_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.parquet"
 
 
-def note_file(folder: Path, name: str) -> Path:
+def metadata_file(folder: Path, name: str) -> Path:
     """Return where in `folder` it is noted that a shard is finished."""
     return folder / f"{name}.json"
 
 
-def write_shard(group: Group, config: DatasetConfig, folder: Path, count: Count) -> Shard:
+def write_shard(group: DocumentBatch, config: DatasetConfig, folder: Path, count: Count) -> Shard:
     """Draw `group` into a file in `folder`, note beside it that it is finished, return the note.
 
     Raises what drawing raises, `FlawError`, and OSError; nothing of it is then in `folder`.
@@ -75,8 +75,8 @@ def write_shard(group: Group, config: DatasetConfig, folder: Path, count: Count)
     tally = Tally()
     flawed: list[dict[str, Any]] = []
     contents: list[str] = []
-    draws = renderer(config)
-    with ParquetFile(shard_file(folder, group.name)) as file:
+    draws = cached_renderer(config)
+    with AtomicParquetWriter(shard_file(folder, group.name)) as file:
         for position, document in enumerate(group.documents):
             drawn = draw_document(document, config, draws)
             repeated = position in group.repeated
@@ -111,7 +111,7 @@ def write_shard(group: Group, config: DatasetConfig, folder: Path, count: Count)
         tally=tally,
     )
     text = json.dumps(shard.to_json(), ensure_ascii=False)
-    atomic.replace(note_file(folder, group.name), text.encode(), durable=True)
+    atomic.replace(metadata_file(folder, group.name), text.encode(), durable=True)
     return shard
 
 

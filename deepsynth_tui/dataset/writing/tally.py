@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 # Of the documents with some flaw, and of the missing characters, this many are named.
-NAMED = 100
+MAX_NAMED_DOCUMENTS = 100
 NAMED_IN_WARNING = 8
 
 
 @dataclass(slots=True)
-class Affected:
+class Occurrences:
     """How often something happened, in how many documents, and which were the first."""
 
     count: int = 0
@@ -23,13 +23,13 @@ class Affected:
     def add(self, source_id: str, count: int) -> None:
         """Count `count` in one document; none leaves no trace."""
         if count:
-            self.merge(Affected(count, 1, [source_id]))
+            self.merge(Occurrences(count, 1, [source_id]))
 
-    def merge(self, later: Affected) -> None:
+    def merge(self, later: Occurrences) -> None:
         """Add what came after."""
         self.count += later.count
         self.documents += later.documents
-        self.first = (self.first + later.first)[:NAMED]
+        self.first = (self.first + later.first)[:MAX_NAMED_DOCUMENTS]
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures under their names in `report.json`."""
@@ -58,8 +58,8 @@ class Tally:
     documents: int = 0
     pages: int = 0
     lines: int = 0
-    skipped: defaultdict[str, Affected] = field(default_factory=lambda: defaultdict(Affected))
-    flaws: defaultdict[str, Affected] = field(default_factory=lambda: defaultdict(Affected))
+    skipped: defaultdict[str, Occurrences] = field(default_factory=lambda: defaultdict(Occurrences))
+    flaws: defaultdict[str, Occurrences] = field(default_factory=lambda: defaultdict(Occurrences))
     missing: Counter[str] = field(default_factory=Counter)
     font_sizes: Counter[str] = field(default_factory=Counter)
     fonts: Counter[str] = field(default_factory=Counter)
@@ -122,5 +122,7 @@ class Tally:
         )
 
 
-def _affected(said: Mapping[str, Any]) -> defaultdict[str, Affected]:
-    return defaultdict(Affected, {name: Affected.from_json(one) for name, one in said.items()})
+def _affected(said: Mapping[str, Any]) -> defaultdict[str, Occurrences]:
+    return defaultdict(
+        Occurrences, {name: Occurrences.from_json(one) for name, one in said.items()}
+    )

@@ -19,7 +19,7 @@ from deepsynth_tui.dataset.reading.sources import Document, open_source
 from deepsynth_tui.dataset.reading.unreadable import Unreadable
 from tests.dataset.reading.small_pdf import pdf
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config
+from tests.dataset.writing.small_datasets import config
 
 
 def write(path: Path, content: str | bytes) -> Path:

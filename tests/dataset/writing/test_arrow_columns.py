@@ -51,9 +51,9 @@ import sys, tempfile
 from pathlib import Path
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.reading.sources import Document
-from deepsynth_tui.dataset.writing.document_batches import Group
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
 from deepsynth_tui.dataset.writing.shards import write_shard
-group = Group("train", 0, (Document("one", "text", None),), frozenset(), "")
+group = DocumentBatch("train", 0, (Document("one", "text", None),), frozenset(), "")
 with tempfile.TemporaryDirectory() as folder:
     assert write_shard(group, DatasetConfig(), Path(folder), lambda done: None).rows == 1
 print([name for name in ("pandas", "datasets", "torch") if name in sys.modules])

@@ -16,7 +16,7 @@ from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, files, numbered, write
+from tests.dataset.writing.small_datasets import config, files, numbered, write
 
 MEGABYTE = 1 << 20
 # Even root may then not write where the rights of a file say so.

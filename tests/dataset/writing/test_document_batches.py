@@ -14,15 +14,17 @@ from deepsynth_tui.dataset.writing import document_batches
 from deepsynth_tui.dataset.writing.document_batches import (
     TEST,
     TRAIN,
-    Group,
-    deal,
+    DocumentBatch,
+    batch_documents,
     digests_of,
     split_of,
 )
 
 
-def dealt(documents: Sequence[Document], size: int = 3, fraction: float = 0.0) -> list[Group]:
-    found = deal(documents, size=size, eval_fraction=fraction)
+def dealt(
+    documents: Sequence[Document], size: int = 3, fraction: float = 0.0
+) -> list[DocumentBatch]:
+    found = batch_documents(documents, size=size, eval_fraction=fraction)
     return [group for group in found if group is not None]
 
 

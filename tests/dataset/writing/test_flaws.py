@@ -15,7 +15,7 @@ from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.compose import Composed, compose
 from deepsynth_tui.dataset.reading.sources import Document
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, write
+from tests.dataset.writing.small_datasets import config, write
 
 FLAWED = {
     "missing_glyphs": "日本",

@@ -16,7 +16,7 @@ from deepsynth_tui.dataset.errors import FlawError, OutputError, SettingsChanged
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, files, numbered, write
+from tests.dataset.writing.small_datasets import config, files, numbered, write
 
 SHARD = {"shard_size": 4, "eval_fraction": 0.3}
 KILLS = 10

@@ -14,7 +14,7 @@ from deepsynth_tui.dataset.errors import FlawError, ShardLost
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, files, numbered, write
+from tests.dataset.writing.small_datasets import config, files, numbered, write
 
 SHARD = {"shard_size": 40}
 # Long enough that a look at the processes finds them in the middle of a shard.

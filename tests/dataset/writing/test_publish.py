@@ -16,7 +16,7 @@ from deepsynth_tui.dataset.errors import UploadError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing.publish import publish
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, files, numbered, write
+from tests.dataset.writing.small_datasets import config, files, numbered, write
 
 
 class Hub(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.dataset.writing.tally import NAMED, Affected, Tally
+from deepsynth_tui.dataset.writing.tally import MAX_NAMED_DOCUMENTS, Occurrences, Tally
 
 COUNTS = st.dictionaries(st.sampled_from(["split_tokens", "duplicates"]), st.integers(1, 9))
 
@@ -39,10 +39,15 @@ def test_shard_by_shard_is_the_same_as_at_once(
 
 
 def test_only_the_first_are_named():
-    affected = Affected()
-    for number in range(2 * NAMED):
+    affected = Occurrences()
+    for number in range(2 * MAX_NAMED_DOCUMENTS):
         affected.add(f"d{number}", 3)
     affected.add("none", 0)
-    assert (affected.count, affected.documents) == (6 * NAMED, 2 * NAMED)
-    assert affected.first == [f"d{number}" for number in range(NAMED)]
-    assert affected.named() == f"d0, d1, d2, d3, d4, d5, d6, d7 and {2 * NAMED - 8} more"
+    assert (affected.count, affected.documents) == (
+        6 * MAX_NAMED_DOCUMENTS,
+        2 * MAX_NAMED_DOCUMENTS,
+    )
+    assert affected.first == [f"d{number}" for number in range(MAX_NAMED_DOCUMENTS)]
+    assert (
+        affected.named() == f"d0, d1, d2, d3, d4, d5, d6, d7 and {2 * MAX_NAMED_DOCUMENTS - 8} more"
+    )

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from deepsynth_tui.dataset.writing import parquet_file
-from deepsynth_tui.dataset.writing.parquet_file import GROUP_ROWS, ParquetFile
+from deepsynth_tui.dataset.writing import parquet_writer
+from deepsynth_tui.dataset.writing.parquet_writer import GROUP_ROWS, AtomicParquetWriter
 from deepsynth_tui.dataset.writing.schema import messages
 
 
@@ -30,7 +30,7 @@ def groups_of(path: Path) -> list[int]:
 
 
 def test_left_in_order_it_is_there_with_its_figures(tmp_path: Path):
-    with ParquetFile(tmp_path / "a.parquet") as file:
+    with AtomicParquetWriter(tmp_path / "a.parquet") as file:
         for number in range(GROUP_ROWS + 1):
             file.add(row(number))
     (path,) = tmp_path.iterdir()
@@ -40,15 +40,15 @@ def test_left_in_order_it_is_there_with_its_figures(tmp_path: Path):
 
 
 def test_large_pages_are_not_held_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(parquet_file, "GROUP_BYTES", 3000)
-    with ParquetFile(tmp_path / "a.parquet") as file:
+    monkeypatch.setattr(parquet_writer, "GROUP_BYTES", 3000)
+    with AtomicParquetWriter(tmp_path / "a.parquet") as file:
         for number in range(7):
             file.add(row(number))
     assert groups_of(tmp_path / "a.parquet") == [3, 3, 1]
 
 
 def test_without_rows_there_is_no_file(tmp_path: Path):
-    with ParquetFile(tmp_path / "a.parquet") as file:
+    with AtomicParquetWriter(tmp_path / "a.parquet") as file:
         pass
     assert (file.rows, file.sha256) == (0, "")
     assert not list(tmp_path.iterdir())
@@ -56,7 +56,7 @@ def test_without_rows_there_is_no_file(tmp_path: Path):
 
 @pytest.mark.parametrize("rows", [1, GROUP_ROWS, GROUP_ROWS + 1])
 def test_left_by_an_exception_nothing_is_there(tmp_path: Path, rows: int):
-    with pytest.raises(ZeroDivisionError), ParquetFile(tmp_path / "a.parquet") as file:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), AtomicParquetWriter(tmp_path / "a.parquet") as file:  # noqa: PT012
         for number in range(rows):
             file.add(row(number))
         raise ZeroDivisionError

@@ -39,7 +39,7 @@ REPEATING = [
 PARQUET_OPTIONS: dict[str, Any] = {"compression": COMPRESSION, "use_dictionary": REPEATING}
 
 
-class ParquetFile:
+class AtomicParquetWriter:
     """Rows on their way into `path`.
 
     Left without an exception, the file is there, and `bytes` and `sha256` are known; without any

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.writing.document_batches import Group
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
 from deepsynth_tui.dataset.writing.shards import Count, Shard, write_shard
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostShard:
     """A shard whose process is gone without a word; `how` it went, for people."""
 
-    group: Group
+    group: DocumentBatch
     how: str
 
 
-class Crew(Protocol):
+class WorkerBackend(Protocol):
     """Makes shards, several at a time. Leaving it ends at once what it is doing."""
 
     def __enter__(self) -> Self: ...
@@ -46,11 +46,11 @@ class Crew(Protocol):
         """How many documents of the shards being made are done."""
         ...
 
-    def begin(self, group: Group) -> None:
+    def begin(self, group: DocumentBatch) -> None:
         """Begin the shard of `group`; one must be free."""
         ...
 
-    def finished(self, seconds: float) -> Sequence[Shard | Lost]:
+    def finished(self, seconds: float) -> Sequence[Shard | LostShard]:
         """Wait at most `seconds` for shards to be finished or lost, and return them.
 
         Raises what `write_shard` raises.
@@ -58,7 +58,7 @@ class Crew(Protocol):
         ...
 
 
-class Alone(AbstractContextManager["Alone"]):
+class InlineBackend(AbstractContextManager["InlineBackend"]):
     """This process makes the shards, one after the other: `begin` returns when one is finished.
 
     `look` is called after each document, and ends the work by raising.
@@ -87,7 +87,7 @@ class Alone(AbstractContextManager["Alone"]):
         """All of what is made."""
         return sum(shard.tally.read for shard in self._made)
 
-    def begin(self, group: Group) -> None:
+    def begin(self, group: DocumentBatch) -> None:
         """Make the shard."""
         self._made.append(write_shard(group, self._config, self._folder, self._look))
 
