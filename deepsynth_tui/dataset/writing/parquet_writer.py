@@ -1,4 +1,4 @@
-"""Rows to one Parquet file that is on the disk in one piece, or not at all."""
+"""Write a Parquet file atomically: it is complete, or it does not exist."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, Self
 
 import pyarrow.parquet as pq
 
-from deepsynth_tui.dataset.writing.schema import SCHEMA, table
+from deepsynth_tui.dataset.writing.schema import SCHEMA, to_table
 
-# A row group is written when it has this many rows or bytes: what is held in memory at most.
-GROUP_ROWS = 100
-GROUP_BYTES = 32 << 20
+# A row group is written at this many rows or image bytes, which bounds the memory in use.
+ROW_GROUP_ROWS = 100
+ROW_GROUP_BYTES = 32 << 20
 # PNG is compressed already, and no two pages are alike.
 COMPRESSION = {
     "images.list.element.bytes": "NONE",
@@ -31,19 +31,22 @@ COMPRESSION = {
         "ZSTD",
     ),
 }
-REPEATING = [
+DICTIONARY_COLUMNS = [
     "messages.list.element.role",
     "messages.list.element.content.list.element.type",
     "instruction",
 ]
-PARQUET_OPTIONS: dict[str, Any] = {"compression": COMPRESSION, "use_dictionary": REPEATING}
+PARQUET_OPTIONS: dict[str, Any] = {
+    "compression": COMPRESSION,
+    "use_dictionary": DICTIONARY_COLUMNS,
+}
 
 
 class AtomicParquetWriter:
-    """Rows on their way into `path`.
+    """A context manager that writes rows to `path`.
 
-    Left without an exception, the file is there, and `bytes` and `sha256` are known; without any
-    row there is no file, and `sha256` is "". Left by an exception, nothing of it is there.
+    If the block ends normally, the file exists, and `bytes` and `sha256` are set; without any rows
+    there is no file and `sha256` is "". If the block raises, nothing is left behind.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,11 +54,11 @@ class AtomicParquetWriter:
         self.rows = 0
         self.bytes = 0
         self.sha256 = ""
-        # Of its own: on a cluster, a process given up for lost may still be writing the same.
-        self._unfinished = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}")
+        # Unique: on a cluster, a worker that was given up may still be writing the same shard.
+        self._temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}")
         self._writer: pq.ParquetWriter | None = None
-        self._held: list[dict[str, Any]] = []
-        self._held_bytes = 0
+        self._buffer: list[dict[str, Any]] = []
+        self._buffer_bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -71,33 +74,33 @@ class AtomicParquetWriter:
                 self._finish()
         finally:
             if self._writer is not None and self._writer.is_open:
-                # What could not write a row cannot write its end either; the first error counts.
+                # If rows could not be written, the footer cannot either; keep the first error.
                 with suppress(OSError):
                     self._writer.close()
-            self._unfinished.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Write `row`, a mapping that fits `SCHEMA`, sooner or later."""
+    def write(self, row: dict[str, Any]) -> None:
+        """Add `row`, a mapping that fits `SCHEMA`, to the current row group."""
         self.rows += 1
-        self._held.append(row)
-        self._held_bytes += sum(len(image["bytes"]) for image in row["images"])
-        if len(self._held) >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
-            self._write()
+        self._buffer.append(row)
+        self._buffer_bytes += sum(len(image["bytes"]) for image in row["images"])
+        if len(self._buffer) >= ROW_GROUP_ROWS or self._buffer_bytes >= ROW_GROUP_BYTES:
+            self._write_row_group()
 
-    def _write(self) -> None:
+    def _write_row_group(self) -> None:
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._unfinished, SCHEMA, **PARQUET_OPTIONS)
-        self._writer.write_table(table(self._held), row_group_size=len(self._held))
-        self._held, self._held_bytes = [], 0
+            self._writer = pq.ParquetWriter(self._temporary, SCHEMA, **PARQUET_OPTIONS)
+        self._writer.write_table(to_table(self._buffer), row_group_size=len(self._buffer))
+        self._buffer, self._buffer_bytes = [], 0
 
     def _finish(self) -> None:
-        if self._held:
-            self._write()
+        if self._buffer:
+            self._write_row_group()
         if self._writer is None:
             return
         self._writer.close()
-        with self._unfinished.open("rb") as file:
+        with self._temporary.open("rb") as file:
             os.fsync(file.fileno())
             self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             self.bytes = file.tell()
-        self._unfinished.replace(self.path)
+        self._temporary.replace(self.path)

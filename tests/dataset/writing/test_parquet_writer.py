@@ -1,4 +1,4 @@
-"""A file of rows that is whole, or not there."""
+"""Parquet files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deepsynth_tui.dataset.writing import parquet_writer
-from deepsynth_tui.dataset.writing.parquet_writer import GROUP_ROWS, AtomicParquetWriter
+from deepsynth_tui.dataset.writing.parquet_writer import ROW_GROUP_ROWS, AtomicParquetWriter
 from deepsynth_tui.dataset.writing.schema import messages
 
 
@@ -24,27 +24,27 @@ def row(number: int) -> dict[str, Any]:
     }
 
 
-def groups_of(path: Path) -> list[int]:
+def row_groups(path: Path) -> list[int]:
     metadata = pq.read_metadata(path)
-    return [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
+    return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
 
 
-def test_left_in_order_it_is_there_with_its_figures(tmp_path: Path):
+def test_a_finished_file_has_its_size_and_hash(tmp_path: Path):
     with AtomicParquetWriter(tmp_path / "a.parquet") as file:
-        for number in range(GROUP_ROWS + 1):
-            file.add(row(number))
+        for number in range(ROW_GROUP_ROWS + 1):
+            file.write(row(number))
     (path,) = tmp_path.iterdir()
-    assert (file.rows, file.bytes) == (GROUP_ROWS + 1, path.stat().st_size)
+    assert (file.rows, file.bytes) == (ROW_GROUP_ROWS + 1, path.stat().st_size)
     assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert groups_of(path) == [GROUP_ROWS, 1]
+    assert row_groups(path) == [ROW_GROUP_ROWS, 1]
 
 
-def test_large_pages_are_not_held_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(parquet_writer, "GROUP_BYTES", 3000)
+def test_large_pages_make_small_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parquet_writer, "ROW_GROUP_BYTES", 3000)
     with AtomicParquetWriter(tmp_path / "a.parquet") as file:
         for number in range(7):
-            file.add(row(number))
-    assert groups_of(tmp_path / "a.parquet") == [3, 3, 1]
+            file.write(row(number))
+    assert row_groups(tmp_path / "a.parquet") == [3, 3, 1]
 
 
 def test_without_rows_there_is_no_file(tmp_path: Path):
@@ -54,10 +54,10 @@ def test_without_rows_there_is_no_file(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("rows", [1, GROUP_ROWS, GROUP_ROWS + 1])
-def test_left_by_an_exception_nothing_is_there(tmp_path: Path, rows: int):
+@pytest.mark.parametrize("rows", [1, ROW_GROUP_ROWS, ROW_GROUP_ROWS + 1])
+def test_an_exception_leaves_no_file(tmp_path: Path, rows: int):
     with pytest.raises(ZeroDivisionError), AtomicParquetWriter(tmp_path / "a.parquet") as file:  # noqa: PT012
         for number in range(rows):
-            file.add(row(number))
+            file.write(row(number))
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
