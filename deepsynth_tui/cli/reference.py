@@ -34,7 +34,9 @@ def estimate(
     from deepsynth_tui.workflows.estimate import gather_inputs
 
     with report_errors():
-        loaded = [(path, load(path, TrainingConfig, set_, estimate_only=True)[0]) for path in configs]
+        loaded = [
+            (path, load(path, TrainingConfig, set_, estimate_only=True)[0]) for path in configs
+        ]
         devices = nvml.probe().devices
         for path, config in loaded:
             inputs = gather_inputs(config)

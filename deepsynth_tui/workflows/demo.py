@@ -112,7 +112,9 @@ def _create(
 
 
 def _load(kind: str, overrides: Sequence[str], *, estimate_only: bool = False) -> LoadedConfig:
-    return load_file(presets_dir() / "demo" / f"{kind}.yaml", overrides, estimate_only=estimate_only)
+    return load_file(
+        presets_dir() / "demo" / f"{kind}.yaml", overrides, estimate_only=estimate_only
+    )
 
 
 def _state(run: RunDirectory) -> RunState:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.kinds import Config
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.resume_dataset import incompatible_changes, settings_in_shards
-from deepsynth_tui.config.kinds import Config
 from deepsynth_tui.config.yaml_text import leaves
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find_run
