@@ -29,7 +29,7 @@ from deepsynth_tui.training.failures.memory import out_of_memory, ran_out
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.callbacks.memory_time import Gauge
+    from deepsynth_tui.training.callbacks.memory_time import MemoryTimeCallback
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Hardware:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class RunEstimate:
     """An estimate with what it was made from. `hardware` is None on a CPU."""
 
     config: TrainingConfig
@@ -93,7 +93,7 @@ class Forecast:
         return cheapest_fixes(self.config, self.grounds, [room])[0]
 
 
-def forecast(config: TrainingConfig, dataset: RowStatistics) -> Forecast:
+def estimate_run(config: TrainingConfig, dataset: RowStatistics) -> RunEstimate:
     """Estimate a run on rows whose lengths are known, with this machine's own overhead.
 
     Profiles that are not cached are built in this process, which has PyTorch anyway.
@@ -118,10 +118,12 @@ def forecast(config: TrainingConfig, dataset: RowStatistics) -> Forecast:
         overhead=measured_runs.correction(hardware.name if hardware else None),
         seen_by=model,
     )
-    return Forecast(config, grounds, grounds.estimate(config), hardware)
+    return RunEstimate(config, grounds, grounds.estimate(config), hardware)
 
 
-def announced(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Forecast | None:
+def publish_estimate(
+    job: Job, config: TrainingConfig, dataset: RowStatistics
+) -> RunEstimate | None:
     """Make the forecast and freeze it in the run; None, and a warning, where none can be made."""
     made = _tried(job, config, dataset)
     if made is None:
@@ -132,7 +134,9 @@ def announced(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Forec
 
 
 @contextlib.contextmanager
-def held_against(expected: Forecast | None, job: Job, gauge: Gauge) -> Iterator[None]:
+def record_against(
+    expected: RunEstimate | None, job: Job, gauge: MemoryTimeCallback
+) -> Iterator[None]:
     """Put what the block took on record beside what was expected.
 
     Raises:
@@ -151,7 +155,9 @@ def held_against(expected: Forecast | None, job: Job, gauge: Gauge) -> Iterator[
 
 
 @contextlib.contextmanager
-def explained(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Iterator[None]:
+def explain_out_of_memory(
+    job: Job, config: TrainingConfig, dataset: RowStatistics
+) -> Iterator[None]:
     """Explain a lack of GPU memory by an estimate that is made only then: for the processes of a
     run beside the first, which keeps the one estimate and the records.
 
@@ -167,8 +173,8 @@ def explained(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Itera
         raise JobFailed(out_of_memory(error, made.estimate, made.remedy())) from error
 
 
-def record(
-    expected: Forecast, hardware: Hardware, measured: Measured, *, driver: str, ran_out: bool
+def history_record(
+    expected: RunEstimate, hardware: Hardware, measured: Measured, *, driver: str, ran_out: bool
 ) -> measured_runs.Record:
     """The line of the machine's history for a run that has just ended."""
     return measured_runs.Record(
@@ -187,20 +193,22 @@ def record(
     )
 
 
-def _tried(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Forecast | None:
+def _tried(job: Job, config: TrainingConfig, dataset: RowStatistics) -> RunEstimate | None:
     try:
-        return forecast(config, dataset)
+        return estimate_run(config, dataset)
     except Exception as error:  # noqa: BLE001 - models bring their own code; told, and the run goes on
         why = str(error).partition("\n")[0]
         job.warning(f"There is no estimate of this run: {type(error).__name__}: {why}")
         return None
 
 
-def _remember(expected: Forecast, job: Job, gauge: Gauge, *, ran_out: bool) -> None:
+def _remember(expected: RunEstimate, job: Job, gauge: MemoryTimeCallback, *, ran_out: bool) -> None:
     if expected.hardware is None:
         return
     driver = gauge.meter.driver
-    line = record(expected, expected.hardware, gauge.measured(), driver=driver, ran_out=ran_out)
+    line = history_record(
+        expected, expected.hardware, gauge.measured(), driver=driver, ran_out=ran_out
+    )
     try:
         measured_runs.append(line)
     except OSError as error:  # what was trained is worth more than the record of it

@@ -31,12 +31,12 @@ from deepsynth_tui.models.towers import resolve_parameters, resolve_targets
 from deepsynth_tui.training.callbacks.trackers import wandb_lacks_login
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
 from deepsynth_tui.training.model_availability import (
-    KnownModel,
-    look_up,
-    look_up_encoder,
-    missing_space,
+    ModelFacts,
+    check_text_encoder,
+    disk_full_problem,
+    find_model,
 )
-from deepsynth_tui.training.ranks.gpu_assignment import missing
+from deepsynth_tui.training.ranks.gpu_assignment import gpu_shortage
 
 # What a run writes beside its checkpoints: events and log, and a small adapter with its optimizer
 # state where the layout of the model is not known yet.
@@ -78,8 +78,8 @@ def check(config: TrainingConfig) -> list[Problem]:
 def inspect(config: TrainingConfig) -> Preflight:
     """Look at dataset, model, text encoder, packages, login, output folder and disk."""
     problems: list[Problem] = []
-    model = look_up(config.model, problems)
-    look_up_encoder(config.text_encoder, problems)
+    model = find_model(config.model, problems)
+    check_text_encoder(config.text_encoder, problems)
     dataset = _dataset(config.data, model, problems)
     problems += _targets(config)
     problems += _packages(config)
@@ -88,7 +88,7 @@ def inspect(config: TrainingConfig) -> Preflight:
     return Preflight(tuple(problems), dataset)
 
 
-def _dataset(data: DataSettings, model: KnownModel | None, problems: list[Problem]) -> Dataset:
+def _dataset(data: DataSettings, model: ModelFacts | None, problems: list[Problem]) -> Dataset:
     folder = dataset_folder(data.path)
     if folder is None:
         if not may_be_on_hub(data.path):
@@ -138,7 +138,7 @@ def _read_footers(shards: list[Path], problems: list[Problem]) -> Dataset:
 
 
 def _columns_and_rows(
-    data: DataSettings, dataset: Dataset, model: KnownModel | None
+    data: DataSettings, dataset: Dataset, model: ModelFacts | None
 ) -> Iterator[Problem]:
     if dataset.columns is None or dataset.rows is None:
         return
@@ -211,11 +211,11 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
 def _gpus(config: TrainingConfig) -> Iterator[Problem]:
     if config.training.num_processes == 1:
         return
-    if lacking := missing(config.training.num_processes, nvml.probe()):
+    if lacking := gpu_shortage(config.training.num_processes, nvml.probe()):
         yield Problem("training.num_processes", lacking, "lower it, or show more GPUs to the run")
 
 
-def _space(config: TrainingConfig, model: KnownModel | None, rows: int | None) -> Iterator[Problem]:
+def _space(config: TrainingConfig, model: ModelFacts | None, rows: int | None) -> Iterator[Problem]:
     place = nearest_existing_parent(
         Path(config.output.dir).expanduser() if config.output.dir else home()
     )
@@ -228,7 +228,7 @@ def _space(config: TrainingConfig, model: KnownModel | None, rows: int | None) -
         needed += (checkpoints + 1) * model.weight_bytes
     free = shutil.disk_usage(place).free
     if free < needed:
-        yield missing_space("output.dir", place, needed=needed, free=free)
+        yield disk_full_problem("output.dir", place, needed=needed, free=free)
 
 
 def main() -> int:

@@ -238,7 +238,7 @@ async def test_a_model_that_cannot_be_read_is_said_with_the_way_out(home: Path) 
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
         await type_into(pilot, "model.name_or_path", "no/such-model")
-        assert "Reading the layout of no/such-model" in panel.state
+        assert "MemoryReading the layout of no/such-model" in panel.state
         await until(pilot, lambda: panel.advice != "")
         assert panel.estimate is None
         assert "no/such-model" in text_of(screen_of(pilot))

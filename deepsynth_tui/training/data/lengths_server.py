@@ -128,9 +128,9 @@ def main() -> int:
 def _answer(config: TrainingConfig) -> tuple[dict[str, Any], int]:
     os.environ["HF_DATASETS_OFFLINE"] = "1"  # read on import: an estimate downloads no dataset
     from deepsynth_tui.training.failures import explain
-    from deepsynth_tui.training.silence_libraries import no_progress_bars
+    from deepsynth_tui.training.silence_libraries import silence_libraries
 
-    no_progress_bars()
+    silence_libraries()
     try:
         return facts(config).to_json(), 0
     except Exception as error:  # noqa: BLE001 - the process boundary: told, and exit status 1

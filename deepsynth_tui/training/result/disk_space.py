@@ -35,7 +35,7 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-class Room:
+class DiskSpace:
     """Room for what a job writes into its run directory."""
 
     def __init__(
@@ -104,14 +104,14 @@ class Room:
         )
 
 
-class Guard(TrainerCallback):
+class DiskSpaceCallback(TrainerCallback):
     """Pauses the loop after a step while the disk has no room for what comes next.
 
     To be the last of the callbacks, which decide whether this step is saved. The first process
     looks, the others wait for it.
     """
 
-    def __init__(self, room: Room, peers: RankGroup) -> None:
+    def __init__(self, room: DiskSpace, peers: RankGroup) -> None:
         self.room = room
         self.peers = peers
         self.stopped = False

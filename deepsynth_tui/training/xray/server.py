@@ -63,9 +63,9 @@ def main() -> int:
 def answer(config: TrainingConfig) -> tuple[dict[str, Any], int]:
     """The x-ray or the reason why there is none, and the exit status."""
     from deepsynth_tui.training.failures import explain
-    from deepsynth_tui.training.silence_libraries import no_progress_bars
+    from deepsynth_tui.training.silence_libraries import silence_libraries
 
-    no_progress_bars()
+    silence_libraries()
     try:
         return look(config), 0
     except Exception as error:  # noqa: BLE001 - the process boundary: told, and exit status 1

@@ -98,7 +98,7 @@ class Known:
                 self._datasets[key] = Counted(facts, config.model)
 
     async def _find_profile(self, key: ModelKey, say: Callable[[str], object]) -> None:
-        reading = f"Reading the layout of {key.name} …"
+        reading = f"MemoryReading the layout of {key.name} …"
         if key not in self._profiles:
             found = await asyncio.to_thread(profiles.load, key.name, key.revision, key.role)
             if found is None:

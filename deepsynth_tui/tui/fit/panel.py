@@ -66,7 +66,7 @@ class FitPanel(VerticalScroll):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.view: FitView | None = None
-        self.state = "Reading the settings …"
+        self.state = "MemoryReading the settings …"
         self.advice = ""
         self._is_simulating = False
         self._probe: Probe | None = None

@@ -85,7 +85,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
         """The question, and the two answers once it is known what would be done."""
         with Vertical(id="dialog") as dialog:
             dialog.border_title = "try this run again?"
-            yield Static("Reading its settings ...", id="what")
+            yield Static("MemoryReading its settings ...", id="what")
             yield OptionList("Start the new run", "Close: nothing is started")
 
     def on_mount(self) -> None:
