@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.runs.directory import scan
-from deepsynth_tui.training.text_encoder.files import FOLDER as TEXT_ENCODER
+from deepsynth_tui.training.text_encoder import ENCODER_FOLDER as TEXT_ENCODER
 
 PEFT_CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"

@@ -49,17 +49,17 @@ def try_out(
     from peft import PeftModel
 
     from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.evaluation.samples import answer
-    from deepsynth_tui.training.modeling.load import load_base
+    from deepsynth_tui.training.evaluation.samples import generate_answer
+    from deepsynth_tui.training.modeling.load import load_model_and_processor
     from deepsynth_tui.training.text_encoder import checkpoint
     from deepsynth_tui.training.text_encoder.load import load_text_encoder
-    from deepsynth_tui.training.text_encoder.soft_tokens import attached
+    from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 
     config = configuration(folder)
     if instruction:
         data = config.data.model_copy(update={"instruction": instruction})
         config = config.model_copy(update={"data": data})
-    base = load_base(config)
+    base = load_model_and_processor(config)
     batcher = Collator(base, config)
     asked = _page(image, config) if image else _row(config, row, images=base.reads_images)
     rendered = batcher.render(asked)
@@ -67,10 +67,10 @@ def try_out(
     if encoder is not None:
         checkpoint.restore(encoder, folder)
     model = PeftModel.from_pretrained(base.model, str(folder)).eval()
-    with attached(model, encoder):
+    with text_encoder_attached(model, encoder):
         with model.disable_adapter():
-            before = answer(model, batcher, rendered, new_tokens=new_tokens)
-        after = answer(model, batcher, rendered, new_tokens=new_tokens)
+            before = generate_answer(model, batcher, rendered, new_tokens=new_tokens)
+        after = generate_answer(model, batcher, rendered, new_tokens=new_tokens)
     return Answers(
         prompt=rendered.prompt,
         instruction=rendered.conversation.instruction,
@@ -100,19 +100,24 @@ def _encoder_commit(folder: Path) -> str | None:
 
 
 def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]:
-    from deepsynth_tui.training.data.dataset import Rows, check_columns, open_dataset, undecoded
+    from deepsynth_tui.training.data.dataset import (
+        Rows,
+        check_columns,
+        keep_images_encoded,
+        open_dataset,
+    )
 
     dataset = open_dataset(config.data)
     check_columns(dataset.column_names, config.data, images=images)
-    return Rows(undecoded(dataset, config.data.image_column), range(len(dataset)))[number]
+    return Rows(keep_images_encoded(dataset, config.data.image_column), range(len(dataset)))[number]
 
 
 def _page(image: Path, config: TrainingConfig) -> dict[str, Any]:
     """A row as a dataset would hold it. The answer is never shown to the model."""
-    from deepsynth_tui.training.data.formats import POSITION
+    from deepsynth_tui.training.data.formats import ROW_INDEX
 
     stored = {"bytes": image.read_bytes(), "path": image.name}
-    return {POSITION: 0, config.data.image_column: [stored], config.data.target_column: "?"}
+    return {ROW_INDEX: 0, config.data.image_column: [stored], config.data.target_column: "?"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -139,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
             new_tokens=given.tokens,
         )
     except TrainingError as error:
-        sys.stderr.write(f"{error}\n{error.advice}\n")
+        sys.stderr.write(f"{error.message}\n{error.advice}\n")
         return 1
     except (OSError, IndexError) as error:
         sys.stderr.write(f"{error}\n")

@@ -38,7 +38,7 @@ def estimate(
         here = nvml.probe().devices
         for path, config in loaded:
             grounds = gather_inputs(config)
-            better = client.simulate(config, grounds.dataset).apply if simulate else None
+            better = client.request_simulation(config, grounds.dataset).apply if simulate else None
             found = report.fit_report(config, grounds, here, better=better)
             wanted = _named(gpu, [one.name for one in (*found.here, *found.gpu_fits)])
             if json_:

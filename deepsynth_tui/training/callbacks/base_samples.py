@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from peft import PeftModel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from deepsynth_tui.training.evaluation.samples import Sample, sample
+from deepsynth_tui.training.evaluation.samples import Sample, take_sample
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -71,4 +71,4 @@ class FirstLook(TrainerCallback):
     def _look(self) -> None:
         with self.gauge.aside(), self.model.disable_adapter():
             for row in self.rows:
-                self.show(sample(self.model, self.batcher, row))
+                self.show(take_sample(self.model, self.batcher, row))

@@ -17,7 +17,7 @@ from pathlib import Path
 from deepsynth_tui.runs.directory import open_path
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.processes import lost_contact
+from deepsynth_tui.training.failures.processes import is_lost_connection
 from deepsynth_tui.training.ranks.protocol import Ended, Failed, Orders, Reports, Said, Silence
 from deepsynth_tui.training.silence_libraries import no_progress_bars
 
@@ -39,7 +39,7 @@ def work(run_path: Path, reports: Reports, *, listen: int | None, resume: bool) 
         traceback.print_exc()
         failure = error.failure if isinstance(error, JobFailed) else explain(error)
         job.flush()
-        return Failed(failure, lost_contact(error))
+        return Failed(failure, is_lost_connection(error))
     job.flush()
     return Ended(verdict, job.results)
 
