@@ -40,7 +40,7 @@ def estimate(
         devices = nvml.probe().devices
         for path, config in loaded:
             inputs = gather_inputs(config)
-            simulated = client.simulate(config, inputs.dataset).apply if simulate else None
+            simulated = client.request_simulation(config, inputs.dataset).apply if simulate else None
             fit = report.fit_report(config, inputs, devices, better=simulated)
             wanted = _full_name(gpu, [gpu_fit.name for gpu_fit in (*fit.here, *fit.gpu_fits)])
             if json_:

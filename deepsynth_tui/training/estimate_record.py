@@ -25,7 +25,7 @@ from deepsynth_tui.models import layout_server as profile_job
 from deepsynth_tui.models.layout import ModelLayout, Role, load, save
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.job import Job, JobFailed
-from deepsynth_tui.training.failures.memory import out_of_memory, ran_out
+from deepsynth_tui.training.failures.memory import is_gpu_out_of_memory, out_of_memory_failure
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -145,11 +145,13 @@ def record_against(
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one; so is what cuBLAS lacks
-        if expected is None or not ran_out(error):
+        if expected is None or not is_gpu_out_of_memory(error):
             raise
         job.measured(gauge.measured())
         _remember(expected, job, gauge, ran_out=True)
-        raise JobFailed(out_of_memory(error, expected.estimate, expected.remedy())) from error
+        raise JobFailed(
+            out_of_memory_failure(error, expected.estimate, expected.remedy())
+        ) from error
     if expected is not None and gauge.steps:
         _remember(expected, job, gauge, ran_out=False)
 
@@ -167,10 +169,10 @@ def explain_out_of_memory(
     try:
         yield
     except RuntimeError as error:
-        made = _tried(job, config, dataset) if ran_out(error) else None
+        made = _tried(job, config, dataset) if is_gpu_out_of_memory(error) else None
         if made is None:
             raise
-        raise JobFailed(out_of_memory(error, made.estimate, made.remedy())) from error
+        raise JobFailed(out_of_memory_failure(error, made.estimate, made.remedy())) from error
 
 
 def history_record(

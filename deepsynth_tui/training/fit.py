@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.dataset import Split
-    from deepsynth_tui.training.modeling.load import Base
+    from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.ranks.rank_group import RankGroup
     from deepsynth_tui.training.result.checkpoints import ResumePoint
     from deepsynth_tui.training.result.disk_space import DiskSpaceCallback
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 def run_steps(
     job: Job,
     config: TrainingConfig,
-    base: Base,
+    base: LoadedModel,
     model: PeftModel | PreTrainedModel,
     split: Split,
     batcher: Collator,

@@ -27,7 +27,7 @@ from deepsynth_tui.training.estimate_record import (
     record_against,
 )
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.memory import out_of_memory
+from deepsynth_tui.training.failures.memory import out_of_memory_failure
 from tests.training.conftest import Ran, Run, configuration
 
 GIB = 2**30
@@ -180,7 +180,7 @@ def test_a_remedy_needs_less_than_what_was_too_much(expected: RunEstimate) -> No
     remedy = here.remedy()
     assert remedy is not None
     assert remedy.needed <= 0.9 * made.estimate.needed
-    failure = out_of_memory(torch.OutOfMemoryError("full"), made.estimate, remedy)
+    failure = out_of_memory_failure(torch.OutOfMemoryError("full"), made.estimate, remedy)
     assert failure.changes == remedy.changes
     assert failure.message == "full"
     advice = failure.advice
@@ -189,4 +189,6 @@ def test_a_remedy_needs_less_than_what_was_too_much(expected: RunEstimate) -> No
     assert f"most of it {largest}" in advice
     for key in remedy.changes:
         assert f"{key}: " in advice
-    assert "larger GPU" in out_of_memory(torch.OutOfMemoryError(), made.estimate, None).advice
+    assert (
+        "larger GPU" in out_of_memory_failure(torch.OutOfMemoryError(), made.estimate, None).advice
+    )

@@ -12,7 +12,7 @@ from peft import PeftModel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from deepsynth_tui.config.training import INITS_THAT_KEEP_BASE_WEIGHTS
-from deepsynth_tui.training.evaluation.samples import Sample, sample
+from deepsynth_tui.training.evaluation.samples import Sample, take_sample
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -69,4 +69,4 @@ class BaseSamplesCallback(TrainerCallback):
     def _look(self) -> None:
         with self.gauge.aside(), self.model.disable_adapter():
             for row in self.rows:
-                self.show(sample(self.model, self.batcher, row))
+                self.show(take_sample(self.model, self.batcher, row))

@@ -13,8 +13,8 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.modeling.lora import base_name, tower_of_trained
-from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
+from deepsynth_tui.training.modeling.lora import strip_peft_prefix, tower_of_parameter
+from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
     from deepsynth_tui.estimate.memory.text_encoder import Part
@@ -57,7 +57,7 @@ def learners(model: nn.Module) -> list[Learner]:
             continue
         stem, lora, _ = name.partition(".lora_")
         kind = "adapter" if lora else "tensor"
-        learner = found.setdefault(f"{tower} {stem}", Learner(base_name(stem), tower, kind))
+        learner = found.setdefault(f"{tower} {stem}", Learner(strip_peft_prefix(stem), tower, kind))
         learner.tensors.append(parameter)
         if not lora or ".lora_B." in name:
             learner.moving.append(parameter)
@@ -65,10 +65,10 @@ def learners(model: nn.Module) -> list[Learner]:
 
 
 def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | Part]]:
-    with set_aside(model) as encoder:
+    with without_text_encoder(model) as encoder:
         own = list(model.named_parameters())
     for name, parameter in own:
-        yield name, parameter, tower_of_trained(name)
+        yield name, parameter, tower_of_parameter(name)
     if encoder is not None:
         for name, parameter in encoder.encoder.named_parameters():
             yield name, parameter, "text_encoder"

@@ -17,7 +17,7 @@ from pathlib import Path
 from deepsynth_tui.runs.directory import open_run
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.processes import lost_contact
+from deepsynth_tui.training.failures.processes import is_lost_connection
 from deepsynth_tui.training.ranks.protocol import (
     FailedMessage,
     FinishedMessage,
@@ -48,7 +48,7 @@ def run_rank(
         traceback.print_exc()
         failure = error.failure if isinstance(error, JobFailed) else explain(error)
         job.flush()
-        return FailedMessage(failure, lost_contact(error))
+        return FailedMessage(failure, is_lost_connection(error))
     job.flush()
     return FinishedMessage(verdict, job.results)
 

@@ -41,9 +41,9 @@ def test_a_slow_start_and_stray_pauses_are_not():
 def test_a_run_that_waits_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     collate = Collator.__call__
 
-    def slow(batcher: Collator, rows: Any) -> Any:
+    def slow(collator: Collator, rows: Any) -> Any:
         time.sleep(0.1)  # a disk or a page that takes its time
-        return collate(batcher, rows)
+        return collate(collator, rows)
 
     monkeypatch.setattr(Collator, "__call__", slow)
     ran = run(training__max_steps=ENOUGH + 1)

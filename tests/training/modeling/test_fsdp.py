@@ -19,12 +19,12 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.fsdp import layer_bytes
 from deepsynth_tui.models.layout_server import profile
 from deepsynth_tui.training.data.collator import ROW_IDS, Collator
-from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.fsdp import layers, share_out
-from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.fsdp import shard_model, transformer_layers
+from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training import family_models, small_models
 from tests.training.conftest import configuration
 from tests.training.forked import fork
@@ -44,17 +44,17 @@ Step = tuple[float, dict[str, torch.Tensor]]
 
 def one_step(config: TrainingConfig, *, shared: bool) -> tuple[list[nn.Module], Step]:
     """The layers of a model, and its loss on the first row with the gradients."""
-    base = load_base(config, stay_on_cpu=True)
-    found = list(layers(base.model))  # named by their classes, which FSDP changes
+    base = load_model_and_processor(config, stay_on_cpu=True)
+    found = list(transformer_layers(base.model))  # named by their classes, which FSDP changes
     torch.manual_seed(0)
-    model = lora.attach(base.model, config)
+    model = lora.add_adapters(base.model, config)
     for name, parameter in model.named_parameters():
         if ".lora_B." in name:  # else no lora_A has a gradient
             torch.nn.init.normal_(parameter, std=0.05)
-    checkpoint_activations(model)
+    enable_gradient_checkpointing(model)
     if shared:
-        share_out(model)
-    batch = Collator(base, config)([load_rows(config.data, images=base.reads_images).train[0]])
+        shard_model(model)
+    batch = Collator(base, config)([load_split(config.data, images=base.reads_images).train[0]])
     del batch[ROW_IDS]
     with torch.autocast("cpu", torch.bfloat16):
         loss = model.train()(**batch).loss
@@ -147,13 +147,13 @@ def test_a_model_without_layers_is_refused(values: dict[str, Any], in_both: Any)
     config = configuration(values)
 
     def work() -> str:
-        model = lora.attach(load_base(config, stay_on_cpu=True).model, config)
+        model = lora.add_adapters(load_model_and_processor(config, stay_on_cpu=True).model, config)
         for module in list(model.modules()):
             for name, child in module.named_children():
                 if isinstance(child, GradientCheckpointingLayer):
                     setattr(module, name, nn.Identity())
         with pytest.raises(TrainingError) as refused:
-            share_out(model)
+            shard_model(model)
         return str(refused.value)
 
     assert all("Idefics3ForConditionalGeneration has no layers" in one for one in in_both(work))
