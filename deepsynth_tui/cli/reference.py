@@ -39,12 +39,12 @@ def estimate(
         for path, config in loaded:
             grounds = gather_inputs(config)
             better = client.simulate(config, grounds.dataset).apply if simulate else None
-            found = report.fit_report(config, grounds, here, better=better)
-            wanted = _named(gpu, [one.name for one in (*found.here, *found.gpu_fits)])
+            found = report.fit_report(config, grounds, here, refine=better)
+            wanted = _named(gpu, [one.name for one in (*found.machine_gpus, *found.catalogue_gpus)])
             if json_:
                 print_json(found.to_json())
                 continue
-            typer.echo(report_text.text(found, str(path), wanted=wanted))
+            typer.echo(report_text.report_text(found, str(path), wanted=wanted))
             if ranks and found.ranks:
                 typer.echo(report_text.ranks_text(found))
 
@@ -78,14 +78,14 @@ def gpus(json_: Json = False) -> None:
     """List the GPUs here and those that estimates are made for."""
     from deepsynth_tui.estimate import report_text
     from deepsynth_tui.machine import nvml
-    from deepsynth_tui.machine.gpu_catalogue import catalogue
+    from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 
     with reported():
         probe = nvml.probe()
         if json_:
-            print_json(report_text.gpus_json(probe, catalogue()))
+            print_json(report_text.gpus_json(probe, load_catalogue()))
         else:
-            typer.echo(report_text.gpus_text(probe, catalogue()))
+            typer.echo(report_text.gpus_text(probe, load_catalogue()))
 
 
 def schema(

@@ -4,7 +4,7 @@
 `{"problems": [{"key", "message", "hint"}], "notices": [{"key", "message"}], "columns": [..],
 "documents": n or null, "first": {"text": .., "page": {..}}, "sources": [..]}`. `columns` are those
 a form can offer, `documents` how many there are where that is quick to say, `first` the beginning
-of the first document, or null; `page` its first page: `PageFigures` and a thumbnail in braille.
+of the first document, or null; `page` its first page: `PageInfo` and a thumbnail in braille.
 
 For each source, in order, `sources` has `{"path", "columns": [{"name", "kind", "filled",
 "mean_length", "example"}], "proposal": {"settings": {key: value}, "why"} or null}`, of its first

@@ -13,7 +13,7 @@ from typing import Any
 
 from deepsynth_tui.config.load import RunKind
 from deepsynth_tui.config.problems import Notice, Problem
-from deepsynth_tui.models.page_for_model import PageFigures
+from deepsynth_tui.models.page_for_model import PageInfo
 
 READS: Mapping[RunKind, tuple[str, ...]] = {
     "training": ("model.", "text_encoder.", "data.", "quantization.", "output."),
@@ -39,7 +39,7 @@ class PreflightError(Exception):
 class FirstPage:
     """The first page as it will be drawn, and in small, in braille."""
 
-    figures: PageFigures
+    figures: PageInfo
     thumbnail: tuple[str, ...]
 
 
@@ -129,6 +129,6 @@ def read_answer(output: bytes) -> Preflight:
 
 
 def _page(page: Mapping[str, Any]) -> FirstPage:
-    figures: dict[str, Any] = {field.name: page[field.name] for field in fields(PageFigures)}
+    figures: dict[str, Any] = {field.name: page[field.name] for field in fields(PageInfo)}
     figures["fonts"] = tuple(figures["fonts"])
-    return FirstPage(PageFigures(**figures), tuple(page["thumbnail"]))
+    return FirstPage(PageInfo(**figures), tuple(page["thumbnail"]))

@@ -10,7 +10,7 @@ from typing import Any
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.preview import preview
 from deepsynth_tui.dataset.reading.compose import Skipped
-from deepsynth_tui.models.page_for_model import PageFigures, PageForModel
+from deepsynth_tui.models.page_for_model import PageForModel, PageInfo
 
 PAGE_FILES = "page-*.png"
 
@@ -20,7 +20,7 @@ class PreviewFile:
     """A page that was written to `file`; `seen` is what it is to a model, where one is known."""
 
     file: Path
-    figures: PageFigures
+    figures: PageInfo
     seen: PageForModel | None
 
     def to_json(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def write_preview(
     config: DatasetConfig,
     documents: int,
     folder: Path,
-    sees: Callable[[PageFigures], PageForModel | None],
+    sees: Callable[[PageInfo], PageForModel | None],
 ) -> Iterator[PreviewFile | Skipped]:
     """Draw the first `documents` into `folder`, in place of an earlier preview there; `sees` says
     what a page is to a model.

@@ -12,10 +12,10 @@ from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.report import fit_report
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import GIB
-from deepsynth_tui.models.layout import save
+from deepsynth_tui.models.layout import save_layout
 from deepsynth_tui.training.data import lengths_client
 from deepsynth_tui.tui.fit.inputs import Known
+from deepsynth_tui.units import GIB
 from tests.cli.test_commands import command
 from tests.estimate import models
 
@@ -25,7 +25,7 @@ MODEL = "Qwen/Qwen3-VL-4B-Instruct"
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A model whose profile is known; no process has to build it."""
-    save(models.shipped(MODEL))
+    save_layout(models.shipped(MODEL))
     path = tmp_path / "run.yaml"
     path.write_text(
         f"kind: training\nmodel: {{name_or_path: {MODEL}}}\ndata: {{path: {tmp_path}/pages}}\n"
@@ -60,7 +60,7 @@ async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path
     said = command("estimate", config).stdout
     assert f"needs {shown.needed / GIB:.2f} GB" in said
     assert f"trains {shown.trainable_params:,} of {shown.total_params:,} parameters" in said
-    for place in found.gpu_fits:
+    for place in found.catalogue_gpus:
         line = next(line for line in said.splitlines() if place.name in line)
         assert line.split()[0] == place.fit.value
         assert f"batch {place.batch} " in line

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch._subclasses import FakeTensorMode
 
-from deepsynth_tui.models.image_tokens import Views
+from deepsynth_tui.models.image_tokens import PageViews
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -25,7 +25,7 @@ class Shape:
 
     rows: int
     length: int
-    views: Views | None = None
+    views: PageViews | None = None
 
 
 def tokens(shape: Shape, architecture: PreTrainedConfig) -> dict[str, torch.Tensor]:
@@ -37,7 +37,7 @@ def tokens(shape: Shape, architecture: PreTrainedConfig) -> dict[str, torch.Tens
     labels = ids.clone()
     mask = torch.ones_like(ids)
     if shape.views is not None:
-        ids[:, : shape.views.tokens - shape.views.marks] = image_token(architecture)
+        ids[:, : shape.views.tokens - shape.views.separator_tokens] = image_token(architecture)
         labels[:, : shape.views.tokens] = -100
     if shape.rows > 1:
         mask[-1, -1], labels[-1, -1] = 0, -100
@@ -65,11 +65,11 @@ _Made = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 
 
 def _patches(
-    shape: Shape, views: Views, image: ImageDimensions, architecture: PreTrainedConfig
+    shape: Shape, views: PageViews, image: ImageDimensions, architecture: PreTrainedConfig
 ) -> _Made:
     """models/qwen2_vl/image_processing_qwen2_vl.py: pixels already cut into patches."""
     vision: Any = architecture.vision_config
-    height, width = views.whole
+    height, width = views.global_grid
     numbers = vision.in_channels * vision.temporal_patch_size * image.patch**2
     kinds = torch.zeros(shape.rows, shape.length, dtype=torch.int32)
     kinds[:, : views.tokens] = 1
@@ -80,26 +80,26 @@ def _patches(
 
 
 def _deepseek_ocr2(
-    shape: Shape, views: Views, image: ImageDimensions, architecture: PreTrainedConfig
+    shape: Shape, views: PageViews, image: ImageDimensions, architecture: PreTrainedConfig
 ) -> _Made:
     """models/deepseek_ocr2/image_processing_deepseek_ocr2.py: the page, and its tiles apart."""
-    edge, tile = views.whole[0] * image.patch, views.tile * image.patch
+    edge, tile = views.global_grid[0] * image.patch, views.tile_side * image.patch
     page = {"pixel_values": (shape.rows, 3, edge, edge)}
-    if not views.tiles:
+    if not views.tile_count:
         return page, {}
-    local = {"pixel_values_local": (shape.rows * views.tiles, 3, tile, tile)}
-    return page | local, {"num_local_patches": [views.tiles] * shape.rows}
+    local = {"pixel_values_local": (shape.rows * views.tile_count, 3, tile, tile)}
+    return page | local, {"num_local_patches": [views.tile_count] * shape.rows}
 
 
 def _tiles(
-    shape: Shape, views: Views, image: ImageDimensions, architecture: PreTrainedConfig
+    shape: Shape, views: PageViews, image: ImageDimensions, architecture: PreTrainedConfig
 ) -> _Made:
     """models/idefics3/image_processing_idefics3.py: tiles and the page, all of one size."""
-    return {"pixel_values": (shape.rows, views.tiles + 1, 3, image.tile, image.tile)}, {}
+    return {"pixel_values": (shape.rows, views.tile_count + 1, 3, image.tile, image.tile)}, {}
 
 
 def _fixed(
-    shape: Shape, views: Views, image: ImageDimensions, architecture: PreTrainedConfig
+    shape: Shape, views: PageViews, image: ImageDimensions, architecture: PreTrainedConfig
 ) -> _Made:
     """models/clip/image_processing_clip.py and its like."""
     return {"pixel_values": (shape.rows, 3, image.tile, image.tile)}, {}

@@ -17,7 +17,7 @@ from typing import Any
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.models.hub_config import UnknownModel, find_hub_config
+from deepsynth_tui.models.hub_config import UnknownModelError, find_hub_config
 
 ADVICE = "The calculated estimate stands; it needs no simulation."
 
@@ -54,7 +54,7 @@ def main() -> int:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             said, status = answer(json.load(sys.stdin)), 0
-        except UnknownModel as error:
+        except UnknownModelError as error:
             said, status = {"message": error.message, "advice": error.advice}, 1
         except Exception as error:  # noqa: BLE001 - the process boundary: told, and exit status 1
             traceback.print_exc()

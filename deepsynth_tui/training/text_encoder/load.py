@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoModel
 
 from deepsynth_tui import builtin
-from deepsynth_tui.models.text_encoders import adapted_linears, building_options
+from deepsynth_tui.models.text_encoders import encoder_target_modules, model_kwargs
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.revisions import commit_of
 from deepsynth_tui.training.text_encoder.instructions import KEY, load_config
@@ -83,7 +83,7 @@ def load_weights(
             revision=revision,
             trust_remote_code=False,
             output_loading_info=True,
-            **building_options(architecture.model_type),
+            **model_kwargs(architecture.model_type),
         )
     if lacking := sorted(found["missing_keys"]):
         more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
@@ -121,7 +121,7 @@ def _trained(encoder: PreTrainedModel, config: TrainingConfig) -> PreTrainedMode
         r=config.lora.r,
         lora_alpha=config.lora.lora_alpha,
         lora_dropout=config.lora.lora_dropout,
-        target_modules=list(adapted_linears(linears)),
+        target_modules=list(encoder_target_modules(linears)),
     )
     return get_peft_model(encoder, adapters)
 
