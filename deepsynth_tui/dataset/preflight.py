@@ -6,7 +6,7 @@
 - `columns`: the column names that a form can offer
 - `documents`: the number of documents, or null if counting them would take long
 - `first`: `{"text", "page"}` of the first document with text, or null: the start of its text, and
-  the `PageFigures` of its first page with a `thumbnail` in braille
+  the `PageInfo` of its first page with a `thumbnail` in braille
 - `sources`: for each source in order `{"path", "columns", "proposal"}`, from its first rows.
   `columns` is `[{"name", "kind", "filled", "mean_length", "example"}]`, `proposal` is null or
   `{"settings": {key: value}, "why"}`; see `reading.guess_columns`.

@@ -15,7 +15,7 @@ from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.reading.compose import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
 from deepsynth_tui.dataset.reading.sources import Document
-from deepsynth_tui.models.page_for_model import PageFigures
+from deepsynth_tui.models.page_for_model import PageInfo
 from deepsynth_tui.page_thumbnail import braille_lines
 
 
@@ -24,7 +24,7 @@ class PreviewPage:
     """A page as a PNG file, and its figures."""
 
     png: bytes
-    figures: PageFigures
+    figures: PageInfo
 
 
 def preview(config: DatasetConfig, documents: int) -> Iterator[PreviewPage | Skipped]:
@@ -48,7 +48,7 @@ def document_pages(document: Document, config: DatasetConfig) -> Iterator[Previe
     for number, page in enumerate(rendered.pages, start=1):
         yield PreviewPage(
             page.png,
-            PageFigures(
+            PageInfo(
                 document=composed.source_id,
                 page=number,
                 pages=len(rendered.pages),

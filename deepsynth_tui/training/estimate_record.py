@@ -17,12 +17,12 @@ from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.estimate.storage import Disk, disk, processor_bytes
+from deepsynth_tui.estimate.storage import DiskEstimate, estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
-from deepsynth_tui.machine.gpu_catalogue import Gpu, catalogue
+from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.machine.match_gpu import match_gpu
 from deepsynth_tui.models import layout_server as profile_job
-from deepsynth_tui.models.layout import ModelLayout, Role, load, save
+from deepsynth_tui.models.layout import ModelLayout, Role, load_layout, save_layout
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.training.failures.memory import is_gpu_out_of_memory, out_of_memory_failure
@@ -68,18 +68,18 @@ class RunEstimate:
         return Predicted(
             allocated=self.estimate.peak_allocated,
             device=self.estimate.peak_device,
-            held_back=self.estimate.held_back,
+            held_back=self.estimate.cached,
             seconds_per_step=here[0] if here else None,
             source=self.estimate.source,
             gpu=self.hardware.name if self.hardware else "",
         )
 
     @property
-    def disk(self) -> Disk:
+    def disk(self) -> DiskEstimate:
         """What the run writes."""
-        return disk(
+        return estimate_disk(
             self.config,
-            self.grounds.profile,
+            self.grounds.layout,
             steps=total_steps(self.config, self.grounds.dataset.rows),
             processor=processor_bytes(self.config),
         )
@@ -99,15 +99,15 @@ def estimate_run(config: TrainingConfig, dataset: RowStatistics) -> RunEstimate:
     Profiles that are not cached are built in this process, which has PyTorch anyway.
 
     Raises:
-        UnknownModel: no config of the model or its text encoder was found.
+        UnknownModelError: no config of the model or its text encoder was found.
         CatalogueError: the person's own GPU catalogue cannot be used.
         Exception: whatever a model's own code raises when it is built without weights.
     """
     model, encoder = config.model, config.text_encoder
-    gpus = catalogue()
+    gpus = load_catalogue()
     hardware = _hardware(gpus)
     grounds = EstimateInputs(
-        profile=_profile(
+        layout=_profile(
             model.name_or_path, model.revision, trust_remote_code=model.trust_remote_code
         ),
         encoder=_profile(encoder.name_or_path, encoder.revision, role="encoder")
@@ -115,8 +115,8 @@ def estimate_run(config: TrainingConfig, dataset: RowStatistics) -> RunEstimate:
         else None,
         dataset=dataset,
         gpus=gpus,
-        overhead=measured_runs.correction(hardware.name if hardware else None),
-        seen_by=model,
+        overhead=measured_runs.measured_overhead(hardware.name if hardware else None),
+        counted_for=model,
     )
     return RunEstimate(config, grounds, grounds.estimate(config), hardware)
 
@@ -177,9 +177,9 @@ def explain_out_of_memory(
 
 def history_record(
     expected: RunEstimate, hardware: Hardware, measured: Measured, *, driver: str, ran_out: bool
-) -> measured_runs.Record:
+) -> measured_runs.MeasuredRun:
     """The line of the machine's history for a run that has just ended."""
-    return measured_runs.Record(
+    return measured_runs.MeasuredRun(
         when=time.time(),
         gpu=hardware.name,
         kind=hardware.known.name if hardware.known else "",
@@ -187,7 +187,7 @@ def history_record(
         torch=version("torch"),
         transformers=version("transformers"),
         model=expected.config.model.name_or_path,
-        settings=measured_runs.fingerprint(expected.config),
+        settings=measured_runs.memory_fingerprint(expected.config),
         longest=expected.estimate.tokens_per_sample,
         ran_out=ran_out,
         predicted=expected.predicted,
@@ -212,18 +212,18 @@ def _remember(expected: RunEstimate, job: Job, gauge: MemoryTimeCallback, *, ran
         expected, expected.hardware, gauge.measured(), driver=driver, ran_out=ran_out
     )
     try:
-        measured_runs.append(line)
+        measured_runs.append_run(line)
     except OSError as error:  # what was trained is worth more than the record of it
-        job.warning(f"{measured_runs.path()} was not written: {error.strerror}")
+        job.warning(f"{measured_runs.history_path()} was not written: {error.strerror}")
 
 
 def _profile(
     name: str, revision: str | None = None, role: Role = "model", *, trust_remote_code: bool = False
 ) -> ModelLayout:
-    known = load(name, revision, role)
+    known = load_layout(name, revision, role)
     if known is None:
-        known = profile_job.profile(name, revision, role, trust_remote_code=trust_remote_code)
-        save(known)
+        known = profile_job.build_layout(name, revision, role, trust_remote_code=trust_remote_code)
+        save_layout(known)
     return known
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.models.text_encoders import MODEL_TYPES, family_of
+from deepsynth_tui.models.text_encoders import MODEL_TYPES, text_encoder_type
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import ModelSettings, TextEncoderSettings
@@ -51,7 +51,7 @@ def check_text_encoder(settings: TextEncoderSettings, problems: list[Problem]) -
         return
     known = _look_up(ENCODER, settings.name_or_path, settings.revision, problems)
     if known and known.model_type not in MODEL_TYPES[settings.type]:
-        family = family_of(known.model_type)
+        family = text_encoder_type(known.model_type)
         problems.append(
             Problem(
                 "text_encoder.type",

@@ -23,11 +23,11 @@ from deepsynth_tui.config.preflight import (
 )
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
-from deepsynth_tui.estimate.storage import disk, processor_bytes
+from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
-from deepsynth_tui.models.layout import load
-from deepsynth_tui.models.towers import resolve_parameters, resolve_targets
+from deepsynth_tui.models.layout import load_layout
+from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
 from deepsynth_tui.training.callbacks.trackers import wandb_lacks_login
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
 from deepsynth_tui.training.model_availability import (
@@ -159,11 +159,11 @@ def _columns_and_rows(
 
 def _targets(config: TrainingConfig) -> Iterator[Problem]:
     """Where the layout of the model is known already: `training/lora.py` says it otherwise."""
-    profile = load(config.model.name_or_path, config.model.revision)
+    profile = load_layout(config.model.name_or_path, config.model.revision)
     if profile is None or not config.lora.enabled:
         return
-    targets = resolve_targets(profile.linears, config.lora, config.model)
-    if targets or resolve_parameters(profile.parameters, config.lora, config.model):
+    targets = resolve_target_modules(profile.linears, config.lora, config.model)
+    if targets or resolve_target_parameters(profile.parameters, config.lora, config.model):
         return
     names = {name.rpartition(".")[2] for name in profile.linears}
     called = sorted(name for name in names if not name.isdecimal())
@@ -220,9 +220,11 @@ def _space(config: TrainingConfig, model: ModelFacts | None, rows: int | None) -
         Path(config.output.dir).expanduser() if config.output.dir else home()
     )
     needed = LEAST_BYTES
-    if profile := load(config.model.name_or_path, config.model.revision):
+    if profile := load_layout(config.model.name_or_path, config.model.revision):
         steps = total_steps(config, rows)
-        needed += disk(config, profile, steps=steps, processor=processor_bytes(config)).needed
+        needed += estimate_disk(
+            config, profile, steps=steps, processor=processor_bytes(config)
+        ).needed
     elif not config.lora.enabled and model:
         checkpoints = FULL_CHECKPOINT * (config.training.save_total_limit + 1)
         needed += (checkpoints + 1) * model.weight_bytes

@@ -16,8 +16,8 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.report import fit_report
-from deepsynth_tui.machine.gpu_catalogue import GIB, catalogue
-from deepsynth_tui.machine.nvml import Device, Probe, Process
+from deepsynth_tui.machine.gpu_catalogue import load_catalogue
+from deepsynth_tui.machine.nvml import Device, GpuProcess, Probe
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.tui.fit.figures import money, moved, number, percent, size, span
 from deepsynth_tui.tui.fit.memory_bar import MARKS, bar, shares
@@ -25,6 +25,7 @@ from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.fit.selected_gpu import HEIGHT, choice
 from deepsynth_tui.tui.fit.text import RANKS, column, cross_check, headline, verdict
 from deepsynth_tui.tui.fit.view import FitView
+from deepsynth_tui.units import GIB
 from tests.pilot.forms import known_model
 from tests.pilot.screen_host import ScreenHost, text_of, until
 
@@ -37,14 +38,14 @@ CARD = Device(
     used=37 * GIB,
     temperature=61,
     utilisation=97,
-    processes=(Process(10, 30 * GIB), Process(11, None)),
+    processes=(GpuProcess(10, 30 * GIB), GpuProcess(11, None)),
 )
 NOTHING_HERE = Probe((), "No NVIDIA driver answers: none.")
 
 
 @pytest.fixture
 def grounds(home: Path) -> EstimateInputs:
-    return EstimateInputs(known_model(), gpus=catalogue())
+    return EstimateInputs(known_model(), gpus=load_catalogue())
 
 
 def config_of(rows: int = 1, r: int = 16) -> TrainingConfig:
@@ -156,7 +157,7 @@ def test_each_gpu_has_sign_word_room_speed_batch_and_cost(grounds: EstimateInput
         assert f"{on[name].headroom / GIB:+.1f}" in line
         assert span(*on[name].seconds_range) in line
         assert "$" in line
-        place = next(place for place in view.answer.gpu_fits if place.name == name)  # pyright: ignore[reportOptionalMemberAccess]
+        place = next(place for place in view.answer.catalogue_gpus if place.name == name)  # pyright: ignore[reportOptionalMemberAccess]
         assert line.split()[-2] == str(place.batch)
 
 
@@ -213,8 +214,8 @@ def test_the_first_gpu_without_room_is_looked_at_and_told_what_would_help(
     said = "\n".join(line.plain for line in choice(view, 60, "a"))
     assert "does not fit" in said
     assert f"largest batch {view.place.batch}" in said
-    assert view.place.remedy is not None
-    assert view.place.remedy.words.split()[0] in said
+    assert view.place.fix is not None
+    assert view.place.fix.words.split()[0] in said
     assert "\na " in said, "the key that makes the change"
 
 
@@ -263,7 +264,7 @@ def test_a_simulation_and_a_measurement_stand_beside_the_computation(
     assert cross_check(view, "s").plain == "s simulates a step to check it"
     peak = view.computed.peak_allocated
     simulated = replace(view.computed, source="simulated", peak_allocated=round(1.1 * peak))
-    run = measured_runs.Record(
+    run = measured_runs.MeasuredRun(
         when=0.0,
         gpu="A",
         kind="",

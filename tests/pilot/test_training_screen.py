@@ -14,7 +14,7 @@ from textual.widgets import Input
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import DEFAULT_MODEL, TrainingConfig
-from deepsynth_tui.estimate.closed_form import Item
+from deepsynth_tui.estimate.closed_form import MemoryItem
 from deepsynth_tui.estimate.report import fit_report
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine import nvml
@@ -172,7 +172,7 @@ async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
     def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
         asked.set()
         assert released.wait(30)
-        parts: dict[Item, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
+        parts: dict[MemoryItem, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
         return SimulatedMemory(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
 
     monkeypatch.setattr(client, "simulate", simulate)

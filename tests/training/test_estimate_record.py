@@ -12,7 +12,7 @@ import torch
 
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import catalogue
+from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.estimate_vs_measured import Measured, read_comparison
 from deepsynth_tui.runs.job import Job, run_job
@@ -31,7 +31,7 @@ from deepsynth_tui.training.failures.memory import out_of_memory_failure
 from tests.training.conftest import Ran, Run, configuration
 
 GIB = 2**30
-T4 = next(gpu for gpu in catalogue() if gpu.name.startswith("T4"))
+T4 = next(gpu for gpu in load_catalogue() if gpu.name.startswith("T4"))
 ROWS = RowStatistics(rows=100, lengths=(40, 60, 64))
 
 
@@ -65,7 +65,7 @@ def test_a_run_freezes_its_estimate_and_is_held_against_it(run: Run) -> None:
         assert told.data["gpu"] == ""
         assert {both["measured"][name] for name in ("allocated", "reserved", "device")} == {None}
         assert both["prediction_error"] == {}
-        assert measured_runs.records() == ()
+        assert measured_runs.read_runs() == ()
 
 
 @pytest.mark.slow
@@ -95,8 +95,8 @@ def test_what_is_remembered_is_found_again(expected: RunEstimate) -> None:
     assert expected.hardware is not None
     took = Measured(allocated=1, steps=3)
     line = history_record(expected, expected.hardware, took, driver="580.1", ran_out=False)
-    measured_runs.append(line)
-    assert measured_runs.measured_for(expected.config, 64) == line
+    measured_runs.append_run(line)
+    assert measured_runs.find_measured_run(expected.config, 64) == line
     assert (line.torch, line.driver, line.gpu) == (version("torch"), "580.1", "Tesla T4")
 
 
@@ -117,9 +117,9 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_remembered(
     assert "The run was estimated to need 0.6 GB, most of it overhead" in ran.failure
     assert "The cheapest change that helps" in ran.failure or "No change" in ran.failure
     assert ran.of("measured")
-    (line,) = measured_runs.records()
+    (line,) = measured_runs.read_runs()
     assert line.ran_out
-    assert measured_runs.correction(line.gpu) == measured_runs.corrected([])
+    assert measured_runs.measured_overhead(line.gpu) == measured_runs.overhead_from_runs([])
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_another_rank_gets_the_same_explanation_and_records_nothing(
     assert not ran.of("estimate")
     assert not ran.of("measured")
     assert not run.estimate.exists()
-    assert measured_runs.records() == ()
+    assert measured_runs.read_runs() == ()
 
 
 def test_another_error_is_left_alone(home: Path, expected: RunEstimate) -> None:

@@ -14,8 +14,8 @@ import pytest
 
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3, TINY_VLM, locate
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.models.layout import save
-from deepsynth_tui.models.layout_server import profile
+from deepsynth_tui.models.layout import save_layout
+from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.training.model_availability import BUILT_ON_FIRST_USE, ModelFacts, find_model
 from deepsynth_tui.training.preflight import LEAST_BYTES, check, inspect
@@ -155,14 +155,14 @@ def test_a_disk_too_small_for_the_checkpoints(
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=LEAST_BYTES))
     config = configuration(values)
     assert check(config) == []  # nothing is known of the model's layout
-    save(profile(str(vision_model), None, "model", trust_remote_code=False))
+    save_layout(build_layout(str(vision_model), None, "model", trust_remote_code=False))
     (problem,) = check(config)
     assert problem.key == "output.dir"
     assert "are needed" in problem.message
 
 
 def test_targets_that_match_nothing(values: dict[str, Any], vision_model: Path) -> None:
-    save(profile(str(vision_model), None, "model", trust_remote_code=False))
+    save_layout(build_layout(str(vision_model), None, "model", trust_remote_code=False))
     (problem,) = check(configuration(values, lora__target_modules=["q_prok", "query"]))
     assert problem.key == "lora.target_modules"
     assert "q_proj" in (problem.hint or "")

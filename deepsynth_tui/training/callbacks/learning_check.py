@@ -17,7 +17,7 @@ from deepsynth_tui.training.modeling.lora import strip_peft_prefix, tower_of_par
 from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
-    from deepsynth_tui.estimate.memory.text_encoder import Part
+    from deepsynth_tui.estimate.memory.text_encoder import EncoderPart
     from deepsynth_tui.models.towers import Tower
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.trainer import DocumentTrainer
@@ -40,7 +40,7 @@ class Learner:
     """
 
     name: str
-    tower: Tower | Part
+    tower: Tower | EncoderPart
     kind: Literal["adapter", "tensor"]
     tensors: list[nn.Parameter] = field(default_factory=list)
     moving: list[nn.Parameter] = field(default_factory=list)
@@ -64,7 +64,7 @@ def learners(model: nn.Module) -> list[Learner]:
     return list(found.values())
 
 
-def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | Part]]:
+def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | EncoderPart]]:
     with without_text_encoder(model) as encoder:
         own = list(model.named_parameters())
     for name, parameter in own:

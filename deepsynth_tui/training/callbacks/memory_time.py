@@ -93,7 +93,7 @@ class MemoryMeter:
 
     @cached_property
     def _used(self) -> Callable[[], int | None] | None:
-        return nvml.watch(self._ours) if self._ours else None
+        return nvml.memory_reader(self._ours) if self._ours else None
 
 
 class MemoryTimeCallback(TrainerCallback):

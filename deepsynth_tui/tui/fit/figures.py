@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from textual.content import Content
 
-from deepsynth_tui.machine.gpu_catalogue import GIB, Fit
+from deepsynth_tui.machine.gpu_catalogue import Fit
+from deepsynth_tui.units import GIB
 
 SIGNS = {
     Fit.FITS: ("✓", "$text-success"),

@@ -8,11 +8,12 @@ from textwrap import wrap
 from textual.content import Content
 
 from deepsynth_tui.estimate.report import GpuFit
-from deepsynth_tui.machine.gpu_catalogue import GIB, Fit
+from deepsynth_tui.machine.gpu_catalogue import Fit
 from deepsynth_tui.machine.nvml import Device
 from deepsynth_tui.tui.fit.figures import SIGNS, money, span
 from deepsynth_tui.tui.fit.gpu_rows import Row
 from deepsynth_tui.tui.fit.view import FitView
+from deepsynth_tui.units import GIB
 
 LABEL_WIDTH = 16
 NAME_WIDTH = 9 + LABEL_WIDTH

@@ -10,9 +10,9 @@ from typing import Any
 from deepsynth_tui.config.training import ModelSettings, TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.inputs import EstimateInputs
-from deepsynth_tui.estimate.process_overhead import Overhead
-from deepsynth_tui.estimate.row_statistics import UNKNOWN, RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import Gpu, catalogue
+from deepsynth_tui.estimate.process_overhead import ProcessOverhead
+from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
+from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.models import layout as profiles
 from deepsynth_tui.models.layout import ModelLayout, Role
 from deepsynth_tui.models.layout_client import request_layout
@@ -37,7 +37,7 @@ class Machine:
     """The GPUs that estimates are made for, and what earlier runs on this machine taught."""
 
     gpus: Sequence[Gpu]
-    overhead: Overhead
+    overhead: ProcessOverhead
     paces: Mapping[str, float]
 
 
@@ -68,15 +68,15 @@ class Known:
         if self._machine is None or len(made) < len(found):
             return None
         counted = self._datasets.get(_dataset_key(config))
-        facts = counted.facts if counted else UNKNOWN
+        facts = counted.facts if counted else UNKNOWN_ROWS
         return EstimateInputs(
             made[0],
             encoder=made[1] if len(made) > 1 else None,
             dataset=facts if facts.rows is not None else replace(facts, rows=rows),
             gpus=self._machine.gpus,
             overhead=self._machine.overhead,
-            paces=self._machine.paces,
-            seen_by=counted.seen_by if counted else None,
+            step_time_ratios=self._machine.paces,
+            counted_for=counted.seen_by if counted else None,
         )
 
     async def find(self, config: TrainingConfig, say: Callable[[str], object]) -> None:
@@ -100,7 +100,7 @@ class Known:
     async def _find_profile(self, key: ModelKey, say: Callable[[str], object]) -> None:
         reading = f"MemoryReading the layout of {key.name} …"
         if key not in self._profiles:
-            found = await asyncio.to_thread(profiles.load, key.name, key.revision, key.role)
+            found = await asyncio.to_thread(profiles.load_layout, key.name, key.revision, key.role)
             if found is None:
                 say(reading)
                 await asyncio.sleep(PROFILE_DELAY)
@@ -135,7 +135,9 @@ def made_profile(key: ModelKey) -> ModelLayout:
 
 def look_at_machine() -> Machine:
     """Read the catalogue and the history of this machine. Raises CatalogueError."""
-    return Machine(catalogue(), measured_runs.correction(), measured_runs.paces())
+    return Machine(
+        load_catalogue(), measured_runs.measured_overhead(), measured_runs.step_time_ratios()
+    )
 
 
 def _failed(made: asyncio.Future[Any]) -> bool:

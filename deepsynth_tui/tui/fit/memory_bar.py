@@ -12,11 +12,11 @@ from itertools import accumulate
 
 from textual.content import Content
 
-from deepsynth_tui.estimate.closed_form import Estimate, Item
+from deepsynth_tui.estimate.closed_form import Estimate, MemoryItem
 from deepsynth_tui.tui.fit.figures import moved, percent, size
 
 HELD, PASSING, BESIDE = "$primary", "$accent", "$muted"
-MARKS: dict[Item, tuple[str, str]] = {
+MARKS: dict[MemoryItem, tuple[str, str]] = {
     "weights": ("█", HELD),
     "adapters": ("▚", HELD),
     "gradients": ("▞", PASSING),

@@ -110,7 +110,7 @@ class FitPanel(VerticalScroll):
     def remedy(self) -> Fix | None:
         """The change that would make the run fit the GPU that is looked at."""
         place = self.view.place if self.view else None
-        return place.remedy if place else None
+        return place.fix if place else None
 
     @property
     def devices(self) -> tuple[Device, ...]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from deepsynth_tui.estimate.ranks import RankPreview
-from deepsynth_tui.machine.gpu_catalogue import GIB
 from deepsynth_tui.tui.fit.figures import MIB, amount
+from deepsynth_tui.units import GIB
 
 
 def rank_table(ranks: Sequence[RankPreview], r: int, *, fresh: bool) -> list[Content]:

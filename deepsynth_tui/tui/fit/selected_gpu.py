@@ -7,7 +7,7 @@ from textwrap import wrap
 from textual.content import Content
 
 from deepsynth_tui.estimate.closed_form import Estimate
-from deepsynth_tui.estimate.fixes import MOST_ROWS
+from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
 from deepsynth_tui.estimate.report import GpuFit
 from deepsynth_tui.machine.gpu_catalogue import Fit
 from deepsynth_tui.tui.fit.figures import (
@@ -46,7 +46,7 @@ def _room(row: Row, was: Row | None, place: GpuFit | None) -> Content:
     elif place.batch == 0:
         batch = "none, not even one row"
     else:
-        batch = f"at least {place.batch}" if place.batch >= MOST_ROWS else str(place.batch)
+        batch = f"at least {place.batch}" if place.batch >= MAX_BATCH_SIZE else str(place.batch)
     return Content.assemble(
         left,
         moved(row.headroom, was.headroom if was else None, size),
@@ -79,7 +79,7 @@ def _help(row: Row, place: GpuFit | None, width: int, key: str) -> list[Content]
         return []
     if place is None:
         return [Content.styled("Looking for what would make it fit …", "$muted")]
-    remedy = place.remedy
+    remedy = place.fix
     if remedy is None:
         return [Content.styled("No change of one or two settings makes it fit.", "$text-warning")]
     fits = f"{remedy.words}: {gigabytes(remedy.needed)}, {remedy.effect}"

@@ -69,5 +69,5 @@ class FitView:
 
     @cached_property
     def _places(self) -> Mapping[str, GpuFit]:
-        places = (*self.answer.here, *self.answer.gpu_fits) if self.answer else ()
+        places = (*self.answer.machine_gpus, *self.answer.catalogue_gpus) if self.answer else ()
         return {place.name: place for place in places}

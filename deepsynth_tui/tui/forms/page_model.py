@@ -6,11 +6,11 @@ from pathlib import Path
 
 from deepsynth_tui.config.training import DEFAULT_MODEL, ModelSettings
 from deepsynth_tui.models import layout
-from deepsynth_tui.models.page_for_model import PageFigures, PageForModel, page_for_model
+from deepsynth_tui.models.page_for_model import PageForModel, PageInfo, page_for_model
 from deepsynth_tui.tui.forms.drafts import BrokenDraft, load_draft
 
 
-def seen_by_draft(home: Path, page: PageFigures) -> PageForModel | None:
+def seen_by_draft(home: Path, page: PageInfo) -> PageForModel | None:
     """Return what `page` is to the model of the training draft under `home`.
 
     None where nothing is known of how it reads pages: its profile is made when the Training form
@@ -21,7 +21,7 @@ def seen_by_draft(home: Path, page: PageFigures) -> PageForModel | None:
     except BrokenDraft:
         draft = {}
     name = draft.get("name_or_path") or DEFAULT_MODEL
-    known = layout.load(name, draft.get("revision"))
+    known = layout.load_layout(name, draft.get("revision"))
     if known is None or known.image is None:
         return None
     model = ModelSettings(

@@ -15,7 +15,7 @@ from deepsynth_tui.tui.screens.form_screen import FormScreen
 from deepsynth_tui.tui.widgets.source_panel import SourcePanel
 
 if TYPE_CHECKING:
-    from deepsynth_tui.models.page_for_model import PageFigures
+    from deepsynth_tui.models.page_for_model import PageInfo
     from deepsynth_tui.workflows.preflight import Preflight
 
 
@@ -45,7 +45,7 @@ class DatasetScreen(FormScreen):
             panel.say(state or "No documents chosen yet. Try builtin:sample.")
 
     @work(exclusive=True, group="model", exit_on_error=False)
-    async def _ask_model(self, found: Preflight, page: PageFigures) -> None:
+    async def _ask_model(self, found: Preflight, page: PageInfo) -> None:
         from deepsynth_tui.tui.forms.page_model import seen_by_draft
 
         seen = await asyncio.to_thread(seen_by_draft, shell_of(self.app).home, page)

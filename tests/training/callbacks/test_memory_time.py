@@ -186,7 +186,7 @@ def test_what_others_took_before_is_not_ours(monkeypatch: pytest.MonkeyPatch):
     idle = Device(0, "A", "GPU-aa", 100, 70, 30, None, None)
     ours = Device(1, "B", "GPU-bb", 100, 60, 40, None, None)
     monkeypatch.setattr(nvml, "probe", lambda: Probe((idle, ours), driver="580.1"))
-    monkeypatch.setattr(nvml, "watch", {"GPU-bb": lambda: 95}.__getitem__)
+    monkeypatch.setattr(nvml, "memory_reader", {"GPU-bb": lambda: 95}.__getitem__)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="bb"))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 20)

@@ -16,8 +16,8 @@ from torch.distributed.tensor import DTensor
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.fsdp import layer_bytes
-from deepsynth_tui.models.layout_server import profile
+from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
+from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.training.data.collator import ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.failures import TrainingError
@@ -136,7 +136,9 @@ def test_parts_of_layers_compute_what_whole_ones_do(
         assert one["after"]["whole"] == 0
     # Together they hold each number once, but for what makes uneven parts even.
     # And the estimate counts just these.
-    counted = layer_bytes(config, profile(str(folder), None, "model", trust_remote_code=False))
+    counted = sharded_layer_bytes(
+        config, build_layout(str(folder), None, "model", trust_remote_code=False)
+    )
     assert sum(counted.values()) == first["before"]["whole"]
     parts = [one["after"]["parts"] for one in (first, second)]
     assert sum(parts) == pytest.approx(first["before"]["whole"], rel=0.1)

@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.estimate.storage import PROCESSOR_BYTES, Disk
+from deepsynth_tui.estimate.storage import PROCESSOR_BYTES, DiskEstimate
 from deepsynth_tui.runs.control import request_stop
 from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import Events, Job, run_job
@@ -122,7 +122,7 @@ def test_a_stop_without_room_leaves_what_is_whole(small_disk: Path, values: dict
 
 def test_a_run_that_cannot_end_does_not_begin(home: Path) -> None:
     run = create_run(home, kind="training", name="small", config_text="")
-    disk = Disk(checkpoint=3 << 30, checkpoints=3, final=1 << 30)
+    disk = DiskEstimate(checkpoint=3 << 30, checkpoints=3, final=1 << 30)
 
     def body(job: Job) -> str:
         DiskSpace(job, free=lambda folder: disk.needed).refuse_if_short(disk)
