@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.geometry import Region, Spacing
 from textual.message import Message
 
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.widgets.diffed_lines import Lines
 
 if TYPE_CHECKING:
@@ -80,15 +80,17 @@ class FitPanel(VerticalScroll):
         yield Lines(id="fit-foot")
 
     def on_mount(self) -> None:
-        self.border_title, self.border_subtitle = "Will it fit?", "Esc"
+        self.border_title, self.border_subtitle = "Will it fit?", key_of("fit.panel")
         self._draw()
 
     def on_focus(self) -> None:
-        self.border_subtitle = "↑↓ GPU · ←→ rank · Esc back"
+        gpu = key_of("fit.gpu_up") + key_of("fit.gpu_down")
+        rank = key_of("fit.rank_down") + key_of("fit.rank_up")
+        self.border_subtitle = f"{gpu} GPU · {rank} rank · {key_of('fit.panel')} back"
         self._draw()
 
     def on_blur(self) -> None:
-        self.border_subtitle = "Esc"
+        self.border_subtitle = key_of("fit.panel")
         self._draw()
 
     def on_resize(self) -> None:
@@ -225,7 +227,8 @@ class FitPanel(VerticalScroll):
         state = self.state or ("Simulating one training step …" if self._is_simulating else "")
         said = Content.styled(state, "$text-warning" if self.advice else "$muted")
         width = self.scrollable_content_region.width
-        simulate, apply = ("s", "a") if self.has_focus else ("^t", "^y")
+        simulate = key_of("fit.simulate", while_typing=not self.has_focus)
+        apply = key_of("fit.apply", while_typing=not self.has_focus)
         drawn = column(view, width)
         self._places = drawn.places
         mark = Content.assemble(said, "  ") if state else Content("")

@@ -10,6 +10,7 @@ from textual.content import Content
 
 from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.machine.gpu_catalogue import Fit
+from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.fit.figures import SIGNS, SOURCES, amount, gigabytes, moved, size
 from deepsynth_tui.tui.fit.gpu_table import matrix
 from deepsynth_tui.tui.fit.memory_bar import bar, legend
@@ -50,7 +51,7 @@ def verdict(view: FitView) -> Content:
         moved(estimate.needed, before, size),
         (" · ", "$muted"),
         word,
-        (f"{more} · Esc", "$muted"),
+        (f"{more} · {key_of('fit.panel')}", "$muted"),
     )
 
 

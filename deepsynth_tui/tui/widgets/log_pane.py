@@ -18,6 +18,8 @@ from textual.reactive import reactive
 from textual.selection import Selection
 from textual.widgets import Log, Static
 
+from deepsynth_tui.tui.actions import key_of
+
 MAX_LINES = 5000
 
 
@@ -194,7 +196,8 @@ class LogPane(Vertical):
         else:
             news = f", {self.unread:,} new below" if self.unread else ""
             text += Content.styled(f"   paused{news}", "bold $warning")
-            text += Content.styled("   End follows again", "$foreground 60%")
+            follow = key_of("monitor.follow")
+            text += Content.styled(f"   {follow} follows again", "$foreground 60%")
         self._heading.update(text)
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from deepsynth_tui.runs.console import sanitize
+from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.run_view.crash_cause import likely_cause
 from deepsynth_tui.tui.run_view.labels import STATES, size
 from deepsynth_tui.tui.run_view.reader import Snapshot
@@ -62,9 +63,10 @@ def _said(snapshot: Snapshot, last_lines: Sequence[str]) -> tuple[str, Lines] | 
         case "crashed":
             return "why it may have crashed", _crashed(snapshot, last_lines)
         case "unresponsive":
+            stop = key_of("monitor.stop")
             return "not responding", [
                 ("", f"{snapshot.summary.message}."),
-                ("", "It may hang in a driver or on a disk. s offers to end it."),
+                ("", f"It may hang in a driver or on a disk. {stop} offers to end it."),
             ]
         case "waiting":
             return "waiting for another run", _waiting(snapshot)
@@ -114,7 +116,7 @@ def _left(snapshot: Snapshot) -> Lines:
         lines = [
             ("dataset", folder),
             ("load it", f'datasets.load_dataset("{folder}")'),
-            ("next", "t trains on it"),
+            ("next", f"{key_of('monitor.train')} trains on it"),
         ]
         if hub := results.get("hub"):
             lines.insert(1, ("on the Hub", str(hub)))
@@ -124,7 +126,7 @@ def _left(snapshot: Snapshot) -> Lines:
         *_weights(snapshot),
         *([("on the Hub", str(hub))] if hub else []),
         *_checked(results.get("verification")),
-        ("samples", "v shows what the model answers now"),
+        ("samples", f"{key_of('monitor.samples')} shows what the model answers now"),
     ]
 
 
@@ -176,7 +178,7 @@ def _failed(snapshot: Snapshot) -> Lines:
     lines = [("", error.message), ("what to do", error.advice), *_resume(snapshot)]
     if error.changes:
         changes = ", ".join(f"{key}: {json.dumps(to)}" for key, to in error.changes.items())
-        lines.insert(1, ("r retries", f"with {changes}"))
+        lines.insert(1, (f"{key_of('monitor.retry')} retries", f"with {changes}"))
     return lines
 
 

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from deepsynth_tui.runs.console import sanitize
+from deepsynth_tui.tui.actions import key_of
 
 if TYPE_CHECKING:
     from deepsynth_tui.models.page_for_model import PageForModel
@@ -81,7 +82,8 @@ def _details(found: Preflight, seen: PageForModel | None) -> Content:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
         parts += [f"  {sanitize(column)}\n" for column in found.columns]
     if found.proposal:
-        parts += ["\n", Content.styled("proposed (Ctrl+Y takes them)", "$muted"), "\n"]
+        key = key_of("source.propose", while_typing=True)
+        parts += ["\n", Content.styled(f"proposed ({key} takes them)", "$muted"), "\n"]
         parts += [f"  {key} {sanitize(str(v))}\n" for key, v in found.proposal.settings.items()]
         parts.append(Content.styled(f"  {sanitize(found.proposal.why)}\n", "$muted"))
     for notice in found.notices:
