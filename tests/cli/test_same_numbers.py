@@ -15,7 +15,7 @@ from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import GIB
 from deepsynth_tui.models.layout import save
 from deepsynth_tui.training.data import lengths_client
-from deepsynth_tui.tui.fit.inputs import Known
+from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 from tests.cli.test_commands import command
 from tests.estimate import models
 
@@ -44,10 +44,10 @@ async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path
     facts = RowStatistics(rows=90, lengths=(200, 900, 1500), counted=90, text=100, pages=1)
     place.write_text(json.dumps(facts.to_json()))
 
-    known = Known()
-    await known.find(run, lambda _: None)
-    await known.count(run)
-    grounds = known.grounds(run, None)
+    known = EstimateInputsCache()
+    await known.load(run, lambda _: None)
+    await known.count_rows(run)
+    grounds = known.inputs_for(run, None)
     assert grounds is not None
     found = fit_report(run, grounds)
     shown = found.estimate

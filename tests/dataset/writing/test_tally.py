@@ -1,4 +1,4 @@
-"""Figures that are added up shard by shard are those of the whole."""
+"""FigureList that are added up shard by shard are those of the whole."""
 
 from __future__ import annotations
 
