@@ -187,7 +187,7 @@ async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
         assert not panel.simulating, "a change drops it"
         released.set()
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: "simulated 1.0 GB (" in text_of(screen_of(pilot)))
+        await until(pilot, lambda: "simulated 1.0 GiB (" in text_of(screen_of(pilot)))
         assert panel.estimate is not None
         assert panel.estimate.source == "simulated"
         await type_into(pilot, "lora.r", "32")

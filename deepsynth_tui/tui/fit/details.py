@@ -58,7 +58,7 @@ def _figures(view: FitView) -> list[Content]:
     estimate, baseline = view.estimate, view.baseline
     trained, total = estimate.trainable_params, estimate.total_params
     counted = view.dataset.counted
-    source = f"longest of {counted} counted" if counted else "the limit"
+    source = f"longest of {counted} counted" if counted else "max length"
     speed = round(estimate.speed_multiplier, 2)
     lines = [
         _figure(

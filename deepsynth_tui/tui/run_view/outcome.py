@@ -131,7 +131,7 @@ def _stopped(snapshot: RunSnapshot) -> list[LabelledText]:
 def _error(snapshot: RunSnapshot) -> list[LabelledText]:
     error = snapshot.state.error
     if error is None:
-        return [("", "The run failed without an error message. The log below may show why.")]
+        return [("", "The run failed without an error message. See the log below.")]
     lines = [("", error.message), ("What to do", error.advice), *_resume(snapshot)]
     if error.changes:
         changes = ", ".join(f"{key}: {json.dumps(to)}" for key, to in error.changes.items())
@@ -149,7 +149,7 @@ def _crash(snapshot: RunSnapshot, last_lines: Sequence[str]) -> list[LabelledTex
         host_memory=format_bytes(held) if held else "",
     )
     return [
-        ("", "The process ended without an error message. The log below shows its last lines."),
+        ("", "The process ended without an error message. Its last lines are below."),
         ("Likely cause", cause),
         *_resume(snapshot),
     ]

@@ -66,7 +66,7 @@ def _summary(preflight: Preflight) -> list[str]:
     columns = [f"columns: {', '.join(preflight.columns)}"] if preflight.columns else []
     page = preflight.page.figures if preflight.page else None
     pages = [f"{_pages(page.pages)} at {page.font_size} px"] if page else []
-    return documents + pages + columns or ["No documents preflight."]
+    return documents + pages + columns or ["No documents found."]
 
 
 def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
@@ -92,7 +92,7 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
     if preflight.first:
         parts += ["\n", Content.styled("start of the first document", "$muted"), "\n\n"]
         parts.append("\n".join(clean(line) for line in preflight.first.splitlines()))
-    return Content.assemble(*parts) if parts else Content("No documents preflight.")
+    return Content.assemble(*parts) if parts else Content("No documents found.")
 
 
 def _column(column: ColumnPreview) -> Content:
