@@ -73,9 +73,9 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
     parts: list[Content | str] = []
     if preflight.count is not None:
         parts += [Content.styled(_documents(preflight.count), "bold $primary"), "\n"]
-    if preflight.seen:
+    if preflight.column_previews:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
-        parts += map(_column, preflight.seen)
+        parts += map(_column, preflight.column_previews)
     elif preflight.columns:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
         parts += [f"  {clean(column)}\n" for column in preflight.columns]
