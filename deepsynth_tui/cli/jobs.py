@@ -141,7 +141,7 @@ def _xray(config: TrainingConfig, *, json_: bool) -> None:
 
     from deepsynth_tui.training.xray.client import request_xray
     from deepsynth_tui.training.xray.text import xray_sections
-    from deepsynth_tui.tui.widgets.label_grid import pairs
+    from deepsynth_tui.tui.widgets.label_grid import label_grid
 
     first_batch = request_xray(config)
     if json_:
@@ -150,7 +150,7 @@ def _xray(config: TrainingConfig, *, json_: bool) -> None:
     console = Console(markup=False, highlight=False)
     for title, texts in xray_sections(first_batch):
         console.print(f"{title}\n", style="bold", end="")
-        console.print(pairs(texts))
+        console.print(label_grid(texts))
         console.print()
 
 

@@ -11,7 +11,7 @@ from deepsynth_tui.runs.directory import RunDirectory
 
 _LARGEST = 1e300
 COMPARED = ("allocated", "device", "seconds_per_step")
-"""Figures that are both predicted and measured."""
+"""FigureList that are both predicted and measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class Job:
             self._progress_due = time.monotonic() + PROGRESS_SECONDS
 
     def metric(self, *, step: int, **values: object) -> None:
-        """Figures at a training step: epoch, loss, learning_rate, grad_norm, eval_loss,
+        """FigureList at a training step: epoch, loss, learning_rate, grad_norm, eval_loss,
         eval_exact_match, eval_rouge_l, eval_cer, tokens_per_second, data_wait and whatever else
         is a number."""
         self.events.write("metric", step=step, **values)

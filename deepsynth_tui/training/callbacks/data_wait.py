@@ -8,9 +8,9 @@ from statistics import median
 HIGH_SHARE = 0.2
 """Share of the time at which it is worth telling: a fifth of the run could be saved."""
 IGNORED_FIRST = 3
-"""Figures that are passed over: workers start, files are read for the first time."""
+"""FigureList that are passed over: workers start, files are read for the first time."""
 WINDOW = 10
-"""Figures of which the one in the middle must be `HIGH_SHARE`."""
+"""FigureList of which the one in the middle must be `HIGH_SHARE`."""
 FEWEST_WORKERS = 2
 
 

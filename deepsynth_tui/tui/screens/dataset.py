@@ -38,19 +38,19 @@ class DatasetScreen(FormScreen):
         panel = self.query_one(SourcePanel)
         self.workers.cancel_group(self, "model")
         if found is not None:
-            panel.show(found)
+            panel.show_preflight(found)
             if found.page is not None:
                 self._ask_model(found, found.page.figures)
         else:
-            panel.say(state or "No documents chosen yet. Try builtin:sample.")
+            panel.show_status(state or "No documents chosen yet. Try builtin:sample.")
 
     @work(exclusive=True, group="model", exit_on_error=False)
     async def _ask_model(self, found: Preflight, page: PageInfo) -> None:
-        from deepsynth_tui.tui.forms.page_model import seen_by_draft
+        from deepsynth_tui.tui.forms.page_for_draft_model import page_for_draft_model
 
-        seen = await asyncio.to_thread(seen_by_draft, shell_of(self.app).home, page)
+        seen = await asyncio.to_thread(page_for_draft_model, shell_of(self.app).home, page)
         if seen is not None:
-            self.query_one(SourcePanel).show(found, seen)
+            self.query_one(SourcePanel).show_preflight(found, seen)
 
     def action_use_proposal(self) -> None:
         """Use the columns that the panel proposes; it is taken back like any other change."""

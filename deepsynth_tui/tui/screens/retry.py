@@ -22,7 +22,7 @@ from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import shell_of
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 
 if TYPE_CHECKING:
     from deepsynth_tui.workflows.retry import RetryPlan
@@ -115,7 +115,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
         self.query_one("#what", Static).update(
             Group(
                 Text.assemble("This starts a new run of ", (self._run_name, "bold"), " with:"),
-                pairs(changes),
+                label_grid(changes),
                 Text(f"\n{_beginning(event.plan, self._last_step)}"),
             )
         )

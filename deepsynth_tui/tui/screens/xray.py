@@ -15,7 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import shell_of
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -70,7 +70,7 @@ def _all(xray: Xray) -> Group:
 
     parts: list[RenderableType] = []
     for title, texts in xray_sections(xray):
-        parts += [Text(title, "bold"), pairs(texts), Text()]
+        parts += [Text(title, "bold"), label_grid(texts), Text()]
     return Group(*parts)
 
 
