@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.runs.console import LONGEST, ConsoleTail, sanitize
+from deepsynth_tui.runs.console import MAX_CHARACTERS, ConsoleTail, sanitize
 
 NASTY = st.text(
     st.sampled_from("ab \r\n\t\b\x1b[]0;mKJ?\x07\\\x9b\x9d\x9c\x90PX^_\x7f\x00é\u202e\u2066\ud800"),
@@ -50,9 +50,9 @@ def test_clean(raw: str, shown: str):
 
 
 def test_long_line_says_what_was_cut():
-    assert sanitize("x" * LONGEST) == "x" * LONGEST
-    assert sanitize("x" * (LONGEST + 1)) == "x" * LONGEST + " … (+1 characters)"
-    assert sanitize("x" * 1_000_000) == "x" * LONGEST + " … (+998000 characters)"
+    assert sanitize("x" * MAX_CHARACTERS) == "x" * MAX_CHARACTERS
+    assert sanitize("x" * (MAX_CHARACTERS + 1)) == "x" * MAX_CHARACTERS + " … (+1 characters)"
+    assert sanitize("x" * 1_000_000) == "x" * MAX_CHARACTERS + " … (+998000 characters)"
 
 
 @given(NASTY | st.text())
@@ -68,7 +68,7 @@ def test_clean_never_yields_a_control(raw: str):
 )
 def test_hostile_line_of_a_megabyte_is_cleaned(unit: str):
     """Ends at all only when cleaning takes linear time."""
-    assert len(sanitize(unit * (1_000_000 // len(unit)))) < 2 * LONGEST
+    assert len(sanitize(unit * (1_000_000 // len(unit)))) < 2 * MAX_CHARACTERS
 
 
 @given(st.lists(NASTY.map(lambda text: text.encode(errors="replace")) | st.binary(max_size=9)))
@@ -125,7 +125,7 @@ def test_hour_of_progress_does_not_end_the_reading(tmp_path: Path):
 
 def test_from_the_end_counts_what_it_skips(tmp_path: Path):
     (tmp_path / "log").write_bytes(b"one\ntwo\nthree\n")
-    tail = ConsoleTail.from_end(tmp_path / "log", 8)
+    tail = ConsoleTail(tmp_path / "log", last=8)
     assert tail.skipped == 5
     assert tail.unfinished == ""
     assert tail.poll() == ["three"]

@@ -182,7 +182,7 @@ def test_find_names_what_comes_close(home: Path):
     with pytest.raises(RunNotFound, match="beginning of 2 runs") as caught:
         find_run(home, one.id[:8])
     assert set(caught.value.nearest) == {one.id, two.id}
-    with pytest.raises(RunNotFound, match="No run is called ''"):
+    with pytest.raises(RunNotFound, match="There is no run ''"):
         find_run(home, "")
 
 

@@ -51,8 +51,8 @@ def test_a_run_that_measured_nothing_yet_compares_nothing(home: Path):
 def test_figures_are_told_side_by_side():
     took = Measured(allocated=2 << 30, device=4 << 30, host=9, seconds_per_step=2.0, steps=5)
     assert list(comparison_lines(Predicted(1 << 30, 5 << 30, 2.004), took)) == [
-        "2.00 GB allocated, predicted 1.00 GB (50 % too low)",
-        "4.00 GB of the device, predicted 5.00 GB (25 % too high)",
+        "2.00 GiB allocated, predicted 1.00 GiB (50 % too low)",
+        "4.00 GiB of the device, predicted 5.00 GiB (25 % too high)",
         "2 s per step, predicted 2 s (right within 1 %)",
     ]
     assert off_by(-0.04) == "4 % too low"
@@ -62,4 +62,4 @@ def test_on_a_cpu_no_gpu_figure_is_made_up():
     guess = Predicted(1 << 30, 2 << 30)
     assert "on the CPU" in str(guess)
     took = Measured(host=3 << 30, seconds_per_step=0.25, steps=5)
-    assert list(comparison_lines(guess, took)) == ["3.00 GB of main memory", "0.25 s per step"]
+    assert list(comparison_lines(guess, took)) == ["3.00 GiB of main memory", "0.25 s per step"]

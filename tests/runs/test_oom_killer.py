@@ -15,8 +15,14 @@ import pytest
 
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.liveness import own_status, read_status, write_status
-from deepsynth_tui.runs.oom_killer import GROUPS, KillCount, read_kill_count, was_killed
-from deepsynth_tui.runs.summary import KILLED_FOR_MEMORY, summarize
+from deepsynth_tui.runs.oom_killer import (
+    GROUPS,
+    KillCount,
+    explain_sigkill,
+    read_kill_count,
+    was_killed,
+)
+from deepsynth_tui.runs.summary import summarize
 
 V1 = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
 V2 = "low 0\nhigh 0\nmax 12\noom 3\noom_kill {}\noom_group_kill 0\n"
@@ -81,7 +87,7 @@ def test_a_crashed_run_says_so(run: RunDirectory, tmp_path: Path):
     counts.write_text(V2.format(1))
     seen = summarize(run)
     assert (seen.state, seen.killed_for_memory) == ("crashed", True)
-    assert seen.message == KILLED_FOR_MEMORY
+    assert seen.message == explain_sigkill("Its process", True)
     write_status(run, replace(status, boot_id="another"))  # the counts began anew since
     assert summarize(run).killed_for_memory is None
 

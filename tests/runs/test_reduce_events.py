@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.events import UNREADABLE, Event
-from deepsynth_tui.runs.reduce_events import PACE_POINTS, fold
+from deepsynth_tui.runs.reduce_events import WINDOW_POINTS, fold
 from deepsynth_tui.runs.state import (
     Checkpoint,
     ErrorReport,
@@ -263,7 +263,7 @@ def test_rate_and_eta():
 
 def test_rate_is_that_of_the_recent_window():
     slow = [("progress", {"done": done, "unit": "pages"}, 10) for done in range(100)]
-    fast = [("progress", {"done": 100 + done, "unit": "pages"}, 1) for done in range(PACE_POINTS)]
+    fast = [("progress", {"done": 100 + done, "unit": "pages"}, 1) for done in range(WINDOW_POINTS)]
     state = of(*slow, *fast)
     assert throughput(state) == (1.0, "pages")
     assert eta_seconds(state) is None
@@ -271,7 +271,7 @@ def test_rate_is_that_of_the_recent_window():
 
 def test_many_progress_events_in_a_second_do_not_shorten_the_window():
     state = of(*(("progress", {"done": done, "unit": "rows"}, 0.25) for done in range(200)))
-    (first, _), (last, _) = state.pace[0], state.pace[-1]
+    (first, _), (last, _) = state.throughput_window[0], state.throughput_window[-1]
     assert last - first >= 45
     assert throughput(state) == (4.0, "rows")
 

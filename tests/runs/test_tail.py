@@ -115,7 +115,7 @@ def test_from_the_end_begins_with_a_whole_line(
     tmp_path: Path, last: int, lines: list[bytes] | None
 ):
     append(tmp_path / "f", b"one\ntwo\n")
-    tail = LineTail.from_end(tmp_path / "f", last)
+    tail = LineTail(tmp_path / "f", last=last)
     assert drain(tail) == ([b"one", b"two"] if lines is None else lines)
     append(tmp_path / "f", b"three\n")
     assert drain(tail) == [b"three"]
@@ -123,7 +123,7 @@ def test_from_the_end_begins_with_a_whole_line(
 
 def test_from_the_end_within_a_line_still_being_written(tmp_path: Path):
     append(tmp_path / "f", b"one\n" + b"x" * 50)
-    tail = LineTail.from_end(tmp_path / "f", 10)
+    tail = LineTail(tmp_path / "f", last=10)
     assert tail.poll() == []
     append(tmp_path / "f", b"\nthree\n")
     assert drain(tail) == [b"three"]
