@@ -5,6 +5,7 @@ The rooms add what only they know: documents, datasets, models.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -61,14 +62,23 @@ def command(
     if len(sys.argv) != 2:
         sys.stderr.write(f"usage: {Path(sys.argv[0]).name} CONFIG.yaml\n")
         return 2
-    try:
-        config = load_file(Path(sys.argv[1])).config
-    except ConfigError as error:
-        found = unusable(error.problems)
-    else:
-        if isinstance(config, model):
-            found = inspect(config)
-        else:
-            found = unusable((Problem("kind", f"is {config.kind}, which is checked elsewhere"),))
-    sys.stdout.write(json.dumps(found.to_json()) + "\n")
+    # Libraries that print must not spoil the one object on stdout.
+    with contextlib.redirect_stdout(sys.stderr):
+        findings = _findings(Path(sys.argv[1]), model, inspect, unusable)
+    sys.stdout.write(json.dumps(findings.to_json()) + "\n")
     return 0
+
+
+def _findings(
+    file: Path,
+    model: type[C],
+    inspect: Callable[[C], Findings],
+    unusable: Callable[[tuple[Problem, ...]], Findings],
+) -> Findings:
+    try:
+        config = load_file(file).config
+    except ConfigError as error:
+        return unusable(error.problems)
+    if isinstance(config, model):
+        return inspect(config)
+    return unusable((Problem("kind", f"is {config.kind}, not the kind checked here"),))

@@ -1,4 +1,4 @@
-"""The command line as scripts see it: output, exit codes, every problem at once."""
+"""The command line as scripts use it: output, exit codes, all problems at once."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_dataset_goes_on_with_what_may_change_and_with_nothing_else(tmp_path: 
     rows = [{"id": f"d{number}", "text": f"Document {number}."} for number in range(20)]
     rows.insert(15, {"id": "boxes", "text": "日本"})
     source = tmp_path / "docs.jsonl"
-    source.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     path = tmp_path / "run.yaml"
     path.write_text(
         f"kind: dataset\nname: mine\nsource: {{path: {source}}}\npage: {{preset: tiny}}\n"
@@ -113,26 +113,26 @@ def test_an_engine_that_does_not_exist(tmp_path: Path):
 def test_presets_are_listed_and_printed_as_they_are():
     listed = json.loads(command("presets", "--json").stdout)
     assert {"lora/qlora_4bit", "training/quick_test"} <= {
-        f"{one['group']}/{one['name']}" for one in listed
+        f"{preset['group']}/{preset['name']}" for preset in listed
     }
     printed = command("presets", "lora/minimal").stdout
     assert printed.startswith("# ")
     assert load_text(printed + "kind: training\ndata: {path: x}\n").config
-    assert "several presets" in command("presets", "standard", code=2).stderr
-    assert "no preset" in command("presets", "huge", code=2).stderr
+    assert "several presets have" in command("presets", "standard", code=2).stderr
+    assert "no preset has" in command("presets", "huge", code=2).stderr
 
 
 def test_schema_is_json_schema_with_help():
     schema = json.loads(command("schema", "training").stdout)
     assert schema["$defs"]["LoraSettings"]["properties"]["r"]["description"]
-    assert "one of training, dataset" in command("schema", "cooking", code=2).stderr
+    assert "use one of training, dataset" in command("schema", "cooking", code=2).stderr
 
 
 def test_estimate_prints_one_object_per_configuration(config: Path):
     done = command("estimate", config, config, "--json", "--set", "lora.r=8")
     first, second = (json.loads(line) for line in done.stdout.splitlines())
-    for one in (first, second):  # what is free changes by the moment
-        del one["storage"]["disk_free_bytes"], one["storage"]["memory_free_bytes"]
+    for estimate in (first, second):  # free space changes between the two
+        del estimate["storage"]["disk_free_bytes"], estimate["storage"]["memory_free_bytes"]
     assert first == second
     assert set(first) >= {
         "estimated_vram_gb",
@@ -179,9 +179,9 @@ def test_runs_logs_and_stop_of_a_run_that_has_ended(home: Path):
 
 
 def test_doctor_finds_what_is_here():
-    said = command("doctor").stdout
-    assert "torch" in said
-    assert "FAIL" not in said
+    stdout = command("doctor").stdout
+    assert "torch" in stdout
+    assert "FAIL" not in stdout
 
 
 def test_xray_shows_the_first_batch_and_makes_no_run(tmp_path: Path, home: Path):
@@ -191,9 +191,9 @@ def test_xray_shows_the_first_batch_and_makes_no_run(tmp_path: Path, home: Path)
         "kind: training\nmodel: {name_or_path: builtin:tiny-vlm}\n"
         f"data: {{path: {tmp_path / 'pages'}}}\n"
     )
-    [one] = json.loads(command("train", config, "--xray", "--json").stdout)["rows"]
-    assert one["features"] == (64 // 16) ** 2
-    assert one["learned"].endswith("<|im_end|>")
+    [first] = json.loads(command("train", config, "--xray", "--json").stdout)["rows"]
+    assert first["features"] == (64 // 16) ** 2
+    assert first["learned"].endswith("<|im_end|>")
     assert not list((home / "runs").glob("*"))
 
 
@@ -222,7 +222,7 @@ def test_retry_makes_the_change_that_the_error_names(home: Path, config: Path):
 
     untouched = create(home, kind="training", name="other", config_text=text)
     run_job(untouched.path, lambda job: "completed", explain=explained)
-    said = command("train", untouched.config, "--retry", code=1).stderr
-    assert "names no change" in said
+    refused = command("train", untouched.config, "--retry", code=1).stderr
+    assert "suggests no change" in refused
     wrong = command("train", failed.config, "--retry", "--set", "lora.r=0", code=2).stderr
     assert "lora.r" in wrong

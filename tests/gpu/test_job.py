@@ -130,7 +130,7 @@ def test_a_full_gpu_is_explained_and_the_run_goes_on_smaller(
     assert error["changes"] == SMALLER
     again = retry.start(home, retry.plan(run))
     said: list[str] = []
-    assert follow.until_end(again, said.append) == 0, said
+    assert follow.follow_until_end(again, said.append) == 0, said
 
 
 def _events(run: RunDirectory) -> str:

@@ -176,12 +176,13 @@ class FormScreen(Screen[None]):
 
     @work(exclusive=True, group="files", exit_on_error=False)
     async def _look_at_files(self, config_text: str) -> None:
-        from deepsynth_tui.workflows.preflight import PreflightError, run_preflight
+        from deepsynth_tui.child_process import ChildError
+        from deepsynth_tui.workflows.preflight import run_preflight
 
         await asyncio.sleep(FILES_DELAY)
         try:
             self._files = await run_preflight(self.kind, config_text)
-        except PreflightError as error:
+        except ChildError as error:
             self._files_failure = str(error)
         self.files_changed(self._files, self._files_failure)
         self._show_state()

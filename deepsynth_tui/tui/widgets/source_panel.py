@@ -74,9 +74,9 @@ def _details(found: Preflight, seen: PageForModel | None) -> Content:
     if found.count is not None:
         parts += [Content.styled(str(found.count), "bold $primary")]
         parts.append(f" {_documents(found.count)}\n")
-    if found.seen:
+    if found.column_previews:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
-        parts += map(_column, found.seen)
+        parts += map(_column, found.column_previews)
     elif found.columns:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
         parts += [f"  {clean(column)}\n" for column in found.columns]

@@ -196,7 +196,7 @@ def test_a_full_gpu_of_one_is_tried_again_by_both(
     run_job(made.path, record, explain=explain)  # which the process that owns the run does
     again = Ran(retry.start(home, retry.plan(made)), 0)
     said: list[str] = []
-    assert follow.until_end(again.run, said.append) == 0, said
+    assert follow.follow_until_end(again.run, said.append) == 0, said
 
     assert identity(again.run).continues == made
     assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [2]

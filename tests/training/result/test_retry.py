@@ -71,7 +71,7 @@ def test_a_full_gpu_is_explained_and_tried_again_from_the_checkpoint(home: Path,
     }
     again = Ran(retry.start(home, made), 0)
     said: list[str] = []
-    assert follow.until_end(again.run, said.append) == 0, said
+    assert follow.follow_until_end(again.run, said.append) == 0, said
 
     assert identity(again.run).continues == failed.run
     assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [3]
