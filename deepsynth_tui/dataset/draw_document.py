@@ -9,9 +9,9 @@ from functools import cache
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.clean_text import is_blank
-from deepsynth_tui.dataset.drawing.rendering import DrawnPage, Renderer
+from deepsynth_tui.dataset.drawing.renderer import RenderedPage, Renderer
 from deepsynth_tui.dataset.errors import CharactersLost, DocumentTooLong
-from deepsynth_tui.dataset.reading.compose import Composed, Skipped, compose
+from deepsynth_tui.dataset.reading.compose import ComposedDocument, Skipped, compose
 from deepsynth_tui.dataset.reading.sources import Document
 
 
@@ -23,7 +23,7 @@ class DrawnDocument:
     counts the characters that no font has a glyph for.
     """
 
-    document: Composed
+    document: ComposedDocument
     pages: tuple[bytes, ...]
     font_size: int
     fonts: tuple[str, ...]
@@ -62,12 +62,12 @@ def draw_document(
         fonts=rendered.fonts,
         lines=rendered.lines,
         flaws={
-            "missing_glyphs": rendered.missing.total(),
+            "missing_glyphs": rendered.missing_glyphs.total(),
             "clipped_glyphs": rendered.clipped_glyphs,
             "split_tokens": rendered.split_tokens,
             "removed_characters": composed.removed_controls + composed.replaced_surrogates,
         },
-        missing=rendered.missing,
+        missing=rendered.missing_glyphs,
     )
 
 
@@ -87,7 +87,9 @@ def _renderer(settings: str) -> Renderer:
     return Renderer(config.page, config.degrade, config.seed)
 
 
-def check_all_drawn(composed: Composed, pages: Sequence[DrawnPage], lost_characters: int) -> None:
+def check_all_drawn(
+    composed: ComposedDocument, pages: Sequence[RenderedPage], lost_characters: int
+) -> None:
     """Raise `CharactersLost` unless the pages together show the whole text."""
     text, end = composed.drawn_text, 0
     for page in pages:
@@ -100,7 +102,7 @@ def check_all_drawn(composed: Composed, pages: Sequence[DrawnPage], lost_charact
         raise _lost(composed, f"{lost_characters} characters were laid out but not drawn")
 
 
-def _lost(composed: Composed, reason: str) -> CharactersLost:
+def _lost(composed: ComposedDocument, reason: str) -> CharactersLost:
     return CharactersLost(
         f"document {composed.source_id}: {reason}",
         "This is a bug in deepsynth-tui, not a fault of the document: please report it with the "

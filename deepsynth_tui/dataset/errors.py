@@ -13,6 +13,10 @@ class SourceError(DatasetError):
     """The source cannot be read."""
 
 
+class UnreadableDocument(DatasetError):
+    """A single document cannot be read; the others of its source can."""
+
+
 class ColumnError(DatasetError):
     """A column is missing or does not hold text."""
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
-from deepsynth_tui.dataset.drawing.page import sheet
+from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.errors import NoDocuments
 from deepsynth_tui.dataset.progress import JobLike, ProgressTracker, StopRequested
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
@@ -143,7 +143,7 @@ def _finish(config: DatasetConfig, dataset: PartialDataset, report: Report, job:
 
 def _write_metadata(config: DatasetConfig, dataset: PartialDataset, report: Report) -> None:
     """Write report, card, list of flaws and manifest."""
-    folder, paper = dataset.partial, sheet(config.page)
+    folder, paper = dataset.partial, PageGeometry.from_settings(config.page)
     page = {**config.page.model_dump(), "width": paper.width, "height": paper.height}
     report_json = report.to_json(font=dataset.manifest.font, page=page)
     text = json.dumps(report_json, ensure_ascii=False, indent=2)
@@ -158,7 +158,7 @@ def _write_metadata(config: DatasetConfig, dataset: PartialDataset, report: Repo
 def _log_settings(
     config: DatasetConfig, source: Source | Mixture, total: int | None, font: str
 ) -> None:
-    paper = sheet(config.page)
+    paper = PageGeometry.from_settings(config.page)
     documents = "documents" if total is None else f"{total} documents"
     log.info("%s: %s, text from column %s", config.place, documents, source.text_column)
     log.info("drawing with %s on %d x %d pixels", font, paper.width, paper.height)

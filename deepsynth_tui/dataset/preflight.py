@@ -6,7 +6,7 @@
 - `columns`: the column names that a form can offer
 - `documents`: the number of documents, or null if counting them would take long
 - `first`: `{"text", "page"}` of the first document with text, or null: the start of its text, and
-  the `PageFigures` of its first page with a `thumbnail` in braille
+  the `PageInfo` of its first page with a `thumbnail` in braille
 - `sources`: for each source in order `{"path", "columns", "proposal"}`, from its first rows.
   `columns` is `[{"name", "kind", "filled", "mean_length", "example"}]`, `proposal` is null or
   `{"settings": {key: value}, "why"}`; see `reading.guess_columns`.
@@ -30,16 +30,21 @@ from deepsynth_tui.dataset.clean_text import is_blank
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
 from deepsynth_tui.dataset.preview import PreviewPage, first_page, thumbnail
-from deepsynth_tui.dataset.reading.guess_columns import Column, Proposal, look_at, propose
-from deepsynth_tui.dataset.reading.mixture import Mixture, at_number, columns_named, mixed
-from deepsynth_tui.dataset.reading.named_columns import existing, text_column
-from deepsynth_tui.dataset.reading.readers import Reader
+from deepsynth_tui.dataset.reading.choose_instruction import InstructionColumns, instruction_columns
+from deepsynth_tui.dataset.reading.guess_columns import (
+    ColumnPreview,
+    Proposal,
+    guess_columns,
+    preview_columns,
+)
+from deepsynth_tui.dataset.reading.mixture import Mixture, mix_sources, numbered_key
+from deepsynth_tui.dataset.reading.named_columns import choose_text_column, require_column
+from deepsynth_tui.dataset.reading.reader import SourceReader
 from deepsynth_tui.dataset.reading.sources import (
     Document,
-    Named,
     Source,
-    choose_columns,
     open_reader,
+    source_from_reader,
 )
 from deepsynth_tui.dataset.writing.backends import check_ray
 from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
@@ -59,12 +64,12 @@ class SourcePreflight:
     path: str
     problems: list[Problem] = field(default_factory=list)
     names: tuple[str, ...] = ()
-    columns: tuple[Column, ...] = ()
+    columns: tuple[ColumnPreview, ...] = ()
     source: Source | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return an entry of `sources` in the output of the command."""
-        proposal: Proposal | None = propose(self.columns)
+        proposal: Proposal | None = guess_columns(self.columns)
         return {
             "path": self.path,
             "columns": [asdict(column) for column in self.columns],
@@ -113,7 +118,9 @@ def check(config: DatasetConfig) -> list[Problem]:
 def inspect(config: DatasetConfig) -> Preflight:
     """Open the sources, draw the first document, and check the output folder and the disk."""
     problems = [*output_problems(config.output.dir), *_drawing_problems(config)]
-    sources = [_inspect_source(settings, columns_named(config)) for settings in config.all_sources]
+    sources = [
+        _inspect_source(settings, instruction_columns(config)) for settings in config.all_sources
+    ]
     if config.sources:
         for number, source in enumerate(sources, start=1):
             source.problems = [
@@ -124,7 +131,7 @@ def inspect(config: DatasetConfig) -> Preflight:
     opened = [source.source for source in sources if source.source]
     if len(opened) < len(sources):
         return Preflight((*source_problems, *problems), (), columns, sources=tuple(sources))
-    mixture = mixed(opened, config) if config.sources else opened[0]
+    mixture = mix_sources(opened, config) if config.sources else opened[0]
     documents, first, page = None, None, None
     try:
         documents = _quick_count(mixture, config)
@@ -165,32 +172,34 @@ def _drawing_problems(config: DatasetConfig) -> Iterator[Problem]:
         yield _problem(error)
 
 
-def _inspect_source(settings: SourceSettings, named: Named) -> SourcePreflight:
+def _inspect_source(settings: SourceSettings, named: InstructionColumns) -> SourcePreflight:
     """Open one source and report every problem with its columns."""
     findings = SourcePreflight(settings.path)
     try:
         reader = open_reader(settings)
         findings.names = tuple(reader.columns)
         findings.problems += _column_problems(reader, settings, named)
-        findings.columns = look_at(reader)
+        findings.columns = preview_columns(reader)
         if not findings.problems:
-            findings.source = choose_columns(reader, settings, named)
+            findings.source = source_from_reader(reader, settings, named)
     except DatasetError as error:
         findings.problems.append(_problem(error))
     return findings
 
 
-def _column_problems(reader: Reader, settings: SourceSettings, named: Named) -> Iterator[Problem]:
+def _column_problems(
+    reader: SourceReader, settings: SourceSettings, named: InstructionColumns
+) -> Iterator[Problem]:
     target = settings.target_column
     wanted = [(target, reader.columns, "source.target_column")] if target is not None else []
     wanted += [(column, tuple(reader.kinds), named.key) for column in named.columns]
     try:
-        text_column(reader.columns, settings.text_column)
+        choose_text_column(reader.columns, settings.text_column)
     except ColumnError as error:
         yield _problem(error)
     for column, columns, key in wanted:
         try:
-            existing(columns, column, key)
+            require_column(columns, column, key)
         except ColumnError as error:
             yield _problem(error)
 
@@ -221,7 +230,7 @@ def _no_text(source: Source | Mixture) -> Problem:
 
 def _of_numbered_source(number: int, path: str, problem: Problem) -> Problem:
     message = problem.message if path in problem.message else f"{path}: {problem.message}"
-    return replace(problem, key=at_number(number, problem.key), message=message)
+    return replace(problem, key=numbered_key(number, problem.key), message=message)
 
 
 def _problem(error: DatasetError) -> Problem:

@@ -11,11 +11,11 @@ from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.draw_document import cached_renderer
-from deepsynth_tui.dataset.drawing.page import sheet
+from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.reading.compose import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
 from deepsynth_tui.dataset.reading.sources import Document
-from deepsynth_tui.models.page_for_model import PageFigures
+from deepsynth_tui.models.page_for_model import PageInfo
 from deepsynth_tui.page_thumbnail import braille_lines
 
 
@@ -24,7 +24,7 @@ class PreviewPage:
     """A page as a PNG file, and its figures."""
 
     png: bytes
-    figures: PageFigures
+    figures: PageInfo
 
 
 def preview(config: DatasetConfig, documents: int) -> Iterator[PreviewPage | Skipped]:
@@ -44,11 +44,11 @@ def document_pages(document: Document, config: DatasetConfig) -> Iterator[Previe
         yield composed
         return
     rendered = cached_renderer(config).render(composed.drawn_text, composed.source_hash)
-    paper = sheet(config.page)
+    paper = PageGeometry.from_settings(config.page)
     for number, page in enumerate(rendered.pages, start=1):
         yield PreviewPage(
             page.png,
-            PageFigures(
+            PageInfo(
                 document=composed.source_id,
                 page=number,
                 pages=len(rendered.pages),
@@ -58,7 +58,7 @@ def document_pages(document: Document, config: DatasetConfig) -> Iterator[Previe
                 font_size=rendered.font_size,
                 x_height=round(rendered.x_height, 1),
                 fonts=rendered.fonts,
-                missing_glyphs=rendered.missing.total(),
+                missing_glyphs=rendered.missing_glyphs.total(),
                 split_tokens=rendered.split_tokens,
                 clipped_glyphs=rendered.clipped_glyphs,
             ),

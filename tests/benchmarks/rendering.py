@@ -44,8 +44,8 @@ from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
-from deepsynth_tui.dataset.drawing.rendering import Renderer
+from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
+from deepsynth_tui.dataset.drawing.renderer import Renderer
 from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
 from deepsynth_tui.dataset.writing.shards import write_shard
@@ -99,7 +99,7 @@ def ours(texts: list[str], folder: Path) -> Path:
 
 def pillow(texts: list[str], folder: Path) -> Path:
     """Draw with Pillow alone: wrapped by characters, RGB, its default PNG."""
-    font = ImageFont.truetype(EMBEDDED, 15)
+    font = ImageFont.truetype(BUNDLED_FONT, 15)
     files = []
     for text in texts:
         image = Image.new("RGB", (SIDE, SIDE), "white")

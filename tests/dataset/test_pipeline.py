@@ -17,7 +17,7 @@ from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.training import DataSettings
-from deepsynth_tui.dataset.drawing.rendering import Renderer
+from deepsynth_tui.dataset.drawing.renderer import Renderer
 from deepsynth_tui.dataset.errors import (
     DocumentTooLong,
     NoDocuments,

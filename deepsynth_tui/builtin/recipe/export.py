@@ -17,7 +17,7 @@ from typing import Any
 from deepsynth_tui.builtin.recipe import model
 from deepsynth_tui.builtin.recipe.card import model_card
 from deepsynth_tui.builtin.recipe.stages import Stage
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.tail import EventTail
@@ -107,7 +107,7 @@ def meets_thresholds(metrics: Mapping[str, Any]) -> bool:
 
 def training_curve(run: Path) -> dict[str, Any]:
     """Return `steps`, `seconds` and `losses` of a training run, as pairs [step, loss]."""
-    tail = EventTail(open_path(run).events)
+    tail = EventTail(open_run(run).events)
     state = RunState()
     while events := tail.poll():
         state = fold(state, events)

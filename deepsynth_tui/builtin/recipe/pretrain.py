@@ -22,7 +22,7 @@ from deepsynth_tui.builtin.recipe.questions import question_about
 from deepsynth_tui.builtin.recipe.stages import Stage
 from deepsynth_tui.builtin.recipe.texts import documents
 from deepsynth_tui.config.load import load_text
-from deepsynth_tui.runs.directory import RunNotFound, open_path
+from deepsynth_tui.runs.directory import RunNotFound, open_run
 from deepsynth_tui.runs.summary import summarize
 
 CONFIGS = Path(__file__).parent
@@ -146,7 +146,7 @@ def write_config(kind: Kind, path: Path, settings: Mapping[str, Any]) -> Path:
 def run_status(folder: Path) -> RunStatus:
     """Return whether the run in `folder` is new, live, ended early or done."""
     try:
-        summary = summarize(open_path(folder))
+        summary = summarize(open_run(folder))
     except RunNotFound:
         return "new"
     if summary.is_live:

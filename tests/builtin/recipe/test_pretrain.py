@@ -18,8 +18,8 @@ from deepsynth_tui.builtin.recipe.pretrain import RunFailed, pretrain, run_statu
 from deepsynth_tui.builtin.recipe.stages import Stage, stages
 from deepsynth_tui.config.load import load_file as load_config
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
-from deepsynth_tui.training.evaluation.evaluate import Answered, examine, marks
+from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
+from deepsynth_tui.training.evaluation.evaluate import Prediction, compute_metrics, predict
 
 STAGES = (Stage("words", 96, 64, 1, (14,), 200, 64, 1e-3),)
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def install_fonts(folder: Path) -> Path:
     """Install the embedded font under the names of all training fonts."""
     (folder / "fonts").mkdir(parents=True)
     for name in training_fonts():
-        shutil.copy(EMBEDDED, folder / "fonts" / f"{name.replace(' ', '')}.ttf")
+        shutil.copy(BUNDLED_FONT, folder / "fonts" / f"{name.replace(' ', '')}.ttf")
     return folder
 
 
@@ -120,11 +120,11 @@ def test_every_page_is_evaluated_and_the_card_has_the_metrics(
     file = write_config("training", tmp_path / "evaluation.yaml", settings)
     config = load_config(file).config
     assert isinstance(config, TrainingConfig)
-    predictions = list(examine(config))
+    predictions = list(predict(config))
     lines = (folder / "words" / "texts-14.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [json.loads(line)["text"] for line in lines]
     assert sorted(prediction.target for prediction in predictions) == sorted(texts)
-    metrics = marks(predictions)
+    metrics = compute_metrics(predictions)
     assert (metrics["documents"], metrics["characters"]) == (200, sum(map(len, texts)))
     assert metrics["cer"] > 0.5  # after four steps
     assert metrics["cer_low"] <= metrics["cer"] <= metrics["cer_high"]
@@ -140,7 +140,9 @@ def test_every_page_is_evaluated_and_the_card_has_the_metrics(
 
 
 def test_metrics_count_errors_and_exact_answers() -> None:
-    metrics = marks([Answered("a", "abcd", "abcd"), Answered("b", "abcdef", "abXdefg")])
+    metrics = compute_metrics(
+        [Prediction("a", "abcd", "abcd"), Prediction("b", "abcdef", "abXdefg")]
+    )
     assert (metrics["errors"], metrics["cer"], metrics["exact"]) == (2, 0.2, 0.5)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.dataset import draw_document
-from deepsynth_tui.dataset.drawing.rendering import DrawnPage
+from deepsynth_tui.dataset.drawing.renderer import RenderedPage
 from deepsynth_tui.dataset.errors import CharactersLost, FlawError
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.reading.compose import Composed, compose
+from deepsynth_tui.dataset.reading.compose import ComposedDocument, compose
 from deepsynth_tui.dataset.reading.sources import Document
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small_datasets import config, write
@@ -25,10 +25,10 @@ FLAWED = {
 }
 
 
-def composed(text: str) -> Composed:
+def composed(text: str) -> ComposedDocument:
     settings = config(Path("unread"))
     document = compose(Document("one", text, None), settings)
-    assert isinstance(document, Composed)
+    assert isinstance(document, ComposedDocument)
     return document
 
 
@@ -83,12 +83,12 @@ def test_lost_characters_are_an_error(
     pages: list[tuple[int, int]], lost_characters: int, message: str
 ):
     document = composed("abcdefghij")
-    drawn_pages = [DrawnPage(b"", start, end) for start, end in pages]
+    drawn_pages = [RenderedPage(b"", start, end) for start, end in pages]
     with pytest.raises(CharactersLost, match=f"document one: {message}"):
         draw_document.check_all_drawn(document, drawn_pages, lost_characters)
 
 
 def test_adjoining_pages_show_the_whole_text():
     draw_document.check_all_drawn(
-        composed("abcd  efgh\n"), [DrawnPage(b"", 0, 5), DrawnPage(b"", 5, 11)], 0
+        composed("abcd  efgh\n"), [RenderedPage(b"", 0, 5), RenderedPage(b"", 5, 11)], 0
     )
