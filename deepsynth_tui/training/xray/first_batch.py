@@ -107,13 +107,13 @@ def first_rows(
             evaluates=False,
         )
         set_seed(training.seed)
+        groups_by_length = training.train_sampling_strategy == "group_by_length"
         stand_in: Any = torch.nn.Linear(1, 1)  # the order has nothing to do with the model
         trainer = DocumentTrainer(
             model=stand_in,
             processor=processor,
-            peers=RankGroup(),
-            kept_checkpoints=training.save_total_limit,
-            lengths=lengths,
+            ranks=RankGroup(),
+            group_by_lengths=lengths if groups_by_length else None,
             args=arguments,
             train_dataset=split.train,
             data_collator=list,

@@ -168,16 +168,16 @@ def test_a_failure_is_told_by_the_rank_that_has_it(
 
 def full_in_the_second(monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
     """Let the GPU of the second rank be full at a step, as if smaller batches would fit it."""
-    computed = DocumentTrainer.compute_loss
+    original = DocumentTrainer.compute_loss
 
-    def compute_loss(self: DocumentTrainer, *given: Any, **with_rank: Any) -> Any:
+    def compute_loss(self: DocumentTrainer, *args: Any, **kwargs: Any) -> Any:
         if os.environ["RANK"] == "1" and self.state.global_step + 1 == step:
             raise torch.OutOfMemoryError(FULL)
-        return computed(self, *given, **with_rank)
+        return original(self, *args, **kwargs)
 
     monkeypatch.setattr(DocumentTrainer, "compute_loss", compute_loss)
-    remedy = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
-    monkeypatch.setattr(RunEstimate, "remedy", lambda self: remedy)
+    fix = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
+    monkeypatch.setattr(RunEstimate, "cheapest_fix", lambda self: fix)
 
 
 def test_a_full_gpu_of_one_is_tried_again_by_both(
