@@ -140,7 +140,7 @@ def measure(case: Case, folder: Path, home: Path, meter: MemoryMeter) -> Outcome
     outcome: list[Outcome] = []
 
     def body(job: Job) -> str:
-        gauge = MemoryTimeCallback(job, meter)
+        memory_time = MemoryTimeCallback(job, meter)
         base = load_model(str(folder), config, reads_images=case.side > 0)
         model = lora.attach(base, config)
         if config.training.gradient_checkpointing:
@@ -153,13 +153,12 @@ def measure(case: Case, folder: Path, home: Path, meter: MemoryMeter) -> Outcome
             train_dataset=Rows(case.rows * STEPS),
             data_collator=Collator(case, base.config),
             processor=chat_tokenizer.tokenizer(),
-            peers=RankGroup(),
-            kept_checkpoints=1,
-            callbacks=[gauge],
+            ranks=RankGroup(),
+            callbacks=[memory_time],
         )
         trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-        outcome.append(Outcome(expected, gauge.measured(), losses))
+        outcome.append(Outcome(expected, memory_time.measured(), losses))
         return "completed"
 
     run = create(home, kind="training", name=str(case), config_text="")

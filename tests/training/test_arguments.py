@@ -21,7 +21,7 @@ OPTIMIZERS = {*get_args(TrainingSettings.model_fields["optim"].annotation)} - {"
 
 
 class LinearModel(nn.Module):
-    """A layer large enough for bitsandbytes to keep its optimizer state in 8 bits (4096 values)."""
+    """Large enough for bitsandbytes to keep its optimizer state in 8 bits (4096 values)."""
 
     def __init__(self) -> None:
         super().__init__()
