@@ -78,7 +78,7 @@ def test_the_estimate_is_what_is_measured(
 ):
     outcome = measure(case, folder_of(case.family), home, meter)
     _write_down(case, outcome, meter)
-    wrong = errors(outcome.forecast.predicted, outcome.measured)
+    wrong = errors(outcome.estimate.predicted, outcome.measured)
     assert abs(wrong["allocated"]) <= ALLOCATED, wrong
     assert abs(wrong["device"]) <= DEVICE, wrong
 
@@ -88,8 +88,8 @@ def _write_down(case: Case, outcome: Outcome, meter: MemoryMeter) -> None:
         return
     line = {
         "case": asdict(case),
-        **comparison(outcome.forecast.predicted, outcome.measured),
-        "breakdown": dict(outcome.forecast.estimate.breakdown),
+        **comparison(outcome.estimate.predicted, outcome.measured),
+        "breakdown": dict(outcome.estimate.estimate.breakdown),
         "driver": meter.driver,
         "versions": {name: version(name) for name in LIBRARIES},
     }
