@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from transformers import TrainingArguments
 
-from deepsynth_tui.training.modeling.load import device
+from deepsynth_tui.training.modeling.load import current_device
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -81,8 +81,8 @@ def training_arguments(
         # DocumentTrainer groups by length itself: transformers reads lengths from a dataset column.
         train_sampling_strategy="random" if groups_by_length else training.train_sampling_strategy,
         dataloader_num_workers=training.dataloader_num_workers,
-        dataloader_pin_memory=device().type == "cuda",
-        use_cpu=device().type == "cpu",
+        dataloader_pin_memory=current_device().type == "cuda",
+        use_cpu=current_device().type == "cpu",
         # A batch may not reach some experts, or a trained vision tower.
         ddp_find_unused_parameters=True,
     )

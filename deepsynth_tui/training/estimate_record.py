@@ -17,15 +17,15 @@ from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.estimate.storage import Disk, disk, processor_bytes
+from deepsynth_tui.estimate.storage import DiskEstimate, estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
-from deepsynth_tui.machine.gpu_catalogue import Gpu, catalogue
+from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.machine.match_gpu import match_gpu
 from deepsynth_tui.models import layout_server
-from deepsynth_tui.models.layout import ModelLayout, Role, load, save
+from deepsynth_tui.models.layout import ModelLayout, Role, load_layout, save_layout
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.job import Job, JobFailed
-from deepsynth_tui.training.failures.memory import out_of_memory, ran_out
+from deepsynth_tui.training.failures.memory import is_gpu_out_of_memory, out_of_memory_failure
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -71,18 +71,18 @@ class RunEstimate:
         return Predicted(
             allocated=self.estimate.peak_allocated,
             device=self.estimate.peak_device,
-            held_back=self.estimate.held_back,
+            held_back=self.estimate.cached,
             seconds_per_step=rows[0] if rows else None,
             source=self.estimate.source,
             gpu=self.hardware.name if self.hardware else "",
         )
 
     @property
-    def disk(self) -> Disk:
+    def disk(self) -> DiskEstimate:
         """What the run writes."""
-        return disk(
+        return estimate_disk(
             self.config,
-            self.inputs.profile,
+            self.inputs.layout,
             steps=total_steps(self.config, self.inputs.dataset.rows),
             processor=processor_bytes(self.config),
         )
@@ -104,15 +104,15 @@ def estimate_run(config: TrainingConfig, dataset: RowStatistics) -> RunEstimate:
     Model layouts that are not cached are made in this process, which imports PyTorch anyway.
 
     Raises:
-        UnknownModel: no config of the model or its text encoder was found.
+        UnknownModelError: no config of the model or its text encoder was found.
         CatalogueError: the user's own GPU catalogue is invalid.
         Exception: whatever a model's own code raises when it is created without weights.
     """
     model, encoder = config.model, config.text_encoder
-    gpus = catalogue()
+    gpus = load_catalogue()
     hardware = _hardware(gpus)
     inputs = EstimateInputs(
-        profile=_layout(
+        layout=_layout(
             model.name_or_path, model.revision, trust_remote_code=model.trust_remote_code
         ),
         encoder=_layout(encoder.name_or_path, encoder.revision, role="encoder")
@@ -120,8 +120,8 @@ def estimate_run(config: TrainingConfig, dataset: RowStatistics) -> RunEstimate:
         else None,
         dataset=dataset,
         gpus=gpus,
-        overhead=measured_runs.correction(hardware.name if hardware else None),
-        seen_by=model,
+        overhead=measured_runs.measured_overhead(hardware.name if hardware else None),
+        counted_for=model,
     )
     return RunEstimate(config, inputs, inputs.estimate(config), hardware)
 
@@ -153,11 +153,11 @@ def record_against(
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError, and cuBLAS' error, are RuntimeErrors
-        if estimate is None or not ran_out(error):
+        if estimate is None or not is_gpu_out_of_memory(error):
             raise
         job.measured(memory_time.measured())
         _append_to_history(estimate, job, memory_time, ran_out=True)
-        failure = out_of_memory(error, estimate.estimate, estimate.cheapest_fix())
+        failure = out_of_memory_failure(error, estimate.estimate, estimate.cheapest_fix())
         raise JobFailed(failure) from error
     if estimate is not None and memory_time.steps:
         _append_to_history(estimate, job, memory_time, ran_out=False)
@@ -177,18 +177,18 @@ def explain_out_of_memory(
     try:
         yield
     except RuntimeError as error:
-        estimate = _try_to_estimate(job, config, dataset) if ran_out(error) else None
+        estimate = _try_to_estimate(job, config, dataset) if is_gpu_out_of_memory(error) else None
         if estimate is None:
             raise
-        failure = out_of_memory(error, estimate.estimate, estimate.cheapest_fix())
+        failure = out_of_memory_failure(error, estimate.estimate, estimate.cheapest_fix())
         raise JobFailed(failure) from error
 
 
 def history_record(
     estimate: RunEstimate, hardware: Hardware, measured: Measured, *, driver: str, ran_out: bool
-) -> measured_runs.Record:
+) -> measured_runs.MeasuredRun:
     """Return the record of a run that has just ended for the machine's history."""
-    return measured_runs.Record(
+    return measured_runs.MeasuredRun(
         when=time.time(),
         gpu=hardware.name,
         kind=hardware.gpu.name if hardware.gpu else "",
@@ -196,7 +196,7 @@ def history_record(
         torch=version("torch"),
         transformers=version("transformers"),
         model=estimate.config.model.name_or_path,
-        settings=measured_runs.fingerprint(estimate.config),
+        settings=measured_runs.memory_fingerprint(estimate.config),
         longest=estimate.estimate.tokens_per_sample,
         ran_out=ran_out,
         predicted=estimate.predicted,
@@ -228,18 +228,20 @@ def _append_to_history(
         ran_out=ran_out,
     )
     try:
-        measured_runs.append(record)
+        measured_runs.append_run(record)
     except OSError as error:  # no reason to lose what was trained
-        job.warning(f"{measured_runs.path()} cannot be written: {error.strerror}")
+        job.warning(f"{measured_runs.history_path()} cannot be written: {error.strerror}")
 
 
 def _layout(
     name: str, revision: str | None = None, role: Role = "model", *, trust_remote_code: bool = False
 ) -> ModelLayout:
-    layout = load(name, revision, role)
+    layout = load_layout(name, revision, role)
     if layout is None:
-        layout = layout_server.profile(name, revision, role, trust_remote_code=trust_remote_code)
-        save(layout)
+        layout = layout_server.build_layout(
+            name, revision, role, trust_remote_code=trust_remote_code
+        )
+        save_layout(layout)
     return layout
 
 

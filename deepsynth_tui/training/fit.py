@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from deepsynth_tui.runs.job import Job
-    from deepsynth_tui.training.modeling.load import Base
+    from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.run import TrainingData, TrainingRun
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def create_trainer(
     run: TrainingRun,
-    base: Base,
+    base: LoadedModel,
     model: PeftModel | PreTrainedModel,
     data: TrainingData,
     *,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.models.text_encoders import MODEL_TYPES, family_of
+from deepsynth_tui.models.text_encoders import MODEL_TYPES, text_encoder_type
 from deepsynth_tui.units import format_bytes
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def check_text_encoder(settings: TextEncoderSettings, problems: list[Problem]) -
         return
     facts = _find(ENCODER_KEY, settings.name_or_path, settings.revision, problems)
     if facts and facts.model_type not in MODEL_TYPES[settings.type]:
-        family = family_of(facts.model_type)
+        family = text_encoder_type(facts.model_type)
         problems.append(
             Problem(
                 "text_encoder.type",

@@ -15,15 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.config.findings import command, existing_part, output_problems
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.preflight import (
+    nearest_existing_parent,
+    output_dir_problems,
+    run_preflight_command,
+)
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
-from deepsynth_tui.estimate.storage import disk, processor_bytes
+from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
-from deepsynth_tui.models.layout import load
-from deepsynth_tui.models.towers import resolve_parameters, resolve_targets
+from deepsynth_tui.models.layout import load_layout
+from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
 from deepsynth_tui.training.model_availability import (
     ModelFacts,
@@ -80,7 +84,9 @@ def inspect(config: TrainingConfig) -> PreflightReport:
     problems += _target_problems(config)
     problems += _package_problems(config)
     problems += _gpu_problems(config)
-    problems += output_problems(config.output.dir) or _disk_problems(config, model, dataset.rows)
+    problems += output_dir_problems(config.output.dir) or _disk_problems(
+        config, model, dataset.rows
+    )
     return PreflightReport(tuple(problems), dataset)
 
 
@@ -157,11 +163,11 @@ def _dataset_problems(
 
 def _target_problems(config: TrainingConfig) -> Iterator[Problem]:
     """Check LoRA targets if the layout of the model is cached; else `modeling.lora` does later."""
-    layout = load(config.model.name_or_path, config.model.revision)
+    layout = load_layout(config.model.name_or_path, config.model.revision)
     if layout is None or not config.lora.enabled:
         return
-    targets = resolve_targets(layout.linears, config.lora, config.model)
-    if targets or resolve_parameters(layout.parameters, config.lora, config.model):
+    targets = resolve_target_modules(layout.linears, config.lora, config.model)
+    if targets or resolve_target_parameters(layout.parameters, config.lora, config.model):
         return
     last_names = {name.rpartition(".")[2] for name in layout.linears}
     linears = sorted(name for name in last_names if not name.isdecimal())
@@ -214,11 +220,15 @@ def _gpu_problems(config: TrainingConfig) -> Iterator[Problem]:
 def _disk_problems(
     config: TrainingConfig, model: ModelFacts | None, rows: int | None
 ) -> Iterator[Problem]:
-    folder = existing_part(Path(config.output.dir).expanduser() if config.output.dir else home())
+    folder = nearest_existing_parent(
+        Path(config.output.dir).expanduser() if config.output.dir else home()
+    )
     needed = MIN_DISK_BYTES
-    if layout := load(config.model.name_or_path, config.model.revision):
+    if layout := load_layout(config.model.name_or_path, config.model.revision):
         steps = total_steps(config, rows)
-        needed += disk(config, layout, steps=steps, processor=processor_bytes(config)).needed
+        needed += estimate_disk(
+            config, layout, steps=steps, processor=processor_bytes(config)
+        ).needed
     elif not config.lora.enabled and model:
         checkpoints = FULL_CHECKPOINT * (config.training.save_total_limit + 1)
         needed += (checkpoints + 1) * model.weight_bytes
@@ -229,7 +239,7 @@ def _disk_problems(
 
 def main() -> int:
     """Check the configuration named on the command line and print the report."""
-    return command(TrainingConfig, inspect, PreflightReport)
+    return run_preflight_command(TrainingConfig, inspect, PreflightReport)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.failures.memory import ran_out
-from deepsynth_tui.training.failures.processes import lost_contact
+from deepsynth_tui.training.failures.memory import is_gpu_out_of_memory
+from deepsynth_tui.training.failures.processes import is_lost_connection
 
 
 class BatchError(Exception):
@@ -30,7 +30,7 @@ def errors_with_row_ids(row_ids: Sequence[str], step: int) -> Iterator[None]:
     except TrainingError:
         raise
     except Exception as error:
-        if ran_out(error) or lost_contact(error):
+        if is_gpu_out_of_memory(error) or is_lost_connection(error):
             error.add_note(where)
             raise
         raise BatchError(f"The model failed {where}") from error

@@ -22,15 +22,15 @@ from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
 from deepsynth_tui.training.callbacks.build import build_callbacks, stopped_early
 from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.dataset import load_rows
-from deepsynth_tui.training.data.too_long_rows import fit_split
-from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, sample
+from deepsynth_tui.training.data.dataset import load_split
+from deepsynth_tui.training.data.too_long_rows import limit_split_length
+from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.fsdp import share_out
-from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
-from deepsynth_tui.training.modeling.load import load_base
-from deepsynth_tui.training.modeling.revisions import pinned
+from deepsynth_tui.training.modeling.fsdp import shard_model
+from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
+from deepsynth_tui.training.modeling.load import load_model_and_processor
+from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
 from deepsynth_tui.training.result.checkpoints import ResumePoint, newest_complete
@@ -41,7 +41,10 @@ from deepsynth_tui.training.result.save import atomic_folder, save_trained
 from deepsynth_tui.training.result.verify import Verification, verify
 from deepsynth_tui.training.text_encoder.checkpoint import save_tokenizer
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
-from deepsynth_tui.training.text_encoder.soft_tokens import attach, attached
+from deepsynth_tui.training.text_encoder.soft_tokens import (
+    attach_text_encoder,
+    text_encoder_attached,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.estimate.row_statistics import RowStatistics
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.data.dataset import Split
-    from deepsynth_tui.training.modeling.load import Base
+    from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder
     from deepsynth_tui.training.trainer import DocumentTrainer
 
@@ -151,12 +154,12 @@ class TrainingRun:
         self.job.resumed(checkpoint.step)
         return checkpoint
 
-    def load(self) -> tuple[Base, TextEncoder | None]:
+    def load(self) -> tuple[LoadedModel, TextEncoder | None]:
         """Load the base model and, if there is one, the text encoder."""
         config = self.config
         self.job.phase("loading", config.model.name_or_path)
         log.info("loading %s", config.model.name_or_path)
-        base = load_base(config, stay_on_cpu=config.training.fsdp)
+        base = load_model_and_processor(config, stay_on_cpu=config.training.fsdp)
         log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
         encoder = load_text_encoder(base.model, config)
         if encoder is not None:
@@ -166,14 +169,14 @@ class TrainingRun:
             )
         return base, encoder
 
-    def prepare_data(self, base: Base) -> TrainingData | None:
+    def prepare_data(self, base: LoadedModel) -> TrainingData | None:
         """Load the rows, count their tokens, and deal with those that are too long.
 
         Returns None if asked to stop meanwhile.
         """
         config, job = self.config, self.job
         job.phase("preparing", config.data.path)
-        split = load_rows(config.data, images=base.reads_images)
+        split = load_split(config.data, images=base.reads_images)
         log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
         collator = Collator(base, config)
         total = len(split.train) + len(split.held_out)
@@ -182,19 +185,19 @@ class TrainingRun:
             job.progress(rows_done, total, "rows")
             return job.stop_requested() is None
 
-        fitted = fit_split(split, collator, report=report)
+        fitted = limit_split_length(split, collator, report=report)
         if fitted is None:
             return None
-        for message in fitted.said:
+        for message in fitted.notes:
             job.warning(message)
             log.warning("%s", message)
         rows = fitted.split.held_out or fitted.split.train
         return TrainingData(
             collator=collator,
             split=fitted.split,
-            statistics=fitted.facts,
+            statistics=fitted.statistics,
             lengths=fitted.lengths,
-            too_long=fitted.said,
+            too_long=fitted.notes,
             too_long_counts=fitted.counts,
             sample_rows=[rows[i] for i in range(min(len(rows), config.training.show_samples))],
         )
@@ -212,39 +215,39 @@ class TrainingRun:
         return estimate
 
     def sample_base_model(
-        self, base: Base, encoder: TextEncoder | None, data: TrainingData
+        self, base: LoadedModel, encoder: TextEncoder | None, data: TrainingData
     ) -> None:
         """Report the base model's answers, unless BaseSamplesCallback can do so after a step."""
         if self.ranks.is_main and not adapters_keep_base(self.config):
-            with attached(base.model, encoder):
+            with text_encoder_attached(base.model, encoder):
                 for row in data.sample_rows:
-                    self.report_base_sample(sample(base.model, data.collator, row))
+                    self.report_base_sample(take_sample(base.model, data.collator, row))
 
-    def attach_trainable(self, base: Base, encoder: TextEncoder | None) -> Model:
+    def attach_trainable(self, base: LoadedModel, encoder: TextEncoder | None) -> Model:
         """Add adapters, or unfreeze the model, and prepare it for training."""
         config = self.config
         set_seed(config.training.seed)  # so that a resumed run draws the same adapters
         model: Model = base.model
         if config.lora.enabled:
-            for target in lora.unmatched(base.model, config):
+            for target in lora.unmatched_target_modules(base.model, config):
                 self.job.warning(f"The model has no linear layer {target} (lora.target_modules)")
-            model = lora.attach(base.model, config, revision=base.commit)
+            model = lora.add_adapters(base.model, config, revision=base.commit)
         else:
-            lora.unfreeze(base.model, config)
+            lora.prepare_full_finetuning(base.model, config)
         if config.training.gradient_checkpointing:
-            checkpoint_activations(model)
+            enable_gradient_checkpointing(model)
         if isinstance(model, PeftModel) and config.training.fsdp:
-            share_out(model)
+            shard_model(model)
         if encoder is not None:
-            attach(model, encoder)
-        for tower, count in lora.trainable_by_tower(model).items():
+            attach_text_encoder(model, encoder)
+        for tower, count in lora.trainable_parameters_by_tower(model).items():
             part = tower.replace("_", " ") if tower.startswith("text_") else f"{tower} tower"
             log.info("trainable in the %s: %s parameters", part, f"{count:,}")
         return model
 
     def fit(
         self,
-        base: Base,
+        base: LoadedModel,
         model: Model,
         data: TrainingData,
         estimate: estimate_record.RunEstimate | None,
@@ -275,7 +278,7 @@ class TrainingRun:
 
     def save(
         self,
-        base: Base,
+        base: LoadedModel,
         encoder: TextEncoder | None,
         model: Model,
         data: TrainingData,
@@ -286,13 +289,13 @@ class TrainingRun:
         metrics = final_metrics(trainer)
         is_adapter = self.config.lora.enabled
         folder = self.job.run.adapter if is_adapter else self.job.run.path / MODEL_FOLDER
-        config = pinned(self.config, model=base.commit, encoder=encoder and encoder.commit)
+        config = pin_revisions(self.config, model=base.commit, encoder=encoder and encoder.commit)
         if self.ranks.is_main:
             self.disk_space.require(result_bytes(model), "The result", phase="saving")
             with atomic_folder(folder) as draft:
                 save_trained(model, base.processor, draft)
-                if base.instructions is not None:
-                    save_tokenizer(base.instructions.tokenizer, draft)
+                if base.instruction_tokenizer is not None:
+                    save_tokenizer(base.instruction_tokenizer.tokenizer, draft)
                 lineage.write_lineage(
                     draft,
                     lineage.build_lineage(
@@ -302,7 +305,7 @@ class TrainingRun:
             log.info("saved %s", folder)
         self.ranks.barrier()
         for row in data.sample_rows:
-            self._report_sample(sample(model, data.collator, row), when="after")
+            self._report_sample(take_sample(model, data.collator, row), when="after")
         return SavedResult(folder, config, metrics)
 
     def reference_logits(
@@ -354,9 +357,9 @@ class TrainingRun:
         self.job.sample(**asdict(answer), when=when)
 
     def _report_trainable(self, model: Model) -> None:
-        adapted = adapted_by_tower(lora.adapted(model))
+        adapted = adapted_by_tower(lora.adapted_modules(model))
         for tower, modules in adapted.items():
             log.info("%s: %s", tower, ", ".join(f"{name} x {n}" for name, n in modules.items()))
-        counts = lora.trainable_by_tower(model)
+        counts = lora.trainable_parameters_by_tower(model)
         detail = f"{sum(counts.values()):,} trainable parameters"
         self.job.phase("training", detail, trainable=dict(counts), adapted=adapted)

@@ -18,12 +18,12 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, Trainer
 
 from deepsynth_tui.training.data.collator import ROW_IDS
-from deepsynth_tui.training.data.sampler import GroupedByLength
+from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
-from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
+from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
@@ -61,7 +61,7 @@ class DocumentTrainer(Trainer):
         self._ranks = ranks
         self._scorer = scorer
         self._lengths = group_by_lengths
-        self._length_sampler: GroupedByLength | None = None
+        self._length_sampler: SeededLengthGroupedSampler | None = None
         self.pages_seen = False
         self._step_row_ids: list[str] = []
         self._tokens: torch.Tensor | int = 0
@@ -148,7 +148,7 @@ class DocumentTrainer(Trainer):
         if self._lengths is None:
             return super()._get_train_sampler(train_dataset)
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        self._length_sampler = GroupedByLength(size, self._lengths, seed=self.args.seed)
+        self._length_sampler = SeededLengthGroupedSampler(size, self._lengths, seed=self.args.seed)
         return self._length_sampler
 
     # transformers 5.24: needed until a resumed run ends at `max_steps` in the middle of an epoch
@@ -225,7 +225,7 @@ class DocumentTrainer(Trainer):
     @contextlib.contextmanager
     def _text_encoder_from(self, folder: str) -> Iterator[None]:
         """Take the text encoder out of the model for the block, then load its own weights."""
-        with set_aside(self._unwrapped_model) as encoder:
+        with without_text_encoder(self._unwrapped_model) as encoder:
             yield
         if encoder is not None:
             checkpoint.restore(encoder, Path(folder))

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepsynth_tui.runs.estimate_vs_measured import comparison, errors
+from deepsynth_tui.runs.estimate_vs_measured import comparison_to_json, prediction_errors
 from deepsynth_tui.training.callbacks.memory_time import MemoryMeter
 from tests.gpu.families import FULL, checkpoint
 from tests.gpu.rig import Case, Outcome, measure
@@ -78,7 +78,7 @@ def test_the_estimate_is_what_is_measured(
 ):
     outcome = measure(case, folder_of(case.family), home, meter)
     _write_down(case, outcome, meter)
-    wrong = errors(outcome.estimate.predicted, outcome.measured)
+    wrong = prediction_errors(outcome.estimate.predicted, outcome.measured)
     assert abs(wrong["allocated"]) <= ALLOCATED, wrong
     assert abs(wrong["device"]) <= DEVICE, wrong
 
@@ -88,7 +88,7 @@ def _write_down(case: Case, outcome: Outcome, meter: MemoryMeter) -> None:
         return
     line = {
         "case": asdict(case),
-        **comparison(outcome.estimate.predicted, outcome.measured),
+        **comparison_to_json(outcome.estimate.predicted, outcome.measured),
         "breakdown": dict(outcome.estimate.estimate.breakdown),
         "driver": meter.driver,
         "versions": {name: version(name) for name in LIBRARIES},

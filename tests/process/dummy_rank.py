@@ -29,7 +29,7 @@ LOST_CONTACT = FailedMessage(
 def obeys(writer: MessageWriter, requests: RequestReader) -> None:
     """Wait for a request and report which it was."""
     if RANK == 0:
-        requests.asked.wait()
+        requests.stop_event.wait()
         writer.write("warning", message=f"received {requests.request}")
         writer.send(FinishedMessage("stopped", {"path": "adapter"}))
     else:
@@ -47,7 +47,7 @@ def fails_second(writer: MessageWriter, requests: RequestReader) -> None:
     if RANK == 0:
         writer.send(LOST_CONTACT)
     else:
-        requests.asked.wait(1)
+        requests.stop_event.wait(1)
         writer.send(
             FailedMessage(Failure("TrainingError", "The loss became nan", "lower it"), False)
         )

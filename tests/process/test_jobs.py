@@ -17,9 +17,9 @@ import pytest
 
 from deepsynth_tui.runs import process
 from deepsynth_tui.runs.console import ConsoleTail
-from deepsynth_tui.runs.control import Ending, request_stop, stop_and_wait
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.launch import JOBS, LaunchError, launch, start
+from deepsynth_tui.runs.control import StopOutcome, request_stop, stop_and_wait
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.launch import JOBS, LaunchError, start_job, start_process
 from deepsynth_tui.runs.liveness import read_status
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
@@ -31,9 +31,9 @@ DUMMY = str(Path(__file__).with_name("dummy_job.py"))
 LAUNCHER = """
 import sys
 from pathlib import Path
-from deepsynth_tui.runs.directory import open_path
-from deepsynth_tui.runs.launch import launch
-launch(open_path(Path(sys.argv[1])), [sys.executable, *sys.argv[2:]])
+from deepsynth_tui.runs.directory import open_run
+from deepsynth_tui.runs.launch import start_process
+start_process(open_run(Path(sys.argv[1])), [sys.executable, *sys.argv[2:]])
 print("launched", flush=True)
 sys.stdin.read()
 """
@@ -70,33 +70,33 @@ def wait_for_steps(run: RunDirectory) -> None:
 @pytest.fixture
 def run(home: Path) -> Iterator[RunDirectory]:
     """A run that is killed if a test fails."""
-    directory = create(home, kind="training", name="dummy", config_text="")
+    directory = create_run(home, kind="training", name="dummy", config_text="")
     yield directory
-    if (status := read_status(directory)) and status.pid and process.start_of(status.pid):
+    if (status := read_status(directory)) and status.pid and process.process_start(status.pid):
         os.killpg(status.pid, signal.SIGKILL)
 
 
 def test_job_has_its_own_session_and_no_stdin(run: RunDirectory):
-    pid = launch(run, argv(run, "finishes"), env={"DEEPSYNTH_TEST": "1"})
+    pid = start_process(run, argv(run, "finishes"), env={"DEEPSYNTH_TEST": "1"})
     wait_until(is_at(run, "done"))
     assert state(run).results == {"cwd": str(Path.cwd()), "stdin": "", "session": True}
     assert ConsoleTail(run.console).poll() == ["from the depths", "\\ud800 in any encoding"]
-    wait_until(lambda: process.start_of(pid) is None)
+    wait_until(lambda: process.process_start(pid) is None)
 
 
 def test_dead_job_is_reaped_while_its_launcher_lives(run: RunDirectory):
-    pid = launch(run, argv(run, "finishes"))
+    pid = start_process(run, argv(run, "finishes"))
     wait_until(lambda: not _exists(pid))
 
 
 def test_a_launched_run_has_a_state_at_once(run: RunDirectory):
-    launch(run, argv(run, "steps"))
+    start_process(run, argv(run, "steps"))
     assert summarize(run).state in ("starting", "running")
     wait_until(is_at(run, "running"))
 
 
 def test_job_that_dies_before_its_first_event_has_crashed(run: RunDirectory):
-    launch(run, [sys.executable, "-c", "raise SystemExit('no such module')"])
+    start_process(run, [sys.executable, "-c", "raise SystemExit('no such module')"])
     wait_until(is_at(run, "crashed"))
     assert ConsoleTail(run.console).poll() == ["no such module"]
 
@@ -128,32 +128,32 @@ def test_start_passes_the_run_to_the_job_of_its_kind(
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setitem(JOBS, kind, "print_argv")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    run = create(home, kind=kind, name="x", config_text="")
-    start(run, resume=resume)
+    run = create_run(home, kind=kind, name="x", config_text="")
+    start_job(run, resume=resume)
     wait_until(is_at(run, "crashed"))
     assert json.loads(run.console.read_text())[1:] == [str(run.path), *more]
 
 
 def test_command_that_does_not_exist(run: RunDirectory):
     with pytest.raises(LaunchError, match=r"Cannot start /no/such.*No such file"):
-        launch(run, ["/no/such"])
+        start_process(run, ["/no/such"])
     assert read_status(run) is None
 
 
 def test_folder_of_the_run_is_gone(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    run = create(home, kind="training", name="x", config_text="")
+    run = create_run(home, kind="training", name="x", config_text="")
     monkeypatch.chdir(tmp_path)
     shutil.rmtree(tmp_path / "work")
     with pytest.raises(LaunchError, match=r"work: No such file.*folder the run was created in"):
-        launch(run, [sys.executable, "-c", ""])
+        start_process(run, [sys.executable, "-c", ""])
 
 
 def test_live_run_is_not_launched_twice(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     with pytest.raises(LaunchError, match=f"running already .pid {pid}"):
-        launch(run, argv(run, "steps"))
+        start_process(run, argv(run, "steps"))
 
 
 def start_launcher(run: RunDirectory, behaviour: str) -> subprocess.Popen[bytes]:
@@ -173,7 +173,7 @@ def test_killing_the_launcher_leaves_the_job(run: RunDirectory):
     launcher.kill()
     launcher.communicate()
     wait_for_steps(run)
-    assert stop_and_wait(run, grace=30) is Ending.AGREED
+    assert stop_and_wait(run, grace=30) is StopOutcome.AGREED
 
 
 def test_job_does_not_read_what_is_typed_to_its_launcher(run: RunDirectory):
@@ -189,18 +189,18 @@ def test_closing_the_terminal_leaves_the_job(run: RunDirectory):
         terminal.hang_up()
         terminal.wait_until_gone()
     wait_for_steps(run)
-    assert stop_and_wait(run, grace=30) is Ending.AGREED
+    assert stop_and_wait(run, grace=30) is StopOutcome.AGREED
 
 
 def test_a_killed_job_has_crashed_and_can_go_on(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     wait_for_steps(run)
     os.kill(pid, signal.SIGKILL)
     wait_until(is_at(run, "crashed"))
     assert state(run).verdict is None
     # Its events are kept, and the next process appends to them.
     before = state(run)
-    launch(run, argv(run, "finishes"))
+    start_process(run, argv(run, "finishes"))
     wait_until(is_at(run, "done"))
     after = state(run)
     assert after.last_seq > before.last_seq
@@ -209,7 +209,7 @@ def test_a_killed_job_has_crashed_and_can_go_on(run: RunDirectory):
 
 
 def test_suspended_job_is_unresponsive_and_recovers(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     wait_for_steps(run)
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: summarize(run, stale_after=0.5).state == "unresponsive")
@@ -218,7 +218,7 @@ def test_suspended_job_is_unresponsive_and_recovers(run: RunDirectory):
 
 
 def test_stop_now(run: RunDirectory):
-    launch(run, argv(run, "steps"))
+    start_process(run, argv(run, "steps"))
     wait_for_steps(run)
     request_stop(run, now=True)
     wait_until(is_at(run, "stopped"))
@@ -226,7 +226,7 @@ def test_stop_now(run: RunDirectory):
 
 
 def test_stop_after_the_checkpoint(run: RunDirectory):
-    launch(run, argv(run, "steps"))
+    start_process(run, argv(run, "steps"))
     wait_for_steps(run)
     request_stop(run, now=False)
     assert summarize(run).state in ("stopping", "stopped")
@@ -236,52 +236,52 @@ def test_stop_after_the_checkpoint(run: RunDirectory):
 
 
 def test_request_to_a_dead_job_does_not_stop_the_next(run: RunDirectory):
-    pid = launch(run, argv(run, "ignores_requests"))
+    pid = start_process(run, argv(run, "ignores_requests"))
     wait_until(is_at(run, "running"))
     request_stop(run, now=True)
     os.kill(pid, signal.SIGKILL)
     wait_until(is_at(run, "crashed"))
-    launch(run, argv(run, "steps"))
+    start_process(run, argv(run, "steps"))
     wait_for_steps(run)
 
 
 def test_sigterm_is_stop_now(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     wait_for_steps(run)
     os.kill(pid, signal.SIGTERM)
     wait_until(is_at(run, "stopped"))
 
 
 def test_job_that_ignores_requests_is_interrupted(run: RunDirectory):
-    launch(run, argv(run, "ignores_requests"))
+    start_process(run, argv(run, "ignores_requests"))
     wait_until(is_at(run, "running"))
-    assert stop_and_wait(run, grace=1) is Ending.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
     assert summarize(run).state == "stopped"
     assert "Interrupted" in state(run).warnings[0].message
 
 
 def test_suspended_job_can_be_stopped(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     wait_for_steps(run)
     os.kill(pid, signal.SIGSTOP)
-    assert stop_and_wait(run, grace=1) is Ending.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
     assert summarize(run).state == "stopped"
 
 
 def test_job_that_ignores_signals_is_killed_with_its_children(run: RunDirectory):
-    launch(run, argv(run, "ignores_signals"))
+    start_process(run, argv(run, "ignores_signals"))
     wait_until(is_at(run, "running"))
     child = EventTail(run.events).poll()[-1].data["child"]
     assert isinstance(child, int)
-    assert process.start_of(child) is not None
-    assert stop_and_wait(run, grace=0.5) is Ending.KILLED
-    wait_until(lambda: process.start_of(child) is None)
+    assert process.process_start(child) is not None
+    assert stop_and_wait(run, grace=0.5) is StopOutcome.KILLED
+    wait_until(lambda: process.process_start(child) is None)
     assert summarize(run).state == "stopped"
     assert "Killed" in state(run).warnings[0].message
 
 
 def test_segmentation_fault_leaves_its_traceback_in_the_console(run: RunDirectory):
-    launch(run, argv(run, "segfault"))
+    start_process(run, argv(run, "segfault"))
     wait_until(is_at(run, "crashed"))
     shown = "\n".join(ConsoleTail(run.console).poll())
     assert "Segmentation fault" in shown
@@ -304,20 +304,20 @@ def test_job_started_by_hand_does_the_same(run: RunDirectory):
 
 
 def test_forked_worker_dies_when_terminated(run: RunDirectory):
-    launch(run, argv(run, "workers"))
+    start_process(run, argv(run, "workers"))
     wait_until(is_at(run, "done"))
     assert state(run).results == {"exitcode": -signal.SIGTERM}
 
 
 def test_chain_of_runs(home: Path, run: RunDirectory):
-    second = create(home, kind="training", name="second", config_text="", after=run.id)
-    launch(run, argv(run, "steps"))
-    launch(second, argv(second, "finishes"))
+    second = create_run(home, kind="training", name="second", config_text="", after=run.id)
+    start_process(run, argv(run, "steps"))
+    start_process(second, argv(second, "finishes"))
     wait_until(is_at(second, "waiting"))
     stop_and_wait(run, grace=30)
     wait_until(is_at(second, "failed"))
-    launch(run, argv(run, "finishes"))
-    launch(second, argv(second, "finishes"))
+    start_process(run, argv(run, "finishes"))
+    start_process(second, argv(second, "finishes"))
     wait_until(is_at(second, "done"))
     assert state(second).attempts == 2
 

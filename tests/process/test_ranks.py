@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.runs import process
-from deepsynth_tui.runs.control import Ending, request_stop, stop_and_wait
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.launch import launch
+from deepsynth_tui.runs.control import StopOutcome, request_stop, stop_and_wait
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.launch import start_process
 from deepsynth_tui.runs.liveness import read_status
 from deepsynth_tui.runs.tail import EventTail
 from tests.process.test_jobs import is_at, state, wait_until
@@ -24,15 +24,15 @@ LAUNCHER = str(Path(__file__).with_name("dummy_launcher.py"))
 @pytest.fixture
 def run(home: Path) -> Iterator[RunDirectory]:
     """A run that is killed if a test fails."""
-    directory = create(home, kind="training", name="dummy", config_text="")
+    directory = create_run(home, kind="training", name="dummy", config_text="")
     yield directory
-    if (status := read_status(directory)) and status.pid and process.start_of(status.pid):
+    if (status := read_status(directory)) and status.pid and process.process_start(status.pid):
         os.killpg(status.pid, signal.SIGKILL)
 
 
 def start(run: RunDirectory, behaviour: str) -> int:
     """Launch two ranks, each of which does what `dummy_rank.<behaviour>` does."""
-    return launch(run, [sys.executable, LAUNCHER, str(run.path), behaviour])
+    return start_process(run, [sys.executable, LAUNCHER, str(run.path), behaviour])
 
 
 def rank_pids(run: RunDirectory) -> dict[int, int]:
@@ -47,7 +47,7 @@ def wait_for_both(run: RunDirectory) -> dict[int, int]:
 
 
 def all_gone(*pids: int) -> bool:
-    return not any(process.start_of(pid) for pid in pids)
+    return not any(process.process_start(pid) for pid in pids)
 
 
 @pytest.mark.parametrize("now", [True, False])
@@ -115,6 +115,6 @@ def test_killing_the_launcher_leaves_no_rank(run: RunDirectory) -> None:
 def test_ranks_that_hang_are_interrupted(run: RunDirectory) -> None:
     start(run, "hangs")
     ranks = wait_for_both(run)
-    assert stop_and_wait(run, grace=1) is Ending.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
     assert state(run).verdict == "stopped"
     assert all_gone(*ranks.values())

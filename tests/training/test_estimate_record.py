@@ -12,9 +12,9 @@ import torch
 
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import catalogue
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.runs.estimate_vs_measured import Measured, compared
+from deepsynth_tui.machine.gpu_catalogue import load_catalogue
+from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.runs.estimate_vs_measured import Measured, read_comparison
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training import estimate_record
 from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
@@ -27,11 +27,11 @@ from deepsynth_tui.training.estimate_record import (
     record_against,
 )
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.memory import out_of_memory
+from deepsynth_tui.training.failures.memory import out_of_memory_failure
 from tests.training.conftest import Ran, Run, configuration
 
 GIB = 2**30
-T4 = next(gpu for gpu in catalogue() if gpu.name.startswith("T4"))
+T4 = next(gpu for gpu in load_catalogue() if gpu.name.startswith("T4"))
 ROWS = RowStatistics(rows=100, lengths=(40, 60, 64))
 
 
@@ -56,7 +56,7 @@ def test_a_run_saves_its_estimate_and_is_compared_with_it(run: Run) -> None:
     kinds = [event.kind for event in ran.events]
     assert kinds.index("estimate") < kinds.index("metric")
 
-    both = compared(ran.run)
+    both = read_comparison(ran.run)
     assert both["predicted"]["source"] == "closed_form"
     assert both["measured"]["steps"] == 4
     assert both["measured"]["seconds_per_step"] > 0
@@ -65,7 +65,7 @@ def test_a_run_saves_its_estimate_and_is_compared_with_it(run: Run) -> None:
         assert event.data["gpu"] == ""
         assert {both["measured"][name] for name in ("allocated", "reserved", "device")} == {None}
         assert both["prediction_error"] == {}
-        assert measured_runs.records() == ()
+        assert measured_runs.read_runs() == ()
 
 
 @pytest.mark.slow
@@ -95,8 +95,8 @@ def test_the_history_finds_a_record_by_its_settings(expected: RunEstimate) -> No
     assert expected.hardware is not None
     measured = Measured(allocated=1, steps=3)
     line = history_record(expected, expected.hardware, measured, driver="580.1", ran_out=False)
-    measured_runs.append(line)
-    assert measured_runs.measured_for(expected.config, 64) == line
+    measured_runs.append_run(line)
+    assert measured_runs.find_measured_run(expected.config, 64) == line
     assert (line.torch, line.driver, line.gpu) == (version("torch"), "580.1", "Tesla T4")
 
 
@@ -109,7 +109,7 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_recorded(
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.2 GiB")
         return "completed"
 
-    run = create(home, kind="training", name="full", config_text="")
+    run = create_run(home, kind="training", name="full", config_text="")
     ran = Ran(run, run_job(run.path, body, explain=explain))
 
     assert ran.of("error")[-1].data["class"] == "OutOfMemoryError"
@@ -117,9 +117,9 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_recorded(
     assert "The run was estimated to need 0.6 GB, most of it overhead" in ran.failure
     assert "The cheapest change that helps" in ran.failure or "No change" in ran.failure
     assert ran.of("measured")
-    (line,) = measured_runs.records()
+    (line,) = measured_runs.read_runs()
     assert line.ran_out
-    assert measured_runs.correction(line.gpu) == measured_runs.corrected([])
+    assert measured_runs.measured_overhead(line.gpu) == measured_runs.overhead_from_runs([])
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_another_rank_gets_the_same_explanation_and_records_nothing(
             raise error
         return "completed"
 
-    run = create(home, kind="training", name="second", config_text="")
+    run = create_run(home, kind="training", name="second", config_text="")
     ran = Ran(run, run_job(run.path, body, explain=explain))
     assert ran.of("error")[-1].data["changes"]
     assert "The run was estimated to need" in ran.failure
     assert not ran.of("estimate")
     assert not ran.of("measured")
     assert not run.estimate.exists()
-    assert measured_runs.records() == ()
+    assert measured_runs.read_runs() == ()
 
 
 def test_another_error_is_left_alone(home: Path, expected: RunEstimate) -> None:
@@ -162,7 +162,7 @@ def test_another_error_is_left_alone(home: Path, expected: RunEstimate) -> None:
             raise RuntimeError("shape mismatch")
         return "completed"
 
-    run = create(home, kind="training", name="second", config_text="")
+    run = create_run(home, kind="training", name="second", config_text="")
     ran = Ran(run, run_job(run.path, body, explain=explain))
     assert ran.of("error")[-1].data["message"] == "shape mismatch"
 
@@ -180,7 +180,7 @@ def test_a_fix_needs_less_than_the_estimate_that_did_not_fit(expected: RunEstima
     fix = here.cheapest_fix()
     assert fix is not None
     assert fix.needed <= 0.9 * made.estimate.needed
-    failure = out_of_memory(torch.OutOfMemoryError("full"), made.estimate, fix)
+    failure = out_of_memory_failure(torch.OutOfMemoryError("full"), made.estimate, fix)
     assert failure.changes == fix.changes
     assert failure.message == "full"
     advice = failure.advice
@@ -189,4 +189,6 @@ def test_a_fix_needs_less_than_the_estimate_that_did_not_fit(expected: RunEstima
     assert f"most of it {largest}" in advice
     for key in fix.changes:
         assert f"{key}: " in advice
-    assert "larger GPU" in out_of_memory(torch.OutOfMemoryError(), made.estimate, None).advice
+    assert (
+        "larger GPU" in out_of_memory_failure(torch.OutOfMemoryError(), made.estimate, None).advice
+    )

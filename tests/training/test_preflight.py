@@ -14,9 +14,9 @@ import pytest
 
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3, TINY_VLM, locate
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.models.layout import save
-from deepsynth_tui.models.layout_server import profile
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.models.layout import save_layout
+from deepsynth_tui.models.layout_server import build_layout
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.training.model_availability import BUILT_ON_FIRST_USE, ModelFacts, find_model
 from deepsynth_tui.training.preflight import MIN_DISK_BYTES, check, inspect
 from tests.training import small_roberta
@@ -96,7 +96,7 @@ def test_datasets(values: dict[str, Any], tmp_path: Path, home: Path) -> None:
     assert [problem.key for problem in torn] == ["data.path"]
     assert str(shard) in torn[0].message
 
-    run = create(home, kind="dataset", name="pages", config_text="kind: dataset\n")
+    run = create_run(home, kind="dataset", name="pages", config_text="kind: dataset\n")
     unfinished = check(configuration(values, data__path=run.id))
     assert "no dataset yet" in unfinished[0].message
     write(run.dataset, [row(0)])
@@ -155,14 +155,14 @@ def test_a_disk_too_small_for_the_checkpoints(
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=MIN_DISK_BYTES))
     config = configuration(values)
     assert check(config) == []  # the layout of the model is not cached
-    save(profile(str(vision_model), None, "model", trust_remote_code=False))
+    save_layout(build_layout(str(vision_model), None, "model", trust_remote_code=False))
     (problem,) = check(config)
     assert problem.key == "output.dir"
     assert "are needed" in problem.message
 
 
 def test_targets_that_match_nothing(values: dict[str, Any], vision_model: Path) -> None:
-    save(profile(str(vision_model), None, "model", trust_remote_code=False))
+    save_layout(build_layout(str(vision_model), None, "model", trust_remote_code=False))
     (problem,) = check(configuration(values, lora__target_modules=["q_prok", "query"]))
     assert problem.key == "lora.target_modules"
     assert "q_proj" in (problem.hint or "")

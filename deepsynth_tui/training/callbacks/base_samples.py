@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 from peft import PeftModel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from deepsynth_tui.training.evaluation.samples import Sample, sample
+from deepsynth_tui.config.training import INITS_THAT_KEEP_BASE_WEIGHTS
+from deepsynth_tui.training.evaluation.samples import Sample, take_sample
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.callbacks.memory_time import MemoryTimeCallback
     from deepsynth_tui.training.data.collator import Collator
-
-INITS_THAT_KEEP_BASE_WEIGHTS = (True, "gaussian")
-"""Values of `lora.init_lora_weights` that do not change the weights they are added to."""
 
 
 def adapters_keep_base(config: TrainingConfig) -> bool:
@@ -72,4 +70,4 @@ class BaseSamplesCallback(TrainerCallback):
     def _sample(self) -> None:
         with self.memory_time.excluded(), self.model.disable_adapter():
             for row in self.rows:
-                self.report(sample(self.model, self.collator, row))
+                self.report(take_sample(self.model, self.collator, row))

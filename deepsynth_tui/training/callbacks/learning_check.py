@@ -13,11 +13,11 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.modeling.lora import base_name, tower_of_trained
-from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
+from deepsynth_tui.training.modeling.lora import strip_peft_prefix, tower_of_parameter
+from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
-    from deepsynth_tui.estimate.memory.text_encoder import Part
+    from deepsynth_tui.estimate.memory.text_encoder import EncoderPart
     from deepsynth_tui.models.towers import Tower
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.trainer import DocumentTrainer
@@ -40,7 +40,7 @@ class TrainableUnit:
     """
 
     name: str
-    tower: Tower | Part
+    tower: Tower | EncoderPart
     kind: Literal["adapter", "tensor"]
     tensors: list[nn.Parameter] = field(default_factory=list)
     moving: list[nn.Parameter] = field(default_factory=list)
@@ -57,18 +57,20 @@ def trainable_units(model: nn.Module) -> list[TrainableUnit]:
             continue
         stem, lora, _ = name.partition(".lora_")
         kind = "adapter" if lora else "tensor"
-        unit = units.setdefault(f"{tower} {stem}", TrainableUnit(base_name(stem), tower, kind))
+        unit = units.setdefault(
+            f"{tower} {stem}", TrainableUnit(strip_peft_prefix(stem), tower, kind)
+        )
         unit.tensors.append(parameter)
         if not lora or ".lora_B." in name:
             unit.moving.append(parameter)
     return list(units.values())
 
 
-def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | Part]]:
-    with set_aside(model) as encoder:
+def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | EncoderPart]]:
+    with without_text_encoder(model) as encoder:
         named_parameters = list(model.named_parameters())
     for name, parameter in named_parameters:
-        yield name, parameter, tower_of_trained(name)
+        yield name, parameter, tower_of_parameter(name)
     if encoder is not None:
         for name, parameter in encoder.encoder.named_parameters():
             yield name, parameter, "text_encoder"

@@ -92,7 +92,7 @@ class MemoryMeter:
 
     @cached_property
     def _read_used(self) -> Callable[[], int | None] | None:
-        return nvml.watch(self._uuid) if self._uuid else None
+        return nvml.memory_reader(self._uuid) if self._uuid else None
 
 
 class MemoryTimeCallback(TrainerCallback):

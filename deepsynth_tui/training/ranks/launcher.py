@@ -136,11 +136,11 @@ def run_ranks(
         raise TrainingError(shortage, "Lower training.num_processes, or let the run see more GPUs.")
     inbox: Inbox = queue.Queue()
     arguments = [*command, str(job.run.path), *(["--resume"] if resume else [])]
-    launched, kills_before = time.time(), oom_killer.kill_count()
+    launched, kills_before = time.time(), oom_killer.read_kill_count()
 
     def explain_exit(rank: RankProcess, exit_code: int) -> Failure:
         pid = rank.process.pid
-        killed = oom_killer.killed(kills_before, pid, launched)
+        killed = oom_killer.was_killed(kills_before, pid, launched)
         return unreported_exit(rank.rank, pid, exit_code, killed_for_memory=killed)
 
     with _started(arguments, num_processes, inbox) as ranks:

@@ -101,7 +101,7 @@ class RequestReader:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._request: Request | None = None
-        self.asked = threading.Event()
+        self.stop_event = threading.Event()
         threading.Thread(target=self._read, name="requests", daemon=True).start()
 
     @property
@@ -117,7 +117,7 @@ class RequestReader:
         while words := os.read(self._fd, _READ_BYTES):
             for word in words.decode().split():
                 self._request = next(request for request in REQUESTS if request == word)
-                self.asked.set()
+                self.stop_event.set()
         try:
             sys.stderr.write("The process that owns this run is gone, so this one ends.\n")
         finally:  # stderr may be a pipe to that process

@@ -14,10 +14,10 @@ import sys
 import traceback
 from pathlib import Path
 
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.processes import lost_contact
+from deepsynth_tui.training.failures.processes import is_lost_connection
 from deepsynth_tui.training.ranks.protocol import (
     FailedMessage,
     FinishedMessage,
@@ -37,7 +37,7 @@ def run_rank(
     """Train as one rank and return the message that says how it ended."""
     is_main = os.environ["RANK"] == "0"
     # Before the libraries are imported, which takes seconds: the launcher may be gone by then.
-    job = Job(open_path(run_path), writer if is_main else NullEvents(), RequestReader(STDIN_FD))
+    job = Job(open_run(run_path), writer if is_main else NullEvents(), RequestReader(STDIN_FD))
     try:
         silence_libraries()
         from deepsynth_tui.training.job import train
@@ -48,7 +48,7 @@ def run_rank(
         traceback.print_exc()
         failure = error.failure if isinstance(error, JobFailed) else explain(error)
         job.flush()
-        return FailedMessage(failure, lost_contact(error))
+        return FailedMessage(failure, is_lost_connection(error))
     job.flush()
     return FinishedMessage(verdict, job.results)
 

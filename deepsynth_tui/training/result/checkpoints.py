@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepsynth_tui.training.result.file_names import ADAPTER_WEIGHTS
-from deepsynth_tui.training.text_encoder.files import FOLDER, PROJECTION
+from deepsynth_tui.training.text_encoder import ENCODER_FOLDER, PROJECTION_FILE
 
 WEIGHTS = (ADAPTER_WEIGHTS, "model.safetensors", "model.safetensors.index.json")
 STATES = ("optimizer.pt", "scheduler.pt")  # zip archives, as torch.save writes
@@ -74,9 +74,9 @@ def why_incomplete(checkpoint: Path, step: int, num_processes: int = 1) -> str |
     weights = [checkpoint / name for name in WEIGHTS if (checkpoint / name).is_file()]
     if not weights:
         return "it has no weights"
-    encoder = checkpoint / FOLDER
-    if encoder.is_dir() and not (encoder / PROJECTION).is_file():
-        return f"{FOLDER}/{PROJECTION} is missing or incomplete"
+    encoder = checkpoint / ENCODER_FOLDER
+    if encoder.is_dir() and not (encoder / PROJECTION_FILE).is_file():
+        return f"{ENCODER_FOLDER}/{PROJECTION_FILE} is missing or incomplete"
     for path in (*_shards(weights[0]), *sorted(encoder.rglob("*.safetensors"))):
         if not is_complete_safetensors(path):
             return f"{path.name} is missing or incomplete"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.runs.directory import RunDirectory, identity
+from deepsynth_tui.runs.directory import RunDirectory, read_identity
 from deepsynth_tui.training.result.checkpoints import TRAINER_STATE, newest_complete
 from deepsynth_tui.training.result.disk_space import folder_bytes
 from deepsynth_tui.training.result.save import atomic_folder
@@ -38,7 +38,7 @@ def copy_checkpoint(
         TrainingError: the disk is too full, and the user asked to stop.
         OSError: the checkpoint cannot be copied.
     """
-    source = identity(job.run).continues
+    source = read_identity(job.run).continues
     if source is None:
         return
     if not source.config.is_file():

@@ -17,7 +17,7 @@ from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.units import format_bytes
 
 if TYPE_CHECKING:
-    from deepsynth_tui.estimate.storage import Disk
+    from deepsynth_tui.estimate.storage import DiskEstimate
     from deepsynth_tui.runs.job import Job
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class DiskSpace:
                 f"{FREE_SPACE} --resume continues from the last checkpoint, which is complete.",
             )
 
-    def refuse_if_short(self, disk: Disk) -> None:
+    def refuse_if_short(self, disk: DiskEstimate) -> None:
         """End a run at its start that would fill the disk.
 
         Raises:

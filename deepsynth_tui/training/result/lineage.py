@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
-from deepsynth_tui.training.data.dataset import DOCUMENT
+from deepsynth_tui.training.data.dataset import DOCUMENT_COLUMN
 from deepsynth_tui.training.result.file_names import LINEAGE
 from deepsynth_tui.training.result.model_card import model_card
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings, TextEncoderSettings, TrainingConfig
     from deepsynth_tui.training.data.dataset import Split
-    from deepsynth_tui.training.modeling.load import Base
+    from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "datasets")
 
 
 def build_lineage(
-    base: Base,
+    base: LoadedModel,
     config: TrainingConfig,
     split: Split,
     metrics: Mapping[str, Any],
@@ -77,14 +77,14 @@ def fingerprint(split: Split, data: DataSettings) -> str:
     dataset = split.train.dataset
     columns = [
         column
-        for column in (DOCUMENT, data.target_column, "messages")
+        for column in (DOCUMENT_COLUMN, data.target_column, "messages")
         if column in dataset.column_names
     ]
     digest = hashlib.sha256()
     for row in dataset.select_columns(columns):
         digest.update(json.dumps(row, sort_keys=True).encode())
-    positions = [list(split.train.positions), list(split.held_out.positions)]
-    digest.update(json.dumps(positions).encode())
+    indices = [list(split.train.indices), list(split.held_out.indices)]
+    digest.update(json.dumps(indices).encode())
     return digest.hexdigest()[:16]
 
 

@@ -37,7 +37,7 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[nn.Module], 
     """Let a function change the model once the adapters are attached."""
 
     def arrange(change: Callable[[nn.Module], None]) -> None:
-        attach = lora.attach
+        attach = lora.add_adapters
 
         def attach_and_change(*args: Any, **kwargs: Any) -> Any:
             model = attach(*args, **kwargs)

@@ -14,8 +14,8 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.nvml import Device, Probe
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.runs.estimate_vs_measured import compared
+from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.runs.estimate_vs_measured import read_comparison
 from deepsynth_tui.runs.job import Failure, Job, run_job
 from deepsynth_tui.training.callbacks.memory_time import (
     MemoryMeter,
@@ -96,7 +96,7 @@ def looped(home: Path, tmp_path: Path) -> Callable[..., Ran]:
             drive(Loop(MemoryTimeCallback(job, meter, clock=clock), meter, clock, tmp_path))
             return "completed"
 
-        run = create(home, kind="training", name="loop", config_text="")
+        run = create_run(home, kind="training", name="loop", config_text="")
         code = run_job(run.path, body, explain=lambda error: Failure("", str(error), ""))
         assert code == 0
         return Ran(run, code)
@@ -120,7 +120,7 @@ def test_the_first_steps_are_reported_one_by_one_and_the_rest_together(looped: C
     assert (early["steps"], last["steps"]) == (3, 5)
     assert (last["allocated"], last["first_step"], last["steady"]) == (50, 50, 5)
     assert (last["reserved"], last["device"], last["host"]) == (51, 59, 2)
-    assert compared(ran.run)["measured"] == last
+    assert read_comparison(ran.run)["measured"] == last
 
 
 def test_a_later_peak_raises_the_peak_of_the_run(looped: Callable[..., Ran]):
@@ -186,7 +186,7 @@ def test_memory_that_was_used_before_is_not_counted(monkeypatch: pytest.MonkeyPa
     idle = Device(0, "A", "GPU-aa", 100, 70, 30, None, None)
     ours = Device(1, "B", "GPU-bb", 100, 60, 40, None, None)
     monkeypatch.setattr(nvml, "probe", lambda: Probe((idle, ours), driver="580.1"))
-    monkeypatch.setattr(nvml, "watch", {"GPU-bb": lambda: 95}.__getitem__)
+    monkeypatch.setattr(nvml, "memory_reader", {"GPU-bb": lambda: 95}.__getitem__)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="bb"))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 20)

@@ -16,8 +16,8 @@ from torch import distributed
 
 from deepsynth_tui.runs.job import Failure
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.memory import shortage
-from deepsynth_tui.training.failures.processes import lost_contact
+from deepsynth_tui.training.failures.memory import parse_out_of_memory
+from deepsynth_tui.training.failures.processes import is_lost_connection
 from deepsynth_tui.training.ranks.exit_reasons import unreported_exit, with_rank
 from deepsynth_tui.training.ranks.protocol import FailedMessage, decode, encode
 
@@ -45,14 +45,14 @@ def answered(status: int, path: str = "models/me/x/commit/main") -> Exception:
 
 
 def test_the_figures_of_a_full_gpu() -> None:
-    found = shortage(FULL)
+    found = parse_out_of_memory(FULL)
     gib = 2**30
     assert found.requested == round(1.2 * gib)
     assert (found.free, found.capacity, found.unused) == (gib // 2, round(15.77 * gib), 2 * gib)
     assert str(found) == (
-        "The GPU ran out of memory: 1.2 GB more were asked for, and of its 15.8 GB 0.5 GB were free"
+        "The GPU ran out of memory: 1.2 GiB more were requested, and 0.5 GiB of 15.8 GiB were free"
     )
-    assert str(shortage("CUDA error: out of memory")) == ""
+    assert str(parse_out_of_memory("CUDA error: out of memory")) == ""
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_a_rank_that_fails_keeps_its_changes_and_is_named() -> None:
         "OutOfMemoryError", "Rank 1: full", "lower it", {"training.optim": "adamw_8bit"}
     )
     assert decode(encode(FailedMessage(failure, False))) == FailedMessage(failure, False)
-    assert lost_contact(distributed.DistBackendError(f"{NCCL}unhandled system error"))
-    assert not lost_contact(torch.OutOfMemoryError(FULL))
+    assert is_lost_connection(distributed.DistBackendError(f"{NCCL}unhandled system error"))
+    assert not is_lost_connection(torch.OutOfMemoryError(FULL))
 
 
 def test_a_killed_rank_is_told_by_what_the_kernel_knows() -> None:

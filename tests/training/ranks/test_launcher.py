@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
 from deepsynth_tui.runs.control import Request
-from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.job import Job, JobFailed, run_job
 from deepsynth_tui.training.estimate_record import RunEstimate
 from deepsynth_tui.training.failures import explain
@@ -74,7 +74,7 @@ def two_rank_run(home: Path, values: dict[str, Any], **changes: Any) -> RunDirec
     """A run of two processes, with batches of two rows each."""
     config = configuration(values, **{**SETTINGS, **changes}, training__num_processes=2)
     text = yaml_text.dump(config.model_dump())
-    return create(home, kind="training", name="two", config_text=text)
+    return create_run(home, kind="training", name="two", config_text=text)
 
 
 def at_step(step: int) -> Callable[[Message], bool]:
@@ -209,7 +209,7 @@ def test_out_of_memory_in_one_rank_is_retried_by_both(
     lines: list[str] = []
     assert follow.follow_until_end(again.run, lines.append) == 0, lines
 
-    assert identity(again.run).continues == made
+    assert read_identity(again.run).continues == made
     assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [2]
     assert not again.of("warning")
     expected = [loss for step, loss in whole[0].losses.items() if step > 2]

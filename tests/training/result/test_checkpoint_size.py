@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from deepsynth_tui.estimate.storage import disk, processor_bytes
+from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.layout import ModelLayout
 from tests.training import chat_tokenizer
@@ -37,7 +37,7 @@ def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def profile_of(folder: Path) -> ModelLayout:
-    return layout_server.profile(str(folder), None, "model", trust_remote_code=False)
+    return layout_server.build_layout(str(folder), None, "model", trust_remote_code=False)
 
 
 def size(folder: Path) -> int:
@@ -66,7 +66,7 @@ def test_checkpoint_and_result_size(run: Run, wide_model: Path, changes: dict[st
     config = load_file(ran.run.config).config
     assert isinstance(config, TrainingConfig)
     profile = profile_of(wide_model)
-    estimate = disk(config, profile, steps=1, processor=processor_bytes(config))
+    estimate = estimate_disk(config, profile, steps=1, processor=processor_bytes(config))
     assert estimate.checkpoints == 1
     assert estimate.checkpoint == pytest.approx(
         size(ran.run.checkpoints / "checkpoint-1"), rel=0.03

@@ -11,9 +11,9 @@ import pytest
 from safetensors.torch import load_file
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.estimate.storage import PROCESSOR_BYTES, Disk
+from deepsynth_tui.estimate.storage import PROCESSOR_BYTES, DiskEstimate
 from deepsynth_tui.runs.control import request_stop
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import Events, Job, run_job
 from deepsynth_tui.training.failures import TrainingError, explain
 from deepsynth_tui.training.job import train
@@ -53,7 +53,7 @@ class EventsWithCallback:
 def started(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
     config = configuration(values, **changes, training__save_steps=2)
     text = yaml_text.dump(config.model_dump())
-    return create(home, kind="training", name="small", config_text=text)
+    return create_run(home, kind="training", name="small", config_text=text)
 
 
 def ran(
@@ -125,8 +125,8 @@ def test_a_stop_on_a_full_disk_leaves_the_last_checkpoint(
 
 
 def test_a_run_that_would_fill_the_disk_does_not_start(home: Path) -> None:
-    run = create(home, kind="training", name="small", config_text="")
-    disk = Disk(checkpoint=3 << 30, checkpoints=3, final=1 << 30)
+    run = create_run(home, kind="training", name="small", config_text="")
+    disk = DiskEstimate(checkpoint=3 << 30, checkpoints=3, final=1 << 30)
 
     def body(job: Job) -> str:
         DiskSpace(job, free=lambda folder: disk.needed).refuse_if_short(disk)

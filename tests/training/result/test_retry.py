@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
-from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import Heartbeat
 from deepsynth_tui.runs.job import Job
@@ -72,7 +72,7 @@ def test_out_of_memory_is_explained_and_retried_from_the_checkpoint(home: Path, 
     lines: list[str] = []
     assert follow.follow_until_end(again.run, lines.append) == 0, lines
 
-    assert identity(again.run).continues == failed.run
+    assert read_identity(again.run).continues == failed.run
     assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [3]
     assert [event.data["step"] for event in again.of("metric")] == [4, 5, 6, 7]
     # The same rows in the same order: the curve is that of the run that did not fail.
@@ -88,7 +88,9 @@ def test_an_incompatible_checkpoint_is_a_warning(home: Path, run: Run) -> None:
     failed = run(**SETTINGS, during=full_at(5))
     made = retry.plan(failed.run, ["lora.r=2"])
     assert made.obstacle is not None
-    new = create(home, kind="training", name="anew", config_text=made.text, continues=failed.run)
+    new = create_run(
+        home, kind="training", name="anew", config_text=made.text, continues=failed.run
+    )
     again = run(resume=new)
     assert again.verdict == "completed", again.failure
     warnings = [event.data["message"] for event in again.of("warning")]
@@ -106,7 +108,7 @@ def test_adapters_continue_on_quantized_weights(
     monkeypatch.setattr(RunEstimate, "cheapest_fix", lambda self: fix)
     failed = run(**SETTINGS, during=full_at(5))
     made = retry.plan(failed.run)
-    new = create(home, kind="training", name="q", config_text=made.text, continues=failed.run)
+    new = create_run(home, kind="training", name="q", config_text=made.text, continues=failed.run)
     again = run(resume=new)
     assert again.verdict == "completed", again.failure
     assert [event.data["step"] for event in again.of("metric")] == [4, 5, 6, 7]
@@ -131,8 +133,10 @@ def two(home: Path, values: dict[str, Any]) -> tuple[RunDirectory, RunDirectory]
     """A run, and one that continues it with a smaller page."""
     text = yaml_text.dump(configuration(values).model_dump())
     other = yaml_text.dump(configuration(values, model__max_pixels=4096).model_dump())
-    first = create(home, kind="training", name="first", config_text=text)
-    return first, create(home, kind="training", name="second", config_text=other, continues=first)
+    first = create_run(home, kind="training", name="first", config_text=text)
+    return first, create_run(
+        home, kind="training", name="second", config_text=other, continues=first
+    )
 
 
 def copied(run: RunDirectory, values: dict[str, Any]) -> Ran:
@@ -200,7 +204,7 @@ def test_a_retry_gets_its_own_output_dir(home: Path, values: dict[str, Any]) -> 
     folder = home.parent / "mine"
     config = configuration(values, output__dir=str(folder))
     text = yaml_text.dump(config.model_dump())
-    run = create(home, kind="training", name="small", config_text=text, at=folder)
+    run = create_run(home, kind="training", name="small", config_text=text, at=folder)
     with EventLog(run.events) as log:
         error = {"class": "OutOfMemoryError", "message": "full", "advice": "", "changes": SMALLER}
         log.write("error", **error)
