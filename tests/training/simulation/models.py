@@ -1,4 +1,4 @@
-"""Models of real architectures at whose sizes activations outweigh weights, and steps of them."""
+"""Models of real architectures, so sized that activations are larger than weights."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ MORE: dict[str, dict[str, Any]] = {
 
 
 def architecture(model_type: str) -> HubConfig:
-    """The config of a mid-size model: a small one, made wider."""
+    """Return the config of a mid-size model: a wider variant of the small one."""
     figures = dict(SMALL.get(model_type, {}))
     more = MORE[model_type]
     if "text_config" in figures:
@@ -80,6 +80,6 @@ def configuration(
 
 
 def simulated(model_type: str, config: TrainingConfig) -> StepMemory:
-    """The simulated step of a mid-size model."""
+    """Simulate a step of a mid-size model."""
     found = architecture(model_type)
     return simulate_step(config, found, image_dimensions(found), RowStatistics())

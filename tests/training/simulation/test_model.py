@@ -1,4 +1,4 @@
-"""The simulated model: its weights take the bytes that they have on a GPU, quantised or not."""
+"""Weights of the fake model have the size that they have on a GPU, quantized or not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def weights(model: torch.nn.Module) -> list[torch.Tensor]:
     ids=str,
 )
 @pytest.mark.parametrize("model_type", ["qwen3", "qwen3_moe", "deepseek_ocr2"])
-def test_weights_take_what_the_formula_says(model_type: str, quantization: dict[str, Any]):
+def test_weight_bytes_are_those_of_the_formula(model_type: str, quantization: dict[str, Any]):
     config = configuration(quantization={"enabled": True} | quantization)
     found = architecture(model_type)
     held = weights(
@@ -41,7 +41,7 @@ def test_weights_take_what_the_formula_says(model_type: str, quantization: dict[
     assert sum(storages.values()) == weight_bytes(config, profile_of(model_type, found, "model"))
 
 
-def test_nothing_takes_memory_but_indices():
+def test_only_index_buffers_are_real():
     model = build_fake_model(
         architecture("qwen3_vl").config,
         configuration(bits=4),

@@ -1,4 +1,4 @@
-"""Every family of decoders takes soft tokens: a step moves the projection, `generate` hears it."""
+"""Every decoder family uses soft tokens, in a training step and in `generate`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ASKED = "Is it red?", "Is it green"
 
 
 def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, Any]]) -> None:
-    """`inputs` are one row with labels, asked two things that take as many tokens."""
+    """`inputs` are one row with two questions of equal length, and labels."""
     with text_encoder_attached(model, encoder):
         model.train()
         loss = model(**inputs[0]).loss
@@ -45,12 +45,12 @@ def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, 
 
         model.eval()
         scores = []
-        for given in inputs:
-            prompt = {name: value for name, value in given.items() if name != "labels"}
-            with torch.no_grad(), with_encoder_inputs(model, prompt) as known:
+        for row in inputs:
+            prompt = {name: value for name, value in row.items() if name != "labels"}
+            with torch.no_grad(), with_encoder_inputs(model, prompt) as model_inputs:
                 generate: Any = model.generate
-                made = generate(
-                    **known,
+                outputs = generate(
+                    **model_inputs,
                     max_new_tokens=2,
                     do_sample=False,
                     output_logits=True,
@@ -58,17 +58,19 @@ def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, 
                     min_new_tokens=2,
                     pad_token_id=0,
                 )
-            # Positions of a generation are those of training: the same scores, both steps.
-            longer = _continued(prompt, made.sequences)
+            # Generation and training use the same positions: equal logits in both steps.
+            longer = _continued(prompt, outputs.sequences)
             with torch.no_grad():
                 forward = model(**longer).logits[0, -3:-1].float()
-            torch.testing.assert_close(torch.cat(made.logits).float(), forward, rtol=0, atol=2e-4)
+            torch.testing.assert_close(
+                torch.cat(outputs.logits).float(), forward, rtol=0, atol=2e-4
+            )
             scores.append(forward)
         assert (scores[0] - scores[1]).abs().max() > 1e-4
 
 
 def _continued(prompt: dict[str, Any], sequences: torch.Tensor) -> dict[str, Any]:
-    """The prompt with what was generated behind it, as a row of training."""
+    """Append the generated tokens to the prompt, as in a training row."""
     rows, more = sequences.shape[0], sequences.shape[1] - prompt["input_ids"].shape[1]
     longer = dict(prompt) | {"input_ids": sequences}
     for name, filler in (("attention_mask", 1), ("soft_tokens", 0), ("mm_token_type_ids", 0)):
@@ -109,9 +111,9 @@ def test_models_from_their_config(values: dict[str, Any], architecture: str) -> 
     assert image is not None
     views = views_of(PageSize(64, 64), image, config.model, 128)
     assert views is not None
-    as_they_are: Any = contextlib.nullcontext()  # real tensors, where a simulation has fake ones
+    real_mode: Any = contextlib.nullcontext()  # real tensors instead of a simulation's fake ones
     shape = BatchShape(1, views.tokens + 6, views)
-    made = text_inputs(shape, found.config) | image_inputs(shape, image, found.config, as_they_are)
+    made = text_inputs(shape, found.config) | image_inputs(shape, image, found.config, real_mode)
     for name in made:
         if name.startswith("pixel"):
             made[name] = torch.randn(made[name].shape)
@@ -121,7 +123,7 @@ def test_models_from_their_config(values: dict[str, Any], architecture: str) -> 
         ids = instructions.encode("row 0", question)
         row = {**made, **instructions.batch([ids])}
         labels = row.pop("labels")
-        room = insert_placeholders(row, [4], placeholder_id=0, bos_token_ids=(), pad_left=False)
-        room["labels"] = torch.cat([torch.full((1, 4), -100), labels], dim=1)
-        inputs.append(room)
+        extended = insert_placeholders(row, [4], placeholder_id=0, bos_token_ids=(), pad_left=False)
+        extended["labels"] = torch.cat([torch.full((1, 4), -100), labels], dim=1)
+        inputs.append(extended)
     _check(model, encoder, inputs)
