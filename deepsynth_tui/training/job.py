@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui.config.load import load_file
-from deepsynth_tui.runs.directory import identity, open_path
+from deepsynth_tui.runs.directory import open_run, read_identity
 from deepsynth_tui.runs.job import Job, run_job
-from deepsynth_tui.training.environment import compile_nothing, one_gpu
+from deepsynth_tui.training.environment import disable_torch_compile, use_first_gpu_only
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.silence_libraries import no_progress_bars
+from deepsynth_tui.training.silence_libraries import silence_libraries
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.too_long_rows import LimitedSplit
     from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.ranks.rank_group import RankGroup
-    from deepsynth_tui.training.result.checkpoints import Resumable
-    from deepsynth_tui.training.result.disk_space import Room
+    from deepsynth_tui.training.result.checkpoints import ResumePoint
+    from deepsynth_tui.training.result.disk_space import DiskSpace
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in the process
@@ -44,7 +44,7 @@ MODEL_FOLDER = "model"  # of a full fine-tuning; an adapter goes to RunDirectory
 
 
 def train(
-    job: Job, *, resume: bool, peers: RankGroup | None = None, room: Room | None = None
+    job: Job, *, resume: bool, peers: RankGroup | None = None, room: DiskSpace | None = None
 ) -> str:
     """Do a whole run and return its verdict, "completed" or "stopped".
 
@@ -57,11 +57,18 @@ def train(
     from transformers import set_seed
 
     from deepsynth_tui.models.towers import adapted_by_tower
-    from deepsynth_tui.training.callbacks.base_samples import FirstLook, base_stays
-    from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
+    from deepsynth_tui.training.callbacks.base_samples import (
+        BaseSamplesCallback,
+        adapters_keep_base,
+    )
+    from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.dataset import load_split
-    from deepsynth_tui.training.estimate_record import announced, explained, held_against
+    from deepsynth_tui.training.estimate_record import (
+        explain_out_of_memory,
+        publish_estimate,
+        record_against,
+    )
     from deepsynth_tui.training.evaluation.samples import answer_logits, take_sample
     from deepsynth_tui.training.fit import evaluate_last, last_figures, run_steps
     from deepsynth_tui.training.modeling import lora
@@ -70,8 +77,8 @@ def train(
     from deepsynth_tui.training.modeling.load import load_model_and_processor
     from deepsynth_tui.training.modeling.revisions import pin_revisions
     from deepsynth_tui.training.ranks.rank_group import RankGroup
-    from deepsynth_tui.training.result.disk_space import Guard, Room, trained_bytes
-    from deepsynth_tui.training.result.publish import Publisher
+    from deepsynth_tui.training.result.disk_space import DiskSpace, DiskSpaceCallback, trained_bytes
+    from deepsynth_tui.training.result.publish import HubUploader
     from deepsynth_tui.training.result.verify import verify
     from deepsynth_tui.training.text_encoder.load import load_text_encoder
     from deepsynth_tui.training.text_encoder.soft_tokens import (
@@ -79,8 +86,8 @@ def train(
         text_encoder_attached,
     )
 
-    meter = Meter()  # before the GPU is touched
-    peers, room = peers or RankGroup(), room or Room(job)
+    meter = MemoryMeter()  # before the GPU is touched
+    peers, room = peers or RankGroup(), room or DiskSpace(job)
     config = training_config(job)
     checkpoint = _checkpoint(job, config, peers, room) if resume else None
     if peers.agreed(job.stop_requested()):
@@ -103,13 +110,13 @@ def train(
     if peers.agreed(job.stop_requested()) or fitted is None:
         return "stopped"
     split, excess = fitted.split, fitted.notes
-    expected = announced(job, config, fitted.statistics) if peers.first else None
+    expected = publish_estimate(job, config, fitted.statistics) if peers.first else None
     if expected:
         room.refuse_if_short(expected.disk)
     rows = split.held_out or split.train
     shown = [rows[index] for index in range(min(len(rows), config.training.show_samples))]
     is_new = checkpoint is None or checkpoint.path is None
-    if peers.first and is_new and not base_stays(config):
+    if peers.first and is_new and not adapters_keep_base(config):
         with text_encoder_attached(base.model, encoder):
             for row in shown:
                 _report_sample(job, take_sample(base.model, batcher, row), when="before")
@@ -141,15 +148,15 @@ def train(
         log.info("%s: %s", tower, ", ".join(f"{name} x {n}" for name, n in called.items()))
     trains = f"{total:,} trainable parameters"
     job.phase("training", trains, trainable=dict(counts), adapted=adapted)
-    gauge, guard = Gauge(job, meter), Guard(room, peers)
-    publisher = Publisher(job, config.output)
+    gauge, guard = MemoryTimeCallback(job, meter), DiskSpaceCallback(room, peers)
+    publisher = HubUploader(job, config.output)
     watchers: list[TrainerCallback] = [gauge, publisher] if peers.first else []
     looks = peers.first or config.training.fsdp  # of whose layers each process has but a part
-    if looks and is_new and isinstance(model, PeftModel) and base_stays(config):
+    if looks and is_new and isinstance(model, PeftModel) and adapters_keep_base(config):
         show = partial(_report_sample, job, when="before")
-        watchers.append(FirstLook(model, batcher, shown, show, gauge))
-    watched = held_against(expected, job, gauge)
-    with watched if peers.first else explained(job, config, fitted.statistics):
+        watchers.append(BaseSamplesCallback(model, batcher, shown, show, gauge))
+    watched = record_against(expected, job, gauge)
+    with watched if peers.first else explain_out_of_memory(job, config, fitted.statistics):
         trainer, stopped = run_steps(
             job,
             config,
@@ -215,14 +222,14 @@ def training_config(job: Job) -> TrainingConfig:
     return config
 
 
-def _checkpoint(job: Job, config: TrainingConfig, peers: RankGroup, room: Room) -> Resumable:
-    from deepsynth_tui.training.result.checkpoints import newest_whole
-    from deepsynth_tui.training.result.copy_checkpoint import take_over
+def _checkpoint(job: Job, config: TrainingConfig, peers: RankGroup, room: DiskSpace) -> ResumePoint:
+    from deepsynth_tui.training.result.checkpoints import newest_complete
+    from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 
     if peers.first:
-        take_over(job, config, room, peers.count)
+        copy_checkpoint(job, config, room, peers.count)
     peers.wait()
-    found = newest_whole(job.run.checkpoints, peers.count)
+    found = newest_complete(job.run.checkpoints, peers.count)
     for path, flaw in found.torn:
         job.warning(f"{path.name} is passed over: {flaw}")
     if found.path is None:
@@ -260,14 +267,16 @@ def _save(
     encoder: TextEncoder | None,
 ) -> None:
     from deepsynth_tui.training.result import lineage
-    from deepsynth_tui.training.result.save import save_trained, whole_folder
+    from deepsynth_tui.training.result.save import atomic_folder, save_trained
     from deepsynth_tui.training.text_encoder.checkpoint import save_tokenizer
 
-    with whole_folder(folder) as draft:
+    with atomic_folder(folder) as draft:
         save_trained(model, base.processor, draft)
         if base.instruction_tokenizer is not None:
             save_tokenizer(base.instruction_tokenizer.tokenizer, draft)
-        lineage.write(draft, lineage.describe(base, config, split, metrics, excess, encoder))
+        lineage.write_lineage(
+            draft, lineage.build_lineage(base, config, split, metrics, excess, encoder)
+        )
 
 
 def _report_sample(job: Job, made: Any, *, when: Any) -> None:
@@ -283,9 +292,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
-    compile_nothing()
+    disable_torch_compile()
     run_path = given.run.resolve()
-    os.chdir(identity(open_path(run_path)).cwd)
+    os.chdir(read_identity(open_run(run_path)).cwd)
 
     def body(job: Job) -> str:
         count = training_config(job).training.num_processes
@@ -293,8 +302,8 @@ def main(arguments: list[str] | None = None) -> int:
             from deepsynth_tui.training.ranks.launcher import run_ranks
 
             return run_ranks(job, count, resume=given.resume)
-        one_gpu()
-        no_progress_bars()
+        use_first_gpu_only()
+        silence_libraries()
         return train(job, resume=given.resume)
 
     return run_job(run_path, body, explain=explain)

@@ -15,7 +15,7 @@ class BatchError(Exception):
 
 
 @contextlib.contextmanager
-def naming(rows: Sequence[str], step: int) -> Iterator[None]:
+def errors_with_row_ids(rows: Sequence[str], step: int) -> Iterator[None]:
     """Say of an exception in the block which rows the batch held.
 
     Raises:
@@ -34,7 +34,7 @@ def naming(rows: Sequence[str], step: int) -> Iterator[None]:
         raise BatchError(f"The model failed {told}") from error
 
 
-def not_a_number(what: str, value: float, rows: Sequence[str], step: int) -> TrainingError:
+def non_finite_error(what: str, value: float, rows: Sequence[str], step: int) -> TrainingError:
     """The error of a loss or gradient that no step can be made of."""
     return TrainingError(
         f"The {what} became {value} at step {step}, on {', '.join(rows)}",

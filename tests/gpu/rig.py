@@ -18,13 +18,13 @@ from transformers.trainer_utils import SaveStrategy
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.image_tokens import PageSize
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.estimate_vs_measured import Measured
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
+from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS
-from deepsynth_tui.training.estimate_record import Forecast, forecast
+from deepsynth_tui.training.estimate_record import RunEstimate, estimate_run
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
@@ -81,7 +81,7 @@ class Case:
 class Outcome:
     """What a case was expected to take and what it took."""
 
-    forecast: Forecast
+    estimate_run: RunEstimate
     measured: Measured
     losses: Sequence[float]
 
@@ -133,14 +133,14 @@ class Collator:
         return {**inputs, **pages, ROW_IDS: names}
 
 
-def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
+def measure(case: Case, folder: Path, home: Path, meter: MemoryMeter) -> Outcome:
     """Take `STEPS` steps of `case` on the checkpoint in `folder`; the run goes to `home`."""
     config = case.config(folder)
-    expected = forecast(config, case.facts())
+    expected = estimate_run(config, case.facts())
     outcome: list[Outcome] = []
 
     def body(job: Job) -> str:
-        gauge = Gauge(job, meter)
+        gauge = MemoryTimeCallback(job, meter)
         base = load_model(str(folder), config, reads_images=case.side > 0)
         model = lora.add_adapters(base, config)
         if config.training.gradient_checkpointing:
@@ -162,7 +162,7 @@ def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
         outcome.append(Outcome(expected, gauge.measured(), losses))
         return "completed"
 
-    run = create(home, kind="training", name=str(case), config_text="")
+    run = create_run(home, kind="training", name=str(case), config_text="")
     if run_job(run.path, body, explain=explain):
         raise AssertionError(run.events.read_text())
     gc.collect()

@@ -17,7 +17,7 @@ from deepsynth_tui.training.modeling.lora import strip_peft_prefix, tower_of_par
 from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
-    from deepsynth_tui.estimate.memory.text_encoder import Part
+    from deepsynth_tui.estimate.memory.text_encoder import EncoderPart
     from deepsynth_tui.models.towers import Tower
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.trainer import DocumentTrainer
@@ -40,7 +40,7 @@ class Learner:
     """
 
     name: str
-    tower: Tower | Part
+    tower: Tower | EncoderPart
     kind: Literal["adapter", "tensor"]
     tensors: list[nn.Parameter] = field(default_factory=list)
     moving: list[nn.Parameter] = field(default_factory=list)
@@ -64,7 +64,7 @@ def learners(model: nn.Module) -> list[Learner]:
     return list(found.values())
 
 
-def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | Part]]:
+def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | EncoderPart]]:
     with without_text_encoder(model) as encoder:
         own = list(model.named_parameters())
     for name, parameter in own:
@@ -91,7 +91,7 @@ def largest(gradients: Sequence[torch.Tensor]) -> list[float]:
     return torch.stack(norms).tolist() if norms else []
 
 
-class LearningWatch(TrainerCallback):
+class LearningCheckCallback(TrainerCallback):
     """Looks at gradients in the first steps and at the weights after them, then no more.
 
     A step whose gradients are not finite, which the scaler of float16 leaves out, tells nothing.
@@ -157,10 +157,10 @@ class LearningWatch(TrainerCallback):
     def _judge(self, watched: list[Learner], step: int) -> None:
         _note_movement(watched)
         self.job.learning(step=step, towers=summary(watched))
-        for line in told(watched):
+        for line in summary_lines(watched):
             log.info("after %d steps, %s", self._seen, line)
         pages = self.trainer is not None and self.trainer.pages_seen
-        for warning in faults(watched, self._seen, self._rate, pages=pages):
+        for warning in learning_warnings(watched, self._seen, self._rate, pages=pages):
             self.job.warning(warning)
             log.warning("%s", warning)
 
@@ -178,7 +178,7 @@ def summary(watched: Iterable[Learner]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def told(watched: Iterable[Learner]) -> list[str]:
+def summary_lines(watched: Iterable[Learner]) -> list[str]:
     """A line for each tower."""
     lines = []
     for tower, count in summary(watched).items():
@@ -192,7 +192,9 @@ def told(watched: Iterable[Learner]) -> list[str]:
     return lines
 
 
-def faults(watched: Iterable[Learner], steps: int, rate: float, *, pages: bool) -> list[str]:
+def learning_warnings(
+    watched: Iterable[Learner], steps: int, rate: float, *, pages: bool
+) -> list[str]:
     """What the person should know of a few that do not learn. `rate` is the highest learning rate
     so far, `pages` whether any batch had images.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from deepsynth_tui.child_process import ChildError, ask
 from deepsynth_tui.config.locations import cache_dir
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.row_statistics import UNKNOWN, RowStatistics
+from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
 
 SERVER = "deepsynth_tui.training.data.lengths_server"
@@ -40,7 +40,7 @@ def request_row_statistics(
     """
     path = config.data.path
     if not path:
-        return UNKNOWN
+        return UNKNOWN_ROWS
     folder = dataset_folder(path)
     if folder is None and not may_be_on_hub(path):
         raise RowStatisticsError(

@@ -121,9 +121,9 @@ def _area(page: PageSize | None) -> int:
 
 def _answer(question: Any) -> dict[str, Any]:
     os.environ["HF_DATASETS_OFFLINE"] = "1"  # read on import: an estimate downloads no dataset
-    from deepsynth_tui.training.silence_libraries import no_progress_bars
+    from deepsynth_tui.training.silence_libraries import silence_libraries
 
-    no_progress_bars()
+    silence_libraries()
     return row_statistics(TrainingConfig.model_validate(question)).to_json()
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.config.load import load_file
-from deepsynth_tui.training.silence_libraries import no_progress_bars
+from deepsynth_tui.training.silence_libraries import silence_libraries
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="JSON file for metrics and answers")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    no_progress_bars()
+    silence_libraries()
     config = load_file(arguments.config).config
     if not isinstance(config, TrainingConfig):
         parser.error(f"{arguments.config} is of kind {config.kind}, not training")

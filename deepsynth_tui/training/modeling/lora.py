@@ -12,16 +12,14 @@ from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from torch import nn
 
-from deepsynth_tui.estimate.memory.text_encoder import Part
-from deepsynth_tui.models.towers import (
-    Tower,
-    is_trained,
-    resolve_parameters,
-    resolve_saved_modules,
-    resolve_targets,
-    tower_of,
+from deepsynth_tui.estimate.memory.text_encoder import EncoderPart
+from deepsynth_tui.models.lora_targets import (
+    resolve_modules_to_save,
+    resolve_target_modules,
+    resolve_target_parameters,
     unmatched_targets,
 )
+from deepsynth_tui.models.towers import Tower, is_trained, tower_of
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
@@ -68,15 +66,15 @@ def lora_config(
     settings = config.lora
     linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     parameters = [name for name, _ in model.named_parameters()]
-    targets = resolve_targets(linears, settings, config.model)
-    target_parameters = resolve_parameters(parameters, settings, config.model)
+    targets = resolve_target_modules(linears, settings, config.model)
+    target_parameters = resolve_target_parameters(parameters, settings, config.model)
     if not targets and not target_parameters:
         raise _no_targets_error(linears, config)
     if settings.target_parameters and not target_parameters:
         raise _unknown_names_error("lora.target_parameters", settings.target_parameters, parameters)
     if settings.modules_to_save:
         modules = [name for name, _ in model.named_modules()]
-        if not resolve_saved_modules(modules, settings):
+        if not resolve_modules_to_save(modules, settings):
             raise _unknown_names_error("lora.modules_to_save", settings.modules_to_save, modules)
     for key, pattern in (("rank", settings.rank_pattern), ("alpha", settings.alpha_pattern)):
         _check_pattern(f"lora.{key}_pattern", pattern, (*targets, *target_parameters))
@@ -122,9 +120,9 @@ def adapted_modules(model: nn.Module) -> list[str]:
     return names
 
 
-def trainable_parameters_by_tower(model: nn.Module) -> Mapping[Tower | Part, int]:
+def trainable_parameters_by_tower(model: nn.Module) -> Mapping[Tower | EncoderPart, int]:
     """Count the trainable parameters of each tower; towers without any are left out."""
-    counts: Counter[Tower | Part] = Counter()
+    counts: Counter[Tower | EncoderPart] = Counter()
     with without_text_encoder(model) as encoder:
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from transformers import BitsAndBytesConfig
 
-from deepsynth_tui.models.towers import resolve_parameters
+from deepsynth_tui.models.lora_targets import resolve_target_parameters
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -62,7 +62,7 @@ def quantize_fused_experts(model: PreTrainedModel, config: TrainingConfig) -> tu
     if settings.bits != 4 or not settings.quantize_experts:
         return ()
     names = fused_expert_parameters(model)
-    adapted = set(resolve_parameters(names, config.lora, config.model))
+    adapted = set(resolve_target_parameters(names, config.lora, config.model))
     quantized = tuple(name for name in names if name not in adapted)
     for name in quantized:
         module, _, parameter = name.rpartition(".")

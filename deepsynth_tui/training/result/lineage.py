@@ -1,4 +1,4 @@
-"""Where an adapter comes from: `deepsynth.json` for programs, `card` for people."""
+"""Where an adapter comes from: `deepsynth.json` for programs, `model_card` for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
 from deepsynth_tui.training.data.dataset import DOCUMENT_COLUMN
-from deepsynth_tui.training.result.model_card import card
+from deepsynth_tui.training.result.model_card import model_card
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings, TextEncoderSettings, TrainingConfig
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
-FILE = "deepsynth.json"
+LINEAGE_FILE = "deepsynth.json"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "datasets")
 
 
-def describe(
+def build_lineage(
     base: LoadedModel,
     config: TrainingConfig,
     split: Split,
@@ -88,8 +88,8 @@ def fingerprint(split: Split, data: DataSettings) -> str:
     return digest.hexdigest()[:16]
 
 
-def write(folder: Path, lineage: Mapping[str, Any]) -> None:
+def write_lineage(folder: Path, lineage: Mapping[str, Any]) -> None:
     """Write `deepsynth.json` and the model card into a folder of weights."""
     text = json.dumps(lineage, indent=2, ensure_ascii=False) + "\n"
-    (folder / FILE).write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(card(lineage), encoding="utf-8")
+    (folder / LINEAGE_FILE).write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(model_card(lineage), encoding="utf-8")

@@ -44,7 +44,7 @@ def save_trained(
 
 
 @contextlib.contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder that takes the place of `target` when the block ends without error.
 
     Until then `target` is as it was; after an error nothing is left of the new one.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch._subclasses import FakeTensorMode
 
-from deepsynth_tui.models.image_tokens import Views
+from deepsynth_tui.models.image_tokens import PageViews
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -25,7 +25,7 @@ class BatchShape:
 
     rows: int
     length: int
-    views: Views | None = None
+    views: PageViews | None = None
 
 
 def text_inputs(shape: BatchShape, model_config: PreTrainedConfig) -> dict[str, torch.Tensor]:
@@ -38,7 +38,7 @@ def text_inputs(shape: BatchShape, model_config: PreTrainedConfig) -> dict[str, 
     labels = ids.clone()
     mask = torch.ones_like(ids)
     if shape.views is not None:
-        ids[:, : shape.views.tokens - shape.views.marks] = image_token_id(model_config)
+        ids[:, : shape.views.tokens - shape.views.separator_tokens] = image_token_id(model_config)
         labels[:, : shape.views.tokens] = -100
     if shape.rows > 1:
         mask[-1, -1], labels[-1, -1] = 0, -100
@@ -70,11 +70,11 @@ _ImageInputs = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 
 
 def _patches(
-    shape: BatchShape, views: Views, image: ImageDimensions, model_config: PreTrainedConfig
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
 ) -> _ImageInputs:
     """models/qwen2_vl/image_processing_qwen2_vl.py: pixels as flattened patches."""
     vision: Any = model_config.vision_config
-    height, width = views.whole
+    height, width = views.global_grid
     patch_numel = vision.in_channels * vision.temporal_patch_size * image.patch**2
     token_types = torch.zeros(shape.rows, shape.length, dtype=torch.int32)
     token_types[:, : views.tokens] = 1
@@ -85,26 +85,26 @@ def _patches(
 
 
 def _deepseek_ocr2(
-    shape: BatchShape, views: Views, image: ImageDimensions, model_config: PreTrainedConfig
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
 ) -> _ImageInputs:
     """models/deepseek_ocr2/image_processing_deepseek_ocr2.py: the page and its tiles separately."""
-    edge, tile = views.whole[0] * image.patch, views.tile * image.patch
+    edge, tile = views.global_grid[0] * image.patch, views.tile_side * image.patch
     pages = {"pixel_values": (shape.rows, 3, edge, edge)}
-    if not views.tiles:
+    if not views.tile_count:
         return pages, {}
-    tiles = {"pixel_values_local": (shape.rows * views.tiles, 3, tile, tile)}
-    return pages | tiles, {"num_local_patches": [views.tiles] * shape.rows}
+    tiles = {"pixel_values_local": (shape.rows * views.tile_count, 3, tile, tile)}
+    return pages | tiles, {"num_local_patches": [views.tile_count] * shape.rows}
 
 
 def _tiles(
-    shape: BatchShape, views: Views, image: ImageDimensions, model_config: PreTrainedConfig
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
 ) -> _ImageInputs:
     """models/idefics3/image_processing_idefics3.py: tiles and the page in one size."""
-    return {"pixel_values": (shape.rows, views.tiles + 1, 3, image.tile, image.tile)}, {}
+    return {"pixel_values": (shape.rows, views.tile_count + 1, 3, image.tile, image.tile)}, {}
 
 
 def _fixed(
-    shape: BatchShape, views: Views, image: ImageDimensions, model_config: PreTrainedConfig
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
 ) -> _ImageInputs:
     """models/clip/image_processing_clip.py and similar."""
     return {"pixel_values": (shape.rows, 3, image.tile, image.tile)}, {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch._subclasses import FakeTensorMode
 
-from deepsynth_tui.models.image_tokens import views_of
+from deepsynth_tui.models.image_tokens import page_views
 from deepsynth_tui.training.simulation.batch import BatchShape, image_inputs, text_inputs
 from deepsynth_tui.training.simulation.cuda_emulation import CudaEmulation
 from deepsynth_tui.training.simulation.fake_tensors import TrackedFakeTensors
@@ -46,7 +46,7 @@ def simulate_step(
 ) -> StepMemory:
     """Simulate one step of the run of `config` on its longest batch."""
     length = dataset.longest(config.data.max_length)
-    views = views_of(dataset.page, image, config.model, length) if image else None
+    views = page_views(dataset.page, image, config.model, length) if image else None
     if views is not None and views.tokens >= length:
         views = None  # the trainer refuses such a row; the estimate warns of it
     shape = BatchShape(config.training.per_device_train_batch_size, length, views)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from deepsynth_tui.estimate.closed_form import Estimate, Item
+from deepsynth_tui.estimate.closed_form import Estimate, MemoryItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class SimulatedMemory:
     allocated: int
     reserved: int
     min_capacity: int
-    parts: Mapping[Item, int]
+    parts: Mapping[MemoryItem, int]
     notes: tuple[str, ...]
     seconds: float
 
@@ -27,21 +27,21 @@ class SimulatedMemory:
         """Return the estimate with the simulated memory; what was not simulated stays."""
         text_encoder = estimate.breakdown["text_encoder"]
         overhead = estimate.overhead
-        held_back = self.reserved - self.allocated
-        device = self.allocated + text_encoder + overhead.on_top(held_back)
-        breakdown: dict[Item, int] = {
+        cached = self.reserved - self.allocated
+        device = self.allocated + text_encoder + overhead.total(cached)
+        breakdown: dict[MemoryItem, int] = {
             **estimate.breakdown,
             **self.parts,
-            "overhead": overhead.on_top(self.min_capacity - self.allocated),
+            "overhead": overhead.total(self.min_capacity - self.allocated),
         }
         needed = max(sum(breakdown.values()), estimate.peak_loading)
         return replace(
             estimate,
             breakdown=breakdown,
             peak_allocated=self.allocated + text_encoder,
-            held_back=held_back,
+            cached=cached,
             peak_device=device,
-            gpus=tuple(row.needing(needed, device) for row in estimate.gpus),
+            gpus=tuple(row.with_memory(needed, device) for row in estimate.gpus),
             warnings=(*estimate.warnings, *self.notes),
             source="simulated",
         )

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoModel
 
 from deepsynth_tui import builtin
-from deepsynth_tui.models.text_encoders import adapted_linears, building_options
+from deepsynth_tui.models.text_encoders import encoder_target_modules, model_kwargs
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.revisions import resolve_commit
 from deepsynth_tui.training.text_encoder.instruction_tokenizer import KEY, load_encoder_config
@@ -82,7 +82,7 @@ def load_encoder_weights(
             revision=revision,
             trust_remote_code=False,
             output_loading_info=True,
-            **building_options(config.model_type),
+            **model_kwargs(config.model_type),
         )
     if missing := sorted(loading_info["missing_keys"]):
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
@@ -122,7 +122,7 @@ def _make_trainable(
         r=config.lora.r,
         lora_alpha=config.lora.lora_alpha,
         lora_dropout=config.lora.lora_dropout,
-        target_modules=list(adapted_linears(linears)),
+        target_modules=list(encoder_target_modules(linears)),
     )
     return get_peft_model(encoder, lora_config)
 

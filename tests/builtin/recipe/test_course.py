@@ -18,7 +18,7 @@ from deepsynth_tui.builtin.recipe.pretrain import RunFailed, pretrain, run_confi
 from deepsynth_tui.builtin.recipe.stages import Stage, stages
 from deepsynth_tui.config.load import load_file as load_config
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
+from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
 from deepsynth_tui.training.evaluation.evaluate import Prediction, compute_metrics, predict
 
 COURSE = (Stage("words", 96, 64, 1, (14,), 200, 64, 1e-3),)
@@ -37,7 +37,7 @@ def stand_ins(place: Path) -> Path:
     """Install the embedded font under the names of all that the lessons are drawn with."""
     (place / "fonts").mkdir(parents=True)
     for name in lesson_fonts():
-        shutil.copy(EMBEDDED, place / "fonts" / f"{name.replace(' ', '')}.ttf")
+        shutil.copy(BUNDLED_FONT, place / "fonts" / f"{name.replace(' ', '')}.ttf")
     return place
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from deepsynth_tui.estimate.row_statistics import UNKNOWN, RowStatistics
+from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.models.image_tokens import PageSize
 from deepsynth_tui.training.data import lengths_client, lengths_server
 from deepsynth_tui.training.data.collator import Collator
@@ -164,7 +164,8 @@ def test_nothing_is_downloaded_for_an_estimate(values: dict[str, Any]):
         "no dataset."
     )
     assert (
-        request_row_statistics(configuration(values).model_copy(update={"data": UNSET})) is UNKNOWN
+        request_row_statistics(configuration(values).model_copy(update={"data": UNSET}))
+        is UNKNOWN_ROWS
     )
 
 

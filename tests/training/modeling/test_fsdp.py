@@ -16,8 +16,8 @@ from torch.distributed.tensor import DTensor
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.fsdp import layer_bytes
-from deepsynth_tui.models.layout_server import profile
+from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
+from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.training.data.collator import ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.failures import TrainingError
@@ -136,7 +136,8 @@ def test_sharded_layers_compute_what_unsharded_ones_do(
         assert result["after"]["whole"] == 0
     # Together they hold each value once, except for the padding of uneven shards.
     # The estimate counts the same bytes.
-    counted = layer_bytes(config, profile(str(folder), None, "model", trust_remote_code=False))
+    layout = build_layout(str(folder), None, "model", trust_remote_code=False)
+    counted = sharded_layer_bytes(config, layout)
     assert sum(counted.values()) == first["before"]["whole"]
     shards = [result["after"]["shards"] for result in (first, second)]
     assert sum(shards) == pytest.approx(first["before"]["whole"], rel=0.1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from deepsynth_tui.estimate.closed_form import Item, estimate
+from deepsynth_tui.estimate.closed_form import MemoryItem, estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import GIB, Fit, Gpu
+from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
 from deepsynth_tui.training.simulation.client import SimulationError, request_simulation
 from deepsynth_tui.training.simulation.simulated_estimate import SimulatedMemory
+from deepsynth_tui.units import GIB
 from tests.estimate.models import configure, profile
 
 SMALL_GPU = Gpu(
@@ -43,7 +44,7 @@ def test_a_refusal_has_advice():
 def test_the_estimate_has_the_simulated_memory():
     computed = estimate(configure(), profile("qwen3_vl"), gpus=(SMALL_GPU,))
     assert computed.gpus[0].fit is Fit.FITS
-    parts: dict[Item, int] = {
+    parts: dict[MemoryItem, int] = {
         "weights": 2 * GIB,
         "adapters": 5,
         "gradients": 5,
@@ -67,7 +68,7 @@ def test_the_estimate_has_the_simulated_memory():
     context = computed.overhead.context
     assert simulated.breakdown["overhead"] == context + GIB
     assert simulated.needed == allocated + context + GIB
-    assert simulated.held_back == 3 * GIB
+    assert simulated.cached == 3 * GIB
     assert simulated.peak_device == allocated + context + 3 * GIB
     assert simulated.gpus[0].device == SMALL_GPU.usable_bytes, "no more than there is"
     assert simulated.gpus[0].fit is Fit.NO

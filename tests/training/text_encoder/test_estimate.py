@@ -9,7 +9,7 @@ import pytest
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import estimate
-from deepsynth_tui.estimate.storage import disk, processor_bytes
+from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.models import layout_server as profile_job
 from deepsynth_tui.models.layout import ModelLayout, Role
 from deepsynth_tui.training.data import lengths_client
@@ -25,7 +25,7 @@ from tests.training.text_encoder.conftest import encoder_settings
 
 
 def _profile(folder: str, role: Role) -> ModelLayout:
-    return profile_job.profile(folder, None, role, trust_remote_code=False)
+    return profile_job.build_layout(folder, None, role, trust_remote_code=False)
 
 
 @pytest.mark.parametrize("family", ["qwen3", "bert"])
@@ -65,7 +65,7 @@ def test_a_checkpoint_is_as_large_as_estimated(run: Run, trainable: str) -> None
     )
     config = load_file(ran.run.config).config
     assert isinstance(config, TrainingConfig)
-    said = disk(
+    said = estimate_disk(
         config,
         _profile(config.model.name_or_path, "model"),
         steps=1,

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from deepsynth_tui.models.dimensions import image_dimensions
-from deepsynth_tui.models.image_tokens import PageSize, views_of
+from deepsynth_tui.models.image_tokens import PageSize, page_views
 from deepsynth_tui.training.data.collator import Collator
 from deepsynth_tui.training.data.formats import ROW_INDEX
 from deepsynth_tui.training.modeling.load import load_model_and_processor
@@ -109,7 +109,7 @@ def test_models_from_their_config(values: dict[str, Any], architecture: str) -> 
     instructions = load_instruction_tokenizer(config.text_encoder)
     image = image_dimensions(found)
     assert image is not None
-    views = views_of(PageSize(64, 64), image, config.model, 128)
+    views = page_views(PageSize(64, 64), image, config.model, 128)
     assert views is not None
     real_mode: Any = contextlib.nullcontext()  # real tensors instead of a simulation's fake ones
     shape = BatchShape(1, views.tokens + 6, views)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from deepsynth_tui.training.xray.report import TokenSpan, Xray, XrayPage, XrayRow
 from deepsynth_tui.training.xray.text import escape_invisible, xray_sections
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 
 NASTY = "red\x1b[2J\x07\u202e\r\nblue\x9b31m"
 ROW = XrayRow(
@@ -41,7 +41,7 @@ def _printed(xray: Xray, width: int) -> str:
     console = Console(file=file, width=width, markup=False, highlight=False)
     for title, texts in xray_sections(xray):
         console.print(title)
-        console.print(pairs(texts))
+        console.print(label_grid(texts))
     return file.getvalue()
 
 
