@@ -36,10 +36,10 @@ def test_answers_do_not_depend_on_the_batch(
     rows: list[Any] = [
         row(number, pages=1 + number % 2) | {ROW_INDEX: number} for number in range(3)
     ]
-    asked = ["Say it.", "And what colour would you say that this page here has?", "?"]
-    for one, instruction in zip(rows, asked, strict=True):
-        one["messages"][0]["content"][-1]["text"] = instruction
-    chats = [collator.render(one) for one in rows]
+    questions = ["Say it.", "And what colour would you say that this page here has?", "?"]
+    for dataset_row, instruction in zip(rows, questions, strict=True):
+        dataset_row["messages"][0]["content"][-1]["text"] = instruction
+    chats = [collator.render(dataset_row) for dataset_row in rows]
 
     limits = [12, 5, 9]
     together = generate_answers(base.model, collator, chats, max_new_tokens=limits)

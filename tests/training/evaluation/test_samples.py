@@ -27,7 +27,7 @@ def test_pages_of_a_batch_are_read(values: dict[str, Any]) -> None:
     base = load_model_and_processor(config)
     collator = Collator(base, config)
     rows = [paper(number, text, "?") | {ROW_INDEX: number} for number, text in enumerate(TEXTS)]
-    chats = [collator.render(one) for one in rows]
+    chats = [collator.render(row) for row in rows]
     outputs = generate_answers(base.model, collator, chats, max_new_tokens=[160] * len(rows))
     assert character_error_rate(TEXTS, outputs) < MOST_ERRORS
 

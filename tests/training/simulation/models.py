@@ -70,16 +70,16 @@ def configuration(
 ) -> TrainingConfig:
     """LoRA on rows of `LENGTH` tokens."""
     training = {"per_device_train_batch_size": rows, "gradient_checkpointing": checkpointing}
-    given: dict[str, dict[str, Any]] = {
+    values: dict[str, dict[str, Any]] = {
         "data": {"max_length": LENGTH},
         "quantization": {"enabled": bits < 16, "bits": min(bits, 8)},
         **sections,
         "training": training | sections.get("training", {}),
     }
-    return configure(**given)
+    return configure(**values)
 
 
 def simulated(model_type: str, config: TrainingConfig) -> StepMemory:
     """Simulate a step of a mid-size model."""
-    found = architecture(model_type)
-    return simulate_step(config, found, image_dimensions(found), RowStatistics())
+    hub_config = architecture(model_type)
+    return simulate_step(config, hub_config, image_dimensions(hub_config), RowStatistics())

@@ -21,7 +21,7 @@ RECOMPUTED = {"checkpointing": True}
 
 
 @pytest.mark.parametrize(
-    ("model_type", "given"),
+    ("model_type", "options"),
     [
         ("llama", RECOMPUTED),
         ("llama", {"bits": 8}),
@@ -41,8 +41,8 @@ RECOMPUTED = {"checkpointing": True}
     ],
     ids=str,
 )
-def test_the_peak_is_the_simulated_one(model_type: str, given: dict[str, Any]):
-    config = configuration(**given)
+def test_the_peak_is_the_simulated_one(model_type: str, options: dict[str, Any]):
+    config = configuration(**options)
     memory = simulated(model_type, config)
     computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
     assert memory.allocated == sum(memory.by_category.values())
@@ -51,7 +51,7 @@ def test_the_peak_is_the_simulated_one(model_type: str, given: dict[str, Any]):
 
 
 @pytest.mark.parametrize(
-    ("model_type", "given"),
+    ("model_type", "options"),
     [
         ("llama", {"rows": 16} | RECOMPUTED),
         ("llama", {"rows": 16} | RECOMPUTED | FULL),
@@ -62,8 +62,8 @@ def test_the_peak_is_the_simulated_one(model_type: str, given: dict[str, Any]):
     ],
     ids=str,
 )
-def test_reserved_memory_is_the_simulated_one(model_type: str, given: dict[str, Any]):
-    config = configuration(**given)
+def test_reserved_memory_is_the_simulated_one(model_type: str, options: dict[str, Any]):
+    config = configuration(**options)
     memory = simulated(model_type, config)
     computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
     reserved = computed.peak_allocated + computed.cached

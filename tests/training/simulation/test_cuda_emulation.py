@@ -64,9 +64,9 @@ def make() -> Iterator[Machine]:
         yield Machine(fake_tensors, calls)
 
 
-def attend(make: Machine, *, dtype: torch.dtype = torch.bfloat16, **given: Any) -> list[str]:
+def attend(make: Machine, *, dtype: torch.dtype = torch.bfloat16, **options: Any) -> list[str]:
     query, key, value = (make(2, HEADS, TOKENS, WIDTH, dtype=dtype) for _ in range(3))
-    out = F.scaled_dot_product_attention(query, key, value, **given)
+    out = F.scaled_dot_product_attention(query, key, value, **options)
     assert out.shape == query.shape
     return [name for name in make.calls.names if "scaled_dot_product" in name]
 

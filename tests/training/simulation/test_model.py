@@ -15,7 +15,7 @@ from tests.training.simulation.models import architecture, configuration
 
 
 def weights(model: torch.nn.Module) -> list[torch.Tensor]:
-    frozen = [one for one in model.parameters() if not one.requires_grad]
+    frozen = [tensor for tensor in model.parameters() if not tensor.requires_grad]
     return [*frozen, *quantization_states(model)]
 
 
@@ -33,12 +33,16 @@ def weights(model: torch.nn.Module) -> list[torch.Tensor]:
 @pytest.mark.parametrize("model_type", ["qwen3", "qwen3_moe", "deepseek_ocr2"])
 def test_weight_bytes_are_those_of_the_formula(model_type: str, quantization: dict[str, Any]):
     config = configuration(quantization={"enabled": True} | quantization)
-    found = architecture(model_type)
-    held = weights(
-        build_fake_model(found.config, config, FakeTensorMode(allow_non_fake_inputs=True))
+    hub_config = architecture(model_type)
+    tensors = weights(
+        build_fake_model(hub_config.config, config, FakeTensorMode(allow_non_fake_inputs=True))
     )
-    storages = {one.untyped_storage()._cdata: one.untyped_storage().nbytes() for one in held}
-    assert sum(storages.values()) == weight_bytes(config, profile_of(model_type, found, "model"))
+    storages = {
+        tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes() for tensor in tensors
+    }
+    assert sum(storages.values()) == weight_bytes(
+        config, profile_of(model_type, hub_config, "model")
+    )
 
 
 def test_only_index_buffers_are_real():
@@ -47,9 +51,9 @@ def test_only_index_buffers_are_real():
         configuration(bits=4),
         FakeTensorMode(allow_non_fake_inputs=True),
     )
-    assert all(isinstance(one, FakeTensor) for one in model.parameters())
-    real = [one for one in model.buffers() if not isinstance(one, FakeTensor)]
-    assert sum(one.nbytes for one in real) < 2**20
+    assert all(isinstance(tensor, FakeTensor) for tensor in model.parameters())
+    real = [tensor for tensor in model.buffers() if not isinstance(tensor, FakeTensor)]
+    assert sum(tensor.nbytes for tensor in real) < 2**20
 
 
 def test_tied_weights_stay_tied():

@@ -67,11 +67,11 @@ def test_a_fake_step_allocates_as_much_as_a_real_one(
     model_type: str, checkpointing: bool, enabled: bool
 ):
     config = configuration(checkpointing=checkpointing, lora={"enabled": enabled})
-    found = architecture(model_type).config
-    inputs = batch.text_inputs(SHAPE, found)
+    model_config = architecture(model_type).config
+    inputs = batch.text_inputs(SHAPE, model_config)
     measured = track_step(real_model(model_type, config), config, inputs, None)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    simulated = track_step(model.build_fake_model(found, config, fake), config, inputs, fake)
+    simulated = track_step(model.build_fake_model(model_config, config, fake), config, inputs, fake)
     assert simulated.peak == pytest.approx(measured.peak, rel=0.01)
     for category in CATEGORIES:
         part = measured.peak_by_category[category]

@@ -20,11 +20,11 @@ ENCODERS = {"qwen3": TINY_QWEN3, "bert": TINY_BERT}
 @pytest.fixture(scope="session")
 def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of the same image with each of the questions."""
-    rows = [asked(question, answer) for question, answer in QUESTIONS.items()]
+    rows = [row_with_question(question, answer) for question, answer in QUESTIONS.items()]
     return small_datasets.write(tmp_path_factory.mktemp("questions") / "data", rows)
 
 
-def asked(question: str, answer: str) -> dict[str, Any]:
+def row_with_question(question: str, answer: str) -> dict[str, Any]:
     """Return the first page with another question."""
     changed: dict[str, Any] = row(0) | {"instruction": question, "target": answer}
     changed["messages"][0]["content"][-1]["text"] = question

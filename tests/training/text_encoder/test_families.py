@@ -27,9 +27,9 @@ from deepsynth_tui.training.text_encoder.soft_tokens import (
 from tests.estimate import models
 from tests.training import small_models
 from tests.training.conftest import configuration
-from tests.training.text_encoder.conftest import asked, encoder_settings
+from tests.training.text_encoder.conftest import encoder_settings, row_with_question
 
-ASKED = "Is it red?", "Is it green"
+QUESTIONS = "Is it red?", "Is it green"
 
 
 def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, Any]]) -> None:
@@ -92,7 +92,7 @@ def test_models_with_a_processor(values: dict[str, Any], tmp_path: Path, family:
     encoder = load_text_encoder(base.model, config)
     assert encoder is not None
     collator = Collator(base, config)
-    rows = [asked(question, "yes") | {ROW_INDEX: 0} for question in ASKED]
+    rows = [row_with_question(question, "yes") | {ROW_INDEX: 0} for question in QUESTIONS]
     _check(base.model, encoder, [collator.encode([collator.render(row)]) for row in rows])
 
 
@@ -101,27 +101,29 @@ def test_models_from_their_config(values: dict[str, Any], architecture: str) -> 
     """Qwen's processors need torchvision; their models do not."""
     section = encoder_settings("bert", tokens=4)
     config = configuration(values, text_encoder=section)
-    found = models.architecture(architecture, image_token_id=120)
+    hub_config = models.architecture(architecture, image_token_id=120)
     torch.manual_seed(0)
-    model = AutoModelForImageTextToText.from_config(found.config)
+    model = AutoModelForImageTextToText.from_config(hub_config.config)
     encoder = load_text_encoder(model, config)
     assert encoder is not None
     instructions = load_instruction_tokenizer(config.text_encoder)
-    image = image_dimensions(found)
+    image = image_dimensions(hub_config)
     assert image is not None
     views = page_views(PageSize(64, 64), image, config.model, 128)
     assert views is not None
     real_mode: Any = contextlib.nullcontext()  # real tensors instead of a simulation's fake ones
     shape = BatchShape(1, views.tokens + 6, views)
-    made = text_inputs(shape, found.config) | image_inputs(shape, image, found.config, real_mode)
-    for name in made:
+    inputs_without_encoder = text_inputs(shape, hub_config.config) | image_inputs(
+        shape, image, hub_config.config, real_mode
+    )
+    for name in inputs_without_encoder:
         if name.startswith("pixel"):
-            made[name] = torch.randn(made[name].shape)
-    made["input_ids"][0, -6:] = torch.arange(7, 13)
+            inputs_without_encoder[name] = torch.randn(inputs_without_encoder[name].shape)
+    inputs_without_encoder["input_ids"][0, -6:] = torch.arange(7, 13)
     inputs = []
-    for question in ASKED:
+    for question in QUESTIONS:
         ids = instructions.encode("row 0", question)
-        row = {**made, **instructions.batch([ids])}
+        row = {**inputs_without_encoder, **instructions.batch([ids])}
         labels = row.pop("labels")
         extended = insert_placeholders(row, [4], placeholder_id=0, bos_token_ids=(), pad_left=False)
         extended["labels"] = torch.cat([torch.full((1, 4), -100), labels], dim=1)

@@ -31,7 +31,7 @@ from deepsynth_tui.training.text_encoder.pooling import pooling_weights
 from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 from tests.training import small_roberta
 from tests.training.conftest import configuration
-from tests.training.text_encoder.conftest import ENCODERS, asked, encoder_settings
+from tests.training.text_encoder.conftest import ENCODERS, encoder_settings, row_with_question
 
 QUESTION = "Is it red?"  # 10 bytes, so 11 tokens of the Qwen3 encoder and 12 of BERT's
 
@@ -44,7 +44,7 @@ def _collator(values: dict[str, Any], family: str = "qwen3", **changes: Any) -> 
 
 
 def _row(question: str = QUESTION, answer: str = "yes") -> dict[str, Any]:
-    return asked(question, answer) | {ROW_INDEX: 0}
+    return row_with_question(question, answer) | {ROW_INDEX: 0}
 
 
 @pytest.mark.parametrize(("max_soft_tokens", "count"), [(1, 1), (4, 4), (50, 11)])
@@ -87,9 +87,11 @@ def test_an_instruction_that_is_too_long_is_refused(
     collator = _collator(values, max_length=12, data__path=str(questions))
     rows = load_split(collator.config.data, images=True).train
 
-    with pytest.raises(TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)") as found:
+    with pytest.raises(
+        TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)"
+    ) as refused:
         count_row_lengths(rows, collator, report=lambda _: True)
-    assert "Raise text_encoder.max_length to 13" in found.value.advice
+    assert "Raise text_encoder.max_length to 13" in refused.value.advice
 
 
 def test_an_instruction_of_unknown_tokens_is_refused(tmp_path: Path) -> None:

@@ -55,9 +55,9 @@ def test_questions_that_only_the_encoder_reads_are_learned(
     assert ran.verdict == "completed", ran.failure
     assert ran.losses[-1] < FLOOR
     assert _answers(ran) == list(QUESTIONS.values())
-    told = try_out(ran.run.adapter, row=1)
-    assert told.instruction == "Is it green?"
-    assert "green" not in told.prompt
+    trial = try_out(ran.run.adapter, row=1)
+    assert trial.instruction == "Is it green?"
+    assert "green" not in trial.prompt
     verification = ran.of("done")[-1].data["verification"]
     assert verification["from_trained"] == 0
     assert verification["changes_the_base"]
