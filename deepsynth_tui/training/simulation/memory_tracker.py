@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 import torch
 
-from deepsynth_tui.estimate.memory.allocator import rounded
+from deepsynth_tui.estimate.memory.allocator import round_size
 from deepsynth_tui.training.simulation.allocation_trace import AllocationTrace
 
 Category = Literal["weights", "adapters", "gradients", "optimizer", "activations", "logits"]
@@ -73,7 +73,7 @@ class MemoryTracker:
         )
 
     def _add(self, storage: torch.UntypedStorage, category: Category) -> None:
-        size = rounded(storage.nbytes())
+        size = round_size(storage.nbytes())
         self._storages[storage._cdata] = (size, category)
         self.live[category] += size
         self._total += size
