@@ -164,7 +164,7 @@ def record_against(
 
 
 @contextlib.contextmanager
-def explain_out_of_memory(
+def explain_by_estimate(
     job: Job, config: TrainingConfig, dataset: RowStatistics
 ) -> Iterator[None]:
     """Explain an out-of-memory error by an estimate that is made only then.

@@ -260,7 +260,7 @@ class TrainingRun:
         with (
             estimate_record.record_against(estimate, self.job, memory_time)
             if self.ranks.is_main
-            else estimate_record.explain_out_of_memory(self.job, self.config, data.statistics)
+            else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
         ):
             trainer = create_trainer(self, base, model, data, resumes=resume_from is not None)
             callbacks = build_callbacks(

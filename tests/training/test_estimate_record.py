@@ -22,7 +22,7 @@ from deepsynth_tui.training.estimate_record import (
     Hardware,
     RunEstimate,
     estimate_run,
-    explain_out_of_memory,
+    explain_by_estimate,
     history_record,
     record_against,
 )
@@ -113,8 +113,8 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_recorded(
     ran = Ran(run, run_job(run.path, body, explain=explain))
 
     assert ran.of("error")[-1].data["class"] == "OutOfMemoryError"
-    assert "The GPU ran out of memory: 1.2 GB more were asked for" in ran.failure
-    assert "The run was estimated to need 0.6 GB, most of it overhead" in ran.failure
+    assert "The GPU ran out of memory: 1.2 GiB more were requested" in ran.failure
+    assert "The run was estimated to need 0.6 GiB, mostly overhead" in ran.failure
     assert "The cheapest change that helps" in ran.failure or "No change" in ran.failure
     assert ran.of("measured")
     (line,) = measured_runs.read_runs()
@@ -142,7 +142,7 @@ def test_another_rank_gets_the_same_explanation_and_records_nothing(
     monkeypatch.setattr(estimate_record, "_hardware", lambda gpus: here)
 
     def body(job: Job) -> str:
-        with explain_out_of_memory(job, big, RowStatistics(rows=100, lengths=(2048,))):
+        with explain_by_estimate(job, big, RowStatistics(rows=100, lengths=(2048,))):
             raise error
         return "completed"
 
@@ -158,7 +158,7 @@ def test_another_rank_gets_the_same_explanation_and_records_nothing(
 
 def test_another_error_is_left_alone(home: Path, expected: RunEstimate) -> None:
     def body(job: Job) -> str:
-        with explain_out_of_memory(job, expected.config, ROWS):
+        with explain_by_estimate(job, expected.config, ROWS):
             raise RuntimeError("shape mismatch")
         return "completed"
 
@@ -186,7 +186,7 @@ def test_a_fix_needs_less_than_the_estimate_that_did_not_fit(expected: RunEstima
     advice = failure.advice
     assert "--retry" in advice
     largest = max(made.estimate.breakdown.items(), key=lambda item: item[1])[0]
-    assert f"most of it {largest}" in advice
+    assert f"mostly {largest}" in advice
     for key in fix.changes:
         assert f"{key}: " in advice
     assert (

@@ -199,7 +199,7 @@ def test_out_of_memory_in_one_rank_is_retried_by_both(
     assert isinstance(second, FailedMessage)
     assert not second.lost_contact
     failure = with_rank(second.failure, 1)
-    assert "Rank 1: The GPU ran out of memory: 1.2 GB more were asked for" in failure.message
+    assert "Rank 1: The GPU ran out of memory: 1.2 GiB more were requested" in failure.message
 
     def record(job: Job) -> str:
         raise JobFailed(failure)

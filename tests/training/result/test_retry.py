@@ -59,7 +59,7 @@ def test_out_of_memory_is_explained_and_retried_from_the_checkpoint(home: Path, 
     failed = run(**SETTINGS, during=full_at(5))
     error = failed.of("error")[-1].data
     assert error["changes"] == SMALLER
-    assert "1.2 GB more were asked for, and of its 15.8 GB 0.5 GB were free" in error["message"]
+    assert "1.2 GiB more were requested, and 0.5 GiB of 15.8 GiB were free" in error["message"]
     before = {path: path.read_bytes() for path in failed.run.path.rglob("*") if path.is_file()}
 
     made = retry.plan(failed.run)
