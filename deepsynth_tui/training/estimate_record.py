@@ -164,9 +164,7 @@ def record_against(
 
 
 @contextlib.contextmanager
-def explain_by_estimate(
-    job: Job, config: TrainingConfig, dataset: RowStatistics
-) -> Iterator[None]:
+def explain_by_estimate(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Iterator[None]:
     """Explain an out-of-memory error by an estimate that is made only then.
 
     For all ranks but the first, which publishes the estimate and keeps the records.

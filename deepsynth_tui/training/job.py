@@ -38,9 +38,9 @@ def train(
     A stop before the first step leaves no files. A later one leaves a checkpoint, and the adapter
     or model as trained so far. While the disk is full, the run waits.
     """
-    from deepsynth_tui.training.run import create_run
+    from deepsynth_tui.training.run import TrainingRun
 
-    run = create_run(job, training_config(job), ranks, disk_space)
+    run = TrainingRun.create(job, training_config(job), ranks, disk_space)
     checkpoint = run.find_checkpoint() if resume else None
     if run.stop_requested():
         return "stopped"

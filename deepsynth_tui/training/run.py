@@ -100,20 +100,6 @@ class ReferenceLogits:
     logits: torch.Tensor
 
 
-def create_run(
-    job: Job, config: TrainingConfig, ranks: RankGroup | None, disk_space: DiskSpace | None
-) -> TrainingRun:
-    """Return a run, by default of one rank and on the disk of its run directory."""
-    return TrainingRun(
-        job=job,
-        config=config,
-        ranks=ranks or RankGroup(),
-        disk_space=disk_space or DiskSpace(job),
-        uploader=HubUploader(job, config.output),
-        meter=MemoryMeter(),  # before anything uses the GPU
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
     """What all steps of a run need."""
@@ -124,6 +110,20 @@ class TrainingRun:
     disk_space: DiskSpace
     uploader: HubUploader
     meter: MemoryMeter
+
+    @classmethod
+    def create(
+        cls, job: Job, config: TrainingConfig, ranks: RankGroup | None, disk_space: DiskSpace | None
+    ) -> TrainingRun:
+        """Return a run, by default of one rank and on the disk of its run directory."""
+        return cls(
+            job=job,
+            config=config,
+            ranks=ranks or RankGroup(),
+            disk_space=disk_space or DiskSpace(job),
+            uploader=HubUploader(job, config.output),
+            meter=MemoryMeter(),  # before anything uses the GPU
+        )
 
     @property
     def runs_inference(self) -> bool:

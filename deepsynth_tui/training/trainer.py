@@ -1,7 +1,7 @@
 """`DocumentTrainer`: transformers' `Trainer` that checks every loss and saves safetensors only.
 
-The comment above each override of something that is not a documented hook names the transformers
-version it was written for and what would make it unnecessary.
+The comment above an override names the transformers version it was written for and what would
+make it unnecessary. `evaluation_loop` and `save_model` are public.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ class DocumentTrainer(Trainer):
 
     # Checks and error messages
 
-    # transformers 5.24: documented for subclasses. The loss is checked before the backward pass,
-    # which would send a NaN to other ranks; a Trainer that raises at a NaN itself would replace it.
+    # transformers 5.24; unnecessary once Trainer raises at a NaN loss before the backward pass.
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -81,6 +80,9 @@ class DocumentTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """Compute the loss of a training or evaluation batch.
+
+        It is checked before the backward pass, which would spread a NaN to the other ranks: they
+        could then report rows that are not the cause.
 
         Raises:
             TrainingError: the loss is infinite or NaN.
@@ -102,7 +104,7 @@ class DocumentTrainer(Trainer):
             raise non_finite_error("loss", loss.item(), row_ids, self.state.global_step + 1)
         return (loss, outputs) if return_outputs else loss
 
-    # transformers 5.24: documented for subclasses. Needed until callbacks see errors of a step.
+    # transformers 5.24; unnecessary once callbacks see the exception of a step and its batch.
     def training_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> torch.Tensor:
@@ -116,7 +118,7 @@ class DocumentTrainer(Trainer):
         with errors_with_row_ids(inputs[ROW_IDS], self.state.global_step + 1):
             return super().training_step(model, inputs, *args, **kwargs)
 
-    # transformers 5.24: needed until `on_pre_optimizer_step` gets the gradient norm.
+    # transformers 5.24; unnecessary once `on_pre_optimizer_step` gets the gradient norm.
     def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
         """Return the gradient norm of the step, before the optimizer uses the gradients.
 
@@ -143,7 +145,7 @@ class DocumentTrainer(Trainer):
 
     # Order of rows
 
-    # transformers 5.24: needed until Trainer takes a sampler, or lengths of any dataset.
+    # transformers 5.24; unnecessary once Trainer takes a sampler as an argument.
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler | None:
         if self._lengths is None:
             return super()._get_train_sampler(train_dataset)
@@ -151,23 +153,23 @@ class DocumentTrainer(Trainer):
         self._length_sampler = SeededLengthGroupedSampler(size, self._lengths, seed=self.args.seed)
         return self._length_sampler
 
-    # transformers 5.24: needed until a resumed run ends at `max_steps` in the middle of an epoch
-    # or when `on_train_begin` says so, and accelerate calls `set_epoch` of a sampler in all ranks.
+    # transformers 5.24; unnecessary once Trainer checks for the end of the run before an epoch.
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         """Run an epoch, unless the run is over.
 
-        A run that was interrupted after its last step, while saving, would take one step more.
+        A run that was interrupted after its last step, while saving, would take one step more, and
+        one that had run out of patience would train on.
         """
         if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
             return
-        if self._length_sampler is not None:
+        if self._length_sampler is not None:  # accelerate 1.x does not reach it in several ranks
             self._length_sampler.set_epoch(kwargs["epoch"])
         super()._run_epoch(*args, **kwargs)
 
     # Throughput
 
-    # transformers 5.24: needed until callbacks are called around the fetching of batches.
+    # transformers 5.24; unnecessary once callbacks are called around the fetching of batches.
     def get_batch_samples(self, epoch_iterator: Iterator[Any], *args: Any, **kwargs: Any) -> Any:
         """Fetch the batches of an optimizer step and measure how long that takes."""
         return super().get_batch_samples(self._timed(epoch_iterator), *args, **kwargs)
@@ -208,7 +210,7 @@ class DocumentTrainer(Trainer):
             folder.mkdir(parents=True, exist_ok=True)
             save_trained(self._unwrapped_model, self._processor, folder)
 
-    # transformers 5.24: needed while a text encoder hangs in the model, which has its own files.
+    # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
     ) -> None:
@@ -216,7 +218,7 @@ class DocumentTrainer(Trainer):
         with self._text_encoder_from(resume_from_checkpoint):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
-    # transformers 5.24: needed for the same reason.
+    # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_best_model(self) -> None:
         """Load the weights of the best checkpoint, with those of the text encoder."""
         with self._text_encoder_from(str(self.state.best_model_checkpoint)):
