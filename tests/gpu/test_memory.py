@@ -55,7 +55,7 @@ GRID = [
 
 @pytest.fixture(scope="module")
 def meter() -> MemoryMeter:
-    """Made before anything touches the GPU, so that the context counts."""
+    """A meter created before anything uses the GPU, so that it counts the CUDA context."""
     return MemoryMeter()
 
 
@@ -63,7 +63,7 @@ def meter() -> MemoryMeter:
 def folder_of(
     meter: MemoryMeter, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Path]:
-    """The checkpoint of a family, written once."""
+    """Return the checkpoint of a family, which is written once."""
 
     @cache
     def write(family: str) -> Path:

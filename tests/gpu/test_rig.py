@@ -1,4 +1,4 @@
-"""The rig of the GPU tests, tried on a CPU with small models: everything but CUDA."""
+"""The rig of the GPU tests works on a CPU with small models."""
 
 from __future__ import annotations
 
