@@ -1,4 +1,4 @@
-"""A small application around one screen: what `Shell` promises, and a record of what was asked."""
+"""A small application around one screen: it has the methods of `AppApi` and records their calls."""
 
 from __future__ import annotations
 

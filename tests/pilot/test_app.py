@@ -105,7 +105,7 @@ async def test_leaving_says_that_runs_go_on_and_how_to_see_them(
         assert isinstance(app, DeepsynthApp)
         assert app.farewell() is None
         run = _run_of_this_process(home)
-        assert app.farewell() == f"long goes on. To watch again: deepsynth-tui attach {run}"
+        assert app.farewell() == f"long continues. To watch: deepsynth-tui attach {run}"
 
 
 async def test_an_error_in_a_worker_is_shown_with_its_trace_and_ends_nothing(

@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.events import EventLog
-from deepsynth_tui.tui.screens.monitor import MonitorScreen, period
+from deepsynth_tui.tui.screens.monitor import MonitorScreen, poll_seconds
 from deepsynth_tui.tui.screens.stop import StopDialog
 from deepsynth_tui.tui.widgets.log_pane import MAX_LINES, LogLines, LogPane
 from deepsynth_tui.tui.widgets.metric_chart import MetricChart
@@ -92,7 +92,7 @@ async def test_it_follows_a_job_that_writes(home: Path):
     alive(run, "starting")
     app = host(home, run, now=None)
     async with app.run_test(size=SMALL) as pilot:
-        await shows(pilot, "live", "The curve begins with the first training step.")
+        await shows(pilot, "live", "The curve starts at the first training step.")
         with EventLog(run.events) as log:
             log.write("phase", name="training", detail="")
             alive(run, "training")
@@ -302,9 +302,7 @@ async def test_stop_asks_once_names_the_run_and_escape_only_closes(
         await shows(pilot, "● running")
         focused = app.focused
         await pilot.press("s")
-        await shows(
-            pilot, "This stops the run demo-train.", "After the next checkpoint", "Now", "Close"
-        )
+        await shows(pilot, "Stop demo-train?", "After the next checkpoint", "Now", "Close")
         assert isinstance(app.screen, StopDialog)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is monitor(app))
@@ -437,9 +435,9 @@ async def test_tab_reaches_every_widget_and_comes_back(home: Path, running: RunD
 
 def test_over_ssh_it_looks_half_as_often(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
-    at_home = period()
+    at_home = poll_seconds()
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 1 10.0.0.2 22")
-    assert period() == 2 * at_home
+    assert poll_seconds() == 2 * at_home
 
 
 def test_no_heavy_library_is_in_the_process(home: Path, running: RunDirectory):

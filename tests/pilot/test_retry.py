@@ -48,10 +48,11 @@ async def test_it_shows_the_change_asks_and_goes_on_in_a_new_run(home: Path, ful
         await pilot.press("r")
         await shows(
             pilot,
-            "This starts a new run of invoices with:",
+            "Retry invoices?",
+            "Starts a new run with:",
             "training.per_device_train_batch_size  4 → 1",
             "training.gradient_accumulation_steps  2 → 8",
-            "It goes on from the last whole checkpoint, of step 60.",
+            "It continues from the last complete checkpoint, step 60.",
         )
         assert scan(home) == [full]
         await pilot.press("enter")
@@ -92,11 +93,11 @@ async def test_it_says_where_it_begins_anew(home: Path):
     other = new_run(home, "other", config_text=CONFIG)
     append(other, list(training(74)))
     fail(other, changes={"training.optim": "adamw_8bit"})
-    for failed, said in [(run, "the run left no checkpoint"), (other, "training.optim is another")]:
+    for failed, said in [(run, "there is no checkpoint"), (other, "training.optim is another")]:
         async with host(home, failed, now=90).run_test(size=SMALL) as pilot:
             await shows(pilot, "r Retry")
             await pilot.press("r")
-            await shows(pilot, f"It begins at step 0: {said}")
+            await shows(pilot, f"It starts at step 0: {said}")
 
 
 async def test_settings_that_cannot_be_read_are_told(home: Path):

@@ -41,7 +41,7 @@ async def shows(pilot: Pilot[Any], *texts: str) -> None:
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch):
     """The list looks at the directories without the rest in between."""
-    monkeypatch.setattr(runs_screen, "PERIOD", 0.05)
+    monkeypatch.setattr(runs_screen, "POLL_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ async def test_stop_names_the_run_and_asks(home: Path, three: list[RunDirectory]
         await pilot.pause()
         assert isinstance(pilot.app.screen, RunsScreen), "a crashed run cannot be stopped"
         await pilot.press("down", "s")
-        await shows(pilot, "This stops the run demo-train.")
+        await shows(pilot, "Stop demo-train?")
         await pilot.press("n")
         await until(pilot, lambda: control.pending(three[1]) == "stop")
         await shows(pilot, "◐ stopping")
@@ -180,12 +180,12 @@ async def test_a_hidden_list_lets_the_directories_rest(home: Path, three: list[R
         await shows(pilot, "demo-train")
         await clock.looks(pilot, 1)
         await pilot.press("down", "s")
-        await shows(pilot, "This stops the run")
+        await shows(pilot, "Stop demo-train?")
         newer = new_run(home, "newer", later=30)
         alive(newer, "starting", at=88)
-        await pilot.pause(10 * runs_screen.PERIOD)
+        await pilot.pause(10 * runs_screen.POLL_SECONDS)
         hidden = clock.calls
-        await pilot.pause(10 * runs_screen.PERIOD)
+        await pilot.pause(10 * runs_screen.POLL_SECONDS)
         assert clock.calls == hidden
         await pilot.press("escape")
         await shows(pilot, "newer")

@@ -140,7 +140,7 @@ async def test_the_change_that_makes_it_fit_is_one_key_and_can_be_taken_back(hom
         await answered(pilot)
         await pilot.press("ctrl+y")
         toasts = [toast.message for toast in pilot.app._notifications]
-        assert any("names no change" in toast for toast in toasts), "it fits: nothing to make"
+        assert any("suggests no change" in toast for toast in toasts), "it fits: nothing to make"
 
 
 async def test_left_and_right_step_the_rank_from_the_panel(home: Path) -> None:
@@ -222,7 +222,7 @@ async def test_the_gpus_are_looked_at_only_while_the_screen_is_there(
         return Probe((), "none here")
 
     monkeypatch.setattr(nvml, "probe", probe)
-    monkeypatch.setattr(training, "PROBE_EVERY", 0.01)
+    monkeypatch.setattr(training, "PROBE_SECONDS", 0.01)
     async with form_app(home) as pilot:
         await until(pilot, lambda: looks > 2)
         await pilot.press("f4")
@@ -288,7 +288,7 @@ async def test_the_end_waits_for_a_draft_that_is_being_saved(
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "half-way")
         await until(pilot, begun.is_set)
-        ending = threading.Thread(target=screen_of(pilot).keep_draft)
+        ending = threading.Thread(target=screen_of(pilot).save_draft)
         ending.start()
         ending.join(0.2)
         assert ending.is_alive()
@@ -320,7 +320,7 @@ async def test_settings_are_saved_with_comments_and_replace_nothing_unasked(
         await pilot.press("enter")
         await pilot.pause()
         assert file.read_text() == "mine\n"
-        assert "is there already" in text_of(pilot.app.screen)
+        assert "exists. Save again" in text_of(pilot.app.screen)
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(pilot.app.screen, SaveDialog))
         assert form_is_there(pilot)

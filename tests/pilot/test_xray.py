@@ -93,4 +93,4 @@ async def test_a_form_with_problems_is_not_looked_into(home: Path) -> None:
         await pilot.press("escape", "x")
         await pilot.pause()
         assert not isinstance(pilot.app.screen, XrayScreen)
-        assert [one.title for one in pilot.app._notifications] == ["Not yet"]
+        assert [toast.title for toast in pilot.app._notifications] == ["Cannot show the X-ray yet"]
