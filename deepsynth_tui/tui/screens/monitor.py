@@ -243,7 +243,7 @@ class MonitorScreen(StopsRuns):
             self.notify(message, title="Not copied", severity="error", markup=False)
             return
         self.app.copy_to_clipboard(text)
-        count = text.count("\n") + (not text.endswith("\n"))
+        count = len(text.splitlines())
         lines = "1 line" if count == 1 else f"{count} lines"
         self.notify(f"Also in {path}", title=f"Copied {lines}", markup=False)
 
