@@ -128,7 +128,7 @@ def test_what_cannot_be_counted_is_said_and_the_limit_assumed(home: Any):
 def test_counted_rows_decide_the_length(monkeypatch: pytest.MonkeyPatch):
     save(models.shipped(DENSE))
     facts = RowStatistics(rows=80, lengths=(300, 700), counted=80)
-    monkeypatch.setattr(lengths_client, "request", lambda config: facts)
+    monkeypatch.setattr(lengths_client, "request_row_statistics", lambda config: facts)
     config = configure(model={"name_or_path": DENSE}, data={"path": "pages"})
     found = fit_report(config, gather_inputs(config))
     assert found.estimate.tokens_per_sample == 700
