@@ -25,7 +25,7 @@ from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.fit.selected_gpu import HEIGHT, choice
 from deepsynth_tui.tui.fit.text import RANKS, column, cross_check, headline, verdict
 from deepsynth_tui.tui.fit.view import FitView
-from tests.pilot.forms import known_model
+from tests.pilot.forms import cache_model_layout
 from tests.pilot.screen_host import ScreenHost, text_of, until
 
 CARD = Device(
@@ -44,7 +44,7 @@ NOTHING_HERE = Probe((), "No NVIDIA driver answers: none.")
 
 @pytest.fixture
 def grounds(home: Path) -> EstimateInputs:
-    return EstimateInputs(known_model(), gpus=catalogue())
+    return EstimateInputs(cache_model_layout(), gpus=catalogue())
 
 
 def config_of(rows: int = 1, r: int = 16) -> TrainingConfig:
