@@ -97,6 +97,17 @@ async def test_help_explains_the_field_filters_and_runs(home: Path) -> None:
         assert pilot.app.focused is focused
 
 
+async def test_help_keeps_its_columns_apart_in_a_narrow_terminal(home: Path) -> None:
+    async with form_app(home, size=(80, 24)) as pilot:
+        await pilot.press("f1", *"x-ray")
+        await until(pilot, lambda: pilot.app.screen.query_one(OptionList).option_count == 1)
+        text = text_of(pilot.app.screen)
+        first = next(line for line in text.splitlines() if "^r" in line)
+        rest = text.splitlines()[text.splitlines().index(first) + 1]
+        assert "X-ray  Show the first batch" in first
+        assert rest.index("token") == first.index("Show"), "long help wraps in its own column"
+
+
 async def test_a_question_mark_can_be_typed(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "what?")

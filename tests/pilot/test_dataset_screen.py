@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widgets import Static
 
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.models.layout_client import request_layout
@@ -39,6 +43,14 @@ async def test_a_wrong_column_is_named_beside_its_field(home: Path, tmp_path: Pa
         assert "bodi" in text_of(screen_of(pilot))
         assert "answer" in text_of(screen_of(pilot)), "the columns that exist are shown"
         assert not start_bar(pilot)[0]
+
+
+async def test_the_panel_says_why_a_chosen_source_is_not_checked(home: Path) -> None:
+    async with form_app(home, "dataset") as pilot:
+        assert "No documents chosen yet" in text_of(screen_of(pilot))
+        await type_into(pilot, "page.margin", "wide")
+        await type_into(pilot, "source.path", "builtin:sample")
+        await until(pilot, lambda: "when all settings are valid" in flat_text(pilot))
 
 
 async def test_a_missing_file_holds_start_back(home: Path, tmp_path: Path) -> None:
@@ -108,3 +120,8 @@ async def test_the_page_is_judged_for_the_model_of_the_training_form(home: Path)
         )
         # 20 pixels of DejaVu Sans on a page of 1024, resized to 512.
         assert "! x-height 5.5 px after its resize" in text_of(screen_of(pilot))
+
+
+def flat_text(pilot: Pilot[Any]) -> str:
+    """Return the text of the source panel without line breaks."""
+    return " ".join(str(pilot.app.screen.query_one("#source-details", Static).render()).split())
