@@ -42,8 +42,8 @@ def build_callbacks(
     ]
     if ranks.is_main:
         callbacks += [memory_time, PushToHubCallback(run.uploader)]
-    samples_base = starts_at_zero and isinstance(model, PeftModel) and adapters_keep_base(config)
-    if samples_base and run.runs_inference:
+    samples_base = starts_at_zero and run.runs_inference and adapters_keep_base(config)
+    if samples_base and isinstance(model, PeftModel):
         callbacks.append(
             BaseSamplesCallback(
                 model, data.collator, data.sample_rows, run.report_base_sample, memory_time
