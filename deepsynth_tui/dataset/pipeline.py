@@ -43,7 +43,7 @@ def generate(config: DatasetConfig, folder: Path, listener: Listener) -> Verdict
     Where `folder` is whole, it is only uploaded.
     Raises `DatasetError`s, and `OSError` where the disk does not play along.
     """
-    listener.phase("reading", config.place)
+    listener.phase("reading", config.source_paths)
     manifest = Manifest.of(config, renderer(config).font_name)
     if is_whole(folder, manifest):
         log.info("%s is whole already", folder)
@@ -116,7 +116,7 @@ def _say_what_comes(
 ) -> None:
     paper = sheet(config.page)
     known = "documents" if total is None else f"{total} documents"
-    log.info("%s: %s, text from column %s", config.place, known, source.text_column)
+    log.info("%s: %s, text from column %s", config.source_paths, known, source.text_column)
     log.info("drawing with %s on %d x %d pixels", font, paper.width, paper.height)
 
 

@@ -88,7 +88,7 @@ def card(config: DatasetConfig, settings: Mapping[str, Any], report: Mapping[str
         documents=report["documents"],
         pages=report["pages"],
         splits="\n".join(_splits(report)),
-        source=_cell(config.place),
+        source=_cell(config.source_paths),
         instruction=_cell(config.instruction or "; ".join(config.instructions) or "none"),
         target=_cell(", ".join(f"column {one}" if one else "the text itself" for one in targets)),
         drawn="`prompted_text`" if config.instruction_in == "page" else "`text` alone",
