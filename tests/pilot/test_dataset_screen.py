@@ -104,7 +104,7 @@ async def test_what_a_page_is_to_the_model_of_the_training_form(home: Path) -> N
     async with form_app(home, "dataset", (120, 60)) as pilot:
         await type_into(pilot, "source.path", "builtin:sample")
         await until(
-            pilot, lambda: "builtin:tiny-vlm: 1024 tokens a page" in text_of(screen_of(pilot))
+            pilot, lambda: "builtin:tiny-vlm: 1024 tokens per page" in text_of(screen_of(pilot))
         )
         # 20 pixels of DejaVu Sans on 1024, seen at 512.
-        assert "! x-height 5.5 px after its resize" in text_of(screen_of(pilot))
+        assert "! x-height 5.5 px after resizing" in text_of(screen_of(pilot))

@@ -43,7 +43,7 @@ def full(home: Path) -> RunDirectory:
 async def test_it_shows_the_change_asks_and_goes_on_in_a_new_run(home: Path, full: RunDirectory):
     app = host(home, full, now=90)
     async with app.run_test(size=SMALL) as pilot:
-        await shows(pilot, "r retries", "per_device_train_batch_size: 1", "r Retry")
+        await shows(pilot, "Retry with", "per_device_train_batch_size: 1", "r Retry")
         assert "s Stop" not in text_of(app.screen)
         await pilot.press("r")
         await shows(

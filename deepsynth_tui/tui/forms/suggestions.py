@@ -1,4 +1,4 @@
-"""What text fields offer to complete."""
+"""Completions offered by text fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BUILTIN_DOCUMENTS = ("builtin:sample", "builtin:papers")
 
 
 def dataset_paths(home: Path) -> list[str]:
-    """Return the folders of datasets that runs under `home` have finished, newest first."""
+    """Return the dataset folders of completed runs under `home`, newest first."""
     return [
         str(run.dataset)
         for run in list_runs(home)
@@ -22,7 +22,7 @@ def dataset_paths(home: Path) -> list[str]:
 
 
 def model_names() -> list[str]:
-    """Return models that are known to work."""
+    """Return vision-language models that are known to work."""
     return [DEFAULT_MODEL, BUILTIN_MODEL]
 
 

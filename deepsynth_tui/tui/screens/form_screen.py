@@ -22,10 +22,10 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from deepsynth_tui.config.kinds import RunKind
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.palette import PresetCommands
-from deepsynth_tui.tui.widgets.footer import KeyLine
+from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.help_line import HelpLine
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.start_bar import StartBar
@@ -88,7 +88,7 @@ class FormScreen(Screen[None]):
         with Container(id="bottom"):
             yield StartBar()
             yield HelpLine()
-        yield KeyLine()
+        yield DiffedFooter()
 
     def on_mount(self) -> None:
         # By way of the application: while it starts it holds back every paint, and what is to
@@ -96,21 +96,23 @@ class FormScreen(Screen[None]):
         self.app.call_later(self.call_after_refresh, self._build)
 
     async def _build(self) -> None:
-        from deepsynth_tui.tui.forms.drafts import BrokenDraft, load_draft
+        from deepsynth_tui.tui.forms.drafts import DraftError, load_draft
         from deepsynth_tui.tui.forms.values import FormValues
         from deepsynth_tui.tui.widgets.form import Form
 
         try:
             draft = load_draft(shell_of(self.app).home, self.kind)
-        except BrokenDraft as broken:
+        except DraftError as broken:
             draft = {}
             self.notify(
-                f"{broken.reason}\nIt lies in {broken.aside} now.",
+                f"{broken.reason}\nIt lies in {broken.moved_to} now.",
                 title="The settings of last time cannot be read",
                 severity="warning",
                 markup=False,
             )
-        values = FormValues.of(self.kind, draft) if draft else FormValues.default(self.kind)
+        values = (
+            FormValues.from_mapping(self.kind, draft) if draft else FormValues.default(self.kind)
+        )
         self._kept = values
         form = Form(values, suggestions=self.suggestions())
         await self.query_one("#form").mount(form)
@@ -135,7 +137,7 @@ class FormScreen(Screen[None]):
         """Show these values, and the default of every field that they leave out."""
         from deepsynth_tui.tui.forms.values import FormValues
 
-        self._alter(lambda _: FormValues.of(self.kind, values))
+        self._alter(lambda _: FormValues.from_mapping(self.kind, values))
 
     def _alter(self, change: Callable[[FormValues], FormValues]) -> None:
         if self.form is None:
@@ -253,6 +255,12 @@ class FormScreen(Screen[None]):
     # Help, reset, drafts
 
     @property
+    def reset_hint(self) -> str:
+        """How to undo a change, as the last sentence of a notification."""
+        field, section = key_of("form.reset"), key_of("form.reset_section")
+        return f"{field} resets a field, {section} its section."
+
+    @property
     def focused_row(self) -> FieldRow | None:
         """The row of the field that has the focus."""
         from deepsynth_tui.tui.widgets.field_row import FieldRow
@@ -263,10 +271,10 @@ class FormScreen(Screen[None]):
     @property
     def about_focus(self) -> str:
         """Meaning, range and default of the focused field; empty where none has the focus."""
-        from deepsynth_tui.tui.forms.field_help import facts_of
+        from deepsynth_tui.tui.forms.field_help import field_facts
 
         row = self.focused_row
-        return f"{row.label}: {row.spec.help}\n{facts_of(row.spec)}" if row else ""
+        return f"{row.label}: {row.spec.help}\n{field_facts(row.spec)}" if row else ""
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self._explain(event.widget)
@@ -274,13 +282,13 @@ class FormScreen(Screen[None]):
     def _explain(self, widget: Widget | None) -> None:
         if self.form is None or widget is None:
             return
-        from deepsynth_tui.tui.forms.field_help import facts_of, way_out
+        from deepsynth_tui.tui.forms.field_help import field_facts, fix_hint
         from deepsynth_tui.tui.widgets.section import Section
 
         line, row = self.query_one(HelpLine), self.focused_row
         if row is not None:
             problem = self.form.problem_at(row.spec.key)
-            line.explain(row.spec.help, facts_of(row.spec), way_out(problem) if problem else "")
+            line.explain(row.spec.help, field_facts(row.spec), fix_hint(problem) if problem else "")
             return
         for node in widget.ancestors_with_self:
             if isinstance(node, Section):
