@@ -425,6 +425,6 @@ class DatasetConfig(Settings):
         return tuple(self.sources) or (self.source,)
 
     @property
-    def place(self) -> str:
+    def source_paths(self) -> str:
         """The paths of all sources, for a sentence."""
         return ", ".join(source.path for source in self.all_sources)

@@ -46,7 +46,7 @@ def generate(config: DatasetConfig, folder: Path, job: JobLike) -> Verdict:
         DatasetError: the source, the settings, the disk or the Hub does not allow it.
         OSError: a file cannot be written.
     """
-    job.phase("reading", config.place)
+    job.phase("reading", config.source_paths)
     manifest = Manifest.of(config, cached_renderer(config).font_name)
     if is_complete(folder, manifest):
         log.info("%s is already complete", folder)
@@ -160,7 +160,7 @@ def _log_settings(
 ) -> None:
     paper = PageGeometry.from_settings(config.page)
     documents = "documents" if total is None else f"{total} documents"
-    log.info("%s: %s, text from column %s", config.place, documents, source.text_column)
+    log.info("%s: %s, text from column %s", config.source_paths, documents, source.text_column)
     log.info("drawing with %s on %d x %d pixels", font, paper.width, paper.height)
 
 

@@ -32,21 +32,25 @@ class KillCount:
     kills: int
 
 
-def explain_sigkill(process: str, oom_killed: bool | None) -> str:
+def explain_sigkill(process: str, oom_killed: bool | None, *, note: str = "") -> str:
     """Return a sentence, without its full stop, on why a process ended by SIGKILL.
 
     Args:
         process: The subject, such as "Its process" or "Rank 1 (pid 4711)".
         oom_killed: What `was_killed` returned.
+        note: Text after the words "main memory", such as " (this job last used 30.1 GiB)".
     """
     if oom_killed:
         subject = process[0].lower() + process[1:]
-        return f"The kernel killed {subject}: the machine or its container ran out of main memory"
+        return (
+            f"The kernel killed {subject}: the machine or its container ran out of main memory"
+            f"{note}"
+        )
     if oom_killed is False:
         return f"{process} was killed by SIGKILL, not out of memory (kernel counter unchanged)"
     return (
-        f"{process} was killed by SIGKILL, possibly by the kernel because main memory ran out: "
-        "check `dmesg | grep -i kill`"
+        f"{process} was killed by SIGKILL, possibly by the kernel because it ran out of main memory"
+        f"{note}: check `dmesg | grep -i kill`"
     )
 
 

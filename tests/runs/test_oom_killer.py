@@ -71,6 +71,15 @@ def test_no_control_groups(tmp_path: Path):
     assert read_kill_count(tmp_path, tmp_path / "cgroup") is None
 
 
+def test_sentences_about_a_sigkill():
+    assert explain_sigkill("Rank 1 (pid 7)", True, note=" (it used 3 GiB)") == (
+        "The kernel killed rank 1 (pid 7): the machine or its container ran out of main memory "
+        "(it used 3 GiB)"
+    )
+    assert "not out of memory" in explain_sigkill("Rank 1", False)
+    assert "possibly by the kernel" in explain_sigkill("Rank 1", None)
+
+
 def test_summary_of_an_oom_killed_run(run: RunDirectory, tmp_path: Path):
     counts = tmp_path / "memory.events"
     counts.write_text(V2.format(0))

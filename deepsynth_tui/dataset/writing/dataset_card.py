@@ -97,7 +97,7 @@ def dataset_card(
         documents=report["documents"],
         pages=report["pages"],
         splits="\n".join(_split_rows(report)),
-        source=_cell(config.place),
+        source=_cell(config.source_paths),
         instruction=_cell(config.instruction or "; ".join(config.instructions) or "none"),
         target=_cell(
             ", ".join(f"column {column}" if column else "the text itself" for column in targets)
