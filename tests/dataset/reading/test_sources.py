@@ -1,4 +1,4 @@
-"""Every source, and every way in which one can be bad."""
+"""Sources of every kind, and their errors."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_a_missing_file_says_what_is_there(tmp_path: Path):
 
 
 def test_no_path_and_strange_paths_are_refused(tmp_path: Path):
-    assert "no documents are chosen" in str(refused(" "))
+    assert "no documents are configured" in str(refused(" "))
     assert "builtin:sample" in refused("builtin:tiny-vlm").advice
     assert ".docx" in str(refused(write(tmp_path / "a.docx", "x")))
     assert "cannot be read" in str(refused("/" + "x" * 5000))
@@ -298,7 +298,7 @@ def test_a_hub_dataset_that_breaks_off_says_after_which_row(
     (tmp_path / "train-1.parquet").unlink()
     records = reader.records(["text"])
     assert [next(records).values["text"] for _ in range(2)] == ["a", "b"]
-    with pytest.raises(SourceError, match="reading ended after row 2"):
+    with pytest.raises(SourceError, match="reading failed after row 2"):
         next(records)
 
 
