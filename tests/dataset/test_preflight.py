@@ -142,7 +142,7 @@ def test_the_hub_out_of_reach_says_what_to_do(tmp_path: Path):
     found, _ = run(path)
     (problem,) = found["problems"]
     assert problem["key"] == "source.path"
-    assert "is no file here" in problem["message"]
+    assert "local file" in problem["message"]
     assert "local file" in problem["hint"]
 
 

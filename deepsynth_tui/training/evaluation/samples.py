@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from deepsynth_tui.page_thumbnail import WIDE, braille_lines
+from deepsynth_tui.page_thumbnail import CELL_WIDTH, braille_lines
 from deepsynth_tui.training.data.collator import IGNORED
 from deepsynth_tui.training.data.formats import page
 from deepsynth_tui.training.evaluation.generate import answers, undisturbed
@@ -79,7 +79,7 @@ def _page(rendered: Rendered, batcher: Collator) -> list[str]:
     if not images:
         return []
     first = page(images[0], batcher.config.model)
-    return braille_lines(first, min(PAGE_COLUMNS, -(-first.width // WIDE)))
+    return braille_lines(first, min(PAGE_COLUMNS, -(-first.width // CELL_WIDTH)))
 
 
 def shown_input(row: dict[str, Any], rendered: Rendered) -> str:

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from deepsynth_tui.page_thumbnail import fitted
+from deepsynth_tui.page_thumbnail import fit_thumbnail
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.state import RunState, Sample, WarningCount
 from deepsynth_tui.tui.widgets.label_grid import pairs
@@ -101,7 +101,7 @@ def _beside_page(group: Sequence[Sample], width: int) -> Iterator[Text | Table]:
 # Every evaluation draws the pane anew, with the same pages: a dense one takes 15 ms to shrink.
 @lru_cache(maxsize=32)
 def _drawn(page: tuple[str, ...], width: int) -> tuple[str, ...]:
-    return tuple(fitted([clean(line) for line in page], width))
+    return tuple(fit_thumbnail([clean(line) for line in page], width))
 
 
 def _sample(group: Sequence[Sample]) -> Iterator[tuple[str, str | Text]]:
