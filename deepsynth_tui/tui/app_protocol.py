@@ -1,7 +1,7 @@
 """What a screen may ask of the application around it.
 
 Screens know this protocol, never the application: `shell_of(self.app)` is the one place where
-one becomes the other. The first screen of a mode composes `ModeBar(mode)` first and `KeyLine()`
+one becomes the other. The first screen of a mode composes `ModeBar(mode)` first and `DiffedFooter()`
 last, so that the first and the last line are the same everywhere.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 if TYPE_CHECKING:
     from textual.app import App
 
-    from deepsynth_tui.config.load import RunKind
+    from deepsynth_tui.config.kinds import RunKind
     from deepsynth_tui.runs.directory import RunDirectory
 
 Mode = Literal["dataset", "training", "runs"]

@@ -27,7 +27,7 @@ class Applicable:
     keys: str
 
 
-def applicable(screen: Screen[object]) -> list[Applicable]:
+def applicable_actions(screen: Screen[object]) -> list[Applicable]:
     """Return the actions of the table that apply on `screen` now, in the order of the table."""
     active = [one for one in screen.active_bindings.values() if one.enabled]
     found = []
@@ -41,7 +41,7 @@ def applicable(screen: Screen[object]) -> list[Applicable]:
 
 def commands(screen: Screen[object]) -> Iterable[SystemCommand]:
     """Return a command of the palette for each action that applies on `screen` now."""
-    for one in applicable(screen):
+    for one in applicable_actions(screen):
         run = partial(screen.app.run_action, one.action.method, one.node)
         yield SystemCommand(one.action.label, f"{one.action.help} ({one.keys})", run)
 
@@ -52,13 +52,13 @@ class PresetCommands(Provider):
     def _presets(self) -> dict[str, Preset]:
         # Deferred: the first frame of a form screen is drawn before presets are read.
         from deepsynth_tui.config.presets import list_presets
-        from deepsynth_tui.tui.forms.values import GROUPS
+        from deepsynth_tui.tui.forms.values import PRESET_GROUPS
         from deepsynth_tui.tui.widgets.form import Form
 
         return {
             f"Preset: {group} {preset.name}": preset
             for form in self.screen.query(Form)
-            for group in GROUPS[form.values.kind]
+            for group in PRESET_GROUPS[form.values.kind]
             for preset in list_presets(group)
         }
 

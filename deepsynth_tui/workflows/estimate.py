@@ -1,4 +1,4 @@
-"""Find what the estimate of a configuration is made from."""
+"""Gather the inputs of an estimate: model layouts, row statistics, GPU catalogue, past runs."""
 
 from __future__ import annotations
 
@@ -6,34 +6,35 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import catalogue
+from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.models.layout_client import request_layouts
 from deepsynth_tui.training.data import lengths_client
 
 
 def gather_inputs(config: TrainingConfig) -> EstimateInputs:
-    """Find what estimates of `config` are made from. Blocks: seconds where something is new.
-
-    Rows that cannot be counted are an answer, no error: `RowStatistics.note` says why.
+    """Return the inputs for estimates of `config`. Blocks for seconds where nothing is cached.
 
     Raises:
-        LayoutError: the model or its text encoder has no profile.
-        CatalogueError: the person's own GPU catalogue cannot be used.
+        LayoutError: the layout of the model or of its text encoder is not available.
+        CatalogueError: the user's GPU catalogue cannot be read.
     """
-    profile, encoder = request_layouts(config)
+    layout, encoder = request_layouts(config)
     return EstimateInputs(
-        profile,
+        layout,
         encoder=encoder,
         dataset=row_statistics(config),
-        gpus=catalogue(),
-        overhead=measured_runs.correction(),
-        paces=measured_runs.paces(),
-        seen_by=config.model,
+        gpus=load_catalogue(),
+        overhead=measured_runs.measured_overhead(),
+        step_time_ratios=measured_runs.step_time_ratios(),
+        counted_for=config.model,
     )
 
 
 def row_statistics(config: TrainingConfig) -> RowStatistics:
-    """What is known of the rows, counting them if need be. Blocks: seconds."""
+    """Return the token counts of the rows of `config`. Blocks for seconds where nothing is cached.
+
+    If the rows cannot be counted, `RowStatistics.note` says why.
+    """
     try:
         return lengths_client.request_row_statistics(config)
     except lengths_client.RowStatisticsError as error:

@@ -77,7 +77,7 @@ async def test_a_running_run_at_a_glance(home: Path, running: RunDirectory, size
             "74 of 120 steps  61 %  1.0 steps/s  about 45 s left",
             "4.513 → 0.960",
             "6.4e-05",
-            "1.3 GB",
+            "1.3 GiB",
             "train 0.960",
             "eval 1.397",
             "step   74  loss 0.9600",
@@ -144,7 +144,7 @@ async def test_nothing_is_painted_while_nothing_changes(home: Path, running: Run
         assert app.painted > painted
 
 
-async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
+async def test_done_shows_the_adapter_and_how_to_load_it(home: Path):
     run = new_run(home, "demo-train")
     append(run, [*training(120), *finish(126, run)])
     ended(run)
@@ -154,6 +154,8 @@ async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
             pilot,
             "✓ done",
             str(run.adapter),
+            "Results",
+            "In Python",
             "PeftModel.from_pretrained(model,",
             "Rain fills the wells.",
             "2 min 08 s",
@@ -163,9 +165,9 @@ async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
-    [(True, "as the trained model does, and not as the base"), (False, "no effect yet")],
+    [(True, "same answers as the trained model"), (False, "had no effect yet")],
 )
-async def test_done_says_what_came_of_loading_the_adapter_again(
+async def test_done_shows_the_verification_of_the_saved_adapter(
     home: Path, changes: bool, sentence: str
 ):
     run = new_run(home, "checked")
@@ -173,7 +175,7 @@ async def test_done_says_what_came_of_loading_the_adapter_again(
     append(run, [*training(3), (126, "done", {"verdict": "completed", **results})])
     ended(run)
     async with host(home, run, now=200).run_test(size=(160, 30)) as pilot:
-        await shows(pilot, "Loaded again from disk", sentence)
+        await shows(pilot, "Reloaded from disk", sentence)
 
 
 async def test_failed_says_why_and_what_to_do(home: Path, running: RunDirectory):
@@ -190,7 +192,9 @@ async def test_crashed_shows_the_last_lines_and_the_likely_cause(home: Path, run
     vanished(running)
     app = host(home, running)
     async with app.run_test(size=LARGE) as pilot:
-        await shows(pilot, "✗ crashed", "Native code crashed", "Fatal Python error")
+        await shows(
+            pilot, "✗ crashed", "Native code (a library or a driver) crashed", "Fatal Python error"
+        )
         held = app.screen.query_one(LogPane).lines
         assert [line.split("loss")[0].strip() for line in held[-20:-1]] == [
             f"step   {step}" for step in range(56, 75)
@@ -202,7 +206,7 @@ async def test_killed_without_a_line_is_said_to_be_killed(home: Path):
     append(run, list(training(3)))
     vanished(run)
     async with host(home, run).run_test(size=SMALL) as pilot:
-        await shows(pilot, "✗ crashed", "ended from outside", "dmesg", "last held 1.3 GB of it")
+        await shows(pilot, "✗ crashed", "Killed from outside", "dmesg", "last used 1.3 GiB")
 
 
 async def test_a_dead_process_is_noticed_while_watching(home: Path, running: RunDirectory):
@@ -214,7 +218,7 @@ async def test_a_dead_process_is_noticed_while_watching(home: Path, running: Run
 
 async def test_unresponsive_is_a_state_of_its_own(home: Path, running: RunDirectory):
     async with host(home, running, now=200).run_test(size=SMALL) as pilot:
-        await shows(pilot, "? no answer", "s offers to end it")
+        await shows(pilot, "? no response", "s offers to end it")
 
 
 async def test_waiting_names_the_other_run_and_its_progress(home: Path):
@@ -255,7 +259,7 @@ async def test_a_dataset_run_that_did_not_end_well_says_how_it_goes_on(home: Pat
     append(run, list(drawing(12)))
     vanished(run)
     async with host(home, run, now=16).run_test(size=LARGE) as pilot:
-        await shows(pilot, "✗ crashed", "go on", "deepsynth-tui generate", "--resume")
+        await shows(pilot, "✗ crashed", "Resume", "deepsynth-tui generate", "--resume")
         append(run, [(17, "done", {"verdict": "stopped", "partial": "there.partial"})])
         ended(run)
         await shows(pilot, "■ stopped", "there.partial", "deepsynth-tui generate", "--resume")
@@ -308,7 +312,7 @@ async def test_stop_asks_once_names_the_run_and_escape_only_closes(
         assert isinstance(app.screen, StopDialog)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is monitor(app))
-        assert control.pending(running) is None
+        assert control.pending_request(running) is None
         assert app.focused is focused
 
 
@@ -332,7 +336,7 @@ async def test_stop_leaves_the_request_that_was_chosen(
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, StopDialog))
         await pilot.press(*keys)
-        await until(pilot, lambda: control.pending(running) == request_left)
+        await until(pilot, lambda: control.pending_request(running) == request_left)
         await shows(pilot, shown)
 
 
@@ -355,7 +359,7 @@ async def test_escape_goes_back_and_stops_nothing(home: Path, running: RunDirect
         await shows(pilot, "● running")
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, MonitorScreen))
-        assert control.pending(running) is None
+        assert control.pending_request(running) is None
 
 
 async def test_copy_sends_osc_52_and_says_the_file(home: Path, running: RunDirectory):
@@ -447,11 +451,11 @@ def test_no_heavy_library_is_in_the_process(home: Path, running: RunDirectory):
     script = f"""
 import asyncio, sys
 from pathlib import Path
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from tests.pilot.test_monitor import LARGE, host, shows
 
 async def main():
-    async with host(Path({str(home)!r}), open_path(Path({str(running.path)!r}))).run_test(
+    async with host(Path({str(home)!r}), open_run(Path({str(running.path)!r}))).run_test(
         size=LARGE
     ) as pilot:
         await shows(pilot, "train 0.960", "samples")

@@ -78,7 +78,7 @@ def test_the_demo_does_the_whole_job(demo: Demo):
         for figure in demo.said.split(" steps, loss ")[1].split(".\n")[0].split(" -> ")
     )
     assert last < first / 1.5
-    assert demo.said.count("A document that it never learned from:") == 3
+    assert demo.said.count("A held-out document:") == 3
     assert re.findall("The model (.*) training:", demo.said) == ["before", "after"] * 3
     assert demo.runs["dataset"]["state"] == demo.runs["training"]["state"] == "done"
     assert f"deepsynth-tui attach {demo.runs['training']['id']}" in demo.said

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.instruction_template import Template, parse
+from deepsynth_tui.config.instruction_template import Template, parse_template
 from deepsynth_tui.dataset.clean_text import is_blank
 
 
@@ -56,7 +56,7 @@ def choose_instruction(
 def _weighted(config: DatasetConfig) -> list[tuple[Template, float]]:
     # Sorted, so that their order in the file does not matter.
     weights = config.instructions or {config.instruction or "": 1.0}
-    return [(parse(text), weight) for text, weight in sorted(weights.items())]
+    return [(parse_template(text), weight) for text, weight in sorted(weights.items())]
 
 
 def _hash_to_unit(text: str) -> float:

@@ -15,7 +15,7 @@ from deepsynth_tui.tui.screens.form_screen import FormScreen
 from deepsynth_tui.tui.widgets.source_panel import SourcePanel
 
 if TYPE_CHECKING:
-    from deepsynth_tui.models.page_for_model import PageFigures
+    from deepsynth_tui.models.page_for_model import PageInfo
     from deepsynth_tui.workflows.preflight import Preflight
 
 
@@ -24,7 +24,7 @@ class DatasetScreen(FormScreen):
 
     kind = "dataset"
     CSS_PATH = ["form_screen.tcss", "dataset.tcss"]
-    BINDINGS = bindings("source")
+    BINDINGS = bindings("dataset")
 
     def panel(self) -> Widget:
         return SourcePanel(id="panel")
@@ -38,21 +38,21 @@ class DatasetScreen(FormScreen):
         panel = self.query_one(SourcePanel)
         self.workers.cancel_group(self, "model")
         if found is not None:
-            panel.show(found)
+            panel.show_preflight(found)
             if found.page is not None:
                 self._ask_model(found, found.page.figures)
         else:
-            panel.say(state or "No documents chosen yet. Try builtin:sample.")
+            panel.show_status(state or "No documents chosen yet. Try builtin:sample.")
 
     @work(exclusive=True, group="model", exit_on_error=False)
-    async def _ask_model(self, found: Preflight, page: PageFigures) -> None:
-        from deepsynth_tui.tui.forms.page_model import seen_by_draft
+    async def _ask_model(self, found: Preflight, page: PageInfo) -> None:
+        from deepsynth_tui.tui.forms.page_for_draft_model import page_for_draft_model
 
-        seen = await asyncio.to_thread(seen_by_draft, shell_of(self.app).home, page)
+        seen = await asyncio.to_thread(page_for_draft_model, shell_of(self.app).home, page)
         if seen is not None:
-            self.query_one(SourcePanel).show(found, seen)
+            self.query_one(SourcePanel).show_preflight(found, seen)
 
-    def action_propose(self) -> None:
+    def action_use_proposal(self) -> None:
         """Use the columns that the panel proposes; it is taken back like any other change."""
         proposal = self.query_one(SourcePanel).proposal
         if proposal is None:
@@ -60,4 +60,4 @@ class DatasetScreen(FormScreen):
             return
         self._alter(lambda form: form.with_values(proposal.settings))
         changed = ", ".join(f"{key} {value}" for key, value in proposal.settings.items())
-        self.notify(f"{changed}\nF7 and F8 reset.", title="Columns taken", markup=False)
+        self.notify(f"{changed}\n{self.reset_hint}", title="Columns taken", markup=False)

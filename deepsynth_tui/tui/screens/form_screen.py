@@ -21,19 +21,19 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from deepsynth_tui.config.load import RunKind
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.config.kinds import RunKind
+from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.palette import PresetCommands
-from deepsynth_tui.tui.widgets.footer import KeyLine
+from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.help_line import HelpLine
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.start_bar import StartBar
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.load import Checked
+    from deepsynth_tui.config.kinds import Config
+    from deepsynth_tui.config.load import CheckResult
     from deepsynth_tui.config.problems import Problem
-    from deepsynth_tui.config.rules.between_fields import Config
     from deepsynth_tui.tui.forms.values import FormValues
     from deepsynth_tui.tui.widgets.field_row import FieldRow
     from deepsynth_tui.tui.widgets.form import Form
@@ -56,7 +56,7 @@ class FormScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.form: Form | None = None
-        self.checked: Checked | None = None
+        self.checked: CheckResult | None = None
         self._files: Preflight | None = None
         self._files_failure = ""
         self._files_of: object = None
@@ -70,7 +70,7 @@ class FormScreen(Screen[None]):
         """The widget beside the form (below it in a narrow terminal)."""
         raise NotImplementedError
 
-    def values_changed(self, checked: Checked) -> None:
+    def values_changed(self, checked: CheckResult) -> None:
         """Called when the form has other values; `checked` says what they are worth."""
 
     def files_changed(self, found: Preflight | None, state: str) -> None:
@@ -88,7 +88,7 @@ class FormScreen(Screen[None]):
         with Container(id="bottom"):
             yield StartBar()
             yield HelpLine()
-        yield KeyLine()
+        yield DiffedFooter()
 
     def on_mount(self) -> None:
         # By way of the application: while it starts it holds back every paint, and what is to
@@ -96,21 +96,23 @@ class FormScreen(Screen[None]):
         self.app.call_later(self.call_after_refresh, self._build)
 
     async def _build(self) -> None:
-        from deepsynth_tui.tui.forms.drafts import BrokenDraft, load_draft
+        from deepsynth_tui.tui.forms.drafts import DraftError, load_draft
         from deepsynth_tui.tui.forms.values import FormValues
         from deepsynth_tui.tui.widgets.form import Form
 
         try:
             draft = load_draft(shell_of(self.app).home, self.kind)
-        except BrokenDraft as broken:
+        except DraftError as broken:
             draft = {}
             self.notify(
-                f"{broken.reason}\nIt lies in {broken.aside} now.",
+                f"{broken.reason}\nIt lies in {broken.moved_to} now.",
                 title="The settings of last time cannot be read",
                 severity="warning",
                 markup=False,
             )
-        values = FormValues.of(self.kind, draft) if draft else FormValues.default(self.kind)
+        values = (
+            FormValues.from_mapping(self.kind, draft) if draft else FormValues.default(self.kind)
+        )
         self._kept = values
         form = Form(values, suggestions=self.suggestions())
         await self.query_one("#form").mount(form)
@@ -126,7 +128,7 @@ class FormScreen(Screen[None]):
         """Show these values (sections of fields, as in YAML) over what stands in the form."""
         from deepsynth_tui.config import yaml_text
         from deepsynth_tui.config.fields import fields_by_key
-        from deepsynth_tui.config.load import CONFIG_TYPES
+        from deepsynth_tui.config.kinds import CONFIG_TYPES
 
         changes = dict(yaml_text.leaves(values, fields=fields_by_key(CONFIG_TYPES[self.kind])))
         self._alter(lambda form: form.with_values(changes))
@@ -135,7 +137,7 @@ class FormScreen(Screen[None]):
         """Show these values, and the default of every field that they leave out."""
         from deepsynth_tui.tui.forms.values import FormValues
 
-        self._alter(lambda _: FormValues.of(self.kind, values))
+        self._alter(lambda _: FormValues.from_mapping(self.kind, values))
 
     def _alter(self, change: Callable[[FormValues], FormValues]) -> None:
         if self.form is None:
@@ -160,9 +162,11 @@ class FormScreen(Screen[None]):
         self._show_state()
 
     def _check_files(self, values: FormValues, config: Config | None) -> None:
-        from deepsynth_tui.workflows.preflight import READS
+        from deepsynth_tui.config.fields import fields_by_key
+        from deepsynth_tui.config.kinds import CONFIG_TYPES
 
-        read = {key: v for key, v in values.values.items() if key.startswith(READS[self.kind])}
+        fields = fields_by_key(CONFIG_TYPES[self.kind])
+        read = {key: v for key, v in values.values.items() if fields[key].in_preflight}
         if read == self._files_of:
             return
         self._files, self._files_failure, self._files_of = None, "", None
@@ -176,12 +180,13 @@ class FormScreen(Screen[None]):
 
     @work(exclusive=True, group="files", exit_on_error=False)
     async def _look_at_files(self, config_text: str) -> None:
-        from deepsynth_tui.workflows.preflight import PreflightError, run_preflight
+        from deepsynth_tui.child_process import ChildError
+        from deepsynth_tui.workflows.preflight import run_preflight
 
         await asyncio.sleep(FILES_DELAY)
         try:
             self._files = await run_preflight(self.kind, config_text)
-        except PreflightError as error:
+        except ChildError as error:
             self._files_failure = str(error)
         self.files_changed(self._files, self._files_failure)
         self._show_state()
@@ -250,6 +255,12 @@ class FormScreen(Screen[None]):
     # Help, reset, drafts
 
     @property
+    def reset_hint(self) -> str:
+        """How to undo a change, as the last sentence of a notification."""
+        field, section = key_of("form.reset"), key_of("form.reset_section")
+        return f"{field} resets a field, {section} its section."
+
+    @property
     def focused_row(self) -> FieldRow | None:
         """The row of the field that has the focus."""
         from deepsynth_tui.tui.widgets.field_row import FieldRow
@@ -260,10 +271,10 @@ class FormScreen(Screen[None]):
     @property
     def about_focus(self) -> str:
         """Meaning, range and default of the focused field; empty where none has the focus."""
-        from deepsynth_tui.tui.forms.field_help import facts_of
+        from deepsynth_tui.tui.forms.field_help import field_facts
 
         row = self.focused_row
-        return f"{row.label}: {row.spec.help}\n{facts_of(row.spec)}" if row else ""
+        return f"{row.label}: {row.spec.help}\n{field_facts(row.spec)}" if row else ""
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self._explain(event.widget)
@@ -271,13 +282,13 @@ class FormScreen(Screen[None]):
     def _explain(self, widget: Widget | None) -> None:
         if self.form is None or widget is None:
             return
-        from deepsynth_tui.tui.forms.field_help import facts_of, way_out
+        from deepsynth_tui.tui.forms.field_help import field_facts, fix_hint
         from deepsynth_tui.tui.widgets.section import Section
 
         line, row = self.query_one(HelpLine), self.focused_row
         if row is not None:
             problem = self.form.problem_at(row.spec.key)
-            line.explain(row.spec.help, facts_of(row.spec), way_out(problem) if problem else "")
+            line.explain(row.spec.help, field_facts(row.spec), fix_hint(problem) if problem else "")
             return
         for node in widget.ancestors_with_self:
             if isinstance(node, Section):

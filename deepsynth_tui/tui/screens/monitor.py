@@ -21,25 +21,26 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from deepsynth_tui.runs import atomic, control
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import shell_of
-from deepsynth_tui.tui.run_view.reader import Clock, RunReader, Snapshot
+from deepsynth_tui.tui.run_view.outcome import CAUSE_LINES, describe_outcome
+from deepsynth_tui.tui.run_view.reader import Clock, RunReader, RunSnapshot
 from deepsynth_tui.tui.screens.retry import RetryDialog
 from deepsynth_tui.tui.screens.stop import StopDialog, Way, stop
-from deepsynth_tui.tui.widgets.footer import KeyLine
+from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.log_pane import LogPane
 from deepsynth_tui.tui.widgets.metric_chart import Curves, MetricChart
-from deepsynth_tui.tui.widgets.outcome import LAST_LINES, OutcomeBox, outcome
-from deepsynth_tui.tui.widgets.run_summary import (
-    Figures,
+from deepsynth_tui.tui.widgets.outcome_box import OutcomeBox
+from deepsynth_tui.tui.widgets.run_header import (
+    FigureList,
     PhaseStrip,
     ProgressLine,
     StateLine,
     TextLine,
 )
-from deepsynth_tui.tui.widgets.sample_pane import SamplePane, short
+from deepsynth_tui.tui.widgets.sample_pane import SamplePane, shorten
 
 COPIED_LINES = 200
 COPIED_BYTES = 48 * 1024
@@ -64,7 +65,7 @@ class MonitorScreen(Screen[None]):
     class Read(Message):
         """The reader has something new."""
 
-        snapshot: Snapshot
+        snapshot: RunSnapshot
 
     @dataclass
     class Told(Message):
@@ -76,7 +77,7 @@ class MonitorScreen(Screen[None]):
     def __init__(self, run: RunDirectory, *, clock: Clock = time.time) -> None:
         super().__init__()
         self.run_directory = run
-        self.snapshot: Snapshot | None = None
+        self.snapshot: RunSnapshot | None = None
         self._clock = clock
         self._seen_at_work = False
         self._moved_on = False
@@ -88,16 +89,16 @@ class MonitorScreen(Screen[None]):
         yield StateLine(id="state")
         yield PhaseStrip(id="phases")
         yield ProgressLine(id="progress")
-        yield Figures(id="figures-line")
+        yield FigureList(id="figures-line")
         yield TextLine(id="warning")
         yield OutcomeBox(id="outcome")
         with Horizontal(id="curve"):
             yield MetricChart("loss", id="chart")
-            yield Figures(id="figures-column")
+            yield FigureList(id="figures-column")
         with Horizontal(id="below"):
             yield LogPane(id="log")
             yield SamplePane(id="samples")
-        yield KeyLine()
+        yield DiffedFooter()
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -136,12 +137,12 @@ class MonitorScreen(Screen[None]):
             self.refresh_bindings()
         self._move_on(snapshot)
 
-    def _put(self, snapshot: Snapshot, *, fresh: bool) -> None:
+    def _put(self, snapshot: RunSnapshot, *, fresh: bool) -> None:
         """Put a snapshot on screen; `fresh` when its events are new."""
         state, live = snapshot.state, snapshot.summary.is_live
         printed = snapshot.console
         log = self.query_one(LogPane)
-        log.add(printed.lines, skipped=printed.skipped, unfinished=printed.unfinished)
+        log.append_lines(printed.lines, skipped=printed.skipped, unfinished=printed.unfinished)
         self.set_class(snapshot.identity.kind == "dataset", "-dataset")
         self.set_class(bool(state.samples), "-has-samples")
         self.set_class(not live, "-ended")
@@ -149,25 +150,27 @@ class MonitorScreen(Screen[None]):
         self.query_one(StateLine).show(snapshot)
         self.query_one(PhaseStrip).show_run(snapshot)
         self.query_one(ProgressLine).show(snapshot)
-        for figures in self.query(Figures):
+        for figures in self.query(FigureList):
             figures.show(snapshot)
-        self.query_one(OutcomeBox).show(outcome(snapshot, log.lines[-LAST_LINES:]))
+        self.query_one(OutcomeBox).show(describe_outcome(snapshot, log.lines[-CAUSE_LINES:]))
         if fresh:
             self._put_warning(snapshot)
             chart = self.query_one(MetricChart)
-            chart.waiting = _waiting_for(snapshot)
+            chart.placeholder = _waiting_for(snapshot)
             series = state.series
             chart.show(Curves(series.get("loss", ()), series.get("eval_loss", ())))
             self.query_one(SamplePane).show(state)
 
-    def _put_warning(self, snapshot: Snapshot) -> None:
+    def _put_warning(self, snapshot: RunSnapshot) -> None:
         line, warnings = self.query_one("#warning", TextLine), snapshot.state.warnings
         line.display = bool(warnings)
         if warnings:
             more = f"  ({len(warnings)} warnings)" if len(warnings) > 1 else ""
-            line.show(Content.assemble(("! ", "bold $warning"), short(warnings[-1].message), more))
+            line.show(
+                Content.assemble(("! ", "bold $warning"), shorten(warnings[-1].message), more)
+            )
 
-    def _move_on(self, snapshot: Snapshot) -> None:
+    def _move_on(self, snapshot: RunSnapshot) -> None:
         """Go to the run that waited for this one, if its end was watched from the log's end."""
         self._seen_at_work |= snapshot.summary.is_live
         finished = self._seen_at_work and snapshot.summary.state == "done"
@@ -175,7 +178,7 @@ class MonitorScreen(Screen[None]):
             return
         self._moved_on = True
         if self.query_one(LogPane).following:
-            self.notify(f"{clean(snapshot.identity.name)} is done; this is the run after it")
+            self.notify(f"{sanitize(snapshot.identity.name)} is done; this is the run after it")
             self.action_next_run()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -238,7 +241,7 @@ class MonitorScreen(Screen[None]):
     def action_copy_log(self) -> None:
         """Copy the selected text, else the last lines; write them to a file too."""
         text = self.get_selected_text() or self.query_one(LogPane).tail(
-            most_lines=COPIED_LINES, most_bytes=COPIED_BYTES
+            max_lines=COPIED_LINES, max_bytes=COPIED_BYTES
         )
         path = shell_of(self.app).home / "copied" / f"{self.run_directory.id}.log"
         try:
@@ -256,7 +259,7 @@ class MonitorScreen(Screen[None]):
         if self.snapshot is not None:
             name, left = self.snapshot.identity.name, self.snapshot.state.checkpoints
             last_step = left[-1].step if left else None
-            dialog = RetryDialog(self.run_directory, clean(name), last_step=last_step)
+            dialog = RetryDialog(self.run_directory, sanitize(name), last_step=last_step)
             self.app.push_screen(dialog, self._retried)
 
     def _retried(self, run: RunDirectory | None) -> None:
@@ -294,12 +297,12 @@ class MonitorScreen(Screen[None]):
             shell_of(self.app).report_error(event.worker.error)
 
 
-def _keys(snapshot: Snapshot) -> tuple[object, ...]:
+def _keys(snapshot: RunSnapshot) -> tuple[object, ...]:
     """What decides which keys apply."""
     return snapshot.summary.state, snapshot.successor, snapshot.identity.kind
 
 
-def _waiting_for(snapshot: Snapshot) -> str:
+def _waiting_for(snapshot: RunSnapshot) -> str:
     """What an empty chart says."""
     if snapshot.summary.is_live:
         return "The curve begins with the first training step."

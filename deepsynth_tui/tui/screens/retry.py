@@ -12,17 +12,17 @@ from rich.console import Group
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
+from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import shell_of
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 
 if TYPE_CHECKING:
     from deepsynth_tui.workflows.retry import RetryPlan
@@ -53,7 +53,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
         }
     }
     """
-    BINDINGS = [Binding("escape", "dismiss", "Close", tooltip="Close this and start nothing")]
+    BINDINGS = bindings("retry_dialog")
 
     @dataclass
     class Planned(Message):
@@ -85,7 +85,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
         """The question, and the two answers once it is known what would be done."""
         with Vertical(id="dialog") as dialog:
             dialog.border_title = "try this run again?"
-            yield Static("Reading its settings ...", id="what")
+            yield Static("MemoryReading its settings ...", id="what")
             yield OptionList("Start the new run", "Close: nothing is started")
 
     def on_mount(self) -> None:
@@ -109,13 +109,13 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
 
         self._plan = event.plan
         changes = [
-            (key, clean(f"{as_text(former) or 'none'} → {as_text(new) or 'none'}"))
+            (key, sanitize(f"{as_text(former) or 'none'} → {as_text(new) or 'none'}"))
             for key, (former, new) in event.plan.changed.items()
         ]
         self.query_one("#what", Static).update(
             Group(
                 Text.assemble("This starts a new run of ", (self._run_name, "bold"), " with:"),
-                pairs(changes),
+                label_grid(changes),
                 Text(f"\n{_beginning(event.plan, self._last_step)}"),
             )
         )

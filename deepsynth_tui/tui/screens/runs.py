@@ -18,25 +18,26 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.runs.summary import RunSummary, summaries
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.runs.summary import RunSummary, list_summaries
+from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.run_view.reader import Clock
 from deepsynth_tui.tui.screens.stop import StopDialog, Way, stop
-from deepsynth_tui.tui.widgets.footer import KeyLine
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.widgets.footer import DiffedFooter
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
-from deepsynth_tui.tui.widgets.run_table import RunRow, RunTable, rows
+from deepsynth_tui.tui.widgets.run_table import RunRow, RunTable, run_rows
 
 PERIOD = 2.0
 """Seconds between two looks at the run directories."""
 _EMPTY = Content.assemble(
     ("No runs yet.", "bold"),
-    "\n\nF2 makes a dataset of documents.\nF3 fine-tunes a model on one.\n\n",
+    f"\n\n{key_of('app.dataset')} makes a dataset from documents.\n"
+    f"{key_of('app.training')} fine-tunes a model on a dataset.\n\n",
     ("deepsynth-tui demo", "bold"),
     "  in a shell does both with what is built in, in some minutes.",
 )
@@ -82,7 +83,7 @@ class RunsScreen(Screen[None]):
         yield Static(_EMPTY, id="empty")
         yield RunTable(id="table")
         yield Static(id="details")
-        yield KeyLine()
+        yield DiffedFooter()
 
     def on_mount(self) -> None:
         """Begin to look."""
@@ -107,7 +108,7 @@ class RunsScreen(Screen[None]):
         before: tuple[RunRow, ...] | None = None
         while not worker.is_cancelled and not self._leaving.is_set():
             now = self._clock()
-            found = rows(summaries(home, now), now)
+            found = run_rows(list_summaries(home, now), now)
             if found != before:
                 before = found
                 self.post_message(self.Found(found))
@@ -131,12 +132,12 @@ class RunsScreen(Screen[None]):
             details.update("")
             return
         lines: list[tuple[str, str | Text]] = [
-            ("path", clean(str(run.path))),
+            ("path", sanitize(str(run.path))),
             ("watch", f"deepsynth-tui attach {run.id}"),
         ]
         if run.message:
-            lines.append((run.state, clean(run.message)))
-        details.update(pairs(lines))
+            lines.append((run.state, sanitize(run.message)))
+        details.update(label_grid(lines))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey what the highlighted run does not allow."""
@@ -165,7 +166,7 @@ class RunsScreen(Screen[None]):
                 if way is not None:
                     self._stop(directory, way)
 
-            self.app.push_screen(StopDialog(run, control.pending(directory)), chosen)
+            self.app.push_screen(StopDialog(run, control.pending_request(directory)), chosen)
 
     def action_clone(self) -> None:
         """Set up a new run with the settings of the highlighted one."""

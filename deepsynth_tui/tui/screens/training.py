@@ -17,12 +17,12 @@ from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.screens.form_screen import FormScreen
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.load import Checked
+    from deepsynth_tui.config.load import CheckResult
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.inputs import EstimateInputs
-    from deepsynth_tui.training.simulation.client import Simulated
-    from deepsynth_tui.tui.fit.inputs import Known
+    from deepsynth_tui.training.simulation.client import SimulatedMemory
+    from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
     from deepsynth_tui.workflows.preflight import Preflight
 
 RANK = "lora.r"
@@ -37,16 +37,16 @@ class TrainingScreen(FormScreen):
 
     kind = "training"
     CSS_PATH = ["form_screen.tcss", "training.tcss"]
-    BINDINGS = bindings("fit")
+    BINDINGS = bindings("training")
 
     def __init__(self) -> None:
         super().__init__()
         self._rows: int | None = None
-        self._known: Known | None = None
+        self._known: EstimateInputsCache | None = None
         self._shown: tuple[TrainingConfig, EstimateInputs, Estimate] | None = None
         self._before: Estimate | None = None
-        self._simulation: asyncio.Future[Simulated] | None = None
-        self._simulated: Simulated | None = None
+        self._simulation: asyncio.Future[SimulatedMemory] | None = None
+        self._simulated: SimulatedMemory | None = None
         self._next_look: Timer | None = None
         self._field: Widget | None = None
         self._is_at_rank = False
@@ -74,13 +74,13 @@ class TrainingScreen(FormScreen):
 
     # Estimates
 
-    def values_changed(self, checked: Checked) -> None:
+    def values_changed(self, checked: CheckResult) -> None:
         # A form of this screen is of this kind.
         config = cast("TrainingConfig | None", self.form.values.as_config() if self.form else None)
         if config is None:
             self.workers.cancel_group(self, "fit")
-            self.fit.wait("Waits for values in range.")
-        elif self._known and (grounds := self._known.grounds(config, self._rows)):
+            self.fit.show_status("Waits for values in range.")
+        elif self._known and (grounds := self._known.inputs_for(config, self._rows)):
             # Here and now: an estimate takes less time than the frame that it is drawn in.
             self._estimate(config, grounds)
         else:
@@ -98,37 +98,37 @@ class TrainingScreen(FormScreen):
     async def _find(self, config: TrainingConfig) -> None:
         from deepsynth_tui.machine.gpu_catalogue import CatalogueError
         from deepsynth_tui.models.layout_client import LayoutError
-        from deepsynth_tui.tui.fit.inputs import Known
+        from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 
-        self._known = self._known or Known()
+        self._known = self._known or EstimateInputsCache()
         try:
-            await self._known.find(config, self.fit.wait)
+            await self._known.load(config, self.fit.show_status)
         except LayoutError as error:
             self._fail(error.message, error.advice)
         except CatalogueError as error:
             self._fail("The list of GPUs cannot be used.", str(error))
         else:
-            if grounds := self._known.grounds(config, self._rows):
+            if grounds := self._known.inputs_for(config, self._rows):
                 self._estimate(config, grounds)
 
     @work(exclusive=True, group="count", exit_on_error=False)
     async def _count(self, config: TrainingConfig) -> None:
-        from deepsynth_tui.tui.fit.inputs import Known
+        from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 
-        self._known = self._known or Known()
-        await self._known.count(config)
+        self._known = self._known or EstimateInputsCache()
+        await self._known.count_rows(config)
         if self.checked is not None:
             self.values_changed(self.checked)
 
     def _fail(self, message: str, advice: str) -> None:
         self._shown = self._before = None
-        self.fit.fail(message, advice)
+        self.fit.show_error(message, advice)
 
     def _estimate(self, config: TrainingConfig, grounds: EstimateInputs) -> None:
         from deepsynth_tui.tui.fit.view import FitView
 
         last = self._shown
-        if last is not None and last[:2] == (config, grounds) and not self.fit.state:
+        if last is not None and last[:2] == (config, grounds) and not self.fit.status:
             return
         found = grounds.estimate(config)
         if last is None:
@@ -138,12 +138,12 @@ class TrainingScreen(FormScreen):
         if last is None or not _is_same_step(last, config, grounds):
             self._drop_simulation()
         self._shown = config, grounds, found
-        self.fit.show(
+        self.fit.show_estimate(
             FitView(
                 found,
                 config.lora.r,
                 grounds.dataset,
-                before=self._before,
+                previous=self._before,
                 simulated=self._simulated.apply(found) if self._simulated else None,
             )
         )
@@ -158,7 +158,7 @@ class TrainingScreen(FormScreen):
             return
         config, grounds, _ = self._shown
         devices = self.fit.devices
-        self.fit.show_answer(await asyncio.to_thread(fit_report, config, grounds, devices))
+        self.fit.show_report(await asyncio.to_thread(fit_report, config, grounds, devices))
 
     @work(exclusive=True, group="gpus", exit_on_error=False)
     async def _watch_gpus(self) -> None:
@@ -190,7 +190,7 @@ class TrainingScreen(FormScreen):
 
     @work(exclusive=True, group="simulation", exit_on_error=False)
     async def _simulate(self) -> None:
-        from deepsynth_tui.training.simulation.client import SimulationError, simulate
+        from deepsynth_tui.training.simulation.client import SimulationError, request_simulation
 
         if self._shown is None:
             return
@@ -200,7 +200,9 @@ class TrainingScreen(FormScreen):
             # Two at once would take twice the memory: one that was dropped ends first.
             await asyncio.wait([self._simulation])
         dataset = grounds.dataset_for(config)
-        self._simulation = asyncio.ensure_future(asyncio.to_thread(simulate, config, dataset))
+        self._simulation = asyncio.ensure_future(
+            asyncio.to_thread(request_simulation, config, dataset)
+        )
         try:
             simulated = await asyncio.shield(self._simulation)
         except SimulationError as error:
@@ -236,26 +238,26 @@ class TrainingScreen(FormScreen):
 
     def action_apply(self) -> None:
         """Make the change that the panel names; it is taken back like any other."""
-        remedy = self.fit.remedy
+        remedy = self.fit.fix
         if remedy is None or self.form is None:
             self.notify("The panel names no change for this GPU.", title="Nothing to change")
             return
         self._alter(lambda form: form.with_values(remedy.changes))
         keys = ", ".join(remedy.changes)
-        self.notify(f"{remedy.words}\nChanged: {keys}. F7 and F8 reset.", title="To make it fit")
+        self.notify(f"{remedy.words}\nChanged: {keys}. {self.reset_hint}", title="To make it fit")
 
-    def on_fit_panel_stepped(self, event: FitPanel.Stepped) -> None:
+    def on_fit_panel_rank_stepped(self, event: FitPanel.RankStepped) -> None:
         from deepsynth_tui.config.fields import fields_by_key
         from deepsynth_tui.config.training import TrainingConfig
-        from deepsynth_tui.tui.widgets.field_row import neighbour
+        from deepsynth_tui.tui.widgets.field_row import adjacent_step
 
         if self.form is None:
             return
         ranks = fields_by_key(TrainingConfig)[RANK].suggested
-        r = neighbour(self.form.values.values[RANK], ranks, event.direction)
+        r = adjacent_step(self.form.values.values[RANK], ranks, event.direction)
         if r is not None:
             self._alter(lambda form: form.with_values({RANK: r}))
-            self.fit.show_ranks()
+            self.fit.scroll_to_ranks()
 
     def action_visit_panel(self) -> None:
         """Go to the panel, and from there back to the field."""
@@ -272,7 +274,7 @@ class TrainingScreen(FormScreen):
         row = self.focused_row
         is_at_rank = row is not None and row.spec.key == RANK
         if is_at_rank:
-            self.fit.show_ranks()
+            self.fit.scroll_to_ranks()
         elif self._is_at_rank:
             self.fit.scroll_home(animate=False)
         self._is_at_rank = is_at_rank

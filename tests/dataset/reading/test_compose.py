@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.errors import FlawError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.compose import (
@@ -23,7 +23,7 @@ from deepsynth_tui.dataset.reading.compose import (
 )
 from deepsynth_tui.dataset.reading.sources import Document
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import TINY, numbered, write
+from tests.dataset.writing.small_datasets import TINY, numbered, write
 
 
 def made(
@@ -61,9 +61,9 @@ def test_an_instruction_in_the_message_is_not_drawn():
     config = DatasetConfig.model_validate(
         {"page": TINY, "instruction": "Read.", "instruction_in": "message"}
     )
-    asked = draw_document(Document("one", "abc", None), config, renderer(config))
+    asked = draw_document(Document("one", "abc", None), config, cached_renderer(config))
     without = DatasetConfig.model_validate({"page": TINY})
-    plain = draw_document(Document("one", "abc", None), without, renderer(without))
+    plain = draw_document(Document("one", "abc", None), without, cached_renderer(without))
     assert isinstance(asked, DrawnDocument)
     assert isinstance(plain, DrawnDocument)
     assert asked.pages == plain.pages

@@ -18,7 +18,7 @@ from deepsynth_tui.dataset.reading.pdf_text import pdf_to_text
 from deepsynth_tui.dataset.reading.sources import Document, open_source
 from tests.dataset.reading.small_pdf import pdf
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config
+from tests.dataset.writing.small_datasets import config
 
 
 def write(path: Path, content: str | bytes) -> Path:

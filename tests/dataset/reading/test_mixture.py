@@ -17,7 +17,7 @@ from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents, source_names
 from deepsynth_tui.dataset.reading.sources import Document
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import TINY, files
+from tests.dataset.writing.small_datasets import TINY, files
 
 
 def lines(path: Path, count: int, **columns: str) -> Path:
