@@ -313,7 +313,7 @@ def test_a_dataset_is_read_through_datasets(tmp_path: Path):
     assert reader.count(None) in (3, None)
     rows = list(reader.rows(["article"]))
     assert [row.values for row in rows] == [{"article": c} for c in "abc"]
-    assert rows[2].place.endswith("repository:3")
+    assert rows[2].location.endswith("repository:3")
     with pytest.raises(SourceError, match="split") as caught:
         HubReader(str(folder), config=None, split="exam")
     assert caught.value.key == "source.split"
