@@ -1,30 +1,30 @@
-"""Pages in braille made smaller: margins go first, then whole dots at a time."""
+"""Braille thumbnails: cropping margins and shrinking by an integer factor."""
 
 from __future__ import annotations
 
 import pytest
 from PIL import Image
 
-from deepsynth_tui.page_thumbnail import braille_lines, fitted
+from deepsynth_tui.page_thumbnail import braille_lines, fit_thumbnail
 
 
 @pytest.fixture
 def page() -> list[str]:
     """An L of 32 dots height and 16 dots width, 4 dots thick, in the middle of a page."""
-    picture = Image.new("L", (128, 64), 255)
-    picture.paste(0, (40, 16, 44, 48))
-    picture.paste(0, (40, 44, 56, 48))
-    return braille_lines(picture, 64)
+    image = Image.new("L", (128, 64), 255)
+    image.paste(0, (40, 16, 44, 48))
+    image.paste(0, (40, 44, 56, 48))
+    return braille_lines(image, 64)
 
 
-def test_a_page_with_room_loses_its_margins_alone(page: list[str]) -> None:
-    assert fitted(page, 64) == fitted(page, 8) == [*["⣿⣿⠀⠀⠀⠀⠀⠀"] * 7, "⣿⣿⣿⣿⣿⣿⣿⣿"]
+def test_margins_are_cropped_if_the_page_fits(page: list[str]) -> None:
+    assert fit_thumbnail(page, 64) == fit_thumbnail(page, 8) == [*["⣿⣿⠀⠀⠀⠀⠀⠀"] * 7, "⣿⣿⣿⣿⣿⣿⣿⣿"]
 
 
-def test_a_page_without_room_shrinks_by_a_whole_factor(page: list[str]) -> None:
-    assert fitted(page, 7) == fitted(page, 4) == [*["⣿⠀⠀⠀"] * 3, "⣿⣤⣤⣤"]
-    assert fitted(page, 3) == ["⣿⠀⠀", "⣿⠀⠀", "⠿⠶⠶"]
+def test_a_wide_page_shrinks_by_an_integer_factor(page: list[str]) -> None:
+    assert fit_thumbnail(page, 7) == fit_thumbnail(page, 4) == [*["⣿⠀⠀⠀"] * 3, "⣿⣤⣤⣤"]
+    assert fit_thumbnail(page, 3) == ["⣿⠀⠀", "⣿⠀⠀", "⠿⠶⠶"]
 
 
-def test_an_empty_page_is_no_lines() -> None:
-    assert fitted(braille_lines(Image.new("L", (64, 64), 255), 32), 10) == []
+def test_a_blank_page_has_no_lines() -> None:
+    assert fit_thumbnail(braille_lines(Image.new("L", (64, 64), 255), 32), 10) == []

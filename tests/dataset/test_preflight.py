@@ -142,7 +142,7 @@ def test_an_unreachable_hub_gives_a_hint(tmp_path: Path):
     findings, _ = run(path)
     (problem,) = findings["problems"]
     assert problem["key"] == "source.path"
-    assert "is no file here" in problem["message"]
+    assert "local file" in problem["message"]
     assert "local file" in problem["hint"]
 
 

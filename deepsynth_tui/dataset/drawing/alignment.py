@@ -1,4 +1,4 @@
-"""Where on a line each box stands: alignment, and the order of text that runs both ways."""
+"""Positions of the boxes on a line: alignment, justification and bidi reordering."""
 
 from __future__ import annotations
 
@@ -6,51 +6,52 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from deepsynth_tui.dataset.drawing.bidi import visual_order
-from deepsynth_tui.dataset.drawing.measured_text import Measured
-from deepsynth_tui.dataset.drawing.wrapping import Line, Segment
+from deepsynth_tui.dataset.drawing.measured_text import MeasuredText
+from deepsynth_tui.dataset.drawing.wrapping import BoxRun, Line
 
 
-def placed(text: Measured, line: Line, width: float, align: str) -> Iterable[Segment]:
-    """Return what is on `line` with its place on a line of `width`, from left to right.
+def align_line(text: MeasuredText, line: Line, width: float, align: str) -> Iterable[BoxRun]:
+    """Return the boxes of `line` from left to right, positioned on a line of `width` em.
 
-    `align` is `start` or `end` (the edge where the paragraph's own direction starts or ends),
-    `center` or `justify`. Lengths are multiples of the font size.
+    `align` is `start` or `end` (in the direction of the paragraph), `center` or `justify`.
     """
     paragraph = line.paragraph
-    if not line.segments or (align == "start" and not paragraph.base and not paragraph.reorders):
-        return line.segments
-    leftward = paragraph.base % 2 == 1
-    last = line.segments[-1]
-    room = width - (last.x + text.right[last.last - 1] - text.left[last.first])
-    segments = _reordered(text, line) if paragraph.reorders else line.segments
-    if align == "justify" and not line.ends:
-        return _stretched(text, segments, room)
-    shift = {"center": room / 2, "end": room * (not leftward)}.get(align, room * leftward)
-    return [one._replace(x=one.x + shift) for one in segments] if shift else segments
+    if not line.runs or (
+        align == "start" and not paragraph.base_level and not paragraph.needs_reordering
+    ):
+        return line.runs
+    rtl = paragraph.base_level % 2 == 1
+    last = line.runs[-1]
+    free_width = width - (last.x + text.right[last.last - 1] - text.left[last.first])
+    runs = _reorder(text, line) if paragraph.needs_reordering else line.runs
+    if align == "justify" and not line.ends_paragraph:
+        return _justify(text, runs, free_width)
+    shift = {"center": free_width / 2, "end": free_width * (not rtl)}.get(align, free_width * rtl)
+    return [run._replace(x=run.x + shift) for run in runs] if shift else runs
 
 
-def _stretched(text: Measured, segments: tuple[Segment, ...], room: float) -> Iterator[Segment]:
-    """Yield `segments` box by box, `room` shared out among the white space between them."""
+def _justify(text: MeasuredText, runs: tuple[BoxRun, ...], free_width: float) -> Iterator[BoxRun]:
+    """Yield `runs` box by box, with `free_width` distributed over the spaces between them."""
     boxes = [
-        Segment(box, box + 1, segment.x + text.left[box] - text.left[segment.first])
-        for segment in segments
-        for box in range(segment.first, segment.last)
+        BoxRun(box, box + 1, run.x + text.left[box] - text.left[run.first])
+        for run in runs
+        for box in range(run.first, run.last)
     ]
-    after = [
-        one.x - before.x - (text.right[before.first] - text.left[before.first]) > 1e-9
-        for before, one in pairwise(boxes)
+    has_space = [
+        box.x - before.x - (text.right[before.first] - text.left[before.first]) > 1e-9
+        for before, box in pairwise(boxes)
     ]
-    each = room / sum(after) if any(after) else 0.0
+    stretch = free_width / sum(has_space) if any(has_space) else 0.0
     shift = 0.0
-    for box, gap_before in zip(boxes, [False, *after], strict=True):
-        shift += each * gap_before
+    for box, space_before in zip(boxes, [False, *has_space], strict=True):
+        shift += stretch * space_before
         yield box._replace(x=box.x + shift)
 
 
-def _reordered(text: Measured, line: Line) -> tuple[Segment, ...]:
-    """Return the boxes of a line one by one in the order of the eye, from 0 rightwards.
+def _reorder(text: MeasuredText, line: Line) -> tuple[BoxRun, ...]:
+    """Return the boxes of a line one by one in visual order, starting at x = 0.
 
-    The white space before a segment (an indentation, a tab) has the paragraph's direction.
+    White space before a run (indentation, tabs) has the level of the paragraph.
     """
     widths: list[float] = []
     levels: list[int] = []
@@ -62,19 +63,19 @@ def _reordered(text: Measured, line: Line) -> tuple[Segment, ...]:
         boxes.append(box)
 
     pen = 0.0
-    for segment in line.segments:
-        if segment.x > pen:
-            add(segment.x - pen, line.paragraph.base)
-        for box in range(segment.first, segment.last):
+    for run in line.runs:
+        if run.x > pen:
+            add(run.x - pen, line.paragraph.base_level)
+        for box in range(run.first, run.last):
             add(text.right[box] - text.left[box], text.levels[box], box)
-            if box + 1 < segment.last:
-                add(text.gaps[box], text.gap_levels[box])
-        pen = segment.x + text.right[segment.last - 1] - text.left[segment.first]
-    found = []
+            if box + 1 < run.last:
+                add(text.space_widths[box], text.space_levels[box])
+        pen = run.x + text.right[run.last - 1] - text.left[run.first]
+    reordered = []
     pen = 0.0
-    for place in visual_order(levels):
-        box = boxes[place]
+    for index in visual_order(levels):
+        box = boxes[index]
         if box is not None:
-            found.append(Segment(box, box + 1, pen))
-        pen += widths[place]
-    return tuple(found)
+            reordered.append(BoxRun(box, box + 1, pen))
+        pen += widths[index]
+    return tuple(reordered)

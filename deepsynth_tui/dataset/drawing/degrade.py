@@ -1,4 +1,4 @@
-"""Pages as a scanner or a bad copy would leave them: turned, blurred, speckled, compressed."""
+"""Degrade pages as a scanner or photocopier does: rotation, blur, noise, JPEG artefacts."""
 
 from __future__ import annotations
 
@@ -12,41 +12,44 @@ from PIL import Image, ImageFilter
 from deepsynth_tui.config.dataset import DegradeSettings
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 
-BARE = 255
-BEST_JPEG = 95
+PAPER = 255
+MAX_JPEG_QUALITY = 95
 
 
-def degraded(
+def degrade_page(
     page: NDArray[np.uint8],
     settings: DegradeSettings,
-    sheet: PageGeometry,
+    geometry: PageGeometry,
     rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """Return `page`, height by width, 0 full ink and 255 bare paper, with some of each flaw.
+    """Return a degraded copy of `page` (height by width, 0 full ink, 255 paper).
 
-    How much of each is drawn evenly between none and what the settings allow.
+    The strength of each effect is uniform between none and the maximum in `settings`.
     """
     image = Image.fromarray(page)
     if settings.rotation:
-        angle = _inside(rng.uniform(-settings.rotation, settings.rotation), sheet)
-        image = image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=BARE)
+        angle = _angle_on_page(rng.uniform(-settings.rotation, settings.rotation), geometry)
+        image = image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=PAPER)
     if settings.blur:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0, settings.blur)))
     if settings.noise:
-        speckles = rng.normal(0, rng.uniform(0, settings.noise), page.shape)
-        image = Image.fromarray((np.asarray(image) + speckles).clip(0, BARE).astype(np.uint8))
+        noise = rng.normal(0, rng.uniform(0, settings.noise), page.shape)
+        image = Image.fromarray((np.asarray(image) + noise).clip(0, PAPER).astype(np.uint8))
     if settings.jpeg_quality:
         file = io.BytesIO()
-        image.save(file, "JPEG", quality=int(rng.integers(settings.jpeg_quality, BEST_JPEG + 1)))
+        quality = int(rng.integers(settings.jpeg_quality, MAX_JPEG_QUALITY + 1))
+        image.save(file, "JPEG", quality=quality)
         image = Image.open(file)
     return np.asarray(image)
 
 
-def _inside(angle: float, sheet: PageGeometry) -> float:
-    """Return `angle`, in degrees, halved until no corner of the text is turned off the paper."""
-    x, y = sheet.width / 2 - sheet.margin, sheet.height / 2 - sheet.margin
+def _angle_on_page(angle: float, geometry: PageGeometry) -> float:
+    """Halve `angle`, in degrees, until no corner of the text area is rotated off the page."""
+    x = geometry.width / 2 - geometry.margin
+    y = geometry.height / 2 - geometry.margin
     while True:
         sine, cosine = abs(math.sin(math.radians(angle))), math.cos(math.radians(angle))
-        if x * cosine + y * sine <= sheet.width / 2 and x * sine + y * cosine <= sheet.height / 2:
+        fits_across = x * cosine + y * sine <= geometry.width / 2
+        if fits_across and x * sine + y * cosine <= geometry.height / 2:
             return angle
         angle /= 2

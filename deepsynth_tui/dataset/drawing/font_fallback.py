@@ -1,24 +1,28 @@
-"""Which font draws a character: the chosen one, or the next that has it."""
+"""Font fallback: which font draws each character, and the split of a word into font runs."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from deepsynth_tui.dataset.clean_text import is_invisible
 from deepsynth_tui.dataset.drawing.font_face import Face
 from deepsynth_tui.dataset.drawing.font_files import find_font, installed_fonts
+from deepsynth_tui.dataset.drawing.line_breaking import grapheme_clusters
+from deepsynth_tui.dataset.drawing.missing_glyphs import characters_without_glyph
 
-# Upright Noto fonts of one weight, and two families that cover much of Unicode.
+# Upright Noto fonts of regular weight, and two families that cover much of Unicode.
 SYSTEM_FONTS = re.compile(
     r"\A(Noto(Sans|Serif|Music|Naskh|Kufi|Color|Emoji)\w*(-Regular)?|DroidSansFallbackFull|unifont)"
     r"\.(ttf|otf|ttc)\Z"
 )
 ASCII = frozenset(range(0x21, 0x7F))
-# What a font's file is called after, where the names of its characters begin with another word.
-NAMED_OTHERWISE = {
+# First word of a Unicode character name -> words in the file names of fonts that cover it, where
+# the two differ.
+FILE_NAME_WORDS = {
     "CJK": ("CJK", "Fallback"),
     "HANGUL": ("CJK",),
     "HIRAGANA": ("CJK", "Fallback"),
@@ -30,45 +34,55 @@ NAMED_OTHERWISE = {
 
 
 class FontStack:
-    """The chosen font and, behind it, those that stand in for it.
+    """The chosen font followed by its fallback fonts.
 
-    What draws a character depends on the character alone, not on what was drawn before: the same
-    text gives the same page in every process.
+    Which face draws a cluster depends on the cluster alone, not on what was drawn before, so the
+    same text gives the same page in every process.
     """
 
     def __init__(self, font: str, fallback: Sequence[str] | None) -> None:
-        """Open `font`. `fallback` None: the Noto fonts of this machine. Raises `FontError`."""
+        """Open `font` and `fallback`; None falls back on the installed Noto fonts.
+
+        Raises `FontError`.
+        """
         self.faces: list[Face] = [Face(find_font(font))]
         self.faces += [Face(find_font(name)) for name in fallback or ()]
-        self.first_has_ascii = self.first.covered >= ASCII
-        self._given = len(self.faces)
-        self._system = [] if fallback is not None else _system_fonts()
+        self.primary_has_ascii = self.primary.codepoints >= ASCII
+        self._configured = len(self.faces)
+        self._system_fonts = [] if fallback is not None else _system_fonts()
         self._opened: dict[Path, int] = {}
-        self._chosen: dict[str, int | None] = {}
+        self._face_of_cluster: dict[str, int | None] = {}
 
     @property
-    def first(self) -> Face:
+    def primary(self) -> Face:
         """The chosen font."""
         return self.faces[0]
 
-    def covering(self, cluster: str) -> int | None:
-        """Return the number of the first face that has all of `cluster`, None if there is none.
+    def face_for(self, cluster: str) -> int | None:
+        """Return the index of the first face with glyphs for all of `cluster`, None if no font has.
 
-        Characters that leave no ink are asked of no font.
+        Invisible characters need no glyph.
         """
-        if cluster not in self._chosen:
+        if cluster not in self._face_of_cluster:
             needed = {ord(character) for character in cluster if not is_invisible(character)}
-            self._chosen[cluster] = next(
-                (one for one in self._candidates(needed) if needed <= self.faces[one].covered), None
+            self._face_of_cluster[cluster] = next(
+                (
+                    face
+                    for face in self._candidates(needed)
+                    if needed <= self.faces[face].codepoints
+                ),
+                None,
             )
-        return self._chosen[cluster]
+        return self._face_of_cluster[cluster]
 
     def _candidates(self, needed: set[int]) -> Iterator[int]:
-        yield from range(self._given)
-        words = _words(needed)
+        yield from range(self._configured)
+        words = _file_name_words(needed)
         yield from map(
             self._open,
-            sorted(self._system, key=lambda path: not any(word in path.name for word in words)),
+            sorted(
+                self._system_fonts, key=lambda path: not any(word in path.name for word in words)
+            ),
         )
 
     def _open(self, path: Path) -> int:
@@ -78,13 +92,42 @@ class FontStack:
         return self._opened[path]
 
 
+@dataclass(frozen=True, slots=True)
+class FontRun:
+    """A part of a word that one face draws; `missing` are its characters without a glyph."""
+
+    face: int
+    start: int
+    text: str
+    missing: str
+
+
+def font_runs(word: str, fonts: FontStack) -> Iterator[FontRun]:
+    """Split `word` into runs of one face (itemization). Clusters are never split."""
+    if word.isascii() and fonts.primary_has_ascii:
+        yield FontRun(0, 0, word, "")
+        return
+    start, text, run_face, run_missing = 0, "", 0, ""
+    for cluster in grapheme_clusters(word):
+        face, missing = fonts.face_for(cluster), ""
+        if face is None:
+            # No face has the whole cluster: take the one that has its base character.
+            face = fonts.face_for(cluster[0]) or 0
+            missing = characters_without_glyph(fonts.faces[face], cluster)
+        if text and (face != run_face or unicodedata.combining(cluster[0])):
+            yield FontRun(run_face, start, text, run_missing)
+            start, text, run_missing = start + len(text), "", ""
+        text, run_face, run_missing = text + cluster, face, run_missing + missing
+    yield FontRun(run_face, start, text, run_missing)
+
+
 def _system_fonts() -> list[Path]:
-    """Return the fonts to fall back on, Sans before others, each name once."""
-    found = {path.name: path for path in installed_fonts() if SYSTEM_FONTS.match(path.name)}
-    return sorted(found.values(), key=lambda path: ("Sans" not in path.name, path.name))
+    """Return the installed fallback fonts, Sans first, each file name once."""
+    by_name = {path.name: path for path in installed_fonts() if SYSTEM_FONTS.match(path.name)}
+    return sorted(by_name.values(), key=lambda path: ("Sans" not in path.name, path.name))
 
 
-def _words(needed: Iterable[int]) -> list[str]:
-    """Return what the file of a font for `needed` may have in its name."""
-    names = [unicodedata.name(chr(code), "").split(" ")[0].split("-")[0] for code in needed]
-    return [word for name in names for word in NAMED_OTHERWISE.get(name, (name.title(),))]
+def _file_name_words(codepoints: Iterable[int]) -> list[str]:
+    """Return words that the file name of a font for `codepoints` may contain."""
+    names = [unicodedata.name(chr(code), "").split(" ")[0].split("-")[0] for code in codepoints]
+    return [word for name in names for word in FILE_NAME_WORDS.get(name, (name.title(),))]

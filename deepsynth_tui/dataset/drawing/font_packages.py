@@ -1,4 +1,4 @@
-"""Which scripts this machine has fonts for, and which packages have the others."""
+"""Scripts that the installed fonts cover, and the Debian packages with fonts for the others."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SCRIPTS: Mapping[str, tuple[str, str]] = {
     "Korean": ("한", CJK),
     "emoji": ("🤖🦊", EMOJI),
 }
-"""Some characters of each script, and the Debian package of the Noto fonts that draw it."""
+"""Script -> (sample characters, Debian package of a Noto font that covers them)."""
 
 
 def scripts_without_font(fonts: FontStack) -> dict[str, str]:
-    """Return the scripts that `fonts` cannot draw, each with the package that helps."""
+    """Return the scripts that `fonts` cannot draw, each with the Debian package to install."""
     return {
         script: package
         for script, (sample, package) in SCRIPTS.items()
-        if any(fonts.covering(character) is None for character in sample)
+        if any(fonts.face_for(character) is None for character in sample)
     }

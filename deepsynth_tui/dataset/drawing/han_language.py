@@ -1,7 +1,7 @@
-"""Which form of ideographs a text wants: one code point has several, by language.
+"""The language of a text's Han characters, which selects their regional form.
 
-Unicode gave Chinese, Japanese and Korean forms of an ideograph one number (Han unification); a
-font that has them all, such as Noto CJK, chooses by the language that it is told.
+Han unification gives the Chinese, Japanese and Korean forms of a character one code point; a font
+with several forms, such as Noto CJK, selects by the language of the text.
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ import re
 
 KANA = re.compile("[\u3041-\u30ff\uff66-\uff9f]")
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
-IDEOGRAPHS = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
-def ideograph_language(text: str) -> str | None:
-    """Return the language of the ideographs in `text`, as BCP 47 has it; None without any.
+def han_language(text: str) -> str | None:
+    """Return the BCP 47 language of the Han characters in `text`, None if it has none.
 
-    Kana are Japanese, Hangul without kana is Korean; what is left is Chinese, traditional where
-    more of its characters are in the character set of Taiwan alone than in that of China alone.
+    With kana: Japanese. Else with Hangul: Korean. Else Chinese, traditional if more of the
+    characters are in Big5 only than in GB 2312 only.
     """
-    if text.isascii() or not IDEOGRAPHS.search(text):
+    if text.isascii() or not HAN.search(text):
         return None
     if KANA.search(text):
         return "ja"
     if HANGUL.search(text):
         return "ko"
-    found = set(IDEOGRAPHS.findall(text))
-    foreign = {name: sum(not _has(name, one) for one in found) for name in ("big5", "gb2312")}
-    return "zh-Hant" if foreign["gb2312"] > foreign["big5"] else "zh-Hans"
-
-
-def _has(charset: str, character: str) -> bool:
-    return bool(character.encode(charset, "ignore"))
+    characters = set(HAN.findall(text))
+    unencodable = {
+        charset: sum(not character.encode(charset, "ignore") for character in characters)
+        for charset in ("big5", "gb2312")
+    }
+    return "zh-Hant" if unencodable["gb2312"] > unencodable["big5"] else "zh-Hans"

@@ -1,8 +1,13 @@
-"""Where a text may be broken into lines.
+"""Line break opportunities: paragraphs, words, and where a line may end inside a word.
 
-A paragraph is cut into words and the white space between them. Chinese and Japanese may be broken
-between characters, but not before a closing or after an opening mark (kinsoku). A simplification
-of Unicode's line breaking (UAX #14).
+Lines may end at white space, after a hyphen between letters, and between Chinese and Japanese
+characters, but not before a closing or after an opening mark (kinsoku). This is a simplification of
+Unicode's line breaking algorithm (UAX #14). It differs where UAX #14 would break paths and URLs
+("a/ b") and options ("-- option"), which stay whole here, and it allows breaks after any letter of
+Thai and other scripts without spaces, where UAX #14 needs a dictionary.
+
+Not uniseg, which takes 170 to 240 us per character where this takes 0.6 (English) to 4.6 us
+(Chinese), or 0.1 us with most words cached. PyICU has no wheels.
 """
 
 from __future__ import annotations
@@ -15,12 +20,11 @@ from functools import lru_cache
 import regex
 
 LINE_END = re.compile("(\r\n|[\n\v\f\r\x85\u2028\u2029])")
-# Zero width space is a place to break, no-break spaces (U+00A0, U+2007, U+202F) are none.
+# With the zero width space (U+200B), without the no-break spaces (U+00A0, U+2007, U+202F).
 SPACES = (
     " \x1c\x1d\x1e\x1f\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     "\u2008\u2009\u200a\u200b\u205f\u3000"
 )
-# A word and the white space after it.
 WORD_AND_SPACES = re.compile(f"[^\t{SPACES}]+[{SPACES}]*")
 
 OPENING = frozenset("([{‘“‹«〈《「『【〔〖〘〚〝（［｛｟")
@@ -29,28 +33,28 @@ CLOSING = frozenset(
     "ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
 )
 HYPHENS = frozenset("-\N{HYPHEN}\N{EN DASH}\N{EM DASH}")
-# Kana, CJK symbols and ideographs; half- and full-width forms. Hangul is broken at its spaces.
+# Kana, CJK symbols and ideographs; half- and full-width forms. Hangul is broken at spaces only.
 IDEOGRAPHIC = re.compile(
     "[\u2e80-\u303e\u3041-\u30ff\u3105-\u312f\u31a0-\ua4cf\uf900-\ufaff"
     "\ufe30-\ufe4f\uff00-\uff9f\U0001b000-\U0001b2ff\U00020000-\U0003ffff]"
 )
-# Thai, Lao, Tibetan, Burmese and Khmer put no space between words, so that nothing here says where
-# one ends: a phrase too long for a line may be broken after any of its letters.
-UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\ua9e0-\ua9ff\uaa60-\uaa7f]")
+# Thai, Lao, Tibetan, Burmese and Khmer are written without spaces between words: a phrase too wide
+# for a line may be broken after any of its letters.
+UNSPACED_SCRIPTS = re.compile("[\u0e00-\u109f\u1780-\u17ff\ua9e0-\ua9ff\uaa60-\uaa7f]")
 GRAPHEME = regex.compile(r"\X")
-# Canonical combining class of signs that stack the next letter below: virama, coeng.
-STACKING_CLASS = 9
-# Vowels of Thai and Lao that are written before the letter they follow.
-BEFORE_LETTER = frozenset("เแโใไເແໂໃໄ")
-# More marks than this on one letter would stand in the lines above: they go beside it.
-MOST_MARKS = 4
+# Canonical combining class of virama and coeng, which stack the next letter below.
+VIRAMA_CLASS = 9
+# Thai and Lao vowels written before the consonant that they follow in speech.
+PREPOSED_VOWELS = frozenset("เแโใไເແໂໃໄ")
+# More marks than this on one letter would overlap the lines above: they are drawn beside it.
+MAX_MARKS = 4
 
 
-def paragraphs(text: str) -> Iterator[tuple[str, int]]:
-    """Yield each paragraph, and of how many characters the line end after it is."""
+def split_paragraphs(text: str) -> Iterator[tuple[str, int]]:
+    """Yield each paragraph of `text` with the length of the line end after it."""
     if text.isascii() and not any(end in text for end in "\r\v\f"):
         *others, last = text.split("\n")
-        yield from ((one, 1) for one in others)
+        yield from ((paragraph, 1) for paragraph in others)
         yield last, 0
         return
     pieces = LINE_END.split(text)
@@ -58,56 +62,55 @@ def paragraphs(text: str) -> Iterator[tuple[str, int]]:
         yield paragraph, len(line_end)
 
 
-def clusters(word: str) -> Iterator[str]:
-    """Yield what a reader sees as one character: a base and what sits on or below it."""
-    held = ""
+def grapheme_clusters(word: str) -> Iterator[str]:
+    """Yield user-perceived characters, with stacked letters and preposed vowels kept together."""
+    cluster = ""
     for match in GRAPHEME.finditer(word):
-        grapheme = match[0]
-        if held and not _binds(held[-1]):
-            yield from _short(held)
-            held = ""
-        held += grapheme
-    if held:
-        yield from _short(held)
+        if cluster and not _attaches_to_next(cluster[-1]):
+            yield from _limit_marks(cluster)
+            cluster = ""
+        cluster += match[0]
+    if cluster:
+        yield from _limit_marks(cluster)
 
 
 @lru_cache(1 << 16)
-def parts(word: str) -> tuple[str, ...]:
-    """Return the pieces of `word` between which a line may end."""
+def unbreakable_parts(word: str) -> tuple[str, ...]:
+    """Split `word` at its line break opportunities."""
     if word.isascii() and "-" not in word:
         return (word,)
-    found: list[str] = []
-    held = ""
-    for cluster in clusters(word):
-        if held and _may_break(held, cluster):
-            found.append(held)
-            held = ""
-        held += cluster
-    return (*found, held)
+    parts: list[str] = []
+    part = ""
+    for cluster in grapheme_clusters(word):
+        if part and _is_break_opportunity(part, cluster):
+            parts.append(part)
+            part = ""
+        part += cluster
+    return (*parts, part)
 
 
-def _binds(character: str) -> bool:
-    """Return whether what follows `character` belongs to it."""
-    return character in BEFORE_LETTER or unicodedata.combining(character) == STACKING_CLASS
+def _attaches_to_next(character: str) -> bool:
+    return character in PREPOSED_VOWELS or unicodedata.combining(character) == VIRAMA_CLASS
 
 
-def _short(cluster: str) -> Iterator[str]:
+def _limit_marks(cluster: str) -> Iterator[str]:
+    """Split `cluster` so that no part has more than `MAX_MARKS` marks."""
     start = marks = 0
-    for place, character in enumerate(cluster):
-        marks += unicodedata.combining(character) not in (0, STACKING_CLASS)
-        if marks > MOST_MARKS:
-            yield cluster[start:place]
-            start, marks = place, 1
+    for index, character in enumerate(cluster):
+        marks += unicodedata.combining(character) not in (0, VIRAMA_CLASS)
+        if marks > MAX_MARKS:
+            yield cluster[start:index]
+            start, marks = index, 1
     yield cluster[start:]
 
 
-def _may_break(held: str, cluster: str) -> bool:
-    """Return whether a line may end between `held` and `cluster`."""
-    before, after = held[-1], cluster[0]
+def _is_break_opportunity(part: str, cluster: str) -> bool:
+    """Return whether a line may end between `part` and the following `cluster`."""
+    before, after = part[-1], cluster[0]
     if after in CLOSING or before in OPENING:
         return False
     if IDEOGRAPHIC.match(before) or IDEOGRAPHIC.match(after):
         return True
     # well-known, but neither -5 nor --option
-    joins_words = len(held) >= 2 and held[-2].isalnum() and after.isalpha()
+    joins_words = len(part) >= 2 and part[-2].isalnum() and after.isalpha()
     return before in HYPHENS and joins_words

@@ -1,6 +1,6 @@
-"""A text as boxes: what must stay together on a line, with the place and width of each.
+"""A text cut into boxes, the units that stay together on a line, with their widths.
 
-Lengths are multiples of the font size, so that a text is measured once and laid out at any size.
+Lengths are in em (multiples of the font size), so a text is measured once and laid out at any size.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 from deepsynth_tui.dataset.drawing import bidi
 from deepsynth_tui.dataset.drawing.line_breaking import (
     SPACES,
-    UNSPACED,
+    UNSPACED_SCRIPTS,
     WORD_AND_SPACES,
-    clusters,
-    paragraphs,
-    parts,
+    grapheme_clusters,
+    split_paragraphs,
+    unbreakable_parts,
 )
-from deepsynth_tui.dataset.drawing.shape_cache import CONTEXT, Shapes
-from deepsynth_tui.dataset.drawing.shaped_words import Piece, Pieces
+from deepsynth_tui.dataset.drawing.shape_cache import CONTEXT, ShapeCache
+from deepsynth_tui.dataset.drawing.shaped_words import ShapedWord, ShapedWordTable
 
-# Of a font that has none: a quarter of its size, as in most.
-SPACE_WIDTH = 0.25
+# Width of a space in a font without one: a quarter em, as in most fonts.
+DEFAULT_SPACE_WIDTH = 0.25
 
 
-class Run(NamedTuple):
-    """Boxes `first` to `last` of a paragraph that no tab parts.
+class TabRun(NamedTuple):
+    """Boxes `first` to `last` (exclusive) of a paragraph, without a tab among them.
 
-    Before them go `tabs`, then `indent`, the width of the spaces at the beginning.
+    They follow `tabs` tabs and leading spaces of width `indent`.
     """
 
     first: int
@@ -40,23 +40,32 @@ class Run(NamedTuple):
 
 
 class Paragraph(NamedTuple):
-    """Characters from `start` to the next paragraph. `base` is its level: odd is leftward."""
+    """Characters from `start` to the next paragraph. An odd `base_level` is right to left.
+
+    `needs_reordering` where words may run in both directions.
+    """
 
     start: int
-    runs: tuple[Run, ...]
-    base: int = 0
-    reorders: bool = False
+    tab_runs: tuple[TabRun, ...]
+    base_level: int = 0
+    needs_reordering: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """A text cut into boxes.
+class MeasuredText:
+    """A text as boxes.
 
-    Of box i: `starts[i]` is the place of its first character, `shapes[i]` its shape, `left[i]` and
-    `right[i]` where it begins and ends on an endless line, `gaps[i]` the white space after it,
-    `lengths[i]` how many characters it holds. It is in `glued` where it must stay on the line of
-    the box before it. In paragraphs that may reorder, `levels[i]` is its direction and
-    `gap_levels[i]` that of its gap.
+    Attributes:
+        length: Characters of the text.
+        starts: Index of each box's first character.
+        shapes: Shape id of each box.
+        left, right: Where each box begins and ends on a single endless line.
+        space_widths: Width of the white space after each box.
+        lengths: Number of characters in each box.
+        no_break_before: Boxes that must stay on the line of the box before them.
+        levels: Bidi level of each box, in paragraphs that need reordering.
+        space_levels: Bidi level of the white space after each box, likewise.
+        space_width: Width of a space.
     """
 
     length: int
@@ -65,219 +74,232 @@ class Measured:
     shapes: NDArray[np.int64]
     left: NDArray[np.float64]
     right: NDArray[np.float64]
-    gaps: NDArray[np.float64]
+    space_widths: NDArray[np.float64]
     lengths: NDArray[np.int64]
-    glued: frozenset[int]
+    no_break_before: frozenset[int]
     levels: dict[int, int]
-    gap_levels: dict[int, int]
-    space: float
+    space_levels: dict[int, int]
+    space_width: float
 
     def paragraph_widths(self) -> NDArray[np.float64]:
-        """Return how long each paragraph with ink would be on one line, leaving out indentation."""
+        """Return the width of each paragraph with ink on one line, without its indentation."""
         inked = [
-            one.runs
-            for one in self.paragraphs
-            if one.runs and one.runs[0].first < one.runs[-1].last
+            paragraph.tab_runs
+            for paragraph in self.paragraphs
+            if paragraph.tab_runs and paragraph.tab_runs[0].first < paragraph.tab_runs[-1].last
         ]
         firsts = [runs[0].first for runs in inked]
         lasts = [runs[-1].last - 1 for runs in inked]
         return self.right[lasts] - self.left[firsts] if inked else np.empty(0)
 
 
-class Measurer:
-    """Measures texts with the shapes of one stack of fonts."""
+class TextMeasurer:
+    """Measures texts with the shapes of one font stack."""
 
-    def __init__(self, shapes: Shapes, longest: float) -> None:
-        """`longest` is the width from which on a word is cut into what a line may break."""
+    def __init__(self, shapes: ShapeCache, max_word_width: float) -> None:
+        """Words wider than `max_word_width` are cut into grapheme clusters."""
         self._shapes = shapes
-        self._longest = longest
-        self._spaces: dict[str, float] = {"": 0.0}
-        self._forget()
+        self._max_word_width = max_word_width
+        self._space_widths: dict[str, float] = {"": 0.0}
+        self._clear()
 
-    def _forget(self) -> None:
-        self._pieces = Pieces()
-        # By a word and the white space after it: its piece, or its pieces where it has several.
-        self._whole: dict[str, int] = {}
-        self._divided: dict[str, list[int]] = {}
+    def _clear(self) -> None:
+        self._table = ShapedWordTable()
+        # A word with the white space after it -> its index in the table, or the indices of its
+        # parts if a line may break inside it.
+        self._whole_words: dict[str, int] = {}
+        self._divided_words: dict[str, list[int]] = {}
 
-    def measure(self, text: str) -> Measured:
+    def measure(self, text: str) -> MeasuredText:
         """Cut `text` into boxes."""
-        if self._shapes.make_room() or self._pieces.are_many:
-            self._forget()
-        boxes = _Boxes()
-        found = []
-        place = 0
-        for paragraph, line_end in paragraphs(text):
-            if paragraph or line_end:
-                reorders = not paragraph.isascii() and bidi.may_reorder(paragraph)
-                cut = self._right_to_left if reorders else self._left_to_right
-                found.append(cut(paragraph, place, boxes))
-            place += len(paragraph) + line_end
-        return self._measured(len(text), tuple(found), boxes)
+        if self._shapes.clear_if_full() or self._table.is_full:
+            self._clear()
+        boxes = _BoxBuilder()
+        paragraphs = []
+        start = 0
+        for paragraph, line_end_length in split_paragraphs(text):
+            if paragraph or line_end_length:
+                mixed = not paragraph.isascii() and bidi.may_be_rtl(paragraph)
+                add = self._add_bidi_paragraph if mixed else self._add_ltr_paragraph
+                paragraphs.append(add(paragraph, start, boxes))
+            start += len(paragraph) + line_end_length
+        return self._measured_text(len(text), tuple(paragraphs), boxes)
 
-    def _measured(self, length: int, paragraphs: tuple[Paragraph, ...], boxes: _Boxes) -> Measured:
-        of = self._pieces.of(boxes.pieces)
-        widths = self._shapes.widths.values[of.shapes]
-        left = _running(widths + of.gaps)
-        # Counted from the run's first box on: what is between runs belongs to no box.
-        places = _running(of.spans)
+    def _measured_text(
+        self, length: int, paragraphs: tuple[Paragraph, ...], boxes: _BoxBuilder
+    ) -> MeasuredText:
+        words = self._table.arrays(boxes.words)
+        widths = self._shapes.advances.values[words.shapes]
+        left = _exclusive_cumsum(widths + words.space_widths)
+        # Counted from the first box of each run: tabs and indentation belong to no box.
+        offsets = _exclusive_cumsum(words.spans)
         runs = np.array(boxes.runs, np.int64).reshape(-1, 2)
-        firsts, begins = runs[:, 0], runs[:, 1]
-        counts = np.diff(firsts, append=len(places))
-        return Measured(
+        first_boxes, run_starts = runs[:, 0], runs[:, 1]
+        counts = np.diff(first_boxes, append=len(offsets))
+        return MeasuredText(
             length=length,
             paragraphs=paragraphs,
-            starts=places + np.repeat(begins - places[firsts], counts),
-            shapes=of.shapes,
+            starts=offsets + np.repeat(run_starts - offsets[first_boxes], counts),
+            shapes=words.shapes,
             left=left,
             right=left + widths,
-            gaps=of.gaps,
-            lengths=of.lengths,
-            glued=frozenset(np.flatnonzero(of.glued).tolist()),
+            space_widths=words.space_widths,
+            lengths=words.lengths,
+            no_break_before=frozenset(np.flatnonzero(words.no_break_before).tolist()),
             levels=boxes.levels,
-            gap_levels=boxes.gap_levels,
-            space=self._space(" "),
+            space_levels=boxes.space_levels,
+            space_width=self._width_of_spaces(" "),
         )
 
-    def _left_to_right(self, paragraph: str, start: int, boxes: _Boxes) -> Paragraph:
-        runs = []
-        place, tabs = start, 0
-        for piece in paragraph.split("\t"):
-            indent = len(piece) - len(piece.lstrip(SPACES))
-            first = len(boxes.pieces)
-            if found := WORD_AND_SPACES.findall(piece, indent):
-                boxes.runs.append((first, place + indent))
+    def _add_ltr_paragraph(self, paragraph: str, start: int, boxes: _BoxBuilder) -> Paragraph:
+        tab_runs = []
+        at, tabs = start, 0
+        for field in paragraph.split("\t"):
+            indent = len(field) - len(field.lstrip(SPACES))
+            first = len(boxes.words)
+            if words := WORD_AND_SPACES.findall(field, indent):
+                boxes.runs.append((first, at + indent))
                 try:
-                    boxes.pieces += [self._whole[word] for word in found]
+                    boxes.words += [self._whole_words[word] for word in words]
                 except KeyError:
-                    for word in found:
-                        boxes.pieces += self._of_word(word)
-            if piece:
-                indentation = self._space(piece[:indent])
-                runs.append(Run(first, len(boxes.pieces), tabs, indentation))
+                    for word in words:
+                        boxes.words += self._ltr_word(word)
+            if field:
+                width = self._width_of_spaces(field[:indent])
+                tab_runs.append(TabRun(first, len(boxes.words), tabs, width))
                 tabs = 0
             tabs += 1
-            place += len(piece) + 1
-        return Paragraph(start, tuple(runs))
+            at += len(field) + 1
+        return Paragraph(start, tuple(tab_runs))
 
-    def _of_word(self, word: str) -> list[int]:
-        """Return the pieces of a word and the white space after it."""
-        if word in self._whole:
-            return [self._whole[word]]
-        if word in self._divided:
-            return self._divided[word]
+    def _ltr_word(self, word: str) -> list[int]:
+        """Return the table indices of a word and the white space after it."""
+        if word in self._whole_words:
+            return [self._whole_words[word]]
+        if word in self._divided_words:
+            return self._divided_words[word]
         bare = word.rstrip(SPACES)
-        found: list[Piece] = []
-        for part in parts(bare):
-            number = self._shapes.number(part)
-            found += self._of_part(part, number, leftward=False, glued=False)
-        found[-1] = self._before(found[-1], word[len(bare) :])
-        numbers = [self._pieces.number(one) for one in found]
-        if len(numbers) == 1:
-            self._whole[word] = numbers[0]
+        shaped: list[ShapedWord] = []
+        for part in unbreakable_parts(bare):
+            shape = self._shapes.shape_id(part)
+            shaped += self._shaped_part(part, shape, rtl=False, no_break_before=False)
+        shaped[-1] = self._with_spaces(shaped[-1], word[len(bare) :])
+        indices = [self._table.intern(part) for part in shaped]
+        if len(indices) == 1:
+            self._whole_words[word] = indices[0]
         else:
-            self._divided[word] = numbers
-        return numbers
+            self._divided_words[word] = indices
+        return indices
 
-    def _of_part(self, part: str, shape: int, *, leftward: bool, glued: bool) -> list[Piece]:
-        """Return what a line may not break; cluster by cluster where it is too long for any."""
-        if self._shapes.widths.values[shape] <= self._longest:
-            return [Piece(shape, len(part), glued)]
-        found: list[Piece] = []
-        begin = 0
-        for cluster in clusters(part):
-            end = begin + len(cluster)
-            number = self._shapes.shape(
+    def _shaped_part(
+        self, part: str, shape: int, *, rtl: bool, no_break_before: bool
+    ) -> list[ShapedWord]:
+        """Return an unbreakable part of a word, cluster by cluster if wider than any line."""
+        if self._shapes.advances.values[shape] <= self._max_word_width:
+            return [ShapedWord(shape, len(part), no_break_before)]
+        shaped: list[ShapedWord] = []
+        start = 0
+        for cluster in grapheme_clusters(part):
+            end = start + len(cluster)
+            cluster_shape = self._shapes.add_shape(
                 cluster,
-                leftward=leftward,
-                before=part[max(0, begin - CONTEXT) : begin],
-                after=part[end : end + CONTEXT],
+                rtl=rtl,
+                pre_context=part[max(0, start - CONTEXT) : start],
+                post_context=part[end : end + CONTEXT],
             )
-            stays = glued or begin > 0
-            found.append(Piece(number, len(cluster), stays and not UNSPACED.match(cluster)))
-            begin = end
-        return found
+            no_break = no_break_before or start > 0
+            if UNSPACED_SCRIPTS.match(cluster):
+                no_break = False
+            shaped.append(ShapedWord(cluster_shape, len(cluster), no_break))
+            start = end
+        return shaped
 
-    def _before(self, piece: Piece, spaces: str) -> Piece:
-        return piece._replace(gap=self._space(spaces), gap_length=len(spaces))
+    def _with_spaces(self, word: ShapedWord, spaces: str) -> ShapedWord:
+        return word._replace(space_width=self._width_of_spaces(spaces), space_length=len(spaces))
 
-    def _right_to_left(self, paragraph: str, start: int, boxes: _Boxes) -> Paragraph:
-        """Cut a paragraph in which words may run either way."""
-        base, levels = bidi.levels(paragraph)
-        runs = []
-        place, tabs = 0, 0
-        for piece in paragraph.split("\t"):
-            indent = len(piece) - len(piece.lstrip(SPACES))
-            first = len(boxes.pieces)
-            for match in WORD_AND_SPACES.finditer(piece, indent):
-                begin, end = place + match.start(), place + match.end()
-                self._add_mixed(match[0], levels[begin:end], base, boxes)
-            if len(boxes.pieces) > first:
-                boxes.runs.append((first, start + place + indent))
-            if piece:
-                indentation = self._space(piece[:indent])
-                runs.append(Run(first, len(boxes.pieces), tabs, indentation))
+    def _add_bidi_paragraph(self, paragraph: str, start: int, boxes: _BoxBuilder) -> Paragraph:
+        """Add a paragraph in which words may run in either direction."""
+        base_level, levels = bidi.embedding_levels(paragraph)
+        tab_runs = []
+        at, tabs = 0, 0
+        for field in paragraph.split("\t"):
+            indent = len(field) - len(field.lstrip(SPACES))
+            first = len(boxes.words)
+            for match in WORD_AND_SPACES.finditer(field, indent):
+                word_levels = levels[at + match.start() : at + match.end()]
+                self._add_bidi_word(match[0], word_levels, base_level, boxes)
+            if len(boxes.words) > first:
+                boxes.runs.append((first, start + at + indent))
+            if field:
+                width = self._width_of_spaces(field[:indent])
+                tab_runs.append(TabRun(first, len(boxes.words), tabs, width))
                 tabs = 0
             tabs += 1
-            place += len(piece) + 1
-        return Paragraph(start, tuple(runs), base, reorders=True)
+            at += len(field) + 1
+        return Paragraph(start, tuple(tab_runs), base_level, needs_reordering=True)
 
-    def _add_mixed(self, word: str, levels: list[int], base: int, boxes: _Boxes) -> None:
-        """Add a word and the white space after it part by part, each part in one direction."""
+    def _add_bidi_word(
+        self, word: str, levels: list[int], base_level: int, boxes: _BoxBuilder
+    ) -> None:
+        """Add a word and the white space after it, split where its level changes."""
         bare = word.rstrip(SPACES)
-        found: list[tuple[Piece, int]] = []
-        at = 0
-        for part in parts(bare):
-            begin = at
-            for end in range(at + 1, at + len(part) + 1):
-                level = levels[begin]
-                if end < at + len(part) and levels[end] == level:
+        shaped: list[tuple[ShapedWord, int]] = []
+        part_start = 0
+        for part in unbreakable_parts(bare):
+            start, part_end = part_start, part_start + len(part)
+            for end in range(start + 1, part_end + 1):
+                level = levels[start]
+                if end < part_end and levels[end] == level:
                     continue
-                piece, leftward = bare[begin:end], level % 2 == 1
-                number = self._shapes.number(piece, leftward=leftward)
-                glued = begin > at
-                one_way = self._of_part(piece, number, leftward=leftward, glued=glued)
-                found += [(one, level) for one in one_way]
-                begin = end
-            at += len(part)
-        last, level = found[-1]
-        found[-1] = self._before(last, word[len(bare) :]), level
-        for one, level in found:
-            number = len(boxes.pieces)
-            boxes.levels[number] = boxes.gap_levels[number] = level
-            boxes.pieces.append(self._pieces.number(one))
-        after = levels[len(bare)] if len(bare) < len(word) else base
-        boxes.gap_levels[len(boxes.pieces) - 1] = after
+                level_run, rtl = bare[start:end], level % 2 == 1
+                shape = self._shapes.shape_id(level_run, rtl=rtl)
+                shaped += [
+                    (piece, level)
+                    for piece in self._shaped_part(
+                        level_run, shape, rtl=rtl, no_break_before=start > part_start
+                    )
+                ]
+                start = end
+            part_start = part_end
+        last, level = shaped[-1]
+        shaped[-1] = self._with_spaces(last, word[len(bare) :]), level
+        for piece, level in shaped:
+            box = len(boxes.words)
+            boxes.levels[box] = boxes.space_levels[box] = level
+            boxes.words.append(self._table.intern(piece))
+        space_level = levels[len(bare)] if len(bare) < len(word) else base_level
+        boxes.space_levels[len(boxes.words) - 1] = space_level
 
-    def _space(self, spaces: str) -> float:
-        width = self._spaces.get(spaces)
+    def _width_of_spaces(self, spaces: str) -> float:
+        width = self._space_widths.get(spaces)
         if width is None:
-            width = self._spaces[spaces] = sum(map(self._one_space, spaces))
+            width = self._space_widths[spaces] = sum(map(self._width_of_space, spaces))
         return width
 
-    def _one_space(self, space: str) -> float:
-        fonts = self._shapes.fonts
+    def _width_of_space(self, space: str) -> float:
+        font = self._shapes.fonts.primary
         if space == "\u200b":
             return 0.0
-        if ord(space) not in fonts.first.covered:
+        if ord(space) not in font.codepoints:
             if space == " ":
-                return SPACE_WIDTH
-            # The ideographic one is as wide as an ideograph, any other as a space.
-            return 1.0 if space == "\N{IDEOGRAPHIC SPACE}" else self._space(" ")
-        return float(fonts.first.shape(space, leftward=False)[3])
+                return DEFAULT_SPACE_WIDTH
+            # An ideographic space is as wide as an ideograph, any other as a space.
+            return 1.0 if space == "\N{IDEOGRAPHIC SPACE}" else self._width_of_spaces(" ")
+        return float(font.shape(space, rtl=False).advance)
 
 
-class _Boxes:
-    """Boxes under construction: the piece of each, and where runs of them begin in the text."""
+class _BoxBuilder:
+    """Boxes under construction."""
 
     def __init__(self) -> None:
-        self.pieces: list[int] = []
-        # The first box, and the place of its first character.
+        # Index of each box's word in the table.
+        self.words: list[int] = []
+        # Of each run without a tab: its first box, and the index of that box's first character.
         self.runs: list[tuple[int, int]] = []
         self.levels: dict[int, int] = {}
-        self.gap_levels: dict[int, int] = {}
+        self.space_levels: dict[int, int] = {}
 
 
-def _running(steps: NDArray) -> NDArray:
-    """Return what goes before each of `steps`."""
-    return np.cumsum(steps) - steps
+def _exclusive_cumsum(values: NDArray) -> NDArray:
+    """Return the sum of the values before each of `values`."""
+    return np.cumsum(values) - values

@@ -1,204 +1,155 @@
-"""Words to glyphs, each word once.
+"""A cache of shaped words.
 
-HarfBuzz shapes a word in a few microseconds, reading its answer takes as long again, and most
-words of a text were in the text before: so shapes are kept. All of them lie one after the other
-in a few arrays, so that the glyphs of a page are gathered without a loop.
+HarfBuzz shapes a word in a few microseconds, reading its result from Python takes as long again,
+and most words of a text have occurred before: so each word is shaped once. All shapes are stored
+one after the other in a few arrays, and the glyphs of a page are gathered without a Python loop.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deepsynth_tui.dataset.clean_text import is_invisible
-from deepsynth_tui.dataset.drawing.font_fallback import FontStack
-from deepsynth_tui.dataset.drawing.line_breaking import clusters
+from deepsynth_tui.dataset.drawing.font_fallback import FontStack, font_runs
+from deepsynth_tui.dataset.drawing.growable_array import GrowableArray
+from deepsynth_tui.dataset.drawing.missing_glyphs import MissingGlyphs
 
-# Shapes and glyphs kept at most, about 60 and 12 bytes each; then all are forgotten.
-MOST_SHAPES = 100_000
-MOST_GLYPHS = 1_000_000
-# As many neighbours on either side HarfBuzz looks at.
+# Limits of the cache, at about 60 and 12 bytes per entry; beyond them it is cleared.
+MAX_SHAPES = 100_000
+MAX_GLYPHS = 1_000_000
+# HarfBuzz looks at this many neighbouring characters on either side.
 CONTEXT = 5
 DOTTED_CIRCLE = "\N{DOTTED CIRCLE}"
 
 
-class Growing:
-    """An array that is appended to; `room` is how many values it has memory for at first."""
-
-    def __init__(self, dtype: type[np.generic], room: int = 1024) -> None:
-        self._room = np.empty(room, dtype)
-        self.size = 0
-
-    @property
-    def values(self) -> NDArray:
-        """What was appended so far."""
-        return self._room[: self.size]
-
-    def extend(self, values: object) -> None:
-        """Append `values`, a sequence of numbers."""
-        new = np.asarray(values, self._room.dtype)
-        if self.size + len(new) > len(self._room):
-            self._room = np.concatenate(
-                [self.values, np.empty(max(self.size, len(new)), self._room.dtype)]
-            )
-        self._room[self.size : self.size + len(new)] = new
-        self.size += len(new)
-
-
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """Glyphs on a page: their number and their place, in pixels right of and below the corner."""
+class PositionedGlyphs:
+    """Glyph ids and pen positions on a page, in pixels right of and below the top left corner."""
 
     glyphs: NDArray[np.int32]
     x: NDArray[np.float64]
     y: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Part of a word in one face; `missing` are the characters that it does not have."""
+class ShapeCache:
+    """Shapes of words in one font stack, by shape id. Lengths are in em.
 
-    face: int
-    start: int
-    text: str
-    missing: str
-
-
-class Shapes:
-    """The shapes of words of one language in one stack of fonts, by number.
-
-    `language` is that of ideographs, None for texts without any. Lengths are in font sizes.
+    `language` is that of Han characters, None for texts without any.
     """
 
     def __init__(self, fonts: FontStack, language: str | None = None) -> None:
         self.fonts = fonts
         self._language = language
-        # (face, glyph of that face), by the number that `Placed` has.
+        # Glyph id -> (face, glyph of that face).
         self.glyphs: list[tuple[int, int]] = []
-        self._numbers: dict[tuple[int, int], int] = {}
-        self._forget()
+        self._glyph_ids: dict[tuple[int, int], int] = {}
+        self._clear()
 
-    def _forget(self) -> None:
-        self._rightward: dict[str, int] = {}
-        self._leftward: dict[str, int] = {}
-        # Characters that no font has, by the number of the shape they are in.
-        self.missing: dict[int, str] = {}
-        # The faces of shapes that the chosen font does not draw alone.
-        self._faces: dict[int, frozenset[int]] = {}
-        self.widths = Growing(np.float64)
-        self._first = Growing(np.int64)
-        self._count = Growing(np.int64)
-        self._glyph = Growing(np.int32)
-        self._x = Growing(np.float32)
-        self._y = Growing(np.float32)
+    def _clear(self) -> None:
+        self._ltr_ids: dict[str, int] = {}
+        self._rtl_ids: dict[str, int] = {}
+        self._missing = MissingGlyphs()
+        # Faces of the shapes that the primary font does not draw alone.
+        self._fallback_faces: dict[int, frozenset[int]] = {}
+        self.advances = GrowableArray(np.float64)
+        # Of each shape: its first glyph and its number of glyphs.
+        self._first_glyph = GrowableArray(np.int64)
+        self._glyph_count = GrowableArray(np.int64)
+        # Of each glyph of all shapes: its id and position.
+        self._glyph = GrowableArray(np.int32)
+        self._x = GrowableArray(np.float32)
+        self._y = GrowableArray(np.float32)
 
-    def make_room(self) -> bool:
-        """Forget all shapes where they have become many: their numbers are void then."""
-        full = self.widths.size > MOST_SHAPES or self._glyph.size > MOST_GLYPHS
+    def clear_if_full(self) -> bool:
+        """Clear a full cache, which invalidates all shape ids; return whether it was cleared."""
+        full = self.advances.size > MAX_SHAPES or self._glyph.size > MAX_GLYPHS
         if full:
-            self._forget()
+            self._clear()
         return full
 
-    def number(self, word: str, *, leftward: bool = False) -> int:
-        """Return the shape of `word`."""
-        known = self._leftward if leftward else self._rightward
-        found = known.get(word)
-        if found is None:
-            found = known[word] = self.shape(word, leftward=leftward)
-        return found
+    def shape_id(self, word: str, *, rtl: bool = False) -> int:
+        """Return the shape of `word`, shaping it on first use."""
+        ids = self._rtl_ids if rtl else self._ltr_ids
+        shape = ids.get(word)
+        if shape is None:
+            shape = ids[word] = self.add_shape(word, rtl=rtl)
+        return shape
 
-    def shape(self, word: str, *, leftward: bool = False, before: str = "", after: str = "") -> int:
-        """Shape `word` anew; `before` and `after` are what it may join with."""
+    def add_shape(
+        self, word: str, *, rtl: bool = False, pre_context: str = "", post_context: str = ""
+    ) -> int:
+        """Shape `word`, whose letters may join with the context around it; return its id."""
         glyphs: list[int] = []
-        across: list[float] = []
-        up: list[float] = []
+        x: list[float] = []
+        y: list[float] = []
         pen = 0.0
         missing = ""
-        runs = list(self._runs(word))
-        for run in reversed(runs) if leftward else runs:
-            face = self.fonts.faces[run.face]
-            if run.missing:
-                missing += run.missing
-            # As a mark without a letter is shown (Unicode, 5.13).
-            carrier = DOTTED_CIRCLE if unicodedata.combining(run.text[0]) else ""
-            shaped, x, y, width = face.shape(
-                carrier + run.text,
-                leftward=leftward,
-                before=word[max(0, run.start - CONTEXT) : run.start] or before,
-                after=word[run.start + len(run.text) :][:CONTEXT] or after,
+        runs = list(font_runs(word, self.fonts))
+        for run in reversed(runs) if rtl else runs:
+            missing += run.missing
+            # A combining mark without a base is shown on a dotted circle (Unicode, 5.13).
+            base = DOTTED_CIRCLE if unicodedata.combining(run.text[0]) else ""
+            shaped = self.fonts.faces[run.face].shape(
+                base + run.text,
+                rtl=rtl,
+                pre_context=word[max(0, run.start - CONTEXT) : run.start] or pre_context,
+                post_context=word[run.start + len(run.text) :][:CONTEXT] or post_context,
                 language=self._language,
             )
-            glyphs += [self._number(run.face, glyph) for glyph in shaped]
-            across += [pen + one for one in x]
-            up += y
-            pen += width
-        number = self.widths.size
+            glyphs += [self._glyph_id(run.face, glyph) for glyph in shaped.glyphs]
+            x += [pen + offset for offset in shaped.x]
+            y += shaped.y
+            pen += shaped.advance
+        shape = self.advances.size
         if missing:
-            self.missing[number] = missing
+            self._missing.add(shape, missing)
         faces = frozenset(run.face for run in runs)
         if faces != {0}:
-            self._faces[number] = faces
-        self._first.extend([self._glyph.size])
-        self._count.extend([len(glyphs)])
-        self.widths.extend([pen])
+            self._fallback_faces[shape] = faces
+        self._first_glyph.extend([self._glyph.size])
+        self._glyph_count.extend([len(glyphs)])
+        self.advances.extend([pen])
         self._glyph.extend(glyphs)
-        self._x.extend(across)
-        self._y.extend(up)
-        return number
+        self._x.extend(x)
+        self._y.extend(y)
+        return shape
 
-    def gather(
+    def position_glyphs(
         self, shapes: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64], size: int
-    ) -> Placed:
+    ) -> PositionedGlyphs:
         """Return the glyphs of `shapes`, whose pens start at `x` and `y` pixels."""
-        counts = self._count.values[shapes]
+        counts = self._glyph_count.values[shapes]
         ends = np.cumsum(counts)
         total = int(ends[-1]) if len(ends) else 0
-        places = np.arange(total) + np.repeat(self._first.values[shapes] - ends + counts, counts)
-        return Placed(
-            self._glyph.values[places],
-            np.repeat(x, counts) + self._x.values[places] * size,
-            np.repeat(y, counts) - self._y.values[places] * size,
+        indices = np.arange(total) + np.repeat(
+            self._first_glyph.values[shapes] - ends + counts, counts
+        )
+        return PositionedGlyphs(
+            self._glyph.values[indices],
+            np.repeat(x, counts) + self._x.values[indices] * size,
+            np.repeat(y, counts) - self._y.values[indices] * size,
         )
 
-    def faces(self, shapes: NDArray[np.int64]) -> set[int]:
+    def missing_glyphs(self, shapes: NDArray[np.int64]) -> Counter[str]:
+        """Return how often each character without a glyph occurs in `shapes`."""
+        return self._missing.count(shapes)
+
+    def faces_of(self, shapes: NDArray[np.int64]) -> set[int]:
         """Return the faces that draw `shapes`."""
-        if not self._faces:
+        if not self._fallback_faces:
             return {0} if len(shapes) else set()
         used = set(shapes.tolist())
-        others = self._faces.keys() & used
-        first = {0} if len(others) < len(used) else set()
-        return first.union(*(self._faces[one] for one in others))
+        with_fallback = self._fallback_faces.keys() & used
+        primary = {0} if len(with_fallback) < len(used) else set()
+        return primary.union(*(self._fallback_faces[shape] for shape in with_fallback))
 
-    def _number(self, face: int, glyph: int) -> int:
+    def _glyph_id(self, face: int, glyph: int) -> int:
         key = face, glyph
-        if key not in self._numbers:
-            self._numbers[key] = len(self.glyphs)
+        if key not in self._glyph_ids:
+            self._glyph_ids[key] = len(self.glyphs)
             self.glyphs.append(key)
-        return self._numbers[key]
-
-    def _runs(self, word: str) -> Iterator[Run]:
-        """Yield the parts of `word` that one face draws."""
-        if word.isascii() and self.fonts.first_has_ascii:
-            yield Run(0, 0, word, "")
-            return
-        start, text, face, missing = 0, "", 0, ""
-        for cluster in clusters(word):
-            found = self.fonts.covering(cluster)
-            lacking = ""
-            if found is None:
-                found, lacking = self._best(cluster)
-            if text and (found != face or unicodedata.combining(cluster[0])):
-                yield Run(face, start, text, missing)
-                start, text, missing = start + len(text), "", ""
-            text, face, missing = text + cluster, found, missing + lacking
-        yield Run(face, start, text, missing)
-
-    def _best(self, cluster: str) -> tuple[int, str]:
-        """Return the face of the base of a cluster that no face has whole, and what it lacks."""
-        face = self.fonts.covering(cluster[0]) or 0
-        covered = self.fonts.faces[face].covered
-        return face, "".join(c for c in cluster if ord(c) not in covered and not is_invisible(c))
+        return self._glyph_ids[key]

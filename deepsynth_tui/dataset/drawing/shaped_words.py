@@ -1,4 +1,4 @@
-"""What boxes are made of, each kind once: the same word stands in a text again and again."""
+"""A table of shaped words: every distinct word of the texts, stored once."""
 
 from __future__ import annotations
 
@@ -8,72 +8,72 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deepsynth_tui.dataset.drawing.shape_cache import Growing
+from deepsynth_tui.dataset.drawing.growable_array import GrowableArray
 
-# Pieces kept at most, about 200 bytes each with the words that are made of them.
-MOST_PIECES = 200_000
+# Words kept, at about 200 bytes each including the dictionaries that refer to them.
+MAX_WORDS = 200_000
 
 
-class Piece(NamedTuple):
-    """A shape of `length` characters and the white space after it, `gap` font sizes wide.
+class ShapedWord(NamedTuple):
+    """A word, or a part of one that a line may not break, and the white space after it.
 
-    `glued` is whether it must stay on the line of what is before it.
+    `length` and `space_length` count characters; `space_width` is in em. `no_break_before` tells
+    that it must stay on the line of the word before it.
     """
 
     shape: int
     length: int
-    glued: bool
-    gap: float = 0.0
-    gap_length: int = 0
+    no_break_before: bool
+    space_width: float = 0.0
+    space_length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """The pieces of a text, one thing to know of them after the other; `spans` are characters
-    with the white space after them."""
+class ShapedWordArrays:
+    """The fields of several `ShapedWord`s as arrays; `spans` is `length + space_length`."""
 
     shapes: NDArray[np.int64]
     lengths: NDArray[np.int64]
     spans: NDArray[np.int64]
-    glued: NDArray[np.bool_]
-    gaps: NDArray[np.float64]
+    no_break_before: NDArray[np.bool_]
+    space_widths: NDArray[np.float64]
 
 
-class Pieces:
-    """Pieces by number."""
+class ShapedWordTable:
+    """Distinct `ShapedWord`s by index."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Piece, int] = {}
-        self._shapes = Growing(np.int64)
-        self._lengths = Growing(np.int64)
-        self._spans = Growing(np.int64)
-        self._glued = Growing(np.bool_)
-        self._gaps = Growing(np.float64)
+        self._indices: dict[ShapedWord, int] = {}
+        self._shapes = GrowableArray(np.int64)
+        self._lengths = GrowableArray(np.int64)
+        self._spans = GrowableArray(np.int64)
+        self._no_break_before = GrowableArray(np.bool_)
+        self._space_widths = GrowableArray(np.float64)
 
     @property
-    def are_many(self) -> bool:
-        """Whether there are more than need be kept."""
-        return len(self._numbers) > MOST_PIECES
+    def is_full(self) -> bool:
+        """Whether the table has grown beyond `MAX_WORDS`."""
+        return len(self._indices) > MAX_WORDS
 
-    def number(self, piece: Piece) -> int:
-        """Return the number of `piece`."""
-        found = self._numbers.get(piece)
-        if found is None:
-            found = self._numbers[piece] = len(self._numbers)
-            self._shapes.extend([piece.shape])
-            self._lengths.extend([piece.length])
-            self._spans.extend([piece.length + piece.gap_length])
-            self._glued.extend([piece.glued])
-            self._gaps.extend([piece.gap])
-        return found
+    def intern(self, word: ShapedWord) -> int:
+        """Return the index of `word`, adding it on first use."""
+        index = self._indices.get(word)
+        if index is None:
+            index = self._indices[word] = len(self._indices)
+            self._shapes.extend([word.shape])
+            self._lengths.extend([word.length])
+            self._spans.extend([word.length + word.space_length])
+            self._no_break_before.extend([word.no_break_before])
+            self._space_widths.extend([word.space_width])
+        return index
 
-    def of(self, numbers: list[int]) -> Column:
-        """Return all of the pieces with these `numbers`."""
-        at = np.array(numbers, np.int64)
-        return Column(
+    def arrays(self, indices: list[int]) -> ShapedWordArrays:
+        """Return the fields of the words at `indices`."""
+        at = np.array(indices, np.int64)
+        return ShapedWordArrays(
             shapes=self._shapes.values[at],
             lengths=self._lengths.values[at],
             spans=self._spans.values[at],
-            glued=self._glued.values[at],
-            gaps=self._gaps.values[at],
+            no_break_before=self._no_break_before.values[at],
+            space_widths=self._space_widths.values[at],
         )

@@ -1,7 +1,7 @@
-"""Boxes to lines. Nothing is clipped or left out; what is too wide for a line is split.
+"""Greedy line wrapping: boxes to lines. Nothing is clipped or dropped; too wide words are split.
 
-White space leaves no ink but belongs to a line like everything else: at its end it hangs over the
-edge. All lengths are multiples of the font size.
+Break opportunities come from `line_breaking`. White space belongs to a line like everything else
+and hangs over the edge at its end. Lengths are in em.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from deepsynth_tui.dataset.drawing.measured_text import Measured, Paragraph
+from deepsynth_tui.dataset.drawing.measured_text import MeasuredText, Paragraph
 
-# Distance of tab stops; a tab is never narrower than one space.
+# Distance between tab stops, in spaces; a tab is never narrower than one space.
 TAB_SPACES = 8
-# Sums of floats: a line that is too wide by less than this is not too wide.
+# Rounding error allowed in sums of widths.
 TOLERANCE = 1e-6
 
 
 class ColumnTooNarrow(Exception):
-    """The character at `place` is wider than the column: it could only be drawn clipped."""
+    """The character at `position` is wider than the column and would be clipped."""
 
-    def __init__(self, place: int) -> None:
-        super().__init__(place)
-        self.place = place
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
 
 
-class Segment(NamedTuple):
-    """Boxes `first` to `last`, one after the other from `x` rightwards of the line's beginning."""
+class BoxRun(NamedTuple):
+    """Consecutive boxes `first` to `last` (exclusive), from `x` right of the line's start."""
 
     first: int
     last: int
@@ -38,107 +38,107 @@ class Segment(NamedTuple):
 class Line(NamedTuple):
     """A line, which holds the characters from `start` to the next line.
 
-    `ends` is whether its paragraph ends with it; without segments it leaves no ink.
+    `ends_paragraph` is true for the last line of `paragraph`. A line without `runs` has no ink.
     """
 
     start: int
-    segments: tuple[Segment, ...]
+    runs: tuple[BoxRun, ...]
     paragraph: Paragraph
-    ends: bool
+    ends_paragraph: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Wrapped:
-    """The lines of a text, and how many words had to be split to fit."""
+class WrappedText:
+    """The lines of a text, and how many words were split because they are wider than a line."""
 
     lines: tuple[Line, ...]
     split_tokens: int
 
 
-def wrap(text: Measured, width: float) -> Wrapped:
+def wrap(text: MeasuredText, width: float) -> WrappedText:
     """Break `text` into lines no wider than `width`.
 
-    A word that is wider than a whole line is split between characters. Raises `ColumnTooNarrow`
-    where not even one character fits.
+    A word wider than a line is split between grapheme clusters. Raises `ColumnTooNarrow` if a
+    single cluster does not fit.
     """
-    lines = _Lines(text, width)
+    builder = _LineBuilder(text, width)
     for paragraph in text.paragraphs:
-        lines.fill(paragraph)
-    return Wrapped(tuple(lines.done), lines.split)
+        builder.add_paragraph(paragraph)
+    return WrappedText(tuple(builder.lines), builder.split_tokens)
 
 
-class _Lines:
+class _LineBuilder:
     """Lines under construction; `x` is where the next box goes."""
 
-    def __init__(self, text: Measured, width: float) -> None:
+    def __init__(self, text: MeasuredText, width: float) -> None:
         self.text = text
-        # Lists: one of their numbers at a time comes faster than of an array.
+        # Lists: single elements are read faster than from an array.
         self.left = text.left.tolist()
         self.right = text.right.tolist()
-        self.gaps = text.gaps.tolist()
+        self.space_widths = text.space_widths.tolist()
         self.width = width
-        self.done: list[Line] = []
-        self.split = 0
+        self.lines: list[Line] = []
+        self.split_tokens = 0
         self.start = 0
         self.x = 0.0
-        self.segments: list[Segment] = []
+        self.runs: list[BoxRun] = []
 
-    def fill(self, paragraph: Paragraph) -> None:
+    def add_paragraph(self, paragraph: Paragraph) -> None:
         """Add the lines of `paragraph`."""
         self.start, self.x = paragraph.start, 0.0
-        stop = TAB_SPACES * self.text.space
-        for run in paragraph.runs:
-            for _ in range(run.tabs):
-                self.x = math.ceil((self.x + self.text.space) / stop) * stop
-            self.x += run.indent
-            box = run.first
-            while box < run.last:
-                box = self._place(box, run.last, paragraph)
-        self._close(paragraph, ends=True)
+        tab_width = TAB_SPACES * self.text.space_width
+        for tab_run in paragraph.tab_runs:
+            for _ in range(tab_run.tabs):
+                self.x = math.ceil((self.x + self.text.space_width) / tab_width) * tab_width
+            self.x += tab_run.indent
+            box = tab_run.first
+            while box < tab_run.last:
+                box = self._fill_line(box, tab_run.last, paragraph)
+        self._close_line(paragraph, ends_paragraph=True)
 
-    def _place(self, box: int, last: int, paragraph: Paragraph) -> int:
-        """Put what fits of the boxes from `box` on the line; return the first that is left.
+    def _fill_line(self, box: int, last: int, paragraph: Paragraph) -> int:
+        """Put the boxes from `box` that fit on the line; return the first that does not.
 
-        Where one is left, the line is full, and another begun.
+        If boxes remain, the line is closed and a new one begins.
         """
-        end = self._fitting(box, last)
-        while box < end < last and end in self.text.glued:
+        end = self._first_overflowing(box, last)
+        while box < end < last and end in self.text.no_break_before:
             end -= 1
-        if end == box and not self.segments:
-            end = self._fit_word(box)
+        if end == box and not self.runs:
+            end = self._fit_wide_word(box)
         if end > box:
-            self.segments.append(Segment(box, end, self.x))
-            self.x += self.right[end - 1] - self.left[box] + self.gaps[end - 1]
+            self.runs.append(BoxRun(box, end, self.x))
+            self.x += self.right[end - 1] - self.left[box] + self.space_widths[end - 1]
         if end < last:
-            self._close(paragraph, ends=False)
+            self._close_line(paragraph, ends_paragraph=False)
             self.start = int(self.text.starts[end])
         return end
 
-    def _fitting(self, box: int, last: int) -> int:
-        """Return the first box from `box` on that reaches over the end of the line."""
+    def _first_overflowing(self, box: int, last: int) -> int:
+        """Return the first box from `box` on that extends past the end of the line."""
         limit = self.left[box] + self.width - self.x + TOLERANCE
         return bisect_right(self.right, limit, box, last)
 
-    def _fit_word(self, box: int) -> int:
-        """Return how far the word at `box` goes on an empty line, where it did not fit.
+    def _fit_wide_word(self, box: int) -> int:
+        """Fit the word at `box`, which is too wide, on an empty line; return where it ends there.
 
-        An indentation is given up as far as it is in the way.
+        Reduces the indentation first, then splits the word.
         """
         text = self.text
         word_end = box + 1
-        needed = self.right[box] - self.left[box]
-        while needed <= self.width and word_end in text.glued:
-            needed = self.right[word_end] - self.left[box]
+        word_width = self.right[box] - self.left[box]
+        while word_width <= self.width and word_end in text.no_break_before:
+            word_width = self.right[word_end] - self.left[box]
             word_end += 1
-        self.x = min(self.x, max(0.0, self.width - needed))
-        if needed <= self.width + TOLERANCE:
+        self.x = min(self.x, max(0.0, self.width - word_width))
+        if word_width <= self.width + TOLERANCE:
             return word_end
-        end = self._fitting(box, word_end)
+        end = self._first_overflowing(box, word_end)
         if end == box:
             raise ColumnTooNarrow(int(text.starts[box]))
-        self.split += box not in text.glued
+        self.split_tokens += box not in text.no_break_before
         return end
 
-    def _close(self, paragraph: Paragraph, *, ends: bool) -> None:
-        self.done.append(Line(self.start, tuple(self.segments), paragraph, ends))
-        self.x, self.segments = 0.0, []
+    def _close_line(self, paragraph: Paragraph, *, ends_paragraph: bool) -> None:
+        self.lines.append(Line(self.start, tuple(self.runs), paragraph, ends_paragraph))
+        self.x, self.runs = 0.0, []

@@ -1,1 +1,1 @@
-"""Documents out of files, folders and the Hub, and what of each is drawn."""
+"""Read documents from files, folders and the Hub, and compose what is drawn for each."""

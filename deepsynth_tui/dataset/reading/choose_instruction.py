@@ -1,4 +1,4 @@
-"""Which instruction a document gets, with the values of its row in it."""
+"""Choose the instruction of a document and fill in the values of its row."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def instruction_columns(config: DatasetConfig) -> InstructionColumns:
 def choose_instruction(
     config: DatasetConfig, source_hash: str, values: Mapping[str, str]
 ) -> str | None:
-    """Return the instruction of the document with this hash; `values` are those of its row.
+    """Return the instruction of the document with `source_hash`, filled with `values` of its row.
 
-    Of several, one is taken by weight among those whose columns are filled. The seed and the hash
-    decide, so that it is the same in any order and in any process. "" where none is set; None
-    where every one names a column that is empty here.
+    Of several, one is drawn by weight among those whose columns are not empty. The seed and the
+    hash alone determine which, so it is the same in any order and any process. "" if no instruction
+    is configured; None if every instruction names a column that is empty in this row.
     """
     usable = [
         (template, weight)
@@ -45,7 +45,7 @@ def choose_instruction(
     ]
     if not usable:
         return None
-    point = _between_0_and_1(f"{config.seed}:{source_hash}") * sum(weight for _, weight in usable)
+    point = _hash_to_unit(f"{config.seed}:{source_hash}") * sum(weight for _, weight in usable)
     for template, weight in usable:
         point -= weight
         if point < 0:
@@ -54,11 +54,12 @@ def choose_instruction(
 
 
 def _weighted(config: DatasetConfig) -> list[tuple[Template, float]]:
-    # Sorted: the order in which they are written decides nothing.
-    several = config.instructions or {config.instruction or "": 1.0}
-    return [(parse_template(text), weight) for text, weight in sorted(several.items())]
+    # Sorted, so that their order in the file does not matter.
+    weights = config.instructions or {config.instruction or "": 1.0}
+    return [(parse_template(text), weight) for text, weight in sorted(weights.items())]
 
 
-def _between_0_and_1(text: str) -> float:
+def _hash_to_unit(text: str) -> float:
+    """Hash `text` to a number in [0, 1)."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -1,4 +1,4 @@
-"""What of a document is drawn, and what a model is to answer."""
+"""Compose what is drawn for a document and what a model should answer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.clean_text import clean, is_blank
 from deepsynth_tui.dataset.reading.choose_instruction import choose_instruction
-from deepsynth_tui.dataset.reading.filter_documents import reason_to_leave_out
+from deepsynth_tui.dataset.reading.filter_documents import rejection_reason
 from deepsynth_tui.dataset.reading.sources import Document
 
-# Between the instruction and the document, on the page and in `prompted_text`: a blank line.
+# Between the instruction and the text, on the page and in `prompted_text`: a blank line.
 SEPARATOR = "\n\n"
 EMPTY_TEXT = "empty text"
 EMPTY_TARGET = "empty target"
@@ -22,10 +22,9 @@ EMPTY_INSTRUCTION = "a column of the instruction is empty"
 class ComposedDocument:
     """A document ready to be drawn.
 
-    `text` and `target` are the document's after cleaning; `prompted_text` is the instruction and
-    the text; `drawn_text`, exactly what is drawn, is either that or the text alone; `source_hash`
-    is the SHA-256 of the text as the source had it. The counts are of characters of the
-    text, the instruction and the target.
+    `text` and `target` are cleaned. `prompted_text` is the instruction and the text. `drawn_text`,
+    exactly what is drawn, is either that or the text alone. `source_hash` is the SHA-256 of the
+    text before cleaning. The counts are of characters in text, instruction and target.
     """
 
     source_id: str
@@ -42,7 +41,7 @@ class ComposedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A document that is not in the dataset, and why."""
+    """A document that is left out of the dataset, and why."""
 
     source_id: str
     reason: str
@@ -51,39 +50,40 @@ class Skipped:
 def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Skipped:
     """Clean `document` and put its instruction above it.
 
-    Skipped are documents that cannot be read, that have no visible text, that `filter` does not
-    want, with a target column but nothing in it, or without a value for their instruction.
+    Skips a document that cannot be read, has no visible text, is rejected by `filter`, has an
+    empty target column, or lacks a value for its instruction.
     """
-    name = clean(document.source_id).text
+    source_id = clean(document.source_id).text
     if document.unreadable is not None:
-        return Skipped(name, document.unreadable)
-    shown = config.control_characters == "show"
-    text = clean(document.text, show=shown)
+        return Skipped(source_id, document.unreadable)
+    show = config.control_characters == "show"
+    text = clean(document.text, show=show)
     if is_blank(text.text):
-        return Skipped(name, EMPTY_TEXT)
-    if reason := reason_to_leave_out(text.text, config.filter):
-        return Skipped(name, reason)
-    target = text if document.target is None else clean(document.target, show=shown)
+        return Skipped(source_id, EMPTY_TEXT)
+    if reason := rejection_reason(text.text, config.filter):
+        return Skipped(source_id, reason)
+    target = text if document.target is None else clean(document.target, show=show)
     if is_blank(target.text):
-        return Skipped(name, EMPTY_TARGET)
+        return Skipped(source_id, EMPTY_TARGET)
     source_hash = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
     instruction = choose_instruction(config, source_hash, document.columns)
     if instruction is None:
-        return Skipped(name, EMPTY_INSTRUCTION)
-    asked = clean(instruction, show=shown)
-    head = asked.text.strip()
-    # A target that is the text itself counts once.
-    cleaned = (text, asked) if document.target is None else (text, asked, target)
-    prompted = head + SEPARATOR + text.text if head else text.text
+        return Skipped(source_id, EMPTY_INSTRUCTION)
+    cleaned_instruction = clean(instruction, show=show)
+    heading = cleaned_instruction.text.strip()
+    cleaned = [text, cleaned_instruction]
+    if document.target is not None:
+        cleaned.append(target)
+    prompted_text = heading + SEPARATOR + text.text if heading else text.text
     return ComposedDocument(
-        source_id=name,
+        source_id=source_id,
         source_hash=source_hash,
-        instruction=head,
+        instruction=heading,
         text=text.text,
-        prompted_text=prompted,
-        drawn_text=prompted if config.instruction_in == "page" else text.text,
+        prompted_text=prompted_text,
+        drawn_text=prompted_text if config.instruction_in == "page" else text.text,
         target=target.text,
-        removed_controls=sum(one.removed_controls for one in cleaned),
-        shown_controls=sum(one.shown_controls for one in cleaned),
-        replaced_surrogates=sum(one.replaced_surrogates for one in cleaned),
+        removed_controls=sum(part.removed_controls for part in cleaned),
+        shown_controls=sum(part.shown_controls for part in cleaned),
+        replaced_surrogates=sum(part.replaced_surrogates for part in cleaned),
     )

@@ -1,4 +1,4 @@
-"""Bytes to text, with the place of the first byte that is none."""
+"""Decode UTF-8 files, reporting the offset of the first invalid byte."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from deepsynth_tui.dataset.errors import SourceError
 CHUNK_BYTES = 1 << 20
 
 
-def decode(data: bytes, path: Path) -> str:
-    """Return the text of a whole file. Raises `SourceError` naming file and byte."""
+def decode_text(data: bytes, path: Path) -> str:
+    """Decode `data`, the whole file `path`. Raises `SourceError` with the offset."""
     try:
         return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
-        skipped = len(data) - len(error.object)
-        _refuse(path, skipped + error.start, error.object[error.start], data[:2])
+        bom_bytes = len(data) - len(error.object)
+        _raise_not_utf8(path, bom_bytes + error.start, error.object[error.start], data[:2])
 
 
-def lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file with their ends. Raises `SourceError` naming the byte."""
+def decode_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file with their line ends. Raises `SourceError` with the offset."""
     offset = 0
     with path.open("rb") as file:
         for raw in file:
-            start = codecs.BOM_UTF8 if offset == 0 else b""
+            bom = codecs.BOM_UTF8 if offset == 0 else b""
             try:
-                yield raw.removeprefix(start).decode("utf-8")
+                yield raw.removeprefix(bom).decode("utf-8")
             except UnicodeDecodeError as error:
-                skipped = len(raw) - len(error.object)
+                bom_bytes = len(raw) - len(error.object)
                 byte = error.object[error.start]
-                _refuse(path, offset + skipped + error.start, byte, raw[:2] if not offset else b"")
+                start = b"" if offset else raw[:2]
+                _raise_not_utf8(path, offset + bom_bytes + error.start, byte, start)
             offset += len(raw)
 
 
-def chunks(path: Path) -> Iterator[str]:
-    """Yield a UTF-8 file piece by piece. Raises `SourceError` naming the byte."""
+def decode_chunks(path: Path) -> Iterator[str]:
+    """Yield the text of a file in chunks. Raises `SourceError` with the offset."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     offset = 0
     with path.open("rb") as file:
@@ -46,9 +47,10 @@ def chunks(path: Path) -> Iterator[str]:
             try:
                 text = decoder.decode(raw, final=not raw)
             except UnicodeDecodeError as error:
-                held = len(error.object) - len(raw)
+                carried_bytes = len(error.object) - len(raw)
                 byte = error.object[error.start]
-                _refuse(path, offset - held + error.start, byte, raw[:2] if not offset else b"")
+                start = b"" if offset else raw[:2]
+                _raise_not_utf8(path, offset - carried_bytes + error.start, byte, start)
             if text:
                 yield text
             if not raw:
@@ -56,12 +58,12 @@ def chunks(path: Path) -> Iterator[str]:
             offset += len(raw)
 
 
-def _refuse(path: Path, offset: int, byte: int, first: bytes) -> NoReturn:
-    utf16 = first in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    encoding = "UTF-16" if utf16 else "the file's encoding, for example ISO-8859-1"
+def _raise_not_utf8(path: Path, offset: int, byte: int, file_start: bytes) -> NoReturn:
+    is_utf16 = file_start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "UTF-16" if is_utf16 else "ISO-8859-1"
+    advice = f"Convert it first: iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}"
+    if not is_utf16:
+        advice += " (replace ISO-8859-1 by the file's encoding)"
     raise SourceError(
-        f"{path}: byte {offset} (0x{byte:02x}) is not UTF-8 text",
-        f"Convert it first: iconv -f {'UTF-16' if utf16 else 'ISO-8859-1'} -t UTF-8 "
-        f"{path.name} > utf8-{path.name} (-f is {encoding}).",
-        "source.path",
+        f"{path}: byte {offset} (0x{byte:02x}) is not UTF-8 text", f"{advice}.", "source.path"
     )

@@ -1,4 +1,4 @@
-"""Which documents are wanted at all."""
+"""Filter documents by length and script."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ TOO_LONG = "longer than filter.max_characters"
 OTHER_SCRIPT = "not in filter.scripts"
 
 
-def reason_to_leave_out(text: str, wanted: FilterSettings) -> str | None:
-    """Return why a document with this cleaned text is not wanted, None where it is."""
-    if wanted.min_characters is not None and len(text) < wanted.min_characters:
+def rejection_reason(text: str, settings: FilterSettings) -> str | None:
+    """Return why the filter rejects a document with this cleaned `text`, None if it does not."""
+    if settings.min_characters is not None and len(text) < settings.min_characters:
         return TOO_SHORT
-    if wanted.max_characters is not None and len(text) > wanted.max_characters:
+    if settings.max_characters is not None and len(text) > settings.max_characters:
         return TOO_LONG
-    if wanted.scripts and unicode_scripts.share(text, wanted.scripts) < wanted.script_share:
+    if settings.scripts and unicode_scripts.share(text, settings.scripts) < settings.script_share:
         return OTHER_SCRIPT
     return None

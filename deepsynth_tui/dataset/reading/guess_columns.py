@@ -1,4 +1,4 @@
-"""What the columns of a source hold, and which of them could be what."""
+"""Preview the columns of a source and guess which are text, question and answer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from deepsynth_tui.dataset.clean_text import is_blank
 from deepsynth_tui.dataset.reading.named_columns import TEXT_NAMES, find_id_column
 from deepsynth_tui.dataset.reading.reader import TEXT, SourceReader, SourceRow
 
-LOOKED_AT = 100
-"""Rows that are read before anything is said of the columns."""
-LOOKED_AT_CHARACTERS = 1 << 20
-"""They are fewer where they are long: a book takes long to read."""
+# Rows read for a preview, and characters after which it stops early.
+PREVIEW_ROWS = 100
+PREVIEW_CHARACTERS = 1 << 20
 EXAMPLE_CHARACTERS = 80
-# Names that these columns have in the data sets people use, the plainest first.
+# Usual names of these columns in public datasets, most specific first.
 QUESTION_NAMES = ("question", "query", "prompt", "instruction", "input")
 ANSWER_NAMES = ("answer", "response", "output", "completion", "reply")
 TARGET_NAMES = ("summary", "highlights", "target", "label", "translation", "caption")
@@ -26,9 +25,11 @@ TARGET_NAMES = ("summary", "highlights", "target", "label", "translation", "capt
 
 @dataclass(frozen=True, slots=True)
 class ColumnPreview:
-    """A column in the first rows. `filled` is the part of them with a value, from 0 to 1;
-    `mean_length` is in characters, of the values there are. Of a column that holds neither text
-    nor numbers only the kind is known."""
+    """A column in the first rows of a source.
+
+    `filled` is the fraction of rows with a value; `mean_length` is the mean length of the values in
+    characters. For types other than text and numbers only `kind` is set.
+    """
 
     name: str
     kind: str
@@ -39,67 +40,67 @@ class ColumnPreview:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Settings that would fit a source, by key, and why."""
+    """Suggested settings for a source, by key, and the reason."""
 
     settings: Mapping[str, str]
     why: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return it in JSON's types."""
+        """Return the proposal as a JSON object."""
         return asdict(self)
 
 
 def preview_columns(reader: SourceReader) -> tuple[ColumnPreview, ...]:
-    """Return what the first rows say of each column. Raises what reading raises."""
-    sayable = [name for name, kind in reader.kinds.items() if _is_sayable(kind)]
-    records: list[SourceRow] = []
+    """Preview each column in the first rows. Raises the errors of `reader.rows`."""
+    read_columns = [name for name, kind in reader.kinds.items() if _is_text_or_number(kind)]
+    rows: list[SourceRow] = []
     characters = 0
-    for record in islice(reader.records(sayable), LOOKED_AT):
-        records.append(record)
-        characters += sum(len(one) for one in record.values.values() if isinstance(one, str))
-        if characters > LOOKED_AT_CHARACTERS:
+    for row in islice(reader.rows(read_columns), PREVIEW_ROWS):
+        rows.append(row)
+        characters += sum(len(value) for value in row.values.values() if isinstance(value, str))
+        if characters > PREVIEW_CHARACTERS:
             break
     return tuple(
-        _column(name, kind, records) if name in sayable else ColumnPreview(name, kind)
+        _preview(name, kind, rows) if name in read_columns else ColumnPreview(name, kind)
         for name, kind in reader.kinds.items()
     )
 
 
 def guess_columns(columns: Sequence[ColumnPreview]) -> Proposal | None:
-    """Return settings for a source with these columns; None where no column holds text."""
-    texts = {
+    """Return suggested settings for a source with these columns, None if none holds text."""
+    text_columns = {
         column.name.casefold(): column
         for column in reversed(columns)
         if column.kind == TEXT and column.filled and column.name != find_id_column([column.name])
     }
-    if not texts:
+    if not text_columns:
         return None
-    question, answer = _first(QUESTION_NAMES, texts), _first(ANSWER_NAMES, texts)
-    text, known = _first(TEXT_NAMES, texts), "its name usually means text"
+    question, answer = _first(QUESTION_NAMES, text_columns), _first(ANSWER_NAMES, text_columns)
+    text, reason = _first(TEXT_NAMES, text_columns), "it has a usual name for text"
     if question and answer:
-        return _of_questions(question, answer, text)
-    target = answer or _first(TARGET_NAMES, texts)
+        return _question_proposal(question, answer, text)
+    target = answer or _first(TARGET_NAMES, text_columns)
     if text is None:
-        others = [column for column in texts.values() if column is not target]
-        text = max(others or texts.values(), key=lambda column: column.mean_length or 0)
-        known = "it is the longest"
+        others = [column for column in text_columns.values() if column is not target]
+        text = max(others or text_columns.values(), key=lambda column: column.mean_length or 0)
+        reason = "it is the longest"
     settings = {"source.text_column": text.name}
-    why = f"{text.name!r} is the text: {known}"
+    why = f"{text.name!r} is the text: {reason}"
     if target and target is not text:
         settings["source.target_column"] = target.name
-        why += f"; {target.name!r} is the answer, as its name says"
+        why += f"; {target.name!r} is the answer, by its name"
     return Proposal(settings, why)
 
 
-def _of_questions(
+def _question_proposal(
     question: ColumnPreview, answer: ColumnPreview, text: ColumnPreview | None
 ) -> Proposal:
     settings = {"source.text_column": question.name, "source.target_column": answer.name}
     why = f"{question.name!r} asks and {answer.name!r} answers"
     if text is None:
-        return Proposal(settings, f"{why}; there is no text besides, so the question is drawn")
-    asked = "{" + question.name + "}"
-    settings |= {"source.text_column": text.name, "instruction": asked}
+        return Proposal(settings, f"{why}; there is no text column, so the question is drawn")
+    instruction = "{" + question.name + "}"
+    settings |= {"source.text_column": text.name, "instruction": instruction}
     return Proposal(settings, f"{why} about {text.name!r}")
 
 
@@ -107,33 +108,33 @@ def _first(names: Sequence[str], columns: Mapping[str, ColumnPreview]) -> Column
     return next((columns[name] for name in names if name in columns), None)
 
 
-def _column(name: str, kind: str, records: Sequence[SourceRow]) -> ColumnPreview:
-    values = list(_filled(name, records))
+def _preview(name: str, kind: str, rows: Sequence[SourceRow]) -> ColumnPreview:
+    values = list(_non_blank(name, rows))
     lengths = [len(value) for value in values]
     return ColumnPreview(
         name,
         kind,
-        filled=round(len(values) / len(records), 3) if records else None,
+        filled=round(len(values) / len(rows), 3) if rows else None,
         mean_length=round(statistics.fmean(lengths), 1) if lengths else None,
-        example=_shortened(values[0]) if values else "",
+        example=_one_line(values[0]) if values else "",
     )
 
 
-def _filled(name: str, records: Sequence[SourceRow]) -> Iterator[str]:
-    for record in records:
-        value = record.values.get(name)
+def _non_blank(name: str, rows: Sequence[SourceRow]) -> Iterator[str]:
+    for row in rows:
+        value = row.values.get(name)
         text = value if isinstance(value, str) else as_text(value)
         if not is_blank(text):
             yield text
 
 
-def _shortened(text: str) -> str:
+def _one_line(text: str) -> str:
     line = " ".join(text[: 4 * EXAMPLE_CHARACTERS].split())
     return line if len(line) <= EXAMPLE_CHARACTERS else f"{line[: EXAMPLE_CHARACTERS - 3]}..."
 
 
-def _is_sayable(kind: str) -> bool:
-    """Return whether values of this kind are short or text: nothing to be decoded, no pictures."""
+def _is_text_or_number(kind: str) -> bool:
+    """Return whether values of this kind are text or short: no images, nothing to decode."""
     return kind in (TEXT, "number", "true or false") or kind.startswith(
         ("int", "uint", "float", "double", "bool", "dictionary")
     )

@@ -1,4 +1,4 @@
-"""The text of HTML files, laid out by `inscriptis`, which is imported on first use."""
+"""Extract the text of HTML files with `inscriptis`, which is imported on first use."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import re
 
 from deepsynth_tui.dataset.errors import UnreadableDocument
 
-# Where the HTML standard has a browser look for the encoding ("prescan a byte stream").
+# As in the HTML standard ("prescan a byte stream to determine its encoding").
 PRESCANNED_BYTES = 1024
-DECLARED = re.compile(
+DECLARED_ENCODING = re.compile(
     rb"""<(?:meta\b[^>]*?charset|\?xml\b[^>]*?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
 COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
-MARKS = (
+BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
 
-def text_of_html(data: bytes) -> str:
-    """Return the visible text of a page. Raises `UnreadableDocument`."""
+def html_to_text(data: bytes) -> str:
+    """Return the visible text of an HTML file. Raises `UnreadableDocument`."""
     from inscriptis.css_profiles import STRICT_CSS_PROFILE
     from inscriptis.html_engine import Inscriptis
     from inscriptis.model.config import ParserConfig
     from lxml import html
     from lxml.etree import ParserError
 
-    # Without `huge_tree`, what lies deeper than 256 elements would be missing.
+    # Without `huge_tree`, content nested deeper than 256 elements would be dropped.
     parser = html.HTMLParser(huge_tree=True, encoding="utf-8")
     try:
         tree = html.document_fromstring(decode_html(data).encode(), parser=parser)
     except ParserError:
-        # A page of comments, or of nothing.
+        # Nothing but comments or white space.
         return ""
     try:
         return Inscriptis(tree, ParserConfig(css=STRICT_CSS_PROFILE)).get_text().strip("\n")
@@ -44,39 +44,41 @@ def text_of_html(data: bytes) -> str:
 
 
 def decode_html(data: bytes) -> str:
-    """Return the characters of a page: in the encoding of its byte order mark, else the one that
-    it declares, else UTF-8. Raises `UnreadableDocument`."""
-    for mark, encoding in MARKS:
+    """Decode an HTML file by its byte order mark, else its declared encoding, else as UTF-8.
+
+    Raises `UnreadableDocument`.
+    """
+    for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return _decoded(data.removeprefix(mark), encoding)
-    declared = DECLARED.search(COMMENT.sub(b"", data[:PRESCANNED_BYTES]))
-    return _decoded(data, _codec(declared.group(1).decode()) if declared else "utf-8")
+            return _decode(data.removeprefix(mark), encoding)
+    declared = DECLARED_ENCODING.search(COMMENT.sub(b"", data[:PRESCANNED_BYTES]))
+    return _decode(data, _python_codec(declared.group(1).decode()) if declared else "utf-8")
 
 
-def _codec(label: str) -> str:
-    """Return Python's name of the encoding that the Encoding Standard has under `label`."""
+def _python_codec(label: str) -> str:
+    """Return Python's codec for an encoding label of the WHATWG Encoding Standard."""
     from webencodings import lookup
 
-    found = lookup(label)
-    if found is None:
+    encoding = lookup(label)
+    if encoding is None:
         raise UnreadableDocument(
             f"an HTML page in an unknown encoding ({label})", "Convert it to UTF-8 first."
         )
-    # A declaration that can be read as bytes cannot be in UTF-16.
-    if found.name.startswith("utf-16"):
+    # A declaration that is readable as ASCII cannot be UTF-16.
+    if encoding.name.startswith("utf-16"):
         return "utf-8"
-    # The standard decodes GBK as its superset.
-    return "gb18030" if found.name == "gbk" else found.codec_info.name
+    # The standard decodes GBK as its superset GB 18030.
+    return "gb18030" if encoding.name == "gbk" else encoding.codec_info.name
 
 
-def _decoded(data: bytes, encoding: str) -> str:
+def _decode(data: bytes, encoding: str) -> str:
     try:
         text = data.decode(encoding)
-        # Some of Python's codecs make lone surrogates of what is no text.
+        # Some of Python's codecs decode invalid input to lone surrogates.
         text.encode()
     except UnicodeError as error:
         raise UnreadableDocument(
-            f"an HTML page that is not {encoding}, as which it has to be read",
-            "Declare its encoding (<meta charset=...>), or convert it to UTF-8 first.",
+            f"an HTML page that is not valid {encoding}",
+            "Declare its encoding with <meta charset=...>, or convert it to UTF-8 first.",
         ) from error
     return text

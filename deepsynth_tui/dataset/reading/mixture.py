@@ -1,4 +1,4 @@
-"""All documents of a dataset: those of its one source, or of several mixed by weight."""
+"""The documents of a dataset: from one source, or from several mixed by weight."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deepsynth_tui.dataset.reading.sources import Document, Source, open_source
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Several sources, each with the name that its documents carry, and its weight."""
+    """Several sources; `names` are the prefixes of their documents' ids."""
 
     sources: tuple[Source, ...]
     names: tuple[str, ...]
@@ -25,92 +25,96 @@ class Mixture:
     seed: int
 
     def documents(self) -> Iterator[Document]:
-        """Yield the documents of all sources, each of them to its end.
+        """Yield the documents of all sources, each source to its end.
 
-        The next one is of a source chosen by weight among those that have documents left, always
-        the same with the same seed. Raises `SourceError` and `ColumnError`.
+        Each document comes from a source drawn by weight among those that are not exhausted; the
+        seed determines the order. Raises `SourceError` and `ColumnError`.
         """
-        chance = random.Random(self.seed)
-        left = list(range(len(self.sources)))
+        rng = random.Random(self.seed)
+        remaining = list(range(len(self.sources)))
         streams = [source.documents() for source in self.sources]
-        while left:
-            weights = [self.settings[number].weight for number in left]
-            (number,) = chance.choices(left, weights)
-            document = next(streams[number], None)
+        while remaining:
+            weights = [self.settings[index].weight for index in remaining]
+            (index,) = rng.choices(remaining, weights)
+            document = next(streams[index], None)
             if document is None:
-                left.remove(number)
+                remaining.remove(index)
                 continue
-            yield replace(document, source_id=self._named(number, document.source_id))
+            yield replace(document, source_id=self._prefixed_id(index, document.source_id))
 
     def count(self) -> int | None:
-        """Return how many documents there are, None if unknown; may read the sources through."""
+        """Return the number of documents, None if unknown; may read whole sources."""
         counts = [source.count() for source in self.sources]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
     @property
     def text_column(self) -> str:
-        """The columns of text, for a sentence."""
+        """The names of the text columns, joined by commas."""
         return ", ".join(dict.fromkeys(source.text_column for source in self.sources))
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What the sources have to say, each under its number."""
+        """The notices of all sources, with numbered keys."""
         return tuple(
             Notice(numbered_key(number, notice.key), notice.message)
             for number, source in enumerate(self.sources, start=1)
             for notice in source.notices
         )
 
-    def _named(self, number: int, source_id: str) -> str:
-        # A row without an id is named by its file, or its Hub id, and where it stands there.
-        path = self.settings[number].path
-        for own in (path, PurePath(path).name):
-            source_id = source_id.removeprefix(f"{own}:")
-        return f"{self.names[number]}:{source_id}"
+    def _prefixed_id(self, index: int, source_id: str) -> str:
+        # A row without an id column has its file name or Hub id as a prefix: drop that.
+        path = self.settings[index].path
+        for prefix in (path, PurePath(path).name):
+            source_id = source_id.removeprefix(f"{prefix}:")
+        return f"{self.names[index]}:{source_id}"
 
 
 def open_documents(config: DatasetConfig) -> Source | Mixture:
-    """Open all that `config` names. Raises `SourceError` and `ColumnError`."""
-    named = instruction_columns(config)
+    """Open the sources of `config`. Raises `SourceError` and `ColumnError`."""
+    instruction = instruction_columns(config)
     if not config.sources:
-        return open_source(config.source, named)
+        return open_source(config.source, instruction)
     opened = []
     for number, settings in enumerate(config.sources, start=1):
         try:
-            opened.append(open_source(settings, named))
+            opened.append(open_source(settings, instruction))
         except DatasetError as error:
             raise error_in_source(number, settings.path, error) from error
     return mix_sources(opened, config)
 
 
 def mix_sources(opened: Sequence[Source], config: DatasetConfig) -> Mixture:
-    """Return the opened `config.sources` as one."""
+    """Return the opened `config.sources` as one mixture."""
     return Mixture(tuple(opened), source_names(config.sources), tuple(config.sources), config.seed)
 
 
 def source_names(settings: Sequence[MixedSource]) -> tuple[str, ...]:
-    """Return a name for each source: as much of the end of its path as tells it from others; a
-    number after it where that is all of it."""
-    paths = [PurePath(one.path).parts for one in settings]
+    """Return a unique name for each source: the shortest end of its path that is unique.
+
+    Sources with the same path are numbered.
+    """
+    paths = [PurePath(source.path).parts for source in settings]
     names: list[str] = []
-    times: Counter[str] = Counter()
+    uses: Counter[str] = Counter()
     for parts in paths:
         lengths = range(1, len(parts) + 1)
-        alike = (sum(other[-n:] == parts[-n:] for other in paths) for n in lengths)
-        least = next((n for n, found in zip(lengths, alike, strict=True) if found == 1), len(parts))
-        name = str(PurePath(*parts[-least:]))
-        times[name] += 1
-        names.append(name if times[name] == 1 else f"{name}#{times[name]}")
+        matches = (sum(other[-n:] == parts[-n:] for other in paths) for n in lengths)
+        length = next(
+            (n for n, count in zip(lengths, matches, strict=True) if count == 1), len(parts)
+        )
+        name = str(PurePath(*parts[-length:]))
+        uses[name] += 1
+        names.append(name if uses[name] == 1 else f"{name}#{uses[name]}")
     return tuple(names)
 
 
 def numbered_key(number: int, key: str) -> str:
-    """Return the key of a setting of the source of that number, from its key in `source`."""
+    """Return a `source.*` key as that of source `number` in `sources`, counted from 1."""
     return key.replace("source.", f"sources.{number}.", 1) if key.startswith("source.") else key
 
 
 def error_in_source(number: int, path: str, error: DatasetError) -> DatasetError:
-    """Return an error of one source that says which of several it was."""
+    """Return `error` with the path and the key of the source that it is about."""
     message = error.message if path in error.message else f"{path}: {error.message}"
     return type(error)(message, error.advice, numbered_key(number, error.key))

@@ -1,4 +1,4 @@
-"""Which column holds the text of a document, and which the answer."""
+"""Find the columns of a source by name: text, id, and those that settings name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from deepsynth_tui.dataset.errors import ColumnError
 
-# Names that columns of text have in the data sets people use, the plainest first.
+# Usual names of text columns in public datasets, most specific first.
 TEXT_NAMES = (
     "text", "content", "document", "article", "body", "passage", "markdown", "transcription",
     "story", "report", "abstract", "context", "review",
@@ -15,37 +15,39 @@ TEXT_NAMES = (
 ID_NAME = "id"
 
 
-def choose_text_column(columns: Sequence[str], wanted: str | None) -> str:
-    """Return the column to draw: `wanted`, else the first well-known name, else the only one.
+def choose_text_column(columns: Sequence[str], configured: str | None) -> str:
+    """Return the text column: `configured`, else the first usual name, else the only column.
 
-    Raises `ColumnError` where `wanted` does not exist or nothing can be chosen.
+    Raises `ColumnError` if `configured` does not exist or no column can be chosen.
     """
-    if wanted is not None:
-        return require_column(columns, wanted, "source.text_column")
-    by_folded = {column.casefold(): column for column in reversed(columns)}
+    if configured is not None:
+        return require_column(columns, configured, "source.text_column")
+    by_folded_name = {column.casefold(): column for column in reversed(columns)}
     for name in TEXT_NAMES:
-        if name in by_folded:
-            return by_folded[name]
+        if name in by_folded_name:
+            return by_folded_name[name]
     if len(columns) == 1:
         return columns[0]
     raise ColumnError(
-        "none of the columns has a name that usually means text",
+        "no column has one of the usual names of a text column",
         f"Set source.text_column to one of: {', '.join(columns)}.",
         "source.text_column",
     )
 
 
-def require_column(columns: Sequence[str], wanted: str, key: str) -> str:
-    """Return `wanted`, a column set as `key`. Raises `ColumnError` naming those that exist."""
-    if wanted in columns:
-        return wanted
-    near = difflib.get_close_matches(wanted, columns, n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
+def require_column(columns: Sequence[str], name: str, key: str) -> str:
+    """Return `name`, set under `key`. Raises `ColumnError`, listing `columns`, if it is not one."""
+    if name in columns:
+        return name
+    close = difflib.get_close_matches(name, columns, n=1)
+    suggestion = f"Did you mean {close[0]}? " if close else ""
     raise ColumnError(
-        f"there is no column {wanted!r}", f"{hint}Columns: {', '.join(columns) or 'none'}.", key
+        f"there is no column {name!r}",
+        f"{suggestion}Columns: {', '.join(columns) or 'none'}.",
+        key,
     )
 
 
 def find_id_column(columns: Sequence[str]) -> str | None:
-    """Return the column with the documents' own names, where there is one."""
+    """Return the column with document ids, None if there is none."""
     return next((column for column in columns if column.casefold() == ID_NAME), None)

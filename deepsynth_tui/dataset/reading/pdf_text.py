@@ -1,4 +1,4 @@
-"""The text of PDF files, through PDFium, which is imported on first use."""
+"""Extract the text of PDF files with PDFium, which is imported on first use."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 from deepsynth_tui.dataset.errors import UnreadableDocument
 
-# Between two pages: a paragraph ends there for all that anybody knows.
+# Between two pages: whether a paragraph continues there is unknown.
 PAGE_BREAK = "\n\n"
-# What PDFium puts for a hyphen at the end of a line, whose halves it has joined already.
+# PDFium joins a word hyphenated at a line end and marks the place with this character.
 HYPHEN_AT_LINE_END = "\x02"
 
 
-def text_of_pdf(path: Path) -> str:
-    """Return the text of every page, words that were hyphenated at a line's end in one piece.
+def pdf_to_text(path: Path) -> str:
+    """Return the text of all pages, with words hyphenated at line ends joined.
 
-    Raises `UnreadableDocument` for a file that is damaged, encrypted, or has pictures of text
-    only, and OSError. Pages without text among others are passed over: they may be figures.
+    Pages without text among others are skipped: they may be figures. Raises `UnreadableDocument`
+    for a file that is damaged, encrypted or holds only images, and OSError.
     """
     import pypdfium2 as pdfium
 
@@ -25,7 +25,7 @@ def text_of_pdf(path: Path) -> str:
         with path.open("rb") as file, pdfium.PdfDocument(file) as document:
             pages = [_page_text(document, number) for number in range(len(document))]
     except pdfium.PdfiumError as error:
-        raise _unreadable(error) from error
+        raise _unreadable_document(error) from error
     text = PAGE_BREAK.join(page for page in pages if page)
     if not text:
         raise UnreadableDocument(
@@ -42,7 +42,7 @@ def _page_text(document: Any, number: int) -> str:
     return text.replace(HYPHEN_AT_LINE_END, "").replace("\r\n", "\n").strip()
 
 
-def _unreadable(error: Exception) -> UnreadableDocument:
+def _unreadable_document(error: Exception) -> UnreadableDocument:
     from pypdfium2 import raw
 
     code = getattr(error, "err_code", None)

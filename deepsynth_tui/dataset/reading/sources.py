@@ -1,4 +1,4 @@
-"""Where documents come from: one stream of `Document`s, whatever the source."""
+"""Open a source of any kind as a stream of `Document`s."""
 
 from __future__ import annotations
 
@@ -18,20 +18,17 @@ from deepsynth_tui.dataset.reading.choose_instruction import (
     NO_INSTRUCTION_COLUMNS,
     InstructionColumns,
 )
-from deepsynth_tui.dataset.reading.folder_reader import TEXT_OF, FolderReader
+from deepsynth_tui.dataset.reading.csv_reader import CsvReader
+from deepsynth_tui.dataset.reading.folder_reader import TEXT_EXTRACTORS, FolderReader
 from deepsynth_tui.dataset.reading.hub_reader import HubReader
+from deepsynth_tui.dataset.reading.json_reader import JsonReader
 from deepsynth_tui.dataset.reading.named_columns import (
     choose_text_column,
     find_id_column,
     require_column,
 )
-from deepsynth_tui.dataset.reading.reader import (
-    CsvReader,
-    JsonReader,
-    ParquetReader,
-    SourceReader,
-    SourceRow,
-)
+from deepsynth_tui.dataset.reading.parquet_reader import ParquetReader
+from deepsynth_tui.dataset.reading.reader import SourceReader, SourceRow
 
 READERS: dict[str, Callable[[Path], SourceReader]] = {
     ".csv": CsvReader,
@@ -40,17 +37,17 @@ READERS: dict[str, Callable[[Path], SourceReader]] = {
     ".ndjson": JsonReader,
     ".json": JsonReader,
     ".parquet": ParquetReader,
-    **dict.fromkeys(TEXT_OF, FolderReader),
+    **dict.fromkeys(TEXT_EXTRACTORS, FolderReader),
 }
-# owner/name or name, as the Hub allows them.
+# A Hub repository id: owner/name or name.
 HUB_ID = re.compile(r"\A[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as its source has it. `text` and `target` may be blank, or hold anything.
+    """A document as read, before cleaning; `text` and `target` may be blank.
 
-    `columns` are the values that its instruction can name; `unreadable` is why it has no text.
+    `columns` are the values that its instruction may name. `unreadable` is why it has no text.
     """
 
     source_id: str
@@ -62,8 +59,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An opened source. `target_column` None: the text is its own target. `instruction_columns`
-    are those whose values go along with each document."""
+    """An opened source.
+
+    Without a `target_column` the target is the text. `instruction_columns` are kept in each
+    document for its instruction.
+    """
 
     reader: SourceReader
     text_column: str
@@ -75,51 +75,51 @@ class Source:
     def documents(self) -> Iterator[Document]:
         """Yield the documents in the order of the source, at most `max_samples`.
 
-        Raises `SourceError` and `ColumnError` naming the place of what cannot be read.
+        Raises `SourceError` and `ColumnError` with the location of the input at fault.
         """
-        identity = find_id_column(self.reader.columns)
-        wanted = dict.fromkeys(
+        id_column = find_id_column(self.reader.columns)
+        columns = dict.fromkeys(
             column
             for column in (
                 self.text_column,
                 self.target_column,
-                identity,
+                id_column,
                 *self.instruction_columns,
             )
             if column
         )
-        for record in islice(self.reader.records(tuple(wanted)), self.max_samples):
-            own_id = record.values.get(identity) if identity else None
+        for row in islice(self.reader.rows(tuple(columns)), self.max_samples):
+            row_id = row.values.get(id_column) if id_column else None
             yield Document(
-                source_id=record.place if own_id is None else str(own_id),
-                text=_text(record, self.text_column, "source.text_column"),
+                source_id=row.location if row_id is None else str(row_id),
+                text=_text_value(row, self.text_column, "source.text_column"),
                 target=None
                 if self.target_column is None
-                else _text(record, self.target_column, "source.target_column"),
-                columns={name: _plain(record, name) for name in self.instruction_columns},
-                unreadable=record.unreadable,
+                else _text_value(row, self.target_column, "source.target_column"),
+                columns={name: _instruction_value(row, name) for name in self.instruction_columns},
+                unreadable=row.unreadable,
             )
 
     def count(self) -> int | None:
-        """Return how many documents there are, None if unknown; may read the source through."""
+        """Return the number of documents, None if unknown; may read the whole source."""
         return self.reader.count(self.max_samples)
 
 
 def open_source(
-    settings: SourceSettings, named: InstructionColumns = NO_INSTRUCTION_COLUMNS
+    settings: SourceSettings, instruction: InstructionColumns = NO_INSTRUCTION_COLUMNS
 ) -> Source:
     """Open the documents that `settings` describes. Raises `SourceError` and `ColumnError`."""
-    return source_from_reader(open_reader(settings), settings, named)
+    return source_from_reader(open_reader(settings), settings, instruction)
 
 
 def source_from_reader(
     reader: SourceReader,
     settings: SourceSettings,
-    named: InstructionColumns = NO_INSTRUCTION_COLUMNS,
+    instruction: InstructionColumns = NO_INSTRUCTION_COLUMNS,
 ) -> Source:
-    """Return `reader` as a source of documents. Raises `ColumnError`."""
-    for column in named.columns:
-        require_column(tuple(reader.kinds), column, named.key)
+    """Return a source that reads documents from `reader`. Raises `ColumnError`."""
+    for column in instruction.columns:
+        require_column(tuple(reader.kinds), column, instruction.key)
     chosen = choose_text_column(reader.columns, settings.text_column)
     target = settings.target_column
     if target is not None:
@@ -127,27 +127,27 @@ def source_from_reader(
     notices = []
     if settings.text_column is None and len(reader.columns) > 1:
         notices.append(Notice("source.text_column", f"not set: the column {chosen!r} is drawn"))
-    return Source(reader, chosen, target, settings.max_samples, named.columns, tuple(notices))
+    return Source(reader, chosen, target, settings.max_samples, instruction.columns, tuple(notices))
 
 
 def is_on_hub(settings: SourceSettings) -> bool:
-    """Return whether opening the source asks the Hub."""
+    """Return whether the source is a Hub dataset and not a local path."""
     return HUB_ID.match(settings.path) is not None and not _is_local(settings.path)
 
 
 def open_reader(settings: SourceSettings) -> SourceReader:
-    """Open the place that `settings.path` names. Raises `SourceError` and `ColumnError`."""
+    """Open the file, folder or dataset `settings.path`. Raises `SourceError` and `ColumnError`."""
     if not settings.path.strip():
         raise SourceError(
-            "no documents are chosen",
-            "Give a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, "
-            f"or {' or '.join(DOCUMENTS)}.",
+            "no documents are configured",
+            "Set source.path to a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or "
+            f".pdf files, a Hub id, or {' or '.join(DOCUMENTS)}.",
             "source.path",
         )
     if settings.path.startswith(PREFIX) and settings.path not in DOCUMENTS:
         raise SourceError(
             f"{settings.path} holds no documents",
-            f"There are {' and '.join(DOCUMENTS)}.",
+            f"Choose {' or '.join(DOCUMENTS)}.",
             "source.path",
         )
     if is_on_hub(settings):
@@ -164,11 +164,13 @@ def open_reader(settings: SourceSettings) -> SourceReader:
         return _file_reader(path)(path)
     except FileNotFoundError as error:
         raise SourceError(
-            f"there is no file or folder {path}", _nearest_parent(path), "source.path"
+            f"there is no file or folder {path}", _path_advice(path), "source.path"
         ) from error
     except PermissionError as error:
         raise SourceError(
-            f"{error.filename or path} may not be read", "Change its rights.", "source.path"
+            f"no permission to read {error.filename or path}",
+            "Change its permissions.",
+            "source.path",
         ) from error
     except OSError as error:
         raise SourceError(
@@ -182,45 +184,45 @@ def _file_reader(path: Path) -> Callable[[Path], SourceReader]:
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise SourceError(
-            f"{path}: files ending in {suffix or 'nothing'} are not understood",
-            f"Known are {', '.join(READERS)}.",
+            f"{path}: file type {suffix or '(none)'} is not supported",
+            f"Supported are {', '.join(READERS)}.",
             "source.path",
         )
     return READERS[suffix]
 
 
 def _is_local(path: str) -> bool:
-    """Return whether `path` is there, or ends as only a file here would."""
+    """Return whether `path` exists, or has the suffix of a supported file."""
     return Path(path).expanduser().exists() or Path(path).suffix.lower() in READERS
 
 
-def _nearest_parent(path: Path) -> str:
+def _path_advice(path: Path) -> str:
     parent = next((p for p in path.absolute().parents if p.is_dir()), Path("/"))
     if parent == path.absolute().parent:
-        return f"The folder {parent} is there: check the name."
-    return f"Of its path only {parent} exists."
+        return f"The folder {parent} exists: check the file name."
+    return f"Only {parent} of its path exists."
 
 
-def _text(record: SourceRow, column: str, key: str) -> str:
-    value: Any = record.values.get(column)
+def _text_value(row: SourceRow, column: str, key: str) -> str:
+    value: Any = row.values.get(column)
     if value is None:
         return ""
     if not isinstance(value, str):
         raise ColumnError(
-            f"{record.place}: column {column!r} holds {type(value).__name__}, not text",
-            "Choose a column of text, or convert it to text first.",
+            f"{row.location}: column {column!r} holds {type(value).__name__}, not text",
+            "Choose a text column, or convert it to text first.",
             key,
         )
     return value
 
 
-def _plain(record: SourceRow, column: str) -> str:
-    """Return a value as it may stand in an instruction: text, a number, true or false."""
-    value: Any = record.values.get(column)
+def _instruction_value(row: SourceRow, column: str) -> str:
+    """Return a text, number or boolean as it appears in an instruction."""
+    value: Any = row.values.get(column)
     if value is not None and not isinstance(value, (str, bool, int, float)):
         raise ColumnError(
-            f"{record.place}: column {column!r} holds {type(value).__name__}, which the "
-            "instruction cannot say",
+            f"{row.location}: column {column!r} holds {type(value).__name__}, which "
+            "cannot be part of an instruction",
             "Name a column of text or numbers.",
             "instruction",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from deepsynth_tui.page_thumbnail import WIDE, braille_lines
+from deepsynth_tui.page_thumbnail import CELL_WIDTH, braille_lines
 from deepsynth_tui.training.data.collator import IGNORE_INDEX
 from deepsynth_tui.training.data.pages import load_page
 from deepsynth_tui.training.evaluation.generate import evaluation_mode, generate_answers
@@ -85,7 +85,7 @@ def _first_page_in_braille(chat: RenderedChat, collator: Collator) -> list[str]:
     if not images:
         return []
     page = load_page(images[0], collator.config.model)
-    return braille_lines(page, min(MAX_PAGE_COLUMNS, -(-page.width // WIDE)))
+    return braille_lines(page, min(MAX_PAGE_COLUMNS, -(-page.width // CELL_WIDTH)))
 
 
 def input_text(row: dict[str, Any], chat: RenderedChat) -> str:

@@ -1,5 +1,7 @@
-"""Every script whole: no box for a missing glyph, no character lost. Those that the embedded font
-lacks are tried where Noto fonts are installed."""
+"""Every script is drawn without missing glyphs or lost characters.
+
+Scripts that the bundled font lacks are tested where Noto fonts are installed.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,9 @@ from deepsynth_tui.dataset.drawing.font_packages import SCRIPTS, scripts_without
 from deepsynth_tui.dataset.drawing.renderer import Renderer
 
 INSTALLED = "/usr/local/share:/usr/share"
-EMBEDDED_DRAWS = ("Latin", "Greek", "Cyrillic", "Arabic", "Hebrew")
+BUNDLED_SCRIPTS = ("Latin", "Greek", "Cyrillic", "Arabic", "Hebrew")
 
-# PreviewFile for these tests: two sentences about a ferry, with a number and a bracket in each.
+# Written for these tests: two sentences about a ferry, with a number and a bracket in each.
 TEXTS = {
     "Latin": "Der Fährmann kam um 7:30 (zu früh). L'été dernier, il était à l'heure; õhtul külm.",
     "Greek": "Το πλοίο έφυγε στις 7:30 (νωρίς). Ο ναύτης κοιμήθηκε ώς το βράδυ.",
@@ -43,8 +45,8 @@ def test_there_is_a_text_for_each_script() -> None:
 
 
 @pytest.mark.parametrize("script", TEXTS)
-def test_a_script_is_drawn_whole(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if script not in EMBEDDED_DRAWS:
+def test_a_script_is_drawn_completely(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if script not in BUNDLED_SCRIPTS:
         monkeypatch.setenv("XDG_DATA_DIRS", INSTALLED)
         if script in (without := scripts_without_font(FontStack("DejaVu Sans", None))):
             pytest.skip(f"no font for {script}: apt install {without[script]}")

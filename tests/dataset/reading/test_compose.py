@@ -1,4 +1,4 @@
-"""Instruction, filters and control characters: what of a document is drawn."""
+"""Composing a document: instruction, filters and control characters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def reason(text: str, columns: dict[str, str] | None = None, **settings: Any) ->
     return outcome.reason
 
 
-def test_the_columns_of_the_row_stand_in_the_instruction():
+def test_columns_of_the_row_fill_the_instruction():
     document = made(columns={"language": "Gre\x07ek "}, instruction="Summarize in {language}:")
     assert document.instruction == "Summarize in Greek :"
     assert document.prompted_text == document.drawn_text == "Summarize in Greek :\n\nabc"
@@ -76,7 +76,7 @@ def chosen(texts: list[str], instructions: dict[str, float], seed: int = 0) -> l
     return [made(text, instructions=instructions, seed=seed).instruction for text in texts]
 
 
-def test_several_instructions_are_dealt_by_weight():
+def test_instructions_are_drawn_by_weight():
     texts = [f"document {number}" for number in range(2000)]
     counts = Counter(chosen(texts, {"a": 3, "b": 1}))
     assert counts["a"] / len(texts) == pytest.approx(0.75, abs=0.04)
@@ -84,7 +84,7 @@ def test_several_instructions_are_dealt_by_weight():
 
 
 @given(st.lists(st.text(st.characters(categories=("L",)), min_size=1), unique=True), st.randoms())
-def test_neither_order_nor_company_decides_which(texts: list[str], chance: Any):
+def test_the_choice_does_not_depend_on_the_order(texts: list[str], chance: Any):
     instructions = {"a": 1.0, "b": 2.0, "c": 0.5}
     found = dict(zip(texts, chosen(texts, instructions), strict=True))
     chance.shuffle(texts)
@@ -92,14 +92,14 @@ def test_neither_order_nor_company_decides_which(texts: list[str], chance: Any):
     assert dict(zip(texts, chosen(texts, shuffled), strict=True)) == found
 
 
-def test_the_seed_decides_which():
+def test_the_seed_determines_the_choice():
     texts = [f"document {number}" for number in range(50)]
     several = {"a": 1.0, "b": 1.0}
     assert chosen(texts, several) == chosen(texts, several)
     assert chosen(texts, several) != chosen(texts, several, seed=1)
 
 
-def test_of_several_only_those_that_can_be_filled_are_taken():
+def test_only_instructions_that_can_be_filled_are_chosen():
     instructions = {"In {language}:": 1000.0, "Read.": 0.001}
     for number in range(20):
         text = f"document {number}"
@@ -107,7 +107,7 @@ def test_of_several_only_those_that_can_be_filled_are_taken():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "kept", "left_out", "said"),
+    ("wanted", "kept", "left_out", "message"),
     [
         ({"min_characters": 4}, "abcd", "abc", "shorter than filter.min_characters"),
         ({"min_characters": 4}, "abcd", "abc\x00", "shorter than filter.min_characters"),
@@ -117,12 +117,14 @@ def test_of_several_only_those_that_can_be_filled_are_taken():
         ({"scripts": ["Han", "Hiragana"]}, "漢字かな", "カタカナ", "not in filter.scripts"),
     ],
 )
-def test_documents_that_are_not_wanted(wanted: dict[str, Any], kept: str, left_out: str, said: str):
+def test_filtered_documents_are_skipped(
+    wanted: dict[str, Any], kept: str, left_out: str, message: str
+):
     assert made(kept, filter=wanted).text == kept
-    assert reason(left_out, filter=wanted) == said
+    assert reason(left_out, filter=wanted) == message
 
 
-def test_what_is_filtered_is_counted_in_the_report(tmp_path: Path):
+def test_filtered_documents_are_counted(tmp_path: Path):
     path = write(tmp_path / "a.jsonl", {**numbered(3), "russian": "Документ.", "short": "D."})
     config = DatasetConfig.model_validate(
         {
@@ -147,7 +149,7 @@ def test_control_characters_can_be_shown():
     assert made("a\x00").removed_controls == 1
 
 
-def test_what_is_taken_out_of_instruction_and_target_counts_too():
+def test_characters_removed_from_instruction_and_target_are_counted():
     document = Document("one", "a\x00", "b\x01\x02\ud800", {"who": "c\x03\ud800"})
     settings = DatasetConfig(instruction="For {who}:")
     composed = compose(document, settings)
@@ -159,7 +161,7 @@ def test_what_is_taken_out_of_instruction_and_target_counts_too():
     assert (shown.shown_controls, shown.removed_controls) == (4, 0)
 
 
-def test_shown_control_characters_are_no_flaw_and_removed_ones_can_stop(tmp_path: Path):
+def test_removed_control_characters_are_a_flaw_and_shown_ones_are_not(tmp_path: Path):
     path = write(tmp_path / "a.jsonl", {"bell": "a\x07b"})
     settings = {
         "source": {"path": str(path)},

@@ -1,4 +1,4 @@
-"""What the columns hold, and what they could be."""
+"""Column previews and guessed settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def proposed(path: Path, **row: Any) -> tuple[dict[str, str], str]:
     return dict(proposal.settings), proposal.why
 
 
-def test_what_the_first_rows_say_of_each_column(tmp_path: Path):
+def test_preview_of_each_column(tmp_path: Path):
     found = columns(
         tmp_path / "a.jsonl",
         {"text": "abc\ndef", "year": 1999, "tags": ["a"], "note": None},
@@ -51,7 +51,7 @@ def test_an_example_is_one_short_line(tmp_path: Path):
     assert column.example.endswith("...")
 
 
-def test_pictures_are_named_and_not_read(tmp_path: Path):
+def test_images_are_listed_but_not_read(tmp_path: Path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["a"], "page": [b"\x89PNG"], "n": [1]}), path)
     found = preview_columns(open_reader(SourceSettings(path=str(path))))
@@ -59,25 +59,25 @@ def test_pictures_are_named_and_not_read(tmp_path: Path):
     assert found[2] == ColumnPreview("n", "int64", 1.0, 1.0, "1")
 
 
-def test_only_as_much_is_read_as_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_only_the_first_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     good = '{"text": "abcdefghij"}\n'
     path = tmp_path / "a.jsonl"
     path.write_text(good * 150 + "{broken")
     reader = open_reader(SourceSettings(path=str(path)))
     assert preview_columns(reader)[0].filled == 1.0
     path.write_text(good * 10 + "{broken")
-    monkeypatch.setattr("deepsynth_tui.dataset.reading.guess_columns.LOOKED_AT_CHARACTERS", 50)
+    monkeypatch.setattr("deepsynth_tui.dataset.reading.guess_columns.PREVIEW_CHARACTERS", 50)
     assert preview_columns(reader)[0].filled == 1.0
 
 
 @pytest.mark.parametrize(
     ("row", "settings", "why"),
     [
-        ({"id": "1", "text": "a"}, {"source.text_column": "text"}, "its name usually means text"),
+        ({"id": "1", "text": "a"}, {"source.text_column": "text"}, "it has a usual name for text"),
         (
             {"title": "t", "Article": "a", "highlights": "h"},
             {"source.text_column": "Article", "source.target_column": "highlights"},
-            "'highlights' is the answer, as its name says",
+            "'highlights' is the answer, by its name",
         ),
         (
             {"id": "1", "odd": "a", "even": "a longer one", "summary": "the longest of them all"},
@@ -99,14 +99,14 @@ def test_only_as_much_is_read_as_it_takes(tmp_path: Path, monkeypatch: pytest.Mo
             "so the question is drawn",
         ),
         ({"summary": "s"}, {"source.text_column": "summary"}, "the longest"),
-        ({"text": "t", "summary": ""}, {"source.text_column": "text"}, "its name"),
+        ({"text": "t", "summary": ""}, {"source.text_column": "text"}, "usual name"),
     ],
 )
 def test_proposals(tmp_path: Path, row: dict[str, Any], settings: dict[str, str], why: str):
-    found, said = proposed(tmp_path / "a.jsonl", **row)
-    assert found == settings
-    assert why in said
+    guessed, reason = proposed(tmp_path / "a.jsonl", **row)
+    assert guessed == settings
+    assert why in reason
 
 
-def test_without_text_there_is_nothing_to_propose(tmp_path: Path):
+def test_no_proposal_without_text(tmp_path: Path):
     assert guess_columns(columns(tmp_path / "a.jsonl", {"n": 1, "id": "a"})) is None

@@ -1,4 +1,4 @@
-"""A JSON array in pieces of any size."""
+"""JSON arrays read in chunks of any size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.dataset.reading.json_array import InvalidArray, elements
+from deepsynth_tui.dataset.reading.json_array import InvalidArray, iter_elements
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -18,18 +18,18 @@ values = st.recursive(
 objects = st.dictionaries(st.text(max_size=4), values, max_size=4)
 
 
-def pieces(text: str, size: int) -> list[str]:
+def split(text: str, size: int) -> list[str]:
     return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 @given(st.lists(objects, max_size=5), st.integers(1, 40), st.sampled_from([None, 2]))
-def test_any_array_in_any_pieces(array: list[dict], size: int, indent: int | None):
+def test_any_array_in_chunks_of_any_size(array: list[dict], size: int, indent: int | None):
     text = json.dumps(array, indent=indent)
-    assert [value for _, value in elements(iter(pieces(text, size)))] == array
+    assert [value for _, value in iter_elements(iter(split(text, size)))] == array
 
 
-def test_elements_know_their_lines():
-    assert list(elements(iter(['[\n {"a": "x', 'y"\n},\n\n{}\n]\n']))) == [
+def test_elements_have_line_numbers():
+    assert list(iter_elements(iter(['[\n {"a": "x', 'y"\n},\n\n{}\n]\n']))) == [
         (2, {"a": "xy"}),
         (5, {}),
     ]
@@ -41,16 +41,16 @@ def test_elements_know_their_lines():
      ('[{"a": 1},\n{"b": tru}]' + " " * 99, 2), ('[\n{"a": "x', 2)],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_what_is_no_array_is_refused_with_its_line(text: str, line: int, size: int):
+def test_invalid_arrays_raise_with_the_line(text: str, line: int, size: int):
     with pytest.raises(InvalidArray) as caught:
-        list(elements(iter(pieces(text, size))))
+        list(iter_elements(iter(split(text, size))))
     assert caught.value.line == line
 
 
-def test_an_error_is_told_without_reading_on():
+def test_an_error_is_raised_without_reading_further():
     def endless():
         yield '[{"a": nonsense}' + " " * 100
-        raise AssertionError("read on after an error")
+        raise AssertionError("read further after an error")
 
     with pytest.raises(InvalidArray):
-        list(elements(endless()))
+        list(iter_elements(endless()))

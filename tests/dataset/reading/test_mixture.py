@@ -1,4 +1,4 @@
-"""Several sources as one."""
+"""Mixtures of several sources."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(*sources: dict[str, Any], **rest: Any) -> list[Document]:
     return documents
 
 
-def test_while_all_last_the_weights_are_the_shares(tmp_path: Path):
+def test_documents_are_mixed_by_weight(tmp_path: Path):
     sources = [
         {"path": str(lines(tmp_path / f"{name}.jsonl", 2000)), "weight": weight}
         for name, weight in (("a", 1), ("b", 3), ("c", 0.5))
@@ -51,7 +51,7 @@ def test_while_all_last_the_weights_are_the_shares(tmp_path: Path):
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 2**32))
-def test_every_document_comes_once_in_the_order_of_its_source(
+def test_every_document_occurs_once_in_the_order_of_its_source(
     tmp_path_factory: pytest.TempPathFactory, counts: list[int], seed: int
 ):
     folder = tmp_path_factory.mktemp("mixed")
@@ -70,21 +70,21 @@ def test_every_document_comes_once_in_the_order_of_its_source(
     assert documents == read(*sources, seed=seed)
 
 
-def test_the_seed_decides_the_order(tmp_path: Path):
+def test_the_seed_determines_the_order(tmp_path: Path):
     sources = [{"path": str(lines(tmp_path / f"{name}.jsonl", 30))} for name in "ab"]
     first, again, other = (read(*sources, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
     assert sorted(map(repr, first)) == sorted(map(repr, other))
 
 
-def test_ids_say_which_source(tmp_path: Path):
+def test_ids_are_prefixed_with_the_source(tmp_path: Path):
     one = lines(tmp_path / "x" / "part.jsonl", 1)
     two = lines(tmp_path / "y" / "part.jsonl", 1, id="7")
     found = {d.source_id for d in read({"path": str(one)}, {"path": str(two)})}
     assert found == {"x/part.jsonl:1", "y/part.jsonl:7"}
 
 
-def test_names_are_as_short_as_they_can_be():
+def test_source_names_are_as_short_as_possible():
     paths = ["/d/a.csv", "/e/a.csv", "/e/b.csv", "wiki/en", "wiki/en", "builtin:sample"]
     assert source_names([MixedSource(path=path) for path in paths]) == (
         "d/a.csv",
@@ -111,7 +111,7 @@ def test_each_source_has_its_own_columns_and_limit(tmp_path: Path):
     ]
 
 
-def test_what_is_wrong_names_the_source(tmp_path: Path):
+def test_errors_name_the_source(tmp_path: Path):
     good = str(lines(tmp_path / "a.jsonl", 1))
     with pytest.raises(SourceError, match=r"b\.csv") as missing:
         read({"path": good}, {"path": str(tmp_path / "b.csv")})

@@ -1,4 +1,4 @@
-"""Every source, and every way in which one can be bad."""
+"""Sources of every kind, and their errors."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_a_missing_file_says_what_is_there(tmp_path: Path):
 
 
 def test_no_path_and_strange_paths_are_refused(tmp_path: Path):
-    assert "no documents are chosen" in str(refused(" "))
+    assert "no documents are configured" in str(refused(" "))
     assert "builtin:sample" in refused("builtin:tiny-vlm").advice
     assert ".docx" in str(refused(write(tmp_path / "a.docx", "x")))
     assert "cannot be read" in str(refused("/" + "x" * 5000))
@@ -263,7 +263,7 @@ def test_columns_of_a_dataset_that_does_not_declare_them(tmp_path: Path):
     write(tmp_path / "train.jsonl", '{"n": 1, "article": "a"}\n{"n": 2, "article": "b"}\n')
     reader = HubReader(str(tmp_path), config=None, split="train")
     assert reader.columns == ("article",)
-    assert [record.values["article"] for record in reader.records(["article"])] == ["a", "b"]
+    assert [row.values["article"] for row in reader.rows(["article"])] == ["a", "b"]
 
 
 @pytest.mark.parametrize("streaming", [True, False])
@@ -277,7 +277,7 @@ def test_a_hub_dataset_can_be_streamed_or_loaded_into_the_cache(
     folder.mkdir()
     pq.write_table(pa.table({"n": [1, 2], "text": ["a", "b"]}), folder / "train.parquet")
     reader = HubReader(str(folder), config=None, split="train", streaming=streaming)
-    assert [record.values["text"] for record in reader.records(["text"])] == ["a", "b"]
+    assert [row.values["text"] for row in reader.rows(["text"])] == ["a", "b"]
     assert dict(reader.kinds) == {"n": "int64", "text": "text"}
     assert any(cache.rglob("*.arrow")) is not streaming
     with pytest.raises(SourceError, match="exam") as caught:
@@ -296,10 +296,10 @@ def test_a_hub_dataset_that_breaks_off_says_after_which_row(
         pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / name)
     reader = HubReader(str(tmp_path), config=None, split="train")
     (tmp_path / "train-1.parquet").unlink()
-    records = reader.records(["text"])
-    assert [next(records).values["text"] for _ in range(2)] == ["a", "b"]
-    with pytest.raises(SourceError, match="reading ended after row 2"):
-        next(records)
+    rows = reader.rows(["text"])
+    assert [next(rows).values["text"] for _ in range(2)] == ["a", "b"]
+    with pytest.raises(SourceError, match="reading failed after row 2"):
+        next(rows)
 
 
 def test_a_dataset_is_read_through_datasets(tmp_path: Path):
@@ -311,9 +311,9 @@ def test_a_dataset_is_read_through_datasets(tmp_path: Path):
     reader = HubReader(str(folder), config=None, split="train")
     assert reader.columns == ("article", "highlights")
     assert reader.count(None) in (3, None)
-    records = list(reader.records(["article"]))
-    assert [record.values for record in records] == [{"article": c} for c in "abc"]
-    assert records[2].place.endswith("repository:3")
+    rows = list(reader.rows(["article"]))
+    assert [row.values for row in rows] == [{"article": c} for c in "abc"]
+    assert rows[2].location.endswith("repository:3")
     with pytest.raises(SourceError, match="split") as caught:
         HubReader(str(folder), config=None, split="exam")
     assert caught.value.key == "source.split"

@@ -1,4 +1,4 @@
-"""HTML and PDF, alone and among other files."""
+"""Text, HTML and PDF files, alone and in folders."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError, UnreadableDocument
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.reading.html_text import decode_html, text_of_html
-from deepsynth_tui.dataset.reading.pdf_text import text_of_pdf
+from deepsynth_tui.dataset.reading.html_text import decode_html, html_to_text
+from deepsynth_tui.dataset.reading.pdf_text import pdf_to_text
 from deepsynth_tui.dataset.reading.sources import Document, open_source
 from tests.dataset.reading.small_pdf import pdf
 from tests.dataset.recorder import Recorder
@@ -30,13 +30,13 @@ def read(path: Path) -> list[Document]:
     return list(open_source(SourceSettings(path=str(path))).documents())
 
 
-def test_the_text_of_a_page_without_what_is_not_seen():
+def test_html_to_text_keeps_only_visible_text():
     page = b"""<!doctype html><html><head><title>no</title><style>p { color: red }</style>
     <script>var no = 1;</script></head><body><h1>Harbour  lane</h1><p>One &amp; two<br>three
     four.</p><!-- no --><ul><li>rye</li><li>plum</li></ul>
     <table><tr><td>rye</td><td>7.60</td></tr></table><pre>a
   b</pre></body></html>"""
-    text = text_of_html(page)
+    text = html_to_text(page)
     assert text.splitlines()[:4] == ["Harbour lane", "", "One & two", "three four."]
     for part in ("  * rye\n  * plum", "rye  7.60", "a\n  b"):
         assert part in text
@@ -58,7 +58,7 @@ def test_the_text_of_a_page_without_what_is_not_seen():
 )
 def test_the_declared_encoding_is_used(head: str, encoding: str):
     page = f"{head}<html><body><p>Жук ползёт</p></body></html>"
-    assert text_of_html(page.encode(encoding)) == "Жук ползёт"
+    assert html_to_text(page.encode(encoding)) == "Жук ползёт"
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_the_declared_encoding_is_used(head: str, encoding: str):
         (codecs.BOM_UTF16_BE, "utf-16-be"),
     ],
 )
-def test_a_byte_order_mark_counts_for_more_than_a_declaration(mark: bytes, encoding: str):
+def test_a_byte_order_mark_overrides_the_declared_encoding(mark: bytes, encoding: str):
     page = mark + "<meta charset=koi8-r><p>Жук</p>".encode(encoding)
-    assert text_of_html(page) == "Жук"
+    assert html_to_text(page) == "Жук"
 
 
-def test_latin_1_means_what_browsers_take_it_for():
-    assert text_of_html(b"<meta charset=iso-8859-1><p>5 \x80</p>") == "5 €"
+def test_iso_8859_1_is_decoded_as_windows_1252():
+    assert html_to_text(b"<meta charset=iso-8859-1><p>5 \x80</p>") == "5 €"
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",))))
@@ -83,41 +83,41 @@ def test_every_character_of_a_page_without_a_declaration_is_kept(text: str):
     assert decode_html(b"<p>" + text.encode()) == "<p>" + text
 
 
-def test_nothing_after_a_nul_or_deep_inside_is_lost():
-    assert text_of_html(b"<p>one\0two</p><p>three</p>") == "one\ufffdtwo\n\nthree"
+def test_text_after_a_nul_or_deeply_nested_is_kept():
+    assert html_to_text(b"<p>one\0two</p><p>three</p>") == "one\ufffdtwo\n\nthree"
     deep = b"<b>" * 600 + b"deep" + b"</b>" * 600
-    assert text_of_html(deep) == "deep"
+    assert html_to_text(deep) == "deep"
     with pytest.raises(UnreadableDocument, match="nested too deeply"):
-        text_of_html(b"<div>" * 3000 + b"deep")
+        html_to_text(b"<div>" * 3000 + b"deep")
 
 
 @pytest.mark.parametrize(
-    ("page", "said"),
+    ("page", "message"),
     [
-        (b"<p>caf\xe9</p>", "not utf-8"),
+        (b"<p>caf\xe9</p>", "not valid utf-8"),
         (b"<meta charset=klingon><p>x", r"unknown encoding \(klingon\)"),
         (rb"<meta charset=raw-unicode-escape><p>\ud800", "unknown encoding"),
         (b"<meta charset=undefined><p>x", "unknown encoding"),
-        (b"<meta charset=x-sjis><p>\x81", "not cp932"),
+        (b"<meta charset=x-sjis><p>\x81", "not valid cp932"),
         (b"<meta charset=hex><p>78", r"unknown encoding \(hex\)"),
     ],
 )
-def test_pages_that_cannot_be_decoded_are_no_guess(page: bytes, said: str):
-    with pytest.raises(UnreadableDocument, match=said) as caught:
-        text_of_html(page)
+def test_undecodable_pages_raise(page: bytes, message: str):
+    with pytest.raises(UnreadableDocument, match=message) as caught:
+        html_to_text(page)
     assert caught.value.advice
 
 
 def test_the_text_of_all_pages_of_a_pdf(tmp_path: Path):
     path = write(tmp_path / "a.pdf", pdf([["Harbour lane", "caf\u00e9 7 \u20ac"], [], ["Last."]]))
-    assert text_of_pdf(path) == "Harbour lane\ncafé 7 €\n\nLast."
+    assert pdf_to_text(path) == "Harbour lane\ncafé 7 €\n\nLast."
 
 
 def test_a_word_hyphenated_at_the_end_of_a_line_is_one_word(tmp_path: Path):
     path = write(
         tmp_path / "a.pdf", pdf([["a harbour with a light-", "house in it", "well-known"]])
     )
-    assert text_of_pdf(path) == "a harbour with a lighthouse in it\nwell-known"
+    assert pdf_to_text(path) == "a harbour with a lighthouse in it\nwell-known"
 
 
 BAD = {
@@ -125,7 +125,7 @@ BAD = {
     "broken.pdf": (pdf([["a"]])[:120], "a damaged PDF", "Copy it again"),
     "fake.PDF": (b"<html>", "a damaged PDF", "Copy it again"),
     "scan.pdf": (pdf([[], []]), "a PDF without text, such as a scan", "ocrmypdf"),
-    "latin.htm": (b"caf\xe9", "not utf-8", "charset"),
+    "latin.htm": (b"caf\xe9", "not valid utf-8", "charset"),
 }
 
 
@@ -139,7 +139,7 @@ def test_a_single_file_that_cannot_be_read_is_an_error(tmp_path: Path, name: str
     assert advice in caught.value.advice
 
 
-def test_in_a_folder_they_are_left_out_and_counted(tmp_path: Path):
+def test_unreadable_files_in_a_folder_are_skipped_and_counted(tmp_path: Path):
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
     for name, (content, _, _) in BAD.items():
@@ -155,8 +155,7 @@ def test_in_a_folder_they_are_left_out_and_counted(tmp_path: Path):
         "skipped 1 of 10 documents, a PDF without text, such as a scan: scan.pdf",
         "skipped 1 of 10 documents, a file that cannot be opened (no such file or directory): "
         "dangling.txt",
-        "skipped 1 of 10 documents, an HTML page that is not utf-8, as which it has to be read: "
-        "latin.htm",
+        "skipped 1 of 10 documents, an HTML page that is not valid utf-8: latin.htm",
         "skipped 1 of 10 documents, an encrypted PDF: locked.pdf",
         "skipped 1 of 10 documents, empty text: sub/empty.html",
         "skipped 2 of 10 documents, a damaged PDF: broken.pdf, fake.PDF",

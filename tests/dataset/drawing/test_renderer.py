@@ -1,4 +1,4 @@
-"""Pages as pictures."""
+"""Rendered pages as images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deepsynth_tui.config.dataset import DegradeSettings, PageSettings
 from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
 from deepsynth_tui.dataset.drawing.renderer import RenderedPage, Renderer
 from deepsynth_tui.dataset.errors import PageError
-from tests.dataset.drawing.cut_font import cut
+from tests.dataset.drawing.subset_font import subset
 
 PROSE = "The tide had left a line of foam and cuttlefish bones along the dyke. " * 4
 
@@ -26,13 +26,13 @@ def renderer(**page: Any) -> Renderer:
     return Renderer(PageSettings(**page))
 
 
-def picture(page: RenderedPage) -> Image.Image:
+def image(page: RenderedPage) -> Image.Image:
     return Image.open(io.BytesIO(page.png))
 
 
 def ink(page: RenderedPage) -> np.ndarray:
-    """Where a page is darker than its paper."""
-    return np.asarray(picture(page).convert("L")) < 128
+    """Return where a page is darker than mid-gray."""
+    return np.asarray(image(page).convert("L")) < 128
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,15 @@ def ink(page: RenderedPage) -> np.ndarray:
 )
 def test_presets_have_their_sizes(preset: str, size: tuple[int, int]):
     (page,) = renderer(preset=preset).render("a").pages
-    assert picture(page).size == size
-    assert picture(page).mode == "L"
+    assert image(page).size == size
+    assert image(page).mode == "L"
 
 
-def test_own_width_and_height_come_first():
+def test_width_and_height_override_the_preset():
     for width in (300, 301):
         (page,) = renderer(width=width, height=200).render("a").pages
-        assert picture(page).size == (width, 200)
-        assert picture(page).convert("L").getextrema()[1] == 255
+        assert image(page).size == (width, 200)
+        assert image(page).convert("L").getextrema()[1] == 255
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3])
@@ -76,7 +76,7 @@ def test_columns_leave_a_gutter():
     assert not ink(page)[:, 242:270].any()
 
 
-def test_line_spacing_is_the_distance_of_lines():
+def test_line_spacing_is_the_distance_between_baselines():
     page = renderer(preset="tiny", font_size=20, line_spacing=2.0).render("E\nE\nE").pages[0]
     rows = np.nonzero(ink(page).any(axis=1))[0]
     tops = [row for row in rows if row - 1 not in rows]
@@ -84,17 +84,17 @@ def test_line_spacing_is_the_distance_of_lines():
 
 
 def test_themes_colour_ink_and_paper():
-    dark = picture(renderer(theme="dark").render(PROSE).pages[0]).convert("L")
+    dark = image(renderer(theme="dark").render(PROSE).pages[0]).convert("L")
     assert dark.getpixel((0, 0)) == 24
     assert dark.getextrema() == (24, 236)
-    sepia = picture(renderer(theme="sepia").render(PROSE).pages[0]).convert("RGB")
+    sepia = image(renderer(theme="sepia").render(PROSE).pages[0]).convert("RGB")
     assert sepia.getpixel((0, 0)) == (244, 234, 213)
     own = renderer(theme="dark", ink="#ff0000", paper="#00ff00").render(PROSE).pages[0]
-    colours = {colour for _, colour in picture(own).convert("RGB").getcolors() or []}
+    colours = {colour for _, colour in image(own).convert("RGB").getcolors() or []}
     assert {(255, 0, 0), (0, 255, 0)} <= colours
 
 
-def test_without_a_size_the_largest_that_fits_one_page_is_taken():
+def test_the_largest_font_size_that_fits_one_page_is_used():
     room = renderer(preset="tiny")
     short, middle, long = (room.render(PROSE[:count]) for count in (60, 900, 1100))
     assert short.font_size == 20
@@ -110,7 +110,7 @@ def test_without_a_size_the_largest_that_fits_one_page_is_taken():
     assert len(larger.pages) == 2
 
 
-def test_a_text_too_long_for_one_page_takes_more_at_the_smallest_size():
+def test_a_text_too_long_for_one_page_is_paginated_at_the_smallest_size():
     rendered = renderer(preset="tiny").render(PROSE * 20)
     assert rendered.font_size == 15
     assert len(rendered.pages) > 2
@@ -131,7 +131,7 @@ def test_missing_glyphs_are_counted_and_drawn_as_boxes():
     assert not renderer().render("Ελληνικά, русский, عربي").missing_glyphs
 
 
-def test_right_to_left_text_stands_at_the_right_and_joined():
+def test_rtl_text_is_right_aligned_and_joined():
     page = renderer(preset="tiny", font_size=24).render("سلم").pages[0]
     columns = np.nonzero(ink(page).any(axis=0))[0]
     assert 455 < columns.max() <= 465
@@ -140,7 +140,7 @@ def test_right_to_left_text_stands_at_the_right_and_joined():
     assert gaps <= 2, "letters that join leave no gap"
 
 
-def test_more_marks_than_a_letter_can_bear_stand_beside_it():
+def test_too_many_marks_on_a_letter_are_drawn_beside_it():
     few, many = (renderer(preset="tiny").render("e" + "\u0301" * n) for n in (2, 100))
     assert few.clipped_glyphs == many.clipped_glyphs == 0
     assert many.lost_characters == 0
@@ -150,7 +150,7 @@ def test_more_marks_than_a_letter_can_bear_stand_beside_it():
 
 def test_fonts_are_mixed_by_weight_the_same_for_the_same_document(tmp_path: Path):
     boxes = tmp_path / "boxes.ttf"
-    cut(BUNDLED_FONT, boxes, "a")
+    subset(BUNDLED_FONT, boxes, "a")
     mixed = PageSettings(fonts={"DejaVu Sans": 3.0, str(boxes): 1.0}, fallback_fonts=[])
     first = Renderer(mixed)
     counts = Counter(first.render("b", str(i)).pages[0].png for i in range(200))
@@ -172,7 +172,7 @@ def test_different_scripts_give_different_ink():
     assert len(set(pages)) == 4
 
 
-def test_a_page_without_room_is_refused():
+def test_a_page_too_small_for_text_is_refused():
     with pytest.raises(PageError, match="no room") as error:
         renderer(width=64, height=64)
     assert error.value.key == "page.margin"
@@ -180,7 +180,7 @@ def test_a_page_without_room_is_refused():
         renderer(preset="tiny", columns=4, font_size=40)
 
 
-def test_glyphs_over_the_edge_are_counted_and_drawn_as_far_as_they_go():
+def test_clipped_glyphs_are_counted_and_partly_drawn():
     cut_off = renderer(width=2000, height=600, margin=8, font_size=200).render("Ǟ")
     assert cut_off.clipped_glyphs == 1
     assert ink(cut_off.pages[0])[0].any()
@@ -188,16 +188,16 @@ def test_glyphs_over_the_edge_are_counted_and_drawn_as_far_as_they_go():
     assert renderer(width=400, height=400, margin=40, font_size=40).render(tall).clipped_glyphs == 0
 
 
-def test_flaws_are_left_to_the_seed_and_the_document():
+def test_degradation_is_determined_by_seed_and_document():
     page = PageSettings(preset="tiny")
-    worn = DegradeSettings(share=0.5)
+    degrade = DegradeSettings(share=0.5)
     plain = Renderer(page).render(PROSE).pages[0].png
-    drawn = [Renderer(page, worn, seed=7).render(PROSE, str(n)).pages[0].png for n in range(20)]
+    drawn = [Renderer(page, degrade, seed=7).render(PROSE, str(n)).pages[0].png for n in range(20)]
     assert drawn == [
-        Renderer(page, worn, seed=7).render(PROSE, str(n)).pages[0].png for n in range(20)
+        Renderer(page, degrade, seed=7).render(PROSE, str(n)).pages[0].png for n in range(20)
     ]
     assert drawn != [
-        Renderer(page, worn, seed=8).render(PROSE, str(n)).pages[0].png for n in range(20)
+        Renderer(page, degrade, seed=8).render(PROSE, str(n)).pages[0].png for n in range(20)
     ]
     assert 4 <= drawn.count(plain) <= 16
     assert len(set(drawn)) == 21 - drawn.count(plain)
@@ -208,16 +208,16 @@ def test_flaws_are_left_to_the_seed_and_the_document():
     [{"rotation": 3.0}, {"blur": 3.0}, {"noise": 60.0}, {"jpeg_quality": 5}],
     ids=["rotation", "blur", "noise", "jpeg"],
 )
-def test_each_flaw_changes_the_page_and_keeps_its_text_on_it(only: dict[str, Any]):
+def test_each_effect_changes_the_page_and_keeps_the_text_on_it(only: dict[str, Any]):
     none = {"rotation": 0.0, "blur": 0.0, "noise": 0.0, "jpeg_quality": None}
     page = PageSettings(preset="tiny", margin=16)
     plain = Renderer(page).render(PROSE * 3).pages[0]
-    worn = Renderer(page, DegradeSettings(share=1.0, **none | only)).render(PROSE * 3).pages[0]
-    assert worn.png != plain.png
-    assert picture(worn).size == picture(plain).size
-    before, after = (np.asarray(picture(one).convert("L")).astype(int) for one in (plain, worn))
+    degraded = Renderer(page, DegradeSettings(share=1.0, **none | only)).render(PROSE * 3).pages[0]
+    assert degraded.png != plain.png
+    assert image(degraded).size == image(plain).size
+    before, after = (np.asarray(image(one).convert("L")).astype(int) for one in (plain, degraded))
     assert np.abs(before - after).max() > 20
-    # As much ink as before, within a tenth: nothing was turned off the paper.
+    # As much ink as before, within a tenth: no text was rotated off the page.
     assert (255 - after).sum() == pytest.approx(
         (255 - before).sum(), rel=0.35 if "noise" in only else 0.1
     )
@@ -225,17 +225,17 @@ def test_each_flaw_changes_the_page_and_keeps_its_text_on_it(only: dict[str, Any
 
 @settings(max_examples=60)
 @given(st.text(st.characters(), max_size=400))
-def test_whatever_the_text_its_pages_hold_all_of_it(text: str):
-    rendered = ROOM.render(text)
+def test_pages_hold_all_of_any_text(text: str):
+    rendered = SMALL_PAGES.render(text)
     assert rendered.lost_characters == 0
     assert "".join(text[p.start : p.end] for p in rendered.pages) in (text, "")
     assert bool(rendered.pages) == bool(rendered.lines)
 
 
-ROOM = renderer(width=160, height=120, margin=30, font_size=14, fallback_fonts=[])
+SMALL_PAGES = renderer(width=160, height=120, margin=30, font_size=14, fallback_fonts=[])
 
 
-def test_a_colour_that_is_none_is_refused():
-    with pytest.raises(PageError, match="'inkish' is no colour") as error:
+def test_an_invalid_colour_is_refused():
+    with pytest.raises(PageError, match="'inkish' is not a colour") as error:
         renderer(ink="inkish")
     assert error.value.key == "page.ink"

@@ -1,4 +1,4 @@
-"""Ideographs in the form of the language that a text is in."""
+"""Regional forms of Han characters by the language of the text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepsynth_tui.dataset.drawing.font_face import Face
 from deepsynth_tui.dataset.drawing.font_fallback import FontStack
 from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
 from deepsynth_tui.dataset.drawing.font_packages import scripts_without_font
-from deepsynth_tui.dataset.drawing.han_language import ideograph_language
+from deepsynth_tui.dataset.drawing.han_language import han_language
 from deepsynth_tui.dataset.drawing.renderer import Renderer
 from tests.dataset.drawing.test_scripts import INSTALLED, TEXTS
 
@@ -31,24 +31,24 @@ from tests.dataset.drawing.test_scripts import INSTALLED, TEXTS
         ("plain", None),
     ],
 )
-def test_the_language_of_ideographs(text: str, language: str | None) -> None:
-    assert ideograph_language(text) == language
+def test_han_language(text: str, language: str | None) -> None:
+    assert han_language(text) == language
 
 
-def test_a_font_is_told_the_language() -> None:
+def test_shaping_uses_the_language() -> None:
     face = Face(BUNDLED_FONT)
-    # In Northern Sami it is a large N with a hook.
-    african, sami = (face.shape("Ŋ", leftward=False, language=one)[0] for one in ("ee", "se"))
+    # Northern Sami has another form: a large N with a hook.
+    african, sami = (face.shape("Ŋ", rtl=False, language=tag).glyphs for tag in ("ee", "se"))
     assert african != sami
 
 
-def test_a_page_has_the_forms_of_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_drawn_in_the_forms_of_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
     renderer = Renderer(PageSettings(preset="tiny", font_size=40))
 
     def page(language: str) -> bytes:
-        # No ideographs in the embedded font: the letter of the test above stands for them.
+        # The bundled font has no Han characters: use the letter of the test above.
         monkeypatch.setattr(
-            "deepsynth_tui.dataset.drawing.renderer.ideograph_language", lambda text: language
+            "deepsynth_tui.dataset.drawing.renderer.han_language", lambda text: language
         )
         return renderer.render("Ŋ").pages[0].png
 
@@ -57,17 +57,17 @@ def test_a_page_has_the_forms_of_its_language(monkeypatch: pytest.MonkeyPatch) -
     assert page("ee") == african
 
 
-def test_one_ideograph_has_the_form_of_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_han_character_has_the_form_of_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_DIRS", INSTALLED)
     if "Chinese" in (without := scripts_without_font(FontStack("DejaVu Sans", None))):
         pytest.skip(f"no font for Chinese: apt install {without['Chinese']}")
     renderer = Renderer(PageSettings(width=640, height=200, font_size=40))
-    # The first ideograph of a Chinese and of a Japanese text; kana come after the place compared.
+    # Compare the first character of a Chinese and of a Japanese text.
     chinese, japanese = (renderer.render(f"骨{rest}").pages[0].png for rest in ("汉", "の"))
-    assert (first(chinese) != first(japanese)).any()
-    assert (first(chinese) == first(renderer.render("骨门").pages[0].png)).all()
+    assert (first_character(chinese) != first_character(japanese)).any()
+    assert (first_character(chinese) == first_character(renderer.render("骨门").pages[0].png)).all()
 
 
-def first(png: bytes) -> np.ndarray:
-    """The pixels of the first character of 40."""
+def first_character(png: bytes) -> np.ndarray:
+    """Return the pixels of the first character at 40 pixels."""
     return np.asarray(Image.open(io.BytesIO(png)))[:, : 48 + 38]
