@@ -78,7 +78,7 @@ def test_the_estimate_is_what_is_measured(
 ):
     outcome = measure(case, folder_of(case.family), home, meter)
     _write_down(case, outcome, meter)
-    wrong = prediction_errors(outcome.forecast.predicted, outcome.measured)
+    wrong = prediction_errors(outcome.estimate_run.predicted, outcome.measured)
     assert abs(wrong["allocated"]) <= ALLOCATED, wrong
     assert abs(wrong["device"]) <= DEVICE, wrong
 
@@ -88,8 +88,8 @@ def _write_down(case: Case, outcome: Outcome, meter: MemoryMeter) -> None:
         return
     line = {
         "case": asdict(case),
-        **comparison_to_json(outcome.forecast.predicted, outcome.measured),
-        "breakdown": dict(outcome.forecast.estimate.breakdown),
+        **comparison_to_json(outcome.estimate_run.predicted, outcome.measured),
+        "breakdown": dict(outcome.estimate_run.estimate.breakdown),
         "driver": meter.driver,
         "versions": {name: version(name) for name in LIBRARIES},
     }
