@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.inputs import EstimateInputs
-    from deepsynth_tui.training.simulation.client import Simulated
+    from deepsynth_tui.training.simulation.client import SimulatedMemory
     from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
     from deepsynth_tui.workflows.preflight import Preflight
 
@@ -45,8 +45,8 @@ class TrainingScreen(FormScreen):
         self._known: EstimateInputsCache | None = None
         self._shown: tuple[TrainingConfig, EstimateInputs, Estimate] | None = None
         self._before: Estimate | None = None
-        self._simulation: asyncio.Future[Simulated] | None = None
-        self._simulated: Simulated | None = None
+        self._simulation: asyncio.Future[SimulatedMemory] | None = None
+        self._simulated: SimulatedMemory | None = None
         self._next_look: Timer | None = None
         self._field: Widget | None = None
         self._is_at_rank = False
