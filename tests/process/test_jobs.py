@@ -173,7 +173,7 @@ def test_killing_the_launcher_leaves_the_job(run: RunDirectory):
     launcher.kill()
     launcher.communicate()
     wait_for_steps(run)
-    assert stop_and_wait(run, grace=30) is StopOutcome.AGREED
+    assert stop_and_wait(run, grace=30) is StopOutcome.EXITED
 
 
 def test_job_does_not_read_what_is_typed_to_its_launcher(run: RunDirectory):
@@ -189,7 +189,7 @@ def test_closing_the_terminal_leaves_the_job(run: RunDirectory):
         terminal.hang_up()
         terminal.wait_until_gone()
     wait_for_steps(run)
-    assert stop_and_wait(run, grace=30) is StopOutcome.AGREED
+    assert stop_and_wait(run, grace=30) is StopOutcome.EXITED
 
 
 def test_a_killed_job_has_crashed_and_can_go_on(run: RunDirectory):
@@ -255,7 +255,7 @@ def test_sigterm_is_stop_now(run: RunDirectory):
 def test_job_that_ignores_requests_is_interrupted(run: RunDirectory):
     start_process(run, argv(run, "ignores_requests"))
     wait_until(is_at(run, "running"))
-    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.TERMINATED
     assert summarize(run).state == "stopped"
     assert "Interrupted" in state(run).warnings[0].message
 
@@ -264,7 +264,7 @@ def test_suspended_job_can_be_stopped(run: RunDirectory):
     pid = start_process(run, argv(run, "steps"))
     wait_for_steps(run)
     os.kill(pid, signal.SIGSTOP)
-    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.TERMINATED
     assert summarize(run).state == "stopped"
 
 

@@ -125,7 +125,7 @@ def test_the_best_weights_by_another_metric_are_kept(run: Run, metric: str, best
 
 
 def test_a_metric_of_answers_that_are_not_generated_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(AssertionError, match="none are generated"):
+    with pytest.raises(AssertionError, match="no answers are generated"):
         configuration(
             values,
             training__generate_eval_samples=0,

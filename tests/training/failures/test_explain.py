@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch._utils import ExceptionWrapper
 
 from deepsynth_tui.training.failures import TrainingError, explain
 from deepsynth_tui.training.failures.processes import is_lost_connection
@@ -132,3 +133,16 @@ def test_a_lost_connection_is_recognized() -> None:
     assert "which one failed first" in explain(lost).advice
     assert not is_lost_connection(TrainingError("The loss became nan", "lower it"))
     assert not is_lost_connection(RuntimeError("shape mismatch"))
+
+
+def test_an_error_of_a_dataloader_worker_keeps_message_and_advice() -> None:
+    try:
+        raise TrainingError("row 3: an image cannot be decoded.", "Remove the row.")
+    except TrainingError:
+        in_worker = ExceptionWrapper(where="in DataLoader worker process 0")
+    with pytest.raises(TrainingError) as raised:
+        in_worker.reraise()
+    assert raised.value.message == "row 3: an image cannot be decoded"
+    assert raised.value.advice == "Remove the row."
+    copied = TrainingError(*raised.value.args)  # as unpickling does
+    assert (str(copied), copied.advice) == (str(raised.value), "Remove the row.")
