@@ -42,8 +42,12 @@ def build_callbacks(
     ]
     if ranks.is_main:
         callbacks += [memory_time, PushToHubCallback(run.uploader)]
-    samples_base = starts_at_zero and run.runs_inference and adapters_keep_base(config)
-    if samples_base and isinstance(model, PeftModel):
+    if (
+        starts_at_zero
+        and run.runs_inference
+        and isinstance(model, PeftModel)
+        and adapters_keep_base(config)
+    ):
         callbacks.append(
             BaseSamplesCallback(
                 model, data.collator, data.sample_rows, run.report_base_sample, memory_time
@@ -62,5 +66,8 @@ def build_callbacks(
 
 def stopped_early(callbacks: list[TrainerCallback]) -> bool:
     """Whether the user ended training before its last step."""
-    can_stop = (EventReporterCallback, DiskSpaceCallback)
-    return any(callback.stopped for callback in callbacks if isinstance(callback, can_stop))
+    return any(
+        callback.stopped
+        for callback in callbacks
+        if isinstance(callback, EventReporterCallback | DiskSpaceCallback)
+    )

@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 
 from deepsynth_tui.runs.job import Failure
+from deepsynth_tui.runs.oom_killer import explain_sigkill
 
 RESUME = "--resume continues from the last checkpoint."
 
@@ -26,26 +27,14 @@ def unreported_exit(
     if exit_code >= 0:
         message = f"Rank {rank} exited with status {exit_code} and gave no reason"
         return Failure("RankEnded", message, f"The last lines of console.log may tell. {RESUME}")
-    number = signal.Signals(-exit_code)
-    message = f"Rank {rank} (pid {pid}) was ended by {number.name}"
+    process, number = f"Rank {rank} (pid {pid})", signal.Signals(-exit_code)
+    message = f"{process} was killed by {number.name}"
     advice = f"console.log shows what it was doing. {RESUME}"
+    if number == signal.SIGKILL:
+        message = explain_sigkill(process, killed_for_memory)
     if number == signal.SIGKILL and killed_for_memory:
-        message = (
-            f"The kernel killed rank {rank} (pid {pid}): the machine or its container ran out of "
-            "main memory"
-        )
         advice = (
             "Each rank loads the model: lower training.num_processes, model.max_pixels or "
             f"training.dataloader_num_workers, or close other programs. {RESUME}"
-        )
-    elif number == signal.SIGKILL and killed_for_memory is None:
-        advice = (
-            "If nobody killed it, the kernel did because the machine ran out of main memory: see "
-            f"`dmesg`. {RESUME}"
-        )
-    elif number == signal.SIGKILL:
-        advice = (
-            "A user or another program killed it: the kernel's counter shows no kill for lack of "
-            f"main memory. {RESUME}"
         )
     return Failure("RankKilled", message, advice)

@@ -37,14 +37,14 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[nn.Module], 
     """Let a function change the model once the adapters are attached."""
 
     def arrange(change: Callable[[nn.Module], None]) -> None:
-        attach = lora.add_adapters
+        add_adapters = lora.add_adapters
 
-        def attach_and_change(*args: Any, **kwargs: Any) -> Any:
-            model = attach(*args, **kwargs)
+        def add_adapters_and_change(*args: Any, **kwargs: Any) -> Any:
+            model = add_adapters(*args, **kwargs)
             change(model)
             return model
 
-        monkeypatch.setattr(lora, "attach", attach_and_change)
+        monkeypatch.setattr(lora, "add_adapters", add_adapters_and_change)
 
     return arrange
 

@@ -196,7 +196,7 @@ def test_a_run_that_was_deleted_is_a_warning(
 def test_runs_that_cannot_be_retried(two: tuple[RunDirectory, RunDirectory]) -> None:
     with Heartbeat(two[0]), pytest.raises(retry.CannotRetry, match="still running"):
         retry.plan(two[0])
-    with pytest.raises(retry.CannotRetry, match="names no change"):
+    with pytest.raises(retry.CannotRetry, match="suggests no change"):
         retry.plan(two[0])
 
 
