@@ -40,9 +40,13 @@ def estimate(
         devices = nvml.probe().devices
         for path, config in loaded:
             inputs = gather_inputs(config)
-            simulated = client.request_simulation(config, inputs.dataset).apply if simulate else None
+            simulated = (
+                client.request_simulation(config, inputs.dataset).apply if simulate else None
+            )
             fit = report.fit_report(config, inputs, devices, refine=simulated)
-            wanted = _full_name(gpu, [gpu_fit.name for gpu_fit in (*fit.machine_gpus, *fit.catalogue_gpus)])
+            wanted = _full_name(
+                gpu, [gpu_fit.name for gpu_fit in (*fit.machine_gpus, *fit.catalogue_gpus)]
+            )
             if json_:
                 print_json(fit.to_json())
                 continue

@@ -13,7 +13,6 @@ from deepsynth_tui.machine.nvml import Device
 from deepsynth_tui.tui.fit.gpu_rows import FIT_SIGNS, GpuRow
 from deepsynth_tui.tui.fit.view import FitView
 from deepsynth_tui.units import GIB, format_dollars, format_range
-from deepsynth_tui.units import GIB
 
 LABEL_WIDTH = 16
 NAME_WIDTH = 9 + LABEL_WIDTH

@@ -8,7 +8,6 @@ from textual.content import Content
 
 from deepsynth_tui.estimate.ranks import RankPreview
 from deepsynth_tui.units import GIB, MIB, format_count
-from deepsynth_tui.units import GIB
 
 
 def rank_table(ranks: Sequence[RankPreview], rank: int, *, is_current: bool) -> list[Content]:

@@ -81,9 +81,9 @@ def _fix(row: GpuRow, fit: GpuFit | None, width: int, key: str) -> list[Content]
         return []
     if fit is None:
         return [Content.styled("Searching for settings that fit …", "$muted")]
-    if fit.remedy is None:
+    if fit.fix is None:
         return [Content.styled("No change of one or two settings makes it fit.", "$text-warning")]
-    text = f"{key} {fit.remedy.words}: {format_bytes(fit.remedy.needed)}, {fit.remedy.effect}"
+    text = f"{key} {fit.fix.words}: {format_bytes(fit.fix.needed)}, {fit.fix.effect}"
     first, *rest = wrap(text, max(width, 20), max_lines=2, placeholder=" …")
     line = Content.assemble((key, "bold $primary"), first.removeprefix(key))
     return [line, *(Content(line) for line in rest)]

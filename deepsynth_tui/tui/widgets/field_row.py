@@ -18,6 +18,8 @@ from textual.widgets import Input, Select, Switch
 from deepsynth_tui.config.fields import FieldSpec, as_text
 from deepsynth_tui.tui.actions import bindings
 
+LABEL_WIDTH = 30
+
 
 class StepInput(Input):
     """A number input. Left and right step its value while all of it is selected, as on focus.

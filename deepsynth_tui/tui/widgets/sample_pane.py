@@ -65,7 +65,7 @@ class SamplePane(VerticalScroll):
 
 def shorten(text: str) -> str:
     """Return a text as one printable paragraph of at most `MAX_TEXT_LENGTH` characters."""
-    paragraph = clean(" ".join(text.split()))
+    paragraph = sanitize(" ".join(text.split()))
     if len(paragraph) <= MAX_TEXT_LENGTH:
         return paragraph
     return f"{paragraph[:MAX_TEXT_LENGTH]}…"

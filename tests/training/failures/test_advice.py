@@ -14,12 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import distributed
 
-from deepsynth_tui.runs.job import Failure
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.failures.memory import parse_out_of_memory
 from deepsynth_tui.training.failures.processes import is_lost_connection
-from deepsynth_tui.training.ranks.exit_reasons import unreported_exit, with_rank
-from deepsynth_tui.training.ranks.protocol import FailedMessage, decode, encode
 
 # c10/cuda/CUDACachingAllocator.cpp, PyTorch 2.13
 FULL = (
@@ -132,20 +129,6 @@ def test_a_truncated_weights_file(tmp_path: Path) -> None:
     assert "download" in explain(raised.value).advice
 
 
-def test_a_rank_that_fails_keeps_its_changes_and_is_named() -> None:
-    failure = Failure("OutOfMemoryError", "full", "lower it", {"training.optim": "adamw_8bit"})
-    assert with_rank(failure, 1) == Failure(
-        "OutOfMemoryError", "Rank 1: full", "lower it", {"training.optim": "adamw_8bit"}
-    )
-    assert decode(encode(FailedMessage(failure, False))) == FailedMessage(failure, False)
+def test_nccl_errors_are_lost_connections_and_out_of_memory_is_not() -> None:
     assert is_lost_connection(distributed.DistBackendError(f"{NCCL}unhandled system error"))
     assert not is_lost_connection(torch.OutOfMemoryError(FULL))
-
-
-def test_a_killed_rank_is_told_by_what_the_kernel_knows() -> None:
-    assert "ran out of main memory" in unreported_exit(1, 7, -9, killed_for_memory=True).message
-    assert "If nobody did that" in unreported_exit(1, 7, -9).advice
-    other = unreported_exit(1, 7, -9, killed_for_memory=False)
-    assert other.message == "Rank 1 (pid 7) was ended by SIGKILL"
-    assert "Somebody did that" in other.advice
-    assert "console.log" in unreported_exit(1, 7, -11).advice

@@ -24,7 +24,7 @@ def _load(folder: Path) -> PreTrainedModel:
 def test_heads_are_ignored_without_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = BertForPreTraining(tiny_bert.configuration(tiny_bert.tokenizer()))
+    whole = BertForPreTraining(tiny_bert.model_config(tiny_bert.tokenizer()))
     whole.save_pretrained(tmp_path)
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
 

@@ -23,7 +23,7 @@ def test_a_row_has_sign_fit_free_memory_speed_batch_and_cost(inputs: EstimateInp
     assert header.split()[-4:] == ["free", "s/step", "batch", "cost"]
     estimates = {row.gpu.name: row for row in view.computed.gpus}
     assert view.report is not None
-    batches = {fit.name: fit.batch for fit in view.report.gpu_fits}
+    batches = {fit.name: fit.batch for fit in view.report.catalogue_gpus}
     for name in ("T4 (16GB)", "A100 (80GB)"):
         line = next(line for line in lines if name in line)
         gpu = estimates[name]
