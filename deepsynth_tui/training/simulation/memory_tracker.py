@@ -2,7 +2,7 @@
 
 `torch.distributed._tools.mem_tracker.MemTracker` does something similar. It is not used because it
 is private, and because it sees the CPU's operations: here their kernels are replaced by those of
-CUDA, sizes are round_size as CUDA's allocator does, and allocations are recorded in their order.
+CUDA, sizes are rounded as CUDA's allocator does, and allocations are recorded in their order.
 """
 
 from __future__ import annotations

@@ -72,9 +72,9 @@ def test_experts_are_quantized_only_if_enabled(values: dict[str, Any], folder: P
 @pytest.mark.parametrize("bits", [None, 4])
 def test_experts_get_adapters(run: Run, folder: Path, bits: int | None) -> None:
     """Adapted experts are not quantized: PEFT would silently add no adapter to quantized ones."""
-    quantised = {"quantization__enabled": True, "quantization__bits": bits} if bits else {}
+    quantized = {"quantization__enabled": True, "quantization__bits": bits} if bits else {}
     ran = run(
-        **quantised,
+        **quantized,
         model__name_or_path=str(folder),
         lora__target_modules=["q_proj"],
         lora__target_parameters=EXPERTS,
