@@ -16,7 +16,7 @@ from deepsynth_tui.config.locations import home
 if TYPE_CHECKING:
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.models.page_for_model import PageFigures, PageForModel
+    from deepsynth_tui.models.page_for_model import PageForModel, PageInfo
     from deepsynth_tui.runs.directory import RunDirectory
 
 
@@ -48,7 +48,7 @@ def generate(
     """Generate a dataset of page images from documents."""
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.dataset.preflight import check
-    from deepsynth_tui.runs.launch import start
+    from deepsynth_tui.runs.launch import start_job
     from deepsynth_tui.workflows.resume import resumable_dataset_run
     from deepsynth_tui.workflows.start import start_run
 
@@ -60,7 +60,7 @@ def generate(
             return
         if resume:
             run = resumable_dataset_run(home(), config, settings, text)
-            start(run, resume=True)
+            start_job(run, resume=True)
             _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)
@@ -88,7 +88,7 @@ def train(
 ) -> None:
     """Fine-tune a model on a dataset."""
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.runs.launch import start
+    from deepsynth_tui.runs.launch import start_job
     from deepsynth_tui.training.preflight import check
     from deepsynth_tui.workflows.resume import resumable_training_run
     from deepsynth_tui.workflows.start import start_run
@@ -103,7 +103,7 @@ def train(
             return
         if resume:
             run = resumable_training_run(home(), config, settings)
-            start(run, resume=True)
+            start_job(run, resume=True)
             _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)
@@ -119,7 +119,7 @@ def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json
 
     image = request_layout(model).image if model else None
 
-    def for_model(page: PageFigures) -> PageForModel | None:
+    def for_model(page: PageInfo) -> PageForModel | None:
         if model and image:
             return page_for_model(page, image, ModelSettings(name_or_path=model))
         return None
@@ -141,7 +141,7 @@ def _xray(config: TrainingConfig, *, json_: bool) -> None:
 
     from deepsynth_tui.training.xray.client import request_xray
     from deepsynth_tui.training.xray.text import xray_sections
-    from deepsynth_tui.tui.widgets.label_grid import pairs
+    from deepsynth_tui.tui.widgets.label_grid import label_grid
 
     first_batch = request_xray(config)
     if json_:
@@ -150,7 +150,7 @@ def _xray(config: TrainingConfig, *, json_: bool) -> None:
     console = Console(markup=False, highlight=False)
     for title, texts in xray_sections(first_batch):
         console.print(f"{title}\n", style="bold", end="")
-        console.print(pairs(texts))
+        console.print(label_grid(texts))
         console.print()
 
 
@@ -178,9 +178,9 @@ def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:
         if not json_:
             typer.echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
     if json_:
-        from deepsynth_tui.runs.estimate_vs_measured import compared
+        from deepsynth_tui.runs.estimate_vs_measured import read_comparison
         from deepsynth_tui.runs.summary import summarize
 
-        print_json(summarize(run).to_json() | compared(run))
+        print_json(summarize(run).to_json() | read_comparison(run))
     if code:
         raise typer.Exit(code)

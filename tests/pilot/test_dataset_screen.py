@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.models.layout_client import request_layout
-from deepsynth_tui.runs.directory import scan
+from deepsynth_tui.runs.directory import list_runs
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.tui.forms.drafts import save_draft
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
@@ -60,7 +60,7 @@ async def test_a_missing_file_holds_start_back(home: Path, tmp_path: Path) -> No
         assert not start_bar(pilot)[0]
         await pilot.press("f5")
         await pilot.pause()
-        assert scan(home) == []
+        assert list_runs(home) == []
 
 
 async def test_start_shows_a_run_that_completes_by_itself(home: Path) -> None:
@@ -70,7 +70,7 @@ async def test_start_shows_a_run_that_completes_by_itself(home: Path) -> None:
         await until(pilot, lambda: start_bar(pilot)[0])
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(pilot.app.screen, MonitorScreen))
-        (run,) = scan(home)
+        (run,) = list_runs(home)
         text = run.config.read_text()
         assert "# Pixels left empty on each side." in text
         config = load_file(run.config).config
@@ -116,10 +116,10 @@ async def test_the_page_is_judged_for_the_model_of_the_training_form(home: Path)
     async with form_app(home, "dataset", (120, 60)) as pilot:
         await type_into(pilot, "source.path", "builtin:sample")
         await until(
-            pilot, lambda: "builtin:tiny-vlm: 1024 tokens a page" in text_of(screen_of(pilot))
+            pilot, lambda: "builtin:tiny-vlm: 1024 tokens per page" in text_of(screen_of(pilot))
         )
         # 20 pixels of DejaVu Sans on a page of 1024, resized to 512.
-        assert "! x-height 5.5 px after its resize" in text_of(screen_of(pilot))
+        assert "! x-height 5.5 px after resizing" in text_of(screen_of(pilot))
 
 
 def flat_text(pilot: Pilot[Any]) -> str:

@@ -45,7 +45,7 @@ def test_training(snap_compare: Compare, home: Path, size: tuple[int, int]) -> N
             lambda: (
                 panel.view is not None
                 and panel.view.computed.trainable_params == 8 * 64 * 1024
-                and panel.view.fresh
+                and panel.view.report_is_current
                 and panel.view.probe is not None
             ),
         )

@@ -77,7 +77,7 @@ async def test_a_running_run_at_a_glance(home: Path, running: RunDirectory, size
             "74 of 120 steps  61 %  1.0 steps/s  about 45 s left",
             "4.513 → 0.960",
             "6.4e-05",
-            "1.3 GB",
+            "1.3 GiB",
             "train 0.960",
             "eval 1.397",
             "step   74  loss 0.9600",
@@ -153,6 +153,8 @@ async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
         await shows(
             pilot,
             "✓ done",
+            "Results",
+            "In Python",
             str(run.adapter),
             "PeftModel.from_pretrained(model,",
             "Rain fills the wells.",
@@ -163,7 +165,7 @@ async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
-    [(True, "as the trained model does, and not as the base"), (False, "no effect yet")],
+    [(True, "same answers as the trained model"), (False, "had no effect yet")],
 )
 async def test_done_says_whether_the_reloaded_adapter_has_an_effect(
     home: Path, changes: bool, sentence: str
@@ -173,7 +175,7 @@ async def test_done_says_whether_the_reloaded_adapter_has_an_effect(
     append(run, [*training(3), (126, "done", {"verdict": "completed", **results})])
     ended(run)
     async with host(home, run, now=200).run_test(size=(160, 30)) as pilot:
-        await shows(pilot, "Loaded again from disk", sentence)
+        await shows(pilot, "Reloaded from disk", sentence)
 
 
 async def test_failed_says_why_and_what_to_do(home: Path, running: RunDirectory):
@@ -190,7 +192,9 @@ async def test_crashed_shows_the_last_lines_and_the_likely_cause(home: Path, run
     vanished(running)
     app = host(home, running)
     async with app.run_test(size=LARGE) as pilot:
-        await shows(pilot, "✗ crashed", "Native code crashed", "Fatal Python error")
+        await shows(
+            pilot, "✗ crashed", "Native code (a library or a driver) crashed", "Fatal Python error"
+        )
         held = app.screen.query_one(LogPane).lines
         assert [line.split("loss")[0].strip() for line in held[-20:-1]] == [
             f"step   {step}" for step in range(56, 75)
@@ -202,7 +206,7 @@ async def test_a_process_that_vanished_without_a_line_may_have_been_killed(home:
     append(run, list(training(3)))
     vanished(run)
     async with host(home, run).run_test(size=SMALL) as pilot:
-        await shows(pilot, "✗ crashed", "ended from outside", "dmesg", "last held 1.3 GB of it")
+        await shows(pilot, "✗ crashed", "Killed from outside", "dmesg", "last used 1.3 GiB")
 
 
 async def test_a_dead_process_is_noticed_while_watching(home: Path, running: RunDirectory):
@@ -214,7 +218,7 @@ async def test_a_dead_process_is_noticed_while_watching(home: Path, running: Run
 
 async def test_unresponsive_is_a_state_of_its_own(home: Path, running: RunDirectory):
     async with host(home, running, now=200).run_test(size=SMALL) as pilot:
-        await shows(pilot, "? no answer", "s offers to end it")
+        await shows(pilot, "? no response", "s offers to end it")
 
 
 async def test_waiting_names_the_other_run_and_its_progress(home: Path):
@@ -255,7 +259,7 @@ async def test_an_incomplete_dataset_run_shows_the_command_that_resumes_it(home:
     append(run, list(drawing(12)))
     vanished(run)
     async with host(home, run, now=16).run_test(size=LARGE) as pilot:
-        await shows(pilot, "✗ crashed", "go on", "deepsynth-tui generate", "--resume")
+        await shows(pilot, "✗ crashed", "Resume", "deepsynth-tui generate", "--resume")
         append(run, [(17, "done", {"verdict": "stopped", "partial": "there.partial"})])
         ended(run)
         await shows(pilot, "■ stopped", "there.partial", "deepsynth-tui generate", "--resume")
@@ -306,7 +310,7 @@ async def test_stop_asks_once_names_the_run_and_escape_only_closes(
         assert isinstance(app.screen, StopDialog)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is monitor(app))
-        assert control.pending(running) is None
+        assert control.pending_request(running) is None
         assert app.focused is focused
 
 
@@ -330,7 +334,7 @@ async def test_stop_leaves_the_request_that_was_chosen(
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, StopDialog))
         await pilot.press(*keys)
-        await until(pilot, lambda: control.pending(running) == request_left)
+        await until(pilot, lambda: control.pending_request(running) == request_left)
         await shows(pilot, shown)
 
 
@@ -353,7 +357,7 @@ async def test_escape_goes_back_and_stops_nothing(home: Path, running: RunDirect
         await shows(pilot, "● running")
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, MonitorScreen))
-        assert control.pending(running) is None
+        assert control.pending_request(running) is None
 
 
 async def test_copy_sends_osc_52_and_names_the_file(home: Path, running: RunDirectory):
@@ -445,11 +449,11 @@ def test_no_heavy_library_is_in_the_process(home: Path, running: RunDirectory):
     script = f"""
 import asyncio, sys
 from pathlib import Path
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from tests.pilot.test_monitor import LARGE, host, shows
 
 async def main():
-    async with host(Path({str(home)!r}), open_path(Path({str(running.path)!r}))).run_test(
+    async with host(Path({str(home)!r}), open_run(Path({str(running.path)!r}))).run_test(
         size=LARGE
     ) as pilot:
         await shows(pilot, "train 0.960", "samples")

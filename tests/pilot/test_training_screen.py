@@ -14,16 +14,16 @@ from textual.widgets import Input
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import DEFAULT_MODEL, TrainingConfig
-from deepsynth_tui.estimate.closed_form import Item
+from deepsynth_tui.estimate.closed_form import MemoryItem
 from deepsynth_tui.estimate.report import fit_report
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.gpu_catalogue import Fit
 from deepsynth_tui.machine.nvml import Probe
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.training.simulation import client
 from deepsynth_tui.training.simulation.client import SimulationError
-from deepsynth_tui.training.simulation.simulated_estimate import Simulated
+from deepsynth_tui.training.simulation.simulated_estimate import SimulatedMemory
 from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.fit.view import FitView
 from deepsynth_tui.tui.forms.drafts import draft_path, save_draft
@@ -52,9 +52,9 @@ def _model(home: Path) -> None:
 async def answered(pilot: Pilot[Any]) -> FitView:
     """Wait until the panel has the whole answer for the form as it stands."""
     panel = pilot.app.screen.query_one(FitPanel)
-    await until(pilot, lambda: panel.view is not None and panel.view.fresh)
+    await until(pilot, lambda: panel.view is not None and panel.view.report_is_current)
     assert panel.view is not None
-    assert panel.view.answer is not None
+    assert panel.view.report is not None
     return panel.view
 
 
@@ -67,10 +67,10 @@ async def test_the_fit_panel_follows_every_change(home: Path) -> None:
         await pilot.press("right")
         view = await answered(pilot)
         assert view.computed.trainable_params == 8 * 32 * 1024
-        assert view.before == before
+        assert view.previous == before
         text = text_of(screen_of(pilot))
         assert "262 k of" in text
-        assert "▲ +131 k" in text
+        assert "+131 k" in text
         assert "✓ fits  T4 (16GB)" in text
         assert "computed" in text
 
@@ -94,10 +94,10 @@ async def test_the_panel_shows_what_the_command_line_prints(home: Path) -> None:
         assert isinstance(config, TrainingConfig)
         report = fit_report(config, gather_inputs(config)).to_json()
         assert view.computed.to_json().items() <= report.items()
-        assert {row.name: row.fit.value for row in view.rows} == report["gpu_fit_word"]
-        assert view.answer is not None
-        assert view.answer.to_json()["largest_batch"] == report["largest_batch"]
-        assert view.answer.to_json()["ranks"] == report["ranks"]
+        assert {row.name: row.fit.value for row in view.gpu_rows} == report["gpu_fit_word"]
+        assert view.report is not None
+        assert view.report.to_json()["largest_batch"] == report["largest_batch"]
+        assert view.report.to_json()["ranks"] == report["ranks"]
 
 
 async def test_a_narrow_terminal_keeps_the_verdict_on_one_line_until_it_is_opened(
@@ -124,12 +124,12 @@ async def test_the_change_that_makes_it_fit_is_one_key_and_can_be_taken_back(hom
     async with form_app(home) as pilot:
         await type_into(pilot, "training.per_device_train_batch_size", "64")
         view = await answered(pilot)
-        assert view.row is not None
-        assert view.row.fit is Fit.NO
+        assert view.selected_gpu is not None
+        assert view.selected_gpu.fit is Fit.NO
         await pilot.press("escape", "a")
         now = await answered(pilot)
-        name = view.row.name
-        assert next(row for row in now.rows if row.name == name).fit is not Fit.NO
+        name = view.selected_gpu.name
+        assert next(row for row in now.gpu_rows if row.name == name).fit is not Fit.NO
         values = form_of(pilot).values
         changed = [key for key in values.values if values.is_changed(key)]
         assert changed, "marked like any other change"
@@ -169,11 +169,11 @@ async def test_a_simulation_is_shown_beside_the_computed_figure_until_a_change(
 ) -> None:
     started, released = threading.Event(), threading.Event()
 
-    def simulate(config: TrainingConfig, dataset: RowStatistics) -> Simulated:
+    def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
         started.set()
         assert released.wait(30)
-        parts: dict[Item, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
-        return Simulated(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
+        parts: dict[MemoryItem, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
+        return SimulatedMemory(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
 
     monkeypatch.setattr(client, "simulate", simulate)
     async with form_app(home) as pilot:
@@ -187,7 +187,7 @@ async def test_a_simulation_is_shown_beside_the_computed_figure_until_a_change(
         assert not panel.simulating, "a change drops it"
         released.set()
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: "simulated 1.0 GB (" in text_of(screen_of(pilot)))
+        await until(pilot, lambda: "simulated 1.0 GiB (" in text_of(screen_of(pilot)))
         assert panel.estimate is not None
         assert panel.estimate.source == "simulated"
         await type_into(pilot, "lora.r", "32")
@@ -198,7 +198,7 @@ async def test_a_simulation_is_shown_beside_the_computed_figure_until_a_change(
 async def test_a_simulation_that_fails_says_why(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def simulate(config: TrainingConfig, dataset: RowStatistics) -> Simulated:
+    def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
         raise SimulationError("No such kernel.", "Take another model.")
 
     monkeypatch.setattr(client, "simulate", simulate)
@@ -238,7 +238,7 @@ async def test_an_unreadable_model_is_reported_with_advice(home: Path) -> None:
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
         await type_into(pilot, "model.name_or_path", "no/such-model")
-        assert "Reading the layout of no/such-model" in panel.state
+        assert "Reading the layout of no/such-model" in panel.status
         await until(pilot, lambda: panel.advice != "")
         assert panel.estimate is None
         assert "no/such-model" in text_of(screen_of(pilot))
@@ -331,7 +331,7 @@ async def test_settings_are_saved_with_comments_and_overwrite_only_when_confirme
 
 
 async def test_datasets_of_ended_runs_are_offered(home: Path) -> None:
-    run = create(home, kind="dataset", name="pages", config_text="kind: dataset\n")
+    run = create_run(home, kind="dataset", name="pages", config_text="kind: dataset\n")
     run.dataset.mkdir()
     (run.dataset / "report.json").write_text("{}")
     async with form_app(home) as pilot:

@@ -15,7 +15,7 @@ from deepsynth_tui.tui.screens.form_screen import FormScreen
 from deepsynth_tui.tui.widgets.source_panel import SourcePanel
 
 if TYPE_CHECKING:
-    from deepsynth_tui.models.page_for_model import PageFigures
+    from deepsynth_tui.models.page_for_model import PageInfo
     from deepsynth_tui.workflows.preflight import Preflight
 
 
@@ -38,9 +38,9 @@ class DatasetScreen(FormScreen):
         panel = self.query_one(SourcePanel)
         self.workers.cancel_group(self, "model")
         if preflight is None:
-            panel.say(state or self._no_check_text)
+            panel.show_status(state or self._no_check_text)
             return
-        panel.show(preflight)
+        panel.show_preflight(preflight)
         if preflight.page is not None:
             self._show_page_for_model(preflight, preflight.page.figures)
 
@@ -52,13 +52,13 @@ class DatasetScreen(FormScreen):
         return "The documents are checked when all settings are valid."
 
     @work(exclusive=True, group="model", exit_on_error=False)
-    async def _show_page_for_model(self, preflight: Preflight, page: PageFigures) -> None:
+    async def _show_page_for_model(self, preflight: Preflight, page: PageInfo) -> None:
         """Add what the model of the Training form makes of the first page."""
-        from deepsynth_tui.tui.forms.page_model import seen_by_draft
+        from deepsynth_tui.tui.forms.page_for_draft_model import page_for_draft_model
 
-        page_for_model = await asyncio.to_thread(seen_by_draft, app_api(self.app).home, page)
+        page_for_model = await asyncio.to_thread(page_for_draft_model, app_api(self.app).home, page)
         if page_for_model is not None:
-            self.query_one(SourcePanel).show(preflight, page_for_model)
+            self.query_one(SourcePanel).show_preflight(preflight, page_for_model)
 
     def action_use_proposal(self) -> None:
         """Use the columns that the panel suggests."""

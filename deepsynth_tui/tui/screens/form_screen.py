@@ -21,15 +21,15 @@ from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.palette import PresetCommands
 from deepsynth_tui.tui.screens.draft import SavesDraft
 from deepsynth_tui.tui.screens.file_check import FileCheck
-from deepsynth_tui.tui.widgets.footer import KeyLine
+from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.help_line import HelpLine
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.start_bar import StartBar
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.load import Checked
+    from deepsynth_tui.config.kinds import Config
+    from deepsynth_tui.config.load import CheckResult
     from deepsynth_tui.config.problems import Problem
-    from deepsynth_tui.config.rules.between_fields import Config
     from deepsynth_tui.tui.forms.values import FormValues
     from deepsynth_tui.tui.widgets.field_row import FieldRow
     from deepsynth_tui.tui.widgets.form import Form
@@ -47,7 +47,7 @@ class FormScreen(SavesDraft):
 
     def __init__(self) -> None:
         super().__init__()
-        self.checked: Checked | None = None
+        self.checked: CheckResult | None = None
         self._file_check = FileCheck(self.kind)
         self._is_starting = False
         self._pending_changes: list[Callable[[FormValues], FormValues]] = []
@@ -56,7 +56,7 @@ class FormScreen(SavesDraft):
         """Return the widget beside the form (below it in a narrow terminal)."""
         raise NotImplementedError
 
-    def values_changed(self, checked: Checked) -> None:
+    def values_changed(self, checked: CheckResult) -> None:
         """Called when the values have changed; `checked` is the result of their check."""
 
     def files_changed(self, preflight: Preflight | None, state: str) -> None:
@@ -74,7 +74,7 @@ class FormScreen(SavesDraft):
         with Container(id="bottom"):
             yield StartBar()
             yield HelpLine()
-        yield KeyLine()
+        yield DiffedFooter()
 
     def on_mount(self) -> None:
         # Through the application: while it starts it delays every paint, and a callback "after
@@ -100,7 +100,7 @@ class FormScreen(SavesDraft):
         """Set these values (sections of fields, as in YAML) and leave all others."""
         from deepsynth_tui.config import yaml_text
         from deepsynth_tui.config.fields import fields_by_key
-        from deepsynth_tui.config.load import CONFIG_TYPES
+        from deepsynth_tui.config.kinds import CONFIG_TYPES
 
         changes = dict(yaml_text.leaves(values, fields=fields_by_key(CONFIG_TYPES[self.kind])))
         self.change_values(lambda form: form.with_values(changes))
@@ -109,7 +109,7 @@ class FormScreen(SavesDraft):
         """Set these values, and every other field to its default."""
         from deepsynth_tui.tui.forms.values import FormValues
 
-        self.change_values(lambda _: FormValues.of(self.kind, values))
+        self.change_values(lambda _: FormValues.from_mapping(self.kind, values))
 
     def change_values(self, change: Callable[[FormValues], FormValues]) -> None:
         """Show the values that `change` returns, as soon as the form is there."""
@@ -258,10 +258,10 @@ class FormScreen(SavesDraft):
     @property
     def focused_field_help(self) -> str:
         """Meaning, range and default of the focused field, empty where none has the focus."""
-        from deepsynth_tui.tui.forms.field_help import facts_of
+        from deepsynth_tui.tui.forms.field_help import field_facts
 
         row = self.focused_row
-        return f"{row.label}: {row.spec.help}\n{facts_of(row.spec)}" if row else ""
+        return f"{row.label}: {row.spec.help}\n{field_facts(row.spec)}" if row else ""
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self._explain(event.widget)
@@ -270,11 +270,11 @@ class FormScreen(SavesDraft):
         """Show in the help line what the focused field or section is for."""
         if self.form is None or widget is None:
             return
-        from deepsynth_tui.tui.forms.field_help import facts_of, way_out
+        from deepsynth_tui.tui.forms.field_help import field_facts, fix_hint
 
         line = self.query_one(HelpLine)
         if row := self.focused_row:
             problem = self.form.problem_at(row.spec.key)
-            line.explain(row.spec.help, facts_of(row.spec), way_out(problem) if problem else "")
+            line.explain(row.spec.help, field_facts(row.spec), fix_hint(problem) if problem else "")
         elif section := self.focused_section:
             line.explain(section.spec.help, "Enter opens and closes it.")

@@ -20,25 +20,26 @@ from textual.message import Message
 from textual.worker import get_current_worker
 
 from deepsynth_tui.runs import atomic
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import app_api
-from deepsynth_tui.tui.run_view.reader import Clock, RunReader, Snapshot
+from deepsynth_tui.tui.run_view.outcome import CAUSE_LINES, describe_outcome
+from deepsynth_tui.tui.run_view.reader import Clock, RunReader, RunSnapshot
 from deepsynth_tui.tui.screens.retry import RetryDialog
 from deepsynth_tui.tui.screens.stop import StopsRuns
-from deepsynth_tui.tui.widgets.footer import KeyLine
+from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.log_pane import LogPane
 from deepsynth_tui.tui.widgets.metric_chart import Curves, MetricChart
-from deepsynth_tui.tui.widgets.outcome import LAST_LINES, OutcomeBox, outcome
-from deepsynth_tui.tui.widgets.run_summary import (
-    Figures,
+from deepsynth_tui.tui.widgets.outcome_box import OutcomeBox
+from deepsynth_tui.tui.widgets.run_header import (
+    FigureList,
     PhaseStrip,
     ProgressLine,
     StateLine,
     TextLine,
 )
-from deepsynth_tui.tui.widgets.sample_pane import SamplePane, short
+from deepsynth_tui.tui.widgets.sample_pane import SamplePane, shorten
 
 MAX_COPIED_LINES = 200
 MAX_COPIED_BYTES = 48 * 1024
@@ -63,12 +64,12 @@ class MonitorScreen(StopsRuns):
     class Changed(Message):
         """The run has changed."""
 
-        snapshot: Snapshot
+        snapshot: RunSnapshot
 
     def __init__(self, run: RunDirectory, *, clock: Clock = time.time) -> None:
         super().__init__()
         self.run_directory = run
-        self.snapshot: Snapshot | None = None
+        self.snapshot: RunSnapshot | None = None
         self._clock = clock
         self._was_live = False
         self._has_left = False
@@ -79,16 +80,16 @@ class MonitorScreen(StopsRuns):
         yield StateLine(id="state")
         yield PhaseStrip(id="phases")
         yield ProgressLine(id="progress")
-        yield Figures(id="figures-line")
+        yield FigureList(id="figures-line")
         yield TextLine(id="warning")
         yield OutcomeBox(id="outcome")
         with Horizontal(id="curve"):
             yield MetricChart("loss", id="chart")
-            yield Figures(id="figures-column")
+            yield FigureList(id="figures-column")
         with Horizontal(id="below"):
             yield LogPane(id="log")
             yield SamplePane(id="samples")
-        yield KeyLine()
+        yield DiffedFooter()
 
     def on_mount(self) -> None:
         self._poll_run(app_api(self.app).home)
@@ -129,12 +130,12 @@ class MonitorScreen(StopsRuns):
             self.refresh_bindings()
         self._follow_successor(snapshot)
 
-    def _show_snapshot(self, snapshot: Snapshot, *, has_events: bool) -> None:
+    def _show_snapshot(self, snapshot: RunSnapshot, *, has_events: bool) -> None:
         """Show a snapshot; `has_events` says that its state is another."""
         state, is_live = snapshot.state, snapshot.summary.is_live
         console = snapshot.console
         log = self.query_one(LogPane)
-        log.add(console.lines, skipped=console.skipped, unfinished=console.unfinished)
+        log.append_lines(console.lines, skipped=console.skipped, unfinished=console.unfinished)
         self.set_class(snapshot.identity.kind == "dataset", "-dataset")
         self.set_class(bool(state.samples), "-has-samples")
         self.set_class(not is_live, "-ended")
@@ -142,25 +143,27 @@ class MonitorScreen(StopsRuns):
         self.query_one(StateLine).show(snapshot)
         self.query_one(PhaseStrip).show_run(snapshot)
         self.query_one(ProgressLine).show(snapshot)
-        for figures in self.query(Figures):
+        for figures in self.query(FigureList):
             figures.show(snapshot)
-        self.query_one(OutcomeBox).show(outcome(snapshot, log.lines[-LAST_LINES:]))
+        self.query_one(OutcomeBox).show(describe_outcome(snapshot, log.lines[-CAUSE_LINES:]))
         if has_events:
             self._show_last_warning(snapshot)
             chart = self.query_one(MetricChart)
-            chart.waiting = _empty_chart_text(snapshot)
+            chart.placeholder = _empty_chart_text(snapshot)
             series = state.series
             chart.show(Curves(series.get("loss", ()), series.get("eval_loss", ())))
             self.query_one(SamplePane).show(state)
 
-    def _show_last_warning(self, snapshot: Snapshot) -> None:
+    def _show_last_warning(self, snapshot: RunSnapshot) -> None:
         line, warnings = self.query_one("#warning", TextLine), snapshot.state.warnings
         line.display = bool(warnings)
         if warnings:
             count = f"  ({len(warnings)} warnings)" if len(warnings) > 1 else ""
-            line.show(Content.assemble(("! ", "bold $warning"), short(warnings[-1].message), count))
+            line.show(
+                Content.assemble(("! ", "bold $warning"), shorten(warnings[-1].message), count)
+            )
 
-    def _follow_successor(self, snapshot: Snapshot) -> None:
+    def _follow_successor(self, snapshot: RunSnapshot) -> None:
         """Show the run that waited for this one, if this one ended while its log was followed."""
         self._was_live |= snapshot.summary.is_live
         is_done = self._was_live and snapshot.summary.state == "done"
@@ -168,7 +171,7 @@ class MonitorScreen(StopsRuns):
             return
         self._has_left = True
         if self.query_one(LogPane).following:
-            name = clean(snapshot.identity.name)
+            name = sanitize(snapshot.identity.name)
             self.notify(f"{name} is done. This is the next run.", markup=False)
             self.action_next_run()
 
@@ -232,7 +235,7 @@ class MonitorScreen(StopsRuns):
     def action_copy_log(self) -> None:
         """Copy the selected text, or else the last lines, to the clipboard and to a file."""
         text = self.get_selected_text() or self.query_one(LogPane).tail(
-            most_lines=MAX_COPIED_LINES, most_bytes=MAX_COPIED_BYTES
+            max_lines=MAX_COPIED_LINES, max_bytes=MAX_COPIED_BYTES
         )
         path = app_api(self.app).home / "copied" / f"{self.run_directory.id}.log"
         try:
@@ -252,7 +255,7 @@ class MonitorScreen(StopsRuns):
         if self.snapshot is not None:
             name, checkpoints = self.snapshot.identity.name, self.snapshot.state.checkpoints
             last_step = checkpoints[-1].step if checkpoints else None
-            dialog = RetryDialog(self.run_directory, clean(name), last_step=last_step)
+            dialog = RetryDialog(self.run_directory, sanitize(name), last_step=last_step)
             self.app.push_screen(dialog, self._show_run_instead)
 
     def action_stop(self) -> None:
@@ -268,12 +271,12 @@ class MonitorScreen(StopsRuns):
             api.open_run(run)
 
 
-def _applicability(snapshot: Snapshot) -> tuple[object, ...]:
+def _applicability(snapshot: RunSnapshot) -> tuple[object, ...]:
     """Return everything in a snapshot that decides which actions apply."""
     return snapshot.summary.state, snapshot.successor, snapshot.identity.kind
 
 
-def _empty_chart_text(snapshot: Snapshot) -> str:
+def _empty_chart_text(snapshot: RunSnapshot) -> str:
     if snapshot.summary.is_live:
         return "The curve starts at the first training step."
     return "The run ended before its first training step."

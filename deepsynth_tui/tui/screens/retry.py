@@ -17,13 +17,13 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 
 if TYPE_CHECKING:
     from deepsynth_tui.workflows.retry import RetryPlan
@@ -89,13 +89,13 @@ class RetryDialog(ReportsWorkerErrors, ModalScreen[RunDirectory | None]):
 
         self._plan = event.plan
         changes = [
-            (key, clean(f"{as_text(before) or 'none'} → {as_text(after) or 'none'}"))
+            (key, sanitize(f"{as_text(before) or 'none'} → {as_text(after) or 'none'}"))
             for key, (before, after) in event.plan.changed.items()
         ]
         self.query_one("#plan", Static).update(
             Group(
                 Text("Starts a new run with:"),
-                pairs(changes),
+                label_grid(changes),
                 Text(f"\n{_start_text(event.plan, self._last_step)}"),
             )
         )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.text import Text
 from textual import on, work
@@ -17,19 +17,21 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 from textual.worker import get_current_worker
 
-from deepsynth_tui.config.load import RunKind
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.runs.summary import RunSummary, summaries
+from deepsynth_tui.runs.summary import RunSummary, list_summaries
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.run_view.reader import Clock
 from deepsynth_tui.tui.screens.stop import StopsRuns
-from deepsynth_tui.tui.widgets.footer import KeyLine
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.widgets.footer import DiffedFooter
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
-from deepsynth_tui.tui.widgets.run_table import RunRow, RunTable, rows
+from deepsynth_tui.tui.widgets.run_table import RunRow, RunTable, run_rows
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.kinds import RunKind
 
 POLL_SECONDS = 2.0
 """Time between two polls of the run directories."""
@@ -74,7 +76,7 @@ class RunsScreen(StopsRuns):
         yield Static(_NO_RUNS, id="empty")
         yield RunTable(id="table")
         yield Static("Reading the runs …", id="details")
-        yield KeyLine()
+        yield DiffedFooter()
 
     def on_mount(self) -> None:
         self._poll_runs(app_api(self.app).home)
@@ -98,7 +100,7 @@ class RunsScreen(StopsRuns):
         previous: tuple[RunRow, ...] | None = None
         while not worker.is_cancelled and not self._end_polling.is_set():
             now = self._clock()
-            current = rows(summaries(home, now), now)
+            current = run_rows(list_summaries(home, now), now)
             if current != previous:
                 previous = current
                 self.post_message(self.Changed(current))
@@ -122,12 +124,12 @@ class RunsScreen(StopsRuns):
             details.update("")
             return
         lines: list[tuple[str, str | Text]] = [
-            ("path", clean(str(run.path))),
+            ("path", sanitize(str(run.path))),
             ("watch", f"deepsynth-tui attach {run.id}"),
         ]
         if run.message:
-            lines.append((run.state, clean(run.message)))
-        details.update(pairs(lines))
+            lines.append((run.state, sanitize(run.message)))
+        details.update(label_grid(lines))
 
     # Actions
 
@@ -152,7 +154,7 @@ class RunsScreen(StopsRuns):
     def action_stop(self) -> None:
         """Ask how, then stop the highlighted run."""
         if run := self._highlighted():
-            self.ask_to_stop(run, control.pending(RunDirectory(run.id, run.path)))
+            self.ask_to_stop(run, control.pending_request(RunDirectory(run.id, run.path)))
 
     def action_clone(self) -> None:
         """Set up a new run with the settings of the highlighted run."""

@@ -17,12 +17,12 @@ from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.screens.form_screen import FormScreen
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.load import Checked
+    from deepsynth_tui.config.load import CheckResult
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.inputs import EstimateInputs
-    from deepsynth_tui.training.simulation.client import Simulated
-    from deepsynth_tui.tui.fit.inputs import Known
+    from deepsynth_tui.training.simulation.client import SimulatedMemory
+    from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
     from deepsynth_tui.workflows.preflight import Preflight
 
 RANK = "lora.r"
@@ -56,11 +56,11 @@ class TrainingScreen(FormScreen):
     def __init__(self) -> None:
         super().__init__()
         self._row_count: int | None = None
-        self._known: Known | None = None
+        self._inputs_cache: EstimateInputsCache | None = None
         self._shown: ShownEstimate | None = None
         self._previous: Estimate | None = None
-        self._simulation: asyncio.Future[Simulated] | None = None
-        self._simulated: Simulated | None = None
+        self._simulation: asyncio.Future[SimulatedMemory] | None = None
+        self._simulated: SimulatedMemory | None = None
         self._probe_timer: Timer | None = None
         self._last_field: Widget | None = None
         self._rank_had_focus = False
@@ -88,13 +88,15 @@ class TrainingScreen(FormScreen):
 
     # Estimates
 
-    def values_changed(self, checked: Checked) -> None:
+    def values_changed(self, checked: CheckResult) -> None:
         # The cast holds: the form of this screen is of this kind.
         config = cast("TrainingConfig | None", self.form.values.as_config() if self.form else None)
         if config is None:
             self.workers.cancel_group(self, "fit")
-            self.fit.wait("Waiting for valid settings.")
-        elif self._known and (inputs := self._known.grounds(config, self._row_count)):
+            self.fit.show_status("Waiting for valid settings.")
+        elif self._inputs_cache and (
+            inputs := self._inputs_cache.inputs_for(config, self._row_count)
+        ):
             # Not in a worker: an estimate takes less time than the frame that it is drawn in.
             self._show_estimate(config, inputs)
         else:
@@ -112,38 +114,38 @@ class TrainingScreen(FormScreen):
     async def _gather_inputs(self, config: TrainingConfig) -> None:
         from deepsynth_tui.machine.gpu_catalogue import CatalogueError
         from deepsynth_tui.models.layout_client import LayoutError
-        from deepsynth_tui.tui.fit.inputs import Known
+        from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 
-        self._known = self._known or Known()
+        self._inputs_cache = self._inputs_cache or EstimateInputsCache()
         try:
-            await self._known.find(config, self.fit.wait)
+            await self._inputs_cache.load(config, self.fit.show_status)
         except LayoutError as error:
             self._show_failure(error.message, error.advice)
         except CatalogueError as error:
             self._show_failure("The list of GPUs cannot be read.", str(error))
         else:
-            if inputs := self._known.grounds(config, self._row_count):
+            if inputs := self._inputs_cache.inputs_for(config, self._row_count):
                 self._show_estimate(config, inputs)
 
     @work(exclusive=True, group="count", exit_on_error=False)
     async def _count_tokens(self, config: TrainingConfig) -> None:
-        from deepsynth_tui.tui.fit.inputs import Known
+        from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 
-        self._known = self._known or Known()
-        await self._known.count(config)
+        self._inputs_cache = self._inputs_cache or EstimateInputsCache()
+        await self._inputs_cache.count_rows(config)
         if self.checked is not None:
             self.values_changed(self.checked)
 
     def _show_failure(self, message: str, advice: str) -> None:
         self._shown = self._previous = None
-        self.fit.fail(message, advice)
+        self.fit.show_error(message, advice)
 
     def _show_estimate(self, config: TrainingConfig, inputs: EstimateInputs) -> None:
         from deepsynth_tui.tui.fit.view import FitView
 
         last = self._shown
         is_same = last is not None and (last.config, last.inputs) == (config, inputs)
-        if is_same and not self.fit.state:
+        if is_same and not self.fit.status:
             return
         estimate = inputs.estimate(config)
         if last is None:
@@ -153,12 +155,12 @@ class TrainingScreen(FormScreen):
         if last is None or not last.has_same_step(config, inputs):
             self._drop_simulation()
         self._shown = ShownEstimate(config, inputs, estimate)
-        self.fit.show(
+        self.fit.show_estimate(
             FitView(
                 estimate,
                 config.lora.r,
                 inputs.dataset,
-                before=self._previous,
+                previous=self._previous,
                 simulated=self._simulated.apply(estimate) if self._simulated else None,
             )
         )
@@ -172,7 +174,7 @@ class TrainingScreen(FormScreen):
         if (shown := self._shown) is not None:
             devices = self.fit.devices
             report = await asyncio.to_thread(fit_report, shown.config, shown.inputs, devices)
-            self.fit.show_answer(report)
+            self.fit.show_report(report)
 
     @work(exclusive=True, group="gpus", exit_on_error=False)
     async def _probe_gpus(self) -> None:
@@ -206,7 +208,7 @@ class TrainingScreen(FormScreen):
 
     @work(exclusive=True, group="simulation", exit_on_error=False)
     async def _simulate(self) -> None:
-        from deepsynth_tui.training.simulation.client import SimulationError, simulate
+        from deepsynth_tui.training.simulation.client import SimulationError, request_simulation
 
         if (shown := self._shown) is None:
             return
@@ -215,7 +217,9 @@ class TrainingScreen(FormScreen):
             # Two at once would take twice the memory: wait for the one that was dropped.
             await asyncio.wait([self._simulation])
         dataset = shown.inputs.dataset_for(shown.config)
-        self._simulation = asyncio.ensure_future(asyncio.to_thread(simulate, shown.config, dataset))
+        self._simulation = asyncio.ensure_future(
+            asyncio.to_thread(request_simulation, shown.config, dataset)
+        )
         try:
             simulated = await asyncio.shield(self._simulation)
         except SimulationError as error:
@@ -251,28 +255,28 @@ class TrainingScreen(FormScreen):
 
     def action_apply(self) -> None:
         """Apply the change that the panel suggests."""
-        remedy = self.fit.remedy
-        if remedy is None or self.form is None:
+        fix = self.fit.fix
+        if fix is None or self.form is None:
             self.notify("The panel suggests no change for this GPU.", title="Nothing to change")
             return
-        self.change_values(lambda form: form.with_values(remedy.changes))
-        keys = ", ".join(remedy.changes)
+        self.change_values(lambda form: form.with_values(fix.changes))
+        keys = ", ".join(fix.changes)
         self.notify(
-            f"Changed: {keys}\n{self.reset_hint}", title=remedy.words.capitalize(), markup=False
+            f"Changed: {keys}\n{self.reset_hint}", title=fix.words.capitalize(), markup=False
         )
 
-    def on_fit_panel_stepped(self, event: FitPanel.Stepped) -> None:
+    def on_fit_panel_rank_stepped(self, event: FitPanel.RankStepped) -> None:
         from deepsynth_tui.config.fields import fields_by_key
         from deepsynth_tui.config.training import TrainingConfig
-        from deepsynth_tui.tui.widgets.field_row import neighbour
+        from deepsynth_tui.tui.widgets.field_row import adjacent_step
 
         if self.form is None:
             return
         ranks = fields_by_key(TrainingConfig)[RANK].suggested
-        rank = neighbour(self.form.values.values[RANK], ranks, event.direction)
+        rank = adjacent_step(self.form.values.values[RANK], ranks, event.direction)
         if rank is not None:
             self.change_values(lambda form: form.with_values({RANK: rank}))
-            self.fit.show_ranks()
+            self.fit.scroll_to_ranks()
 
     def action_visit_panel(self) -> None:
         """Go to the panel, or from there back to the field."""
@@ -290,7 +294,7 @@ class TrainingScreen(FormScreen):
         row = self.focused_row
         rank_has_focus = row is not None and row.spec.key == RANK
         if rank_has_focus:
-            self.fit.show_ranks()
+            self.fit.scroll_to_ranks()
         elif self._rank_had_focus:
             self.fit.scroll_home(animate=False)
         self._rank_had_focus = rank_has_focus

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -63,11 +63,11 @@ def _xray_text(xray: Xray) -> Group:
 
     parts: list[RenderableType] = []
     for title, rows in xray_sections(xray):
-        parts += [Text(title, "bold"), pairs(rows), Text()]
+        parts += [Text(title, "bold"), label_grid(rows), Text()]
     return Group(*parts)
 
 
 def _error_text(message: str, advice: str) -> Text:
-    from deepsynth_tui.training.xray.text import visible
+    from deepsynth_tui.training.xray.text import escape_invisible
 
-    return Text.assemble((visible(message), "bold"), "\n\n", visible(advice))
+    return Text.assemble((escape_invisible(message), "bold"), "\n\n", escape_invisible(advice))
