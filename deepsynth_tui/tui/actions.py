@@ -23,7 +23,7 @@ Place = Literal[
     "fit_panel",
     "run_table",
     "field_row",
-    "choice",
+    "field_select",
     "save_dialog",
     "stop_dialog",
     "retry_dialog",
@@ -42,7 +42,7 @@ CLASSES: Mapping[Place, str] = {
     "fit_panel": "deepsynth_tui.tui.fit.panel:FitPanel",
     "run_table": "deepsynth_tui.tui.widgets.run_table:RunTable",
     "field_row": "deepsynth_tui.tui.widgets.field_row:FieldRow",
-    "choice": "deepsynth_tui.tui.widgets.field_row:Choice",
+    "field_select": "deepsynth_tui.tui.widgets.field_row:FieldSelect",
     "save_dialog": "deepsynth_tui.tui.screens.save:SaveDialog",
     "stop_dialog": "deepsynth_tui.tui.screens.stop:StopDialog",
     "retry_dialog": "deepsynth_tui.tui.screens.retry:RetryDialog",
@@ -162,7 +162,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("field.higher", "right", "step(1)", "Higher value",
            "Change to the next higher suggested value", "field_row"),
     Action("field.choices", "enter,space", "show_overlay", "Choose",
-           "Show the list of values", "choice"),
+           "Show the list of values", "field_select"),
 
     # Dialogs
     Action("save.close", "escape", "dismiss", "Close", "Close without saving", "save_dialog"),

@@ -12,7 +12,6 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 
-from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings, display_key
 from deepsynth_tui.tui.app_protocol import Mode
@@ -20,6 +19,7 @@ from deepsynth_tui.tui.terminal import TerminalWatcher
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
 
 if TYPE_CHECKING:
+    from deepsynth_tui.config.kinds import RunKind
     from deepsynth_tui.runs.directory import RunDirectory
     from deepsynth_tui.runs.summary import RunSummary
     from deepsynth_tui.tui.screens.form_screen import FormScreen

@@ -104,7 +104,7 @@ async def test_help_keeps_its_columns_apart_in_a_narrow_terminal(home: Path) -> 
         text = text_of(pilot.app.screen)
         first = next(line for line in text.splitlines() if "^r" in line)
         rest = text.splitlines()[text.splitlines().index(first) + 1]
-        assert "X-ray  Show the first batch" in first
+        assert "X-ray  " in first
         assert rest.index("token") == first.index("Show"), "long help wraps in its own column"
 
 

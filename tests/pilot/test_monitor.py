@@ -144,7 +144,7 @@ async def test_nothing_is_painted_while_nothing_changes(home: Path, running: Run
         assert app.painted > painted
 
 
-async def test_done_shows_the_adapter_and_how_to_load_it(home: Path):
+async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
     run = new_run(home, "demo-train")
     append(run, [*training(120), *finish(126, run)])
     ended(run)
@@ -153,9 +153,9 @@ async def test_done_shows_the_adapter_and_how_to_load_it(home: Path):
         await shows(
             pilot,
             "✓ done",
-            str(run.adapter),
             "Results",
             "In Python",
+            str(run.adapter),
             "PeftModel.from_pretrained(model,",
             "Rain fills the wells.",
             "2 min 08 s",

@@ -238,7 +238,7 @@ async def test_an_unreadable_model_is_reported_with_advice(home: Path) -> None:
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
         await type_into(pilot, "model.name_or_path", "no/such-model")
-        assert "MemoryReading the layout of no/such-model" in panel.status
+        assert "Reading the layout of no/such-model" in panel.status
         await until(pilot, lambda: panel.advice != "")
         assert panel.estimate is None
         assert "no/such-model" in text_of(screen_of(pilot))

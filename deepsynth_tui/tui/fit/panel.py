@@ -65,7 +65,7 @@ class FitPanel(VerticalScroll):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.view: FitView | None = None
-        self.status = "MemoryReading the settings …"
+        self.status = "Reading the settings …"
         self.advice = ""
         self._is_simulating = False
         self._probe: Probe | None = None

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.text import Text
 from textual import on, work
@@ -17,7 +17,6 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 from textual.worker import get_current_worker
 
-from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
@@ -30,6 +29,9 @@ from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.label_grid import label_grid
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.run_table import RunRow, RunTable, run_rows
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.kinds import RunKind
 
 POLL_SECONDS = 2.0
 """Time between two polls of the run directories."""

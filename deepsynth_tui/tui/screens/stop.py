@@ -23,7 +23,7 @@ from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 StopMethod = Literal["checkpoint", "now", "force"]
 GRACE_SECONDS = 10.0
 """Time that a forced stop gives the process to end by itself, and again after SIGTERM."""
-ENDINGS: Mapping[control.StopOutcome, str] = {
+OUTCOMES: Mapping[control.StopOutcome, str] = {
     control.StopOutcome.EXITED: "The run has stopped",
     control.StopOutcome.TERMINATED: "The run was ended with SIGTERM",
     control.StopOutcome.KILLED: "The run was killed; work since the last checkpoint is lost",
@@ -73,7 +73,7 @@ def stop_run(run: RunDirectory, method: StopMethod) -> str:
         control.NotStopped: the run has ended already, or its process cannot be ended.
     """
     if method == "force":
-        return ENDINGS[control.stop_and_wait(run, grace=GRACE_SECONDS)]
+        return OUTCOMES[control.stop_and_wait(run, grace=GRACE_SECONDS)]
     control.request_stop(run, now=method == "now")
     return "Stop requested" if method == "now" else "Stop requested after the next checkpoint"
 

@@ -26,7 +26,5 @@ class TooSmall(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         width, height = self._minimum_size
         runs = " · ".join(f"{run.name}: {run.state}" for run in self._live_runs)
-        yield Static(
-            f"DeepSynth needs {width}x{height} characters · {runs or 'no active runs'}",
-            markup=False,
-        )
+        text = f"DeepSynth needs {width}x{height} · {runs or 'no active runs'}"
+        yield Static(text, markup=False)

@@ -56,7 +56,7 @@ class TrainingScreen(FormScreen):
     def __init__(self) -> None:
         super().__init__()
         self._row_count: int | None = None
-        self._known: EstimateInputsCache | None = None
+        self._inputs_cache: EstimateInputsCache | None = None
         self._shown: ShownEstimate | None = None
         self._previous: Estimate | None = None
         self._simulation: asyncio.Future[SimulatedMemory] | None = None
@@ -94,7 +94,9 @@ class TrainingScreen(FormScreen):
         if config is None:
             self.workers.cancel_group(self, "fit")
             self.fit.show_status("Waiting for valid settings.")
-        elif self._known and (inputs := self._known.inputs_for(config, self._row_count)):
+        elif self._inputs_cache and (
+            inputs := self._inputs_cache.inputs_for(config, self._row_count)
+        ):
             # Not in a worker: an estimate takes less time than the frame that it is drawn in.
             self._show_estimate(config, inputs)
         else:
@@ -114,23 +116,23 @@ class TrainingScreen(FormScreen):
         from deepsynth_tui.models.layout_client import LayoutError
         from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 
-        self._known = self._known or EstimateInputsCache()
+        self._inputs_cache = self._inputs_cache or EstimateInputsCache()
         try:
-            await self._known.load(config, self.fit.show_status)
+            await self._inputs_cache.load(config, self.fit.show_status)
         except LayoutError as error:
             self._show_failure(error.message, error.advice)
         except CatalogueError as error:
             self._show_failure("The list of GPUs cannot be read.", str(error))
         else:
-            if inputs := self._known.inputs_for(config, self._row_count):
+            if inputs := self._inputs_cache.inputs_for(config, self._row_count):
                 self._show_estimate(config, inputs)
 
     @work(exclusive=True, group="count", exit_on_error=False)
     async def _count_tokens(self, config: TrainingConfig) -> None:
         from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 
-        self._known = self._known or EstimateInputsCache()
-        await self._known.count_rows(config)
+        self._inputs_cache = self._inputs_cache or EstimateInputsCache()
+        await self._inputs_cache.count_rows(config)
         if self.checked is not None:
             self.values_changed(self.checked)
 
@@ -253,14 +255,14 @@ class TrainingScreen(FormScreen):
 
     def action_apply(self) -> None:
         """Apply the change that the panel suggests."""
-        remedy = self.fit.fix
-        if remedy is None or self.form is None:
+        fix = self.fit.fix
+        if fix is None or self.form is None:
             self.notify("The panel suggests no change for this GPU.", title="Nothing to change")
             return
-        self.change_values(lambda form: form.with_values(remedy.changes))
-        keys = ", ".join(remedy.changes)
+        self.change_values(lambda form: form.with_values(fix.changes))
+        keys = ", ".join(fix.changes)
         self.notify(
-            f"Changed: {keys}\n{self.reset_hint}", title=remedy.words.capitalize(), markup=False
+            f"Changed: {keys}\n{self.reset_hint}", title=fix.words.capitalize(), markup=False
         )
 
     def on_fit_panel_rank_stepped(self, event: FitPanel.RankStepped) -> None:

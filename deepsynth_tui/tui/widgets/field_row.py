@@ -44,7 +44,7 @@ class StepInput(Input):
 class FieldSelect(Select[Any], inherit_bindings=False):
     """A select on one line. Enter opens the list; left and right are left to the row."""
 
-    BINDINGS = bindings("choice")
+    BINDINGS = bindings("field_select")
 
 
 class FieldRow(Widget):
