@@ -44,7 +44,7 @@ def estimate(
             if json_:
                 print_json(found.to_json())
                 continue
-            typer.echo(report_text.report_text(found, str(path), wanted=wanted))
+            typer.echo(report_text.report_text(found, str(path), gpu=wanted))
             if ranks and found.ranks:
                 typer.echo(report_text.ranks_text(found))
 
