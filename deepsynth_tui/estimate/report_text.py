@@ -115,7 +115,7 @@ def _trained(estimate: Estimate, report: FitReport) -> Iterator[str]:
 
 
 def _catalogue_gpus(estimate: Estimate, gpus: Sequence[GpuFit]) -> Iterator[str]:
-    yield "free memory, largest batch, seconds per step, whole run, cost (computed):"
+    yield "headroom, largest batch, seconds per step, whole run, cost (computed):"
     for row, gpu in zip(estimate.gpus, gpus, strict=True):
         low, high = row.seconds_range
         line = f"{_fit(gpu)}{f'{low:.3g}-{high:.3g} s':>15}"
