@@ -50,7 +50,7 @@ def estimate(
             if json_:
                 print_json(fit.to_json())
                 continue
-            typer.echo(report_text.report_text(fit, str(path), wanted=wanted))
+            typer.echo(report_text.report_text(fit, str(path), gpu=wanted))
             if ranks and fit.ranks:
                 typer.echo(report_text.ranks_text(fit))
 

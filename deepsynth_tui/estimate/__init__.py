@@ -1,1 +1,1 @@
-"""Will it fit, how long, what does it cost. Torch is in its child processes alone."""
+"""GPU memory, time and cost of a training run. Only child processes import torch."""

@@ -1,8 +1,9 @@
-"""The instant estimate: memory, fit, time and cost of a training configuration.
+"""The closed-form estimate: memory, fit, time and cost of a training configuration.
 
-Pure functions of (config, profiles, GPUs). The peak is the largest of five moments of a step:
-the pages, the loss (logits), the backward of one layer while all others still hold what they kept,
-the end of the backward with all gradients there, and the optimizer's step.
+Pure functions of a configuration, model layouts and GPUs. Peak memory is the largest of five peak
+candidates of a step: the vision tower, the loss (logits), the backward of one layer while all
+others still hold their saved activations, the end of backward with all gradients, and the optimizer
+step.
 """
 
 from __future__ import annotations
@@ -47,12 +48,11 @@ NO_RATIOS: Mapping[str, float] = {}
 
 @dataclass(frozen=True, slots=True)
 class GpuEstimate:
-    """One GPU's answer. `headroom` bytes left over, negative if it does not fit.
+    """The estimate for one GPU. `headroom` bytes are left, negative if the run does not fit.
 
-    `device` is what nvidia-smi shows on it if it fits: no more than there is.
-    `seconds_range` is where four of five published runs lie around `seconds_per_step`.
-    `cost` in US dollars for the whole run; None without a price or while the number of steps is
-    not known.
+    `device` is the memory that nvidia-smi would show, at most what the GPU has. `seconds_range`
+    contains four of five published runs. `cost` is in US dollars for the whole run, None if the
+    price or the number of steps is unknown.
     """
 
     gpu: Gpu
@@ -64,22 +64,22 @@ class GpuEstimate:
     cost: float | None
 
     def with_memory(self, needed: int, device: int) -> GpuEstimate:
-        """The same for a run that takes `needed` bytes, and shows `device` where there is room."""
-        room = self.gpu.usable_bytes
+        """Return the estimate of a run that needs `needed` bytes and would show `device` bytes."""
+        usable = self.gpu.usable_bytes
         return replace(
-            self, fit=self.gpu.fit(needed), headroom=room - needed, device=min(device, room)
+            self, fit=self.gpu.fit(needed), headroom=usable - needed, device=min(device, usable)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run takes. All memory in bytes on one GPU.
+    """The resources of a run. All memory is in bytes on one GPU.
 
-    `breakdown` is itemised at the peak of training, with the context and unavoidable holes as
-    `overhead`; `peak_allocated` is PyTorch's ``max_memory_allocated`` of it, `cached` what its
-    allocator takes on top of that where memory is plentiful, `peak_device` what nvidia-smi shows
-    there. `peak_loading` is what loading the model takes, context included. `adapted` are the full
-    names of the model's modules and fused parameters that get adapters.
+    `breakdown` itemises the peak of training, with CUDA context and fragmentation as `overhead`.
+    `peak_allocated` is PyTorch's ``max_memory_allocated``; `cached` is what the allocator reserves
+    on top on a GPU with plenty of memory, where nvidia-smi would show `peak_device`.
+    `peak_loading` is the peak while the model is loaded, context included. `adapted` are the full
+    names of the modules and fused parameters with adapters.
     """
 
     breakdown: Mapping[MemoryItem, int]
@@ -102,11 +102,11 @@ class Estimate:
 
     @property
     def needed(self) -> int:
-        """Bytes a GPU must have for this run."""
+        """Bytes that a GPU must have for this run."""
         return max(sum(self.breakdown.values()), self.peak_loading)
 
     def to_json(self) -> dict[str, Any]:
-        """The estimate under the keys of ``deepsynth-tui estimate --json``. `_gb` is 2^30."""
+        """Return the estimate under the keys of ``deepsynth-tui estimate --json``. `_gb` is GiB."""
         return {
             "estimated_vram_gb": self.needed / GIB,
             "trainable_params": self.trainable_params,
@@ -136,74 +136,85 @@ class Estimate:
 
 def estimate(
     config: TrainingConfig,
-    profile: ModelLayout,
+    layout: ModelLayout,
     *,
     gpus: Sequence[Gpu],
     encoder: ModelLayout | None = None,
     dataset: RowStatistics = UNKNOWN_ROWS,
     overhead: ProcessOverhead = PUBLISHED_OVERHEAD,
     step_time_ratios: Mapping[str, float] = NO_RATIOS,
-    software: StackVersion = INSTALLED,
+    stack: StackVersion = INSTALLED,
 ) -> Estimate:
     """Estimate a run.
 
-    `encoder` is the profile of ``text_encoder.name_or_path``. Without lengths in `dataset` every
-    row is taken to be as long as ``data.max_length`` allows. `step_time_ratios` are measured over predicted
-    step times by the name of a GPU.
+    Args:
+        config: The training configuration.
+        layout: Layout of ``model.name_or_path``.
+        gpus: GPUs to give times and costs for.
+        encoder: Layout of ``text_encoder.name_or_path``.
+        dataset: Statistics of the rows. Without lengths every row has ``data.max_length`` tokens.
+        overhead: Memory beyond the allocated tensors, as measured on this machine or published.
+        step_time_ratios: Measured over predicted step times, by the name of a GPU.
+        stack: Properties of the versions of transformers, PEFT and the trainer.
     """
     length = dataset.longest(config.data.max_length)
     batch = Batch(config.training.per_device_train_batch_size, length)
-    trainable = count_trainable(config, profile)
+    trainable = count_trainable(config, layout)
     trained = trainable_memory(config, trainable)
-    kept = activation_memory(config, profile, trainable, batch, software)
-    images = vision_memory(config, profile, trainable, dataset.page, length)
-    second = text_encoder_memory(config, profile, encoder)
-    steady: dict[MemoryItem, int] = {
-        "weights": rank_weight_bytes(config, profile),
+    activations = activation_memory(config, layout, trainable, batch, stack)
+    vision = vision_memory(config, layout, trainable, dataset.page, length)
+    text_encoder = text_encoder_memory(config, layout, encoder)
+    constant: dict[MemoryItem, int] = {
+        "weights": rank_weight_bytes(config, layout),
         "adapters": trained.adapters,
-        "optimizer": trained.states,
-        "text_encoder": second.bytes,
+        "optimizer": trained.optimizer_state,
+        "text_encoder": text_encoder.total_bytes,
     }
-    carried = trained.gradients if config.training.gradient_accumulation_steps > 1 else 0
-    moments = _moments(carried, trained, kept, images)
-    moment = max(moments.values(), key=lambda items: sum(items.values()))
-    peak_allocated = sum(steady.values()) + sum(moment.values())
-    more = allocator_overhead(
-        {name: sum(items.values()) for name, items in moments.items()},
+    accumulates = config.training.gradient_accumulation_steps > 1
+    accumulated_gradients = trained.gradients if accumulates else 0
+    candidates = _peak_candidates(accumulated_gradients, trained, activations, vision)
+    peak = max(candidates.values(), key=lambda items: sum(items.values()))
+    peak_allocated = sum(constant.values()) + sum(peak.values())
+    allocator = allocator_overhead(
+        {name: sum(items.values()) for name, items in candidates.items()},
         trained,
-        kept,
-        images,
-        free_blocks(config, profile, trainable, batch, software),
-        carried=carried,
+        activations,
+        vision,
+        free_blocks(config, layout, trainable, batch, stack),
+        accumulated_gradients=accumulated_gradients,
         checkpointing=config.training.gradient_checkpointing,
-        software=software,
+        stack=stack,
     )
-    sizes: dict[MemoryItem, int] = {**steady, **moment, "overhead": overhead.total(more.holes)}
+    sizes: dict[MemoryItem, int] = {
+        **constant,
+        **peak,
+        "overhead": overhead.total(allocator.fragmentation),
+    }
     breakdown: dict[MemoryItem, int] = {item: sizes[item] for item in MEMORY_ITEMS}
-    peak_device = peak_allocated + overhead.total(more.held)
-    peak_loading = rank_loading_bytes(config, profile) + overhead.context
+    peak_device = peak_allocated + overhead.total(allocator.cached)
+    peak_loading = rank_loading_bytes(config, layout) + overhead.context
     needed = max(sum(breakdown.values()), peak_loading)
     steps = total_steps(config, dataset.rows)
     padded = dataset.padded(batch.rows, config.data.max_length)
     work = step_work(
-        config, profile, trainable, length=padded, patches=images.patches, encoder=encoder
+        config, layout, trainable, length=padded, patches=vision.patches, encoder=encoder
     )
     return Estimate(
         breakdown=breakdown,
         peak_allocated=peak_allocated,
-        cached=more.held,
+        cached=allocator.cached,
         peak_device=peak_device,
         peak_loading=peak_loading,
-        trainable_params=trainable.total + second.trainable,
-        trainable_by_tower={**trainable.by_tower, **second.by_part},
+        trainable_params=trainable.total + text_encoder.trainable,
+        trainable_by_tower={**trainable.by_tower, **text_encoder.by_part},
         adapted=tuple(trainable.targets),
-        total_params=profile.total_params + second.parameters,
+        total_params=layout.total_params + text_encoder.parameters,
         tokens_per_sample=length,
-        image_tokens=images.tokens,
+        image_tokens=vision.tokens,
         steps=steps,
-        speed_multiplier=_speed_multiplier(config, profile, work, padded, images.patches, gpus),
+        speed_multiplier=_speed_multiplier(config, layout, work, padded, vision.patches, gpus),
         gpus=tuple(
-            _on(
+            _gpu_estimate(
                 gpu,
                 needed,
                 peak_device,
@@ -213,55 +224,57 @@ def estimate(
             )
             for gpu in gpus
         ),
-        warnings=estimate_warnings(config, profile, encoder, trainable, dataset, length),
+        warnings=estimate_warnings(config, layout, encoder, trainable, dataset, length),
         overhead=overhead,
     )
 
 
-def _moments(
-    carried: int, trained: TrainableMemory, kept: ActivationMemory, images: VisionMemory
+def _peak_candidates(
+    accumulated_gradients: int,
+    trained: TrainableMemory,
+    activations: ActivationMemory,
+    vision: VisionMemory,
 ) -> dict[PeakCandidate, dict[MemoryItem, int]]:
-    """Bytes beyond the steady state at each moment that can be the peak."""
-    held = kept.kept + images.kept
-    done = trained.gradients
+    """Bytes at each peak candidate, on top of those allocated throughout the step."""
+    saved = activations.saved + vision.saved
     return {
-        "vision": _moment(carried, images.kept + images.working),
-        "loss": _moment(carried, held, kept.logits),
-        "layer": _moment(carried, held + kept.layer),
-        "last": _moment(done, kept.last),
-        "update": _moment(done, trained.step),
+        "vision": _items(accumulated_gradients, vision.saved + vision.workspace),
+        "loss": _items(accumulated_gradients, saved, activations.logits),
+        "layer": _items(accumulated_gradients, saved + activations.layer_backward),
+        "last": _items(trained.gradients, activations.last_backward),
+        "update": _items(trained.gradients, trained.optimizer_workspace),
     }
 
 
-def _moment(gradients: int, activations: int, logits: int = 0) -> dict[MemoryItem, int]:
+def _items(gradients: int, activations: int, logits: int = 0) -> dict[MemoryItem, int]:
     return {"gradients": gradients, "activations": activations, "logits": logits}
 
 
 def _speed_multiplier(
     config: TrainingConfig,
-    profile: ModelLayout,
+    layout: ModelLayout,
     work: Work,
     length: float,
     patches: int,
     gpus: Sequence[Gpu],
 ) -> float:
-    """Step time of full fine-tuning over this configuration's, on the middle one of the GPUs."""
+    """Step time of full fine-tuning over that of `work`, on the GPU of median speed."""
     full = config.model_copy(
         update={
             "lora": config.lora.model_copy(update={"enabled": False}),
             "quantization": config.quantization.model_copy(update={"enabled": False}),
         }
     )
-    reference = step_work(
-        full, profile, count_trainable(full, profile), length=length, patches=patches
+    full_work = step_work(
+        full, layout, count_trainable(full, layout), length=length, patches=patches
     )
     if not gpus:
-        return reference.matmul / work.matmul
+        return full_work.matmul_flops / work.matmul_flops
     gpu = sorted(gpus, key=lambda candidate: candidate.tflops)[len(gpus) // 2]
-    return step_seconds(reference, gpu) / step_seconds(work, gpu)
+    return step_seconds(full_work, gpu) / step_seconds(work, gpu)
 
 
-def _on(
+def _gpu_estimate(
     gpu: Gpu,
     needed: int,
     device: int,

@@ -1,7 +1,7 @@
-"""What would make a run fit: the largest batch, and the cheapest change of the configuration.
+"""What makes a run fit a GPU: the largest batch size, and the cheapest tweak of the configuration.
 
-Every answer was tried: the changed configuration passes the project's own rules and is estimated
-like any other. Pure, but a search of up to a few hundred estimates: call it from a thread.
+Every result was estimated like any other configuration and breaks no validation rule. Pure, but a
+search takes up to a few hundred estimates: call it from a thread.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.tweaks import Tweak, list_tweaks, with_values
 
-# The search for a batch size ends here: an answer of this many rows means at least as many.
+# The search for a batch size ends here. A result of this many rows means at least as many.
 MAX_BATCH_SIZE = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A change that makes a run fit a GPU.
+    """Changed settings with which a run fits a GPU.
 
-    `changes` are new values by dotted key, to be set together; `words` say them, `effect` what
-    they do to the result. `needed` bytes of GPU memory and the `headroom` it leaves;
-    `seconds_per_step` on the GPU of the catalogue that is nearest in memory, None without one.
+    `changes` are new values by dotted key, to be set together; `words` describe them, `effect`
+    their effect on the result. The run then needs `needed` bytes of GPU memory and leaves
+    `headroom` bytes. `seconds_per_step` is on the catalogue's GPU that is nearest in memory, None
+    without a catalogue.
     """
 
     changes: Mapping[str, Any]
@@ -39,125 +40,124 @@ class Fix:
 
 
 def largest_batches(
-    config: TrainingConfig, grounds: EstimateInputs, rooms: Sequence[int]
+    config: TrainingConfig, inputs: EstimateInputs, available: Sequence[int]
 ) -> tuple[int, ...]:
-    """The most rows at once (``per_device_train_batch_size``) that fit each of `rooms` in bytes.
+    """Return the largest ``per_device_train_batch_size`` that fits each of `available` bytes.
 
-    0 where not even one row fits; at most `MAX_BATCH_SIZE`, and no more than the dataset has.
+    0 where not even one row fits; at most `MAX_BATCH_SIZE` and the rows of the dataset.
     """
-    most = min(MAX_BATCH_SIZE, grounds.dataset.rows or MAX_BATCH_SIZE)
+    limit = min(MAX_BATCH_SIZE, inputs.dataset.rows or MAX_BATCH_SIZE)
 
     @cache
     def needed(rows: int) -> int:
-        tried = with_values(config, {"training.per_device_train_batch_size": rows})
-        return grounds.estimate_on(tried, ()).needed
+        variant = with_values(config, {"training.per_device_train_batch_size": rows})
+        return inputs.estimate_on(variant, ()).needed
 
-    def largest(room: int) -> int:
+    def largest(size: int) -> int:
         fits, fails = 0, 1
-        while fails <= most and needed(fails) <= room:
+        while fails <= limit and needed(fails) <= size:
             fits, fails = fails, 2 * fails
-        fails = min(fails, most + 1)
+        fails = min(fails, limit + 1)
         while fails - fits > 1:
             middle = (fits + fails) // 2
-            fits, fails = (middle, fails) if needed(middle) <= room else (fits, middle)
+            fits, fails = (middle, fails) if needed(middle) <= size else (fits, middle)
         return fits
 
-    return tuple(largest(room) for room in rooms)
+    return tuple(largest(size) for size in available)
 
 
 def cheapest_fixes(
-    config: TrainingConfig, grounds: EstimateInputs, rooms: Sequence[int]
+    config: TrainingConfig, inputs: EstimateInputs, available: Sequence[int]
 ) -> tuple[Fix | None, ...]:
-    """The cheapest change with which the run fits each of `rooms` in bytes, None if there is none.
+    """Return the cheapest fix for each of `available` bytes, None where there is none.
 
-    A single change if one does it, else a pair. Cheapest: what costs the result least, then what
-    takes least time. Ask only for rooms that the run does not fit as it is.
+    A fix is a single tweak if one is enough, else a pair. The cheapest has the least cost in
+    quality, then in time. Pass only sizes that the run does not fit without changes.
     """
-    if not rooms:
+    if not available:
         return ()
-    single = list_tweaks(config, grounds)
-    ones = tuple(_tried([(one,) for one in single], config, grounds))
-    found = [_first_fitting(ones, grounds, room) for room in rooms]
-    if None in found:
-        apart = [pair for pair in combinations(single, 2) if pair[0].kind != pair[1].kind]
-        pairs = tuple(_tried(apart, config, grounds))
-        found = [
-            one or _first_fitting(pairs, grounds, room)
-            for one, room in zip(found, rooms, strict=True)
+    tweaks = list_tweaks(config, inputs)
+    singles = tuple(_trials([(tweak,) for tweak in tweaks], config, inputs))
+    fixes = [_cheapest(singles, inputs, size) for size in available]
+    if None in fixes:
+        combined = [pair for pair in combinations(tweaks, 2) if pair[0].kind != pair[1].kind]
+        pairs = tuple(_trials(combined, config, inputs))
+        fixes = [
+            fix or _cheapest(pairs, inputs, size)
+            for fix, size in zip(fixes, available, strict=True)
         ]
-    return tuple(found)
+    return tuple(fixes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """Changes made together: what they are, and what an estimate says of the result."""
+    """Tweaks applied together, and the estimate of the result."""
 
-    together: tuple[Tweak, ...]
+    tweaks: tuple[Tweak, ...]
     values: Mapping[str, Any]
     needed: int
     seconds: tuple[float, ...]
 
     @property
-    def loss(self) -> list[tuple[int, int]]:
-        """What it costs the result, the worst of its changes first."""
-        return sorted((one.cost for one in self.together), reverse=True)
+    def cost(self) -> list[tuple[int, int]]:
+        """Costs of the tweaks, the highest first."""
+        return sorted((tweak.cost for tweak in self.tweaks), reverse=True)
 
     @property
-    def step(self) -> int:
-        """How far its changes go, all together."""
-        return sum(one.step for one in self.together)
+    def strength(self) -> int:
+        """Sum of the strengths of the tweaks."""
+        return sum(tweak.strength for tweak in self.tweaks)
 
 
-def _tried(
-    candidates: Iterable[tuple[Tweak, ...]], config: TrainingConfig, grounds: EstimateInputs
+def _trials(
+    candidates: Iterable[tuple[Tweak, ...]], config: TrainingConfig, inputs: EstimateInputs
 ) -> Iterator[_Trial]:
-    """Estimate each candidate that breaks no rule which `config` keeps."""
-    accepted = {problem.message for problem in broken_rules(config, ())}
-    for together in candidates:
-        values = {key: value for one in together for key, value in one.values.items()}
-        tried = with_values(config, values)
-        if all(problem.message in accepted for problem in broken_rules(tried, ())):
-            found = grounds.estimate(tried)
-            seconds = tuple(row.seconds_per_step for row in found.gpus)
-            yield _Trial(together, values, found.needed, seconds)
+    """Estimate each candidate that breaks no rule that `config` itself does not break."""
+    broken = {problem.message for problem in broken_rules(config, ())}
+    for tweaks in candidates:
+        values = {key: value for tweak in tweaks for key, value in tweak.values.items()}
+        variant = with_values(config, values)
+        if all(problem.message in broken for problem in broken_rules(variant, ())):
+            estimate = inputs.estimate(variant)
+            seconds = tuple(row.seconds_per_step for row in estimate.gpus)
+            yield _Trial(tweaks, values, estimate.needed, seconds)
 
 
-def _least_far(trials: Iterable[_Trial]) -> list[_Trial]:
-    """Of the trials that change the same things, the one that takes them least far."""
-    kept: dict[tuple[str, ...], _Trial] = {}
+def _mildest(trials: Iterable[_Trial]) -> list[_Trial]:
+    """For each combination of kinds of tweaks, the trial of least cost, then least strength."""
+    mildest: dict[tuple[str, ...], _Trial] = {}
     for trial in trials:
-        kinds = tuple(one.kind for one in trial.together)
-        before = kept.get(kinds)
-        if before is None or (trial.loss, trial.step) < (before.loss, before.step):
-            kept[kinds] = trial
-    return list(kept.values())
+        kinds = tuple(tweak.kind for tweak in trial.tweaks)
+        other = mildest.get(kinds)
+        if other is None or (trial.cost, trial.strength) < (other.cost, other.strength):
+            mildest[kinds] = trial
+    return list(mildest.values())
 
 
-def _first_fitting(trials: Sequence[_Trial], grounds: EstimateInputs, room: int) -> Fix | None:
-    """The cheapest trial that fits, timed on the GPU that is nearest to `room` in memory."""
-    nearest = min(
-        range(len(grounds.gpus)),
-        key=lambda place: abs(grounds.gpus[place].usable_bytes - room),
+def _cheapest(trials: Sequence[_Trial], inputs: EstimateInputs, available: int) -> Fix | None:
+    """The cheapest trial that fits, timed on the GPU that is nearest to `available` in memory."""
+    nearest_gpu = min(
+        range(len(inputs.gpus)),
+        key=lambda index: abs(inputs.gpus[index].usable_bytes - available),
         default=None,
     )
-    fitting = _least_far(trial for trial in trials if trial.needed <= room)
+    fitting = _mildest(trial for trial in trials if trial.needed <= available)
     if not fitting:
         return None
-    seconds = [None if nearest is None else trial.seconds[nearest] for trial in fitting]
-    places = range(len(fitting))
-    best = min(places, key=lambda place: (fitting[place].loss, seconds[place] or 0.0))
-    chosen = fitting[best]
+    seconds = [None if nearest_gpu is None else trial.seconds[nearest_gpu] for trial in fitting]
+    best = min(range(len(fitting)), key=lambda index: (fitting[index].cost, seconds[index] or 0.0))
+    trial = fitting[best]
     return Fix(
-        changes=chosen.values,
-        words=" and ".join(one.words for one in chosen.together),
-        effect=_effect(chosen.together),
-        needed=chosen.needed,
-        headroom=room - chosen.needed,
+        changes=trial.values,
+        words=" and ".join(tweak.words for tweak in trial.tweaks),
+        effect=_effect(trial.tweaks),
+        needed=trial.needed,
+        headroom=available - trial.needed,
         seconds_per_step=seconds[best],
     )
 
 
-def _effect(together: Sequence[Tweak]) -> str:
-    """What changes do to the result; those that do nothing are named only where all do."""
-    felt = [one for one in together if one.loss] or together
-    return "; ".join(dict.fromkeys(one.effect for one in felt))
+def _effect(tweaks: Sequence[Tweak]) -> str:
+    """The effects of tweaks on the result; those without one are named only if all are."""
+    noticeable = [tweak for tweak in tweaks if tweak.quality_cost] or tweaks
+    return "; ".join(dict.fromkeys(tweak.effect for tweak in noticeable))

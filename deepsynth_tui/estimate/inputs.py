@@ -1,4 +1,4 @@
-"""What the estimates of one configuration, and of variants of it, are made from."""
+"""Inputs of the estimates of a configuration and of variants of it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from deepsynth_tui.models.layout import ModelLayout
 
 @dataclass(frozen=True, slots=True)
 class EstimateInputs:
-    """Everything but the configuration; `workflows.estimate.gather` finds it.
+    """Everything but the configuration; `workflows.estimate.gather_inputs` collects it.
 
-    `step_time_ratios` are measured over predicted step times by the name of a GPU. `dataset` was read with
-    the bounds on pixels of `counted_for`; without it, with those of whatever configuration is
-    estimated.
+    `step_time_ratios` are measured over predicted step times by the name of a GPU. The tokens of
+    `dataset` were counted with the pixel limits of `counted_for`; None means that they hold for any
+    configuration.
     """
 
     layout: ModelLayout
@@ -31,17 +31,17 @@ class EstimateInputs:
     counted_for: ModelSettings | None = None
 
     def dataset_for(self, config: TrainingConfig) -> RowStatistics:
-        """The dataset as `config` bounds its pages."""
+        """Return the row statistics with the pixel limits of `config`."""
         if self.counted_for is None or self.layout.image is None:
             return self.dataset
         return self.dataset.resized(self.layout.image, before=self.counted_for, after=config.model)
 
     def estimate(self, config: TrainingConfig) -> Estimate:
-        """Estimate `config` for every GPU: about a millisecond."""
+        """Estimate `config` for every GPU. Takes about a millisecond."""
         return self.estimate_on(config, self.gpus)
 
     def estimate_on(self, config: TrainingConfig, gpus: Sequence[Gpu]) -> Estimate:
-        """The same for some GPUs alone; memory does not depend on them."""
+        """Estimate `config` for the given GPUs only; memory does not depend on them."""
         return estimate(
             config,
             self.layout,

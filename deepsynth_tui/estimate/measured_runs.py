@@ -1,7 +1,8 @@
-"""What runs on this machine's GPUs really took: one line per run, only ever appended.
+"""Measured memory and step time of runs on this machine, in an append-only file.
 
-The file is `measurements.jsonl` of the data folder. It corrects the overhead that estimates
-assume, tells how fast a GPU is against its data sheet, and knows configurations that ran before.
+`measurements.jsonl` in the data folder has one line per run. It corrects the overhead that
+estimates assume, gives the speed of a GPU relative to its data sheet, and finds runs of the same
+configuration.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessO
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 
 VERSION = 1
-LAST_RUNS = 20
-"""A correction is the median over so many of the last runs on the same GPU ..."""
-LEAST_RUNS = 2
-"""... and none is made from fewer than this."""
+MAX_RUNS = 20
+"""Number of the last runs on a GPU whose median is used."""
+MIN_RUNS = 2
+"""Runs that a correction needs at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRun:
-    """One run. `when` in seconds since the epoch, `longest` the tokens of its longest row.
+    """A run. `when` is in seconds since the epoch, `longest` the tokens of its longest row.
 
-    `gpu` is the driver's name of its GPU, `kind` the catalogue's, empty if it has none.
-    `settings` is the `memory_fingerprint` of its configuration. Where the run `ran_out` of memory, the
-    measured figures are the least that it would have needed.
+    `gpu` is the driver's name of its GPU, `kind` the catalogue's, empty without an entry.
+    `settings` is the `memory_fingerprint` of its configuration. If the run `ran_out` of memory, the
+    measured bytes are a lower bound of what it needs.
     """
 
     when: float
@@ -54,30 +55,31 @@ class MeasuredRun:
 
 
 def history_path() -> Path:
-    """Where the history of this machine lies."""
+    """The file with the measured runs of this machine."""
     return home() / "measurements.jsonl"
 
 
-def append_run(record: MeasuredRun) -> None:
-    """Add a run in one write. A line that an earlier write left torn is closed first.
+def append_run(run: MeasuredRun) -> None:
+    """Append a run in a single write, after ending a partial line that a crash left.
 
-    Raises OSError when it cannot be written.
+    Raises:
+        OSError: the file cannot be written.
     """
-    line = json.dumps({"v": VERSION, **asdict(record)}, separators=(",", ":")).encode() + b"\n"
+    line = json.dumps({"v": VERSION, **asdict(run)}, separators=(",", ":")).encode() + b"\n"
     history_path().parent.mkdir(parents=True, exist_ok=True)
     file = os.open(history_path(), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:
         size = os.fstat(file).st_size
-        torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-        os.write(file, b"\n" + line if torn else line)
+        is_partial = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        os.write(file, b"\n" + line if is_partial else line)
     finally:
         os.close(file)
 
 
 def read_runs() -> tuple[MeasuredRun, ...]:
-    """Every run on record, oldest first; none where there is no file.
+    """Return all measured runs, oldest first; empty without a file.
 
-    A torn line is passed over, and so are fields that this version does not know.
+    Partial lines and unknown fields are skipped.
     """
     try:
         stat = history_path().stat()
@@ -87,73 +89,77 @@ def read_runs() -> tuple[MeasuredRun, ...]:
 
 
 def measured_overhead(gpu_name: str | None = None) -> ProcessOverhead:
-    """The overhead as measured on this machine with the installed PyTorch.
+    """Return the overhead measured on this machine with the installed PyTorch.
 
-    `gpu_name` is as the driver gives it; None takes the GPU of the last run. `PUBLISHED_OVERHEAD` until
-    `LEAST_RUNS` runs were measured there. See `overhead_from_runs` for the rule.
+    `gpu_name` is the driver's name; None means the GPU of the last run. `PUBLISHED_OVERHEAD` if
+    there are fewer than `MIN_RUNS` runs. See `overhead_from_runs`.
     """
-    known = read_runs()
-    if gpu_name is None and known:
-        gpu_name = known[-1].gpu
-    return overhead_from_runs(_alike(known, gpu_name))
+    runs = read_runs()
+    if gpu_name is None and runs:
+        gpu_name = runs[-1].gpu
+    return overhead_from_runs(_comparable(runs, gpu_name))
 
 
 def overhead_from_runs(runs: Sequence[MeasuredRun]) -> ProcessOverhead:
-    """The overhead that runs of one GPU show.
+    """Return the overhead of runs on one GPU.
 
-    `context` is the median of device - reserved, `held` that of reserved - allocated over what was
-    computed for it.
+    `context` is the median of device - reserved, `cached_ratio` that of reserved - allocated over
+    the computed cached bytes.
     """
     contexts: list[int] = []
-    shares: list[float] = []
+    ratios: list[float] = []
     for run in runs:
-        took, computed = run.measured, run.predicted.held_back
-        if run.ran_out or None in (took.device, took.reserved, took.allocated):
+        measured, computed = run.measured, run.predicted.held_back
+        if run.ran_out or None in (measured.device, measured.reserved, measured.allocated):
             continue
-        device, reserved, allocated = took.device or 0, took.reserved or 0, took.allocated or 0
+        device = measured.device or 0
+        reserved, allocated = measured.reserved or 0, measured.allocated or 0
         if device >= reserved >= allocated and computed:
             contexts.append(device - reserved)
-            shares.append((reserved - allocated) / computed)
-    if len(contexts) < LEAST_RUNS:
+            ratios.append((reserved - allocated) / computed)
+    if len(contexts) < MIN_RUNS:
         return PUBLISHED_OVERHEAD
-    return ProcessOverhead(context=int(median(contexts)), cached_ratio=median(shares))
+    return ProcessOverhead(context=int(median(contexts)), cached_ratio=median(ratios))
 
 
 def step_time_ratios() -> Mapping[str, float]:
-    """Measured over predicted step time by the catalogue's name of each GPU that has done at
-    least `LEAST_RUNS`: the median of its last. 2 means twice as slow as predicted."""
-    known = read_runs()
-    found: dict[str, float] = {}
-    for gpu, kind in {run.gpu: run.kind for run in known if run.kind}.items():
+    """Return measured over predicted step time by the catalogue's name of a GPU.
+
+    The ratio is the median of the last runs, for GPUs with at least `MIN_RUNS` runs; 2 means twice
+    as slow as predicted.
+    """
+    runs = read_runs()
+    medians: dict[str, float] = {}
+    for gpu, kind in {run.gpu: run.kind for run in runs if run.kind}.items():
         ratios = [
             run.measured.seconds_per_step / run.predicted.seconds_per_step
-            for run in _alike(known, gpu)
+            for run in _comparable(runs, gpu)
             if run.measured.seconds_per_step and run.predicted.seconds_per_step
         ]
-        if len(ratios) >= LEAST_RUNS:
-            found[kind] = median(ratios)
-    return found
+        if len(ratios) >= MIN_RUNS:
+            medians[kind] = median(ratios)
+    return medians
 
 
 def find_measured_run(
     config: TrainingConfig, longest: int, gpu_name: str | None = None
 ) -> MeasuredRun | None:
-    """The last run on this machine of this very configuration with rows this long, if any.
+    """Return the last run of the same configuration whose longest row has `longest` tokens.
 
-    It need not have the same rows, so its memory is that of `config` but its step time may not
-    be. `gpu_name` asks for runs on that GPU alone.
+    Its other rows may differ, so its memory is that of `config` but its step time may not be.
+    `gpu_name` restricts the search to runs on that GPU.
     """
-    wanted = memory_fingerprint(config)
-    found = [
+    settings = memory_fingerprint(config)
+    matches = [
         run
-        for run in _same_software(read_runs())
-        if run.settings == wanted and run.longest == longest and gpu_name in (None, run.gpu)
+        for run in _same_torch(read_runs())
+        if run.settings == settings and run.longest == longest and gpu_name in (None, run.gpu)
     ]
-    return found[-1] if found else None
+    return matches[-1] if matches else None
 
 
 def memory_fingerprint(config: TrainingConfig) -> str:
-    """A hash of the model and of every setting that decides how much memory a step takes."""
+    """Return a hash of the model and all settings that the memory of a step depends on."""
     hashed: dict[str, Any] = {}
     for section in sections(TrainingConfig):
         names = {field.name for field in section.fields if field.affects_memory}
@@ -164,48 +170,48 @@ def memory_fingerprint(config: TrainingConfig) -> str:
 
 
 def minor_version(version: str) -> str:
-    """ "2.13" of "2.13.0+cu130"."""
+    """Return the first two numbers of a version: "2.13" of "2.13.0+cu130"."""
     return ".".join(version.partition("+")[0].split(".")[:2])
 
 
-def _alike(known: Sequence[MeasuredRun], gpu: str | None) -> Sequence[MeasuredRun]:
-    """The last runs on one kind of GPU with the installed PyTorch."""
-    return [run for run in _same_software(known) if run.gpu == gpu][-LAST_RUNS:]
+def _comparable(runs: Sequence[MeasuredRun], gpu: str | None) -> Sequence[MeasuredRun]:
+    """The last runs on a GPU with the installed PyTorch."""
+    return [run for run in _same_torch(runs) if run.gpu == gpu][-MAX_RUNS:]
 
 
-def _same_software(known: Sequence[MeasuredRun]) -> list[MeasuredRun]:
+def _same_torch(runs: Sequence[MeasuredRun]) -> list[MeasuredRun]:
     installed = minor_version(metadata.version("torch"))
-    return [run for run in known if minor_version(run.torch) == installed]
+    return [run for run in runs if minor_version(run.torch) == installed]
 
 
-_PLAIN = {
+_FIELD_TYPES = {
     "when": (int, float),
     **dict.fromkeys(("gpu", "kind", "driver", "torch", "transformers", "model", "settings"), str),
     "longest": int,
     "ran_out": bool,
 }
-"""The types of a record's own fields."""
+"""Types of the scalar fields of `MeasuredRun`."""
 
 
 @lru_cache(maxsize=2)
-def _read(file: Path, size: int, changed: int) -> tuple[MeasuredRun, ...]:
-    """Read a history. `size` and `changed` key the cache to the file as it is."""
+def _read(file: Path, size: int, mtime_ns: int) -> tuple[MeasuredRun, ...]:
+    """Read the file. `size` and `mtime_ns` are part of the cache key only."""
     lines = file.read_bytes().split(b"\n")
-    return tuple(record for line in lines if (record := _parse(line)) is not None)
+    return tuple(run for line in lines if (run := _parse(line)) is not None)
 
 
 def _parse(line: bytes) -> MeasuredRun | None:
-    """The record of a line, None when it holds none."""
+    """The run of a line, None if the line is not valid."""
     try:
-        said = json.loads(line)
+        data = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(said, dict):
+    if not isinstance(data, dict):
         return None
-    predicted = Predicted.from_json(said.get("predicted"))
-    measured = Measured.from_json(said.get("measured"))
-    plain: dict[str, Any] = {name: said.get(name) for name in _PLAIN}
-    fit = all(isinstance(plain[name], kind) for name, kind in _PLAIN.items())
-    if predicted is None or measured is None or not fit:
+    predicted = Predicted.from_json(data.get("predicted"))
+    measured = Measured.from_json(data.get("measured"))
+    scalars: dict[str, Any] = {name: data.get(name) for name in _FIELD_TYPES}
+    valid = all(isinstance(scalars[name], types) for name, types in _FIELD_TYPES.items())
+    if predicted is None or measured is None or not valid:
         return None
-    return MeasuredRun(**plain, predicted=predicted, measured=measured)
+    return MeasuredRun(**scalars, predicted=predicted, measured=measured)

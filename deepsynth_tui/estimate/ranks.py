@@ -1,4 +1,4 @@
-"""What each rank of the adapters would take: parameters, memory, and the size of the file."""
+"""Parameters, memory and file size of the adapter for each LoRA rank."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RANKS: tuple[int, ...] = fields_by_key(TrainingConfig)["lora.r"].suggested
 
 @dataclass(frozen=True, slots=True)
 class RankPreview:
-    """One rank. `needed` bytes of GPU memory, `adapter_bytes` of ``adapter_model.safetensors``."""
+    """The estimate for a rank: `needed` bytes of GPU memory, `adapter_bytes` on disk."""
 
     r: int
     trainable_params: int
@@ -23,23 +23,23 @@ class RankPreview:
     is_current: bool
 
 
-def preview_ranks(config: TrainingConfig, grounds: EstimateInputs) -> tuple[RankPreview, ...]:
-    """Try every rank the form suggests, and the present one; nothing without LoRA.
+def preview_ranks(config: TrainingConfig, inputs: EstimateInputs) -> tuple[RankPreview, ...]:
+    """Estimate every rank that the form suggests and the current one; empty without LoRA.
 
-    ``lora.rank_pattern`` stays as it is, so modules it names keep their rank.
+    ``lora.rank_pattern`` does not change, so the modules it names keep their rank.
     """
     if not config.lora.enabled:
         return ()
-    return tuple(_preview(config, grounds, r) for r in sorted({*RANKS, config.lora.r}))
+    return tuple(_preview(config, inputs, r) for r in sorted({*RANKS, config.lora.r}))
 
 
-def _preview(config: TrainingConfig, grounds: EstimateInputs, r: int) -> RankPreview:
-    tried = config.model_copy(update={"lora": config.lora.model_copy(update={"r": r})})
-    found = grounds.estimate_on(tried, ())
+def _preview(config: TrainingConfig, inputs: EstimateInputs, r: int) -> RankPreview:
+    variant = config.model_copy(update={"lora": config.lora.model_copy(update={"r": r})})
+    estimate = inputs.estimate_on(variant, ())
     return RankPreview(
         r=r,
-        trainable_params=found.trainable_params,
-        needed=found.needed,
-        adapter_bytes=adapter_file_bytes(tried, grounds.layout),
+        trainable_params=estimate.trainable_params,
+        needed=estimate.needed,
+        adapter_bytes=adapter_file_bytes(variant, inputs.layout),
         is_current=r == config.lora.r,
     )

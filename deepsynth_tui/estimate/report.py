@@ -1,7 +1,7 @@
-"""The whole answer to "will it fit, how long, what does it cost", for screens, text and JSON alike.
+"""The report on whether a run fits, how long it takes and what it costs.
 
-`fit_report` is pure arithmetic on what `workflows.estimate.gather` found, some hundred estimates of
-it, but for a look at this machine.
+Screens, text and JSON show the same report. `fit_report` is arithmetic on `EstimateInputs` (some
+hundred estimates); besides, it reads the free disk and main memory of this machine.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from deepsynth_tui.machine.nvml import Device
 
 @dataclass(frozen=True, slots=True)
 class GpuFit:
-    """A GPU with `room` bytes to be had: of the catalogue, or of this machine as it is now.
+    """Whether the run fits a GPU with `available` bytes.
 
-    `batch` is the largest batch that fits, `remedy` the cheapest change that makes the run fit:
-    None where it fits already, and where no change of one or two settings does it.
+    `available` is all usable memory for a GPU of the catalogue, the free memory for one of this
+    machine. `batch` is the largest batch size that fits. `fix` is the cheapest change that makes
+    the run fit, None if it fits already or if no change of one or two settings is enough.
     """
 
     name: str
@@ -40,7 +41,7 @@ class GpuFit:
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """An estimate, and what follows from it. `here` are the GPUs of this machine."""
+    """An estimate, and the fit on the GPUs of this machine and of the catalogue."""
 
     estimate: Estimate
     dataset: RowStatistics
@@ -51,23 +52,23 @@ class FitReport:
     measured: measured_runs.MeasuredRun | None
 
     def to_json(self) -> dict[str, Any]:
-        """Everything under the keys of ``deepsynth-tui estimate --json``."""
+        """Return the report under the keys of ``deepsynth-tui estimate --json``."""
         estimate = self.estimate.to_json()
         return {
             **estimate,
             "warnings": [*estimate["warnings"], *self.storage.shortages],
-            "largest_batch": {place.name: place.batch for place in self.catalogue_gpus},
-            "cheapest_change": _changes(self.catalogue_gpus),
+            "largest_batch": {gpu.name: gpu.batch for gpu in self.catalogue_gpus},
+            "cheapest_change": _fixes_json(self.catalogue_gpus),
             "here": [
                 {
-                    "name": place.name,
-                    "free_bytes": place.available,
-                    "fit": place.fit.value,
-                    "headroom_bytes": place.headroom,
-                    "largest_batch": place.batch,
-                    "cheapest_change": _changes([place]).get(place.name),
+                    "name": gpu.name,
+                    "free_bytes": gpu.available,
+                    "fit": gpu.fit.value,
+                    "headroom_bytes": gpu.headroom,
+                    "largest_batch": gpu.batch,
+                    "cheapest_change": _fixes_json([gpu]).get(gpu.name),
                 }
-                for place in self.machine_gpus
+                for gpu in self.machine_gpus
             ],
             "ranks": [
                 {key: value for key, value in asdict(rank).items() if key != "is_current"}
@@ -81,58 +82,62 @@ class FitReport:
 
 def fit_report(
     config: TrainingConfig,
-    grounds: EstimateInputs,
+    inputs: EstimateInputs,
     devices: Sequence[Device] = (),
     *,
     refine: Callable[[Estimate], Estimate] | None = None,
 ) -> FitReport:
-    """Answer for `config`, for the GPUs of the catalogue and the `devices` of this machine.
+    """Report on `config` for the GPUs of the catalogue and the `devices` of this machine.
 
-    `refine` makes a simulated estimate of the computed one; what follows from variants of the
-    configuration, batches and changes and ranks, is computed all the same.
+    `refine` replaces the memory of the closed-form estimate by simulated memory. Results for
+    variants of the configuration (batch sizes, fixes and ranks) stay closed-form.
     """
-    estimate = grounds.estimate(config)
+    estimate = inputs.estimate(config)
     if refine is not None:
         estimate = refine(estimate)
-    rooms = {gpu.name: gpu.usable_bytes for gpu in grounds.gpus}
-    here = {device_label(device): device.free for device in devices}
-    found = fit_gpus(config, grounds, estimate.needed, [*here.items(), *rooms.items()])
+    usable = {gpu.name: gpu.usable_bytes for gpu in inputs.gpus}
+    free = {device_label(device): device.free for device in devices}
+    fits = fit_gpus(config, inputs, estimate.needed, [*free.items(), *usable.items()])
     return FitReport(
         estimate=estimate,
-        dataset=grounds.dataset_for(config),
-        machine_gpus=found[: len(here)],
-        catalogue_gpus=found[len(here) :],
-        ranks=preview_ranks(config, grounds),
+        dataset=inputs.dataset_for(config),
+        machine_gpus=fits[: len(free)],
+        catalogue_gpus=fits[len(free) :],
+        ranks=preview_ranks(config, inputs),
         storage=estimate_storage(
-            config, grounds.layout, steps=estimate.steps, encoder=grounds.encoder
+            config, inputs.layout, steps=estimate.steps, encoder=inputs.encoder
         ),
         measured=measured_runs.find_measured_run(config, estimate.tokens_per_sample),
     )
 
 
 def fit_gpus(
-    config: TrainingConfig, grounds: EstimateInputs, needed: int, rooms: Sequence[tuple[str, int]]
+    config: TrainingConfig, inputs: EstimateInputs, needed: int, gpus: Sequence[tuple[str, int]]
 ) -> tuple[GpuFit, ...]:
-    """Judge each GPU by its name and room in bytes, for a run that needs so much."""
-    batches = largest_batches(config, grounds, [room for _, room in rooms])
-    short = [room for _, room in rooms if room < needed]
-    remedies = dict(zip(short, cheapest_fixes(config, grounds, short), strict=True))
+    """Return the fit on each GPU, given by name and available bytes, of a run that needs `needed`
+    bytes."""
+    batches = largest_batches(config, inputs, [available for _, available in gpus])
+    too_small = [available for _, available in gpus if available < needed]
+    fixes = dict(zip(too_small, cheapest_fixes(config, inputs, too_small), strict=True))
     return tuple(
-        GpuFit(name, room, classify_fit(room, needed), room - needed, batch, remedies.get(room))
-        for (name, room), batch in zip(rooms, batches, strict=True)
+        GpuFit(
+            name=name,
+            available=available,
+            fit=classify_fit(available, needed),
+            headroom=available - needed,
+            batch=batch,
+            fix=fixes.get(available),
+        )
+        for (name, available), batch in zip(gpus, batches, strict=True)
     )
 
 
 def device_label(device: Device) -> str:
-    """The name of a GPU of this machine, told apart from others of its kind by its place."""
-    place = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
-    return f"GPU {place}: {device.name}"
+    """Return the name of a GPU of this machine with its index, which makes it unique."""
+    index = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
+    return f"GPU {index}: {device.name}"
 
 
-def _changes(found: Sequence[GpuFit]) -> Mapping[str, Any]:
-    """The cheapest change by the name of each GPU that the run does not fit, null without one."""
-    return {
-        place.name: asdict(place.fix) if place.fix else None
-        for place in found
-        if place.fit is Fit.NO
-    }
+def _fixes_json(gpus: Sequence[GpuFit]) -> Mapping[str, Any]:
+    """The fix of each GPU that the run does not fit, null without one."""
+    return {gpu.name: asdict(gpu.fix) if gpu.fix else None for gpu in gpus if gpu.fit is Fit.NO}

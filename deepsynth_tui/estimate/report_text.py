@@ -1,4 +1,4 @@
-"""Answers and GPUs as plain text and JSON for the command line."""
+"""Fit reports and GPUs as plain text for the command line, and GPUs as JSON."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE, Fix
-from deepsynth_tui.estimate.report import FitReport, GpuFit
+from deepsynth_tui.estimate.report import FitReport, GpuFit, device_label
 from deepsynth_tui.estimate.storage import StorageEstimate
 from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
 from deepsynth_tui.machine.nvml import Device, Probe
 from deepsynth_tui.models.towers import adapted_by_tower
-from deepsynth_tui.units import GIB
+from deepsynth_tui.units import GIB, format_bytes, format_dollars, format_seconds
 
 SOURCES = {
     "closed_form": "computed from the model's shapes, not measured",
@@ -23,38 +23,39 @@ SOURCES = {
 }
 
 
-def report_text(answer: FitReport, title: str, *, wanted: str | None = None) -> str:
-    """The whole answer under a title, one figure a line. GB are 2^30 bytes.
+def report_text(report: FitReport, title: str, *, gpu: str | None = None) -> str:
+    """Return the report under a title, one figure per line.
 
-    What would make the run fit is said of the GPU called `wanted`; without it, of those of this
-    machine that are too small; where none is, of all that are.
+    Fixes are listed for the GPU called `gpu`. Without it, they are listed for the GPUs of this
+    machine that are too small or, if there are none, for those of the catalogue.
     """
-    estimate = answer.estimate
+    estimate = report.estimate
     parts = [
-        _memory(answer),
-        _trained(estimate, answer),
-        _here(answer.machine_gpus),
-        _gpus(estimate, answer.catalogue_gpus),
-        _remedies(answer, wanted),
-        _storage(answer.storage),
-        (f"! {warning}" for warning in (*estimate.warnings, *answer.storage.shortages)),
+        _memory(report),
+        _trained(estimate, report),
+        _machine_gpus(report.machine_gpus),
+        _catalogue_gpus(estimate, report.catalogue_gpus),
+        _fixes(report, gpu),
+        _storage(report.storage),
+        (f"! {warning}" for warning in (*estimate.warnings, *report.storage.shortages)),
     ]
     return "\n".join([title, *(f"  {line}" for part in parts for line in part)])
 
 
-def ranks_text(answer: FitReport) -> str:
-    """What every rank would take, one a line, the present one marked; empty without LoRA."""
+def ranks_text(report: FitReport) -> str:
+    """Return the estimates of all ranks, one per line, the current one marked; empty without
+    LoRA."""
     lines = [
         f"  {'*' if rank.is_current else ' '} rank {rank.r:<5}"
-        f"{rank.trainable_params:>13,} parameters{_gb(rank.needed):>11} needed"
-        f"{_gb(rank.adapter_bytes):>12} on disk"
-        for rank in answer.ranks
+        f"{rank.trainable_params:>13,} parameters{_size(rank.needed):>12} needed"
+        f"{_size(rank.adapter_bytes):>13} on disk"
+        for rank in report.ranks
     ]
     return "\n".join(lines)
 
 
 def gpus_json(probe: Probe, gpus: Sequence[Gpu]) -> dict[str, Any]:
-    """The GPUs of this machine, why there are none, and the catalogue."""
+    """Return the GPUs of this machine, or the reason why there are none, and the catalogue."""
     return {
         "devices": [asdict(device) for device in probe.devices],
         "reason": probe.reason,
@@ -64,44 +65,46 @@ def gpus_json(probe: Probe, gpus: Sequence[Gpu]) -> dict[str, Any]:
 
 
 def gpus_text(probe: Probe, gpus: Sequence[Gpu]) -> str:
-    """The same as text, one GPU a line."""
-    here = [_device_line(device) for device in probe.devices] or [f"  {probe.reason}"]
+    """Return the same as text, one GPU per line."""
+    devices = [_device_line(device) for device in probe.devices] or [f"  {probe.reason}"]
     driver = f" (driver {probe.driver})" if probe.driver else ""
-    known = [
-        f"  {gpu.name:<18}{gpu.usable_gib:>8.1f} GB usable  {_price(gpu.price_per_hour)}"
+    catalogue = [
+        f"  {gpu.name:<18}{gpu.usable_gib:>8.1f} GiB usable  {_price(gpu.price_per_hour)}"
         for gpu in gpus
     ]
-    return "\n".join([f"GPUs of this machine{driver}:", *here, "Estimates are made for:", *known])
+    return "\n".join(
+        [f"GPUs of this machine{driver}:", *devices, "GPUs of the catalogue:", *catalogue]
+    )
 
 
-def _memory(answer: FitReport) -> Iterator[str]:
-    estimate = answer.estimate
-    yield f"needs {_gb(estimate.needed)} of GPU memory ({SOURCES[estimate.source]})"
+def _memory(report: FitReport) -> Iterator[str]:
+    estimate = report.estimate
+    yield f"needs {_size(estimate.needed)} of GPU memory ({SOURCES[estimate.source]})"
     for item, size in estimate.breakdown.items():
         if size:
-            yield f"  {item:<13}{_gb(size):>10}"
-    yield f"nvidia-smi may show {_gb(estimate.peak_device)}"
-    run = answer.measured
+            yield f"  {item:<13}{_size(size):>11}"
+    yield f"nvidia-smi may show {_size(estimate.peak_device)}"
+    run = report.measured
     if run is not None and run.measured.allocated is not None:
         yield (
-            f"a run with these settings took {_gb(run.measured.allocated)} on {run.gpu}, "
-            f"{_gb(estimate.peak_allocated)} estimated (allocated by PyTorch, measured)"
+            f"a run with these settings allocated {_size(run.measured.allocated)} on {run.gpu} "
+            f"(measured); the estimate is {_size(estimate.peak_allocated)}"
         )
 
 
-def _trained(estimate: Estimate, answer: FitReport) -> Iterator[str]:
-    share = 100 * estimate.trainable_params / max(estimate.total_params, 1)
+def _trained(estimate: Estimate, report: FitReport) -> Iterator[str]:
+    percent = 100 * estimate.trainable_params / max(estimate.total_params, 1)
     yield (
         f"trains {estimate.trainable_params:,} of {estimate.total_params:,} parameters "
-        f"({share:.3g} %)"
+        f"({percent:.3g} %)"
     )
     adapted = adapted_by_tower(estimate.adapted)
     for tower, count in estimate.trainable_by_tower.items():
         yield f"  {tower:<15}{count:>13,}"
-        if called := adapted.get(tower):  # pyright: ignore[reportArgumentType] - parts have none
-            listed = ", ".join(f"{name} x {times}" for name, times in called.items())
-            yield f"    {sum(called.values())} adapters: {listed}"
-    dataset = answer.dataset
+        if modules := adapted.get(tower):  # pyright: ignore[reportArgumentType] - parts have none
+            listed = ", ".join(f"{name} x {number}" for name, number in modules.items())
+            yield f"    {sum(modules.values())} adapters: {listed}"
+    dataset = report.dataset
     counted = (
         f"counted in {dataset.counted:,} rows" if dataset.lengths else "the limit, not counted"
     )
@@ -111,90 +114,79 @@ def _trained(estimate: Estimate, answer: FitReport) -> Iterator[str]:
     yield f"{estimate.speed_multiplier:.2f} times the speed of full fine-tuning"
 
 
-def _gpus(estimate: Estimate, places: Sequence[GpuFit]) -> Iterator[str]:
-    yield "memory left, largest batch, seconds a step, whole run, cost (computed):"
-    for row, place in zip(estimate.gpus, places, strict=True):
+def _catalogue_gpus(estimate: Estimate, gpus: Sequence[GpuFit]) -> Iterator[str]:
+    yield "headroom, largest batch, seconds per step, whole run, cost (computed):"
+    for row, gpu in zip(estimate.gpus, gpus, strict=True):
         low, high = row.seconds_range
-        line = f"{_judgement(place)}{f'{low:.3g}-{high:.3g} s':>15}"
+        line = f"{_fit(gpu)}{f'{low:.3g}-{high:.3g} s':>15}"
         if estimate.steps is not None:
-            line += f"{_duration(estimate.steps * row.seconds_per_step):>10}"
-        yield line if row.cost is None else f"{line}{f'${row.cost:.2f}':>9}"
+            line += f"{format_seconds(estimate.steps * row.seconds_per_step):>10}"
+        yield line if row.cost is None else f"{line}{format_dollars(row.cost):>9}"
 
 
-def _here(places: Sequence[GpuFit]) -> Iterator[str]:
-    for place in places:
-        yield f"{_judgement(place)}  free here now {_gb(place.available)}"
+def _machine_gpus(gpus: Sequence[GpuFit]) -> Iterator[str]:
+    for gpu in gpus:
+        yield f"{_fit(gpu)}  {_size(gpu.available)} free now"
 
 
-def _judgement(place: GpuFit) -> str:
-    most = f"{'>= ' if place.batch >= MAX_BATCH_SIZE else ''}{place.batch}"
-    return f"{place.fit.value:<6}{place.name:<17}{place.headroom / GIB:>+8.2f} GB  batch {most:<5}"
+def _fit(gpu: GpuFit) -> str:
+    batch = f"{'>= ' if gpu.batch >= MAX_BATCH_SIZE else ''}{gpu.batch}"
+    return f"{gpu.fit.value:<6}{gpu.name:<17}{gpu.headroom / GIB:>+8.2f} GiB  batch {batch:<5}"
 
 
-def _remedies(answer: FitReport, wanted: str | None) -> Iterator[str]:
-    """One paragraph for each change, with the GPUs it is the cheapest for."""
-    together: dict[str, list[GpuFit]] = {}
-    for place in _asked(answer, wanted):
-        if place.fit is not Fit.NO:
-            yield f"{place.name} needs no change"
+def _fixes(report: FitReport, name: str | None) -> Iterator[str]:
+    """One paragraph for each fix, with the GPUs for which it is the cheapest."""
+    by_fix: dict[str, list[GpuFit]] = {}
+    for gpu in _gpus_to_fix(report, name):
+        if gpu.fit is not Fit.NO:
+            yield f"{gpu.name} needs no change"
         else:
-            together.setdefault(place.fix.words if place.fix else "", []).append(place)
-    for words, places in together.items():
-        names = ", ".join(place.name for place in places)
-        remedy = places[0].fix
-        if remedy is None:
+            by_fix.setdefault(gpu.fix.words if gpu.fix else "", []).append(gpu)
+    for words, gpus in by_fix.items():
+        names = ", ".join(gpu.name for gpu in gpus)
+        fix = gpus[0].fix
+        if fix is None:
             yield f"no change of one or two settings makes it fit {names}"
         else:
-            yield f"to fit {names}: {words}; needs {_gb(remedy.needed)}; {remedy.effect}"
-            yield f"  {_overrides(remedy)}"
+            yield f"to fit {names}: {words}; needs {_size(fix.needed)}; {fix.effect}"
+            yield f"  {_overrides(fix)}"
 
 
-def _asked(answer: FitReport, wanted: str | None) -> list[GpuFit]:
-    """The GPUs of which it is said what would help."""
-    if wanted is not None:
-        return [
-            place
-            for place in (*answer.machine_gpus, *answer.catalogue_gpus)
-            if place.name == wanted
-        ]
-    short = [place for place in answer.machine_gpus if place.fit is Fit.NO]
-    return short or [place for place in answer.catalogue_gpus if place.fit is Fit.NO]
+def _gpus_to_fix(report: FitReport, name: str | None) -> list[GpuFit]:
+    """The GPUs to list fixes for."""
+    if name is not None:
+        gpus = (*report.machine_gpus, *report.catalogue_gpus)
+        return [gpu for gpu in gpus if gpu.name == name]
+    too_small = [gpu for gpu in report.machine_gpus if gpu.fit is Fit.NO]
+    return too_small or [gpu for gpu in report.catalogue_gpus if gpu.fit is Fit.NO]
 
 
-def _overrides(remedy: Fix) -> str:
-    return " ".join(f"--set {key}={as_text(value)}" for key, value in remedy.changes.items())
+def _overrides(fix: Fix) -> str:
+    return " ".join(f"--set {key}={as_text(value)}" for key, value in fix.changes.items())
 
 
-def _storage(found: StorageEstimate) -> Iterator[str]:
-    disk, memory = found.disk, found.memory
+def _storage(storage: StorageEstimate) -> Iterator[str]:
+    disk, memory = storage.disk, storage.memory
     yield (
-        f"disk {_gb(disk.needed)} (checkpoints {disk.checkpoints} x {_gb(disk.checkpoint)}, "
-        f"result {_gb(disk.final)}); {_gb(found.disk_free)} free"
+        f"disk {_size(disk.needed)} (checkpoints {disk.checkpoints} x {_size(disk.checkpoint)}, "
+        f"result {_size(disk.final)}); {_size(storage.disk_free)} free"
     )
-    free = "" if found.memory_free is None else f"; {_gb(found.memory_free)} free"
-    yield f"main memory {_gb(memory.needed)} to load and save{free}"
+    free = "" if storage.memory_free is None else f"; {_size(storage.memory_free)} free"
+    yield f"main memory {_size(memory.needed)} to load and save{free}"
 
 
-def _gb(size: int) -> str:
-    return f"{size / GIB:.2f} GB" if size >= GIB / 10 else f"{size / 2**20:.2f} MB"
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"
+def _size(count: int) -> str:
+    return format_bytes(count, digits=2)
 
 
 def _price(price: float | None) -> str:
-    return "no price known" if price is None else f"${price:.2f} an hour"
+    return "no price known" if price is None else f"{format_dollars(price)} per hour"
 
 
 def _device_line(device: Device) -> str:
-    place = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
-    line = f"  {place}: {device.name}, {_gb(device.free)} free of {_gb(device.total)}"
+    line = f"  {device_label(device)}, {_size(device.free)} free of {_size(device.total)}"
     if device.processes:
-        line += f", {len(device.processes)} processes on it"
+        line += f", {len(device.processes)} processes"
     if device.utilisation is not None:
         line += f", {device.utilisation} % busy"
     if device.temperature is not None:

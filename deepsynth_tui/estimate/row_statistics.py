@@ -1,4 +1,4 @@
-"""What is known of the rows that a run trains on, before it starts."""
+"""Numbers and lengths of the rows that a run trains on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from deepsynth_tui.models.layout import ImageDimensions
 
 @dataclass(frozen=True, slots=True)
 class RowStatistics:
-    """Everything may be unknown. `page` is the largest page in pixels, as it is stored.
+    """Statistics of a dataset split. Every field may be unknown.
 
-    `rows` of the whole split, those held out too. `lengths` are tokens of the rows, image tokens
-    included, ascending: of all of them, or quantiles evenly spaced from the shortest to the
-    longest. `counted` of the rows were counted for that. `text` is the most tokens any row has
-    without its images, `pages` the most images any row has. `note` says in a sentence what of
-    this is not known, or not certain, and why.
+    `rows` is the size of the split, held-out rows included. `lengths` are the tokens of the rows in
+    ascending order, image tokens included: of all rows, or evenly spaced quantiles from the
+    shortest to the longest. `counted` is the number of rows that were counted for it. `page` is the
+    largest stored page in pixels, `text` the most tokens of a row without its images, `pages` the
+    most images of a row. `note` is a sentence that says which of these is unknown or uncertain, and
+    why.
     """
 
     rows: int | None = None
@@ -31,14 +32,14 @@ class RowStatistics:
     note: str = ""
 
     def longest(self, cap: int) -> int:
-        """Tokens of the longest row; `cap` (``data.max_length``) while no length is known."""
+        """Tokens of the longest row, at most `cap` (``data.max_length``); `cap` without lengths."""
         return min(self.lengths[-1], cap) if self.lengths else cap
 
     def padded(self, rows: int, cap: int) -> float:
-        """Mean tokens that each row of a batch is padded to: the expected longest of `rows`.
+        """Expected length that a batch of `rows` rows is padded to: that of its longest row.
 
-        The chance that the i-th of n quantiles is the longest of k rows drawn at random is
-        (i/n)^k - ((i-1)/n)^k. `cap` while no length is known.
+        The probability that the i-th of n quantiles is the longest of k random rows is
+        (i/n)^k - ((i-1)/n)^k. `cap` without lengths.
         """
         if not self.lengths:
             return float(cap)
@@ -51,12 +52,12 @@ class RowStatistics:
     def resized(
         self, image: ImageDimensions, *, before: ModelSettings, after: ModelSettings
     ) -> RowStatistics:
-        """The most that the lengths can be once other bounds on pixels hold.
+        """Return upper bounds of the lengths after a change of the pixel limits.
 
-        No page changes by more tokens than the largest, so a row grows by at most that for each
-        of its pages; once shrunk it has at most the longest text and the most and largest pages.
-        True up to the rounding of page edges. The lengths stay as they are where the rule of the
-        model's images, or what the rows are made of, is not known.
+        No page changes by more tokens than the largest one, so a row grows by at most that per
+        page. If pages shrink, a row has at most the longest text and the most pages of the largest
+        size. This holds up to the rounding of page edges. The lengths do not change if the model's
+        image rule or one of the fields needed is unknown.
         """
         if not self.lengths or self.page is None or self.text is None or self.pages is None:
             return self
@@ -68,12 +69,12 @@ class RowStatistics:
         return replace(self, lengths=tuple(min(length + grown, most) for length in self.lengths))
 
     def to_json(self) -> dict[str, Any]:
-        """The facts as JSON values."""
+        """Return the statistics as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RowStatistics:
-        """Rebuild facts from `to_json`. Raises KeyError or TypeError on other data."""
+        """Build statistics from `to_json`. Raises KeyError or TypeError on other data."""
         page = data["page"]
         return cls(
             **{
@@ -86,13 +87,13 @@ class RowStatistics:
 
 UNKNOWN_ROWS = RowStatistics()
 
-# Quantiles that stand for the lengths of a large dataset: they place the longest of a batch to
-# within a percent of the rows.
+# Quantiles that represent the lengths of a large dataset: enough to place the longest row of a
+# batch to within a percent of the rows.
 QUANTILE_COUNT = 257
 
 
 def quantiles(ascending: Sequence[int], count: int = QUANTILE_COUNT) -> tuple[int, ...]:
-    """`count` of the values, evenly spaced from the first to the last; all if there are fewer."""
+    """Return `count` evenly spaced values, first and last included; all if there are fewer."""
     if len(ascending) <= count:
         return tuple(ascending)
     return tuple(ascending[i * (len(ascending) - 1) // (count - 1)] for i in range(count))

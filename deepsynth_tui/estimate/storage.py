@@ -1,4 +1,4 @@
-"""Disk and main memory that a run needs beside the GPU, against what this machine has left."""
+"""Disk and main memory that a run needs, and what is free on this machine."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from deepsynth_tui.estimate.memory.trainable import TrainableParameters, count_t
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.towers import is_trained
-from deepsynth_tui.units import GIB
+from deepsynth_tui.units import GIB, format_bytes
 
-# Tokenizer, processor and chat template, which every checkpoint holds anew. Assumption where the
-# model is no folder here: `tokenizer.json` of Qwen3-VL has 11 MB.
+# Tokenizer, processor and chat template, which every checkpoint contains. An assumption for models
+# that are not local folders: `tokenizer.json` of Qwen3-VL has 11 MB.
 PROCESSOR_BYTES = 12_000_000
-# Random state, scheduler, adapter config and model card of one checkpoint, and what
-# `trainer_state.json` says of each logged step; measured with transformers 5.23.
-SMALL_FILES = 24_000
-LOGGED_STEP = 200
-# What `optimizer.pt` holds of one trained tensor beside its numbers: entries of the archive, and
-# tables of quantised values. Measured with torch 2.13, transformers 5.23 and bitsandbytes 0.50.
-STATE_ENTRIES: Mapping[str, int] = {
+# RNG state, scheduler, adapter config and model card of a checkpoint, and the entry of each logged
+# step in `trainer_state.json`; measured with transformers 5.23.
+SMALL_FILES_BYTES = 24_000
+LOG_ENTRY_BYTES = 200
+# Bytes of `optimizer.pt` per trained tensor beside its elements: entries of the archive, and code
+# tables of quantized state. Measured with torch 2.13, transformers 5.23 and bitsandbytes 0.50.
+STATE_ENTRY_BYTES: Mapping[str, int] = {
     "adamw_torch": 1200,
     "adamw_torch_fused": 1200,
     "paged_adamw_32bit": 900,
@@ -41,17 +41,17 @@ STATE_ENTRIES: Mapping[str, int] = {
     "sgd": 0,
     "muon": 1200,
 }
-# Assumption: what the process holds before it loads a model. torch, transformers, PEFT and
-# datasets take 0.5 GiB (measured); CUDA's libraries and the pinned memory of batches the rest.
+# Assumption: memory of the process before it loads a model. torch, transformers, PEFT and datasets
+# take 0.5 GiB (measured); CUDA libraries and the pinned memory of batches take the rest.
 PROCESS_BYTES = 3 * GIB
-# transformers reads this many tensors at once on their way to the GPU
+# Number of tensors that transformers loads concurrently
 # (transformers/core_model_loading.py, `GLOBAL_WORKERS`).
-READ_AT_ONCE = 4
+CONCURRENT_TENSORS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class DiskEstimate:
-    """Bytes a run writes: `checkpoints` of them at most at once, and what it leaves in the end."""
+    """Bytes of a checkpoint, the most checkpoints that exist at once, and bytes of the result."""
 
     checkpoint: int
     checkpoints: int
@@ -59,13 +59,13 @@ class DiskEstimate:
 
     @property
     def needed(self) -> int:
-        """Bytes on disk at the fullest moment."""
+        """Peak bytes on disk."""
         return self.checkpoint * self.checkpoints + self.final
 
 
 @dataclass(frozen=True, slots=True)
 class HostMemoryEstimate:
-    """Bytes of main memory that a run on a GPU needs while it loads, and while it saves."""
+    """Bytes of main memory that a run on a GPU needs to load the model and to save the result."""
 
     loading: int
     saving: int
@@ -78,35 +78,38 @@ class HostMemoryEstimate:
 
 @dataclass(frozen=True, slots=True)
 class StorageEstimate:
-    """What is needed and what is free, in bytes; `memory_free` is None where nothing tells it."""
+    """Needed and free bytes of disk and main memory.
+
+    `memory_free` is None where the system does not report it.
+    """
 
     disk: DiskEstimate
     memory: HostMemoryEstimate
-    place: Path
+    path: Path
     disk_free: int
     memory_free: int | None
 
     @property
     def shortages(self) -> tuple[str, ...]:
-        """A sentence for each of the two that is short."""
-        return tuple(self._short())
+        """A sentence for each of the two that does not suffice."""
+        return tuple(self._shortages())
 
-    def _short(self) -> Iterator[str]:
+    def _shortages(self) -> Iterator[str]:
         if self.disk.needed > self.disk_free:
             yield (
-                f"The run needs {self.disk.needed / GIB:.1f} GB of disk, but the disk of "
-                f"{self.place} has {self.disk_free / GIB:.1f} GB free: free some, lower "
+                f"The run needs {format_bytes(self.disk.needed)} of disk, but only "
+                f"{format_bytes(self.disk_free)} are free at {self.path}: free some, lower "
                 "training.save_total_limit, or set output.dir to another disk."
             )
         if self.memory_free is not None and self.memory.needed > self.memory_free:
             yield (
-                f"The run needs {self.memory.needed / GIB:.1f} GB of main memory, but "
-                f"{self.memory_free / GIB:.1f} GB are free: end other programs, or choose a "
-                "machine with more."
+                f"The run needs {format_bytes(self.memory.needed)} of main memory, but only "
+                f"{format_bytes(self.memory_free)} are free: end other programs, or use a machine "
+                "with more memory."
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The figures under the keys of ``estimate --json``."""
+        """Return the estimate under the keys of ``estimate --json``."""
         return {
             "checkpoint_bytes": self.disk.checkpoint,
             "checkpoints": self.disk.checkpoints,
@@ -121,74 +124,81 @@ class StorageEstimate:
 
 def estimate_storage(
     config: TrainingConfig,
-    profile: ModelLayout,
+    layout: ModelLayout,
     *,
     steps: int | None,
     encoder: ModelLayout | None = None,
 ) -> StorageEstimate:
-    """Compare what a run needs with what is free now. Reads a few small files."""
-    place = nearest_existing_parent(
+    """Estimate the storage of a run and read what is free now (a few small files)."""
+    path = nearest_existing_parent(
         Path(config.output.dir).expanduser() if config.output.dir else home()
     )
     return StorageEstimate(
         disk=estimate_disk(
-            config, profile, steps=steps, processor=processor_bytes(config), encoder=encoder
+            config, layout, steps=steps, processor=processor_bytes(config), encoder=encoder
         ),
-        memory=estimate_host_memory(config, profile),
-        place=place,
-        disk_free=shutil.disk_usage(place).free,
+        memory=estimate_host_memory(config, layout),
+        path=path,
+        disk_free=shutil.disk_usage(path).free,
         memory_free=available_memory(),
     )
 
 
 def estimate_disk(
     config: TrainingConfig,
-    profile: ModelLayout,
+    layout: ModelLayout,
     *,
     steps: int | None,
     processor: int,
     encoder: ModelLayout | None = None,
 ) -> DiskEstimate:
-    """Disk for a run of `steps` optimizer steps (None: many) with a processor of that size.
+    """Estimate the disk space of a run.
 
-    A checkpoint is what is trained (the whole model where LoRA is off, and what learns of the text
-    encoder), the optimizer's state and the processor. One more than ``save_total_limit`` is there
-    while it is written, and one more than that where the best is kept apart; the last step is
-    always saved.
+    A checkpoint contains the trained weights (the whole model without LoRA, and the trained part of
+    the text encoder), the optimizer state and the processor. While a checkpoint is written there is
+    one more than ``save_total_limit``, and another if the best is kept. The last step is always
+    saved.
+
+    Args:
+        config: The training configuration.
+        layout: Layout of the model.
+        steps: Number of optimizer steps, None if unknown.
+        processor: Bytes of the processor's files.
+        encoder: Layout of the text encoder.
     """
     training = config.training
-    trainable = count_trainable(config, profile)
-    second = text_encoder_memory(config, profile, encoder)
-    trained = _trained_bytes(config, profile) + second.saved
+    trainable = count_trainable(config, layout)
+    text_encoder = text_encoder_memory(config, layout, encoder)
+    trained = _trained_bytes(config, layout) + text_encoder.trained_bytes
     keeps_best = training.early_stopping_patience is not None
     most = max(training.save_total_limit, 2 if keeps_best else 1) + 1
     saves = most if steps is None else math.ceil(steps / training.save_steps)
-    logged = (steps or 0) // training.logging_steps * LOGGED_STEP
-    state = _optimizer_file(config, profile, trainable) + second.states
+    logged = (steps or 0) // training.logging_steps * LOG_ENTRY_BYTES
+    state = _optimizer_file(config, layout, trainable) + text_encoder.optimizer_state
     return DiskEstimate(
-        checkpoint=trained + state + processor + SMALL_FILES + logged,
+        checkpoint=trained + state + processor + SMALL_FILES_BYTES + logged,
         checkpoints=min(most, saves),
         final=trained + processor,
     )
 
 
-def estimate_host_memory(config: TrainingConfig, profile: ModelLayout) -> HostMemoryEstimate:
-    """Main memory of a run on a GPU.
+def estimate_host_memory(config: TrainingConfig, layout: ModelLayout) -> HostMemoryEstimate:
+    """Estimate the main memory of a run on a GPU.
 
-    Weights are read from mapped files, a few tensors at once. Saving brings all that is trained
-    to main memory; an adapter is read back once to check its names.
+    Weights are loaded from memory-mapped files, a few tensors at a time. Saving copies the trained
+    weights to main memory; an adapter is read back once to check its names.
     """
     width = DTYPE_BYTES[config.model.dtype]
-    largest = max(group.elements for group in profile.weights)
+    largest = max(group.elements for group in layout.weights)
     copies = 2 if config.lora.enabled else 1
     return HostMemoryEstimate(
-        loading=PROCESS_BYTES + READ_AT_ONCE * width * largest,
-        saving=PROCESS_BYTES + copies * _trained_bytes(config, profile),
+        loading=PROCESS_BYTES + CONCURRENT_TENSORS * width * largest,
+        saving=PROCESS_BYTES + copies * _trained_bytes(config, layout),
     )
 
 
 def processor_bytes(config: TrainingConfig) -> int:
-    """Bytes of the files beside the weights of the model's folder; assumed where it is none."""
+    """Bytes of the files beside the weights in the model's folder; assumed for a Hub id."""
     folder = Path(config.model.name_or_path).expanduser()
     if not folder.is_dir():
         return PROCESSOR_BYTES
@@ -200,23 +210,23 @@ def processor_bytes(config: TrainingConfig) -> int:
 def available_memory(
     proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")
 ) -> int | None:
-    """Bytes of main memory that a new process can have, None where the system does not say.
+    """Return the available bytes of main memory, None where the system does not report it.
 
-    What the kernel calls available (proc(5), ``MemAvailable``), or less where a control group, as
-    of a container, leaves less: its limit minus its use, file cache not counted.
+    This is the kernel's ``MemAvailable`` (proc(5)) or, if less, what the limit of a control group
+    (as of a container) leaves: the limit minus the usage without file cache.
     """
     meminfo = proc / "meminfo"
     if not meminfo.is_file():
         return None
-    figures = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-    available = 1024 * int(figures["MemAvailable"].split()[0])
-    return max(0, min([available, *_left_by_groups(proc, cgroups)]))
+    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    available = 1024 * int(fields["MemAvailable"].split()[0])
+    return max(0, min([available, *_available_in_cgroups(proc, cgroups)]))
 
 
-def _left_by_groups(proc: Path, cgroups: Path) -> Iterator[int]:
-    """What each control group above this process leaves of its limit (version 2, then 1)."""
-    named = proc / "self" / "cgroup"
-    lines = named.read_text().splitlines() if named.is_file() else []
+def _available_in_cgroups(proc: Path, cgroups: Path) -> Iterator[int]:
+    """Bytes that each control group of this process leaves of its limit (version 2, then 1)."""
+    membership = proc / "self" / "cgroup"
+    lines = membership.read_text().splitlines() if membership.is_file() else []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if not controllers:
@@ -227,38 +237,38 @@ def _left_by_groups(proc: Path, cgroups: Path) -> Iterator[int]:
         else:
             continue
         group = root / path.strip("/")
-        # In a container the path may be the host's; its own group is then the root.
+        # In a container the path may be that of the host; the container's own group is then the root.
         for folder in (group, *group.parents):
-            yield from _left_by(folder, *names)
+            yield from _available_in(folder, *names)
             if folder == root:
                 break
 
 
-def _left_by(folder: Path, limit: str, usage: str, cache: str) -> Iterator[int]:
+def _available_in(folder: Path, limit: str, usage: str, cache: str) -> Iterator[int]:
     files = (folder / limit, folder / usage, folder / "memory.stat")
     if not all(file.is_file() for file in files):
         return
-    allowed, used, stat = (file.read_text() for file in files)
-    if allowed.strip() != "max":
+    maximum, used, stat = (file.read_text() for file in files)
+    if maximum.strip() != "max":
         cached = dict(line.split(" ", 1) for line in stat.splitlines()).get(cache, "0")
-        yield int(allowed) - int(used) + int(cached)
+        yield int(maximum) - int(used) + int(cached)
 
 
-def _trained_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
-    """The adapter, or the whole model where there is none."""
+def _trained_bytes(config: TrainingConfig, layout: ModelLayout) -> int:
+    """Bytes of the adapter, without LoRA of the whole model."""
     if config.lora.enabled:
-        return adapter_file_bytes(config, profile)
-    return DTYPE_BYTES[config.model.dtype] * profile.total_params
+        return adapter_file_bytes(config, layout)
+    return DTYPE_BYTES[config.model.dtype] * layout.total_params
 
 
 def _optimizer_file(
-    config: TrainingConfig, profile: ModelLayout, trainable: TrainableParameters
+    config: TrainingConfig, layout: ModelLayout, trainable: TrainableParameters
 ) -> int:
     """Bytes of ``optimizer.pt``."""
-    numbers = trainable_memory(config, trainable).states
+    elements = trainable_memory(config, trainable).optimizer_state
     if config.lora.enabled:
         tensors = adapter_tensors(config) * len(trainable.targets)
     else:
-        trained = (group for group in profile.weights if is_trained(group.tower, config.model))
+        trained = (group for group in layout.weights if is_trained(group.tower, config.model))
         tensors = sum(group.count for group in trained)
-    return numbers + tensors * STATE_ENTRIES[config.training.optim]
+    return elements + tensors * STATE_ENTRY_BYTES[config.training.optim]

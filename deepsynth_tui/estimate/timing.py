@@ -1,15 +1,15 @@
-"""How long a step takes on a GPU, and how many there are.
+"""The time of a training step on a GPU, and the number of steps.
 
-Kernels of eager PyTorch run one after the other, so their times add up: matmuls at a share of the
-data sheet's rate (or as fast as their weights can be read), attention at shares of its own,
-everything between them at a share of the memory bandwidth. The processor that launches them may
-be the slower: no step is faster than its launches.
+Kernels of eager PyTorch run one after another, so their times add up: matmuls at a fraction of the
+data sheet's rate (or as fast as their weights are read), attention at fractions of its own,
+everything between them at a fraction of the memory bandwidth. The CPU that launches the kernels may
+be slower: a step takes at least the time of its launches.
 
-`CALIBRATED` was fitted to 123 published throughputs (``tests/estimate/data/published.csv``, but for
-runs with float32 streams or GPTQ kernels, which this stack has not) by least absolute error of the
-logarithm, 0.13 on average, each source, model and GPU weighing the same.
-``tests/benchmarks/time_accuracy.py`` prints the rows and repeats the fit. All rows run in bfloat16
-or float16 at the same rate; a GPU without bfloat16 units is taken to train in float16.
+`CALIBRATED` was fitted to 123 published throughputs (``tests/estimate/data/published.csv``, without
+runs with float32 hidden states or GPTQ kernels, which this stack does not have) by least absolute
+error of the logarithm, 0.13 on average, with equal weight for each source, model and GPU.
+``tests/benchmarks/time_accuracy.py`` prints the rows and repeats the fit. bfloat16 and float16 are
+assumed to be equally fast; a GPU without bfloat16 is assumed to train in float16.
 """
 
 from __future__ import annotations
@@ -24,67 +24,71 @@ from deepsynth_tui.machine.gpu_catalogue import Gpu
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """What a GPU does of what its data sheet says, and what a launch takes.
+    """Achieved fractions of a GPU's data sheet, and the time of a kernel launch.
 
-    `matmul`, `causal` and `masked` (attention without and with a mask) are shares of the dense
-    half-precision rate, `memory` and `dequantising` of the bandwidth; `launch` is in seconds.
+    `matmul`, `causal` and `masked` (attention without and with a mask) are fractions of the dense
+    half-precision rate, `memory` and `dequantization` of the memory bandwidth; `launch` is in
+    seconds.
     """
 
     matmul: float
     causal: float
     masked: float
     memory: float
-    dequantising: float
+    dequantization: float
     launch: float
 
 
-# Two are assumptions, for the rows cannot tell matmuls from attention: `matmul` lies at the bound
-# of the fit, and FlashAttention-2 reaches 50 to 73 % on an A100 (Dao 2023, arXiv:2307.08691).
+# Two values are assumptions, as the rows do not separate matmuls from attention: `matmul` is at the
+# bound of the fit, and FlashAttention-2 reaches 50 to 73 % on an A100 (Dao 2023, arXiv:2307.08691).
 CALIBRATED = Efficiency(
-    matmul=0.85, causal=0.6, masked=0.1, memory=0.65, dequantising=0.17, launch=17.5e-6
+    matmul=0.85, causal=0.6, masked=0.1, memory=0.65, dequantization=0.17, launch=17.5e-6
 )
-# Measured over predicted seconds, 10 and 90 %: of the rows of each GPU by the fit of all others,
-# for most GPUs of the catalogue have no row. In the fit itself it is 0.72 to 1.15.
+# 10th and 90th percentile of measured over predicted seconds, for the rows of each GPU by a fit to
+# all others, as most GPUs of the catalogue have no row. In the fit itself it is 0.72 to 1.15.
 SPREAD = (0.65, 1.3)
 
 
 @dataclass(frozen=True, slots=True)
 class StepTime:
-    """Seconds, with the range in which 80 % of published runs lie."""
+    """Seconds per optimizer step, with the range that contains 80 % of published runs."""
 
     seconds: float
     low: float
     high: float
 
 
-def step_seconds(work: Work, gpu: Gpu, rates: Efficiency = CALIBRATED) -> float:
-    """Seconds of one optimizer step, on a GPU that does as well as those of the fit."""
-    arithmetic, bandwidth = gpu.tflops * 1e12, gpu.bandwidth_gbs * 1e9
-    memory = rates.memory * bandwidth
-    device = (
-        max(work.matmul / (rates.matmul * arithmetic), work.weights / memory)
-        + work.causal / (rates.causal * arithmetic)
-        + work.masked / (rates.masked * arithmetic)
-        + work.traffic / memory
-        + work.dequantised / (rates.dequantising * bandwidth)
+def step_seconds(work: Work, gpu: Gpu, efficiency: Efficiency = CALIBRATED) -> float:
+    """Seconds of an optimizer step on a GPU with the given efficiency."""
+    flops_per_second, bandwidth = gpu.tflops * 1e12, gpu.bandwidth_gbs * 1e9
+    memory = efficiency.memory * bandwidth
+    kernel_seconds = (
+        max(work.matmul_flops / (efficiency.matmul * flops_per_second), work.weight_bytes / memory)
+        + work.causal_attention_flops / (efficiency.causal * flops_per_second)
+        + work.masked_attention_flops / (efficiency.masked * flops_per_second)
+        + work.elementwise_bytes / memory
+        + work.dequantized_bytes / (efficiency.dequantization * bandwidth)
     )
-    return max(device, work.kernels * rates.launch) + work.optimizer / memory
+    return (
+        max(kernel_seconds, work.kernel_launches * efficiency.launch)
+        + work.optimizer_bytes / memory
+    )
 
 
-def step_time(work: Work, gpu: Gpu, pace: float | None = None) -> StepTime:
-    """One optimizer step with its range.
+def step_time(work: Work, gpu: Gpu, ratio: float | None = None) -> StepTime:
+    """Time of an optimizer step with its range.
 
-    `pace` is measured over predicted seconds of earlier runs on this very GPU
-    (`machine.history.pace`). It takes the place of the calibration's error, so half of the range
-    remains for what differs between two configurations.
+    `ratio` is measured over predicted seconds of earlier runs on this GPU
+    (`measured_runs.step_time_ratios`). It replaces the error of the calibration, so half of the
+    range (in logarithm) remains for differences between configurations.
     """
-    seconds = step_seconds(work, gpu) * (pace or 1.0)
-    low, high = SPREAD if pace is None else (math.sqrt(bound) for bound in SPREAD)
+    seconds = step_seconds(work, gpu) * (ratio or 1.0)
+    low, high = SPREAD if ratio is None else (math.sqrt(bound) for bound in SPREAD)
     return StepTime(seconds, low * seconds, high * seconds)
 
 
 def total_steps(config: TrainingConfig, rows: int | None) -> int | None:
-    """Optimizer steps of the run; None while the number of rows is not known."""
+    """Optimizer steps of the run, None if the number of rows is unknown."""
     training, data = config.training, config.data
     if training.max_steps > 0:
         return training.max_steps

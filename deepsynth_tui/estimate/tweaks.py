@@ -1,4 +1,4 @@
-"""The changes of a configuration that can lower its memory, and what each costs the result."""
+"""Tweaks of a configuration that can lower its memory, and their cost in quality."""
 
 from __future__ import annotations
 
@@ -19,55 +19,59 @@ Kind = Literal[
 BATCH = "training.per_device_train_batch_size"
 ACCUMULATION = "training.gradient_accumulation_steps"
 LENGTHS: tuple[int, ...] = fields_by_key(TrainingConfig)["data.max_length"].suggested
-# Shares of a page's area that are tried. A quarter halves its edges; letters of usual print are
-# hard to read below that.
-AREAS = (0.75, 0.5, 0.375, 0.25)
+# Fractions of a page's area to try. A quarter halves its edges; below that, text in a usual font
+# size is hard to read.
+AREA_FRACTIONS = (0.75, 0.5, 0.375, 0.25)
 
 
 class QualityCost(IntEnum):
-    """What a change costs the result, least first: a judgement, not a measurement."""
+    """What a tweak costs in quality, lowest first: a judgement, not a measurement."""
 
     NOTHING = 0
     ROUNDED_STATE = 1
     ROUNDED_WEIGHTS = 2
     SMALLER_PAGES = 3
     OTHER_METHOD = 4
-    REFUSED_ROWS = 5
+    REJECTED_ROWS = 5
 
 
+# These texts and the `words` of the tweaks are part of ``estimate --json``.
 EFFECTS = {
     QualityCost.NOTHING: "the result stays the same",
     QualityCost.ROUNDED_STATE: "the optimizer's state is rounded to 8 bits",
     QualityCost.ROUNDED_WEIGHTS: "the frozen weights are rounded to 4 bits",
     QualityCost.SMALLER_PAGES: "pages are read at a lower resolution",
     QualityCost.OTHER_METHOD: "adapters are trained instead of the weights themselves",
-    QualityCost.REFUSED_ROWS: "longer rows are refused, and the dataset's lengths are not known",
+    QualityCost.REJECTED_ROWS: "longer rows are refused, and the dataset's lengths are not known",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Tweak:
-    """New values by dotted key, to be set together. `step` grows with how far a kind is taken."""
+    """New values by dotted key, to be set together. `words` describe them.
+
+    `strength` numbers the tweaks of a kind from the mildest to the strongest.
+    """
 
     kind: Kind
     values: Mapping[str, Any]
     words: str
-    loss: QualityCost
-    step: int = 0
+    quality_cost: QualityCost
+    strength: int = 0
 
     @property
     def cost(self) -> tuple[int, int]:
-        """What orders changes: by loss, then by how far; all that cost nothing are alike."""
-        return (self.loss, self.step if self.loss else 0)
+        """Sort key: cost in quality, then strength. All tweaks without a cost are equal."""
+        return (self.quality_cost, self.strength if self.quality_cost else 0)
 
     @property
     def effect(self) -> str:
-        """What the change does to the result, in words."""
-        return EFFECTS[self.loss]
+        """The effect of the tweak on the result."""
+        return EFFECTS[self.quality_cost]
 
 
 def with_values(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
-    """Return `config` with other values by dotted key (``section.field``), not checked."""
+    """Return `config` with new values by dotted key (``section.field``), without validation."""
     sections: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         section, _, field = key.partition(".")
@@ -80,14 +84,14 @@ def with_values(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingCo
     )
 
 
-def list_tweaks(config: TrainingConfig, grounds: EstimateInputs) -> tuple[Tweak, ...]:
-    """Every change worth trying, the mildest of a kind first."""
+def list_tweaks(config: TrainingConfig, inputs: EstimateInputs) -> tuple[Tweak, ...]:
+    """Return every tweak worth trying, the mildest of each kind first."""
     return (
         *_same_result(config),
         *_batches(config),
         *_rounding(config),
-        *_smaller_pages(config, grounds),
-        *_shorter_rows(config, grounds),
+        *_smaller_pages(config, inputs),
+        *_shorter_rows(config, inputs),
     )
 
 
@@ -104,10 +108,10 @@ def _same_result(config: TrainingConfig) -> Iterator[Tweak]:
 
 
 def _batches(config: TrainingConfig) -> Iterator[Tweak]:
-    """Fewer rows at once, the batches added up so that each step sees as many as before."""
+    """Smaller batches with more accumulation steps, so that each step has as many rows."""
     rows = config.training.per_device_train_batch_size
     fewer = [count for count in range(rows - 1, 0, -1) if rows % count == 0]
-    for step, count in enumerate(fewer):
+    for strength, count in enumerate(fewer):
         steps = config.training.gradient_accumulation_steps * rows // count
         plural = "rows" if count > 1 else "row"
         yield Tweak(
@@ -115,7 +119,7 @@ def _batches(config: TrainingConfig) -> Iterator[Tweak]:
             {BATCH: count, ACCUMULATION: steps},
             f"{count} {plural} at once instead of {rows}, {steps} batches added up",
             QualityCost.NOTHING,
-            step,
+            strength,
         )
 
 
@@ -131,17 +135,17 @@ def _rounding(config: TrainingConfig) -> Iterator[Tweak]:
         yield Tweak("adapters", {"lora.enabled": True}, "LoRA", QualityCost.OTHER_METHOD)
 
 
-def _smaller_pages(config: TrainingConfig, grounds: EstimateInputs) -> Iterator[Tweak]:
-    """Only where the number of image tokens follows the area of the page."""
-    image, page = grounds.layout.image, grounds.dataset.page
+def _smaller_pages(config: TrainingConfig, inputs: EstimateInputs) -> Iterator[Tweak]:
+    """Lower pixel limits, for models whose image tokens depend on the area of the page."""
+    image, page = inputs.layout.image, inputs.dataset.page
     if image is None or image.rule != "pixels":
         return
     limit = config.model.max_pixels or image.max_pixels
     area = min(page.width * page.height, limit) if page and limit else limit
     token = (image.patch * image.merge) ** 2
     least = config.model.min_pixels or image.min_pixels
-    for step, share in enumerate(AREAS):
-        tokens = int(share * area) // token
+    for strength, fraction in enumerate(AREA_FRACTIONS):
+        tokens = int(fraction * area) // token
         if tokens * token < max(least, token):
             return
         yield Tweak(
@@ -149,17 +153,17 @@ def _smaller_pages(config: TrainingConfig, grounds: EstimateInputs) -> Iterator[
             {"model.max_pixels": tokens * token},
             f"pages of at most {tokens * token:,} pixels ({tokens} tokens)",
             QualityCost.SMALLER_PAGES,
-            step,
+            strength,
         )
 
 
-def _shorter_rows(config: TrainingConfig, grounds: EstimateInputs) -> Iterator[Tweak]:
-    """Only while no length is known: an estimate of known lengths is of the longest row."""
-    if grounds.dataset.lengths:
+def _shorter_rows(config: TrainingConfig, inputs: EstimateInputs) -> Iterator[Tweak]:
+    """Lower token limits, only if lengths are unknown: known ones limit the estimate already."""
+    if inputs.dataset.lengths:
         return
-    image, page = grounds.layout.image, grounds.dataset.page
+    image, page = inputs.layout.image, inputs.dataset.page
     least = page_tokens(page, image, config.model) if page and image else None
     shorter = [cap for cap in reversed(LENGTHS) if (least or 0) < cap < config.data.max_length]
-    for step, cap in enumerate(shorter):
+    for strength, cap in enumerate(shorter):
         words = f"rows of at most {cap} tokens"
-        yield Tweak("length", {"data.max_length": cap}, words, QualityCost.REFUSED_ROWS, step)
+        yield Tweak("length", {"data.max_length": cap}, words, QualityCost.REJECTED_ROWS, strength)

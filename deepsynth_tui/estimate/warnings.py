@@ -1,4 +1,4 @@
-"""What a person should know about an estimate: assumptions, and traps of this configuration."""
+"""Warnings about an estimate: its assumptions, and mistakes in the configuration."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from deepsynth_tui.models.lora_targets import unmatched_targets
 
 def estimate_warnings(
     config: TrainingConfig,
-    profile: ModelLayout,
+    layout: ModelLayout,
     encoder: ModelLayout | None,
     trainable: TrainableParameters,
     dataset: RowStatistics,
     length: int,
 ) -> tuple[str, ...]:
-    """Sentences for the panel and the CLI, the gravest first."""
+    """Return sentences for the panel and the command line, the most serious first."""
     return (
-        *_nothing_learns(config, profile, trainable),
+        *_nothing_learns(config, layout, trainable),
         *_rows(config, dataset),
-        *_pages(config, profile, dataset.page, length),
-        *_experts(config, profile, trainable),
+        *_pages(config, layout, dataset.page, length),
+        *_experts(config, layout, trainable),
         *_encoder(config, encoder),
-        *_sharing(config),
+        *_fsdp(config),
     )
 
 
 def _nothing_learns(
-    config: TrainingConfig, profile: ModelLayout, trainable: TrainableParameters
+    config: TrainingConfig, layout: ModelLayout, trainable: TrainableParameters
 ) -> Iterator[str]:
     if trainable.total == 0:
-        yield "Nothing is trained: no module matches lora.target_modules in a tower that is free."
+        yield "Nothing is trained: lora.target_modules matches no module outside of frozen towers."
     elif config.lora.enabled:
-        missing = unmatched_targets(profile.linears, config.lora)
+        missing = unmatched_targets(layout.linears, config.lora)
         if missing:
-            yield f"The model has no linear called {', '.join(missing)} (lora.target_modules)."
+            yield f"The model has no linear module {', '.join(missing)} (lora.target_modules)."
     if config.quantization.enabled and not config.lora.enabled:
-        yield "Quantised weights cannot be trained: switch lora.enabled on, or quantization off."
+        yield "Quantized weights cannot be trained: set lora.enabled, or disable quantization."
 
 
 def _rows(config: TrainingConfig, dataset: RowStatistics) -> Iterator[str]:
@@ -50,60 +50,61 @@ def _rows(config: TrainingConfig, dataset: RowStatistics) -> Iterator[str]:
     if dataset.lengths and dataset.lengths[-1] > cap:
         longest = dataset.lengths[-1]
         yield (
-            f"The longest row has {longest} tokens, and the run refuses rows of more than {cap}: "
+            f"The longest row has {longest} tokens, but the run refuses rows of more than {cap}: "
             f"raise data.max_length to {longest}, lower model.max_pixels, or make shorter pages."
         )
     if dataset.note:
-        taken = "" if dataset.lengths else f" Rows of {cap} tokens (data.max_length) are assumed."
-        yield f"{dataset.note}{taken}"
+        assumed = "" if dataset.lengths else f" Rows of {cap} tokens (data.max_length) are assumed."
+        yield f"{dataset.note}{assumed}"
 
 
 def _pages(
-    config: TrainingConfig, profile: ModelLayout, page: PageSize | None, length: int
+    config: TrainingConfig, layout: ModelLayout, page: PageSize | None, length: int
 ) -> Iterator[str]:
-    if profile.image is None or page is None:
+    if layout.image is None or page is None:
         return
-    tokens = page_tokens(page, profile.image, config.model)
+    tokens = page_tokens(page, layout.image, config.model)
     if tokens is not None and tokens >= length:
         yield (
             f"A page of {page.width} x {page.height} pixels takes {tokens} tokens, but "
-            f"data.max_length leaves {length}: raise it, or set model.max_pixels."
+            f"data.max_length allows {length}: raise it, or set model.max_pixels."
         )
 
 
 def _experts(
-    config: TrainingConfig, profile: ModelLayout, trainable: TrainableParameters
+    config: TrainingConfig, layout: ModelLayout, trainable: TrainableParameters
 ) -> Iterator[str]:
-    fused = [group for group in profile.weights if group.kind == "fused_experts"]
+    fused = [group for group in layout.weights if group.kind == "fused_experts"]
     if not fused:
         return
     parameters = sum(group.parameters for group in fused)
-    share = f"{parameters / 1e9:.2f} of {profile.total_params / 1e9:.2f} billion parameters"
+    share = f"{parameters / 1e9:.2f} of {layout.total_params / 1e9:.2f} billion parameters"
     adapted = any(group.kind == "fused_experts" for group in trainable.targets.values())
-    wide = [group for group in fused if not is_quantized(group.first_name, group, config)]
-    if config.quantization.enabled and wide:
+    unquantized = [group for group in fused if not is_quantized(group.first_name, group, config)]
+    if config.quantization.enabled and unquantized:
         yield (
-            f"Fused experts ({share}) stay in {config.model.dtype}: bitsandbytes quantises "
-            "them only in 4 bits with quantization.quantize_experts, and not where adapted."
+            f"Fused experts ({share}) stay in {config.model.dtype}: bitsandbytes quantizes "
+            "them only in 4 bits with quantization.quantize_experts, and not if they are adapted."
         )
     if config.lora.enabled and not adapted:
         yield (
-            f"Fused experts ({share}) are no linear modules, so lora.target_modules leaves them "
-            "out; lora.target_parameters reaches them."
+            f"Fused experts ({share}) are not linear modules, so lora.target_modules does not "
+            "match them. Use lora.target_parameters."
         )
     if adapted and config.lora.lora_dropout > 0:
-        yield "lora.target_parameters works only with lora.lora_dropout 0 (PEFT)."
+        yield "PEFT supports lora.target_parameters only with lora.lora_dropout 0."
 
 
 def _encoder(config: TrainingConfig, encoder: ModelLayout | None) -> Iterator[str]:
     if config.text_encoder.enabled and encoder is None:
-        yield f"The text encoder {config.text_encoder.name_or_path} is not counted yet."
+        name = config.text_encoder.name_or_path
+        yield f"The estimate does not include the text encoder {name} yet."
 
 
-def _sharing(config: TrainingConfig) -> Iterator[str]:
+def _fsdp(config: TrainingConfig) -> Iterator[str]:
     if config.training.fsdp:
         yield (
-            "Memory with training.fsdp is computed and was never measured on GPUs; times leave out "
-            "the gathering of layers. While loading, each process holds the whole model in main "
-            "memory."
+            "Memory with training.fsdp is computed and was never measured on GPUs. Times do not "
+            "include the all-gather of layers. While loading, each rank holds the whole model in "
+            "main memory."
         )

@@ -1,1 +1,1 @@
-"""GPUs: those that are in this machine, and those that can be had."""
+"""The GPUs of this machine (NVML), the catalogue of GPUs, and matching one to the other."""

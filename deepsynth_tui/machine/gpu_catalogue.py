@@ -1,4 +1,4 @@
-"""The GPUs of the fit matrix: `presets/gpus.yaml`, or the copy a person keeps."""
+"""The GPUs that estimates are made for: `presets/gpus.yaml`, or the user's own copy of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import yaml
 
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.presets import presets_dir
+from deepsynth_tui.errors import UserError
 from deepsynth_tui.units import GIB
 
-# Less headroom than this is "tight": fragmentation and an unlucky batch can use it up.
+# With less of the memory free than this, the fit is "tight": fragmentation or one long batch can
+# use it up.
 TIGHT_FRACTION = 0.10
 
 
-class CatalogueError(ValueError):
-    """A GPU catalogue that cannot be used. Names the file and what is wrong in it."""
+class CatalogueError(UserError):
+    """The GPU catalogue is not valid. The message names the file and the entry."""
 
 
 class Fit(StrEnum):
@@ -31,7 +33,7 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One kind of GPU. Fields and units are explained in `presets/gpus.yaml`."""
+    """A GPU model. `presets/gpus.yaml` explains the fields and their units."""
 
     name: str
     memory_gib: float
@@ -44,51 +46,53 @@ class Gpu:
 
     @property
     def usable_bytes(self) -> int:
-        """Bytes that a program can have of it."""
+        """Bytes that CUDA reports as the total memory."""
         return int(self.usable_gib * GIB)
 
     def fit(self, needed: int) -> Fit:
-        """Whether `needed` bytes fit."""
+        """Whether a run that needs `needed` bytes fits the empty GPU."""
         return classify_fit(self.usable_bytes, needed)
 
 
-def classify_fit(room: int, needed: int) -> Fit:
-    """Whether `needed` bytes fit `room` bytes."""
-    if needed > room:
+def classify_fit(available: int, needed: int) -> Fit:
+    """Whether a run that needs `needed` bytes fits into `available` bytes."""
+    if needed > available:
         return Fit.NO
-    return Fit.FITS if needed <= (1 - TIGHT_FRACTION) * room else Fit.TIGHT
+    return Fit.FITS if needed <= (1 - TIGHT_FRACTION) * available else Fit.TIGHT
 
 
 def catalogue_path() -> Path:
-    """The catalogue in use: ``gpus.yaml`` in the data folder if there is one, else the shipped."""
+    """The catalogue in use: ``gpus.yaml`` in the data folder if it exists, else the preset."""
     own = home() / "gpus.yaml"
     return own if own.is_file() else presets_dir() / "gpus.yaml"
 
 
 def load_catalogue() -> tuple[Gpu, ...]:
-    """Every GPU of the catalogue in use, in its order; read again only after it was changed.
+    """Return the GPUs of the catalogue in use, in file order. Cached until the file changes.
 
-    Raises CatalogueError if it cannot be used.
+    Raises:
+        CatalogueError: the file is not a valid catalogue.
     """
     path = catalogue_path()
     return _read(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, written: int) -> tuple[Gpu, ...]:
-    """Read a catalogue. `written` keys the cache to the file's time of change."""
+def _read(path: Path, mtime_ns: int) -> tuple[Gpu, ...]:
+    """Read a catalogue. `mtime_ns` is part of the cache key only."""
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))["gpus"]
         gpus = tuple(Gpu(**entry) for entry in entries)
     except (yaml.YAMLError, TypeError, KeyError) as error:
-        expected = ", ".join(field.name for field in fields(Gpu))
+        keys = ", ".join(field.name for field in fields(Gpu))
         raise CatalogueError(
-            f"{path}: {error}. It needs a list `gpus:` whose entries have: {expected}"
+            f"{path} is not a GPU catalogue: {error}.",
+            f"It needs a list `gpus:` whose entries have the keys {keys}.",
         ) from error
     for gpu in gpus:
         if not 0 < gpu.usable_gib <= gpu.memory_gib or min(gpu.bandwidth_gbs, gpu.tflops) <= 0:
             raise CatalogueError(
-                f"{path}: {gpu.name}: needs 0 < usable_gib <= memory_gib, and bandwidth_gbs and "
-                "tflops above 0"
+                f"{path}: {gpu.name} has values out of range.",
+                "usable_gib must be > 0 and <= memory_gib; bandwidth_gbs and tflops must be > 0.",
             )
     return gpus

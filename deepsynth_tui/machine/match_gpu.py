@@ -1,4 +1,4 @@
-"""Which GPU of the catalogue a device of this machine is."""
+"""Find the catalogue entry of a GPU of this machine."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import Iterable
 
 from deepsynth_tui.machine.gpu_catalogue import Gpu
 
-# What the driver calls a chip of another speed than the one without the word.
+# Words in the driver's name that mean a chip of another speed than the same name without them.
 _VARIANTS = frozenset({"ti", "super", "laptop", "max", "mobile", "d", "mig", "nvl"})
-# Usable memory differs between drivers and boards by less than this.
-_SAME_MEMORY = 0.12
+# Usable memory of a GPU model differs between drivers and boards by less than this fraction.
+_MEMORY_TOLERANCE = 0.12
 
 
 def match_gpu(name: str, total: int, gpus: Iterable[Gpu]) -> Gpu | None:
-    """The entry for the device that the driver calls `name`, with `total` bytes; None without one.
+    """Return the entry of the GPU that the driver calls `name`, with `total` bytes, or None.
 
-    All words of the entry's name must be among the driver's, no variant's word beside them, and
-    the memory the same: "NVIDIA A100-SXM4-80GB" is "A100 (80GB)", an RTX 3060 Ti no RTX 3060.
+    The driver's name must contain all words of the entry's name and no word of a variant beside
+    them, and the memory must agree: "NVIDIA A100-SXM4-80GB" is "A100 (80GB)"; an RTX 3060 Ti is not
+    an RTX 3060.
     """
     words = _words(name)
     for gpu in gpus:
-        wanted = _words(gpu.name.partition("(")[0])
-        alike = wanted <= words and not (words - wanted) & _VARIANTS
-        if alike and abs(total / gpu.usable_bytes - 1) < _SAME_MEMORY:
+        entry_words = _words(gpu.name.partition("(")[0])
+        same_name = entry_words <= words and not (words - entry_words) & _VARIANTS
+        if same_name and abs(total / gpu.usable_bytes - 1) < _MEMORY_TOLERANCE:
             return gpu
     return None
 

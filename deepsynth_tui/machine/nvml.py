@@ -1,17 +1,17 @@
-"""The GPUs of this machine, as the driver sees them (NVML). No driver is an answer, no error."""
+"""The GPUs of this machine, read through NVML. A missing driver gives a reason, not an error."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class GpuProcess:
-    """A process on a GPU. `used` bytes; None where the driver does not say (in containers)."""
+    """A process on a GPU and its memory in bytes, None where the driver hides it (containers)."""
 
     pid: int
     used: int | None
@@ -19,11 +19,11 @@ class GpuProcess:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One GPU, or one MIG slice of it. Memory in bytes; None where the driver does not say.
+    """A GPU, or a MIG device of it. Memory in bytes; None for what the driver does not report.
 
-    `used` counts every process, not only ours, and what the driver keeps for itself.
-    `temperature` in °C, `utilisation` in percent, `power` and its limit in watts. `index` is the
-    place of the card, or that of the slice within the card `slice_of`.
+    `used` includes every process and the driver's own memory. `temperature` is in °C, `utilisation`
+    in percent, `power` and `power_limit` in watts. `index` is NVML's index of the card, or the
+    index of the MIG device within the card `slice_of`.
     """
 
     index: int
@@ -39,20 +39,12 @@ class Device:
     power_limit: float | None = None
     processes: tuple[GpuProcess, ...] = ()
 
-    def used_by_others(self, ours: Collection[int] = ()) -> int:
-        """Bytes taken by anything but the processes with the ids `ours`.
-
-        What the driver does not say of one of ours counts as taken by others.
-        """
-        known = (process.used or 0 for process in self.processes if process.pid in ours)
-        return max(0, self.used - sum(known))
-
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What was found; `reason` says why nothing was, and is empty otherwise.
+    """The GPUs that programs see. `reason` says why there are none; `driver` is its version.
 
-    `driver` is the driver's version, empty where there is none.
+    Both are empty where they do not apply.
     """
 
     devices: tuple[Device, ...]
@@ -61,13 +53,13 @@ class Probe:
 
 
 def probe() -> Probe:
-    """Ask the driver. Takes milliseconds to a second: call it from a thread."""
+    """Query the driver. Blocks for milliseconds to a second: call it from a thread."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        return Probe((), f"No NVIDIA driver answers: {error}.")
+        return Probe((), f"The NVIDIA driver is not available: {error}.")
     try:
         return read_devices(pynvml, os.environ.get("CUDA_VISIBLE_DEVICES"))
     finally:
@@ -75,9 +67,10 @@ def probe() -> Probe:
 
 
 def read_devices(nvml: Any, visible: str | None = None) -> Probe:
-    """Map an initialised NVML (the `pynvml` module) to devices. A card in MIG mode gives slices.
+    """Read the devices of an initialised NVML (the `pynvml` module).
 
-    `visible` is the value of CUDA_VISIBLE_DEVICES, where it is set: programs see no others.
+    A card in MIG mode is replaced by its MIG devices. `visible` is the value of
+    CUDA_VISIBLE_DEVICES, None where it is not set.
     """
     try:
         driver = str(nvml.nvmlSystemGetDriverVersion())
@@ -87,54 +80,54 @@ def read_devices(nvml: Any, visible: str | None = None) -> Probe:
         return Probe((), f"The NVIDIA driver failed: {error}.")
     if not devices:
         reason = (
-            "The GPU is in MIG mode, but no slice of it was made (`nvidia-smi mig -cgi`)."
+            "The GPU is in MIG mode but has no MIG device. Create one with `nvidia-smi mig -cgi`."
             if cards
-            else "The NVIDIA driver sees no GPU."
+            else "The NVIDIA driver finds no GPU."
         )
         return Probe((), reason, driver)
-    seen = devices if visible is None else visible_devices(devices, visible)
-    if not seen:
-        value = f"set to {visible}" if visible else "set to nothing"
+    selected = devices if visible is None else visible_devices(devices, visible)
+    if not selected:
+        value = f"set to {visible}" if visible else "empty"
         return Probe((), f"CUDA_VISIBLE_DEVICES is {value}, which hides every GPU.", driver)
-    return Probe(tuple(seen), driver=driver)
+    return Probe(tuple(selected), driver=driver)
 
 
 def visible_devices(devices: Sequence[Device], visible: str) -> list[Device]:
-    """The devices that CUDA_VISIBLE_DEVICES leaves, in its order.
+    """Return the devices that CUDA_VISIBLE_DEVICES selects, in its order.
 
-    Entries are places of cards or beginnings of UUIDs; CUDA stops at the first that names nothing
-    (CUDA programming guide, "CUDA Environment Variables"). Places are counted as nvidia-smi does.
+    Entries are indices of cards or prefixes of UUIDs; CUDA stops at the first invalid entry (CUDA
+    programming guide, "CUDA Environment Variables"). Indices are those of nvidia-smi.
     """
-    found: list[Device] = []
+    selected: list[Device] = []
     for entry in (part.strip() for part in visible.split(",")):
-        named = [device for device in devices if _is_named(device, entry)]
-        if not named:
+        matches = [device for device in devices if _matches(device, entry)]
+        if not matches:
             break
-        found += [device for device in named if device not in found]
-    return found
+        selected += [device for device in matches if device not in selected]
+    return selected
 
 
 def memory_reader(uuid: str) -> Callable[[], int | None]:
-    """A function that gives the bytes in use on one device, by every process, in microseconds.
+    """Return a function that reads the memory in use on a device, in bytes, in microseconds.
 
-    It gives None when the driver does not answer, as after an update of the driver underneath a
-    running program. The driver stays open until the process ends.
+    The figure includes every process. It is None when the driver does not answer, as after an
+    update of the driver under a running program. NVML stays initialised until the process ends.
     """
     import pynvml
 
-    def used() -> int | None:
+    def read_used() -> int | None:
         try:
             handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
             return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
         except pynvml.NVMLError:
             return None
 
-    with contextlib.suppress(pynvml.NVMLError):  # then no call of `used` has an answer
+    with contextlib.suppress(pynvml.NVMLError):  # `read_used` then returns None
         pynvml.nvmlInit()
-    return used
+    return read_used
 
 
-def _is_named(device: Device, entry: str) -> bool:
+def _matches(device: Device, entry: str) -> bool:
     if entry.isdecimal():
         card = device.index if device.slice_of is None else device.slice_of
         return card == int(entry)
@@ -146,10 +139,10 @@ def _devices_at(nvml: Any, index: int) -> list[Device]:
     slices = _mig_handles(nvml, handle)
     if slices is None:
         return [_device(nvml, handle, index)]
-    return [_device(nvml, mig, number, of=index) for number, mig in enumerate(slices)]
+    return [_device(nvml, mig, number, slice_of=index) for number, mig in enumerate(slices)]
 
 
-def _device(nvml: Any, handle: Any, index: int, of: int | None = None) -> Device:
+def _device(nvml: Any, handle: Any, index: int, slice_of: int | None = None) -> Device:
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     rates = _if_supported(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
     sensor = nvml.NVML_TEMPERATURE_GPU
@@ -162,7 +155,7 @@ def _device(nvml: Any, handle: Any, index: int, of: int | None = None) -> Device
         used=memory.used,
         temperature=_if_supported(nvml, nvml.nvmlDeviceGetTemperature, handle, sensor),
         utilisation=None if rates is None else rates.gpu,
-        slice_of=of,
+        slice_of=slice_of,
         power=_watts(_if_supported(nvml, nvml.nvmlDeviceGetPowerUsage, handle)),
         power_limit=_watts(_if_supported(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
         processes=_processes(nvml, handle),
@@ -170,12 +163,16 @@ def _device(nvml: Any, handle: Any, index: int, of: int | None = None) -> Device
 
 
 def _processes(nvml: Any, handle: Any) -> tuple[GpuProcess, ...]:
-    """The processes on a device; one that computes and draws is listed by the driver twice."""
-    asked = (nvml.nvmlDeviceGetComputeRunningProcesses, nvml.nvmlDeviceGetGraphicsRunningProcesses)
-    told = [process for ask in asked for process in _if_supported(nvml, ask, handle) or ()]
-    return tuple(
-        GpuProcess(pid, used) for pid, used in {p.pid: p.usedGpuMemory for p in told}.items()
+    """The processes on a device, each once: NVML lists one that computes and draws twice."""
+    queries = (
+        nvml.nvmlDeviceGetComputeRunningProcesses,
+        nvml.nvmlDeviceGetGraphicsRunningProcesses,
     )
+    processes = [
+        process for query in queries for process in _if_supported(nvml, query, handle) or ()
+    ]
+    memory = {process.pid: process.usedGpuMemory for process in processes}
+    return tuple(GpuProcess(pid, used) for pid, used in memory.items())
 
 
 def _watts(milliwatts: int | None) -> float | None:
@@ -183,23 +180,22 @@ def _watts(milliwatts: int | None) -> float | None:
 
 
 def _mig_handles(nvml: Any, handle: Any) -> list[Any] | None:
-    """The slices of a card in MIG mode, None of a card that is not."""
+    """The handles of a card's MIG devices, None for a card that is not in MIG mode."""
     modes = _if_supported(nvml, nvml.nvmlDeviceGetMigMode, handle)
     if modes is None or modes[0] != nvml.NVML_DEVICE_MIG_ENABLE:
         return None
-    places = range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))
-    found = [
-        _if_supported(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, place)
-        for place in places
+    handles = [
+        _if_supported(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index)
+        for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))
     ]
-    return [mig for mig in found if mig is not None]
+    return [mig for mig in handles if mig is not None]
 
 
-def _if_supported(nvml: Any, ask: Any, *arguments: Any) -> Any:
-    """The answer, None where this card or slice has none (old cards, slices without sensors) or
-    the driver keeps it from this user."""
+def _if_supported(nvml: Any, query: Any, *arguments: Any) -> Any:
+    """Call an NVML function; None if the device does not support it (old cards, MIG devices without
+    sensors) or this user lacks the permission."""
     try:
-        return ask(*arguments)
+        return query(*arguments)
     except (
         nvml.NVMLError_NotSupported,
         nvml.NVMLError_NotFound,

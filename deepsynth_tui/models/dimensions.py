@@ -1,4 +1,4 @@
-"""Key figures of a transformers config, whichever names the architecture gives them."""
+"""Dimensions in a transformers config, under whichever names the architecture uses."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
     from deepsynth_tui.models.hub_config import HubConfig
 
-# `size` of the Qwen processors holds areas under the names of edges
+# The `size` of these processors has areas in pixels under the keys of edges
 # (``models/qwen2_vl/image_processing_qwen2_vl.py``).
 _PIXEL_MODELS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe")
 _TILE_MODELS = ("idefics3", "smolvlm")
 
 
 def text_dimensions(config: PreTrainedConfig) -> TextDimensions:
-    """FigureList of the language model inside any config."""
+    """Return the dimensions of the language model in any config."""
     text = config.get_text_config()
     hidden = _first(text, "hidden_size", "n_embd", "d_model")
     heads = _first(text, "num_attention_heads", "n_head", default=1)
@@ -46,14 +46,14 @@ def text_dimensions(config: PreTrainedConfig) -> TextDimensions:
 
 def _activation(text: PreTrainedConfig) -> str:
     for name in ("hidden_act", "hidden_activation", "activation_function"):
-        if isinstance(found := getattr(text, name, None), str):
-            return found
+        if isinstance(activation := getattr(text, name, None), str):
+            return activation
     return ""
 
 
-def image_dimensions(architecture: HubConfig) -> ImageDimensions | None:
-    """FigureList of the vision tower and of its image tokens; None for a text-only model."""
-    config, processor = architecture.config, architecture.processor
+def image_dimensions(hub_config: HubConfig) -> ImageDimensions | None:
+    """Return the dimensions of the vision tower and its image rule; None for a text-only model."""
+    config, processor = hub_config.config, hub_config.processor
     vision: Any = getattr(config, "vision_config", None)
     if vision is None:
         return None
@@ -93,7 +93,7 @@ def image_dimensions(architecture: HubConfig) -> ImageDimensions | None:
 
 
 def _deepseek_ocr2(vision: Any, processor: dict[str, Any]) -> ImageDimensions:
-    """The SAM tower reads 1024-pixel pages and 768-pixel tiles; 16 pixels and 4 x 4 make a token.
+    """SAM reads pages of 1024 and tiles of 768 pixels a side; 4 x 4 patches of 16 make a token.
 
     ``models/deepseek_ocr2/processing_deepseek_ocr2.py``, ``replace_image_token``.
     """
@@ -112,7 +112,7 @@ def _deepseek_ocr2(vision: Any, processor: dict[str, Any]) -> ImageDimensions:
 
 
 def _first(config: Any, *names: str, default: int | None = None) -> int:
-    """The first of these attributes that is set. Raises AttributeError if none is."""
+    """Return the first of these attributes that is set. Raises AttributeError if none is."""
     for name in names:
         value = getattr(config, name, None)
         if value is not None:

@@ -1,7 +1,7 @@
-"""Where the config of a model comes from: a folder, the Hub's cache, this package, the Hub.
+"""Load a model's config: from a folder, the Hub's cache, this package, or the Hub, in this order.
 
-Runs in the profile process only. A model that ships with the package (``presets/models``) is
-taken from there unless the Hub's cache on this machine has it, so that no network is needed.
+Runs only in child processes and jobs, which may import transformers. For the models in
+``presets/models`` the package contains the config, so they need no network.
 """
 
 from __future__ import annotations
@@ -23,18 +23,21 @@ from deepsynth_tui.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-# Longest wait for a first answer of the Hub.
+# Timeout of the request that checks whether the Hub is reachable.
 HUB_TIMEOUT_SECONDS = 8
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 
 
 class UnknownModelError(UserError):
-    """No config was found for a model name."""
+    """No usable config is found under a model's name."""
 
 
 @dataclass(frozen=True)
 class HubConfig:
-    """A model's config, and the settings of its image processor (empty if there is none)."""
+    """A model's config, the settings of its image processor (empty without one), and the source.
+
+    ``shipped`` means that this package contains the config.
+    """
 
     config: PreTrainedConfig
     processor: dict[str, Any]
@@ -44,8 +47,14 @@ class HubConfig:
 def find_hub_config(
     name: str, revision: str | None = None, *, trust_remote_code: bool = False
 ) -> HubConfig:
-    """Find the config of a model. Raises `UnknownModelError` if there is none."""
-    if not name:  # which would be the folder that this process stands in
+    """Load the config of a model from the first place that has it.
+
+    The order is: the folder `name`, the Hub's cache, this package, the Hub.
+
+    Raises:
+        UnknownModelError: no place has a config, or it cannot be loaded.
+    """
+    if not name:  # Path("") is the working directory
         raise UnknownModelError(
             "No model is chosen.", "Give a Hub id, a checkpoint folder, or builtin:tiny-vlm."
         )
@@ -53,7 +62,7 @@ def find_hub_config(
         path = Path(locate(name)).expanduser()
     except UnknownBuiltin as error:
         raise UnknownModelError(
-            f"{error}.", "Write it like that, or give a Hub id or a folder."
+            f"{error}.", "Use one of these names, a Hub id, or a checkpoint folder."
         ) from error
     if path.is_dir():
         return _from_folder(path, trust_remote_code=trust_remote_code)
@@ -61,26 +70,26 @@ def find_hub_config(
     try:
         return _from_hub(name, local_files_only=True, **options)
     except OSError:
-        shipped = bundled_models().get(name)
-        if shipped is not None and revision is None:
-            return _from_shipped(shipped)
+        bundled = bundled_models().get(name)
+        if bundled is not None and revision is None:
+            return _from_package(bundled)
     if not hub_is_reachable():
         raise UnknownModelError(
             f"{name} is not on this machine, and the Hub cannot be reached.",
-            "Check the name and the network. Without network use a folder that holds the model's "
+            "Check the name and the network. Without a network use a folder with the model's "
             "config.json, or one of: " + ", ".join([TINY_VLM, *ENCODERS, *bundled_models()]) + ".",
         )
     try:
         return _from_hub(name, local_files_only=False, **options)
     except OSError as error:
         raise UnknownModelError(
-            f"The Hub gives no config of {name}: {str(error).splitlines()[0]}",
-            "Check the id and the revision; for a private model log in with `hf auth login`.",
+            f"The Hub has no config of {name}: {str(error).splitlines()[0]}",
+            "Check the id and the revision. For a private model log in with `hf auth login`.",
         ) from error
 
 
 def bundled_models() -> dict[str, dict[str, Any]]:
-    """Models whose architecture ships with the package, by Hub id."""
+    """Return the entries of ``presets/models`` by Hub id."""
     folder = presets_dir() / "models"
     entries = (yaml.safe_load(path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml")))
     return {entry["id"]: entry for entry in entries}
@@ -89,8 +98,8 @@ def bundled_models() -> dict[str, dict[str, Any]]:
 def _from_folder(folder: Path, *, trust_remote_code: bool) -> HubConfig:
     if not (folder / "config.json").is_file():
         raise UnknownModelError(
-            f"The folder {folder} holds no config.json.",
-            "Give the folder of a checkpoint as transformers' save_pretrained writes it.",
+            f"The folder {folder} has no config.json.",
+            "Give a folder that transformers' save_pretrained wrote.",
         )
     config = _load_config(str(folder), trust_remote_code=trust_remote_code)
     return HubConfig(config, _read_processor(str(folder)), "folder")
@@ -102,27 +111,30 @@ def _from_hub(name: str, **options: Any) -> HubConfig:
     return HubConfig(config, _read_processor(name, **options), "hub")
 
 
-def _from_shipped(entry: dict[str, Any]) -> HubConfig:
+def _from_package(entry: dict[str, Any]) -> HubConfig:
     from transformers import AutoConfig
 
-    figures = dict(entry["config"])
-    config = AutoConfig.for_model(figures.pop("model_type"), **figures)
+    values = dict(entry["config"])
+    config = AutoConfig.for_model(values.pop("model_type"), **values)
     return HubConfig(config, entry.get("processor", {}), "shipped")
 
 
 def hub_is_reachable() -> bool:
-    """One question without the retries that make a machine without network wait half a minute."""
+    """Whether the Hub answers a single request.
+
+    The Hub client itself would retry for half a minute on a machine without a network.
+    """
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return False
-    question = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+    request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
-        urllib.request.urlopen(question, timeout=HUB_TIMEOUT_SECONDS).close()
+        urllib.request.urlopen(request, timeout=HUB_TIMEOUT_SECONDS).close()
     except urllib.error.HTTPError:
         return True
     except OSError as error:
-        # Certificates are the Hub client's own affair: it may know better ones.
+        # The Hub client may use other certificates, so a failed verification is no proof.
         return isinstance(getattr(error, "reason", None), ssl.SSLError)
     return True
 
@@ -135,19 +147,19 @@ def _load_config(name: str, **options: Any) -> PreTrainedConfig:
     except ValueError as error:
         if "trust_remote_code" in str(error):
             raise UnknownModelError(
-                f"{name} brings Python code of its own.",
+                f"{name} contains Python code of its own.",
                 "Read that code, then set model.trust_remote_code and pin model.revision.",
             ) from error
         raise UnknownModelError(
-            f"The config of {name} is of no kind that the installed transformers knows.",
-            "A newer transformers may know it; otherwise choose another model.",
+            f"The installed transformers does not know the model type of {name}.",
+            "A newer transformers may know it. Otherwise choose another model.",
         ) from error
 
 
 def _read_processor(name: str, **options: Any) -> dict[str, Any]:
     from transformers.utils.hub import cached_file
 
-    found: dict[str, Any] = {}
+    processor: dict[str, Any] = {}
     for file in PROCESSOR_FILES:
         path = cached_file(
             name,
@@ -158,5 +170,5 @@ def _read_processor(name: str, **options: Any) -> dict[str, Any]:
         )
         if path is not None:
             settings = json.loads(Path(path).read_text("utf-8"))
-            found |= settings.get("image_processor", settings)
-    return found
+            processor |= settings.get("image_processor", settings)
+    return processor

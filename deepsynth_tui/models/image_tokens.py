@@ -1,4 +1,4 @@
-"""How many tokens a page image takes, from its size and the rule of the model's processor."""
+"""The number of tokens of a page image, by the rule of the model's processor."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ class PageSize:
     height: int
 
 
-# DeepSeek-OCR-2 cuts a page into two to six tiles beside the view of the whole
+# DeepSeek-OCR-2 splits a page into two to six tiles, beside the global view
 # (models/deepseek_ocr2/image_processing_deepseek_ocr2.py).
 _DEEPSEEK_TILES = (2, 6)
-# Marks around a tile of Idefics3 and SmolVLM: start, row and column
+# Separator tokens of a tile in Idefics3 and SmolVLM: image start, and row and column
 # (models/idefics3/processing_idefics3.py, `replace_image_token`).
-_TILE_MARKS = 2
+_TILE_SEPARATORS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class PageViews:
-    """What a vision tower reads of one page. `tokens` of the prompt stand for the page.
+    """The views of a page that a vision tower reads, and the `tokens` of the page in the prompt.
 
-    `whole` is the view of the page as (rows, columns) of patches; `tiles` more views of `tile`
-    patches a side show parts of it. `marks` of the tokens only say where a view begins and ends.
+    `global_grid` is the view of the whole page in (rows, columns) of patches. `tile_count` tiles of
+    `tile_side` x `tile_side` patches show parts of it. `separator_tokens` of the tokens only mark
+    the beginning and end of a view.
     """
 
     tokens: int
@@ -41,16 +42,16 @@ class PageViews:
 
     @property
     def patches(self) -> int:
-        """Patches of all views."""
+        """Number of patches of all views."""
         return self.global_grid[0] * self.global_grid[1] + self.tile_count * self.tile_side**2
 
 
 def page_views(
     page: PageSize | None, image: ImageDimensions, model: ModelSettings, length: int
 ) -> PageViews | None:
-    """The views of a page; without a page, of the largest one that `length` tokens have room for.
+    """Return the views of a page; without a page, of the largest that fits into `length` tokens.
 
-    None if the rule of this model is not known, or there is no page and no room for any.
+    None if the model's image rule is unknown, or if there is no page and none would fit.
     """
     views = _views(page, image, model, length)
     return None if views and page is None and views.tokens >= length else views
@@ -91,15 +92,15 @@ def _views(
 
 
 def page_tokens(page: PageSize, image: ImageDimensions, model: ModelSettings) -> int | None:
-    """Tokens one page takes in the prompt; None if the rule of this model is not known."""
+    """Return the tokens of a page in the prompt, None if the model's image rule is unknown."""
     views = page_views(page, image, model, length=0)
     return views.tokens if views else None
 
 
 def resize_scale(page: PageSize, image: ImageDimensions, model: ModelSettings) -> float | None:
-    """How much larger (or, below 1, smaller) the view with the most detail shows a page.
+    """Return the scale at which the most detailed view shows a page; below 1 it shrinks the page.
 
-    None if the rule of this model is not known.
+    None if the model's image rule is unknown.
     """
     longest = max(page.width, page.height)
     match image.rule:
@@ -120,7 +121,7 @@ def resize_scale(page: PageSize, image: ImageDimensions, model: ModelSettings) -
 
 
 def _square(image: ImageDimensions, model: ModelSettings, length: int) -> PageSize:
-    """The largest square page that leaves room for text and keeps the processor's limit."""
+    """The largest square page within the processor's limit that leaves a token for text."""
     side = image.patch * image.merge
     most = model.max_pixels or image.max_pixels or length * side**2
     edge = math.isqrt(min(length - 1, most // side**2)) * side
@@ -130,7 +131,7 @@ def _square(image: ImageDimensions, model: ModelSettings, length: int) -> PageSi
 def _fit_pixels(
     page: PageSize, side: int, image: ImageDimensions, model: ModelSettings
 ) -> tuple[int, int]:
-    """Width and height after the resize of ``smart_resize`` (models/qwen2_vl)."""
+    """Width and height after ``smart_resize`` (models/qwen2_vl)."""
     most = model.max_pixels or image.max_pixels or page.width * page.height
     least = model.min_pixels or image.min_pixels
     width, height = (max(side, round(edge / side) * side) for edge in (page.width, page.height))
@@ -148,13 +149,13 @@ def _fit_pixels(
 
 
 def _deepseek_tiles(page: PageSize, tile: int) -> int:
-    """Tiles beside the view of the whole, 0 for a page of one tile."""
+    """Number of tiles beside the global view, 0 for a page that fits into a tile."""
     columns, rows = _deepseek_grid(page, tile)
     return columns * rows if columns * rows > 1 else 0
 
 
 def _deepseek_grid(page: PageSize, tile: int) -> tuple[int, int]:
-    """Columns and rows of the grid whose aspect is nearest the page's."""
+    """Columns and rows of the tile grid whose aspect ratio is nearest to the page's."""
     if max(page.width, page.height) <= tile:
         return 1, 1
     fewest, most = _DEEPSEEK_TILES
@@ -170,15 +171,15 @@ def _deepseek_grid(page: PageSize, tile: int) -> tuple[int, int]:
     aspect = page.width / page.height
     best, distance = grids[0], math.inf
     for columns, rows in grids:
-        off = abs(aspect - columns / rows)
-        wide_enough = page.width * page.height > 0.5 * tile**2 * columns * rows
-        if off < distance or (off == distance and wide_enough):
-            best, distance = (columns, rows), off
+        difference = abs(aspect - columns / rows)
+        large_enough = page.width * page.height > 0.5 * tile**2 * columns * rows
+        if difference < distance or (difference == distance and large_enough):
+            best, distance = (columns, rows), difference
     return best
 
 
 def _tile_grid(page: PageSize, image: ImageDimensions) -> tuple[int, int]:
-    """Columns and rows of tiles of a page grown to the longest edge (models/idefics3)."""
+    """Columns and rows of tiles of a page resized to the longest edge (models/idefics3)."""
     edge = image.longest_edge or 4 * image.tile
     scale = edge / max(page.width, page.height)
     return (
@@ -188,9 +189,9 @@ def _tile_grid(page: PageSize, image: ImageDimensions) -> tuple[int, int]:
 
 
 def _tile_tokens(page: PageSize, image: ImageDimensions) -> int:
-    """Tokens of the tiles, with their marks, and of the view of the whole (models/idefics3)."""
+    """Tokens of the tiles and the global view, separators included (models/idefics3)."""
     columns, rows = _tile_grid(page, image)
-    whole = image.tile_tokens + 3
+    global_view = image.tile_tokens + 3
     if columns * rows == 1:
-        return whole
-    return columns * rows * (image.tile_tokens + _TILE_MARKS) + rows + whole
+        return global_view
+    return columns * rows * (image.tile_tokens + _TILE_SEPARATORS) + rows + global_view

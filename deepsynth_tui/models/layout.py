@@ -1,7 +1,7 @@
-"""What a model is made of, as a value: every weight by tower and kind, and its key figures.
+"""The layout of a model: every weight by tower and kind, and its dimensions.
 
-A profile is built once, in a child process (`profiles.job`), and kept as JSON among the caches;
-everything that reads it here needs neither torch nor the model.
+`layout_server` builds it in a child process; it is cached as JSON. Reading it needs neither torch
+nor the model.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Kind = Literal["linear", "embedding", "norm", "conv", "fused_experts", "other"]
 Role = Literal["model", "encoder"]
 ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
 
-# Part of the cache key: raise it when the fields below change, or what is counted, or the shape of
-# a builtin model, which is kept under its name.
+# Part of the cache key. Increase it when a field below, the grouping, or the shape of a builtin
+# model (whose name stays the same) changes.
 CACHE_FORMAT = 7
 
 
 @dataclass(frozen=True, slots=True)
 class WeightGroup:
-    """Parameters that differ only in the numbers of their name (layers, experts).
+    """Parameters whose names differ only in the indices of layers and experts.
 
-    `pattern` has ``*`` for each number and `indices` the numbers themselves, one tuple per
-    parameter. `convertible`: bitsandbytes replaces the module it belongs to. `tied`: the same
-    storage as a parameter counted elsewhere, so it takes no memory of its own. `float32`: held in
-    that format whatever the model's is.
+    `pattern` has ``*`` for each index; `indices` has one tuple of indices per parameter.
+    `convertible`: bitsandbytes replaces the module of the parameter. `tied`: shares the storage of
+    a parameter that is counted elsewhere, so it takes no memory. `float32`: kept in float32
+    whatever the model's dtype is.
     """
 
     tower: Tower
@@ -50,12 +50,12 @@ class WeightGroup:
 
     @property
     def count(self) -> int:
-        """How many parameters (tensors) the group has."""
+        """Number of parameters (tensors)."""
         return len(self.indices)
 
     @property
     def elements(self) -> int:
-        """Numbers in one tensor of the group."""
+        """Elements of each tensor."""
         product = 1
         for size in self.shape:
             product *= size
@@ -63,7 +63,7 @@ class WeightGroup:
 
     @property
     def parameters(self) -> int:
-        """Numbers in the whole group, 0 if it is tied."""
+        """Elements of all tensors, 0 for a tied group."""
         return 0 if self.tied else self.count * self.elements
 
     @property
@@ -79,15 +79,15 @@ class WeightGroup:
     def _name(self, index: tuple[int, ...]) -> str:
         first, *rest = self.pattern.split("*")
         numbered = zip(index, rest, strict=True)
-        return first + "".join(f"{number}{piece}" for number, piece in numbered)
+        return first + "".join(f"{number}{part}" for number, part in numbered)
 
 
 @dataclass(frozen=True, slots=True)
 class TextDimensions:
-    """Key figures of the language model (or of the encoder). Widths in numbers per token.
+    """Dimensions of the language model or of a text encoder. Widths are numbers per token.
 
-    `activation` is the name of the MLP's (``transformers.activations.ACT2FN``), "" if unknown.
-    `caps_logits` and `caps_scores`: they pass a tanh (Gemma 2).
+    `activation` is the MLP's, a key of ``transformers.activations.ACT2FN``, or "" if unknown.
+    `caps_logits` and `caps_scores`: soft capping with a tanh (Gemma 2).
     """
 
     hidden: int
@@ -107,10 +107,10 @@ class TextDimensions:
 
 @dataclass(frozen=True, slots=True)
 class ImageDimensions:
-    """How many tokens a page takes, and what the vision tower works on.
+    """Dimensions of the vision tower, and the rule that gives the image tokens of a page.
 
-    `patch` and `tile` in pixels; `merge` patches a side become one token; `tile_tokens` per
-    tile; `max_pixels` and `longest_edge` as the model's own processor has them, 0 if unknown.
+    `patch` and `tile` are in pixels; `merge` x `merge` patches become one token; `tile_tokens` is
+    per tile. Pixel limits are those of the model's own processor, 0 if unknown.
     """
 
     rule: ImageRule
@@ -128,40 +128,43 @@ class ImageDimensions:
 
 @dataclass(frozen=True, slots=True)
 class DecoderLayer:
-    """Widths of one decoder layer, per token.
+    """Widths of a decoder layer, in numbers per token.
 
-    `inner` of its MLPs together, `chosen` of that in the chosen experts; `routed` of the chosen
-    experts' outputs and `experts` of the router. The last three are 0 in a dense layer. `gated`:
-    the MLP multiplies two tensors of the inner width. `looped`: experts are modules that run one
-    after another, each on its share of the tokens.
+    `inner` is the intermediate size of the MLP, in a mixture of experts that of the shared MLP and
+    of all experts that a token is routed to; `expert_inner` is the experts' part of it.
+    `expert_outputs` is the width of those experts' outputs together and `experts` that of the
+    router. The last three are 0 in a dense layer. `gated`: the MLP multiplies two tensors of the
+    intermediate size. `looped`: the experts are modules that run one after another, each on its
+    share of the tokens.
     """
 
     inner: int
     gated: bool = True
-    chosen: int = 0
-    routed: int = 0
+    expert_inner: int = 0
+    expert_outputs: int = 0
     experts: int = 0
     looped: bool = False
 
     @property
-    def at_once(self) -> int:
-        """Inner width that is worked on at one time."""
-        return self.inner - self.chosen + self.chosen // self.turns
+    def concurrent_inner(self) -> int:
+        """Intermediate size that is computed at once, averaged over all tokens."""
+        return self.inner - self.expert_inner + self.expert_inner // self.expert_passes
 
     @property
-    def turns(self) -> int:
-        """Experts that follow one another; 1 where all are computed together."""
+    def expert_passes(self) -> int:
+        """Number of experts that run one after another; 1 if all run together."""
         return self.experts if self.looped else 1
 
 
-# What the module that widens the hidden stream is called (transformers, ``models/*``).
-_PLAIN = ("fc1", "c_fc", "dense_h_to_4h")
-_WIDENING = ("up_proj", "gate_up_proj", *_PLAIN)
+# Names of the module that widens the hidden states to the intermediate size (transformers,
+# ``models/*``).
+_UNGATED_UP = ("fc1", "c_fc", "dense_h_to_4h")
+_UP = ("up_proj", "gate_up_proj", *_UNGATED_UP)
 
 
 @dataclass(frozen=True)
 class ModelLayout:
-    """A model as the estimate sees it."""
+    """The weights and dimensions of a model."""
 
     name: str
     revision: str | None
@@ -174,12 +177,12 @@ class ModelLayout:
 
     @cached_property
     def total_params(self) -> int:
-        """Parameters of the model, tied ones once: what ``model.num_parameters()`` says."""
+        """Number of parameters, tied ones once, as ``model.num_parameters()`` counts."""
         return sum(group.parameters for group in self.weights)
 
     @cached_property
     def linears(self) -> Mapping[str, WeightGroup]:
-        """The weight group of every linear module, by the module's full name."""
+        """Weight groups of the linear modules by the full name of the module."""
         return {
             name.removesuffix(".weight"): group
             for group in self.weights
@@ -189,24 +192,24 @@ class ModelLayout:
 
     @cached_property
     def parameters(self) -> Mapping[str, WeightGroup]:
-        """The group of every parameter by its full name, tied ones too."""
+        """Weight groups by the full name of the parameter, tied ones included."""
         return {name: group for group in self.weights for name in group.names}
 
     @cached_property
     def modules(self) -> tuple[str, ...]:
-        """Full name of every module that holds a parameter, or holds one that does."""
-        found: dict[str, None] = {}
+        """Full names of all modules that have parameters, in themselves or in submodules."""
+        names: dict[str, None] = {}
         for name in self.parameters:
             parts = name.split(".")[:-1]
             for end in range(1, len(parts) + 1):
-                found[".".join(parts[:end])] = None
-        return tuple(found)
+                names[".".join(parts[:end])] = None
+        return tuple(names)
 
     @cached_property
     def layers(self) -> tuple[DecoderLayer, ...]:
-        """The decoder layers, as far as the names of their modules tell them apart."""
+        """The decoder layers, as far as their module names tell dense layers from mixtures."""
         inner = dict.fromkeys(range(self.text.layers), 0)
-        mixed: set[int] = set()
+        mixtures: set[int] = set()
         looped = any(".experts.*." in group.pattern for group in self.weights)
         gated = True
         for group in self.weights:
@@ -214,32 +217,32 @@ class ModelLayout:
                 continue
             numbers = {index[0] for index in group.indices if index}
             if group.kind == "fused_experts" or ".experts.*." in group.pattern:
-                mixed |= numbers
+                mixtures |= numbers
                 continue
             module = group.pattern.removesuffix(".weight").rpartition(".")[2]
-            gated = gated and module not in _PLAIN
-            if module in _WIDENING:
+            gated = gated and module not in _UNGATED_UP
+            if module in _UP:
                 width = group.shape[0] // (2 if module == "gate_up_proj" else 1)
                 for number in numbers & inner.keys():
                     inner[number] += width
-        chosen = self.text.experts_per_token
+        routed = self.text.experts_per_token
         return tuple(
             DecoderLayer(
-                inner=width + chosen * self.text.expert_intermediate,
+                inner=width + routed * self.text.expert_intermediate,
                 gated=gated,
-                chosen=chosen * self.text.expert_intermediate,
-                routed=chosen * self.text.hidden,
+                expert_inner=routed * self.text.expert_intermediate,
+                expert_outputs=routed * self.text.hidden,
                 experts=self.text.experts,
                 looped=looped,
             )
-            if number in mixed
+            if number in mixtures
             else DecoderLayer(inner=width or self.text.intermediate, gated=gated)
             for number, width in inner.items()
         )
 
     @cached_property
     def norm_width(self) -> int:
-        """Widths of the norms of one decoder layer together, those of queries and keys apart."""
+        """Sum of the widths of a decoder layer's norms, without those of queries and keys."""
         numbers = sum(
             group.shape[0] * group.count
             for group in self.weights
@@ -251,21 +254,21 @@ class ModelLayout:
         return numbers // self.text.layers
 
     @cached_property
-    def norms_heads(self) -> bool:
-        """Whether queries and keys pass a norm of their own (Qwen3)."""
+    def has_qk_norm(self) -> bool:
+        """Whether queries and keys are normalised (Qwen3)."""
         return any(g.tower == "language" and "q_norm" in g.pattern for g in self.weights)
 
-    def params_of(self, tower: Tower) -> int:
-        """Parameters of one tower."""
+    def tower_params(self, tower: Tower) -> int:
+        """Number of parameters of a tower."""
         return sum(group.parameters for group in self.weights if group.tower == tower)
 
     def to_json(self) -> dict[str, Any]:
-        """The profile as JSON values."""
+        """Return the layout as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelLayout:
-        """Rebuild a profile from `to_json`. Raises KeyError or TypeError on other data."""
+        """Build a layout from `to_json`. Raises KeyError or TypeError on other data."""
         groups = tuple(
             WeightGroup(
                 **{
@@ -288,32 +291,32 @@ class ModelLayout:
 
 
 def layout_cache_path(name: str, revision: str | None = None, role: Role = "model") -> Path:
-    """Where the profile of this model lies.
+    """Return the cache file of a model's layout.
 
-    The name carries the transformers version (module layouts change with it) and, for a folder,
-    the time its ``config.json`` was written.
+    The file name depends on the transformers version, as module names change with it, and for a
+    folder on the modification time of its ``config.json``.
     """
     config = Path(name).expanduser() / "config.json"
-    written = config.stat().st_mtime_ns if config.is_file() else 0
-    identity = [CACHE_FORMAT, metadata.version("transformers"), name, revision, role, written]
+    mtime_ns = config.stat().st_mtime_ns if config.is_file() else 0
+    identity = [CACHE_FORMAT, metadata.version("transformers"), name, revision, role, mtime_ns]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")[-60:]
     return cache_dir() / "profiles" / f"{slug}-{digest}.json"
 
 
 def load_layout(name: str, revision: str | None = None, role: Role = "model") -> ModelLayout | None:
-    """The cached profile of a model, None if it has not been built yet."""
+    """Return the cached layout of a model, None if it is not cached."""
     path = layout_cache_path(name, revision, role)
     if not path.is_file():
         return None
     return ModelLayout.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def save_layout(profile: ModelLayout) -> Path:
-    """Keep a profile for the next time; whole or not at all. Raises OSError if it cannot."""
-    path = layout_cache_path(profile.name, profile.revision, profile.role)
+def save_layout(layout: ModelLayout) -> Path:
+    """Write a layout to the cache atomically and return its path. Raises OSError."""
+    path = layout_cache_path(layout.name, layout.revision, layout.role)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(profile.to_json()), encoding="utf-8")
+    draft.write_text(json.dumps(layout.to_json()), encoding="utf-8")
     draft.replace(path)
     return path

@@ -1,4 +1,4 @@
-"""Ask for a model's profile: from the cache, else from a child process that has torch."""
+"""Get the layout of a model: from the cache, else from a child process that imports torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from deepsynth_tui.child_process import ChildError, ask
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.models.layout import ModelLayout, Role, load_layout, save_layout
 
-# A cold profile takes a few seconds; the rest is for a slow Hub.
+# Building a layout takes a few seconds; the rest is for a slow Hub.
 TIMEOUT_SECONDS = 180
 
 
 class LayoutError(ChildError):
-    """A model has no profile. `message`: what happened; `advice`: what to do next."""
+    """The layout of a model could not be built."""
 
 
 def request_layout(
@@ -22,9 +22,12 @@ def request_layout(
     trust_remote_code: bool = False,
     timeout: float = TIMEOUT_SECONDS,
 ) -> ModelLayout:
-    """Return the profile of a model, building and caching it if need be. Blocks: seconds.
+    """Return the layout of a model, building and caching it if needed.
 
-    Raises `LayoutError`. Call it from a thread; `profile.load` is the instant half of it.
+    Blocks for seconds: call it from a thread. `layout.load_layout` only looks into the cache.
+
+    Raises:
+        LayoutError: the model is not found, cannot be built, or is not ready in time.
     """
     return load_layout(name, revision, role) or _build(
         name, revision, role, trust_remote_code=trust_remote_code, timeout=timeout
@@ -32,35 +35,39 @@ def request_layout(
 
 
 def request_layouts(config: TrainingConfig) -> tuple[ModelLayout, ModelLayout | None]:
-    """Return the layouts of a configuration's model and, if enabled, of its text encoder."""
+    """Return the layouts of a configuration's model and, if enabled, of its text encoder.
+
+    Raises:
+        LayoutError: see `request_layout`.
+    """
     model, encoder = config.model, config.text_encoder
-    profile = request_layout(
+    layout = request_layout(
         model.name_or_path, model.revision, trust_remote_code=model.trust_remote_code
     )
     if not encoder.enabled:
-        return profile, None
-    return profile, request_layout(encoder.name_or_path, encoder.revision, role="encoder")
+        return layout, None
+    return layout, request_layout(encoder.name_or_path, encoder.revision, role="encoder")
 
 
 def _build(
     name: str, revision: str | None, role: Role, *, trust_remote_code: bool, timeout: float
 ) -> ModelLayout:
-    arguments: list[str] = [f"--role={role}"]
-    if revision:
-        arguments.append(f"--revision={revision}")
-    if trust_remote_code:
-        arguments.append("--trust-remote-code")
-    arguments += ["--", name]
+    question = {
+        "name": name,
+        "revision": revision,
+        "role": role,
+        "trust_remote_code": trust_remote_code,
+    }
     try:
         answer = ask(
             "deepsynth_tui.models.layout_server",
-            arguments=arguments,
-            subject=f"The profile of {name}",
+            question,
+            subject=f"The layout of {name}",
             timeout=timeout,
             timeout_advice="Check the network, or give a folder with the model's config.json.",
         )
     except ChildError as error:
         raise LayoutError(error.message, error.advice) from error
-    profile = ModelLayout.from_json(answer)
-    save_layout(profile)
-    return profile
+    layout = ModelLayout.from_json(answer)
+    save_layout(layout)
+    return layout

@@ -1,26 +1,19 @@
-"""Child process that builds a model on the meta device and prints its profile as JSON.
+"""Child process that builds a model on the meta device and answers with its layout as JSON.
 
-``python -m deepsynth_tui.models.layout_server NAME [--revision R] [--role encoder]
-[--trust-remote-code]`` prints one object on stdout: the profile, or ``{"message", "advice"}``
-and exit status 1. No weight is read and none is allocated.
+The question is ``{"name", "revision", "role", "trust_remote_code"}``. No weights are downloaded,
+read or allocated. `layout_client` asks.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
 import sys
-import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from deepsynth_tui.child_process import serve
+from deepsynth_tui.errors import UserError
 from deepsynth_tui.models.dimensions import image_dimensions, text_dimensions
-from deepsynth_tui.models.hub_config import (
-    HubConfig,
-    UnknownModelError,
-    find_hub_config,
-)
+from deepsynth_tui.models.hub_config import HubConfig, find_hub_config
 from deepsynth_tui.models.layout import Kind, ModelLayout, Role, WeightGroup
 from deepsynth_tui.models.text_encoders import model_kwargs
 from deepsynth_tui.models.towers import tower_of
@@ -33,31 +26,31 @@ ADVICE = "Check that the checkpoint loads with the installed transformers, or ch
 
 
 def build_meta_model(
-    architecture: HubConfig, role: Role, *, trust_remote_code: bool
+    hub_config: HubConfig, role: Role, *, trust_remote_code: bool
 ) -> PreTrainedModel:
-    """The model without weights: every parameter on the meta device."""
+    """Build a model without weights: every parameter is on the meta device."""
     import torch
     import transformers
     from transformers.models.auto import modeling_auto
 
-    config = architecture.config
+    config = hub_config.config
     if role == "encoder":
-        auto = transformers.AutoModel
+        auto_class = transformers.AutoModel
     elif type(config) in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
-        auto = transformers.AutoModelForImageTextToText
+        auto_class = transformers.AutoModelForImageTextToText
     else:
-        auto = transformers.AutoModelForCausalLM
+        auto_class = transformers.AutoModelForCausalLM
     options = model_kwargs(config.model_type) if role == "encoder" else {}
     with torch.device("meta"):
-        return auto.from_config(config, trust_remote_code=trust_remote_code, **options)
+        return auto_class.from_config(config, trust_remote_code=trust_remote_code, **options)
 
 
 def group_weights(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
-    """Group every parameter of a model, in the order of its modules."""
-    not_converted = _keys_bitsandbytes_leaves(model)
-    kept_wide = _kept_in_float32(model)
+    """Group the parameters of a model by everything but their indices, in module order."""
+    not_converted = _modules_not_to_convert(model)
+    is_float32 = _float32_rule(model)
     groups: dict[tuple[Any, ...], list[tuple[int, ...]]] = {}
-    seen: set[int] = set()
+    counted: set[int] = set()
     for module_name, module in model.named_modules(remove_duplicate=False):
         for short_name, parameter in module.named_parameters(recurse=False):
             name = f"{module_name}.{short_name}" if module_name else short_name
@@ -68,10 +61,10 @@ def group_weights(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
                 ".".join("*" if part.isdecimal() else part for part in parts),
                 tuple(parameter.shape),
                 short_name == "weight" and _is_converted(module, module_name, not_converted),
-                id(parameter) in seen,
-                kept_wide(name),
+                id(parameter) in counted,
+                is_float32(name),
             )
-            seen.add(id(parameter))
+            counted.add(id(parameter))
             index = tuple(int(part) for part in parts if part.isdecimal())
             groups.setdefault(key, []).append(index)
     return tuple(
@@ -92,18 +85,23 @@ def group_weights(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
 def build_layout(
     name: str, revision: str | None, role: Role, *, trust_remote_code: bool
 ) -> ModelLayout:
-    """Build the profile of a model. Raises `UnknownModelError` if it has no config."""
-    architecture = find_hub_config(name, revision, trust_remote_code=trust_remote_code)
-    model = build_meta_model(architecture, role, trust_remote_code=trust_remote_code)
+    """Build the layout of a model.
+
+    Raises:
+        UnknownModelError: no config of the model is found.
+        Exception: whatever the model's own code raises.
+    """
+    hub_config = find_hub_config(name, revision, trust_remote_code=trust_remote_code)
+    model = build_meta_model(hub_config, role, trust_remote_code=trust_remote_code)
     return ModelLayout(
         name=name,
         revision=revision,
         role=role,
         architecture=type(model).__name__,
-        origin=architecture.origin,
+        origin=hub_config.origin,
         weights=group_weights(model),
-        text=text_dimensions(architecture.config),
-        image=None if role == "encoder" else image_dimensions(architecture),
+        text=text_dimensions(hub_config.config),
+        image=None if role == "encoder" else image_dimensions(hub_config),
     )
 
 
@@ -124,9 +122,9 @@ def _kind_of(module: nn.Module, dimensions: int) -> Kind:
     return "other"
 
 
-def _kept_in_float32(model: PreTrainedModel) -> Callable[[str], bool]:
-    """The rule by which ``from_pretrained`` leaves a parameter in float32 in a half-precision model
-    (``transformers.core_model_loading``)."""
+def _float32_rule(model: PreTrainedModel) -> Callable[[str], bool]:
+    """Return the predicate for parameters that ``from_pretrained`` keeps in float32 in a
+    half-precision model (``transformers.core_model_loading``)."""
     from transformers.core_model_loading import build_glob_alternation
 
     if not model._keep_in_fp32_modules_strict:
@@ -135,15 +133,16 @@ def _kept_in_float32(model: PreTrainedModel) -> Callable[[str], bool]:
     return lambda name: pattern.search(name) is not None
 
 
-def _keys_bitsandbytes_leaves(model: PreTrainedModel) -> list[str]:
+def _modules_not_to_convert(model: PreTrainedModel) -> list[str]:
+    """Modules that ``replace_with_bnb_linear`` leaves as they are."""
     from transformers.quantizers.base import get_keys_to_not_convert
 
-    kept_wide: list[str] = list(model._keep_in_fp32_modules or [])
-    return [*get_keys_to_not_convert(model), *kept_wide]
+    float32_modules: list[str] = list(model._keep_in_fp32_modules or [])
+    return [*get_keys_to_not_convert(model), *float32_modules]
 
 
 def _is_converted(module: nn.Module, name: str, not_converted: list[str]) -> bool:
-    """The rule of ``transformers.integrations.bitsandbytes.replace_with_bnb_linear``."""
+    """Whether ``transformers.integrations.bitsandbytes.replace_with_bnb_linear`` converts it."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
     from transformers.quantizers.quantizers_utils import should_convert_module
@@ -152,42 +151,22 @@ def _is_converted(module: nn.Module, name: str, not_converted: list[str]) -> boo
     return is_linear and should_convert_module(name, not_converted)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print the answer on stdout. Returns the exit status: 0, or 1 with a message and advice."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--revision")
-    parser.add_argument("--role", choices=("model", "encoder"), default="model")
-    parser.add_argument("--trust-remote-code", action="store_true")
-    options = parser.parse_args(arguments)
-    # Libraries that print must not spoil the one object on stdout.
-    with contextlib.redirect_stdout(sys.stderr):
-        answer, status = _answer(options)
-    print(json.dumps(answer))  # noqa: T201 - the answer of this process
-    return status
+def main() -> int:
+    """Answer the question on stdin with a layout. Returns the exit status."""
+    name = ""
 
+    def answer(question: dict[str, Any]) -> dict[str, Any]:
+        nonlocal name
+        name = question["name"]
+        return build_layout(**question).to_json()
 
-def _answer(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    name: str = options.name
-    try:
-        built = build_layout(
-            name,
-            options.revision,
-            cast(Role, options.role),
-            trust_remote_code=options.trust_remote_code,
+    def explain(error: Exception) -> UserError:
+        reason = str(error).strip().split("\n")[0]
+        return UserError(
+            f"{name} could not be built from its config: {type(error).__name__}: {reason}", ADVICE
         )
-    except UnknownModelError as error:
-        return {"message": error.message, "advice": error.advice}, 1
-    except Exception as error:  # noqa: BLE001 - the process boundary: told, and exit status 1
-        traceback.print_exc()
-        return {"message": describe(name, error), "advice": ADVICE}, 1
-    return built.to_json(), 0
 
-
-def describe(name: str, error: Exception) -> str:
-    """One line for an error of the model's own code."""
-    reason = str(error).strip().split("\n")[0]
-    return f"{name} could not be built from its config: {type(error).__name__}: {reason}"
+    return serve(answer, explain=explain)
 
 
 if __name__ == "__main__":

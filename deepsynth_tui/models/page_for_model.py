@@ -1,4 +1,4 @@
-"""A drawn page, and what is left of it for a model that looks at it."""
+"""A rendered page, and its size and token count in the input of a model."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from deepsynth_tui.models.image_tokens import PageSize, page_tokens, resize_scal
 from deepsynth_tui.models.layout import ImageDimensions
 
 MIN_LEGIBLE_X_HEIGHT = 6.0
-"""Pixels of an x below which OCR errors rise steeply (measured with Tesseract 5)."""
+"""x-height in pixels below which OCR errors rise steeply (measured with Tesseract 5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageInfo:
-    """A page of a document, `page` of `pages`, and what it holds.
+    """Page number `page` of the `pages` of a document, and its content.
 
-    `width`, `height`, `font_size` and `x_height` in pixels. The flaws are those of the whole
-    document.
+    `width`, `height`, `font_size` and `x_height` are in pixels. The counts of missing glyphs, split
+    tokens and clipped glyphs are those of the whole document.
     """
 
     document: str
@@ -35,14 +35,14 @@ class PageInfo:
     clipped_glyphs: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return every figure."""
+        """Return the fields as JSON values."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class PageForModel:
-    """One page as `model` gets it: `tokens` in its prompt, and the height of an x in pixels, after
-    its own resize."""
+    """A page as input of `model`: its image tokens, and the x-height in pixels after the resize of
+    the model's processor."""
 
     model: str
     tokens: int
@@ -51,15 +51,17 @@ class PageForModel:
 
     @property
     def is_legible(self) -> bool:
-        """Whether letters stay large enough to be read."""
+        """Whether the letters stay large enough to be read."""
         return self.x_height >= MIN_LEGIBLE_X_HEIGHT
 
 
 def page_for_model(
     page: PageInfo, image: ImageDimensions, model: ModelSettings
 ) -> PageForModel | None:
-    """Return what a model that reads images as `image` says sees of a page; None where its rule is
-    not known."""
+    """Return a page as the model with these image dimensions gets it.
+
+    None if the model's image rule is unknown.
+    """
     size = PageSize(page.width, page.height)
     tokens, scale = page_tokens(size, image, model), resize_scale(size, image, model)
     if not tokens or not scale:

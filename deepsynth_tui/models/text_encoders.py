@@ -1,4 +1,4 @@
-"""Text encoders: which checkpoints belong to a family, and which of their modules are used."""
+"""Text encoders: the checkpoints of each `text_encoder.type`, and the modules that are used."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ MODEL_TYPES: Mapping[str, tuple[str, ...]] = {
     "qwen3": ("qwen3",),
     "bert": ("bert", "roberta", "xlm-roberta"),
 }
-"""`model_type` of the checkpoints of each `text_encoder.type`."""
+"""The `model_type` values that each `text_encoder.type` accepts."""
 
 
 def text_encoder_type(model_type: str) -> str | None:
-    """The `text_encoder.type` that a checkpoint belongs to, None if to neither."""
+    """Return the `text_encoder.type` of a checkpoint, None if it is not supported."""
     return next((family for family, types in MODEL_TYPES.items() if model_type in types), None)
 
 
 def model_kwargs(model_type: str) -> dict[str, Any]:
-    """What a model class is given beside its config: BERT's pooler would learn nothing."""
+    """Return the arguments of the model class beside the config.
+
+    BERT's pooler is left out: its output is not used, so it would get no gradient.
+    """
     return {"add_pooling_layer": False} if text_encoder_type(model_type) == "bert" else {}
 
 
 def encoder_target_modules(linear_modules: Iterable[str]) -> tuple[str, ...]:
-    """Linears that `text_encoder.trainable: lora` puts adapters on: all of them."""
+    """Return the linears that `text_encoder.trainable: lora` adapts: all of them."""
     return resolve_target_modules(linear_modules, LoraSettings(), ModelSettings())

@@ -1,4 +1,4 @@
-"""The layers of a vision tower, read off the names and shapes of their weights."""
+"""The transformer layers of a vision tower, read from the names and shapes of its weights."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 from deepsynth_tui.models.layout import ModelLayout, WeightGroup
 
-# What modules are called in transformers' vision towers (``models/*/modeling_*.py``).
-_FUSED = ("qkv", "qkv_proj")
-_QUERIES, _KEYS, _VALUES = ("q_proj", "query"), ("k_proj", "key"), ("v_proj", "value")
-_GATES = ("gate_proj",)
-_INNER = ("fc1", "linear_fc1", "lin1", "up_proj", "c_fc")
-_OFFSETS = "rel_pos_h"
+# Module names in transformers' vision towers (``models/*/modeling_*.py``).
+_FUSED_QKV = ("qkv", "qkv_proj")
+_QUERY, _KEY, _VALUE = ("q_proj", "query"), ("k_proj", "key"), ("v_proj", "value")
+_GATE = ("gate_proj",)
+_UP = ("fc1", "linear_fc1", "lin1", "up_proj", "c_fc")
+_RELATIVE_POSITIONS = "rel_pos_h"
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreBias:
-    """Layers whose attention adds a bias for each pair of positions (SAM): no kernel fuses it.
+    """Layers whose attention adds a bias for each pair of positions (SAM); no fused kernel has it.
 
-    They attend with `heads` heads over a whole view, or within windows of `side` x `side`.
+    Attention has `heads` heads and is over a whole view if `is_global`, else over windows of `side`
+    x `side` positions.
     """
 
     layers: int
@@ -30,58 +31,59 @@ class ScoreBias:
 
 @dataclass(frozen=True, slots=True)
 class VisionLayers:
-    """`layers` alike, of widths in numbers per position.
+    """A stack of `layers` identical layers. Widths are numbers per position.
 
-    `attended` is what queries, keys and values take together, `fused` whether one linear makes
-    them; `inner` is the width of the MLP, gated or not.
+    `qkv` is the width of queries, keys and values together, `fused_qkv` whether a single linear
+    computes them. `inner` is the intermediate size of the MLP. `layer_norm` says whether the norms
+    are LayerNorms (with bias) rather than RMSNorms.
     """
 
     prefix: str
     layers: int
     hidden: int
-    attended: int
-    fused: bool
+    qkv: int
+    fused_qkv: bool
     inner: int
     gated: bool
-    centred: bool
+    layer_norm: bool
     biases: tuple[ScoreBias, ...]
 
 
-def vision_layers(profile: ModelLayout) -> tuple[VisionLayers, ...]:
-    """The stacks of the vision tower in the order a page passes them; empty without one."""
-    found: dict[str, list[WeightGroup]] = {}
-    for group in profile.weights:
+def vision_layers(layout: ModelLayout) -> tuple[VisionLayers, ...]:
+    """Return the stacks of the vision tower in forward order; empty for a text-only model."""
+    stacks: dict[str, list[WeightGroup]] = {}
+    for group in layout.weights:
         prefix, numbered, _ = group.pattern.partition(".*.")
         if group.tower == "vision" and numbered:
-            found.setdefault(prefix, []).append(group)
-    return tuple(_stack(prefix, groups) for prefix, groups in found.items())
+            stacks.setdefault(prefix, []).append(group)
+    return tuple(_stack(prefix, groups) for prefix, groups in stacks.items())
 
 
 def _stack(prefix: str, groups: Sequence[WeightGroup]) -> VisionLayers:
-    modules = {
+    linears = {
         group.pattern.removesuffix(".weight").rpartition(".")[2]: group
         for group in groups
         if group.kind == "linear" and len(group.shape) == 2
     }
-    fused = _width(modules, _FUSED)
-    apart = sum(_width(modules, names) for names in (_QUERIES, _KEYS, _VALUES))
-    hidden = next(group.shape[-1] for group in modules.values())
+    fused = _width(linears, _FUSED_QKV)
+    separate = sum(_width(linears, names) for names in (_QUERY, _KEY, _VALUE))
+    hidden = next(group.shape[-1] for group in linears.values())
     return VisionLayers(
         prefix=prefix,
-        layers=max(group.count for group in modules.values()),
+        layers=max(group.count for group in linears.values()),
         hidden=hidden,
-        attended=fused or apart or 3 * hidden,
-        fused=bool(fused),
-        inner=_width(modules, _INNER),
-        gated=bool(_width(modules, _GATES)),
-        centred=any(g.kind == "norm" and g.pattern.endswith(".bias") for g in groups),
+        qkv=fused or separate or 3 * hidden,
+        fused_qkv=bool(fused),
+        inner=_width(linears, _UP),
+        gated=bool(_width(linears, _GATE)),
+        layer_norm=any(g.kind == "norm" and g.pattern.endswith(".bias") for g in groups),
         biases=_biases(groups, hidden),
     )
 
 
 def _biases(groups: Iterable[WeightGroup], hidden: int) -> tuple[ScoreBias, ...]:
-    """An offset table has a row for each distance, 2 x side - 1, and a column a head's width."""
-    tables = [group for group in groups if group.pattern.endswith(_OFFSETS)]
+    """A table of relative positions has shape (2 x side - 1, hidden / heads)."""
+    tables = [group for group in groups if group.pattern.endswith(_RELATIVE_POSITIONS)]
     longest = max((table.shape[0] for table in tables), default=0)
     return tuple(
         ScoreBias(
@@ -94,5 +96,5 @@ def _biases(groups: Iterable[WeightGroup], hidden: int) -> tuple[ScoreBias, ...]
     )
 
 
-def _width(modules: Mapping[str, WeightGroup], names: Iterable[str]) -> int:
-    return next((modules[name].shape[0] for name in names if name in modules), 0)
+def _width(linears: Mapping[str, WeightGroup], names: Iterable[str]) -> int:
+    return next((linears[name].shape[0] for name in names if name in linears), 0)

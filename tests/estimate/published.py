@@ -78,10 +78,10 @@ def _measurement(row: Mapping[str, str]) -> Measurement:
         grade=row["grade"],
         config=_config(row),
         profile=_profile(row["model"]),
-        software=StackVersion(
-            logits=_logits_bytes(row),
-            spare_logits=_spare_logits_bytes(row),
-            wide_stream=row["hidden_stream"] == "float32",
+        stack=StackVersion(
+            loss_bytes_per_logit=_logits_bytes(row),
+            freed_bytes_per_logit=_spare_logits_bytes(row),
+            float32_stream=row["hidden_stream"] == "float32",
             empties_cache=row["source_repo"] in EMPTYING,
         ),
         gptq=row["quant_type"] == "gptq",

@@ -132,7 +132,7 @@ def test_a_field_of_the_wrong_type_makes_no_record(field: str):
 
 
 def test_the_overhead_is_what_was_measured():
-    for _ in range(measured_runs.LEAST_RUNS):
+    for _ in range(measured_runs.MIN_RUNS):
         assert measured_runs.measured_overhead() is PUBLISHED_OVERHEAD
         measured_runs.append_run(ran())
     learned = measured_runs.measured_overhead()
@@ -198,7 +198,7 @@ def test_a_correction_lies_within_what_was_measured(runs: list[MeasuredRun]):
 
 
 def test_pace_is_that_of_the_gpu_asked_for():
-    for _ in range(measured_runs.LEAST_RUNS):
+    for _ in range(measured_runs.MIN_RUNS):
         measured_runs.append_run(
             ran(gpu="Tesla T4", kind="T4 (16GB)", predicted=Predicted(1, 1, 12.0))
         )

@@ -83,16 +83,14 @@ def test_the_text_says_what_the_json_says():
 
 def test_what_would_help_can_be_asked_of_one_gpu():
     found = of(training={"per_device_train_batch_size": 4})
-    said = report_text.report_text(found, "run.yaml", wanted="T4 (16GB)")
+    said = report_text.report_text(found, "run.yaml", gpu="T4 (16GB)")
     (place,) = [place for place in found.catalogue_gpus if place.name == "T4 (16GB)"]
     assert place.fix is not None
     flags = " ".join(f"--set {key}=" for key in place.fix.changes)
     for flag in flags.split(" --set "):
         assert flag.removeprefix("--set ").strip() in said
     assert said.count("to fit ") == 1
-    assert "H200 (141GB) needs no change" in report_text.report_text(
-        found, "", wanted="H200 (141GB)"
-    )
+    assert "H200 (141GB) needs no change" in report_text.report_text(found, "", gpu="H200 (141GB)")
     (here,) = of().machine_gpus
     assert here.fix is not None
     assert f"to fit {here.name}: {here.fix.words}" in report_text.report_text(of(), "run.yaml")

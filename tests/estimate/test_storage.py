@@ -44,7 +44,7 @@ def test_one_checkpoint_more_than_are_kept_is_there_while_it_is_written():
 def test_full_fine_tuning_saves_the_model_and_two_moments():
     found = of(lora={"enabled": False})
     weights = 2 * models.shipped(DENSE).total_params
-    trained = models.shipped(DENSE).total_params - models.shipped(DENSE).params_of("vision")
+    trained = models.shipped(DENSE).total_params - models.shipped(DENSE).tower_params("vision")
     assert found.final == weights
     assert weights + 2 * 2 * 0.9 * trained < found.checkpoint < 3.01 * weights
     assert of().checkpoint < found.checkpoint / 50

@@ -63,32 +63,32 @@ def test_adapters_on_every_linear_need_not_be_faster_than_full_fine_tuning():
 
 
 def test_kernels_wait_for_each_other():
-    arithmetic, traffic = Work(matmul=1e15), Work(traffic=1e12)
+    arithmetic, traffic = Work(matmul_flops=1e15), Work(elementwise_bytes=1e12)
     parts = step_seconds(arithmetic, GPU) + step_seconds(traffic, GPU)
     assert step_seconds(arithmetic + traffic, GPU) == pytest.approx(parts)
 
 
 def test_a_matmul_is_no_faster_than_its_weights_are_read():
-    assert step_seconds(Work(matmul=1.0, weights=1e12), GPU) == step_seconds(
-        Work(traffic=1e12), GPU
+    assert step_seconds(Work(matmul_flops=1.0, weight_bytes=1e12), GPU) == step_seconds(
+        Work(elementwise_bytes=1e12), GPU
     )
 
 
 def test_no_step_is_faster_than_its_launches():
-    small = Work(matmul=1e6, kernels=1e5)
+    small = Work(matmul_flops=1e6, kernel_launches=1e5)
     assert step_seconds(small, GPU) == pytest.approx(1e5 * CALIBRATED.launch)
-    assert step_seconds(small, GPU) == step_seconds(replace(small, matmul=2e6), GPU)
+    assert step_seconds(small, GPU) == step_seconds(replace(small, matmul_flops=2e6), GPU)
 
 
 def test_the_range_lies_around_the_figure():
-    found = step_time(Work(matmul=1e15), GPU)
+    found = step_time(Work(matmul_flops=1e15), GPU)
     assert found.low < found.seconds < found.high
     assert (found.low / found.seconds, found.high / found.seconds) == pytest.approx(SPREAD)
 
 
 def test_a_measured_pace_moves_and_narrows():
-    work = Work(matmul=1e15)
-    guessed, known = step_time(work, GPU), step_time(work, GPU, pace=2.0)
+    work = Work(matmul_flops=1e15)
+    guessed, known = step_time(work, GPU), step_time(work, GPU, ratio=2.0)
     assert known.seconds == 2 * guessed.seconds
     assert known.high / known.low == pytest.approx(math.sqrt(guessed.high / guessed.low))
 

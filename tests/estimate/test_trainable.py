@@ -85,7 +85,7 @@ def test_totals_and_full_fine_tuning_equal_the_model(architecture: str):
     )
     assert count_trainable(free, profile).total == model.num_parameters()
     frozen = count_trainable(configure(lora={"enabled": False}), profile)
-    left = profile.params_of("language") + profile.params_of("head")
+    left = profile.tower_params("language") + profile.tower_params("head")
     assert frozen.total == left
 
 

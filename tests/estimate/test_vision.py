@@ -110,18 +110,18 @@ def test_stacks_of_the_default_model():
         prefix="model.vision_tower.sam_encoder.layers",
         layers=12,
         hidden=768,
-        attended=3 * 768,
+        qkv=3 * 768,
         fused=True,
         inner=3072,
         gated=False,
-        centred=True,
+        layer_norm=True,
         biases=(ScoreBias(8, 12, 14, is_global=False), ScoreBias(4, 12, 64, is_global=True)),
     )
     assert (encoder.layers, encoder.hidden, encoder.inner) == (24, 896, 4864)
-    assert encoder.attended == (14 + 2 * 2) * 64
+    assert encoder.qkv == (14 + 2 * 2) * 64
     assert encoder.gated
-    assert not encoder.fused
-    assert not encoder.centred
+    assert not encoder.fused_qkv
+    assert not encoder.layer_norm
     assert not encoder.biases
 
 
@@ -138,8 +138,8 @@ def test_stacks_of_shipped_models(
 ):
     (stack,) = vision_layers(models.shipped(name))
     assert (stack.layers, stack.hidden, stack.inner) == (layers, hidden, inner)
-    assert (stack.fused, stack.gated) == (fused, gated)
-    assert stack.attended == 3 * hidden
+    assert (stack.fused_qkv, stack.gated) == (fused, gated)
+    assert stack.qkv == 3 * hidden
     assert not stack.biases
 
 

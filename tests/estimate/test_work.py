@@ -130,7 +130,7 @@ def test_a_frozen_vision_tower_runs_forward_only():
     nothing, frozen = of(), of(patches=4096)
     learns = of(patches=4096, model={"freeze_vision_tower": False})
     seen = frozen.matmul - nothing.matmul
-    vision = shipped("Qwen/Qwen3-VL-2B-Instruct").params_of("vision")
+    vision = shipped("Qwen/Qwen3-VL-2B-Instruct").tower_params("vision")
     assert seen > 2 * 4096 * vision
     assert learns.matmul - nothing.matmul > 3 * seen
 
@@ -148,7 +148,7 @@ def test_attention_within_windows_takes_less_than_over_the_page():
 def test_the_second_encoder_of_deepseek_ocr_2_sees_merged_patches():
     name = "deepseek-community/DeepSeek-OCR-2"
     per_patch = (of(name, patches=1).matmul - of(name).matmul) / 2
-    assert per_patch < 0.5 * shipped(name).params_of("vision")
+    assert per_patch < 0.5 * shipped(name).tower_params("vision")
 
 
 def test_only_quantised_weights_are_dequantised():

@@ -168,10 +168,10 @@ def test_experts_in_a_loop_take_turns():
     mixtral = next(row.profile for row in measurements() if row.profile.name == "Mixtral-8x7B")
     looped, fused = mixtral.layers[0], models.profile("qwen3_moe").layers[0]
     assert looped.looped
-    assert looped.inner == looped.chosen == 2 * 14336
-    assert looped.at_once == 2 * 14336 // 8
+    assert looped.inner == looped.expert_inner == 2 * 14336
+    assert looped.concurrent_inner == 2 * 14336 // 8
     assert not fused.looped
-    assert fused.at_once == fused.inner
+    assert fused.concurrent_inner == fused.inner
 
 
 def test_no_name_is_not_the_folder_that_the_process_stands_in():

@@ -1,1 +1,1 @@
-"""Bytes on the GPU, term by term, as formulas over a profile and a configuration."""
+"""GPU memory of a training step, term by term, as formulas over a layout and a configuration."""

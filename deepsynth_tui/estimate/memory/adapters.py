@@ -1,4 +1,4 @@
-"""Bytes that LoRA layers keep of their inputs until the backward pass."""
+"""Inputs of LoRA layers that are saved for backward."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.models.towers import Tower
 
-HALF, FLOAT32, MASK = 2, 4, 1
-DORA = 5  # the base's output and the adapter's, and what scales them (``peft/tuners/lora/dora.py``)
+HALF, FLOAT32, DROPOUT_MASK = 2, 4, 1
+DORA = 5  # outputs of base and adapter, and their scale (``peft/tuners/lora/dora.py``)
 
 
-def adapter_bytes(
+def adapter_activation_bytes(
     config: TrainingConfig, trainable: TrainableParameters, tower: Tower, prefix: str = ""
 ) -> int:
-    """Bytes per token of all adapters on linears of a tower whose names begin with `prefix`.
+    """Bytes per token of all adapters on linears of a tower whose names start with `prefix`.
 
-    Under autocast a copy of the input in half precision, plain float32 otherwise; dropout adds its
-    mask of one byte, and the rank-wide middle tensor comes on top (``peft/tuners/lora/layer.py``).
+    Under autocast the saved input is a half-precision copy, else float32. Dropout adds a mask of
+    one byte. The output of A, of width r, is saved too (``peft/tuners/lora/layer.py``).
     """
     training = config.training
     width = HALF if training.bf16 or training.fp16 else FLOAT32
-    per_input = width + (MASK if config.lora.lora_dropout > 0 else 0)
+    per_input = width + (DROPOUT_MASK if config.lora.lora_dropout > 0 else 0)
     per_output = DORA if config.lora.use_dora else 0
     return sum(
         per_input * group.shape[1] + per_output * group.shape[0] + width * config.lora.r

@@ -1,10 +1,10 @@
-"""What PyTorch's caching allocator takes from the driver to serve a sequence of allocations.
+"""A model of PyTorch's caching allocator: the bytes it reserves for a sequence of allocations.
 
-The rules are those of c10/cuda/CUDACachingAllocator.cpp with its default settings and one stream:
-a freed block is kept and joined with free neighbours of its segment; an allocation gets the
-smallest free block that holds it, whose rest is split off; only where there is none, a new segment
-is taken. So what is reserved is more than was ever in use at once. Where the GPU has no room for a
-segment, those that are free as a whole are given back first.
+The rules are those of c10/cuda/CUDACachingAllocator.cpp with default settings and one stream. A
+freed block is cached and merged with free neighbours in its segment. An allocation takes the
+smallest free block that is large enough and splits off the rest; only if there is none, the
+allocator reserves a new segment. Therefore it reserves more than was ever allocated at once. If the
+GPU has no memory for a segment, the allocator first releases the segments that are entirely free.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from bisect import bisect_left, insort
 
 MIB = 2**20
 BLOCK = 512
-"""Sizes are rounded up to multiples of this (`kMinBlockSize`); ``memory_allocated`` counts them."""
+"""Sizes are rounded up to a multiple of this (`kMinBlockSize`), also in ``memory_allocated``."""
 SMALL = 1 * MIB  # the largest allocation of the small pool (`kSmallSize`)
 SMALL_SEGMENT = 2 * MIB  # `kSmallBuffer`
-MEDIUM = 10 * MIB  # from here on a segment serves one allocation (`kMinLargeAlloc`)
+MEDIUM = 10 * MIB  # from here on an allocation has a segment of its own (`kMinLargeAlloc`)
 MEDIUM_SEGMENT = 20 * MIB  # `kLargeBuffer`
 SEGMENT_STEP = 2 * MIB  # larger segments are multiples of this (`kRoundLarge`)
 
 
 def round_size(size: int) -> int:
-    """Bytes that an allocation of `size` bytes counts for."""
+    """Round the size of an allocation up to whole blocks."""
     return -(-size // BLOCK) * BLOCK
 
 
 def segment_bytes(size: int) -> int:
-    """Bytes that are taken from the driver for an allocation that no free block holds."""
+    """Size of the segment that is reserved for an allocation that fits into no free block."""
     if size <= SMALL:
         return SMALL_SEGMENT
     if size < MEDIUM:
@@ -36,37 +36,39 @@ def segment_bytes(size: int) -> int:
 
 
 class _Pool:
-    """Free blocks, by size and then address. `least` is the smallest rest that is split off."""
+    """Free blocks by size, then address. Rests of `min_remainder` bytes or more are split off."""
 
-    def __init__(self, least: int) -> None:
-        self.least = least
+    def __init__(self, min_remainder: int) -> None:
+        self.min_remainder = min_remainder
         self._keys: list[tuple[int, int]] = []
         self._blocks: dict[tuple[int, int], Block] = {}
 
     def take(self, size: int) -> Block | None:
-        """The smallest block of at least `size` bytes, which is free no more."""
-        at = bisect_left(self._keys, (size, 0))
-        return self._blocks.pop(self._keys.pop(at)) if at < len(self._keys) else None
+        """Remove and return the smallest block of at least `size` bytes."""
+        index = bisect_left(self._keys, (size, 0))
+        return self._blocks.pop(self._keys.pop(index)) if index < len(self._keys) else None
 
     def add(self, block: Block) -> None:
+        """Insert a free block."""
         key = block.size, block.address
         insort(self._keys, key)
         self._blocks[key] = block
 
     def remove(self, block: Block) -> None:
+        """Remove a free block."""
         key = block.size, block.address
         del self._keys[bisect_left(self._keys, key)], self._blocks[key]
 
     def release(self) -> int:
-        """Give back the segments that are free as a whole; how many bytes they had."""
-        whole = [block for block in self._blocks.values() if block.is_segment]
-        for block in whole:
+        """Release the segments that are entirely free, and return their size."""
+        segments = [block for block in self._blocks.values() if block.is_segment]
+        for block in segments:
             self.remove(block)
-        return sum(block.size for block in whole)
+        return sum(block.size for block in segments)
 
 
 class Block:
-    """A piece of a segment: bytes from `address` on, and its neighbours there."""
+    """A part of a segment: `size` bytes at `address`, linked to its neighbours."""
 
     __slots__ = ("address", "after", "before", "free", "pool", "size")
 
@@ -80,11 +82,11 @@ class Block:
 
     @property
     def is_segment(self) -> bool:
-        """Whether it is all of its segment."""
+        """Whether it spans its whole segment."""
         return self.before is None and self.after is None
 
     def split(self, size: int) -> Block:
-        """Keep `size` bytes, and return the rest as a block of its own."""
+        """Shrink to `size` bytes, and return the rest as a new block."""
         rest = Block(self.pool, self.address + size, self.size - size)
         self.size = size
         rest.before, rest.after = self, self.after
@@ -94,7 +96,7 @@ class Block:
         return rest
 
     def absorb(self, after: Block) -> None:
-        """Become one with the neighbour behind."""
+        """Merge with the next block."""
         self.size += after.size
         self.after = after.after
         if self.after is not None:
@@ -102,36 +104,36 @@ class Block:
 
 
 class OutOfMemory(Exception):
-    """The GPU has no room for an allocation, even with all given back that can be."""
+    """The GPU has no memory for an allocation, even after free segments are released."""
 
 
 class CachingAllocator:
-    """The allocator of one GPU with room for `limit` bytes, None for as many as are wanted.
+    """The allocator of a GPU with `limit` bytes of memory, None for unlimited.
 
-    `reserved` bytes are taken from the driver now, `peak` at most so far.
+    `reserved` is the number of bytes reserved now, `peak` its maximum so far.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
         self.reserved = self.peak = 0
-        self._address = 0  # segments lie apart: blocks of two are never neighbours
-        self._small = _Pool(least=BLOCK)
-        self._large = _Pool(least=SMALL + 1)
+        self._address = 0  # blocks of different segments are never neighbours
+        self._small = _Pool(min_remainder=BLOCK)
+        self._large = _Pool(min_remainder=SMALL + 1)
 
     def allocate(self, size: int) -> Block:
-        """Serve `size` bytes; `free` takes them back. Raises OutOfMemory."""
+        """Allocate a block of `size` bytes. Raises OutOfMemory."""
         size = round_size(size)
         pool = self._small if size <= SMALL else self._large
         block = pool.take(size) or self._segment(pool, segment_bytes(size))
         block.free = False
-        if block.size - size >= pool.least:
+        if block.size - size >= pool.min_remainder:
             rest = block.split(size)
             rest.free = True
             pool.add(rest)
         return block
 
     def free(self, block: Block) -> None:
-        """Take a block back, joined with what is free beside it."""
+        """Free a block, and merge it with free neighbours."""
         pool = block.pool
         if (after := block.after) is not None and after.free:
             pool.remove(after)

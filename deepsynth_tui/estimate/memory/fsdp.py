@@ -1,6 +1,7 @@
-"""Bytes of base weights in one process where `training.fsdp` shares the layers out.
+"""Bytes of the base weights on one rank, with and without `training.fsdp`.
 
-Embeddings, the head and the scales of quantised weights stay whole (`training/sharding.py`).
+Embeddings, the head and the scales of quantized weights are not sharded
+(`training/modeling/fsdp.py`).
 """
 
 from __future__ import annotations
@@ -17,45 +18,47 @@ from deepsynth_tui.estimate.memory.weights import (
 )
 from deepsynth_tui.models.layout import ModelLayout
 
-GATHERED = 2
-"""Layers that are whole at one time: the one that computes, and the next, which torch's FSDP2
-fetches meanwhile (torch/distributed/fsdp/_fully_shard/_fsdp_state.py, `_pre_forward`)."""
+GATHERED_LAYERS = 2
+"""Layers that are unsharded at the same time: the one that computes and the next, which FSDP2
+prefetches (torch/distributed/fsdp/_fully_shard/_fsdp_state.py, `_pre_forward`)."""
 
-STACKS = (".layers.", ".layer.", ".blocks.", ".block.", ".h.")
-"""Ends of what transformers' models call their stacks of layers, numbers apart."""
+LAYER_LISTS = (".layers.", ".layer.", ".blocks.", ".block.", ".h.")
+"""Ends of the names of the layer lists in transformers' models, without the index."""
 
 
-def rank_weight_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
-    """Most bytes of base weights that one process holds in a step."""
-    whole = weight_bytes(config, profile)
+def rank_weight_bytes(config: TrainingConfig, layout: ModelLayout) -> int:
+    """Peak bytes of base weights on one rank during a step."""
+    total = weight_bytes(config, layout)
     if not config.training.fsdp:
-        return whole
-    sizes = sharded_layer_bytes(config, profile)
-    shared = sum(sizes.values())
-    parts = -(-shared // config.training.num_processes)
-    return whole - shared + parts + GATHERED * max(sizes.values(), default=0)
+        return total
+    sizes = sharded_layer_bytes(config, layout)
+    sharded = sum(sizes.values())
+    shard = -(-sharded // config.training.num_processes)
+    return total - sharded + shard + GATHERED_LAYERS * max(sizes.values(), default=0)
 
 
-def rank_loading_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
-    """Most bytes of base weights on the GPU while the model is loaded; what is to be shared out is
-    loaded into main memory, whole, by each process."""
+def rank_loading_bytes(config: TrainingConfig, layout: ModelLayout) -> int:
+    """Peak bytes of base weights on one rank's GPU while the model is loaded.
+
+    With FSDP each rank loads the whole model into main memory first.
+    """
     if config.training.fsdp:
-        return rank_weight_bytes(config, profile)
-    return loading_bytes(config, profile)
+        return rank_weight_bytes(config, layout)
+    return loading_bytes(config, layout)
 
 
 def sharded_layer_bytes(
-    config: TrainingConfig, profile: ModelLayout
+    config: TrainingConfig, layout: ModelLayout
 ) -> Mapping[tuple[str, int], int]:
-    """Bytes that are shared out of each layer, by the name of its stack and its number in it."""
+    """Bytes of each layer that FSDP shards, by the name of the layer list and the layer's index."""
     sizes: Counter[tuple[str, int]] = Counter()
-    for group in profile.weights:
-        stack = group.pattern.partition("*")[0]
-        if not stack.endswith(STACKS):
+    for group in layout.weights:
+        layer_list = group.pattern.partition("*")[0]
+        if not layer_list.endswith(LAYER_LISTS):
             continue
         packed = group.elements // 2
-        quantised = is_quantized(group.first_name, group, config)
-        size = packed if quantised else tensor_bytes(group, config)
-        for number, *_ in filter(None, group.indices):
-            sizes[stack, number] += size
+        quantized = is_quantized(group.first_name, group, config)
+        size = packed if quantized else tensor_bytes(group, config)
+        for index, *_ in filter(None, group.indices):
+            sizes[layer_list, index] += size
     return sizes

@@ -1,8 +1,8 @@
-"""What PyTorch's allocator takes from the GPU beyond the bytes in use, with room and without.
+"""Memory that PyTorch's caching allocator reserves beyond the allocated bytes.
 
-The mechanism is `allocator`; the terms below are what it makes of a training step, read off
-simulated steps whose allocations it replayed (``tests/benchmarks/estimate_accuracy.py`` prints how
-far they are from that).
+The mechanism is `allocator`. The terms below are its effect on a training step, read from replays
+of the allocations of simulated steps (``tests/benchmarks/estimate_accuracy.py`` prints the
+difference).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from deepsynth_tui.estimate.memory.activations import (
     HALF,
     ActivationMemory,
     Batch,
-    eager_scores,
-    float32_copies,
+    adapter_float32_copies,
+    eager_score_bytes,
 )
 from deepsynth_tui.estimate.memory.optimizer import TrainableMemory
 from deepsynth_tui.estimate.memory.stack_version import StackVersion
@@ -27,29 +27,38 @@ from deepsynth_tui.estimate.memory.vision import VisionMemory
 from deepsynth_tui.models.layout import ModelLayout
 
 PeakCandidate = Literal["vision", "loss", "layer", "last", "update"]
-"""A time at which the peak of a step can be: pages, loss, backward of a layer while the others keep
-theirs, backward of the last layer, and the optimizer's step."""
+"""A point of the step where allocated memory can peak: the vision tower, the loss, the backward of
+the first layer (all others still hold their saved activations), the backward of the last layer (all
+gradients exist), and the optimizer step."""
 
-# Bytes per token and unit of width that one layer's forward has taken in all when the next begins:
-# the MLP's three inner tensors; copies of the hidden stream; input, output and weighed output of
-# the chosen experts.
-TAKEN_INNER = 6
-TAKEN_HIDDEN = 20
-TAKEN_ROUTED = 12
-# The optimizer makes its states where the first step's activations were, so that the next step has
-# to take this share of those anew.
-BUILT_UPON = 0.75
-# Share of what a moment needs at once that finds no place even after all free segments were given
-# back; of the loss, whose tensors are segments of their own, the share of what is held that lies
-# beside something kept.
-HOLES: Mapping[PeakCandidate, float] = {"vision": 0.05, "layer": 0.20, "last": 0.20, "update": 0.15}
-PINNED = 0.25
+# Bytes per token and unit of width that the forward of a layer has allocated in total when the next
+# one starts: the three intermediate tensors of the MLP; copies of the hidden states; input, output
+# and weighted output of the routed experts.
+FORWARD_INNER = 6
+FORWARD_HIDDEN = 20
+FORWARD_ROUTED = 12
+# The optimizer state is allocated in the blocks of the first step's activations, so that the next
+# step has to allocate this fraction of them anew.
+STATE_IN_ACTIVATION_BLOCKS = 0.75
+# Fraction of the bytes allocated at a peak that finds no free block even after all free segments
+# are returned to the driver.
+FRAGMENTATION: Mapping[PeakCandidate, float] = {
+    "vision": 0.05,
+    "layer": 0.20,
+    "last": 0.20,
+    "update": 0.15,
+}
+# The tensors of the loss are segments of their own. There it is the fraction of the cached bytes
+# that share a segment with saved activations.
+LOSS_FRAGMENTATION = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class FreeBlocks:
-    """Bytes that are free again when the loss is computed, in blocks too small for it: of a
-    `layer`, and of the `logits` as the model gives them."""
+    """Cached bytes that are free during the loss but in blocks too small for it.
+
+    Of the forward of a `layer`, and of the `logits` in the model's dtype.
+    """
 
     layer: int
     logits: int
@@ -57,71 +66,80 @@ class FreeBlocks:
 
 def free_blocks(
     config: TrainingConfig,
-    profile: ModelLayout,
+    layout: ModelLayout,
     trainable: TrainableParameters,
     batch: Batch,
-    software: StackVersion,
+    stack: StackVersion,
 ) -> FreeBlocks:
-    """What the forward pass of the language model leaves behind."""
-    text = profile.text
-    # With a float32 stream every tensor of a layer is twice as wide.
-    wide = FLOAT32 // HALF if software.wide_stream else 1
+    """Free blocks that the forward pass of the language model leaves."""
+    text = layout.text
+    # With a float32 stream every tensor of a layer takes twice as many bytes.
+    stream_factor = FLOAT32 // HALF if stack.float32_stream else 1
     width = max(
-        (wide * TAKEN_INNER + float32_copies(config, trainable, layer)) * layer.at_once
-        + wide * TAKEN_HIDDEN * text.hidden
-        + wide * TAKEN_ROUTED * layer.routed // layer.turns
-        for layer in profile.layers
+        (stream_factor * FORWARD_INNER + adapter_float32_copies(config, trainable, layer))
+        * layer.concurrent_inner
+        + stream_factor * FORWARD_HIDDEN * text.hidden
+        + stream_factor * FORWARD_ROUTED * layer.expert_outputs // layer.expert_passes
+        for layer in layout.layers
     )
     return FreeBlocks(
-        layer=width * batch.tokens + eager_scores(config, text, batch),
-        logits=software.spare_logits * text.vocab * batch.tokens,
+        layer=width * batch.tokens + eager_score_bytes(config, text, batch),
+        logits=stack.freed_bytes_per_logit * text.vocab * batch.tokens,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class AllocatorOverhead:
-    """Bytes that are taken on top of those in use: `held` where there is room, `holes` of them
-    where there is not."""
+    """Bytes reserved beyond the peak of allocated bytes.
 
-    held: int
-    holes: int
+    `cached` on a GPU with plenty of memory; `fragmentation` is the part of it that cannot be
+    returned to the driver where memory is short.
+    """
+
+    cached: int
+    fragmentation: int
 
 
 def allocator_overhead(
-    moments: Mapping[PeakCandidate, int],
+    peak_candidates: Mapping[PeakCandidate, int],
     trained: TrainableMemory,
-    kept: ActivationMemory,
-    images: VisionMemory,
-    left: FreeBlocks,
+    activations: ActivationMemory,
+    vision: VisionMemory,
+    free: FreeBlocks,
     *,
-    carried: int,
+    accumulated_gradients: int,
     checkpointing: bool,
-    software: StackVersion,
+    stack: StackVersion,
 ) -> AllocatorOverhead:
-    """What is taken beyond the largest of `moments`, bytes on top of the steady state.
+    """Bytes reserved beyond the largest of `peak_candidates`.
 
-    `carried` are gradients that are there before the forward pass.
+    `peak_candidates` are bytes on top of those allocated throughout. `accumulated_gradients` are
+    allocated before the forward pass.
     """
-    peak: PeakCandidate = max(moments, key=lambda name: moments[name])
-    through = carried + kept.kept + images.kept
-    # The forward pass of the layers and the loss do not fit into each other's blocks; the backward
-    # pass of a layer fits into both. Without checkpointing the layers keep theirs where pages were.
-    idle = max(left.layer, images.taken if checkpointing else 0)
-    passes = max(
-        through + idle + kept.logits + left.logits,
-        moments["vision"],
-        moments["layer"],
+    peak: PeakCandidate = max(peak_candidates, key=lambda name: peak_candidates[name])
+    saved = accumulated_gradients + activations.saved + vision.saved
+    # The forward of the layers and the loss do not fit into each other's blocks; the backward of a
+    # layer fits into both. Without checkpointing the layers save theirs in the blocks of the vision
+    # tower.
+    free_bytes = max(free.layer, vision.forward_workspace if checkpointing else 0)
+    forward_backward = max(
+        saved + free_bytes + activations.logits + free.logits,
+        peak_candidates["vision"],
+        peak_candidates["layer"],
     )
-    built_upon = 0.0 if software.empties_cache else BUILT_UPON
-    update = trained.gradients + trained.step + int(built_upon * (passes - carried))
-    held = max(passes, update, moments["last"]) - moments[peak]
+    reallocated = 0.0 if stack.empties_cache else STATE_IN_ACTIVATION_BLOCKS
+    optimizer_step = trained.gradients + trained.optimizer_workspace
+    update = optimizer_step + int(reallocated * (forward_backward - accumulated_gradients))
+    cached = max(forward_backward, update, peak_candidates["last"]) - peak_candidates[peak]
     if peak == "loss":
-        # Without checkpointing everything held lies beside what the layers keep.
-        return AllocatorOverhead(held, int(PINNED * held) if checkpointing else held)
-    needs: Mapping[PeakCandidate, int] = {
-        "vision": images.working,
-        "layer": kept.layer,
-        "last": kept.last,
-        "update": trained.gradients + trained.step,
+        # Without checkpointing all cached blocks share segments with saved activations.
+        return AllocatorOverhead(
+            cached, int(LOSS_FRAGMENTATION * cached) if checkpointing else cached
+        )
+    workspace: Mapping[PeakCandidate, int] = {
+        "vision": vision.workspace,
+        "layer": activations.layer_backward,
+        "last": activations.last_backward,
+        "update": optimizer_step,
     }
-    return AllocatorOverhead(held, min(held, int(HOLES[peak] * needs[peak])))
+    return AllocatorOverhead(cached, min(cached, int(FRAGMENTATION[peak] * workspace[peak])))

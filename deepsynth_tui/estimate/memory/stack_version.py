@@ -1,4 +1,4 @@
-"""What the installed training stack holds that another version of it would not."""
+"""Memory properties of the training stack (transformers, PEFT, trainer) that differ by version."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StackVersion:
-    """Facts of a version of transformers and PEFT, and of the loop that uses them.
+    """Properties of a version of transformers, PEFT and the training loop.
 
-    `logits`: bytes per logit at the peak of the loss. `spare_logits`: bytes per logit that were
-    in use before that peak, in tensors too small for what follows. `wide_stream`: whether the
-    hidden stream runs in float32 beside half-precision weights. `empties_cache`: whether the loop
-    gives back what the allocator holds every few steps.
+    `loss_bytes_per_logit` are allocated at the peak of the loss. `freed_bytes_per_logit` are freed
+    before that peak, in blocks too small for it. `float32_stream`: the hidden states are float32
+    although the weights are half precision. `empties_cache`: the loop calls
+    ``torch.cuda.empty_cache`` every few steps.
     """
 
-    logits: int
-    spare_logits: int
-    wide_stream: bool = False
+    loss_bytes_per_logit: int
+    freed_bytes_per_logit: int
+    float32_stream: bool = False
     empties_cache: bool = False
 
 
 # transformers 5.23 (``transformers/loss/loss_utils.py``, `ForCausalLMLoss`): log-softmax in
-# float32, its gradient and theirs; before them the model's own logits in half precision. Our
-# trainer leaves norms and embeddings in half precision.
-INSTALLED = StackVersion(logits=12, spare_logits=2)
+# float32, its gradient and that of the logits; freed before: the model's logits in half precision.
+# Our trainer leaves norms and embeddings in half precision.
+INSTALLED = StackVersion(loss_bytes_per_logit=12, freed_bytes_per_logit=2)

@@ -1,4 +1,4 @@
-"""What a second encoder for the instruction adds: weights, what it trains, its activations."""
+"""GPU memory of the text encoder for the instruction: weights, training state, activations."""
 
 from __future__ import annotations
 
@@ -7,35 +7,42 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.optimizer import FLOAT32, WIDE, optimizer_state_bytes
+from deepsynth_tui.estimate.memory.optimizer import (
+    BASE_WEIGHT_SIDE,
+    FLOAT32,
+    optimizer_state_bytes,
+)
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.text_encoders import encoder_target_modules
 
 EncoderPart = Literal["text_encoder", "text_projection"]
-"""What learns beside the towers of the model."""
+"""Trainable parts that are in no tower of the model."""
 
-# Bytes per token of one un-checkpointed encoder layer, in units of hidden and inner width
-# (`activations`: norms, attention and inputs of linears; a gated MLP).
+# Bytes per token that an encoder layer without gradient checkpointing saves for backward, per unit
+# of hidden and intermediate size (as in `activations`: norms, attention and inputs of linears; a
+# gated MLP).
 SAVED_HIDDEN = 24
 SAVED_INNER = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TextEncoderMemory:
-    """Bytes on the GPU at the peak, and parameters that learn (the projection always does).
+    """GPU bytes of the text encoder at the peak, and its trainable parameters.
 
-    `saved` are the bytes of those parameters, and `states` those of their optimizer states.
+    The projection to the decoder's width is always trained. `trained_bytes` is the size of the
+    trainable parameters, `optimizer_state` that of their optimizer state.
     """
 
-    bytes: int
+    total_bytes: int
     by_part: Mapping[EncoderPart, int]
     parameters: int
-    saved: int
-    states: int
+    trained_bytes: int
+    optimizer_state: int
 
     @property
     def trainable(self) -> int:
+        """Number of trainable parameters."""
         return sum(self.by_part.values())
 
 
@@ -43,40 +50,44 @@ NO_ENCODER = TextEncoderMemory(0, {}, 0, 0, 0)
 
 
 def text_encoder_memory(
-    config: TrainingConfig, profile: ModelLayout, encoder: ModelLayout | None
+    config: TrainingConfig, layout: ModelLayout, encoder: ModelLayout | None
 ) -> TextEncoderMemory:
-    """The encoder beside the model; all zero where there is none, or it has no profile yet."""
+    """Memory of the text encoder; zero if it is disabled or its layout is not known yet."""
     settings = config.text_encoder
     if not settings.enabled or encoder is None:
         return NO_ENCODER
     optim = config.training.optim
     width = DTYPE_BYTES[config.model.dtype]
     weights = width * encoder.total_params
-    # A linear with bias from the encoder's width to the decoder's, in float32.
-    projection = (encoder.text.hidden + 1) * profile.text.hidden
+    # A linear with bias from the encoder's hidden size to the decoder's, in float32.
+    projection = (encoder.text.hidden + 1) * layout.text.hidden
     adapters = _adapter_parameters(config, encoder)
-    whole = encoder.total_params if settings.trainable == "full" else 0
-    wide = projection + adapters
-    states = optimizer_state_bytes(
-        optim, wide, FLOAT32, edge=config.lora.r
-    ) + optimizer_state_bytes(optim, whole, width, edge=WIDE)
-    gradients = FLOAT32 * wide + width * whole
+    full = encoder.total_params if settings.trainable == "full" else 0
+    float32 = projection + adapters
+    optimizer_state = optimizer_state_bytes(
+        optim, float32, FLOAT32, smaller_side=config.lora.r
+    ) + optimizer_state_bytes(optim, full, width, smaller_side=BASE_WEIGHT_SIDE)
+    gradients = FLOAT32 * float32 + width * full
     return TextEncoderMemory(
-        bytes=weights + FLOAT32 * wide + gradients + states + _activations(config, encoder),
-        by_part=_by_part(adapters + whole, projection),
+        total_bytes=weights
+        + FLOAT32 * float32
+        + gradients
+        + optimizer_state
+        + _activations(config, encoder),
+        by_part=_by_part(adapters + full, projection),
         parameters=encoder.total_params + projection,
-        saved=FLOAT32 * wide + width * whole,
-        states=states,
+        trained_bytes=FLOAT32 * float32 + width * full,
+        optimizer_state=optimizer_state,
     )
 
 
-def _by_part(learning: int, projection: int) -> dict[EncoderPart, int]:
+def _by_part(encoder: int, projection: int) -> dict[EncoderPart, int]:
     parts: dict[EncoderPart, int] = {"text_projection": projection}
-    return {"text_encoder": learning, **parts} if learning else parts
+    return {"text_encoder": encoder, **parts} if encoder else parts
 
 
 def _adapter_parameters(config: TrainingConfig, encoder: ModelLayout) -> int:
-    """LoRA on every linear of the encoder, at the rank of the model's adapters."""
+    """LoRA on every linear of the encoder, with the rank of the model's adapters."""
     if config.text_encoder.trainable != "lora":
         return 0
     shapes = (encoder.linears[name].shape for name in encoder_target_modules(encoder.linears))
@@ -84,7 +95,7 @@ def _adapter_parameters(config: TrainingConfig, encoder: ModelLayout) -> int:
 
 
 def _activations(config: TrainingConfig, encoder: ModelLayout) -> int:
-    """Kept for backward only if something inside the encoder learns; it is not checkpointed."""
+    """Bytes saved for backward: none for a frozen encoder. Checkpointing does not apply to it."""
     if config.text_encoder.trainable == "frozen":
         return 0
     text = encoder.text

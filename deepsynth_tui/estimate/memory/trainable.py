@@ -1,8 +1,8 @@
-"""How many parameters a configuration trains, to the digit of PEFT's own count.
+"""The number of trainable parameters, equal to PEFT's own count.
 
-Formulas are those of ``peft/tuners/lora/layer.py``: an adapter of rank r on a weight (out, in)
-has r x (in + out) parameters, DoRA adds `out` magnitudes, and a fused parameter of E experts has
-an adapter for each.
+Formulas of ``peft/tuners/lora/layer.py``: an adapter of rank r on a weight (out, in) has
+r x (in + out) parameters, DoRA adds `out` magnitudes, and a fused parameter of E experts has an
+adapter for each.
 """
 
 from __future__ import annotations
@@ -24,86 +24,86 @@ from deepsynth_tui.models.towers import Tower, is_trained
 
 @dataclass(frozen=True, slots=True)
 class TrainableParameters:
-    """What learns. Counts of parameters; `targets` by full name of the adapted module or tensor.
+    """Numbers of trainable parameters; `targets` has the adapted modules and parameters by name.
 
-    `adapters` are new tensors beside the base, `copies` base modules that PEFT duplicates to train
-    them whole (``modules_to_save``), `own` base weights trained in place: biases, or everything
-    not frozen when LoRA is off. `by_tower` sums the three.
+    `adapters` are new tensors beside the base; `module_copies` are copies of base modules that PEFT
+    trains in full (``modules_to_save``); `in_place` are base weights: biases, or all that is not
+    frozen without LoRA. `by_tower` sums the three.
     """
 
     adapters: int
-    copies: int
-    own: int
+    module_copies: int
+    in_place: int
     by_tower: Mapping[Tower, int]
     targets: Mapping[str, WeightGroup]
 
     @property
     def total(self) -> int:
-        """What ``print_trainable_parameters`` calls trainable."""
-        return self.adapters + self.copies + self.own
+        """The trainable parameters of PEFT's ``print_trainable_parameters``."""
+        return self.adapters + self.module_copies + self.in_place
 
 
-def count_trainable(config: TrainingConfig, profile: ModelLayout) -> TrainableParameters:
-    """Count what `config` trains in the model (the text encoder is counted apart)."""
+def count_trainable(config: TrainingConfig, layout: ModelLayout) -> TrainableParameters:
+    """Count the trainable parameters of the model, without those of a text encoder."""
     if not config.lora.enabled:
-        return _count_full(config, profile)
+        return _count_full(config, layout)
     lora = config.lora
     by_tower: Counter[Tower] = Counter()
     targets: dict[str, WeightGroup] = {}
     adapters = 0
-    for name in resolve_target_modules(profile.linears, lora, config.model):
-        group = targets[name] = profile.linears[name]
+    for name in resolve_target_modules(layout.linears, lora, config.model):
+        group = targets[name] = layout.linears[name]
         size = _rank(name, lora) * sum(group.shape) + (group.shape[0] if lora.use_dora else 0)
         adapters += size
         by_tower[group.tower] += size
-    fused = {name: g for name, g in profile.parameters.items() if g.kind == "fused_experts"}
+    fused = {name: g for name, g in layout.parameters.items() if g.kind == "fused_experts"}
     for name in resolve_target_parameters(fused, lora, config.model):
         group = targets[name] = fused[name]
         experts, rows, columns = group.shape
         size = _rank(name, lora) * experts * (rows + columns)
         adapters += size
         by_tower[group.tower] += size
-    saved = _saved_whole(profile, lora)
+    saved = _modules_to_save(layout, lora)
     for group in saved.values():
         by_tower[group.tower] += group.elements
-    biases = [group for name, group in profile.parameters.items() if _is_bias(name, lora, targets)]
+    biases = [group for name, group in layout.parameters.items() if _is_bias(name, lora, targets)]
     for group in biases:
         by_tower[group.tower] += group.elements
     return TrainableParameters(
         adapters=adapters,
-        copies=sum(group.elements for group in saved.values()),
-        own=sum(group.elements for group in biases),
+        module_copies=sum(group.elements for group in saved.values()),
+        in_place=sum(group.elements for group in biases),
         by_tower=dict(by_tower),
         targets=targets,
     )
 
 
-def _count_full(config: TrainingConfig, profile: ModelLayout) -> TrainableParameters:
+def _count_full(config: TrainingConfig, layout: ModelLayout) -> TrainableParameters:
     by_tower: Counter[Tower] = Counter()
-    for group in profile.weights:
+    for group in layout.weights:
         if is_trained(group.tower, config.model):
             by_tower[group.tower] += group.parameters
     return TrainableParameters(
-        adapters=0, copies=0, own=by_tower.total(), by_tower=dict(+by_tower), targets={}
+        adapters=0, module_copies=0, in_place=by_tower.total(), by_tower=dict(+by_tower), targets={}
     )
 
 
 def _rank(name: str, lora: LoraSettings) -> int:
-    """The rank of one adapter: the rule of ``peft.utils.other.get_pattern_key``."""
+    """The rank of an adapter, by the rule of ``peft.utils.other.get_pattern_key``."""
     for pattern, rank in lora.rank_pattern.items():
         if re.match(rf"(.*\.)?({pattern})$", name):
             return rank
     return lora.r
 
 
-def _saved_whole(profile: ModelLayout, lora: LoraSettings) -> Mapping[str, WeightGroup]:
-    """Parameters below the modules of ``modules_to_save``, tied ones too: a copy is its own."""
+def _modules_to_save(layout: ModelLayout, lora: LoraSettings) -> Mapping[str, WeightGroup]:
+    """Parameters in the modules of ``modules_to_save``. Tied ones count: the copy is not tied."""
     if not lora.modules_to_save:
         return {}
-    prefixes = tuple(f"{name}." for name in resolve_modules_to_save(profile.modules, lora))
+    prefixes = tuple(f"{name}." for name in resolve_modules_to_save(layout.modules, lora))
     return {
         name: group
-        for name, group in profile.parameters.items()
+        for name, group in layout.parameters.items()
         if prefixes and name.startswith(prefixes)
     }
 

@@ -1,1 +1,1 @@
-"""What a training step has to do, counted: arithmetic, memory traffic, kernels."""
+"""FLOPs, bytes and kernel launches of a training step."""

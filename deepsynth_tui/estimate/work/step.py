@@ -1,4 +1,4 @@
-"""The work of one optimizer step."""
+"""Work of an optimizer step."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from deepsynth_tui.estimate.work.towers import text_encoder_work, vision_work
 from deepsynth_tui.estimate.work.work import Work
 from deepsynth_tui.models.layout import ModelLayout
 
-# AdamW over lists of tensors (``torch/optim/adam.py``, foreach) and clipping pass this many times
-# over the weight, its gradient or a moment.
+# Reads and writes of a weight, its gradient or a moment by AdamW (``torch/optim/adam.py``, foreach)
+# and gradient clipping.
 OPTIMIZER_PASSES = 20
 
 
 def step_work(
     config: TrainingConfig,
-    profile: ModelLayout,
+    layout: ModelLayout,
     trainable: TrainableParameters,
     *,
     length: float,
     patches: int,
     encoder: ModelLayout | None = None,
 ) -> Work:
-    """Work of a step with rows padded to `length` tokens and `patches` in each micro-batch.
+    """Return the work of a step with rows padded to `length` tokens and `patches` per micro-batch.
 
-    `length` is the mean over batches: the square that attention takes is a little low where
-    lengths differ much. `encoder` is the profile of ``text_encoder.name_or_path``.
+    `length` is the mean over batches, so attention, which grows with its square, is a little low if
+    lengths differ much. `encoder` is the layout of ``text_encoder.name_or_path``.
     """
     training = config.training
     tokens = training.per_device_train_batch_size * length
     passes = Passes(
         forward=2 if training.gradient_checkpointing else 1,
-        weights=1 if config.lora.enabled else 2,
+        backward_matmuls=1 if config.lora.enabled else 2,
     )
-    batch = (
-        layers_work(config, profile, passes, tokens)
-        + attention_work(config, profile, passes, tokens, length)
-        + head_work(config, profile, trainable, passes, tokens)
-        + adapters_work(config, profile, trainable, passes, tokens)
-        + vision_work(config, profile, patches)
+    micro_batch = (
+        layers_work(config, layout, passes, tokens)
+        + attention_work(config, layout, passes, tokens, length)
+        + head_work(config, layout, trainable, passes, tokens)
+        + adapters_work(config, layout, trainable, passes, tokens)
+        + vision_work(config, layout, patches)
         + text_encoder_work(config, encoder)
     )
     width = FLOAT32 if config.lora.enabled else DTYPE_BYTES[config.model.dtype]
-    return batch.times(training.gradient_accumulation_steps) + Work(
-        optimizer=OPTIMIZER_PASSES * width * trainable.total
+    return micro_batch * training.gradient_accumulation_steps + Work(
+        optimizer_bytes=OPTIMIZER_PASSES * width * trainable.total
     )

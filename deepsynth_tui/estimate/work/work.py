@@ -1,49 +1,31 @@
-"""An amount of work for a GPU."""
+"""FLOPs, bytes and kernel launches of a computation on a GPU."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One optimizer step on one GPU, all its micro-batches together.
+    """The work of an optimizer step on one GPU, all its micro-batches together.
 
-    `matmul` FLOPs; `causal` and `masked` FLOPs of attention, by the kernel that it runs in. Bytes:
-    `weights` that matmuls read, `traffic` of everything between them, `dequantised` moved to make
-    quantised weights wide, `optimizer`. `kernels` are launched one after the other.
+    `causal_attention_flops` and `masked_attention_flops` differ in the kernel that attention runs
+    in. `weight_bytes` are read by matmuls, `elementwise_bytes` are read and written by everything
+    between them, `dequantized_bytes` by dequantization, `optimizer_bytes` by the optimizer.
+    `kernel_launches` run one after another.
     """
 
-    matmul: float = 0.0
-    causal: float = 0.0
-    masked: float = 0.0
-    weights: float = 0.0
-    traffic: float = 0.0
-    dequantised: float = 0.0
-    optimizer: float = 0.0
-    kernels: float = 0.0
+    matmul_flops: float = 0.0
+    causal_attention_flops: float = 0.0
+    masked_attention_flops: float = 0.0
+    weight_bytes: float = 0.0
+    elementwise_bytes: float = 0.0
+    dequantized_bytes: float = 0.0
+    optimizer_bytes: float = 0.0
+    kernel_launches: float = 0.0
 
     def __add__(self, other: Work) -> Work:
-        return Work(
-            self.matmul + other.matmul,
-            self.causal + other.causal,
-            self.masked + other.masked,
-            self.weights + other.weights,
-            self.traffic + other.traffic,
-            self.dequantised + other.dequantised,
-            self.optimizer + other.optimizer,
-            self.kernels + other.kernels,
-        )
+        return Work(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
-    def times(self, count: float) -> Work:
-        """So many times this work."""
-        return Work(
-            self.matmul * count,
-            self.causal * count,
-            self.masked * count,
-            self.weights * count,
-            self.traffic * count,
-            self.dequantised * count,
-            self.optimizer * count,
-            self.kernels * count,
-        )
+    def __mul__(self, count: float) -> Work:
+        return Work(*(getattr(self, f.name) * count for f in fields(self)))
