@@ -14,7 +14,7 @@ from textual.screen import Screen
 
 from deepsynth_tui.config.load import RunKind
 from deepsynth_tui.tui import palette
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.actions import bindings, display_key
 from deepsynth_tui.tui.app_protocol import Mode
 from deepsynth_tui.tui.terminal import Terminal
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
@@ -58,10 +58,7 @@ class DeepsynthApp(App[None], inherit_bindings=False):
 
     TITLE = "DeepSynth"
     MODES = {"dataset": _dataset_screen, "training": _training_screen, "runs": _runs_screen}
-    BINDINGS = [
-        *bindings("app"),
-        Binding("ctrl+c", "help_quit", show=False, system=True),
-    ]
+    BINDINGS = bindings("app")
 
     def __init__(
         self, home: Path, *, mode: Mode = "training", open_run: RunDirectory | None = None
@@ -168,9 +165,8 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         return {"muted": "#8c95a6"}
 
     def get_key_display(self, binding: Binding) -> str:
-        """Return a key as the keyboard has it: F5."""
-        shown = super().get_key_display(binding)
-        return shown.upper() if len(shown) > 1 and shown[0] == "f" else shown
+        """Return a key as keyboards label it, the same in the footer, the help and in texts."""
+        return display_key(binding.key)
 
     # Leaving
 

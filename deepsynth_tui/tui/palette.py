@@ -27,7 +27,7 @@ class Applicable:
     keys: str
 
 
-def applicable(screen: Screen[object]) -> list[Applicable]:
+def applicable_actions(screen: Screen[object]) -> list[Applicable]:
     """Return the actions of the table that apply on `screen` now, in the order of the table."""
     active = [one for one in screen.active_bindings.values() if one.enabled]
     found = []
@@ -41,7 +41,7 @@ def applicable(screen: Screen[object]) -> list[Applicable]:
 
 def commands(screen: Screen[object]) -> Iterable[SystemCommand]:
     """Return a command of the palette for each action that applies on `screen` now."""
-    for one in applicable(screen):
+    for one in applicable_actions(screen):
         run = partial(screen.app.run_action, one.action.method, one.node)
         yield SystemCommand(one.action.label, f"{one.action.help} ({one.keys})", run)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from deepsynth_tui.machine.gpu_catalogue import Fit
+from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.fit.delta import format_delta
 from deepsynth_tui.tui.fit.gpu_rows import FIT_SIGNS
 from deepsynth_tui.tui.fit.view import FitView
@@ -33,7 +34,7 @@ def verdict(view: FitView) -> Content:
         _change(view),
         (" · ", "$muted"),
         fit,
-        (f"{more} · Esc", "$muted"),
+        (f"{more} · {key_of('fit.panel')}", "$muted"),
     )
 
 

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.geometry import Region, Spacing
 from textual.message import Message
 
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.widgets.diffed_lines import DiffedLines
 
 if TYPE_CHECKING:
@@ -80,15 +80,17 @@ class FitPanel(VerticalScroll):
         yield DiffedLines(id="fit-foot")
 
     def on_mount(self) -> None:
-        self.border_title, self.border_subtitle = "Will it fit?", "Esc"
+        self.border_title, self.border_subtitle = "Will it fit?", key_of("fit.panel")
         self._draw()
 
     def on_focus(self) -> None:
-        self.border_subtitle = "↑↓ GPU · ←→ rank · Esc back"
+        gpu = key_of("fit.gpu_up") + key_of("fit.gpu_down")
+        rank = key_of("fit.rank_down") + key_of("fit.rank_up")
+        self.border_subtitle = f"{gpu} GPU · {rank} rank · {key_of('fit.panel')} back"
         self._draw()
 
     def on_blur(self) -> None:
-        self.border_subtitle = "Esc"
+        self.border_subtitle = key_of("fit.panel")
         self._draw()
 
     def on_resize(self) -> None:
@@ -231,7 +233,8 @@ class FitPanel(VerticalScroll):
         status = Content.styled(text, "$text-warning" if self.advice else "$muted")
         prefix = Content.assemble(status, "  ") if text else Content("")
         width = self.scrollable_content_region.width
-        simulate, apply = ("s", "a") if self.has_focus else ("^t", "^y")
+        simulate = key_of("fit.simulate", while_typing=not self.has_focus)
+        apply = key_of("fit.apply", while_typing=not self.has_focus)
         column = details(view, width)
         self._anchors = column.anchors
         self._update("#fit-verdict", [prefix + verdict(view)])

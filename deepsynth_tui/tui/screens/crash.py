@@ -7,10 +7,11 @@ import traceback
 from pathlib import Path
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from deepsynth_tui.tui.actions import bindings
 
 
 def save_trace(home: Path, error: BaseException) -> Path:
@@ -26,10 +27,7 @@ class CrashDialog(ModalScreen[None]):
     """Shows an error that nobody expected; the application goes on."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS = [
-        Binding("escape", "dismiss", "Close"),
-        Binding("c", "copy", "Copy the trace"),
-    ]
+    BINDINGS = bindings("crash_dialog")
 
     def __init__(self, error: BaseException, trace: Path) -> None:
         super().__init__()

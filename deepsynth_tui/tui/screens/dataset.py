@@ -24,7 +24,7 @@ class DatasetScreen(FormScreen):
 
     kind = "dataset"
     CSS_PATH = ["form_screen.tcss", "dataset.tcss"]
-    BINDINGS = bindings("source")
+    BINDINGS = bindings("dataset")
 
     def panel(self) -> Widget:
         return SourcePanel(id="panel")
@@ -52,7 +52,7 @@ class DatasetScreen(FormScreen):
         if seen is not None:
             self.query_one(SourcePanel).show_preflight(found, seen)
 
-    def action_propose(self) -> None:
+    def action_use_proposal(self) -> None:
         """Use the columns that the panel proposes; it is taken back like any other change."""
         proposal = self.query_one(SourcePanel).proposal
         if proposal is None:
@@ -60,4 +60,4 @@ class DatasetScreen(FormScreen):
             return
         self._alter(lambda form: form.with_values(proposal.settings))
         changed = ", ".join(f"{key} {value}" for key, value in proposal.settings.items())
-        self.notify(f"{changed}\nF7 and F8 reset.", title="Columns taken", markup=False)
+        self.notify(f"{changed}\n{self.reset_hint}", title="Columns taken", markup=False)

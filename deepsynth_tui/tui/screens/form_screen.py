@@ -22,7 +22,7 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from deepsynth_tui.config.load import RunKind
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.palette import PresetCommands
 from deepsynth_tui.tui.widgets.footer import DiffedFooter
@@ -251,6 +251,12 @@ class FormScreen(Screen[None]):
             self.app.push_screen(SaveDialog(Path(f"{name}.yaml"), self.form.values.as_yaml))
 
     # Help, reset, drafts
+
+    @property
+    def reset_hint(self) -> str:
+        """How to undo a change, as the last sentence of a notification."""
+        field, section = key_of("form.reset"), key_of("form.reset_section")
+        return f"{field} resets a field, {section} its section."
 
     @property
     def focused_row(self) -> FieldRow | None:

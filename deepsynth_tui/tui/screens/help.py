@@ -4,39 +4,38 @@ from __future__ import annotations
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from deepsynth_tui.tui.palette import Applicable, applicable
+from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.palette import Applicable, applicable_actions
 
 
 class HelpScreen(ModalScreen[None]):
     """Filters as one types; Enter runs what is chosen on the screen below."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS = [
-        Binding("escape,f1", "dismiss", "Close"),
-        Binding("down", "move(1)", show=False),
-        Binding("up", "move(-1)", show=False),
-    ]
+    BINDINGS = bindings("help")
 
     def __init__(self, below: Screen[object], about: str = "") -> None:
         super().__init__()
         self._below = below
         self._about = about
         # What belongs to the screen below comes before what applies everywhere.
-        self._found = sorted(applicable(below), key=lambda one: one.action.place == "app")
+        self._found = sorted(applicable_actions(below), key=lambda one: one.action.place == "app")
 
     def compose(self) -> ComposeResult:
         with Container(classes="dialog wide"):
             yield Static("Help", classes="dialog-title")
             if self._about:
                 yield Static(self._about, markup=False, id="about")
-            yield Input(placeholder="Filter; Enter runs, Esc closes", compact=True)
+            yield Input(
+                placeholder=f"Type to filter; Enter runs, {key_of('help.close')} closes",
+                compact=True,
+            )
             yield OptionList(*self._options(""), id="keys", compact=True)
 
     def on_mount(self) -> None:

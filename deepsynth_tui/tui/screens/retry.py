@@ -12,7 +12,6 @@ from rich.console import Group
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -21,6 +20,7 @@ from textual.widgets import OptionList, Static
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
+from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.widgets.label_grid import label_grid
 
@@ -53,7 +53,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
         }
     }
     """
-    BINDINGS = [Binding("escape", "dismiss", "Close", tooltip="Close this and start nothing")]
+    BINDINGS = bindings("retry_dialog")
 
     @dataclass
     class Planned(Message):

@@ -23,7 +23,7 @@ from deepsynth_tui.runs import control
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.summary import RunSummary, summaries
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.run_view.reader import Clock
 from deepsynth_tui.tui.screens.stop import StopDialog, Way, stop
@@ -36,7 +36,8 @@ PERIOD = 2.0
 """Seconds between two looks at the run directories."""
 _EMPTY = Content.assemble(
     ("No runs yet.", "bold"),
-    "\n\nF2 makes a dataset of documents.\nF3 fine-tunes a model on one.\n\n",
+    f"\n\n{key_of('app.dataset')} makes a dataset from documents.\n"
+    f"{key_of('app.training')} fine-tunes a model on a dataset.\n\n",
     ("deepsynth-tui demo", "bold"),
     "  in a shell does both with what is built in, in some minutes.",
 )

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 from textual.worker import Worker, WorkerState
 
 from deepsynth_tui.runs import atomic
+from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import shell_of
 
 
@@ -21,7 +21,7 @@ class SaveDialog(ModalScreen[None]):
     """Saves whole or not at all; a file that is there is replaced only when asked a second time."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS = [Binding("escape", "dismiss", "Close")]
+    BINDINGS = bindings("save_dialog")
 
     def __init__(self, suggested: Path, text: Callable[[], str]) -> None:
         super().__init__()

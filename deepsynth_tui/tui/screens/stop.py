@@ -7,7 +7,6 @@ from typing import Literal
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -17,6 +16,7 @@ from deepsynth_tui.runs import control
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.summary import RunSummary
+from deepsynth_tui.tui.actions import bindings, key_of
 
 Way = Literal["checkpoint", "now", "force"]
 GRACE = 10.0
@@ -25,10 +25,10 @@ GRACE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to stop: its key, its label, and what becomes of the work."""
+    """One way to stop: the id of its action, its label, and what becomes of the work."""
 
     way: Way
-    key: str
+    action: str
     label: str
     consequence: str
 
@@ -44,7 +44,7 @@ def choices(summary: RunSummary, pending: control.Request | None) -> tuple[Choic
             if training
             else ("After this shard", "It completes the shard that it writes and ends there.")
         )
-        found.append(Choice("checkpoint", "c", label, consequence))
+        found.append(Choice("checkpoint", "stop.checkpoint", label, consequence))
     if pending != "stop" and summary.state != "unresponsive":
         if not at_work:
             consequence = "It has not begun its work yet."
@@ -52,10 +52,10 @@ def choices(summary: RunSummary, pending: control.Request | None) -> tuple[Choic
             consequence = "It ends with this step, after saving a checkpoint."
         else:
             consequence = "It ends with this page; nothing drawn is deleted."
-        found.append(Choice("now", "n", "Now", consequence))
+        found.append(Choice("now", "stop.now", "Now", consequence))
     else:
         consequence = "Work since the last checkpoint is lost."
-        found.append(Choice("force", "n", "End the process", consequence))
+        found.append(Choice("force", "stop.now", "End the process", consequence))
     return tuple(found)
 
 
@@ -94,11 +94,7 @@ class StopDialog(ModalScreen[Way | None]):
         }
     }
     """
-    BINDINGS = [
-        Binding("escape", "dismiss", "Close", tooltip="Close this; the run goes on"),
-        Binding("c", "choose('c')", "After the next checkpoint", show=False),
-        Binding("n", "choose('n')", "Now", show=False),
-    ]
+    BINDINGS = bindings("stop_dialog")
 
     def __init__(self, summary: RunSummary, pending: control.Request | None) -> None:
         super().__init__()
@@ -111,14 +107,15 @@ class StopDialog(ModalScreen[Way | None]):
             dialog.border_title = "stop this run?"
             yield Static(Content.assemble("This stops the run ", (self._run_name, "bold"), "."))
             ways = [
-                _option(choice.key, choice.label, choice.consequence) for choice in self._choices
+                _option(key_of(choice.action), choice.label, choice.consequence)
+                for choice in self._choices
             ]
-            yield OptionList(*ways, _option("Esc", "Close", "The run goes on."))
+            yield OptionList(*ways, _option(key_of("stop.close"), "Close", "The run goes on."))
 
-    def action_choose(self, key: str) -> None:
-        """Choose a way by its key."""
+    def action_choose(self, action: str) -> None:
+        """Choose a way by the id of its action."""
         for choice in self._choices:
-            if choice.key == key:
+            if choice.action == action:
                 self.dismiss(choice.way)
 
     @on(OptionList.OptionSelected)

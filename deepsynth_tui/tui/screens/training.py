@@ -37,7 +37,7 @@ class TrainingScreen(FormScreen):
 
     kind = "training"
     CSS_PATH = ["form_screen.tcss", "training.tcss"]
-    BINDINGS = bindings("fit")
+    BINDINGS = bindings("training")
 
     def __init__(self) -> None:
         super().__init__()
@@ -242,7 +242,7 @@ class TrainingScreen(FormScreen):
             return
         self._alter(lambda form: form.with_values(remedy.changes))
         keys = ", ".join(remedy.changes)
-        self.notify(f"{remedy.words}\nChanged: {keys}. F7 and F8 reset.", title="To make it fit")
+        self.notify(f"{remedy.words}\nChanged: {keys}. {self.reset_hint}", title="To make it fit")
 
     def on_fit_panel_rank_stepped(self, event: FitPanel.RankStepped) -> None:
         from deepsynth_tui.config.fields import fields_by_key

@@ -8,12 +8,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
+from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.widgets.label_grid import label_grid
 
@@ -26,7 +26,7 @@ class XrayScreen(ModalScreen[None]):
     """Asks a child process, which ends when this is closed, and scrolls through its answer."""
 
     CSS_PATH = ["dialog.tcss", "xray.tcss"]
-    BINDINGS = [Binding("escape", "dismiss", "Close")]
+    BINDINGS = bindings("xray")
 
     def __init__(self, config: TrainingConfig) -> None:
         super().__init__()
@@ -34,7 +34,9 @@ class XrayScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Container(classes="dialog", id="xray"):
-            yield Static("What the model gets   Esc closes", classes="dialog-title")
+            yield Static(
+                f"What the model gets   {key_of('xray.close')} closes", classes="dialog-title"
+            )
             with VerticalScroll():
                 yield Static("Making the first batch …", markup=False, id="seen")
 

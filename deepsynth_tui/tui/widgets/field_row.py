@@ -8,7 +8,6 @@ from typing import Any
 from textual import on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
@@ -17,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Select, Switch
 
 from deepsynth_tui.config.fields import FieldSpec, as_text
+from deepsynth_tui.tui.actions import bindings
 
 LABEL_WIDTH = 30
 
@@ -44,7 +44,7 @@ class StepInput(Input):
 class FieldSelect(Select[Any], inherit_bindings=False):
     """A select on one line. Enter opens the list; left and right are left to the row."""
 
-    BINDINGS = [Binding("enter,space", "show_overlay", "Choose", show=False)]
+    BINDINGS = bindings("choice")
 
 
 class FieldRow(Widget):
@@ -86,10 +86,7 @@ class FieldRow(Widget):
     }
     """
 
-    BINDINGS = [
-        Binding("left", "step(-1)", "Lower value", show=False),
-        Binding("right", "step(1)", "Higher value", show=False),
-    ]
+    BINDINGS = bindings("field_row")
 
     changed: reactive[bool] = reactive(False)
     problem: reactive[str] = reactive("")

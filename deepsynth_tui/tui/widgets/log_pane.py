@@ -18,6 +18,8 @@ from textual.reactive import reactive
 from textual.selection import Selection
 from textual.widgets import Log, Static
 
+from deepsynth_tui.tui.actions import key_of
+
 MAX_LINES = 5000
 
 
@@ -196,7 +198,8 @@ class LogPane(Vertical):
         else:
             unread = f", {self.unread:,} new below" if self.unread else ""
             text += Content.styled(f"   paused{unread}", "bold $warning")
-            text += Content.styled("   End follows again", "$foreground 60%")
+            key = key_of("monitor.follow")
+            text += Content.styled(f"   {key} follows again", "$foreground 60%")
         self._heading.update(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from deepsynth_tui.tui.actions import ACTIONS
+from deepsynth_tui.tui.actions import ACTIONS, key_of
 from deepsynth_tui.tui.app_protocol import Mode
 
 
@@ -27,7 +27,7 @@ class ModeBar(Static):
         parts: list[Content | str] = [Content.styled("DeepSynth", "bold $foreground"), "   "]
         for action in ACTIONS:
             if action.method.startswith("go("):
-                key, is_current = action.keys.upper(), action.method == f"go('{mode}')"
+                key, is_current = key_of(action.id), action.method == f"go('{mode}')"
                 label = f"[{action.label}]" if is_current else f" {action.label} "
                 style = "bold $primary" if is_current else f"$muted @click=app.{action.method}"
                 parts += [Content.styled(f"{key} ", "dim"), Content.styled(label, style), "  "]

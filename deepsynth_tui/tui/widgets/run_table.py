@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rich.text import Text
-from textual.binding import Binding
 from textual.widgets import DataTable
 from textual.widgets.data_table import RowDoesNotExist
 
 from deepsynth_tui.runs.console import clean
 from deepsynth_tui.runs.summary import RunSummary
+from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
 from deepsynth_tui.units import format_age
 
@@ -38,14 +38,7 @@ def run_rows(summaries: Sequence[RunSummary], now: float) -> tuple[RunRow, ...]:
 class RunTable(DataTable[Text], inherit_bindings=False):
     """Runs, newest first. The cursor stays on its run when other runs are added or deleted."""
 
-    BINDINGS = [
-        Binding("up", "cursor_up", "Up", show=False),
-        Binding("down", "cursor_down", "Down", show=False),
-        Binding("pageup", "page_up", "Page up", show=False),
-        Binding("pagedown", "page_down", "Page down", show=False),
-        Binding("home", "scroll_top", "First", show=False),
-        Binding("end", "scroll_bottom", "Last", show=False),
-    ]
+    BINDINGS = bindings("run_table")
     DEFAULT_CSS = """
     RunTable {
         height: 1fr;

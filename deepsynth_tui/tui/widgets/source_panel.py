@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from deepsynth_tui.runs.console import clean
+from deepsynth_tui.tui.actions import key_of
 
 if TYPE_CHECKING:
     from deepsynth_tui.models.page_for_model import PageForModel
@@ -80,7 +81,8 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
         parts += [f"  {clean(column)}\n" for column in preflight.columns]
     if preflight.proposal:
-        parts += ["\n", Content.styled("proposed columns (Ctrl+Y uses them)", "$muted"), "\n"]
+        use = key_of("source.propose", while_typing=True)
+        parts += ["\n", Content.styled(f"proposed columns ({use} uses them)", "$muted"), "\n"]
         parts += [f"  {key} {clean(str(v))}\n" for key, v in preflight.proposal.settings.items()]
         parts.append(Content.styled(f"  {clean(preflight.proposal.why)}\n", "$muted"))
     for notice in preflight.notices:
