@@ -39,7 +39,7 @@ def load(
     from deepsynth_tui.config.load import load_file
     from deepsynth_tui.config.problems import ConfigError, Problem
 
-    loaded = load_file(path, overrides or (), starting=starting)
+    loaded = load_file(path, overrides or (), estimate_only=not starting)
     config = loaded.config
     if not isinstance(config, kind):
         command = "generate" if config.kind == "dataset" else "train"
@@ -62,6 +62,6 @@ def refuse(problems: Sequence[Problem], path: Path) -> None:
 
 def find_run(ref: str) -> RunDirectory:
     """Return the run that `ref` names. Raises RunDirectoryError if there is no such run."""
-    from deepsynth_tui.runs.directory import find
+    from deepsynth_tui.runs.directory import find_run
 
-    return find(home(), ref)
+    return find_run(home(), ref)

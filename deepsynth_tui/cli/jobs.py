@@ -48,7 +48,7 @@ def generate(
     """Generate a dataset of page images from documents."""
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.dataset.preflight import check
-    from deepsynth_tui.runs.launch import start
+    from deepsynth_tui.runs.launch import start_job
     from deepsynth_tui.workflows.resume import resumable_dataset_run
     from deepsynth_tui.workflows.start import start_run
 
@@ -60,7 +60,7 @@ def generate(
             return
         if resume:
             run = resumable_dataset_run(home(), config, settings, text)
-            start(run, resume=True)
+            start_job(run, resume=True)
             _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)
@@ -88,7 +88,7 @@ def train(
 ) -> None:
     """Fine-tune a model on a dataset."""
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.runs.launch import start
+    from deepsynth_tui.runs.launch import start_job
     from deepsynth_tui.training.preflight import check
     from deepsynth_tui.workflows.resume import resumable_training_run
     from deepsynth_tui.workflows.start import start_run
@@ -103,7 +103,7 @@ def train(
             return
         if resume:
             run = resumable_training_run(home(), config, settings)
-            start(run, resume=True)
+            start_job(run, resume=True)
             _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)
@@ -178,9 +178,9 @@ def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:
         if not json_:
             typer.echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
     if json_:
-        from deepsynth_tui.runs.estimate_vs_measured import compared
+        from deepsynth_tui.runs.estimate_vs_measured import read_comparison
         from deepsynth_tui.runs.summary import summarize
 
-        print_json(summarize(run).to_json() | compared(run))
+        print_json(summarize(run).to_json() | read_comparison(run))
     if code:
         raise typer.Exit(code)

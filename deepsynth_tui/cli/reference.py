@@ -95,7 +95,7 @@ def schema(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="training or dataset.")],
 ) -> None:
     """Print the JSON Schema of a configuration, for editors."""
-    from deepsynth_tui.config.load import CONFIG_TYPES
+    from deepsynth_tui.config.kinds import CONFIG_TYPES
 
     with report_errors():
         if kind not in CONFIG_TYPES:

@@ -16,17 +16,17 @@ STOP_GRACE = 20.0
 
 def runs(json_: Json = False) -> None:
     """List all runs, newest first."""
-    from deepsynth_tui.runs.directory import scan
-    from deepsynth_tui.runs.estimate_vs_measured import compared
+    from deepsynth_tui.runs.directory import list_runs
+    from deepsynth_tui.runs.estimate_vs_measured import read_comparison
     from deepsynth_tui.runs.summary import summarize
     from deepsynth_tui.workflows import follow
 
     with report_errors():
-        run_directories = scan(home())
+        run_directories = list_runs(home())
         summaries = [summarize(run) for run in run_directories]
         if json_:
             pairs = zip(run_directories, summaries, strict=True)
-            print_json([summary.to_json() | compared(run) for run, summary in pairs])
+            print_json([summary.to_json() | read_comparison(run) for run, summary in pairs])
         elif summaries:
             for summary in summaries:
                 typer.echo(follow.summary_line(summary))

@@ -31,7 +31,7 @@ class Template:
 
 
 @cache
-def parse(text: str) -> Template:
+def parse_template(text: str) -> Template:
     """Read a template. Raises `TemplateError` where a brace stands alone or holds no name."""
     parts: list[tuple[str, bool]] = []
     for found in _PART.finditer(text):

@@ -22,8 +22,8 @@ from typing import Any
 
 from deepsynth_tui.builtin import locate
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
-from deepsynth_tui.config.findings import command, output_problems
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.preflight import output_dir_problems, run_preflight_command
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.dataset.clean_text import is_blank
 from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
@@ -109,7 +109,7 @@ def check(config: DatasetConfig) -> list[Problem]:
 
 def inspect(config: DatasetConfig) -> Preflight:
     """Open the sources, draw the first document, look at the output folder and the disk."""
-    problems = [*output_problems(config.output.dir), *_drawing_problems(config)]
+    problems = [*output_dir_problems(config.output.dir), *_drawing_problems(config)]
     looked = [_look(settings, columns_named(config)) for settings in config.all_sources]
     if config.sources:
         for number, one in enumerate(looked, start=1):
@@ -140,7 +140,7 @@ def inspect(config: DatasetConfig) -> Preflight:
 
 def main() -> int:
     """Check the configuration named on the command line and print what was found."""
-    return command(DatasetConfig, inspect, Preflight)
+    return run_preflight_command(DatasetConfig, inspect, Preflight)
 
 
 def _drawing_problems(config: DatasetConfig) -> Iterator[Problem]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.config.findings import existing_part
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.preflight import nearest_existing_parent
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.adapter_file import adapter_file_bytes, adapter_tensors
 from deepsynth_tui.estimate.memory.optimizer import trained_bytes
@@ -127,7 +127,9 @@ def storage(
     encoder: ModelLayout | None = None,
 ) -> Storage:
     """Compare what a run needs with what is free now. Reads a few small files."""
-    place = existing_part(Path(config.output.dir).expanduser() if config.output.dir else home())
+    place = nearest_existing_parent(
+        Path(config.output.dir).expanduser() if config.output.dir else home()
+    )
     return Storage(
         disk=disk(config, profile, steps=steps, processor=processor_bytes(config), encoder=encoder),
         memory=host_memory(config, profile),

@@ -33,7 +33,7 @@ _BREAKS = re.compile(r"[\u2028\u2029]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
-def clean(line: str) -> str:
+def sanitize(line: str) -> str:
     """`line` as a terminal would leave it standing, in printable characters only.
 
     Of the states that carriage returns overwrote, the last one that shows anything; backspaces

@@ -15,9 +15,9 @@ from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.liveness import (
     ENDED,
     Liveness,
-    Status,
-    is_elsewhere,
-    is_here,
+    ProcessStatus,
+    is_alive_here,
+    is_remote,
     liveness,
     read_status,
 )
@@ -36,7 +36,7 @@ class NotRunning(NotStopped):
     """There is nothing to stop."""
 
 
-class Ending(Enum):
+class StopOutcome(Enum):
     """What it took to end a job."""
 
     AGREED = "agreed"
@@ -55,18 +55,18 @@ def request_stop(run: RunDirectory, *, now: bool) -> None:
     _leave("stop" if now else "stop-after-checkpoint", run)
 
 
-def pending(run: RunDirectory) -> Request | None:
+def pending_request(run: RunDirectory) -> Request | None:
     """The strongest request left for the job and not yet honoured."""
     return next((name for name in REQUESTS if (run.control / name).exists()), None)
 
 
-def clear(run: RunDirectory) -> None:
+def clear_requests(run: RunDirectory) -> None:
     """Take all requests back: the launcher does it for a new process, a job when it ends."""
     for name in REQUESTS:
         (run.control / name).unlink(missing_ok=True)
 
 
-def stop_and_wait(run: RunDirectory, *, grace: float) -> Ending:
+def stop_and_wait(run: RunDirectory, *, grace: float) -> StopOutcome:
     """Stop the job and return when its process is gone.
 
     It has `grace` seconds after the request and as many after a SIGTERM, which interrupts a body
@@ -79,9 +79,9 @@ def stop_and_wait(run: RunDirectory, *, grace: float) -> Ending:
     status = _running(run)
     _leave("stop", run)
     if _gone(run, grace):
-        return Ending.AGREED
+        return StopOutcome.AGREED
     status = read_status(run) or status
-    if is_elsewhere(status):
+    if is_remote(status):
         raise NotStopped(
             f"{run.id} did not stop within {grace:g} s, and it runs on {status.host}",
             "The request stays; to force it, give this command on that machine",
@@ -90,7 +90,7 @@ def stop_and_wait(run: RunDirectory, *, grace: float) -> Ending:
     # A suspended process takes the SIGTERM only once it is woken.
     _send(status, signal.SIGCONT)
     if _gone(run, grace):
-        return Ending.INTERRUPTED
+        return StopOutcome.INTERRUPTED
     _kill_group(status)
     if not _gone(run, grace):
         raise NotStopped(
@@ -101,11 +101,11 @@ def stop_and_wait(run: RunDirectory, *, grace: float) -> Ending:
         with EventLog(run.events) as log:
             log.write("warning", message=f"Killed: it did not stop within {2 * grace:g} s")
             log.write("done", verdict="stopped")
-    clear(run)
-    return Ending.KILLED
+    clear_requests(run)
+    return StopOutcome.KILLED
 
 
-def _running(run: RunDirectory) -> Status:
+def _running(run: RunDirectory) -> ProcessStatus:
     status = read_status(run)
     if status is None or liveness(status, time.time()) is Liveness.DEAD:
         raise _not_running(run)
@@ -130,21 +130,21 @@ def _gone(run: RunDirectory, seconds: float) -> bool:
         status = read_status(run)
         if status is None or liveness(status, time.time()) is Liveness.DEAD:
             return True
-        if status.phase == ENDED and is_elsewhere(status):
+        if status.phase == ENDED and is_remote(status):
             return True
         if time.monotonic() >= deadline:
             return False
         time.sleep(_POLL)
 
 
-def _send(status: Status, number: signal.Signals) -> None:
-    if status.pid is not None and is_here(status):
+def _send(status: ProcessStatus, number: signal.Signals) -> None:
+    if status.pid is not None and is_alive_here(status):
         os.kill(status.pid, number)
 
 
-def _kill_group(status: Status) -> None:
+def _kill_group(status: ProcessStatus) -> None:
     """A launched job leads its own group; one started by hand shares the group of a shell."""
-    if status.pid is None or not is_here(status):
+    if status.pid is None or not is_alive_here(status):
         return
     if os.getpgid(status.pid) == status.pid:
         os.killpg(status.pid, signal.SIGKILL)

@@ -30,7 +30,7 @@ class RunExists(RunDirectoryError):
     """The folder asked for already holds something."""
 
 
-class RunUnwritable(RunDirectoryError):
+class RunNotWritable(RunDirectoryError):
     """The folder asked for cannot be written."""
 
 
@@ -53,7 +53,7 @@ class RunDirectory:
 
     @property
     def identity(self) -> Path:
-        """What never changes about the run; see `identity`."""
+        """What never changes about the run; see `read_identity`."""
         return self.path / "run.json"
 
     @property
@@ -122,7 +122,7 @@ class Identity:
     continues: RunDirectory | None = None
 
 
-def create(
+def create_run(
     home: Path,
     *,
     kind: str,
@@ -136,13 +136,13 @@ def create(
 ) -> RunDirectory:
     """Make a new run directory, under `home` or `at` a folder that is empty or not there yet.
 
-    `after` names another run (anything `find` takes) that has to be completed before this one
+    `after` names another run (anything `find_run` takes) that has to be completed before this one
     begins; `continues` is the one whose last checkpoint it begins with. Its job stands in `cwd`,
-    by default where this process does. Raises RunExists, RunUnwritable, or RunNotFound for
+    by default where this process does. Raises RunExists, RunNotWritable, or RunNotFound for
     `after`; nothing is left behind then.
     """
     created = time.time() if now is None else now
-    predecessor = find(home, after) if after is not None else None
+    predecessor = find_run(home, after) if after is not None else None
     try:
         run = _reserve(home / "runs", _stem(created, name, kind), at)
         place = cwd or Path.cwd()
@@ -155,7 +155,7 @@ def create(
     except RunDirectoryError:
         raise
     except OSError as error:
-        raise RunUnwritable(
+        raise RunNotWritable(
             f"Cannot create a run in {at or home / 'runs'}: {error.strerror or error}",
             "Free some space or choose a folder you may write to: output.dir in the "
             "configuration, or $DEEPSYNTH_HOME for all runs",
@@ -163,10 +163,10 @@ def create(
     return run
 
 
-def find(home: Path, ref: str | Path) -> RunDirectory:
+def find_run(home: Path, ref: str | Path) -> RunDirectory:
     """The run that `ref` means: an id, the path of its folder, the only id that begins so, or
     else the newest run of that name. Raises RunNotFound with the ids that come close."""
-    runs = scan(home)
+    runs = list_runs(home)
     text = str(ref)
     for run in runs:
         if run.id == text:
@@ -175,11 +175,11 @@ def find(home: Path, ref: str | Path) -> RunDirectory:
     if (path / "run.json").is_file():
         resolved = path.resolve()
         known = (run for run in runs if run.path.resolve() == resolved)
-        return next(known, None) or open_path(resolved)
+        return next(known, None) or open_run(resolved)
     begins = [run for run in runs if text and run.id.startswith(text)]
     if len(begins) == 1:
         return begins[0]
-    names = {run.id: identity(run).name for run in runs}
+    names = {run.id: read_identity(run).name for run in runs}
     for run in runs:
         if names[run.id] == text:
             return run
@@ -191,16 +191,16 @@ def find(home: Path, ref: str | Path) -> RunDirectory:
     raise RunNotFound(text, nearest[:3])
 
 
-def open_path(path: Path) -> RunDirectory:
+def open_run(path: Path) -> RunDirectory:
     """The run in exactly this folder. Raises RunNotFound when it is not a run."""
     try:
         run = RunDirectory(path.name, path)
-        return RunDirectory(identity(run).id, path)
+        return RunDirectory(read_identity(run).id, path)
     except RunNotFound as error:
         raise RunNotFound(str(path), (), f"{path} is not a run directory") from error
 
 
-def scan(home: Path) -> list[RunDirectory]:
+def list_runs(home: Path) -> list[RunDirectory]:
     """Every run under `home`, newest first. Dangling links and foreign folders are skipped, and
     a run that is reachable under two names is listed once."""
     root = home / "runs"
@@ -210,14 +210,14 @@ def scan(home: Path) -> list[RunDirectory]:
     for entry in sorted(root.iterdir()):
         run = RunDirectory(entry.name, entry.resolve() if entry.is_symlink() else entry)
         try:
-            found.setdefault(entry.resolve(), (identity(run).created, run))
+            found.setdefault(entry.resolve(), (read_identity(run).created, run))
         except RunNotFound:
             continue
     newest = sorted(found.values(), key=lambda pair: (pair[0], pair[1].id), reverse=True)
     return [run for _, run in newest]
 
 
-def identity(run: RunDirectory) -> Identity:
+def read_identity(run: RunDirectory) -> Identity:
     """What `run.json` says. Raises RunNotFound when the run is gone or was never one."""
     try:
         said = json.loads(run.identity.read_bytes())

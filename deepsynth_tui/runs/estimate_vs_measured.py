@@ -71,7 +71,7 @@ class Measured:
         return cls(**found) if "steps" in found else None
 
 
-def errors(predicted: Predicted | None, measured: Measured | None) -> dict[str, float]:
+def prediction_errors(predicted: Predicted | None, measured: Measured | None) -> dict[str, float]:
     """The error of each figure known on both sides: predicted / measured - 1.
 
     0.1 is a prediction 10 % too high, -0.1 one too low.
@@ -85,7 +85,7 @@ def errors(predicted: Predicted | None, measured: Measured | None) -> dict[str, 
 def comparison_lines(predicted: Predicted | None, measured: Measured) -> Iterator[str]:
     """Each measured figure in words, beside the one that was predicted: "31.20 GB allocated,
     predicted 30.80 GB (1 % too low)"."""
-    wrong = errors(predicted, measured)
+    wrong = prediction_errors(predicted, measured)
     for name, what in (("allocated", "allocated"), ("device", "of the device")):
         if (size := getattr(measured, name)) is not None:
             yield f"{_gb(size)} {what}{_beside(predicted, wrong, name, _gb)}"
@@ -104,16 +104,16 @@ def off_by(error: float) -> str:
     return f"{percent} % too {'high' if error > 0 else 'low'}"
 
 
-def comparison(predicted: Predicted | None, measured: Measured | None) -> dict[str, Any]:
+def comparison_to_json(predicted: Predicted | None, measured: Measured | None) -> dict[str, Any]:
     """Both and the errors, in JSON's types: the content of a run's `measured.json`."""
     return {
         "predicted": asdict(predicted) if predicted else None,
         "measured": asdict(measured) if measured else None,
-        "prediction_error": errors(predicted, measured),
+        "prediction_error": prediction_errors(predicted, measured),
     }
 
 
-def compared(run: RunDirectory) -> dict[str, Any]:
+def read_comparison(run: RunDirectory) -> dict[str, Any]:
     """The comparison that the job of `run` wrote last; all empty before its third step.
 
     Raises OSError when the file is there and cannot be read.
@@ -121,8 +121,8 @@ def compared(run: RunDirectory) -> dict[str, Any]:
     try:
         said = json.loads(run.measured.read_bytes())
     except FileNotFoundError:
-        return comparison(None, None)
-    return comparison(
+        return comparison_to_json(None, None)
+    return comparison_to_json(
         Predicted.from_json(said.get("predicted")), Measured.from_json(said.get("measured"))
     )
 

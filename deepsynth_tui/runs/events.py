@@ -41,7 +41,7 @@ class Event:
     data: Mapping[str, object]
 
 
-def parse(line: bytes) -> Event | None:
+def parse_event(line: bytes) -> Event | None:
     """The event that a complete line holds, or None when it holds none. Never raises."""
     try:
         said = json.loads(line)
@@ -58,8 +58,8 @@ def parse(line: bytes) -> Event | None:
     return Event(seq, float(t), kind, said)
 
 
-def unreadable(line: bytes) -> Event:
-    """What stands for a line that `parse` returns None for; `fold` counts these."""
+def unreadable_event(line: bytes) -> Event:
+    """What stands for a line that `parse_event` returns None for; `fold` counts these."""
     return Event(0, 0.0, UNREADABLE, {"excerpt": line[:200].decode(errors="replace")})
 
 
@@ -163,7 +163,7 @@ def _recover(file: int) -> int:
     while True:
         start = max(0, end - window)
         lines = os.pread(file, end - start, start).split(b"\n")
-        events = [event for line in lines if (event := parse(line))]
+        events = [event for line in lines if (event := parse_event(line))]
         if events or start == 0:
             return max((event.seq for event in events), default=0)
         window *= 4

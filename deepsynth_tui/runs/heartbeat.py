@@ -22,7 +22,7 @@ LISTEN = 0.5
 class Heartbeat:
     """Keeps `status.json` fresh while it is entered, and says at the end that the job has ended.
 
-    `asked` is set when any stop is requested, for a job to wait on.
+    `stop_event` is set when any stop is requested, for a job to wait on.
     """
 
     def __init__(self, run: RunDirectory, *, seconds: float = BEAT) -> None:
@@ -34,7 +34,7 @@ class Heartbeat:
         self._terminated = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._live, name="heartbeat", daemon=True)
-        self.asked = threading.Event()
+        self.stop_event = threading.Event()
 
     def __enter__(self) -> Self:
         self._listen()
@@ -82,9 +82,9 @@ class Heartbeat:
                 complained = True
 
     def _listen(self) -> None:
-        self._request = control.pending(self._run)
+        self._request = control.pending_request(self._run)
         if self.request is not None:
-            self.asked.set()
+            self.stop_event.set()
 
     def _beat(self) -> None:
         self._status = replace(self._status, heartbeat=time.time(), phase=self._phase)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from deepsynth_tui.runs import atomic, control
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, identity, open_path
-from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison
+from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, open_run, read_identity
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison_to_json
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import BEAT, LISTEN, Heartbeat
 from deepsynth_tui.runs.liveness import STARTING, WAITING
@@ -56,7 +56,7 @@ class Events(Protocol):
 class HeartbeatLike(Protocol):
     """What says that the job lives, and hears the requests: see `Heartbeat`."""
 
-    asked: threading.Event
+    stop_event: threading.Event
 
     @property
     def request(self) -> control.Request | None: ...
@@ -129,7 +129,7 @@ class Job:
 
     def measured(self, figures: Measured) -> None:
         """What the job took so far: once it is telling, and again at the end."""
-        text = json.dumps(comparison(self.prediction, figures))
+        text = json.dumps(comparison_to_json(self.prediction, figures))
         atomic.replace(self.run.measured, text.encode() + b"\n")
         self.events.write("measured", **asdict(figures))
 
@@ -188,11 +188,11 @@ def run_job(
     """
     if not faulthandler.is_enabled():
         faulthandler.enable()
-    run = open_path(run_path.absolute())
+    run = open_run(run_path.absolute())
     with EventLog(run.events) as events, Heartbeat(run, seconds=heartbeat_seconds) as heartbeat:
         signals = StopSignals(
             ask=heartbeat.terminate,
-            asked=lambda: heartbeat.request == "stop" or control.pending(run) == "stop",
+            asked=lambda: heartbeat.request == "stop" or control.pending_request(run) == "stop",
         )
         with signals:
             job = Job(run, events, heartbeat)
@@ -200,7 +200,7 @@ def run_job(
             verdict = _attempt(job, body, explain, signals)
             job.flush()
             events.write("done", verdict=verdict, **job.results)
-            control.clear(run)
+            control.clear_requests(run)
     sys.stdout.flush()
     sys.stderr.flush()
     return 1 if verdict == "failed" else 0
@@ -235,7 +235,7 @@ def _attempt(
 def _await_predecessor(job: Job) -> bool:
     """Wait until the run that this one comes after is completed; False when asked to stop.
     Raises JobFailed when it ends in any other way."""
-    after = identity(job.run).after
+    after = read_identity(job.run).after
     if after is None:
         return True
     waiting = False
@@ -259,5 +259,5 @@ def _await_predecessor(job: Job) -> bool:
         if not waiting:
             job.phase(WAITING, f"for {after.id}")
             waiting = True
-        if job.heartbeat.asked.wait(LISTEN):
+        if job.heartbeat.stop_event.wait(LISTEN):
             return False

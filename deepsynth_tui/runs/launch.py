@@ -10,14 +10,14 @@ import time
 from collections.abc import Mapping, Sequence
 
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.directory import RunDirectory, identity
+from deepsynth_tui.runs.directory import RunDirectory, read_identity
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.liveness import (
     ENDED,
     Liveness,
     liveness,
+    new_status,
     read_status,
-    status_here,
     write_status,
 )
 
@@ -40,15 +40,20 @@ class LaunchError(RunError):
     """A job could not be started."""
 
 
-def start(run: RunDirectory, *, resume: bool = False) -> int:
-    """Launch the job of the run's kind; see `launch`. With `resume`, training goes on from its
-    last checkpoint; a dataset always goes on from its last whole shard."""
-    kind = identity(run).kind
+def start_job(run: RunDirectory, *, resume: bool = False) -> int:
+    """Start the job for the run's kind and return its pid; see `start_process`.
+
+    With `resume`, training continues from its last checkpoint. A dataset always continues from its
+    last complete shard.
+    """
+    kind = read_identity(run).kind
     argv = [sys.executable, "-m", JOBS[kind], str(run.path.absolute())]
-    return launch(run, [*argv, "--resume"] if resume and kind == "training" else argv)
+    return start_process(run, [*argv, "--resume"] if resume and kind == "training" else argv)
 
 
-def launch(run: RunDirectory, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
+def start_process(
+    run: RunDirectory, argv: Sequence[str], *, env: Mapping[str, str] | None = None
+) -> int:
     """Start `argv` for `run` and return its pid; it goes on when this process ends in any way.
 
     The job leads its own session, reads nothing, prints into `console.log`, and stands in the
@@ -62,9 +67,9 @@ def launch(run: RunDirectory, argv: Sequence[str], *, env: Mapping[str, str] | N
     if before and before.phase != ENDED and liveness(before, now) is not Liveness.DEAD:
         raise LaunchError(f"{run.id} is running already (pid {before.pid})", "Attach to it instead")
     # PreviewFile before the process exists, so that no reader ever finds a run without a status.
-    status = status_here(now)
+    status = new_status(now)
     try:
-        control.clear(run)
+        control.clear_requests(run)
         write_status(run, status)
     except OSError as error:
         raise LaunchError(
@@ -79,13 +84,13 @@ def launch(run: RunDirectory, argv: Sequence[str], *, env: Mapping[str, str] | N
         else:
             write_status(run, before)
         raise LaunchError(
-            f"Cannot start {argv[0]} in {identity(run).cwd}: {error.strerror or error}",
+            f"Cannot start {argv[0]} in {read_identity(run).cwd}: {error.strerror or error}",
             "Check that the command and the folder the run was created in still exist",
         ) from error
     # Names a job that dies before it can speak for itself. One that has spoken is left alone; if
     # it speaks between these two lines, its next heartbeat says it again.
     if read_status(run) == status:
-        write_status(run, status_here(now, job.pid))
+        write_status(run, new_status(now, job.pid))
     # Collects the exit status, or dead jobs would stay as zombies while this process lives.
     threading.Thread(target=job.wait, name=f"reap {run.id}", daemon=True).start()
     return job.pid
@@ -101,6 +106,6 @@ def _start(
             stdout=console,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            cwd=identity(run).cwd,
+            cwd=read_identity(run).cwd,
             env=env,
         )

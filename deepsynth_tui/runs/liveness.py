@@ -28,7 +28,7 @@ ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ProcessStatus:
     """Who runs this run. Times in seconds since the epoch; `launched` is that of this process.
 
     `pid` is None until there is a process, `heartbeat` is None until the job itself has spoken.
@@ -56,62 +56,62 @@ class Liveness(Enum):
     DEAD = "dead"
 
 
-def status_here(launched: float, pid: int | None = None) -> Status:
+def new_status(launched: float, pid: int | None = None) -> ProcessStatus:
     """The status of a process on this machine, or of none yet, without a heartbeat."""
-    start = None if pid is None else process.start_of(pid)
-    machine = process.host(), process.boot_id(), process.namespace()
-    return Status(launched, *machine, pid=pid, process_start=start)
+    start = None if pid is None else process.process_start(pid)
+    machine = process.hostname(), process.boot_id(), process.pid_namespace()
+    return ProcessStatus(launched, *machine, pid=pid, process_start=start)
 
 
-def own_status(launched: float) -> Status:
+def own_status(launched: float) -> ProcessStatus:
     """The status of the calling process, without a heartbeat yet."""
-    return replace(status_here(launched, os.getpid()), kill_count=oom_killer.kill_count())
+    return replace(new_status(launched, os.getpid()), kill_count=oom_killer.read_kill_count())
 
 
-def write_status(run: RunDirectory, status: Status) -> None:
+def write_status(run: RunDirectory, status: ProcessStatus) -> None:
     """Replace `status.json` atomically. Raises OSError."""
     atomic.replace(run.status, json.dumps(asdict(status)).encode() + b"\n")
 
 
-def read_status(run: RunDirectory) -> Status | None:
+def read_status(run: RunDirectory) -> ProcessStatus | None:
     """What `status.json` says; None when the run was never launched, or when a power cut left
     the file without readable content, which says as little."""
     try:
         said = json.loads(run.status.read_bytes())
         count = said.pop("kill_count", None)
-        return Status(**said, kill_count=KillCount(**count) if count else None)
+        return ProcessStatus(**said, kill_count=KillCount(**count) if count else None)
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, AttributeError):
         return None
 
 
-def is_elsewhere(status: Status) -> bool:
+def is_remote(status: ProcessStatus) -> bool:
     """Whether the process is (or was) on another machine or in another container, where pids
     have another meaning. Another boot of a machine of this name is not elsewhere, but over."""
     if status.boot_id == process.boot_id():
-        return status.namespace != process.namespace()
-    return status.host != process.host()
+        return status.namespace != process.pid_namespace()
+    return status.host != process.hostname()
 
 
-def is_here(status: Status) -> bool:
+def is_alive_here(status: ProcessStatus) -> bool:
     """Whether exactly this process exists on this machine, so that it may be sent a signal."""
     return (
         status.pid is not None
         and status.boot_id == process.boot_id()
-        and status.namespace == process.namespace()
+        and status.namespace == process.pid_namespace()
         and status.process_start is not None
-        and process.start_of(status.pid) == status.process_start
+        and process.process_start(status.pid) == status.process_start
     )
 
 
-def killed_for_memory(status: Status) -> bool | None:
+def was_oom_killed(status: ProcessStatus) -> bool | None:
     """Whether the kernel ended this process, which is gone, for lack of main memory; None where
     that cannot be known: on another machine, after a reboot, or where nothing counts it."""
-    if is_elsewhere(status) or status.boot_id != process.boot_id():
+    if is_remote(status) or status.boot_id != process.boot_id():
         return None
-    return oom_killer.killed(status.kill_count, status.pid, status.launched)
+    return oom_killer.was_killed(status.kill_count, status.pid, status.launched)
 
 
-def liveness(status: Status, now: float, *, stale_after: float = STALE_AFTER) -> Liveness:
+def liveness(status: ProcessStatus, now: float, *, stale_after: float = STALE_AFTER) -> Liveness:
     """Judge `status` at the time `now` (seconds since the epoch).
 
     Where the process is, it is looked at itself; from elsewhere, where only the disk is shared,
@@ -119,13 +119,13 @@ def liveness(status: Status, now: float, *, stale_after: float = STALE_AFTER) ->
     """
     spoken = status.launched if status.heartbeat is None else status.heartbeat
     silence = now - spoken
-    if is_elsewhere(status):
+    if is_remote(status):
         if silence < stale_after:
             return Liveness.STARTING if status.heartbeat is None else Liveness.ALIVE
         return Liveness.UNRESPONSIVE if silence < LOST_AFTER else Liveness.DEAD
     if status.pid is None:
         return Liveness.STARTING if silence < stale_after else Liveness.DEAD
-    if not is_here(status):
+    if not is_alive_here(status):
         return Liveness.DEAD
     if status.heartbeat is None:
         return Liveness.STARTING if silence < START_LIMIT else Liveness.UNRESPONSIVE

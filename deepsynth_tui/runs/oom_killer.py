@@ -30,7 +30,7 @@ class KillCount:
     kills: int
 
 
-def kill_count(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> KillCount | None:
+def read_kill_count(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> KillCount | None:
     """The count of this process's own control group, with v1 and v2; None where there is none."""
     try:
         lines = membership.read_text().splitlines()
@@ -42,7 +42,7 @@ def kill_count(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> KillCoun
     return None
 
 
-def killed(
+def was_killed(
     before: KillCount | None, pid: int | None, launched: float, log: Path = KERNEL_LOG
 ) -> bool | None:
     """Whether the OOM killer ended process `pid`, which vanished after it was `launched`.

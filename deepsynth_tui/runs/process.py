@@ -16,7 +16,7 @@ from pathlib import Path
 _PROC = sys.platform == "linux"
 
 
-def host() -> str:
+def hostname() -> str:
     """This machine's name."""
     return socket.gethostname()
 
@@ -30,13 +30,13 @@ def boot_id() -> str:
 
 
 @cache
-def namespace() -> str:
+def pid_namespace() -> str:
     """Identifies the container: inside another one the same pid is another process. "" where
     there are none."""
     return str(Path("/proc/self/ns/pid").readlink()) if _PROC else ""
 
 
-def start_of(pid: int) -> str | None:
+def process_start(pid: int) -> str | None:
     """When this process started, in the system's own words; None when there is no such process
     or it is a zombie, dead but not yet collected by its parent."""
     if not _PROC:

@@ -133,7 +133,7 @@ class RunState:
         return _value(self.series.get("learning_rate", ()), -1)
 
 
-def rate(state: RunState) -> tuple[float, str] | None:
+def throughput(state: RunState) -> tuple[float, str] | None:
     """Units per second over the recent window, and the unit; None before there is a window."""
     if len(state.pace) < 2:
         return None
@@ -146,7 +146,7 @@ def rate(state: RunState) -> tuple[float, str] | None:
 def eta_seconds(state: RunState) -> float | None:
     """Seconds of work left in this phase at the present rate, counted from the last progress;
     None when it cannot be known or the run has ended."""
-    pace, total = rate(state), state.progress.total
+    pace, total = throughput(state), state.progress.total
     if pace is None or total is None or state.verdict is not None:
         return None
     return max(0, total - state.progress.done) / pace[0]

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Literal
 
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, identity, scan
+from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, list_runs, read_identity
 from deepsynth_tui.runs.liveness import (
     ENDED,
     STALE_AFTER,
     STARTING,
     WAITING,
     Liveness,
-    Status,
-    killed_for_memory,
+    ProcessStatus,
     liveness,
     read_status,
+    was_oom_killed,
 )
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.tail import EventTail
 
-State = Literal[
+StateName = Literal[
     "starting",
     "waiting",
     "running",
@@ -36,14 +36,16 @@ State = Literal[
     "crashed",
     "unresponsive",
 ]
-LIVE: frozenset[State] = frozenset({"starting", "waiting", "running", "stopping", "unresponsive"})
+LIVE: frozenset[StateName] = frozenset(
+    {"starting", "waiting", "running", "stopping", "unresponsive"}
+)
 """States in which there is (or is about to be) a process."""
 
 KILLED_FOR_MEMORY = (
     "The kernel ended its process: the machine or its container ran out of main memory"
 )
 
-_VERDICTS: dict[str, State] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
+_VERDICTS: dict[str, StateName] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
 _WINDOWS = (1 << 14, 1 << 18, 1 << 62)
 """Bytes of the log's end to look at, more only while they do not say enough."""
 
@@ -61,7 +63,7 @@ class RunSummary:
     path: Path
     kind: str
     name: str
-    state: State
+    state: StateName
     phase: str
     created: float
     updated: float | None
@@ -91,7 +93,7 @@ def summarize(
     """Look at `run` at the time `now`. Reads the end of the log only. Raises RunNotFound when the
     directory is gone."""
     now = time.time() if now is None else now
-    who = identity(run)
+    who = read_identity(run)
     status = read_status(run)
     if status is None:
         # Created and about to be launched, or its launcher died in between.
@@ -99,9 +101,9 @@ def summarize(
     else:
         alive = liveness(status, now, stale_after=stale_after)
     # Only now: of a process that is gone, the verdict is in the log if it ever will be.
-    events = last_state(run, who.kind)
+    events = read_last_state(run, who.kind)
     state = _state(run, status, alive, events)
-    killed = killed_for_memory(status) if state == "crashed" and status is not None else None
+    killed = was_oom_killed(status) if state == "crashed" and status is not None else None
     return RunSummary(
         id=run.id,
         path=run.path,
@@ -123,10 +125,10 @@ def summarize(
     )
 
 
-def summaries(home: Path, now: float | None = None) -> list[RunSummary]:
+def list_summaries(home: Path, now: float | None = None) -> list[RunSummary]:
     """Every run under `home`, newest first; one deleted in this moment is left out."""
     found: list[RunSummary] = []
-    for run in scan(home):
+    for run in list_runs(home):
         try:
             found.append(summarize(run, now))
         except RunNotFound:
@@ -134,7 +136,7 @@ def summaries(home: Path, now: float | None = None) -> list[RunSummary]:
     return found
 
 
-def last_state(run: RunDirectory, kind: str) -> RunState:
+def read_last_state(run: RunDirectory, kind: str) -> RunState:
     """What the end of the log says: the last of everything, but not the first or the whole."""
     try:
         stat = run.events.stat()
@@ -165,7 +167,9 @@ def _says_enough(state: RunState, kind: str) -> bool:
     return state.verdict is not None or state.progress.unit != ""
 
 
-def _state(run: RunDirectory, status: Status | None, alive: Liveness, events: RunState) -> State:
+def _state(
+    run: RunDirectory, status: ProcessStatus | None, alive: Liveness, events: RunState
+) -> StateName:
     phase = STARTING if status is None else status.phase
     if phase == ENDED or alive is Liveness.DEAD:
         # A verdict from before this launch is that of an earlier process.
@@ -174,14 +178,14 @@ def _state(run: RunDirectory, status: Status | None, alive: Liveness, events: Ru
         return _VERDICTS.get(events.verdict or "", "crashed") if said else "crashed"
     if alive is Liveness.UNRESPONSIVE:
         return "unresponsive"
-    if control.pending(run):
+    if control.pending_request(run):
         return "stopping"
     if alive is Liveness.STARTING or phase == STARTING:
         return "starting"
     return "waiting" if phase == WAITING else "running"
 
 
-def _message(state: State, events: RunState, status: Status | None) -> str:
+def _message(state: StateName, events: RunState, status: ProcessStatus | None) -> str:
     if state == "failed" and events.error is not None:
         return events.error.message
     if state == "crashed" and status is None:

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from deepsynth_tui.runs.events import Event, parse, unreadable
+from deepsynth_tui.runs.events import Event, parse_event, unreadable_event
 
 BATCH = 65536
 """Bytes read by one poll unless told otherwise."""
@@ -124,4 +124,4 @@ class EventTail:
         """Up to `max_bytes` of events, unknown kinds included; [] when there is none yet, so that
         `while events := tail.poll()` reads all there is. A complete line that cannot be parsed
         gives an event of kind `UNREADABLE`."""
-        return [parse(line) or unreadable(line) for line in self._lines.poll(max_bytes)]
+        return [parse_event(line) or unreadable_event(line) for line in self._lines.poll(max_bytes)]

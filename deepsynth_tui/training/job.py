@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui.config.load import load_file
-from deepsynth_tui.runs.directory import identity, open_path
+from deepsynth_tui.runs.directory import open_run, read_identity
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.environment import compile_nothing, one_gpu
 from deepsynth_tui.training.failures import explain
@@ -282,7 +282,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
     compile_nothing()
     run_path = given.run.resolve()
-    os.chdir(identity(open_path(run_path)).cwd)
+    os.chdir(read_identity(open_run(run_path)).cwd)
 
     def body(job: Job) -> str:
         count = training_config(job).training.num_processes

@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.config.findings import command, existing_part, output_problems
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.preflight import (
+    nearest_existing_parent,
+    output_dir_problems,
+    run_preflight_command,
+)
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
 from deepsynth_tui.estimate.storage import disk, processor_bytes
@@ -80,7 +84,7 @@ def inspect(config: TrainingConfig) -> Preflight:
     problems += _targets(config)
     problems += _packages(config)
     problems += _gpus(config)
-    problems += output_problems(config.output.dir) or _space(config, model, dataset.rows)
+    problems += output_dir_problems(config.output.dir) or _space(config, model, dataset.rows)
     return Preflight(tuple(problems), dataset)
 
 
@@ -212,7 +216,9 @@ def _gpus(config: TrainingConfig) -> Iterator[Problem]:
 
 
 def _space(config: TrainingConfig, model: KnownModel | None, rows: int | None) -> Iterator[Problem]:
-    place = existing_part(Path(config.output.dir).expanduser() if config.output.dir else home())
+    place = nearest_existing_parent(
+        Path(config.output.dir).expanduser() if config.output.dir else home()
+    )
     needed = LEAST_BYTES
     if profile := load(config.model.name_or_path, config.model.revision):
         steps = total_steps(config, rows)
@@ -227,7 +233,7 @@ def _space(config: TrainingConfig, model: KnownModel | None, rows: int | None) -
 
 def main() -> int:
     """Check the configuration named on the command line and print what was found."""
-    return command(TrainingConfig, inspect, Preflight)
+    return run_preflight_command(TrainingConfig, inspect, Preflight)
 
 
 if __name__ == "__main__":

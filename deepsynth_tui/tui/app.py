@@ -12,7 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings, display_key
 from deepsynth_tui.tui.app_protocol import Mode
@@ -185,9 +185,9 @@ class DeepsynthApp(App[None], inherit_bindings=False):
 
     def live_runs(self) -> list[RunSummary]:
         """Runs that have a process, newest first."""
-        from deepsynth_tui.runs.summary import summaries
+        from deepsynth_tui.runs.summary import list_summaries
 
-        return [run for run in summaries(self.home) if run.is_live]
+        return [run for run in list_summaries(self.home) if run.is_live]
 
     def farewell(self) -> str | None:
         live = self.live_runs()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 if TYPE_CHECKING:
     from textual.app import App
 
-    from deepsynth_tui.config.load import RunKind
+    from deepsynth_tui.config.kinds import RunKind
     from deepsynth_tui.runs.directory import RunDirectory
 
 Mode = Literal["dataset", "training", "runs"]

@@ -10,11 +10,11 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from deepsynth_tui.config.load import Loaded, load_file
+from deepsynth_tui.config.load import LoadedConfig, load_file
 from deepsynth_tui.config.presets import presets_dir
-from deepsynth_tui.runs.console import clean
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.launch import start as start_job
+from deepsynth_tui.runs.console import sanitize
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.launch import start_job
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.tail import EventTail
@@ -101,7 +101,7 @@ def _create(
     overrides: Sequence[str] = (),
 ) -> RunDirectory:
     loaded = _load(kind, overrides)
-    return create(
+    return create_run(
         home,
         kind=kind,
         name=loaded.config.name,
@@ -111,8 +111,8 @@ def _create(
     )
 
 
-def _load(kind: str, overrides: Sequence[str], *, starting: bool = True) -> Loaded:
-    return load_file(presets_dir() / "demo" / f"{kind}.yaml", overrides, starting=starting)
+def _load(kind: str, overrides: Sequence[str], *, starting: bool = True) -> LoadedConfig:
+    return load_file(presets_dir() / "demo" / f"{kind}.yaml", overrides, estimate_only=not starting)
 
 
 def _state(run: RunDirectory) -> RunState:
@@ -124,7 +124,7 @@ def _state(run: RunDirectory) -> RunState:
 
 
 def _quoted(text: str) -> list[str]:
-    lines = [clean(line) for line in text.splitlines()] or ["(nothing)"]
+    lines = [sanitize(line) for line in text.splitlines()] or ["(nothing)"]
     return [
         f"  | {part}".rstrip() for line in lines for part in textwrap.wrap(line, TEXT_WIDTH) or [""]
     ]

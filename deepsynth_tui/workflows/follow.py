@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from deepsynth_tui.runs.console import ConsoleTail, clean
+from deepsynth_tui.runs.console import ConsoleTail, sanitize
 from deepsynth_tui.runs.control import NotRunning, request_stop
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison_lines
@@ -59,7 +59,7 @@ class EventPrinter:
         summary = summarize(self._run)
         for event in self._tail.poll():
             for line in self._lines(event):
-                self._print_line(clean(line))
+                self._print_line(sanitize(line))
         if summary.is_live:
             return False
         if summary.state == "crashed":

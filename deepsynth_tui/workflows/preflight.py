@@ -12,25 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.child_process import ask_async
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.models.page_for_model import PageFigures
-
-READS: Mapping[RunKind, tuple[str, ...]] = {
-    "training": ("model.", "text_encoder.", "data.", "quantization.", "output."),
-    "dataset": (
-        "source",
-        "filter.",
-        "instruction",
-        "page.",
-        "degrade.",
-        "control_characters",
-        "seed",
-        "output.",
-    ),
-}
-"""Prefixes of the keys that the checks of a kind depend on."""
-
 
 TIMEOUT_SECONDS = 600.0
 

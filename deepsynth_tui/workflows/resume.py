@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.kinds import Config
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.resume_dataset import incompatible_changes, settings_in_shards
-from deepsynth_tui.config.rules.between_fields import Config
 from deepsynth_tui.config.yaml_text import leaves
 from deepsynth_tui.runs import atomic
-from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find
+from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find_run
 from deepsynth_tui.runs.summary import summarize
 
 
@@ -64,7 +64,7 @@ def _find_run(home: Path, path: Path, config: Config) -> RunDirectory:
     """Return the run that holds the file, or the run named by output.dir or by the name."""
     folder = path.resolve().parent
     ref = folder if (folder / "run.json").is_file() else config.output.dir
-    return find(home, ref or config.name)
+    return find_run(home, ref or config.name)
 
 
 def _changed(message: str, run: RunDirectory, changes: list[str]) -> CannotResume:

@@ -15,9 +15,9 @@ from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_text
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs import launch
-from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.errors import RunError
-from deepsynth_tui.runs.summary import last_state, summarize
+from deepsynth_tui.runs.summary import read_last_state, summarize
 
 
 class CannotRetry(RunError):
@@ -51,12 +51,12 @@ def plan(run: RunDirectory, overrides: Sequence[str] = ()) -> RetryPlan:
         ConfigError: the changed settings have problems; all of them are listed.
         RunNotFound: the run does not exist.
     """
-    run_identity = identity(run)
+    run_identity = read_identity(run)
     if run_identity.kind != "training":
         raise CannotRetry(f"{run.id} is not a training run", "Resume it instead")
     if summarize(run).is_live:
         raise CannotRetry(f"{run.id} is still running", "Stop it first")
-    error = last_state(run, run_identity.kind).error
+    error = read_last_state(run, run_identity.kind).error
     suggested = [f"{key}={json.dumps(to)}" for key, to in (error.changes if error else {}).items()]
     if not suggested and not overrides:
         raise CannotRetry(
@@ -85,9 +85,9 @@ def start(home: Path, plan: RetryPlan) -> RunDirectory:
         RunDirectoryError: the run directory cannot be created.
         LaunchError: the process cannot be started.
     """
-    cwd = identity(plan.run).cwd
+    cwd = read_identity(plan.run).cwd
     folder = plan.config.output.dir
-    run = create(
+    run = create_run(
         home,
         kind="training",
         name=plan.config.name,
@@ -96,7 +96,7 @@ def start(home: Path, plan: RetryPlan) -> RunDirectory:
         continues=plan.run,
         cwd=cwd,
     )
-    launch.start(run, resume=True)
+    launch.start_job(run, resume=True)
     return run
 
 

@@ -12,7 +12,7 @@ import pytest
 from deepsynth_tui.config.load import load_text
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs.control import stop_and_wait
-from deepsynth_tui.runs.directory import create, scan
+from deepsynth_tui.runs.directory import create_run, list_runs
 from deepsynth_tui.runs.job import Failure, Job, JobFailed, run_job
 from tests.training.small_datasets import row, write
 
@@ -86,14 +86,14 @@ def test_a_dataset_goes_on_with_what_may_change_and_with_nothing_else(tmp_path: 
     stopped = command("generate", path, code=1)
     assert "document boxes has 2 characters" in stopped.stdout
     assert "--resume" in stopped.stdout
-    (run,) = scan(home)
+    (run,) = list_runs(home)
 
     refused = command("generate", path, "--resume", "--set", "instruction=Read.", code=2).stderr
     assert "instruction: none -> Read." in refused
     allowed = ["--set", "flaws.missing_glyphs=drop", "--set", "num_proc=2"]
     done = command("generate", path, "--resume", *allowed)
     assert "15/21 documents" in done.stdout
-    assert scan(home) == [run]
+    assert list_runs(home) == [run]
     assert "missing_glyphs: drop" in run.config.read_text()
     assert json.loads((run.dataset / "report.json").read_text())["documents"] == 20
     again = command("generate", run.config, "--resume").stdout
@@ -107,7 +107,7 @@ def test_an_engine_that_does_not_exist(tmp_path: Path):
     path = tmp_path / "run.yaml"
     path.write_text("kind: dataset\nsource: {path: builtin:sample}\n")
     error = command("generate", path, "--engine", "spark", code=2).stderr
-    assert "engine: expected one of local, ray, got spark" in error
+    assert "engine: must be one of local, ray, got spark" in error
 
 
 def test_presets_are_listed_and_printed_as_they_are():
@@ -161,7 +161,7 @@ def test_gpus_lists_the_catalogue():
 
 def test_runs_logs_and_stop_of_a_run_that_has_ended(home: Path):
     assert json.loads(command("runs", "--json").stdout) == []
-    run = create(home, kind="training", name="mine", config_text="kind: training\n")
+    run = create_run(home, kind="training", name="mine", config_text="kind: training\n")
     run.console.write_bytes(b"one\x1b[31m red\x1b[0m\r\ntwo\n")
 
     def body(job: Job) -> str:
@@ -199,7 +199,7 @@ def test_xray_shows_the_first_batch_and_makes_no_run(tmp_path: Path, home: Path)
 
 def test_retry_makes_the_change_that_the_error_names(home: Path, config: Path):
     text = load_text(config.read_text()).text
-    failed = create(home, kind="training", name="my-run", config_text=text)
+    failed = create_run(home, kind="training", name="my-run", config_text=text)
     changes = {"training.per_device_train_batch_size": 1, "model.max_pixels": 65536}
 
     def body(job: Job) -> str:
@@ -210,7 +210,7 @@ def test_retry_makes_the_change_that_the_error_names(home: Path, config: Path):
 
     run_job(failed.path, body, explain=explained)
     done = command("train", failed.config, "--retry", "--set", "training.seed=7", "--detach")
-    (new,) = [run for run in scan(home) if run != failed]
+    (new,) = [run for run in list_runs(home) if run != failed]
     stop_and_wait(new, grace=1)
     lines = done.stdout.splitlines()
     assert lines[0] == "model.max_pixels: null -> 65536"
@@ -220,7 +220,7 @@ def test_retry_makes_the_change_that_the_error_names(home: Path, config: Path):
     assert isinstance(config_now, TrainingConfig)
     assert config_now.training.seed == 7
 
-    untouched = create(home, kind="training", name="other", config_text=text)
+    untouched = create_run(home, kind="training", name="other", config_text=text)
     run_job(untouched.path, lambda job: "completed", explain=explained)
     refused = command("train", untouched.config, "--retry", code=1).stderr
     assert "suggests no change" in refused

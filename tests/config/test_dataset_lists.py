@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
-from deepsynth_tui.config.load import check, load_text
+from deepsynth_tui.config.load import check_values, load_text
 from deepsynth_tui.config.problems import ConfigError, Problem
 
 SEVERAL = """kind: dataset
@@ -50,11 +50,11 @@ def test_problems_of_a_source_name_it_and_its_line():
         "sources.2.max_samples",
         "sources.3",
     }
-    assert "a number, above 0, got 0" in found["sources.1.weight"].message
+    assert "must be a number > 0, got 0" in found["sources.1.weight"].message
     assert found["sources.2.text_colum"].hint == "did you mean text_column?"
     assert (found["sources.2.text_colum"].line, found["sources.2.max_samples"].line) == (5, 6)
-    assert "a whole number, 1 or more, got many" in found["sources.2.max_samples"].message
-    assert "expected a list" in problems("kind: dataset\nsources: a.csv\n")["sources"].message
+    assert "must be a whole number >= 1, got many" in found["sources.2.max_samples"].message
+    assert "must be a list" in problems("kind: dataset\nsources: a.csv\n")["sources"].message
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_problems_of_a_source_name_it_and_its_line():
         ({}, "source.path", "no documents chosen"),
         ({"source": {"path": "a"}, "sources": [{"path": "b"}]}, "sources", "source is set too"),
         ({"source": {"text_column": "t"}, "sources": [{"path": "b"}]}, "sources", "is set too"),
-        ({"sources": [{"path": "a"}, {"weight": 1}]}, "sources", "number 2 has no path"),
+        ({"sources": [{"path": "a"}, {"weight": 1}]}, "sources", "source 2 has no path"),
         ({"instruction": "a", "instructions": {"b": 1}}, "instructions", "instruction is set too"),
         ({"instructions": {"a": 1, "b": 0, "c": -1}}, "instructions", "is not for 'b', 'c'"),
         ({"instructions": {"a": "much"}}, "instructions", "name: value pairs"),
         ({"instructions": {"a {b": 1}}, "instructions", "'{' at character 3 of 'a {b'"),
         ({"instruction": "so }"}, "instruction", "'}' at character 4 of 'so }'"),
-        ({"filter": {"scripts": ["Latin", "Elvish"]}}, "filter.scripts", "no script called Elvish"),
+        ({"filter": {"scripts": ["Latin", "Elvish"]}}, "filter.scripts", "no script named Elvish"),
         (
             {"filter": {"min_characters": 9, "max_characters": 8}},
             "filter.min_characters",
@@ -79,7 +79,7 @@ def test_problems_of_a_source_name_it_and_its_line():
 )
 def test_what_cannot_be_is_said(values: dict[str, Any], key: str, said: str):
     source = {} if {"source", "sources"} & set(values) or not values else {"source": {"path": "a"}}
-    found = {one.key: one for one in check({"kind": "dataset", **source, **values}).problems}
+    found = {one.key: one for one in check_values({"kind": "dataset", **source, **values}).problems}
     assert set(found) == {key}
     assert said in found[key].message
     assert found[key].hint or key == "instructions"

@@ -73,9 +73,9 @@ def test_typed_text_means_a_value(key: str, text: str, value: object):
 
 def test_ranges_are_said_in_words():
     fields = fields_by_key(TrainingConfig)
-    assert fields["lora.lora_dropout"].range_text == "0 to 0.5"
-    assert fields["training.learning_rate"].range_text == "above 0"
-    assert fields["data.eval_fraction"].range_text == "0 to below 1"
+    assert fields["lora.lora_dropout"].range_text == "from 0 to 0.5"
+    assert fields["training.learning_rate"].range_text == "> 0"
+    assert fields["data.eval_fraction"].range_text == ">= 0 and < 1"
 
 
 def test_the_ranges_that_forms_step_through():

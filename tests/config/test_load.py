@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.load import check, complete, load_file, load_text
+from deepsynth_tui.config.load import check_values, fill_defaults, load_file, load_text
 from deepsynth_tui.config.problems import ConfigError, Problem
 from deepsynth_tui.config.training import TrainingConfig
 
@@ -53,7 +53,7 @@ def test_five_mistakes_are_five_lines_with_their_place():
         (8, "training.learning_rate"),
         (9, "training.fp16"),
     ]
-    assert str(problems[0]) == "my.yaml:3: lora.r: expected a whole number, 1 or more, got 0"
+    assert str(problems[0]) == "my.yaml:3: lora.r: must be a whole number >= 1, got 0"
     assert problems[1].hint == "did you mean lora.lora_alpha?"
     assert problems[2].hint == "did you mean nf4?"
 
@@ -85,9 +85,9 @@ def test_foreign_names_are_taken_and_said():
     assert loaded.config.quantization.enabled
     assert loaded.config.training.per_device_train_batch_size == 2
     assert [str(notice) for notice in loaded.notices] == [
-        "lora_rank: is called lora.r: 8 here",
-        "load_in_4bit: is called quantization.enabled: true and quantization.bits: 4 here",
-        "training.batch_size: is called training.per_device_train_batch_size: 2 here",
+        "lora_rank: read as lora.r: 8",
+        "load_in_4bit: read as quantization.enabled: true and quantization.bits: 4",
+        "training.batch_size: read as training.per_device_train_batch_size: 2",
     ]
 
 
@@ -101,9 +101,9 @@ def test_an_override_beats_the_file_and_is_named_when_wrong():
         == 64
     )
     (problem,) = problems_of(MINIMAL, "lora.r=big")
-    assert str(problem) == "--set: lora.r: expected a whole number, 1 or more, got big"
+    assert str(problem) == "--set: lora.r: must be a whole number >= 1, got big"
     (problem,) = problems_of(MINIMAL, "lora.r")
-    assert problem.message == "expected section.key=value"
+    assert problem.message == "must be section.key=value"
 
 
 def test_a_preset_fills_what_is_not_set_beside_it():
@@ -136,7 +136,7 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path):
     with pytest.raises(ConfigError, match="not UTF-8"):
         load_file(tmp_path / "latin.yaml")
     (tmp_path / "open.yaml").write_text("kind: training\nlora: {r: 1\n")
-    with pytest.raises(ConfigError, match=r"open\.yaml:3: no valid YAML"):
+    with pytest.raises(ConfigError, match=r"open\.yaml:3: invalid YAML"):
         load_file(tmp_path / "open.yaml")
 
 
@@ -222,15 +222,15 @@ def test_a_dataset_configuration_loads():
 
 
 def test_values_from_a_form_are_checked_the_same_way():
-    checked = check({"kind": "training", "data": {"path": "x"}, "lora": {"r": "many"}})
+    checked = check_values({"kind": "training", "data": {"path": "x"}, "lora": {"r": "many"}})
     assert checked.config is None
     assert [problem.key for problem in checked.problems] == ["lora.r"]
 
 
 def test_every_default_survives_the_round_trip():
     for config in (TrainingConfig(), DatasetConfig()):
-        text = complete("# mine\n", config)
-        assert check(config.model_dump()).problems
+        text = fill_defaults("# mine\n", config)
+        assert check_values(config.model_dump()).problems
         assert text.startswith("# mine\n")
 
 
@@ -240,6 +240,6 @@ def test_what_only_keeps_a_run_from_starting_can_be_estimated():
         load_text(text)
     keys = [problem.key for problem in refused.value.problems]
     assert keys == ["data.path"]
-    assert load_text(text, starting=False).config.kind == "training"
+    assert load_text(text, estimate_only=True).config.kind == "training"
     with pytest.raises(ConfigError):
-        load_text(text + "\nlora: {r: 0}", starting=False)
+        load_text(text + "\nlora: {r: 0}", estimate_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.load import check, load_text
+from deepsynth_tui.config.load import check_values, load_text
 from deepsynth_tui.config.presets import GROUPS, compose, find_preset, list_presets
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.config.yaml_text import with_value
@@ -68,7 +68,7 @@ def test_every_preset_is_valid_and_titled(group: str):
         values = {"kind": kind, **required}
         for key, value in preset.changes.items():
             values = with_value(values, key, value)
-        checked = check(values)
+        checked = check_values(values)
         assert checked.problems == ()
         assert isinstance(checked.config, DatasetConfig if kind == "dataset" else TrainingConfig)
 

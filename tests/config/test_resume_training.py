@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.config.load import check
+from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.resume_training import changed_effects, differences, incompatible_change
 from deepsynth_tui.config.training import TrainingConfig
 
@@ -18,7 +18,7 @@ def config(**sections: dict[str, Any]) -> TrainingConfig:
     model = {"name_or_path": "builtin:tiny-vlm", **sections.pop("model", {})}
     data = {"path": "pages", **sections.pop("data", {})}
     values = {"kind": "training", "model": model, "data": data, "training": training, **sections}
-    checked = check(values)
+    checked = check_values(values)
     assert isinstance(checked.config, TrainingConfig), checked.problems
     return checked.config
 
@@ -42,7 +42,7 @@ def test_it_goes_on(changes: dict[str, Any]):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"training": {BATCH: 2}}, "a step takes 4 rows instead of 8"),
+        ({"training": {BATCH: 2}}, "a step would take 4 rows instead of 8"),
         ({"training": {"optim": "adamw_8bit"}}, "training.optim"),
         ({"training": {"learning_rate": 1e-5}}, "training.learning_rate"),
         ({"lora": {"r": 4}}, "lora.r"),

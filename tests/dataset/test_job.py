@@ -20,14 +20,14 @@ import yaml
 from deepsynth_tui.dataset.job import explain
 from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 
 DEADLINE = 60.0
 
 
 def make_run(home: Path, **config: Any) -> RunDirectory:
     text = yaml.safe_dump({"kind": "dataset", "name": "try", **config})
-    return create(home, kind="dataset", name="try", config_text=text)
+    return create_run(home, kind="dataset", name="try", config_text=text)
 
 
 def events(run: RunDirectory) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from transformers.trainer_utils import SaveStrategy
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.image_tokens import PageSize
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.estimate_vs_measured import Measured
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.arguments import training_arguments
@@ -162,7 +162,7 @@ def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
         outcome.append(Outcome(expected, gauge.measured(), losses))
         return "completed"
 
-    run = create(home, kind="training", name=str(case), config_text="")
+    run = create_run(home, kind="training", name=str(case), config_text="")
     if run_job(run.path, body, explain=explain):
         raise AssertionError(run.events.read_text())
     gc.collect()

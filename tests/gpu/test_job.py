@@ -14,7 +14,7 @@ import torch
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import run_job
 from deepsynth_tui.training.estimate_record import Forecast
 from deepsynth_tui.training.failures import explain
@@ -64,7 +64,7 @@ def job(home: Path, tmp_path: Path) -> Callable[..., RunDirectory]:
             },
         }
         text = yaml_text.dump(configuration(values, **changes).model_dump())
-        return create(home, kind="training", name=model, config_text=text)
+        return create_run(home, kind="training", name=model, config_text=text)
 
     return make
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepsynth_tui.runs.estimate_vs_measured import comparison, errors
+from deepsynth_tui.runs.estimate_vs_measured import comparison_to_json, prediction_errors
 from deepsynth_tui.training.callbacks.memory_time import Meter
 from tests.gpu.families import FULL, checkpoint
 from tests.gpu.rig import Case, Outcome, measure
@@ -76,7 +76,7 @@ def test_the_estimate_is_what_is_measured(
 ):
     outcome = measure(case, folder_of(case.family), home, meter)
     _write_down(case, outcome, meter)
-    wrong = errors(outcome.forecast.predicted, outcome.measured)
+    wrong = prediction_errors(outcome.forecast.predicted, outcome.measured)
     assert abs(wrong["allocated"]) <= ALLOCATED, wrong
     assert abs(wrong["device"]) <= DEVICE, wrong
 
@@ -86,7 +86,7 @@ def _write_down(case: Case, outcome: Outcome, meter: Meter) -> None:
         return
     line = {
         "case": asdict(case),
-        **comparison(outcome.forecast.predicted, outcome.measured),
+        **comparison_to_json(outcome.forecast.predicted, outcome.measured),
         "breakdown": dict(outcome.forecast.estimate.breakdown),
         "driver": meter.driver,
         "versions": {name: version(name) for name in LIBRARIES},

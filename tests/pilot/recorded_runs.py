@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.liveness import ENDED, status_here, write_status
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.liveness import ENDED, new_status, write_status
 
 START = 1_790_000_000.0
 """When every recorded run was created, in seconds since the epoch."""
@@ -42,13 +42,13 @@ def new_run(
 ) -> RunDirectory:
     """A run directory without a word in it, created `later` seconds after START."""
     text = config_text or f"kind: {kind}\nname: {name}\n"
-    return create(home, kind=kind, name=name, config_text=text, after=after, now=START + later)
+    return create_run(home, kind=kind, name=name, config_text=text, after=after, now=START + later)
 
 
 def alive(run: RunDirectory, phase: str, *, at: float | None = None) -> None:
     """Let this very process be the run's job, heard from at START + `at` (or just now)."""
     heard = time.time() if at is None else START + at
-    write_status(run, replace(status_here(START, os.getpid()), heartbeat=heard, phase=phase))
+    write_status(run, replace(new_status(START, os.getpid()), heartbeat=heard, phase=phase))
 
 
 def ended(run: RunDirectory) -> None:
@@ -58,7 +58,7 @@ def ended(run: RunDirectory) -> None:
 
 def vanished(run: RunDirectory, phase: str = "training") -> None:
     """The job's process is gone without having said so."""
-    own = replace(status_here(START, os.getpid()), heartbeat=START, phase=phase)
+    own = replace(new_status(START, os.getpid()), heartbeat=START, phase=phase)
     write_status(run, replace(own, process_start="of a process that is gone"))
 
 

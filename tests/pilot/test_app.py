@@ -165,9 +165,9 @@ async def test_state_is_told_without_colour(home: Path, monkeypatch: pytest.Monk
 
 
 def _run_of_this_process(home: Path) -> str:
-    from deepsynth_tui.runs.directory import create
+    from deepsynth_tui.runs.directory import create_run
     from deepsynth_tui.runs.liveness import own_status, write_status
 
-    run = create(home, kind="training", name="long", config_text="kind: training\n")
+    run = create_run(home, kind="training", name="long", config_text="kind: training\n")
     write_status(run, own_status(0.0))
     return run.id

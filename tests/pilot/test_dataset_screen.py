@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.models.layout_client import request_layout
-from deepsynth_tui.runs.directory import scan
+from deepsynth_tui.runs.directory import list_runs
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.tui.forms.drafts import save_draft
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
@@ -48,7 +48,7 @@ async def test_a_missing_file_holds_start_back(home: Path, tmp_path: Path) -> No
         assert not start_bar(pilot)[0]
         await pilot.press("f5")
         await pilot.pause()
-        assert scan(home) == []
+        assert list_runs(home) == []
 
 
 async def test_start_makes_a_run_that_goes_on_by_itself_and_shows_it(home: Path) -> None:
@@ -58,7 +58,7 @@ async def test_start_makes_a_run_that_goes_on_by_itself_and_shows_it(home: Path)
         await until(pilot, lambda: start_bar(pilot)[0])
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(pilot.app.screen, MonitorScreen))
-        (run,) = scan(home)
+        (run,) = list_runs(home)
         text = run.config.read_text()
         assert "# Pixels left empty on each side." in text
         config = load_file(run.config).config

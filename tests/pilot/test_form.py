@@ -9,7 +9,7 @@ from textual.widgets import Input, Select, Switch
 from textual.widgets.collapsible import CollapsibleTitle
 
 from deepsynth_tui.config.fields import fields_by_key
-from deepsynth_tui.config.load import CONFIG_TYPES, RunKind
+from deepsynth_tui.config.kinds import CONFIG_TYPES, RunKind
 from deepsynth_tui.tui.forms.values import PRESET_KEY
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.section import AdvancedFields, Section
@@ -111,7 +111,7 @@ async def test_problems_stand_beside_their_fields_and_hold_start_back(home: Path
         await type_into(pilot, "training.learning_rate", "-1")
         await pilot.pause()
         assert "whole number" in row_of(pilot, "data.max_length").problem
-        assert "expected a whole number" in text_of(screen_of(pilot))
+        assert "must be a whole number" in text_of(screen_of(pilot))
         can_start, reason = start_bar(pilot)
         assert not can_start
         assert "3 problems" in reason

@@ -312,7 +312,7 @@ async def test_stop_asks_once_names_the_run_and_escape_only_closes(
         assert isinstance(app.screen, StopDialog)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is monitor(app))
-        assert control.pending(running) is None
+        assert control.pending_request(running) is None
         assert app.focused is focused
 
 
@@ -336,7 +336,7 @@ async def test_stop_leaves_the_request_that_was_chosen(
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, StopDialog))
         await pilot.press(*keys)
-        await until(pilot, lambda: control.pending(running) == request_left)
+        await until(pilot, lambda: control.pending_request(running) == request_left)
         await shows(pilot, shown)
 
 
@@ -359,7 +359,7 @@ async def test_escape_goes_back_and_stops_nothing(home: Path, running: RunDirect
         await shows(pilot, "● running")
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, MonitorScreen))
-        assert control.pending(running) is None
+        assert control.pending_request(running) is None
 
 
 async def test_copy_sends_osc_52_and_says_the_file(home: Path, running: RunDirectory):
@@ -451,11 +451,11 @@ def test_no_heavy_library_is_in_the_process(home: Path, running: RunDirectory):
     script = f"""
 import asyncio, sys
 from pathlib import Path
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from tests.pilot.test_monitor import LARGE, host, shows
 
 async def main():
-    async with host(Path({str(home)!r}), open_path(Path({str(running.path)!r}))).run_test(
+    async with host(Path({str(home)!r}), open_run(Path({str(running.path)!r}))).run_test(
         size=LARGE
     ) as pilot:
         await shows(pilot, "train 0.960", "samples")

@@ -9,7 +9,7 @@ import pytest
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.directory import RunDirectory, identity, open_path, scan
+from deepsynth_tui.runs.directory import RunDirectory, list_runs, open_run, read_identity
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
 from deepsynth_tui.tui.screens.retry import RetryDialog
 from tests.pilot.recorded_runs import alive, append, ended, new_run, training
@@ -53,15 +53,15 @@ async def test_it_shows_the_change_asks_and_goes_on_in_a_new_run(home: Path, ful
             "training.gradient_accumulation_steps  2 → 8",
             "It goes on from the last whole checkpoint, of step 60.",
         )
-        assert scan(home) == [full]
+        assert list_runs(home) == [full]
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.asked))
-    (new,) = [run for run in scan(home) if run != full]
+    (new,) = [run for run in list_runs(home) if run != full]
     control.stop_and_wait(new, grace=1)
     assert app.asked == [("run", new.id)]
-    continued = identity(new).continues
+    continued = read_identity(new).continues
     assert continued is not None
-    assert open_path(continued.path) == full
+    assert open_run(continued.path) == full
     config = load_file(new.config).config
     assert isinstance(config, TrainingConfig)
     assert config.training.per_device_train_batch_size == 1
@@ -81,7 +81,7 @@ async def test_closed_it_starts_nothing(home: Path, full: RunDirectory):
         await shows(pilot, "Start the new run")
         await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(app.screen, MonitorScreen))
-    assert scan(home) == [full]
+    assert list_runs(home) == [full]
     assert app.asked == []
 
 
@@ -92,7 +92,10 @@ async def test_it_says_where_it_begins_anew(home: Path):
     other = new_run(home, "other", config_text=CONFIG)
     append(other, list(training(74)))
     fail(other, changes={"training.optim": "adamw_8bit"})
-    for failed, said in [(run, "the run left no checkpoint"), (other, "training.optim is another")]:
+    for failed, said in [
+        (run, "the run left no checkpoint"),
+        (other, "training.optim has changed"),
+    ]:
         async with host(home, failed, now=90).run_test(size=SMALL) as pilot:
             await shows(pilot, "r Retry")
             await pilot.press("r")

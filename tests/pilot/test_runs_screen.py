@@ -124,7 +124,7 @@ async def test_stop_names_the_run_and_asks(home: Path, three: list[RunDirectory]
         await pilot.press("down", "s")
         await shows(pilot, "This stops the run demo-train.")
         await pilot.press("n")
-        await until(pilot, lambda: control.pending(three[1]) == "stop")
+        await until(pilot, lambda: control.pending_request(three[1]) == "stop")
         await shows(pilot, "◐ stopping")
 
 

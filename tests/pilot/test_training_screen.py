@@ -20,7 +20,7 @@ from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.gpu_catalogue import Fit
 from deepsynth_tui.machine.nvml import Probe
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.training.simulation import client
 from deepsynth_tui.training.simulation.client import SimulationError
 from deepsynth_tui.training.simulation.simulated_estimate import Simulated
@@ -332,7 +332,7 @@ async def test_settings_are_saved_with_comments_and_replace_nothing_unasked(
 
 
 async def test_datasets_of_ended_runs_are_offered(home: Path) -> None:
-    run = create(home, kind="dataset", name="pages", config_text="kind: dataset\n")
+    run = create_run(home, kind="dataset", name="pages", config_text="kind: dataset\n")
     run.dataset.mkdir()
     (run.dataset / "report.json").write_text("{}")
     async with form_app(home) as pilot:

@@ -11,7 +11,7 @@ import pytest
 from textual.containers import VerticalScroll
 
 from deepsynth_tui.child_process import ChildError
-from deepsynth_tui.config.load import check
+from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.training.xray import client
 from deepsynth_tui.tui.screens.xray import XrayScreen
@@ -21,7 +21,7 @@ from tests.training.small_datasets import row, write
 
 
 def _config(dataset: Path, **data: Any) -> TrainingConfig:
-    checked = check(
+    checked = check_values(
         {
             "kind": "training",
             "name": "look",

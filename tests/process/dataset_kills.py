@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 
 DOCUMENTS = 1500
 CONFIG = {
@@ -46,7 +46,7 @@ def new_run(folder: Path, name: str, num_proc: int) -> RunDirectory:
     """Make a run on the documents in `folder`."""
     settings = {**CONFIG, "source": {"path": str(folder / "a.jsonl")}, "num_proc": num_proc}
     text = yaml.safe_dump(settings)
-    return create(folder / "home", kind="dataset", name=name, config_text=text)
+    return create_run(folder / "home", kind="dataset", name=name, config_text=text)
 
 
 def job(run: RunDirectory) -> subprocess.Popen[bytes]:

@@ -21,7 +21,7 @@ LOST = Failed(Failure("RuntimeError", "[gloo] Connection closed by peer", "see t
 def obedient(reports: Reports, orders: Orders) -> None:
     """Wait for a request, and say which it was."""
     if NUMBER == 0:
-        orders.asked.wait()
+        orders.stop_event.wait()
         reports.write("warning", message=f"heard {orders.request}")
         reports.send(Ended("stopped", {"path": "adapter"}))
     else:
@@ -39,7 +39,7 @@ def contagious(reports: Reports, orders: Orders) -> None:
     if NUMBER == 0:
         reports.send(LOST)
     else:
-        orders.asked.wait(1)
+        orders.stop_event.wait(1)
         reports.send(Failed(Failure("TrainingError", "The loss became nan", "lower it"), False))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.runs.control import stop_and_wait
-from deepsynth_tui.runs.directory import RunDirectory, identity, scan
+from deepsynth_tui.runs.directory import RunDirectory, list_runs, read_identity
 from deepsynth_tui.runs.summary import summarize
 from tests.process.terminal import Terminal
 
@@ -36,7 +36,7 @@ def step_of(run: RunDirectory) -> int:
 
 
 def training_runs(home: Path) -> list[RunDirectory]:
-    return [run for run in scan(home) if identity(run).kind == "training"]
+    return [run for run in list_runs(home) if read_identity(run).kind == "training"]
 
 
 def goes_on(run: RunDirectory) -> None:

@@ -17,9 +17,9 @@ import pytest
 
 from deepsynth_tui.runs import process
 from deepsynth_tui.runs.console import ConsoleTail
-from deepsynth_tui.runs.control import Ending, request_stop, stop_and_wait
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.launch import JOBS, LaunchError, launch, start
+from deepsynth_tui.runs.control import StopOutcome, request_stop, stop_and_wait
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.launch import JOBS, LaunchError, start_job, start_process
 from deepsynth_tui.runs.liveness import read_status
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
@@ -31,9 +31,9 @@ DUMMY = str(Path(__file__).with_name("dummy_job.py"))
 LAUNCHER = """
 import sys
 from pathlib import Path
-from deepsynth_tui.runs.directory import open_path
-from deepsynth_tui.runs.launch import launch
-launch(open_path(Path(sys.argv[1])), [sys.executable, *sys.argv[2:]])
+from deepsynth_tui.runs.directory import open_run
+from deepsynth_tui.runs.launch import start_process
+start_process(open_run(Path(sys.argv[1])), [sys.executable, *sys.argv[2:]])
 print("launched", flush=True)
 sys.stdin.read()
 """
@@ -70,33 +70,33 @@ def steps_on(run: RunDirectory) -> None:
 @pytest.fixture
 def run(home: Path) -> Iterator[RunDirectory]:
     """A run that, if a test fails, does not outlive it."""
-    made = create(home, kind="training", name="dummy", config_text="")
+    made = create_run(home, kind="training", name="dummy", config_text="")
     yield made
-    if (status := read_status(made)) and status.pid and process.start_of(status.pid):
+    if (status := read_status(made)) and status.pid and process.process_start(status.pid):
         os.killpg(status.pid, signal.SIGKILL)
 
 
 def test_job_stands_on_its_own(run: RunDirectory):
-    pid = launch(run, argv(run, "brief"), env={"DEEPSYNTH_TEST": "1"})
+    pid = start_process(run, argv(run, "brief"), env={"DEEPSYNTH_TEST": "1"})
     wait_until(is_at(run, "done"))
     assert state(run).results == {"cwd": str(Path.cwd()), "stdin": "", "session": True}
     assert ConsoleTail(run.console).poll() == ["from the depths", "\\ud800 in any encoding"]
-    wait_until(lambda: process.start_of(pid) is None)
+    wait_until(lambda: process.process_start(pid) is None)
 
 
 def test_dead_job_is_collected_while_its_launcher_lives(run: RunDirectory):
-    pid = launch(run, argv(run, "brief"))
+    pid = start_process(run, argv(run, "brief"))
     wait_until(lambda: not _exists(pid))
 
 
 def test_there_is_never_nothing_to_read(run: RunDirectory):
-    launch(run, argv(run, "steps"))
+    start_process(run, argv(run, "steps"))
     assert summarize(run).state in ("starting", "running")
     wait_until(is_at(run, "running"))
 
 
 def test_job_that_dies_before_it_speaks_has_crashed(run: RunDirectory):
-    launch(run, [sys.executable, "-c", "raise SystemExit('no such module')"])
+    start_process(run, [sys.executable, "-c", "raise SystemExit('no such module')"])
     wait_until(is_at(run, "crashed"))
     assert ConsoleTail(run.console).poll() == ["no such module"]
 
@@ -126,32 +126,32 @@ def test_start_gives_the_job_of_the_kind_its_run(
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setitem(JOBS, kind, "told")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    run = create(home, kind=kind, name="x", config_text="")
-    start(run, resume=resume)
+    run = create_run(home, kind=kind, name="x", config_text="")
+    start_job(run, resume=resume)
     wait_until(is_at(run, "crashed"))
     assert json.loads(run.console.read_text())[1:] == [str(run.path), *more]
 
 
 def test_command_that_does_not_exist(run: RunDirectory):
     with pytest.raises(LaunchError, match=r"Cannot start /no/such.*No such file"):
-        launch(run, ["/no/such"])
+        start_process(run, ["/no/such"])
     assert read_status(run) is None
 
 
 def test_folder_of_the_run_is_gone(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    run = create(home, kind="training", name="x", config_text="")
+    run = create_run(home, kind="training", name="x", config_text="")
     monkeypatch.chdir(tmp_path)
     shutil.rmtree(tmp_path / "work")
     with pytest.raises(LaunchError, match=r"work: No such file.*folder the run was created in"):
-        launch(run, [sys.executable, "-c", ""])
+        start_process(run, [sys.executable, "-c", ""])
 
 
 def test_live_run_is_not_launched_twice(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     with pytest.raises(LaunchError, match=f"running already .pid {pid}"):
-        launch(run, argv(run, "steps"))
+        start_process(run, argv(run, "steps"))
 
 
 def launcher_of(run: RunDirectory, way: str) -> subprocess.Popen[bytes]:
@@ -171,7 +171,7 @@ def test_kill_of_the_launcher_leaves_the_job(run: RunDirectory):
     launcher.kill()
     launcher.communicate()
     steps_on(run)
-    assert stop_and_wait(run, grace=30) is Ending.AGREED
+    assert stop_and_wait(run, grace=30) is StopOutcome.AGREED
 
 
 def test_job_does_not_read_what_is_typed_to_its_launcher(run: RunDirectory):
@@ -187,18 +187,18 @@ def test_hang_up_of_the_terminal_leaves_the_job(run: RunDirectory):
         terminal.hang_up()
         terminal.wait_until_gone()
     steps_on(run)
-    assert stop_and_wait(run, grace=30) is Ending.AGREED
+    assert stop_and_wait(run, grace=30) is StopOutcome.AGREED
 
 
 def test_kill_of_the_job_is_seen_as_a_crash(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     steps_on(run)
     os.kill(pid, signal.SIGKILL)
     wait_until(is_at(run, "crashed"))
     assert state(run).verdict is None
     # What it wrote stands, and the next process goes on from there.
     before = state(run)
-    launch(run, argv(run, "brief"))
+    start_process(run, argv(run, "brief"))
     wait_until(is_at(run, "done"))
     after = state(run)
     assert after.last_seq > before.last_seq
@@ -207,7 +207,7 @@ def test_kill_of_the_job_is_seen_as_a_crash(run: RunDirectory):
 
 
 def test_suspended_job_is_unresponsive_and_recovers(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     steps_on(run)
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: summarize(run, stale_after=0.5).state == "unresponsive")
@@ -216,7 +216,7 @@ def test_suspended_job_is_unresponsive_and_recovers(run: RunDirectory):
 
 
 def test_stop_now(run: RunDirectory):
-    launch(run, argv(run, "steps"))
+    start_process(run, argv(run, "steps"))
     steps_on(run)
     request_stop(run, now=True)
     wait_until(is_at(run, "stopped"))
@@ -224,7 +224,7 @@ def test_stop_now(run: RunDirectory):
 
 
 def test_stop_after_the_checkpoint(run: RunDirectory):
-    launch(run, argv(run, "steps"))
+    start_process(run, argv(run, "steps"))
     steps_on(run)
     request_stop(run, now=False)
     assert summarize(run).state in ("stopping", "stopped")
@@ -234,52 +234,52 @@ def test_stop_after_the_checkpoint(run: RunDirectory):
 
 
 def test_request_to_a_dead_process_does_not_stop_the_next(run: RunDirectory):
-    pid = launch(run, argv(run, "deaf"))
+    pid = start_process(run, argv(run, "deaf"))
     wait_until(is_at(run, "running"))
     request_stop(run, now=True)
     os.kill(pid, signal.SIGKILL)
     wait_until(is_at(run, "crashed"))
-    launch(run, argv(run, "steps"))
+    start_process(run, argv(run, "steps"))
     steps_on(run)
 
 
 def test_terminate_is_stop_now(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     steps_on(run)
     os.kill(pid, signal.SIGTERM)
     wait_until(is_at(run, "stopped"))
 
 
 def test_job_that_does_not_look_is_interrupted(run: RunDirectory):
-    launch(run, argv(run, "deaf"))
+    start_process(run, argv(run, "deaf"))
     wait_until(is_at(run, "running"))
-    assert stop_and_wait(run, grace=1) is Ending.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
     assert summarize(run).state == "stopped"
     assert "Interrupted" in state(run).warnings[0].message
 
 
 def test_suspended_job_can_be_stopped(run: RunDirectory):
-    pid = launch(run, argv(run, "steps"))
+    pid = start_process(run, argv(run, "steps"))
     steps_on(run)
     os.kill(pid, signal.SIGSTOP)
-    assert stop_and_wait(run, grace=1) is Ending.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
     assert summarize(run).state == "stopped"
 
 
 def test_job_that_takes_no_signal_is_killed_with_its_children(run: RunDirectory):
-    launch(run, argv(run, "immune"))
+    start_process(run, argv(run, "immune"))
     wait_until(is_at(run, "running"))
     child = EventTail(run.events).poll()[-1].data["child"]
     assert isinstance(child, int)
-    assert process.start_of(child) is not None
-    assert stop_and_wait(run, grace=0.5) is Ending.KILLED
-    wait_until(lambda: process.start_of(child) is None)
+    assert process.process_start(child) is not None
+    assert stop_and_wait(run, grace=0.5) is StopOutcome.KILLED
+    wait_until(lambda: process.process_start(child) is None)
     assert summarize(run).state == "stopped"
     assert "Killed" in state(run).warnings[0].message
 
 
 def test_native_fault_leaves_its_trace_in_the_console(run: RunDirectory):
-    launch(run, argv(run, "segfault"))
+    start_process(run, argv(run, "segfault"))
     wait_until(is_at(run, "crashed"))
     shown = "\n".join(ConsoleTail(run.console).poll())
     assert "Segmentation fault" in shown
@@ -302,20 +302,20 @@ def test_job_started_by_hand_does_the_same(run: RunDirectory):
 
 
 def test_forked_worker_dies_when_terminated(run: RunDirectory):
-    launch(run, argv(run, "workers"))
+    start_process(run, argv(run, "workers"))
     wait_until(is_at(run, "done"))
     assert state(run).results == {"exitcode": -signal.SIGTERM}
 
 
 def test_chain_of_runs(home: Path, run: RunDirectory):
-    second = create(home, kind="training", name="second", config_text="", after=run.id)
-    launch(run, argv(run, "steps"))
-    launch(second, argv(second, "brief"))
+    second = create_run(home, kind="training", name="second", config_text="", after=run.id)
+    start_process(run, argv(run, "steps"))
+    start_process(second, argv(second, "brief"))
     wait_until(is_at(second, "waiting"))
     stop_and_wait(run, grace=30)
     wait_until(is_at(second, "failed"))
-    launch(run, argv(run, "brief"))
-    launch(second, argv(second, "brief"))
+    start_process(run, argv(run, "brief"))
+    start_process(second, argv(second, "brief"))
     wait_until(is_at(second, "done"))
     assert state(second).attempts == 2
 

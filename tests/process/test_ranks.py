@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.runs import process
-from deepsynth_tui.runs.control import Ending, request_stop, stop_and_wait
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.launch import launch
+from deepsynth_tui.runs.control import StopOutcome, request_stop, stop_and_wait
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.launch import start_process
 from deepsynth_tui.runs.liveness import read_status
 from deepsynth_tui.runs.tail import EventTail
 from tests.process.test_jobs import is_at, state, wait_until
@@ -24,14 +24,14 @@ OWNER = str(Path(__file__).with_name("dummy_owner.py"))
 @pytest.fixture
 def run(home: Path) -> Iterator[RunDirectory]:
     """A run that, if a test fails, does not outlive it."""
-    made = create(home, kind="training", name="dummy", config_text="")
+    made = create_run(home, kind="training", name="dummy", config_text="")
     yield made
-    if (status := read_status(made)) and status.pid and process.start_of(status.pid):
+    if (status := read_status(made)) and status.pid and process.process_start(status.pid):
         os.killpg(status.pid, signal.SIGKILL)
 
 
 def begin(run: RunDirectory, way: str) -> int:
-    return launch(run, [sys.executable, OWNER, str(run.path), way])
+    return start_process(run, [sys.executable, OWNER, str(run.path), way])
 
 
 def pids(run: RunDirectory) -> dict[int, int]:
@@ -47,7 +47,7 @@ def both(run: RunDirectory) -> dict[int, int]:
 
 
 def nobody_left(*numbers: int) -> bool:
-    return not any(process.start_of(pid) for pid in numbers)
+    return not any(process.process_start(pid) for pid in numbers)
 
 
 @pytest.mark.parametrize("now", [True, False])
@@ -115,6 +115,6 @@ def test_kill_of_the_owner_leaves_no_rank(run: RunDirectory) -> None:
 def test_ranks_that_do_not_listen_are_interrupted(run: RunDirectory) -> None:
     begin(run, "deaf")
     ranks = both(run)
-    assert stop_and_wait(run, grace=1) is Ending.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
     assert state(run).verdict == "stopped"
     assert nobody_left(*ranks.values())

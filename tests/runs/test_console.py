@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.runs.console import LONGEST, ConsoleTail, clean
+from deepsynth_tui.runs.console import LONGEST, ConsoleTail, sanitize
 
 NASTY = st.text(
     st.sampled_from("ab \r\n\t\b\x1b[]0;mKJ?\x07\\\x9b\x9d\x9c\x90PX^_\x7f\x00é\u202e\u2066\ud800"),
@@ -46,18 +46,18 @@ NASTY = st.text(
     ],
 )
 def test_clean(raw: str, shown: str):
-    assert clean(raw) == shown
+    assert sanitize(raw) == shown
 
 
 def test_long_line_says_what_was_cut():
-    assert clean("x" * LONGEST) == "x" * LONGEST
-    assert clean("x" * (LONGEST + 1)) == "x" * LONGEST + " … (+1 characters)"
-    assert clean("x" * 1_000_000) == "x" * LONGEST + " … (+998000 characters)"
+    assert sanitize("x" * LONGEST) == "x" * LONGEST
+    assert sanitize("x" * (LONGEST + 1)) == "x" * LONGEST + " … (+1 characters)"
+    assert sanitize("x" * 1_000_000) == "x" * LONGEST + " … (+998000 characters)"
 
 
 @given(NASTY | st.text())
 def test_clean_never_yields_a_control(raw: str):
-    shown = clean(raw)
+    shown = sanitize(raw)
     assert not {unicodedata.category(character) for character in shown} & {"Cc", "Cs", "Zl", "Zp"}
     assert not any("\u202a" <= character <= "\u202e" for character in shown)
     assert not any("\u2066" <= character <= "\u2069" for character in shown)
@@ -68,7 +68,7 @@ def test_clean_never_yields_a_control(raw: str):
 )
 def test_hostile_line_of_a_megabyte_is_cleaned(unit: str):
     """Ends at all only when cleaning takes linear time."""
-    assert len(clean(unit * (1_000_000 // len(unit)))) < 2 * LONGEST
+    assert len(sanitize(unit * (1_000_000 // len(unit)))) < 2 * LONGEST
 
 
 @given(st.lists(NASTY.map(lambda text: text.encode(errors="replace")) | st.binary(max_size=9)))
@@ -84,9 +84,11 @@ def test_chunks_show_the_same_as_the_whole(
         lines += tail.poll()
         tail.unfinished  # noqa: B018 - looking at it must change nothing
     *whole, rest = b"".join(chunks).decode(errors="replace").split("\n")
-    assert lines == [clean(line) for line in whole]
+    assert lines == [sanitize(line) for line in whole]
     # An unfinished character at the very end is not shown yet.
-    assert clean(rest).startswith(tail.unfinished) or "\r" in rest or "\b" in rest or "\x1b" in rest
+    assert (
+        sanitize(rest).startswith(tail.unfinished) or "\r" in rest or "\b" in rest or "\x1b" in rest
+    )
 
 
 def test_progress_bar_is_one_line_that_changes(tmp_path: Path):

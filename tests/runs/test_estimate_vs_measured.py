@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.estimate_vs_measured import (
     Measured,
     Predicted,
-    compared,
     comparison_lines,
-    errors,
     off_by,
+    prediction_errors,
+    read_comparison,
 )
 
 ANYTHING = st.recursive(
@@ -28,10 +28,12 @@ ANYTHING = st.recursive(
 
 
 def test_an_error_is_relative_to_what_was_measured():
-    found = errors(Predicted(110, 90, 2.0), Measured(allocated=100, device=100, steps=3))
+    found = prediction_errors(Predicted(110, 90, 2.0), Measured(allocated=100, device=100, steps=3))
     assert found == pytest.approx({"allocated": 0.1, "device": -0.1})
-    assert errors(Predicted(1, 1), Measured(allocated=0, steps=1)) == {}
-    assert errors(None, Measured(steps=1)) == errors(Predicted(1, 1), None) == {}
+    assert prediction_errors(Predicted(1, 1), Measured(allocated=0, steps=1)) == {}
+    assert (
+        prediction_errors(None, Measured(steps=1)) == prediction_errors(Predicted(1, 1), None) == {}
+    )
 
 
 @given(ANYTHING)
@@ -42,8 +44,8 @@ def test_nothing_that_is_read_raises(said: object):
 
 
 def test_a_run_that_measured_nothing_yet_compares_nothing(home: Path):
-    run = create(home, kind="training", name="x", config_text="")
-    assert compared(run) == {"predicted": None, "measured": None, "prediction_error": {}}
+    run = create_run(home, kind="training", name="x", config_text="")
+    assert read_comparison(run) == {"predicted": None, "measured": None, "prediction_error": {}}
 
 
 def test_figures_are_told_side_by_side():

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.runs.events import EventLog, parse
+from deepsynth_tui.runs.events import EventLog, parse_event
 from deepsynth_tui.runs.tail import EventTail
 
 JSON = st.recursive(
@@ -190,16 +190,16 @@ def test_closed_log_refuses(tmp_path: Path):
     ],
 )
 def test_line_that_is_no_event(line: bytes):
-    assert parse(line) is None
+    assert parse_event(line) is None
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_parse_never_raises(line: bytes):
-    parse(line)
+    parse_event(line)
 
 
 def test_unknown_fields_and_kinds_are_kept():
-    event = parse(b'{"v": 9, "seq": 1, "t": 2, "kind": "new", "more": [1]}')
+    event = parse_event(b'{"v": 9, "seq": 1, "t": 2, "kind": "new", "more": [1]}')
     assert event is not None
     assert (event.kind, event.t, event.data) == ("new", 2.0, {"more": [1]})
 

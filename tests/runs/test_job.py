@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.runs.control import clear, pending, request_stop
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create
+from deepsynth_tui.runs.control import clear_requests, pending_request, request_stop
+from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create_run
 from deepsynth_tui.runs.events import Event, EventLog
 from deepsynth_tui.runs.job import Failure, Job, JobFailed, run_job
 from deepsynth_tui.runs.liveness import ENDED, own_status, read_status, write_status
@@ -144,7 +144,7 @@ def test_requests_reach_the_body_and_are_honoured_once(run: RunDirectory, wait_u
 
     assert work(run, body) == 0
     assert summarize(run).state == "stopped"
-    assert pending(run) is None
+    assert pending_request(run) is None
     assert work(run, lambda job: "stopped" if job.stop_requested() else "completed") == 0
     assert summarize(run).state == "done"
 
@@ -252,11 +252,11 @@ class TestAfter:
 
     @pytest.fixture
     def first(self, home: Path) -> RunDirectory:
-        return create(home, kind="dataset", name="first", config_text="")
+        return create_run(home, kind="dataset", name="first", config_text="")
 
     @pytest.fixture
     def second(self, home: Path, first: RunDirectory) -> RunDirectory:
-        return create(home, kind="training", name="second", config_text="", after=first.id)
+        return create_run(home, kind="training", name="second", config_text="", after=first.id)
 
     def test_goes_on_when_it_is_completed(self, first: RunDirectory, second: RunDirectory):
         assert work(first, lambda job: "completed") == 0
@@ -314,4 +314,4 @@ class TestAfter:
         request_stop(second, now=now)
         assert work(second, pytest.fail) == 0
         assert summarize(second).state == "stopped"
-        clear(second)
+        clear_requests(second)

@@ -15,7 +15,7 @@ import pytest
 
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.liveness import own_status, read_status, write_status
-from deepsynth_tui.runs.oom_killer import GROUPS, KillCount, kill_count, killed
+from deepsynth_tui.runs.oom_killer import GROUPS, KillCount, read_kill_count, was_killed
 from deepsynth_tui.runs.summary import KILLED_FOR_MEMORY, summarize
 
 V1 = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
@@ -41,11 +41,11 @@ def group(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, P
 
 def test_a_count_that_has_grown(group: tuple[Path, Path, Path, str], tmp_path: Path):
     root, membership, counts, form = group
-    before = kill_count(root, membership)
+    before = read_kill_count(root, membership)
     assert before == KillCount(str(counts), 2)
-    assert killed(before, 1, 0.0, tmp_path / "no log") is False
+    assert was_killed(before, 1, 0.0, tmp_path / "no log") is False
     counts.write_text(form.format(3))
-    assert killed(before, 1, 0.0, tmp_path / "no log") is True
+    assert was_killed(before, 1, 0.0, tmp_path / "no log") is True
 
 
 def test_where_nothing_counts_the_log_of_the_kernel_says_it(tmp_path: Path):
@@ -53,16 +53,16 @@ def test_where_nothing_counts_the_log_of_the_kernel_says_it(tmp_path: Path):
     log.write_text(
         "3,900,77,-;Out of memory: Killed process 4711 (python) total-vm:9kB, anon-rss:8kB\n"
     )
-    assert killed(gone, 4711, 1.0, log) is True
-    assert killed(None, 471, 1.0, log) is None
-    assert killed(None, 4711, 1.0, tmp_path / "no log") is None
-    assert killed(None, None, 1.0, log) is None
+    assert was_killed(gone, 4711, 1.0, log) is True
+    assert was_killed(None, 471, 1.0, log) is None
+    assert was_killed(None, 4711, 1.0, tmp_path / "no log") is None
+    assert was_killed(None, None, 1.0, log) is None
 
 
 def test_no_control_groups(tmp_path: Path):
-    assert kill_count(tmp_path, tmp_path / "none") is None
+    assert read_kill_count(tmp_path, tmp_path / "none") is None
     (tmp_path / "cgroup").write_text("0::/\n")
-    assert kill_count(tmp_path, tmp_path / "cgroup") is None
+    assert read_kill_count(tmp_path, tmp_path / "cgroup") is None
 
 
 def test_a_crashed_run_says_so(run: RunDirectory, tmp_path: Path):
@@ -113,8 +113,8 @@ def test_a_process_that_the_kernel_kills(small_group: Path):
     code = (
         "import os, sys\n"
         "open(sys.argv[1], 'w').write(str(os.getpid()))\n"
-        "from deepsynth_tui.runs.oom_killer import kill_count\n"
-        "before = kill_count()\n"
+        "from deepsynth_tui.runs.oom_killer import read_kill_count\n"
+        "before = read_kill_count()\n"
         "print(before.path, before.kills, flush=True)\n"
         f"held = bytearray(b'x' * {8 * LIMIT})\n"
     )
@@ -127,4 +127,4 @@ def test_a_process_that_the_kernel_kills(small_group: Path):
     assert process.returncode == -signal.SIGKILL
     path, kills = process.stdout.split()
     assert path.startswith(str(small_group))
-    assert killed(KillCount(path, int(kills)), None, 0.0) is True
+    assert was_killed(KillCount(path, int(kills)), None, 0.0) is True

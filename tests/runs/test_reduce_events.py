@@ -19,7 +19,7 @@ from deepsynth_tui.runs.state import (
     RunState,
     WarningCount,
     eta_seconds,
-    rate,
+    throughput,
 )
 
 VALUES = st.recursive(
@@ -99,7 +99,7 @@ def test_batches_do_not_matter_and_nothing_raises(events: list, cuts: list[int])
         state = fold(state, made[start:end])
     assert repr(state) == repr(at_once)
     assert fold(state, made) == state
-    rate(state)
+    throughput(state)
     eta_seconds(state)
 
 
@@ -251,11 +251,11 @@ def test_unreadable_lines_are_counted_and_unknown_kinds_are_not_fatal():
 
 def test_rate_and_eta():
     step = {"total": 100, "unit": "steps"}
-    assert rate(RunState()) is None
+    assert throughput(RunState()) is None
     state = of(*(("progress", {"done": done, **step}, 2) for done in range(0, 50, 5)))
     assert state.progress == Progress(45, 100, "steps")
     assert (state.step, state.total_steps) == (45, 100)
-    assert rate(state) == (2.5, "steps")
+    assert throughput(state) == (2.5, "steps")
     assert eta_seconds(state) == 22.0
     ended = fold(state, [Event(99, 9e9, "done", {"verdict": "stopped"})])
     assert eta_seconds(ended) is None
@@ -265,7 +265,7 @@ def test_rate_is_that_of_the_recent_window():
     slow = [("progress", {"done": done, "unit": "pages"}, 10) for done in range(100)]
     fast = [("progress", {"done": 100 + done, "unit": "pages"}, 1) for done in range(PACE_POINTS)]
     state = of(*slow, *fast)
-    assert rate(state) == (1.0, "pages")
+    assert throughput(state) == (1.0, "pages")
     assert eta_seconds(state) is None
 
 
@@ -273,7 +273,7 @@ def test_many_progress_events_in_a_second_do_not_shorten_the_window():
     state = of(*(("progress", {"done": done, "unit": "rows"}, 0.25) for done in range(200)))
     (first, _), (last, _) = state.pace[0], state.pace[-1]
     assert last - first >= 45
-    assert rate(state) == (4.0, "rows")
+    assert throughput(state) == (4.0, "rows")
 
 
 def test_new_phase_has_its_own_progress():
@@ -282,7 +282,7 @@ def test_new_phase_has_its_own_progress():
         ("progress", {"done": 2, "total": 2, "unit": "steps"}),
         ("phase", {"name": "saving"}),
     )
-    assert (state.progress, rate(state)) == (Progress(), None)
+    assert (state.progress, throughput(state)) == (Progress(), None)
     assert (state.step, state.total_steps) == (2, 2)
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.runs.control import request_stop
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create
+from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create_run
 from deepsynth_tui.runs.events import EventLog
-from deepsynth_tui.runs.liveness import ENDED, Status, own_status, write_status
-from deepsynth_tui.runs.summary import LIVE, RunSummary, summaries, summarize
+from deepsynth_tui.runs.liveness import ENDED, ProcessStatus, own_status, write_status
+from deepsynth_tui.runs.summary import LIVE, RunSummary, list_summaries, summarize
 
 
 @pytest.fixture
-def alive(run: RunDirectory) -> Status:
+def alive(run: RunDirectory) -> ProcessStatus:
     """The status of a job that is this very process."""
     now = time.time()
     status = replace(own_status(now), heartbeat=now, phase="training")
@@ -26,7 +26,7 @@ def alive(run: RunDirectory) -> Status:
     return status
 
 
-def dead(run: RunDirectory, status: Status, **more) -> None:
+def dead(run: RunDirectory, status: ProcessStatus, **more) -> None:
     write_status(run, replace(status, process_start="1", **more))
 
 
@@ -42,7 +42,7 @@ def test_created_only(run: RunDirectory):
     assert (later.state, later.message) == ("crashed", "It was never started")
 
 
-def test_running_through_its_phases(run: RunDirectory, alive: Status):
+def test_running_through_its_phases(run: RunDirectory, alive: ProcessStatus):
     for phase, state in [
         ("starting", "starting"),
         ("waiting", "waiting"),
@@ -54,12 +54,12 @@ def test_running_through_its_phases(run: RunDirectory, alive: Status):
     assert summarize(run).state == "starting"
 
 
-def test_stopping(run: RunDirectory, alive: Status):
+def test_stopping(run: RunDirectory, alive: ProcessStatus):
     request_stop(run, now=False)
     assert summarize(run).state == "stopping"
 
 
-def test_silent(run: RunDirectory, alive: Status):
+def test_silent(run: RunDirectory, alive: ProcessStatus):
     seen = summarize(run, time.time() + 100)
     assert (seen.state, seen.pid) == ("unresponsive", alive.pid)
     assert str(alive.pid) in seen.message
@@ -70,7 +70,7 @@ def test_silent(run: RunDirectory, alive: Status):
     ("verdict", "state"), [("completed", "done"), ("stopped", "stopped"), ("failed", "failed")]
 )
 def test_verdict_counts_once_the_process_has_ended(
-    run: RunDirectory, alive: Status, verdict: str, state: str
+    run: RunDirectory, alive: ProcessStatus, verdict: str, state: str
 ):
     ends(run, verdict)
     assert summarize(run).state == "running"
@@ -80,20 +80,20 @@ def test_verdict_counts_once_the_process_has_ended(
     assert summarize(run).state == state
 
 
-def test_death_without_a_verdict(run: RunDirectory, alive: Status):
+def test_death_without_a_verdict(run: RunDirectory, alive: ProcessStatus):
     dead(run, alive)
     assert summarize(run).state == "crashed"
 
 
 def test_verdict_of_an_earlier_process_is_not_that_of_a_crashed_one(
-    run: RunDirectory, alive: Status
+    run: RunDirectory, alive: ProcessStatus
 ):
     ends(run, "stopped")
     dead(run, alive, launched=time.time() + 1)
     assert summarize(run).state == "crashed"
 
 
-def test_failure_says_why(run: RunDirectory, alive: Status):
+def test_failure_says_why(run: RunDirectory, alive: ProcessStatus):
     with EventLog(run.events) as log:
         log.write("error", **{"class": "X", "message": "no room", "advice": "make some"})
     ends(run, "failed")
@@ -101,7 +101,7 @@ def test_failure_says_why(run: RunDirectory, alive: Status):
     assert summarize(run).message == "no room"
 
 
-def test_figures_are_the_last_and_json(run: RunDirectory, alive: Status):
+def test_figures_are_the_last_and_json(run: RunDirectory, alive: ProcessStatus):
     with EventLog(run.events) as log:
         log.write("phase", name="training", detail="")
         log.write("metric", step=1, loss=3.0)
@@ -116,7 +116,9 @@ def test_figures_are_the_last_and_json(run: RunDirectory, alive: Status):
     assert (said["id"], said["kind"], said["state"]) == (run.id, "training", "running")
 
 
-def test_only_the_end_of_a_long_log_is_read_but_enough_of_it(run: RunDirectory, alive: Status):
+def test_only_the_end_of_a_long_log_is_read_but_enough_of_it(
+    run: RunDirectory, alive: ProcessStatus
+):
     with EventLog(run.events) as log:
         log.write("progress", done=1, total=5, unit="steps")
         log.write("metric", step=1, loss=7.0)
@@ -131,16 +133,16 @@ def test_only_the_end_of_a_long_log_is_read_but_enough_of_it(run: RunDirectory, 
 
 def test_list_is_newest_first_and_survives_a_removal(home: Path):
     made = [
-        create(home, kind="dataset", name=str(n), config_text="", now=1e9 + n) for n in range(3)
+        create_run(home, kind="dataset", name=str(n), config_text="", now=1e9 + n) for n in range(3)
     ]
-    assert [seen.id for seen in summaries(home)] == [run.id for run in reversed(made)]
+    assert [seen.id for seen in list_summaries(home)] == [run.id for run in reversed(made)]
     shutil.rmtree(made[1].path)
-    assert len(summaries(home)) == 2
+    assert len(list_summaries(home)) == 2
     with pytest.raises(RunNotFound):
         summarize(made[1])
 
 
-def test_live_is_what_has_a_process(run: RunDirectory, alive: Status):
+def test_live_is_what_has_a_process(run: RunDirectory, alive: ProcessStatus):
     assert summarize(run).is_live
     dead(run, alive)
     assert not summarize(run).is_live

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.config.load import check
+from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.events import parse
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.events import parse_event
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.job import train
@@ -79,7 +79,7 @@ def configuration(values: dict[str, Any], **changes: Any) -> TrainingConfig:
     """The checked configuration; `changes` are dotted keys with __ for the dot."""
     for key, value in changes.items():
         values = yaml_text.with_value(values, key.replace("__", "."), value)
-    checked = check(values)
+    checked = check_values(values)
     assert isinstance(checked.config, TrainingConfig), checked.problems
     return checked.config
 
@@ -94,7 +94,7 @@ class Ran:
     @property
     def events(self) -> list[Any]:
         lines = self.run.events.read_bytes().splitlines()
-        return [event for line in lines if (event := parse(line))]
+        return [event for line in lines if (event := parse_event(line))]
 
     def of(self, kind: str) -> list[Any]:
         return [event for event in self.events if event.kind == kind]
@@ -141,7 +141,7 @@ def run(home: Path, values: dict[str, Any]) -> Run:
     ) -> Ran:
         config = configuration(values, **changes)
         text = yaml_text.dump(config.model_dump())
-        directory = resume or create(home, kind="training", name="small", config_text=text)
+        directory = resume or create_run(home, kind="training", name="small", config_text=text)
 
         def body(job: Job) -> str:
             if during is not None:

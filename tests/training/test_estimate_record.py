@@ -13,8 +13,8 @@ import torch
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import catalogue
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.runs.estimate_vs_measured import Measured, compared
+from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.runs.estimate_vs_measured import Measured, read_comparison
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training import estimate_record as forecasting
 from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
@@ -56,7 +56,7 @@ def test_a_run_freezes_its_estimate_and_is_held_against_it(run: Run) -> None:
     order = [event.kind for event in ran.events]
     assert order.index("estimate") < order.index("metric")
 
-    both = compared(ran.run)
+    both = read_comparison(ran.run)
     assert both["predicted"]["source"] == "closed_form"
     assert both["measured"]["steps"] == 4
     assert both["measured"]["seconds_per_step"] > 0
@@ -109,7 +109,7 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_remembered(
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.2 GiB")
         return "completed"
 
-    run = create(home, kind="training", name="full", config_text="")
+    run = create_run(home, kind="training", name="full", config_text="")
     ran = Ran(run, run_job(run.path, body, explain=explain))
 
     assert ran.of("error")[-1].data["class"] == "OutOfMemoryError"
@@ -146,7 +146,7 @@ def test_another_rank_gets_the_same_explanation_and_records_nothing(
             raise error
         return "completed"
 
-    run = create(home, kind="training", name="second", config_text="")
+    run = create_run(home, kind="training", name="second", config_text="")
     ran = Ran(run, run_job(run.path, body, explain=explain))
     assert ran.of("error")[-1].data["changes"]
     assert "The run was estimated to need" in ran.failure
@@ -162,7 +162,7 @@ def test_another_error_is_left_alone(home: Path, expected: Forecast) -> None:
             raise RuntimeError("shape mismatch")
         return "completed"
 
-    run = create(home, kind="training", name="second", config_text="")
+    run = create_run(home, kind="training", name="second", config_text="")
     ran = Ran(run, run_job(run.path, body, explain=explain))
     assert ran.of("error")[-1].data["message"] == "shape mismatch"
 

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, Auto
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.runs.control import request_stop
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.job import Job
 from deepsynth_tui.training.result import verify
 from tests.training.conftest import Ran, Run, configuration
@@ -44,7 +44,7 @@ def test_a_process_trains_and_peft_alone_loads_the_adapter(
     home: Path, values: dict[str, Any], vision_model: Path
 ) -> None:
     config = configuration(values, training__max_steps=20)
-    run = create(
+    run = create_run(
         home,
         kind="training",
         name="small",
@@ -208,7 +208,7 @@ def test_early_stopping_keeps_the_best(run: Run) -> None:
 def test_stop_now_leaves_checkpoint_and_adapter(run: Run) -> None:
     def stop(job: Job) -> None:
         request_stop(job.run, now=True)
-        assert job.heartbeat.asked.wait(30)
+        assert job.heartbeat.stop_event.wait(30)
 
     ran = run(training__max_steps=50, during=stop)
 
@@ -223,7 +223,7 @@ def test_stop_now_leaves_checkpoint_and_adapter(run: Run) -> None:
 def test_stop_after_checkpoint_waits_for_one(run: Run) -> None:
     def stop(job: Job) -> None:
         request_stop(job.run, now=False)
-        assert job.heartbeat.asked.wait(30)
+        assert job.heartbeat.stop_event.wait(30)
 
     ran = run(training__max_steps=50, training__save_steps=4, during=stop)
 

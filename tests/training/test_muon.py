@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.training.muon import Muon
 from tests.training.conftest import Ran, configuration
 from tests.training.test_resume import after, run_in_child
@@ -93,7 +93,7 @@ def test_a_run_trains_with_it_and_resumes(home: Path, values: dict[str, Any]) ->
         "lora__enabled": False,
     }
     text = yaml_text.dump(configuration(values, **changes).model_dump())
-    runs = [create(home, kind="training", name="small", config_text=text) for _ in range(2)]
+    runs = [create_run(home, kind="training", name="small", config_text=text) for _ in range(2)]
     assert run_in_child(runs[0], None, resume=False) == 0
     assert os.WIFSIGNALED(run_in_child(runs[1], after("metric", step=5), resume=False))
     assert run_in_child(runs[1], None, resume=True) == 0

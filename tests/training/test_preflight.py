@@ -16,7 +16,7 @@ from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3, TINY_VLM, locate
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.models.layout import save
 from deepsynth_tui.models.layout_server import profile
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.training.model_availability import MADE_ONCE, KnownModel, look_up
 from deepsynth_tui.training.preflight import LEAST_BYTES, check, inspect
 from tests.training import small_roberta
@@ -96,7 +96,7 @@ def test_datasets(values: dict[str, Any], tmp_path: Path, home: Path) -> None:
     assert [problem.key for problem in torn] == ["data.path"]
     assert str(shard) in torn[0].message
 
-    run = create(home, kind="dataset", name="pages", config_text="kind: dataset\n")
+    run = create_run(home, kind="dataset", name="pages", config_text="kind: dataset\n")
     unfinished = check(configuration(values, data__path=run.id))
     assert "no dataset yet" in unfinished[0].message
     write(run.dataset, [row(0)])

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from transformers import TrainerState
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import Events, Job, run_job
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.job import train
@@ -153,7 +153,7 @@ def new(home: Path, values: dict[str, Any]) -> Callable[..., RunDirectory]:
     def make(**changes: Any) -> RunDirectory:
         config = configuration(values, **{**SETTINGS, **changes})
         text = yaml_text.dump(config.model_dump())
-        return create(home, kind="training", name="small", config_text=text)
+        return create_run(home, kind="training", name="small", config_text=text)
 
     return make
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, compared
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, read_comparison
 from deepsynth_tui.runs.job import Failure, Job, run_job
 from deepsynth_tui.workflows.follow import EventPrinter
 
@@ -16,7 +16,7 @@ GIB = 2**30
 
 def measured(home: Path) -> RunDirectory:
     """A run on a GPU that was predicted and measured."""
-    run = create(home, kind="training", name="x", config_text="")
+    run = create_run(home, kind="training", name="x", config_text="")
 
     def body(job: Job) -> str:
         guess = Predicted(20 * GIB, 22 * GIB, 2.0, gpu="Tesla T4")
@@ -39,7 +39,7 @@ def test_prediction_and_measurement_are_printed(home: Path):
 
 
 def test_json_has_the_same_figures(home: Path):
-    both = compared(measured(home))
+    both = read_comparison(measured(home))
     assert both["predicted"]["allocated"] == 20 * GIB
     assert both["measured"]["allocated"] == 25 * GIB
     wrong = {"allocated": -0.2, "device": 0.0, "seconds_per_step": 1.0}

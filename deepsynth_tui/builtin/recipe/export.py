@@ -17,7 +17,7 @@ from typing import Any
 from deepsynth_tui.builtin.recipe import model
 from deepsynth_tui.builtin.recipe.card import card
 from deepsynth_tui.builtin.recipe.stages import Stage
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.tail import EventTail
@@ -93,7 +93,7 @@ def passes(marks: Mapping[str, Any]) -> bool:
 
 def learned(run: Path) -> dict[str, Any]:
     """Return steps, seconds and the curve of a training run: [step, loss] each."""
-    tail = EventTail(open_path(run).events)
+    tail = EventTail(open_run(run).events)
     state = RunState()
     while events := tail.poll():
         state = fold(state, events)

@@ -21,7 +21,7 @@ from deepsynth_tui.builtin.recipe.questions import ask
 from deepsynth_tui.builtin.recipe.stages import Stage
 from deepsynth_tui.builtin.recipe.texts import documents
 from deepsynth_tui.config.load import load_text
-from deepsynth_tui.runs.directory import RunNotFound, open_path
+from deepsynth_tui.runs.directory import RunNotFound, open_run
 from deepsynth_tui.runs.summary import summarize
 
 ROOM = Path(__file__).parent
@@ -137,7 +137,7 @@ def run_config(kind: str, target: Path, settings: Mapping[str, Any]) -> Path:
 def state_of(at: Path) -> str:
     """Return new, live, ended or done, for the run in the folder `at`."""
     try:
-        summary = summarize(open_path(at))
+        summary = summarize(open_run(at))
     except RunNotFound:
         return "new"
     if summary.is_live:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.instruction_template import Template, parse
+from deepsynth_tui.config.instruction_template import Template, parse_template
 from deepsynth_tui.dataset.clean_text import is_blank
 
 
@@ -46,7 +46,7 @@ def instruct(config: DatasetConfig, source_hash: str, values: Mapping[str, str])
 def _weighted(config: DatasetConfig) -> list[tuple[Template, float]]:
     # Sorted: the order in which they are written decides nothing.
     several = config.instructions or {config.instruction or "": 1.0}
-    return [(parse(text), weight) for text, weight in sorted(several.items())]
+    return [(parse_template(text), weight) for text, weight in sorted(several.items())]
 
 
 def _between_0_and_1(text: str) -> float:

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from peft import PeftModel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from deepsynth_tui.config.training import INITS_THAT_KEEP_BASE_WEIGHTS
 from deepsynth_tui.training.evaluation.samples import Sample, sample
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.callbacks.memory_time import Gauge
     from deepsynth_tui.training.data.collator import Collator
-
-LEAVES_THE_BASE = (True, "gaussian")
-"""Ways to begin adapters that do not change the weights they are for."""
 
 
 def base_stays(config: TrainingConfig) -> bool:
@@ -29,7 +27,7 @@ def base_stays(config: TrainingConfig) -> bool:
         lora.enabled
         and not lora.modules_to_save
         and lora.bias == "none"
-        and lora.init_lora_weights in LEAVES_THE_BASE
+        and lora.init_lora_weights in INITS_THAT_KEEP_BASE_WEIGHTS
         and not config.text_encoder.enabled
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.locations import home
-from deepsynth_tui.runs.directory import RunNotFound, find
+from deepsynth_tui.runs.directory import RunNotFound, find_run
 
 
 def dataset_folder(path: str) -> Path | None:
@@ -17,7 +17,7 @@ def dataset_folder(path: str) -> Path | None:
     if given.is_dir() and not (given / "run.json").is_file():
         return given
     try:
-        return find(home(), path).dataset
+        return find_run(home(), path).dataset
     except RunNotFound:
         return None
 

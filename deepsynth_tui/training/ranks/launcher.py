@@ -110,11 +110,11 @@ def run_ranks(job: Job, count: int, *, resume: bool, command: Sequence[str] = RA
         raise TrainingError(lacking, "Lower training.num_processes, or show more GPUs to the run.")
     news: queue.Queue[News] = queue.Queue()
     whole = [*command, str(job.run.path), *(["--resume"] if resume else [])]
-    began, killed_before = time.time(), oom_killer.kill_count()
+    began, killed_before = time.time(), oom_killer.read_kill_count()
 
     def fate(rank: Rank, code: int) -> Failure:
         pid = rank.process.pid
-        killed = oom_killer.killed(killed_before, pid, began)
+        killed = oom_killer.was_killed(killed_before, pid, began)
         return without_a_word(rank.number, pid, code, killed_for_memory=killed)
 
     with _started(whole, count, news) as ranks:

@@ -94,7 +94,7 @@ class Orders:
     def __init__(self, file: int) -> None:
         self._file = file
         self._request: Request | None = None
-        self.asked = threading.Event()
+        self.stop_event = threading.Event()
         threading.Thread(target=self._listen, name="orders", daemon=True).start()
 
     @property
@@ -110,7 +110,7 @@ class Orders:
         while words := os.read(self._file, _MOST):
             for word in words.decode().split():
                 self._request = next(request for request in REQUESTS if request == word)
-                self.asked.set()
+                self.stop_event.set()
         try:
             sys.stderr.write("The process that owns this run is gone, so this one ends.\n")
         finally:  # what a rank prints may have gone through the owner

@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.failures.processes import lost_contact
@@ -28,7 +28,7 @@ def work(run_path: Path, reports: Reports, *, listen: int | None, resume: bool) 
     """Do this rank's part and return how it ended."""
     first = os.environ["RANK"] == "0"
     # Before the libraries are imported, which takes seconds: the owner may be gone by then.
-    job = Job(open_path(run_path), reports if first else Silence(), Orders(STDIN))
+    job = Job(open_run(run_path), reports if first else Silence(), Orders(STDIN))
     try:
         no_progress_bars()
         from deepsynth_tui.training.job import train

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.runs.directory import RunDirectory, identity
+from deepsynth_tui.runs.directory import RunDirectory, read_identity
 from deepsynth_tui.training.result.checkpoints import TRAINER_STATE, newest_whole
 from deepsynth_tui.training.result.disk_space import folder_bytes
 from deepsynth_tui.training.result.save import whole_folder
@@ -36,7 +36,7 @@ def take_over(job: Job, config: TrainingConfig, room: Room, processes: int) -> N
         TrainingError: there is no room on the disk, and the person asked to stop.
         OSError: it cannot be copied.
     """
-    former = identity(job.run).continues
+    former = read_identity(job.run).continues
     if former is None:
         return
     if not former.config.is_file():

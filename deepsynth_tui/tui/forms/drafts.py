@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.runs import atomic
 
 

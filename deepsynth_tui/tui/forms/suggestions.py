@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.training import DEFAULT_ENCODER, DEFAULT_MODEL
-from deepsynth_tui.runs.directory import identity, scan
+from deepsynth_tui.runs.directory import list_runs, read_identity
 
 BUILTIN_MODEL = "builtin:tiny-vlm"
 BUILTIN_ENCODERS = ("builtin:tiny-qwen3", "builtin:tiny-bert")
@@ -16,8 +16,8 @@ def dataset_paths(home: Path) -> list[str]:
     """Return the dataset folders of completed runs under `home`, newest first."""
     return [
         str(run.dataset)
-        for run in scan(home)
-        if identity(run).kind == "dataset" and (run.dataset / "report.json").is_file()
+        for run in list_runs(home)
+        if read_identity(run).kind == "dataset" and (run.dataset / "report.json").is_file()
     ]
 
 

@@ -11,16 +11,14 @@ from pydantic import ValidationError
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec, fields_by_key, sections
-from deepsynth_tui.config.load import CONFIG_TYPES, Checked, RunKind, check
+from deepsynth_tui.config.kinds import CONFIG_TYPES, Config, RunKind
+from deepsynth_tui.config.load import CheckResult, check_values
 from deepsynth_tui.config.presets import Group, Preset, compose, find_preset, list_presets
-from deepsynth_tui.config.rules.between_fields import Config
 
 PRESET_GROUPS: Mapping[RunKind, tuple[Group, ...]] = {
     "training": ("lora", "training"),
     "dataset": ("dataset",),
 }
-NAMED_FIELDS_ONLY = ("source", "model", "data", "output")
-"""Sections in which a preset sets only the fields it names, and leaves the others as they are."""
 PRESET_KEY = "lora.preset"
 """Key of the one preset that the configuration stores; the form shows it as a preset row."""
 PRESET_ROW_PREFIX = "preset."
@@ -103,9 +101,9 @@ class FormValues:
             (nested.setdefault(section, {}) if section else nested)[name] = value
         return nested
 
-    def check(self) -> Checked:
+    def check(self) -> CheckResult:
         """Return every problem of the values, and the configuration if there is none."""
-        return check(self.nested())
+        return check_values(self.nested())
 
     def as_config(self) -> Config | None:
         """Return the configuration if every field is valid, whatever rules between fields say."""
@@ -156,7 +154,7 @@ def _cached_preset_values(kind: RunKind, group: Group, name: str) -> Mapping[str
     defaults = {
         field.key: field.default
         for section in preset_sections(kind, preset)
-        if section.key and section.key not in NAMED_FIELDS_ONLY
+        if section.key and section.preset_resets
         for field in section.fields
     }
     stored = {PRESET_KEY: preset.name} if group == "lora" else {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deepsynth_tui.runs.estimate_vs_measured import errors
-from deepsynth_tui.runs.state import Memory, RunState, rate
+from deepsynth_tui.runs.estimate_vs_measured import prediction_errors
+from deepsynth_tui.runs.state import Memory, RunState, throughput
 from deepsynth_tui.tui.run_view.reader import RunSnapshot
 from deepsynth_tui.units import format_bytes, format_rate
 
@@ -34,7 +34,7 @@ def progress_text(snapshot: RunSnapshot) -> str:
         parts = [f"{progress.done:,} of {progress.total:,} {progress.unit}"]
         if progress.total:
             parts.append(f"{100 * progress.done // progress.total} %")
-    if snapshot.summary.is_live and (speed := rate(snapshot.state)):
+    if snapshot.summary.is_live and (speed := throughput(snapshot.state)):
         parts.append(format_rate(*speed))
     if snapshot.eta:
         parts.append(f"about {snapshot.eta} left")
@@ -95,7 +95,7 @@ def _memory_and_step_time(state: RunState) -> Iterator[Figure]:
         if estimate is not None and estimate.seconds_per_step is not None:
             step += f" (est. {estimate.seconds_per_step:.3g} s)"
         yield Figure("step time", step)
-    error = errors(estimate, measured)
+    error = prediction_errors(estimate, measured)
     labels = {"allocated": "memory", "seconds_per_step": "step"}
     if parts := [f"{label} {error[name]:+.0%}" for name, label in labels.items() if name in error]:
         yield Figure("est. error", ", ".join(parts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepsynth_tui.runs.summary import State
+from deepsynth_tui.runs.summary import StateName
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class StateLabel:
     colour: str
 
 
-STATE_LABELS: dict[State, StateLabel] = {
+STATE_LABELS: dict[StateName, StateLabel] = {
     "starting": StateLabel("○", "starting", "$primary"),
     "waiting": StateLabel("◌", "waiting", "$secondary"),
     "running": StateLabel("●", "running", "$primary"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.run_view.crash_cause import likely_cause
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
@@ -43,7 +43,10 @@ def describe_outcome(snapshot: RunSnapshot, last_lines: Sequence[str]) -> Outcom
         return None
     title, texts = content
     lines = [
-        (label, clean(line)) for label, text in texts for line in text.splitlines() if line.strip()
+        (label, sanitize(line))
+        for label, text in texts
+        for line in text.splitlines()
+        if line.strip()
     ]
     return Outcome(
         title=title,

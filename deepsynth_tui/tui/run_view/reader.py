@@ -13,7 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.directory import Identity, RunDirectory, RunNotFound, identity, scan
+from deepsynth_tui.runs.directory import (
+    Identity,
+    RunDirectory,
+    RunNotFound,
+    list_runs,
+    read_identity,
+)
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState, eta_seconds
 from deepsynth_tui.runs.summary import WAITING, RunSummary, summarize
@@ -77,7 +83,7 @@ class RunReader:
         self._run = run
         self._home = home
         self._clock = clock
-        self._identity = identity(run)
+        self._identity = read_identity(run)
         self._events = EventTail(run.events)
         self._console = ConsoleFeed(run.console)
         self._state = RunState()
@@ -103,7 +109,7 @@ class RunReader:
             identity=self._identity,
             summary=summary,
             state=self._state,
-            request=control.pending(self._run) if summary.is_live else None,
+            request=control.pending_request(self._run) if summary.is_live else None,
             elapsed=_elapsed(self._state, summary, now),
             eta=_eta(self._state, summary, now),
             predecessor=self._predecessor(summary, now),
@@ -128,7 +134,7 @@ class RunReader:
         """Return the oldest run that waits for this one."""
         if self._successor is None and time.monotonic() >= self._next_search:
             self._next_search = time.monotonic() + SUCCESSOR_INTERVAL
-            for run in scan(self._home):
+            for run in list_runs(self._home):
                 after = _predecessor_of(run)
                 if after is not None and after.id == self._run.id:
                     self._successor = run
@@ -137,7 +143,7 @@ class RunReader:
 
 def _predecessor_of(run: RunDirectory) -> RunDirectory | None:
     try:
-        return identity(run).after
+        return read_identity(run).after
     except RunNotFound:  # deleted since the scan
         return None
 

@@ -21,7 +21,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.palette import PresetCommands
@@ -31,9 +31,9 @@ from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.start_bar import StartBar
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.load import Checked
+    from deepsynth_tui.config.kinds import Config
+    from deepsynth_tui.config.load import CheckResult
     from deepsynth_tui.config.problems import Problem
-    from deepsynth_tui.config.rules.between_fields import Config
     from deepsynth_tui.tui.forms.values import FormValues
     from deepsynth_tui.tui.widgets.field_row import FieldRow
     from deepsynth_tui.tui.widgets.form import Form
@@ -56,7 +56,7 @@ class FormScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.form: Form | None = None
-        self.checked: Checked | None = None
+        self.checked: CheckResult | None = None
         self._files: Preflight | None = None
         self._files_failure = ""
         self._files_of: object = None
@@ -70,7 +70,7 @@ class FormScreen(Screen[None]):
         """The widget beside the form (below it in a narrow terminal)."""
         raise NotImplementedError
 
-    def values_changed(self, checked: Checked) -> None:
+    def values_changed(self, checked: CheckResult) -> None:
         """Called when the form has other values; `checked` says what they are worth."""
 
     def files_changed(self, found: Preflight | None, state: str) -> None:
@@ -128,7 +128,7 @@ class FormScreen(Screen[None]):
         """Show these values (sections of fields, as in YAML) over what stands in the form."""
         from deepsynth_tui.config import yaml_text
         from deepsynth_tui.config.fields import fields_by_key
-        from deepsynth_tui.config.load import CONFIG_TYPES
+        from deepsynth_tui.config.kinds import CONFIG_TYPES
 
         changes = dict(yaml_text.leaves(values, fields=fields_by_key(CONFIG_TYPES[self.kind])))
         self._alter(lambda form: form.with_values(changes))
@@ -162,9 +162,11 @@ class FormScreen(Screen[None]):
         self._show_state()
 
     def _check_files(self, values: FormValues, config: Config | None) -> None:
-        from deepsynth_tui.workflows.preflight import READS
+        from deepsynth_tui.config.fields import fields_by_key
+        from deepsynth_tui.config.kinds import CONFIG_TYPES
 
-        read = {key: v for key, v in values.values.items() if key.startswith(READS[self.kind])}
+        fields = fields_by_key(CONFIG_TYPES[self.kind])
+        read = {key: v for key, v in values.values.items() if fields[key].in_preflight}
         if read == self._files_of:
             return
         self._files, self._files_failure, self._files_of = None, "", None

@@ -21,7 +21,7 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from deepsynth_tui.runs import atomic, control
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import shell_of
@@ -178,7 +178,7 @@ class MonitorScreen(Screen[None]):
             return
         self._moved_on = True
         if self.query_one(LogPane).following:
-            self.notify(f"{clean(snapshot.identity.name)} is done; this is the run after it")
+            self.notify(f"{sanitize(snapshot.identity.name)} is done; this is the run after it")
             self.action_next_run()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -259,7 +259,7 @@ class MonitorScreen(Screen[None]):
         if self.snapshot is not None:
             name, left = self.snapshot.identity.name, self.snapshot.state.checkpoints
             last_step = left[-1].step if left else None
-            dialog = RetryDialog(self.run_directory, clean(name), last_step=last_step)
+            dialog = RetryDialog(self.run_directory, sanitize(name), last_step=last_step)
             self.app.push_screen(dialog, self._retried)
 
     def _retried(self, run: RunDirectory | None) -> None:

@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.tui.actions import bindings
@@ -109,7 +109,7 @@ class RetryDialog(ModalScreen[RunDirectory | None]):
 
         self._plan = event.plan
         changes = [
-            (key, clean(f"{as_text(former) or 'none'} → {as_text(new) or 'none'}"))
+            (key, sanitize(f"{as_text(former) or 'none'} → {as_text(new) or 'none'}"))
             for key, (former, new) in event.plan.changed.items()
         ]
         self.query_one("#what", Static).update(

@@ -18,11 +18,11 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.runs.summary import RunSummary, summaries
+from deepsynth_tui.runs.summary import RunSummary, list_summaries
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import shell_of
 from deepsynth_tui.tui.run_view.reader import Clock
@@ -108,7 +108,7 @@ class RunsScreen(Screen[None]):
         before: tuple[RunRow, ...] | None = None
         while not worker.is_cancelled and not self._leaving.is_set():
             now = self._clock()
-            found = run_rows(summaries(home, now), now)
+            found = run_rows(list_summaries(home, now), now)
             if found != before:
                 before = found
                 self.post_message(self.Found(found))
@@ -132,11 +132,11 @@ class RunsScreen(Screen[None]):
             details.update("")
             return
         lines: list[tuple[str, str | Text]] = [
-            ("path", clean(str(run.path))),
+            ("path", sanitize(str(run.path))),
             ("watch", f"deepsynth-tui attach {run.id}"),
         ]
         if run.message:
-            lines.append((run.state, clean(run.message)))
+            lines.append((run.state, sanitize(run.message)))
         details.update(label_grid(lines))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -166,7 +166,7 @@ class RunsScreen(Screen[None]):
                 if way is not None:
                     self._stop(directory, way)
 
-            self.app.push_screen(StopDialog(run, control.pending(directory)), chosen)
+            self.app.push_screen(StopDialog(run, control.pending_request(directory)), chosen)
 
     def action_clone(self) -> None:
         """Set up a new run with the settings of the highlighted one."""

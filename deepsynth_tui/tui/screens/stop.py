@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.summary import RunSummary
 from deepsynth_tui.tui.actions import bindings, key_of
@@ -98,7 +98,7 @@ class StopDialog(ModalScreen[Way | None]):
 
     def __init__(self, summary: RunSummary, pending: control.Request | None) -> None:
         super().__init__()
-        self._run_name = clean(summary.name)
+        self._run_name = sanitize(summary.name)
         self._choices = choices(summary, pending)
 
     def compose(self) -> ComposeResult:

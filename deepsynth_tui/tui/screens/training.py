@@ -17,7 +17,7 @@ from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.screens.form_screen import FormScreen
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.load import Checked
+    from deepsynth_tui.config.load import CheckResult
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.inputs import EstimateInputs
@@ -74,7 +74,7 @@ class TrainingScreen(FormScreen):
 
     # Estimates
 
-    def values_changed(self, checked: Checked) -> None:
+    def values_changed(self, checked: CheckResult) -> None:
         # A form of this screen is of this kind.
         config = cast("TrainingConfig | None", self.form.values.as_config() if self.form else None)
         if config is None:

@@ -109,14 +109,13 @@ class FieldRow(Widget):
         spec: FieldSpec,
         value: Any,
         *,
-        label: str = "",
         suggestions: Sequence[str] = (),
         prompts: Mapping[Any, str] | None = None,
     ) -> None:
         super().__init__(id=f"row-{spec.key.replace('.', '-')}")
         self.spec = spec
         self.value = value
-        self.label = label or spec.name.replace("_", " ")
+        self.label = spec.label
         self._suggestions = suggestions
         self._prompts = prompts
         self.set_reactive(FieldRow.note, self._note_for(value))
@@ -137,12 +136,12 @@ class FieldRow(Widget):
                 )
             case "int" | "float":
                 input_type = StepInput if spec.suggested else Input
-                yield input_type(text, placeholder="none", classes="number", compact=True)
+                yield input_type(text, placeholder=spec.placeholder, classes="number", compact=True)
             case _:
                 suggester = SuggestFromList(self._suggestions) if self._suggestions else None
                 yield Input(
                     text,
-                    placeholder="none" if spec.optional else "",
+                    placeholder=spec.placeholder,
                     suggester=suggester,
                     compact=True,
                 )

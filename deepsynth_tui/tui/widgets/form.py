@@ -11,9 +11,8 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec
-from deepsynth_tui.config.presets import Group, Preset, find_preset, list_presets
+from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset, find_preset, list_presets
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.tui.forms.section_titles import section_name
 from deepsynth_tui.tui.forms.values import (
     PRESET_GROUPS,
     PRESET_ROW_PREFIX,
@@ -24,8 +23,6 @@ from deepsynth_tui.tui.forms.values import (
 )
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.section import AdvancedFields, Section
-
-CLOSED_AT_FIRST = ("filter", "output")
 
 
 class Form(VerticalScroll, can_focus=False):
@@ -75,8 +72,9 @@ class Form(VerticalScroll, can_focus=False):
             if list_presets(group):
                 yield self._preset_row(group)
         for index, section in enumerate(rest):
-            closed = section.switch is not None or section.key in CLOSED_AT_FIRST
-            yield Section(section, self.values, self._row, collapsed=closed, deferred=index > 0)
+            yield Section(
+                section, self.values, self._row, collapsed=section.collapsed, deferred=index > 0
+            )
 
     def focus_first(self) -> None:
         """Focus the first field."""
@@ -97,7 +95,7 @@ class Form(VerticalScroll, can_focus=False):
     def use_preset(self, preset: Preset) -> None:
         """Set the fields of a preset and post `PresetChosen`."""
         self.fill(self.values.with_preset(preset))
-        names = [section_name(s.key) for s in preset_sections(self.values.kind, preset) if s.key]
+        names = [s.title for s in preset_sections(self.values.kind, preset) if s.key]
         self.post_message(self.PresetChosen(self, preset, names))
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
@@ -163,7 +161,7 @@ class Form(VerticalScroll, can_focus=False):
     def _preset_row(self, group: Group) -> FieldRow:
         presets = list_presets(group)
         names = dict.fromkeys(
-            section_name(section.key)
+            section.title
             for preset in presets
             for section in preset_sections(self.values.kind, preset)
             if section.key
@@ -172,13 +170,14 @@ class Form(VerticalScroll, can_focus=False):
         spec = FieldSpec(
             key=PRESET_ROW_PREFIX + group,
             name=group,
+            label=f"{GROUP_TITLES[group]} preset",
             kind="choice",
             default=presets[0].name,
             help=f"Sets every field of {' and '.join(names)}.",
             choices=tuple(preset.name for preset in presets),
         )
         prompts = {preset.name: f"{preset.name} · {preset.title}" for preset in presets}
-        return FieldRow(spec, selected, label=f"{section_name(group)} preset", prompts=prompts)
+        return FieldRow(spec, selected, prompts=prompts)
 
     def _update_rows(self) -> None:
         for row in self.query(FieldRow):

@@ -12,7 +12,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.tui.run_view.figures import Figure, figures, progress_text
 from deepsynth_tui.tui.run_view.labels import PHASES, STATE_LABELS
 from deepsynth_tui.tui.run_view.reader import RunSnapshot
@@ -59,7 +59,7 @@ class StateLine(Horizontal):
             Content.assemble(
                 (f"{state.symbol} {text}", f"bold {state.colour}"),
                 _GAP,
-                (clean(snapshot.identity.name), "bold"),
+                (sanitize(snapshot.identity.name), "bold"),
             )
         )
         kind_time = filter(None, (snapshot.identity.kind, snapshot.elapsed))
@@ -88,7 +88,7 @@ class PhaseStrip(TextLine):
                 parts.append(Content(f"✓ {name}"))
             else:
                 parts.append(Content.styled(f"· {name}", "$foreground 60%"))
-        detail = clean(state.phase_detail) if snapshot.summary.is_live else ""
+        detail = sanitize(state.phase_detail) if snapshot.summary.is_live else ""
         line = Content(_GAP).join(parts)
         if detail and line.cell_length + len(_GAP) + len(detail) <= self.size.width:
             line += Content.styled(_GAP + detail, "$foreground 60%")

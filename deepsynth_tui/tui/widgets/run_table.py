@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.widgets import DataTable
 from textual.widgets.data_table import RowDoesNotExist
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.summary import RunSummary
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
@@ -106,7 +106,7 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         colour = self.app.theme_variables[state.colour.removeprefix("$")]
         return {
             "state": Text(f"{state.symbol} {state.text}", f"bold {colour}"),
-            "name": Text(clean(summary.name), overflow="ellipsis", no_wrap=True),
+            "name": Text(sanitize(summary.name), overflow="ellipsis", no_wrap=True),
             "kind": Text(summary.kind, "dim"),
             "progress": Text(_progress(summary), overflow="ellipsis", no_wrap=True),
             "loss": Text("" if summary.last_loss is None else f"{summary.last_loss:.3f}"),

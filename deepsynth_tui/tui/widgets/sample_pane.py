@@ -14,7 +14,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from deepsynth_tui.page_thumbnail import fitted
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.state import RunState, Sample, WarningCount
 from deepsynth_tui.tui.widgets.label_grid import label_grid
 
@@ -65,7 +65,7 @@ class SamplePane(VerticalScroll):
 
 def shorten(text: str) -> str:
     """Return a text as one printable paragraph of at most `MAX_TEXT_LENGTH` characters."""
-    paragraph = clean(" ".join(text.split()))
+    paragraph = sanitize(" ".join(text.split()))
     if len(paragraph) <= MAX_TEXT_LENGTH:
         return paragraph
     return f"{paragraph[:MAX_TEXT_LENGTH]}…"
@@ -108,7 +108,7 @@ def _answers_and_page(group: Sequence[Sample], width: int) -> Iterator[Text | Ta
 # Cached: every evaluation redraws the same pages, and a dense page takes 15 ms to shrink.
 @lru_cache(maxsize=32)
 def _thumbnail(page: tuple[str, ...], width: int) -> tuple[str, ...]:
-    return tuple(fitted([clean(line) for line in page], width))
+    return tuple(fitted([sanitize(line) for line in page], width))
 
 
 def _answers(group: Sequence[Sample]) -> Iterator[tuple[str, str | Text]]:

@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.tui.actions import key_of
 
 if TYPE_CHECKING:
@@ -79,12 +79,12 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
         parts += map(_column, preflight.column_previews)
     elif preflight.columns:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
-        parts += [f"  {clean(column)}\n" for column in preflight.columns]
+        parts += [f"  {sanitize(column)}\n" for column in preflight.columns]
     if preflight.proposal:
         use = key_of("source.propose", while_typing=True)
         parts += ["\n", Content.styled(f"proposed columns ({use} uses them)", "$muted"), "\n"]
-        parts += [f"  {key} {clean(str(v))}\n" for key, v in preflight.proposal.settings.items()]
-        parts.append(Content.styled(f"  {clean(preflight.proposal.why)}\n", "$muted"))
+        parts += [f"  {key} {sanitize(str(v))}\n" for key, v in preflight.proposal.settings.items()]
+        parts.append(Content.styled(f"  {sanitize(preflight.proposal.why)}\n", "$muted"))
     for notice in preflight.notices:
         parts += ["\n", Content.styled("! ", "$text-warning"), f"{notice.message}\n"]
     for problem in preflight.problems:
@@ -93,14 +93,14 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
         parts += _first_page(preflight.page, model_page)
     if preflight.first:
         parts += ["\n", Content.styled("start of the first document", "$muted"), "\n\n"]
-        parts.append("\n".join(clean(line) for line in preflight.first.splitlines()))
+        parts.append("\n".join(sanitize(line) for line in preflight.first.splitlines()))
     return Content.assemble(*parts) if parts else Content("No documents found.")
 
 
 def _column(column: ColumnPreview) -> Content:
     filled = "" if column.filled == 1 else f" {column.filled:.0%} filled"
-    example = clean(column.example)
-    return Content.assemble(f"  {clean(column.name)}{filled}  ", (example, "$muted"), "\n")
+    example = sanitize(column.example)
+    return Content.assemble(f"  {sanitize(column.name)}{filled}  ", (example, "$muted"), "\n")
 
 
 def _first_page(first: FirstPage, model_page: PageForModel | None) -> list[Content | str]:
@@ -122,7 +122,7 @@ def _first_page(first: FirstPage, model_page: PageForModel | None) -> list[Conte
     if model_page:
         mark = "  " if model_page.is_legible else Content.styled("! ", "$text-warning")
         parts += [
-            f"  {clean(model_page.model)}: {model_page.tokens} tokens per page,\n",
+            f"  {sanitize(model_page.model)}: {model_page.tokens} tokens per page,\n",
             f"    {model_page.characters_per_token:.1f} characters per token,\n  ",
             mark,
             f"x-height {model_page.x_height:.1f} px after resizing\n",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.config.load import check
+from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.yaml_text import with_value
 
 SHARED: dict[str, Any] = {
@@ -40,7 +40,7 @@ def refused(changes: dict[str, Any]) -> list[str]:
     values = SHARED
     for key, value in changes.items():
         values = with_value(values, key, value)
-    return [problem.key for problem in check(values).problems]
+    return [problem.key for problem in check_values(values).problems]
 
 
 def test_lora_and_qlora_go_with_it():

@@ -14,8 +14,8 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.nvml import Device, Probe
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.runs.estimate_vs_measured import compared
+from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.runs.estimate_vs_measured import read_comparison
 from deepsynth_tui.runs.job import Failure, Job, run_job
 from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter, Reading, resident
 from tests.training.conftest import Ran
@@ -89,7 +89,7 @@ def looped(home: Path, tmp_path: Path) -> Callable[..., Ran]:
             drive(Loop(Gauge(job, meter, clock=clock), meter, clock, tmp_path))
             return "completed"
 
-        run = create(home, kind="training", name="loop", config_text="")
+        run = create_run(home, kind="training", name="loop", config_text="")
         code = run_job(run.path, body, explain=lambda error: Failure("", str(error), ""))
         assert code == 0
         return Ran(run, code)
@@ -113,7 +113,7 @@ def test_the_first_steps_are_told_one_by_one_and_the_rest_together(looped: Calla
     assert (early["steps"], last["steps"]) == (3, 5)
     assert (last["allocated"], last["first_step"], last["steady"]) == (50, 50, 5)
     assert (last["reserved"], last["device"], last["host"]) == (51, 59, 2)
-    assert compared(ran.run)["measured"] == last
+    assert read_comparison(ran.run)["measured"] == last
 
 
 def test_a_later_peak_is_the_runs_peak(looped: Callable[..., Ran]):

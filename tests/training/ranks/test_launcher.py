@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
 from deepsynth_tui.runs.control import Request
-from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.job import Job, JobFailed, run_job
 from deepsynth_tui.training.estimate_record import Forecast
 from deepsynth_tui.training.failures import explain
@@ -69,7 +69,7 @@ def of_two(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
     """A run of two processes, with batches of two rows each."""
     config = configuration(values, **{**SETTINGS, **changes}, training__num_processes=2)
     text = yaml_text.dump(config.model_dump())
-    return create(home, kind="training", name="two", config_text=text)
+    return create_run(home, kind="training", name="two", config_text=text)
 
 
 def at_step(step: int) -> Callable[[Said], bool]:
@@ -198,7 +198,7 @@ def test_a_full_gpu_of_one_is_tried_again_by_both(
     said: list[str] = []
     assert follow.follow_until_end(again.run, said.append) == 0, said
 
-    assert identity(again.run).continues == made
+    assert read_identity(again.run).continues == made
     assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [2]
     assert not again.of("warning")
     expected = [loss for step, loss in whole[0].losses.items() if step > 2]

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.storage import PROCESSOR_BYTES, Disk
 from deepsynth_tui.runs.control import request_stop
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import Events, Job, run_job
 from deepsynth_tui.training.failures import TrainingError, explain
 from deepsynth_tui.training.job import train
@@ -53,7 +53,7 @@ class Watched:
 def started(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
     config = configuration(values, **changes, training__save_steps=2)
     text = yaml_text.dump(config.model_dump())
-    return create(home, kind="training", name="small", config_text=text)
+    return create_run(home, kind="training", name="small", config_text=text)
 
 
 def ran(
@@ -121,7 +121,7 @@ def test_a_stop_without_room_leaves_what_is_whole(small_disk: Path, values: dict
 
 
 def test_a_run_that_cannot_end_does_not_begin(home: Path) -> None:
-    run = create(home, kind="training", name="small", config_text="")
+    run = create_run(home, kind="training", name="small", config_text="")
     disk = Disk(checkpoint=3 << 30, checkpoints=3, final=1 << 30)
 
     def body(job: Job) -> str:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
-from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import Heartbeat
 from deepsynth_tui.runs.job import Job
@@ -73,7 +73,7 @@ def test_a_full_gpu_is_explained_and_tried_again_from_the_checkpoint(home: Path,
     said: list[str] = []
     assert follow.follow_until_end(again.run, said.append) == 0, said
 
-    assert identity(again.run).continues == failed.run
+    assert read_identity(again.run).continues == failed.run
     assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [3]
     assert [event.data["step"] for event in again.of("metric")] == [4, 5, 6, 7]
     # The same rows in the same order: the curve is that of the run that had no trouble.
@@ -89,11 +89,13 @@ def test_where_the_checkpoint_does_not_fit_it_begins_anew_and_says_so(home: Path
     failed = run(**SETTINGS, during=full_at(5))
     made = retry.plan(failed.run, ["lora.r=2"])
     assert made.obstacle is not None
-    new = create(home, kind="training", name="anew", config_text=made.text, continues=failed.run)
+    new = create_run(
+        home, kind="training", name="anew", config_text=made.text, continues=failed.run
+    )
     again = run(resume=new)
     assert again.verdict == "completed", again.failure
     warnings = [event.data["message"] for event in again.of("warning")]
-    assert any("are of no use: lora.r is another" in message for message in warnings)
+    assert any("are of no use: lora.r has changed" in message for message in warnings)
     assert any("starting at step 0" in message for message in warnings)
     assert len(again.losses) == 7
 
@@ -107,7 +109,7 @@ def test_adapters_go_on_over_weights_that_are_rounded_now(
     monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
     failed = run(**SETTINGS, during=full_at(5))
     made = retry.plan(failed.run)
-    new = create(home, kind="training", name="q", config_text=made.text, continues=failed.run)
+    new = create_run(home, kind="training", name="q", config_text=made.text, continues=failed.run)
     again = run(resume=new)
     assert again.verdict == "completed", again.failure
     assert [event.data["step"] for event in again.of("metric")] == [4, 5, 6, 7]
@@ -132,8 +134,10 @@ def two(home: Path, values: dict[str, Any]) -> tuple[RunDirectory, RunDirectory]
     """A run, and one that continues it with a smaller page."""
     text = yaml_text.dump(configuration(values).model_dump())
     other = yaml_text.dump(configuration(values, model__max_pixels=4096).model_dump())
-    first = create(home, kind="training", name="first", config_text=text)
-    return first, create(home, kind="training", name="second", config_text=other, continues=first)
+    first = create_run(home, kind="training", name="first", config_text=text)
+    return first, create_run(
+        home, kind="training", name="second", config_text=other, continues=first
+    )
 
 
 def takes_over(run: RunDirectory, values: dict[str, Any]) -> Ran:
@@ -199,7 +203,7 @@ def test_a_chosen_folder_is_not_taken_twice(home: Path, values: dict[str, Any]) 
     folder = home.parent / "mine"
     config = configuration(values, output__dir=str(folder))
     text = yaml_text.dump(config.model_dump())
-    run = create(home, kind="training", name="small", config_text=text, at=folder)
+    run = create_run(home, kind="training", name="small", config_text=text, at=folder)
     with EventLog(run.events) as log:
         said = {"class": "OutOfMemoryError", "message": "full", "advice": "", "changes": SMALLER}
         log.write("error", **said)
