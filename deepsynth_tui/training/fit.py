@@ -104,7 +104,7 @@ def evaluate_last(job: Job, trainer: DocumentTrainer) -> None:
 
 
 def last_figures(trainer: DocumentTrainer) -> dict[str, Any]:
-    """FigureList of the weights that are saved: those of the last step, or of the best evaluation."""
+    """Figures of the weights that are saved: those of the last step, or of the best evaluation."""
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
     kept = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None

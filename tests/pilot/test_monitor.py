@@ -206,7 +206,7 @@ async def test_killed_without_a_line_is_said_to_be_killed(home: Path):
     append(run, list(training(3)))
     vanished(run)
     async with host(home, run).run_test(size=SMALL) as pilot:
-        await shows(pilot, "✗ crashed", "Killed from outside", "dmesg", "last used 1.3 GiB")
+        await shows(pilot, "✗ crashed", "was killed by SIGKILL", "dmesg", "last used 1.3 GiB")
 
 
 async def test_a_dead_process_is_noticed_while_watching(home: Path, running: RunDirectory):

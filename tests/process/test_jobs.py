@@ -171,7 +171,7 @@ def test_kill_of_the_launcher_leaves_the_job(run: RunDirectory):
     launcher.kill()
     launcher.communicate()
     steps_on(run)
-    assert stop_and_wait(run, grace=30) is StopOutcome.AGREED
+    assert stop_and_wait(run, grace=30) is StopOutcome.EXITED
 
 
 def test_job_does_not_read_what_is_typed_to_its_launcher(run: RunDirectory):
@@ -187,7 +187,7 @@ def test_hang_up_of_the_terminal_leaves_the_job(run: RunDirectory):
         terminal.hang_up()
         terminal.wait_until_gone()
     steps_on(run)
-    assert stop_and_wait(run, grace=30) is StopOutcome.AGREED
+    assert stop_and_wait(run, grace=30) is StopOutcome.EXITED
 
 
 def test_kill_of_the_job_is_seen_as_a_crash(run: RunDirectory):
@@ -253,7 +253,7 @@ def test_terminate_is_stop_now(run: RunDirectory):
 def test_job_that_does_not_look_is_interrupted(run: RunDirectory):
     start_process(run, argv(run, "deaf"))
     wait_until(is_at(run, "running"))
-    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.TERMINATED
     assert summarize(run).state == "stopped"
     assert "Interrupted" in state(run).warnings[0].message
 
@@ -262,7 +262,7 @@ def test_suspended_job_can_be_stopped(run: RunDirectory):
     pid = start_process(run, argv(run, "steps"))
     steps_on(run)
     os.kill(pid, signal.SIGSTOP)
-    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.TERMINATED
     assert summarize(run).state == "stopped"
 
 

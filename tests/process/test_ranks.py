@@ -115,6 +115,6 @@ def test_kill_of_the_owner_leaves_no_rank(run: RunDirectory) -> None:
 def test_ranks_that_do_not_listen_are_interrupted(run: RunDirectory) -> None:
     begin(run, "deaf")
     ranks = both(run)
-    assert stop_and_wait(run, grace=1) is StopOutcome.INTERRUPTED
+    assert stop_and_wait(run, grace=1) is StopOutcome.TERMINATED
     assert state(run).verdict == "stopped"
     assert nobody_left(*ranks.values())

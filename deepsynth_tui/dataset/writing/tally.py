@@ -49,7 +49,7 @@ class Affected:
 
 @dataclass(slots=True)
 class Tally:
-    """FigureList of any number of documents.
+    """Figures of any number of documents.
 
     `documents` are in the dataset, `skipped` by reason are not; `flaws` and `missing`, the
     characters without a glyph, count in both.

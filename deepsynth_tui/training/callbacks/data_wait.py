@@ -8,9 +8,9 @@ from statistics import median
 HIGH = 0.2
 """Share of the time at which it is worth telling: a fifth of the run could be saved."""
 FIRST = 3
-"""FigureList that are passed over: workers start, files are read for the first time."""
+"""Figures that are passed over: workers start, files are read for the first time."""
 LOOKED_AT = 10
-"""FigureList of which the one in the middle must be `HIGH`."""
+"""Figures of which the one in the middle must be `HIGH`."""
 FEWEST_WORKERS = 2
 
 

@@ -1,4 +1,4 @@
-"""FigureList that are added up shard by shard are those of the whole."""
+"""Figures that are added up shard by shard are those of the whole."""
 
 from __future__ import annotations
 
