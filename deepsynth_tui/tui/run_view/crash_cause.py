@@ -60,7 +60,8 @@ def likely_cause(
                 return cause
         if _EXCEPTION.match(line):
             return f"Ended with {line.strip()}"
-    cause = explain_sigkill("The process", killed_for_memory)
+    sentences = [f"{explain_sigkill('The process', killed_for_memory)}."]
     if host_memory and killed_for_memory is not False:
-        cause += f" (it last used {host_memory})"
-    return f"{cause}. {_MEMORY_ADVICE if killed_for_memory else 'A reboot looks the same.'}"
+        sentences.append(f"It last used {host_memory}.")
+    sentences.append(_MEMORY_ADVICE if killed_for_memory else "A reboot looks the same.")
+    return " ".join(sentences)
