@@ -54,17 +54,17 @@ def try_out(
     from peft import PeftModel
 
     from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.evaluation.samples import answer
-    from deepsynth_tui.training.modeling.load import load_base
+    from deepsynth_tui.training.evaluation.samples import generate_answer
+    from deepsynth_tui.training.modeling.load import load_model_and_processor
     from deepsynth_tui.training.text_encoder import checkpoint
     from deepsynth_tui.training.text_encoder.load import load_text_encoder
-    from deepsynth_tui.training.text_encoder.soft_tokens import attached
+    from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 
     config = configuration(folder)
     if instruction:
         data = config.data.model_copy(update={"instruction": instruction})
         config = config.model_copy(update={"data": data})
-    base = load_base(config)
+    base = load_model_and_processor(config)
     collator = Collator(base, config)
     document = _page(image, config) if image else _row(config, row, images=base.reads_images)
     rendered = collator.render(document)
@@ -72,10 +72,10 @@ def try_out(
     if encoder is not None:
         checkpoint.restore(encoder, folder)
     model = PeftModel.from_pretrained(base.model, str(folder)).eval()
-    with attached(model, encoder):
+    with text_encoder_attached(model, encoder):
         with model.disable_adapter():
-            base_answer = answer(model, collator, rendered, new_tokens=new_tokens)
-        adapter_answer = answer(model, collator, rendered, new_tokens=new_tokens)
+            base_answer = generate_answer(model, collator, rendered, new_tokens=new_tokens)
+        adapter_answer = generate_answer(model, collator, rendered, new_tokens=new_tokens)
     return Answers(
         prompt=rendered.prompt,
         instruction=rendered.conversation.instruction,
@@ -108,19 +108,24 @@ def _encoder_commit(folder: Path) -> str | None:
 
 
 def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]:
-    from deepsynth_tui.training.data.dataset import Rows, check_columns, open_dataset, undecoded
+    from deepsynth_tui.training.data.dataset import (
+        Rows,
+        check_columns,
+        keep_images_encoded,
+        open_dataset,
+    )
 
     dataset = open_dataset(config.data)
     check_columns(dataset.column_names, config.data, images=images)
-    return Rows(undecoded(dataset, config.data.image_column), range(len(dataset)))[number]
+    return Rows(keep_images_encoded(dataset, config.data.image_column), range(len(dataset)))[number]
 
 
 def _page(image: Path, config: TrainingConfig) -> dict[str, Any]:
     """Return a dataset row with the page; its target is a placeholder outside the prompt."""
-    from deepsynth_tui.training.data.formats import POSITION
+    from deepsynth_tui.training.data.formats import ROW_INDEX
 
     page = {"bytes": image.read_bytes(), "path": image.name}
-    return {POSITION: 0, config.data.image_column: [page], config.data.target_column: "?"}
+    return {ROW_INDEX: 0, config.data.image_column: [page], config.data.target_column: "?"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,9 +140,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     from deepsynth_tui.training.failures import TrainingError
-    from deepsynth_tui.training.silence_libraries import no_progress_bars
+    from deepsynth_tui.training.silence_libraries import silence_libraries
 
-    no_progress_bars()
+    silence_libraries()
     try:
         answers = try_out(
             options.adapter,
@@ -147,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
             new_tokens=options.tokens,
         )
     except TrainingError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{error.message}\n")
         return 1
     except (OSError, IndexError) as error:
         sys.stderr.write(f"{error}\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from deepsynth_tui.config.locations import cache_dir
 
 
-def made_once(version: str, write: Callable[[Path], None]) -> Path:
+def build_cached(version: str, write: Callable[[Path], None]) -> Path:
     """Return the folder `version` in the cache, letting `write` fill it first if it is not there.
 
     Safe with several processes at once: each writes a folder of its own, the first to rename it

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.builtin import byte_tokenizer
-from deepsynth_tui.builtin.build_cached import made_once
+from deepsynth_tui.builtin.build_cached import build_cached
 
 if TYPE_CHECKING:
     from transformers import BertConfig, TokenizersBackend
@@ -30,7 +30,7 @@ CONTINUED = "##"
 
 def checkpoint() -> Path:
     """Return the checkpoint folder in the cache, written at first use. Raises OSError."""
-    return made_once(VERSION, write)
+    return build_cached(VERSION, write)
 
 
 def write(folder: Path) -> None:

@@ -29,7 +29,7 @@ Overrides = Annotated[
 
 
 def load(
-    path: Path, kind: type[C], overrides: Sequence[str] | None, *, starting: bool = True
+    path: Path, kind: type[C], overrides: Sequence[str] | None, *, estimate_only: bool = False
 ) -> tuple[C, str]:
     """Return the configuration in a file and its YAML with every default filled in.
 
@@ -39,7 +39,7 @@ def load(
     from deepsynth_tui.config.load import load_file
     from deepsynth_tui.config.problems import ConfigError, Problem
 
-    loaded = load_file(path, overrides or (), estimate_only=not starting)
+    loaded = load_file(path, overrides or (), estimate_only=estimate_only)
     config = loaded.config
     if not isinstance(config, kind):
         command = "generate" if config.kind == "dataset" else "train"
@@ -62,6 +62,6 @@ def refuse(problems: Sequence[Problem], path: Path) -> None:
 
 def find_run(ref: str) -> RunDirectory:
     """Return the run that `ref` names. Raises RunDirectoryError if there is no such run."""
-    from deepsynth_tui.runs.directory import find_run
+    from deepsynth_tui.runs.directory import find_run as find_run_directory
 
-    return find_run(home(), ref)
+    return find_run_directory(home(), ref)

@@ -16,7 +16,7 @@ from deepsynth_tui.config.locations import home
 if TYPE_CHECKING:
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.models.page_for_model import PageFigures, PageForModel
+    from deepsynth_tui.models.page_for_model import PageForModel, PageInfo
     from deepsynth_tui.runs.directory import RunDirectory
 
 
@@ -119,7 +119,7 @@ def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json
 
     image = request_layout(model).image if model else None
 
-    def for_model(page: PageFigures) -> PageForModel | None:
+    def for_model(page: PageInfo) -> PageForModel | None:
         if model and image:
             return page_for_model(page, image, ModelSettings(name_or_path=model))
         return None

@@ -34,17 +34,23 @@ def estimate(
     from deepsynth_tui.workflows.estimate import gather_inputs
 
     with report_errors():
-        loaded = [(path, load(path, TrainingConfig, set_, starting=False)[0]) for path in configs]
+        loaded = [
+            (path, load(path, TrainingConfig, set_, estimate_only=True)[0]) for path in configs
+        ]
         devices = nvml.probe().devices
         for path, config in loaded:
             inputs = gather_inputs(config)
-            simulated = client.simulate(config, inputs.dataset).apply if simulate else None
-            fit = report.fit_report(config, inputs, devices, better=simulated)
-            wanted = _full_name(gpu, [gpu_fit.name for gpu_fit in (*fit.here, *fit.gpu_fits)])
+            simulated = (
+                client.request_simulation(config, inputs.dataset).apply if simulate else None
+            )
+            fit = report.fit_report(config, inputs, devices, refine=simulated)
+            wanted = _full_name(
+                gpu, [gpu_fit.name for gpu_fit in (*fit.machine_gpus, *fit.catalogue_gpus)]
+            )
             if json_:
                 print_json(fit.to_json())
                 continue
-            typer.echo(report_text.text(fit, str(path), wanted=wanted))
+            typer.echo(report_text.report_text(fit, str(path), wanted=wanted))
             if ranks and fit.ranks:
                 typer.echo(report_text.ranks_text(fit))
 
@@ -81,14 +87,14 @@ def gpus(json_: Json = False) -> None:
     """List the GPUs of this machine and those of the catalogue."""
     from deepsynth_tui.estimate import report_text
     from deepsynth_tui.machine import nvml
-    from deepsynth_tui.machine.gpu_catalogue import catalogue
+    from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 
     with report_errors():
         probe = nvml.probe()
         if json_:
-            print_json(report_text.gpus_json(probe, catalogue()))
+            print_json(report_text.gpus_json(probe, load_catalogue()))
         else:
-            typer.echo(report_text.gpus_text(probe, catalogue()))
+            typer.echo(report_text.gpus_text(probe, load_catalogue()))
 
 
 def schema(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.optimizer import FLOAT32
-from deepsynth_tui.estimate.memory.trainable import Trainable, count_trainable
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters, count_trainable
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 from deepsynth_tui.models.layout import ModelLayout
 
@@ -29,6 +29,6 @@ def adapter_tensors(config: TrainingConfig) -> int:
     return 3 if config.lora.use_dora else 2
 
 
-def _weight_bytes(config: TrainingConfig, trainable: Trainable) -> int:
+def _weight_bytes(config: TrainingConfig, trainable: TrainableParameters) -> int:
     whole = trainable.copies + trainable.own
     return FLOAT32 * trainable.adapters + DTYPE_BYTES[config.model.dtype] * whole

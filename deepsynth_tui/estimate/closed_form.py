@@ -12,25 +12,26 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.activations import Activations, Batch, activations
-from deepsynth_tui.estimate.memory.fsdp import held_bytes, held_in_loading
-from deepsynth_tui.estimate.memory.optimizer import TrainedBytes, trained_bytes
-from deepsynth_tui.estimate.memory.reserved import Moment, beyond, leftover
-from deepsynth_tui.estimate.memory.stack_version import INSTALLED, Software
-from deepsynth_tui.estimate.memory.text_encoder import Part, text_encoder
+from deepsynth_tui.estimate.memory.activations import ActivationMemory, Batch, activation_memory
+from deepsynth_tui.estimate.memory.fsdp import rank_loading_bytes, rank_weight_bytes
+from deepsynth_tui.estimate.memory.optimizer import TrainableMemory, trainable_memory
+from deepsynth_tui.estimate.memory.reserved import PeakCandidate, allocator_overhead, free_blocks
+from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
+from deepsynth_tui.estimate.memory.text_encoder import EncoderPart, text_encoder_memory
 from deepsynth_tui.estimate.memory.trainable import count_trainable
-from deepsynth_tui.estimate.memory.vision import Vision, vision
-from deepsynth_tui.estimate.process_overhead import PUBLISHED, Overhead
-from deepsynth_tui.estimate.row_statistics import UNKNOWN, RowStatistics
-from deepsynth_tui.estimate.timing import Duration, step_duration, step_seconds, total_steps
-from deepsynth_tui.estimate.warnings import warnings
+from deepsynth_tui.estimate.memory.vision import VisionMemory, vision_memory
+from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessOverhead
+from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
+from deepsynth_tui.estimate.timing import StepTime, step_seconds, step_time, total_steps
+from deepsynth_tui.estimate.warnings import estimate_warnings
 from deepsynth_tui.estimate.work.step import step_work
 from deepsynth_tui.estimate.work.work import Work
-from deepsynth_tui.machine.gpu_catalogue import GIB, Fit, Gpu
+from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.towers import Tower, adapted_by_tower
+from deepsynth_tui.units import GIB
 
-Item = Literal[
+MemoryItem = Literal[
     "weights",
     "adapters",
     "gradients",
@@ -40,8 +41,8 @@ Item = Literal[
     "text_encoder",
     "overhead",
 ]
-ITEMS: tuple[Item, ...] = get_args(Item)
-NO_PACES: Mapping[str, float] = {}
+MEMORY_ITEMS: tuple[MemoryItem, ...] = get_args(MemoryItem)
+NO_RATIOS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class GpuEstimate:
     seconds_range: tuple[float, float]
     cost: float | None
 
-    def needing(self, needed: int, device: int) -> GpuEstimate:
+    def with_memory(self, needed: int, device: int) -> GpuEstimate:
         """The same for a run that takes `needed` bytes, and shows `device` where there is room."""
         room = self.gpu.usable_bytes
         return replace(
@@ -75,19 +76,19 @@ class Estimate:
     """What a run takes. All memory in bytes on one GPU.
 
     `breakdown` is itemised at the peak of training, with the context and unavoidable holes as
-    `overhead`; `peak_allocated` is PyTorch's ``max_memory_allocated`` of it, `held_back` what its
+    `overhead`; `peak_allocated` is PyTorch's ``max_memory_allocated`` of it, `cached` what its
     allocator takes on top of that where memory is plentiful, `peak_device` what nvidia-smi shows
     there. `peak_loading` is what loading the model takes, context included. `adapted` are the full
     names of the model's modules and fused parameters that get adapters.
     """
 
-    breakdown: Mapping[Item, int]
+    breakdown: Mapping[MemoryItem, int]
     peak_allocated: int
-    held_back: int
+    cached: int
     peak_device: int
     peak_loading: int
     trainable_params: int
-    trainable_by_tower: Mapping[Tower | Part, int]
+    trainable_by_tower: Mapping[Tower | EncoderPart, int]
     adapted: tuple[str, ...]
     total_params: int
     tokens_per_sample: int
@@ -96,7 +97,7 @@ class Estimate:
     speed_multiplier: float
     gpus: tuple[GpuEstimate, ...]
     warnings: tuple[str, ...]
-    overhead: Overhead = PUBLISHED
+    overhead: ProcessOverhead = PUBLISHED_OVERHEAD
     source: Literal["closed_form", "simulated", "measured"] = "closed_form"
 
     @property
@@ -139,26 +140,26 @@ def estimate(
     *,
     gpus: Sequence[Gpu],
     encoder: ModelLayout | None = None,
-    dataset: RowStatistics = UNKNOWN,
-    overhead: Overhead = PUBLISHED,
-    paces: Mapping[str, float] = NO_PACES,
-    software: Software = INSTALLED,
+    dataset: RowStatistics = UNKNOWN_ROWS,
+    overhead: ProcessOverhead = PUBLISHED_OVERHEAD,
+    step_time_ratios: Mapping[str, float] = NO_RATIOS,
+    software: StackVersion = INSTALLED,
 ) -> Estimate:
     """Estimate a run.
 
     `encoder` is the profile of ``text_encoder.name_or_path``. Without lengths in `dataset` every
-    row is taken to be as long as ``data.max_length`` allows. `paces` are measured over predicted
+    row is taken to be as long as ``data.max_length`` allows. `step_time_ratios` are measured over predicted
     step times by the name of a GPU.
     """
     length = dataset.longest(config.data.max_length)
     batch = Batch(config.training.per_device_train_batch_size, length)
     trainable = count_trainable(config, profile)
-    trained = trained_bytes(config, trainable)
-    kept = activations(config, profile, trainable, batch, software)
-    images = vision(config, profile, trainable, dataset.page, length)
-    second = text_encoder(config, profile, encoder)
-    steady: dict[Item, int] = {
-        "weights": held_bytes(config, profile),
+    trained = trainable_memory(config, trainable)
+    kept = activation_memory(config, profile, trainable, batch, software)
+    images = vision_memory(config, profile, trainable, dataset.page, length)
+    second = text_encoder_memory(config, profile, encoder)
+    steady: dict[MemoryItem, int] = {
+        "weights": rank_weight_bytes(config, profile),
         "adapters": trained.adapters,
         "optimizer": trained.states,
         "text_encoder": second.bytes,
@@ -167,20 +168,20 @@ def estimate(
     moments = _moments(carried, trained, kept, images)
     moment = max(moments.values(), key=lambda items: sum(items.values()))
     peak_allocated = sum(steady.values()) + sum(moment.values())
-    more = beyond(
+    more = allocator_overhead(
         {name: sum(items.values()) for name, items in moments.items()},
         trained,
         kept,
         images,
-        leftover(config, profile, trainable, batch, software),
+        free_blocks(config, profile, trainable, batch, software),
         carried=carried,
         checkpointing=config.training.gradient_checkpointing,
         software=software,
     )
-    sizes: dict[Item, int] = {**steady, **moment, "overhead": overhead.on_top(more.holes)}
-    breakdown: dict[Item, int] = {item: sizes[item] for item in ITEMS}
-    peak_device = peak_allocated + overhead.on_top(more.held)
-    peak_loading = held_in_loading(config, profile) + overhead.context
+    sizes: dict[MemoryItem, int] = {**steady, **moment, "overhead": overhead.total(more.holes)}
+    breakdown: dict[MemoryItem, int] = {item: sizes[item] for item in MEMORY_ITEMS}
+    peak_device = peak_allocated + overhead.total(more.held)
+    peak_loading = rank_loading_bytes(config, profile) + overhead.context
     needed = max(sum(breakdown.values()), peak_loading)
     steps = total_steps(config, dataset.rows)
     padded = dataset.padded(batch.rows, config.data.max_length)
@@ -190,7 +191,7 @@ def estimate(
     return Estimate(
         breakdown=breakdown,
         peak_allocated=peak_allocated,
-        held_back=more.held,
+        cached=more.held,
         peak_device=peak_device,
         peak_loading=peak_loading,
         trainable_params=trainable.total + second.trainable,
@@ -206,20 +207,20 @@ def estimate(
                 gpu,
                 needed,
                 peak_device,
-                step_duration(work, gpu, paces.get(gpu.name)),
+                step_time(work, gpu, step_time_ratios.get(gpu.name)),
                 steps,
                 config,
             )
             for gpu in gpus
         ),
-        warnings=warnings(config, profile, encoder, trainable, dataset, length),
+        warnings=estimate_warnings(config, profile, encoder, trainable, dataset, length),
         overhead=overhead,
     )
 
 
 def _moments(
-    carried: int, trained: TrainedBytes, kept: Activations, images: Vision
-) -> dict[Moment, dict[Item, int]]:
+    carried: int, trained: TrainableMemory, kept: ActivationMemory, images: VisionMemory
+) -> dict[PeakCandidate, dict[MemoryItem, int]]:
     """Bytes beyond the steady state at each moment that can be the peak."""
     held = kept.kept + images.kept
     done = trained.gradients
@@ -232,7 +233,7 @@ def _moments(
     }
 
 
-def _moment(gradients: int, activations: int, logits: int = 0) -> dict[Item, int]:
+def _moment(gradients: int, activations: int, logits: int = 0) -> dict[MemoryItem, int]:
     return {"gradients": gradients, "activations": activations, "logits": logits}
 
 
@@ -264,7 +265,7 @@ def _on(
     gpu: Gpu,
     needed: int,
     device: int,
-    step: Duration,
+    step: StepTime,
     steps: int | None,
     config: TrainingConfig,
 ) -> GpuEstimate:

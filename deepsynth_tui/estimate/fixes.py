@@ -15,10 +15,10 @@ from typing import Any
 from deepsynth_tui.config.rules import broken_rules
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.inputs import EstimateInputs
-from deepsynth_tui.estimate.tweaks import Change, changed, changes
+from deepsynth_tui.estimate.tweaks import Tweak, list_tweaks, with_values
 
 # The search for a batch size ends here: an answer of this many rows means at least as many.
-MOST_ROWS = 1024
+MAX_BATCH_SIZE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ def largest_batches(
 ) -> tuple[int, ...]:
     """The most rows at once (``per_device_train_batch_size``) that fit each of `rooms` in bytes.
 
-    0 where not even one row fits; at most `MOST_ROWS`, and no more than the dataset has.
+    0 where not even one row fits; at most `MAX_BATCH_SIZE`, and no more than the dataset has.
     """
-    most = min(MOST_ROWS, grounds.dataset.rows or MOST_ROWS)
+    most = min(MAX_BATCH_SIZE, grounds.dataset.rows or MAX_BATCH_SIZE)
 
     @cache
     def needed(rows: int) -> int:
-        tried = changed(config, {"training.per_device_train_batch_size": rows})
+        tried = with_values(config, {"training.per_device_train_batch_size": rows})
         return grounds.estimate_on(tried, ()).needed
 
     def largest(room: int) -> int:
@@ -75,7 +75,7 @@ def cheapest_fixes(
     """
     if not rooms:
         return ()
-    single = changes(config, grounds)
+    single = list_tweaks(config, grounds)
     ones = tuple(_tried([(one,) for one in single], config, grounds))
     found = [_first_fitting(ones, grounds, room) for room in rooms]
     if None in found:
@@ -92,7 +92,7 @@ def cheapest_fixes(
 class _Trial:
     """Changes made together: what they are, and what an estimate says of the result."""
 
-    together: tuple[Change, ...]
+    together: tuple[Tweak, ...]
     values: Mapping[str, Any]
     needed: int
     seconds: tuple[float, ...]
@@ -109,13 +109,13 @@ class _Trial:
 
 
 def _tried(
-    candidates: Iterable[tuple[Change, ...]], config: TrainingConfig, grounds: EstimateInputs
+    candidates: Iterable[tuple[Tweak, ...]], config: TrainingConfig, grounds: EstimateInputs
 ) -> Iterator[_Trial]:
     """Estimate each candidate that breaks no rule which `config` keeps."""
     accepted = {problem.message for problem in broken_rules(config, ())}
     for together in candidates:
         values = {key: value for one in together for key, value in one.values.items()}
-        tried = changed(config, values)
+        tried = with_values(config, values)
         if all(problem.message in accepted for problem in broken_rules(tried, ())):
             found = grounds.estimate(tried)
             seconds = tuple(row.seconds_per_step for row in found.gpus)
@@ -157,7 +157,7 @@ def _first_fitting(trials: Sequence[_Trial], grounds: EstimateInputs, room: int)
     )
 
 
-def _effect(together: Sequence[Change]) -> str:
+def _effect(together: Sequence[Tweak]) -> str:
     """What changes do to the result; those that do nothing are named only where all do."""
     felt = [one for one in together if one.loss] or together
     return "; ".join(dict.fromkeys(one.effect for one in felt))

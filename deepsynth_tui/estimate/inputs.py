@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from deepsynth_tui.config.training import ModelSettings, TrainingConfig
 from deepsynth_tui.estimate.closed_form import Estimate, estimate
-from deepsynth_tui.estimate.process_overhead import PUBLISHED, Overhead
-from deepsynth_tui.estimate.row_statistics import UNKNOWN, RowStatistics
+from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessOverhead
+from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import Gpu
 from deepsynth_tui.models.layout import ModelLayout
 
@@ -17,24 +17,24 @@ from deepsynth_tui.models.layout import ModelLayout
 class EstimateInputs:
     """Everything but the configuration; `workflows.estimate.gather` finds it.
 
-    `paces` are measured over predicted step times by the name of a GPU. `dataset` was read with
-    the bounds on pixels of `seen_by`; without it, with those of whatever configuration is
+    `step_time_ratios` are measured over predicted step times by the name of a GPU. `dataset` was read with
+    the bounds on pixels of `counted_for`; without it, with those of whatever configuration is
     estimated.
     """
 
-    profile: ModelLayout
+    layout: ModelLayout
     encoder: ModelLayout | None = None
-    dataset: RowStatistics = UNKNOWN
+    dataset: RowStatistics = UNKNOWN_ROWS
     gpus: Sequence[Gpu] = ()
-    overhead: Overhead = PUBLISHED
-    paces: Mapping[str, float] = field(default_factory=dict)
-    seen_by: ModelSettings | None = None
+    overhead: ProcessOverhead = PUBLISHED_OVERHEAD
+    step_time_ratios: Mapping[str, float] = field(default_factory=dict)
+    counted_for: ModelSettings | None = None
 
     def dataset_for(self, config: TrainingConfig) -> RowStatistics:
         """The dataset as `config` bounds its pages."""
-        if self.seen_by is None or self.profile.image is None:
+        if self.counted_for is None or self.layout.image is None:
             return self.dataset
-        return self.dataset.resized(self.profile.image, before=self.seen_by, after=config.model)
+        return self.dataset.resized(self.layout.image, before=self.counted_for, after=config.model)
 
     def estimate(self, config: TrainingConfig) -> Estimate:
         """Estimate `config` for every GPU: about a millisecond."""
@@ -44,10 +44,10 @@ class EstimateInputs:
         """The same for some GPUs alone; memory does not depend on them."""
         return estimate(
             config,
-            self.profile,
+            self.layout,
             gpus=gpus,
             encoder=self.encoder,
             dataset=self.dataset_for(config),
             overhead=self.overhead,
-            paces=self.paces,
+            step_time_ratios=self.step_time_ratios,
         )

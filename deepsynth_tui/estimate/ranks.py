@@ -40,6 +40,6 @@ def _preview(config: TrainingConfig, grounds: EstimateInputs, r: int) -> RankPre
         r=r,
         trainable_params=found.trainable_params,
         needed=found.needed,
-        adapter_bytes=adapter_file_bytes(tried, grounds.profile),
+        adapter_bytes=adapter_file_bytes(tried, grounds.layout),
         is_current=r == config.lora.r,
     )

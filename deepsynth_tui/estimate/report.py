@@ -17,8 +17,8 @@ from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes, largest_batches
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.ranks import RankPreview, preview_ranks
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.estimate.storage import Storage, storage
-from deepsynth_tui.machine.gpu_catalogue import Fit, fit_in
+from deepsynth_tui.estimate.storage import StorageEstimate, estimate_storage
+from deepsynth_tui.machine.gpu_catalogue import Fit, classify_fit
 from deepsynth_tui.machine.nvml import Device
 
 
@@ -31,11 +31,11 @@ class GpuFit:
     """
 
     name: str
-    room: int
+    available: int
     fit: Fit
     headroom: int
     batch: int
-    remedy: Fix | None
+    fix: Fix | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class FitReport:
 
     estimate: Estimate
     dataset: RowStatistics
-    here: tuple[GpuFit, ...]
-    gpu_fits: tuple[GpuFit, ...]
+    machine_gpus: tuple[GpuFit, ...]
+    catalogue_gpus: tuple[GpuFit, ...]
     ranks: tuple[RankPreview, ...]
-    storage: Storage
-    measured: measured_runs.Record | None
+    storage: StorageEstimate
+    measured: measured_runs.MeasuredRun | None
 
     def to_json(self) -> dict[str, Any]:
         """Everything under the keys of ``deepsynth-tui estimate --json``."""
@@ -56,18 +56,18 @@ class FitReport:
         return {
             **estimate,
             "warnings": [*estimate["warnings"], *self.storage.shortages],
-            "largest_batch": {place.name: place.batch for place in self.gpu_fits},
-            "cheapest_change": _changes(self.gpu_fits),
+            "largest_batch": {place.name: place.batch for place in self.catalogue_gpus},
+            "cheapest_change": _changes(self.catalogue_gpus),
             "here": [
                 {
                     "name": place.name,
-                    "free_bytes": place.room,
+                    "free_bytes": place.available,
                     "fit": place.fit.value,
                     "headroom_bytes": place.headroom,
                     "largest_batch": place.batch,
                     "cheapest_change": _changes([place]).get(place.name),
                 }
-                for place in self.here
+                for place in self.machine_gpus
             ],
             "ranks": [
                 {key: value for key, value in asdict(rank).items() if key != "is_current"}
@@ -84,31 +84,33 @@ def fit_report(
     grounds: EstimateInputs,
     devices: Sequence[Device] = (),
     *,
-    better: Callable[[Estimate], Estimate] | None = None,
+    refine: Callable[[Estimate], Estimate] | None = None,
 ) -> FitReport:
     """Answer for `config`, for the GPUs of the catalogue and the `devices` of this machine.
 
-    `better` makes a simulated estimate of the computed one; what follows from variants of the
+    `refine` makes a simulated estimate of the computed one; what follows from variants of the
     configuration, batches and changes and ranks, is computed all the same.
     """
     estimate = grounds.estimate(config)
-    if better is not None:
-        estimate = better(estimate)
+    if refine is not None:
+        estimate = refine(estimate)
     rooms = {gpu.name: gpu.usable_bytes for gpu in grounds.gpus}
-    here = {device_name(device): device.free for device in devices}
-    found = gpu_fits(config, grounds, estimate.needed, [*here.items(), *rooms.items()])
+    here = {device_label(device): device.free for device in devices}
+    found = fit_gpus(config, grounds, estimate.needed, [*here.items(), *rooms.items()])
     return FitReport(
         estimate=estimate,
         dataset=grounds.dataset_for(config),
-        here=found[: len(here)],
-        gpu_fits=found[len(here) :],
+        machine_gpus=found[: len(here)],
+        catalogue_gpus=found[len(here) :],
         ranks=preview_ranks(config, grounds),
-        storage=storage(config, grounds.profile, steps=estimate.steps, encoder=grounds.encoder),
-        measured=measured_runs.measured_for(config, estimate.tokens_per_sample),
+        storage=estimate_storage(
+            config, grounds.layout, steps=estimate.steps, encoder=grounds.encoder
+        ),
+        measured=measured_runs.find_measured_run(config, estimate.tokens_per_sample),
     )
 
 
-def gpu_fits(
+def fit_gpus(
     config: TrainingConfig, grounds: EstimateInputs, needed: int, rooms: Sequence[tuple[str, int]]
 ) -> tuple[GpuFit, ...]:
     """Judge each GPU by its name and room in bytes, for a run that needs so much."""
@@ -116,12 +118,12 @@ def gpu_fits(
     short = [room for _, room in rooms if room < needed]
     remedies = dict(zip(short, cheapest_fixes(config, grounds, short), strict=True))
     return tuple(
-        GpuFit(name, room, fit_in(room, needed), room - needed, batch, remedies.get(room))
+        GpuFit(name, room, classify_fit(room, needed), room - needed, batch, remedies.get(room))
         for (name, room), batch in zip(rooms, batches, strict=True)
     )
 
 
-def device_name(device: Device) -> str:
+def device_label(device: Device) -> str:
     """The name of a GPU of this machine, told apart from others of its kind by its place."""
     place = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
     return f"GPU {place}: {device.name}"
@@ -130,7 +132,7 @@ def device_name(device: Device) -> str:
 def _changes(found: Sequence[GpuFit]) -> Mapping[str, Any]:
     """The cheapest change by the name of each GPU that the run does not fit, null without one."""
     return {
-        place.name: asdict(place.remedy) if place.remedy else None
+        place.name: asdict(place.fix) if place.fix else None
         for place in found
         if place.fit is Fit.NO
     }

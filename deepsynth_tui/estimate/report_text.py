@@ -8,12 +8,13 @@ from typing import Any
 
 from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.estimate.closed_form import Estimate
-from deepsynth_tui.estimate.fixes import MOST_ROWS, Fix
+from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE, Fix
 from deepsynth_tui.estimate.report import FitReport, GpuFit
-from deepsynth_tui.estimate.storage import Storage
-from deepsynth_tui.machine.gpu_catalogue import GIB, Fit, Gpu
+from deepsynth_tui.estimate.storage import StorageEstimate
+from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
 from deepsynth_tui.machine.nvml import Device, Probe
 from deepsynth_tui.models.towers import adapted_by_tower
+from deepsynth_tui.units import GIB
 
 SOURCES = {
     "closed_form": "computed from the model's shapes, not measured",
@@ -22,7 +23,7 @@ SOURCES = {
 }
 
 
-def text(answer: FitReport, title: str, *, wanted: str | None = None) -> str:
+def report_text(answer: FitReport, title: str, *, wanted: str | None = None) -> str:
     """The whole answer under a title, one figure a line. GB are 2^30 bytes.
 
     What would make the run fit is said of the GPU called `wanted`; without it, of those of this
@@ -32,8 +33,8 @@ def text(answer: FitReport, title: str, *, wanted: str | None = None) -> str:
     parts = [
         _memory(answer),
         _trained(estimate, answer),
-        _here(answer.here),
-        _gpus(estimate, answer.gpu_fits),
+        _here(answer.machine_gpus),
+        _gpus(estimate, answer.catalogue_gpus),
         _remedies(answer, wanted),
         _storage(answer.storage),
         (f"! {warning}" for warning in (*estimate.warnings, *answer.storage.shortages)),
@@ -122,11 +123,11 @@ def _gpus(estimate: Estimate, places: Sequence[GpuFit]) -> Iterator[str]:
 
 def _here(places: Sequence[GpuFit]) -> Iterator[str]:
     for place in places:
-        yield f"{_judgement(place)}  free here now {_gb(place.room)}"
+        yield f"{_judgement(place)}  free here now {_gb(place.available)}"
 
 
 def _judgement(place: GpuFit) -> str:
-    most = f"{'>= ' if place.batch >= MOST_ROWS else ''}{place.batch}"
+    most = f"{'>= ' if place.batch >= MAX_BATCH_SIZE else ''}{place.batch}"
     return f"{place.fit.value:<6}{place.name:<17}{place.headroom / GIB:>+8.2f} GB  batch {most:<5}"
 
 
@@ -137,10 +138,10 @@ def _remedies(answer: FitReport, wanted: str | None) -> Iterator[str]:
         if place.fit is not Fit.NO:
             yield f"{place.name} needs no change"
         else:
-            together.setdefault(place.remedy.words if place.remedy else "", []).append(place)
+            together.setdefault(place.fix.words if place.fix else "", []).append(place)
     for words, places in together.items():
         names = ", ".join(place.name for place in places)
-        remedy = places[0].remedy
+        remedy = places[0].fix
         if remedy is None:
             yield f"no change of one or two settings makes it fit {names}"
         else:
@@ -151,16 +152,20 @@ def _remedies(answer: FitReport, wanted: str | None) -> Iterator[str]:
 def _asked(answer: FitReport, wanted: str | None) -> list[GpuFit]:
     """The GPUs of which it is said what would help."""
     if wanted is not None:
-        return [place for place in (*answer.here, *answer.gpu_fits) if place.name == wanted]
-    short = [place for place in answer.here if place.fit is Fit.NO]
-    return short or [place for place in answer.gpu_fits if place.fit is Fit.NO]
+        return [
+            place
+            for place in (*answer.machine_gpus, *answer.catalogue_gpus)
+            if place.name == wanted
+        ]
+    short = [place for place in answer.machine_gpus if place.fit is Fit.NO]
+    return short or [place for place in answer.catalogue_gpus if place.fit is Fit.NO]
 
 
 def _overrides(remedy: Fix) -> str:
     return " ".join(f"--set {key}={as_text(value)}" for key, value in remedy.changes.items())
 
 
-def _storage(found: Storage) -> Iterator[str]:
+def _storage(found: StorageEstimate) -> Iterator[str]:
     disk, memory = found.disk, found.memory
     yield (
         f"disk {_gb(disk.needed)} (checkpoints {disk.checkpoints} x {_gb(disk.checkpoint)}, "

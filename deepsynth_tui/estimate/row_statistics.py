@@ -84,14 +84,14 @@ class RowStatistics:
         )
 
 
-UNKNOWN = RowStatistics()
+UNKNOWN_ROWS = RowStatistics()
 
 # Quantiles that stand for the lengths of a large dataset: they place the longest of a batch to
 # within a percent of the rows.
-QUANTILES = 257
+QUANTILE_COUNT = 257
 
 
-def quantiles(ascending: Sequence[int], count: int = QUANTILES) -> tuple[int, ...]:
+def quantiles(ascending: Sequence[int], count: int = QUANTILE_COUNT) -> tuple[int, ...]:
     """`count` of the values, evenly spaced from the first to the last; all if there are fewer."""
     if len(ascending) <= count:
         return tuple(ascending)

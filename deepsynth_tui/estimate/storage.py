@@ -13,13 +13,13 @@ from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.preflight import nearest_existing_parent
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.adapter_file import adapter_file_bytes, adapter_tensors
-from deepsynth_tui.estimate.memory.optimizer import trained_bytes
-from deepsynth_tui.estimate.memory.text_encoder import text_encoder
-from deepsynth_tui.estimate.memory.trainable import Trainable, count_trainable
+from deepsynth_tui.estimate.memory.optimizer import trainable_memory
+from deepsynth_tui.estimate.memory.text_encoder import text_encoder_memory
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters, count_trainable
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
-from deepsynth_tui.machine.gpu_catalogue import GIB
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.towers import is_trained
+from deepsynth_tui.units import GIB
 
 # Tokenizer, processor and chat template, which every checkpoint holds anew. Assumption where the
 # model is no folder here: `tokenizer.json` of Qwen3-VL has 11 MB.
@@ -50,7 +50,7 @@ READ_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
+class DiskEstimate:
     """Bytes a run writes: `checkpoints` of them at most at once, and what it leaves in the end."""
 
     checkpoint: int
@@ -64,7 +64,7 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
-class HostMemory:
+class HostMemoryEstimate:
     """Bytes of main memory that a run on a GPU needs while it loads, and while it saves."""
 
     loading: int
@@ -77,11 +77,11 @@ class HostMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
+class StorageEstimate:
     """What is needed and what is free, in bytes; `memory_free` is None where nothing tells it."""
 
-    disk: Disk
-    memory: HostMemory
+    disk: DiskEstimate
+    memory: HostMemoryEstimate
     place: Path
     disk_free: int
     memory_free: int | None
@@ -119,34 +119,36 @@ class Storage:
         }
 
 
-def storage(
+def estimate_storage(
     config: TrainingConfig,
     profile: ModelLayout,
     *,
     steps: int | None,
     encoder: ModelLayout | None = None,
-) -> Storage:
+) -> StorageEstimate:
     """Compare what a run needs with what is free now. Reads a few small files."""
     place = nearest_existing_parent(
         Path(config.output.dir).expanduser() if config.output.dir else home()
     )
-    return Storage(
-        disk=disk(config, profile, steps=steps, processor=processor_bytes(config), encoder=encoder),
-        memory=host_memory(config, profile),
+    return StorageEstimate(
+        disk=estimate_disk(
+            config, profile, steps=steps, processor=processor_bytes(config), encoder=encoder
+        ),
+        memory=estimate_host_memory(config, profile),
         place=place,
         disk_free=shutil.disk_usage(place).free,
         memory_free=available_memory(),
     )
 
 
-def disk(
+def estimate_disk(
     config: TrainingConfig,
     profile: ModelLayout,
     *,
     steps: int | None,
     processor: int,
     encoder: ModelLayout | None = None,
-) -> Disk:
+) -> DiskEstimate:
     """Disk for a run of `steps` optimizer steps (None: many) with a processor of that size.
 
     A checkpoint is what is trained (the whole model where LoRA is off, and what learns of the text
@@ -156,21 +158,21 @@ def disk(
     """
     training = config.training
     trainable = count_trainable(config, profile)
-    second = text_encoder(config, profile, encoder)
+    second = text_encoder_memory(config, profile, encoder)
     trained = _trained_bytes(config, profile) + second.saved
     keeps_best = training.early_stopping_patience is not None
     most = max(training.save_total_limit, 2 if keeps_best else 1) + 1
     saves = most if steps is None else math.ceil(steps / training.save_steps)
     logged = (steps or 0) // training.logging_steps * LOGGED_STEP
     state = _optimizer_file(config, profile, trainable) + second.states
-    return Disk(
+    return DiskEstimate(
         checkpoint=trained + state + processor + SMALL_FILES + logged,
         checkpoints=min(most, saves),
         final=trained + processor,
     )
 
 
-def host_memory(config: TrainingConfig, profile: ModelLayout) -> HostMemory:
+def estimate_host_memory(config: TrainingConfig, profile: ModelLayout) -> HostMemoryEstimate:
     """Main memory of a run on a GPU.
 
     Weights are read from mapped files, a few tensors at once. Saving brings all that is trained
@@ -179,7 +181,7 @@ def host_memory(config: TrainingConfig, profile: ModelLayout) -> HostMemory:
     width = DTYPE_BYTES[config.model.dtype]
     largest = max(group.elements for group in profile.weights)
     copies = 2 if config.lora.enabled else 1
-    return HostMemory(
+    return HostMemoryEstimate(
         loading=PROCESS_BYTES + READ_AT_ONCE * width * largest,
         saving=PROCESS_BYTES + copies * _trained_bytes(config, profile),
     )
@@ -249,9 +251,11 @@ def _trained_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
     return DTYPE_BYTES[config.model.dtype] * profile.total_params
 
 
-def _optimizer_file(config: TrainingConfig, profile: ModelLayout, trainable: Trainable) -> int:
+def _optimizer_file(
+    config: TrainingConfig, profile: ModelLayout, trainable: TrainableParameters
+) -> int:
     """Bytes of ``optimizer.pt``."""
-    numbers = trained_bytes(config, trainable).states
+    numbers = trainable_memory(config, trainable).states
     if config.lora.enabled:
         tensors = adapter_tensors(config) * len(trainable.targets)
     else:

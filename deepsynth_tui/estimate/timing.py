@@ -23,7 +23,7 @@ from deepsynth_tui.machine.gpu_catalogue import Gpu
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class Efficiency:
     """What a GPU does of what its data sheet says, and what a launch takes.
 
     `matmul`, `causal` and `masked` (attention without and with a mask) are shares of the dense
@@ -40,7 +40,7 @@ class Rates:
 
 # Two are assumptions, for the rows cannot tell matmuls from attention: `matmul` lies at the bound
 # of the fit, and FlashAttention-2 reaches 50 to 73 % on an A100 (Dao 2023, arXiv:2307.08691).
-CALIBRATED = Rates(
+CALIBRATED = Efficiency(
     matmul=0.85, causal=0.6, masked=0.1, memory=0.65, dequantising=0.17, launch=17.5e-6
 )
 # Measured over predicted seconds, 10 and 90 %: of the rows of each GPU by the fit of all others,
@@ -49,7 +49,7 @@ SPREAD = (0.65, 1.3)
 
 
 @dataclass(frozen=True, slots=True)
-class Duration:
+class StepTime:
     """Seconds, with the range in which 80 % of published runs lie."""
 
     seconds: float
@@ -57,7 +57,7 @@ class Duration:
     high: float
 
 
-def step_seconds(work: Work, gpu: Gpu, rates: Rates = CALIBRATED) -> float:
+def step_seconds(work: Work, gpu: Gpu, rates: Efficiency = CALIBRATED) -> float:
     """Seconds of one optimizer step, on a GPU that does as well as those of the fit."""
     arithmetic, bandwidth = gpu.tflops * 1e12, gpu.bandwidth_gbs * 1e9
     memory = rates.memory * bandwidth
@@ -71,7 +71,7 @@ def step_seconds(work: Work, gpu: Gpu, rates: Rates = CALIBRATED) -> float:
     return max(device, work.kernels * rates.launch) + work.optimizer / memory
 
 
-def step_duration(work: Work, gpu: Gpu, pace: float | None = None) -> Duration:
+def step_time(work: Work, gpu: Gpu, pace: float | None = None) -> StepTime:
     """One optimizer step with its range.
 
     `pace` is measured over predicted seconds of earlier runs on this very GPU
@@ -80,7 +80,7 @@ def step_duration(work: Work, gpu: Gpu, pace: float | None = None) -> Duration:
     """
     seconds = step_seconds(work, gpu) * (pace or 1.0)
     low, high = SPREAD if pace is None else (math.sqrt(bound) for bound in SPREAD)
-    return Duration(seconds, low * seconds, high * seconds)
+    return StepTime(seconds, low * seconds, high * seconds)
 
 
 def total_steps(config: TrainingConfig, rows: int | None) -> int | None:

@@ -24,7 +24,7 @@ LENGTHS: tuple[int, ...] = fields_by_key(TrainingConfig)["data.max_length"].sugg
 AREAS = (0.75, 0.5, 0.375, 0.25)
 
 
-class Loss(IntEnum):
+class QualityCost(IntEnum):
     """What a change costs the result, least first: a judgement, not a measurement."""
 
     NOTHING = 0
@@ -36,23 +36,23 @@ class Loss(IntEnum):
 
 
 EFFECTS = {
-    Loss.NOTHING: "the result stays the same",
-    Loss.ROUNDED_STATE: "the optimizer's state is rounded to 8 bits",
-    Loss.ROUNDED_WEIGHTS: "the frozen weights are rounded to 4 bits",
-    Loss.SMALLER_PAGES: "pages are read at a lower resolution",
-    Loss.OTHER_METHOD: "adapters are trained instead of the weights themselves",
-    Loss.REFUSED_ROWS: "longer rows are refused, and the dataset's lengths are not known",
+    QualityCost.NOTHING: "the result stays the same",
+    QualityCost.ROUNDED_STATE: "the optimizer's state is rounded to 8 bits",
+    QualityCost.ROUNDED_WEIGHTS: "the frozen weights are rounded to 4 bits",
+    QualityCost.SMALLER_PAGES: "pages are read at a lower resolution",
+    QualityCost.OTHER_METHOD: "adapters are trained instead of the weights themselves",
+    QualityCost.REFUSED_ROWS: "longer rows are refused, and the dataset's lengths are not known",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Tweak:
     """New values by dotted key, to be set together. `step` grows with how far a kind is taken."""
 
     kind: Kind
     values: Mapping[str, Any]
     words: str
-    loss: Loss
+    loss: QualityCost
     step: int = 0
 
     @property
@@ -66,7 +66,7 @@ class Change:
         return EFFECTS[self.loss]
 
 
-def changed(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
+def with_values(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
     """Return `config` with other values by dotted key (``section.field``), not checked."""
     sections: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
@@ -80,7 +80,7 @@ def changed(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig
     )
 
 
-def changes(config: TrainingConfig, grounds: EstimateInputs) -> tuple[Change, ...]:
+def list_tweaks(config: TrainingConfig, grounds: EstimateInputs) -> tuple[Tweak, ...]:
     """Every change worth trying, the mildest of a kind first."""
     return (
         *_same_result(config),
@@ -91,49 +91,49 @@ def changes(config: TrainingConfig, grounds: EstimateInputs) -> tuple[Change, ..
     )
 
 
-def _same_result(config: TrainingConfig) -> Iterator[Change]:
+def _same_result(config: TrainingConfig) -> Iterator[Tweak]:
     if config.model.attn_implementation == "eager":
         values = {"model.attn_implementation": "sdpa"}
-        yield Change("attention", values, "attention by SDPA", Loss.NOTHING)
+        yield Tweak("attention", values, "attention by SDPA", QualityCost.NOTHING)
     if not config.training.gradient_checkpointing:
         values = {"training.gradient_checkpointing": True}
-        yield Change("checkpointing", values, "gradient checkpointing", Loss.NOTHING)
+        yield Tweak("checkpointing", values, "gradient checkpointing", QualityCost.NOTHING)
     if config.training.optim == "adamw_torch":
         values = {"training.optim": "adamw_torch_fused"}
-        yield Change("optimizer", values, "the fused AdamW", Loss.NOTHING)
+        yield Tweak("optimizer", values, "the fused AdamW", QualityCost.NOTHING)
 
 
-def _batches(config: TrainingConfig) -> Iterator[Change]:
+def _batches(config: TrainingConfig) -> Iterator[Tweak]:
     """Fewer rows at once, the batches added up so that each step sees as many as before."""
     rows = config.training.per_device_train_batch_size
     fewer = [count for count in range(rows - 1, 0, -1) if rows % count == 0]
     for step, count in enumerate(fewer):
         steps = config.training.gradient_accumulation_steps * rows // count
         plural = "rows" if count > 1 else "row"
-        yield Change(
+        yield Tweak(
             "batch",
             {BATCH: count, ACCUMULATION: steps},
             f"{count} {plural} at once instead of {rows}, {steps} batches added up",
-            Loss.NOTHING,
+            QualityCost.NOTHING,
             step,
         )
 
 
-def _rounding(config: TrainingConfig) -> Iterator[Change]:
+def _rounding(config: TrainingConfig) -> Iterator[Tweak]:
     if config.training.optim in ("adamw_torch", "adamw_torch_fused", "paged_adamw_32bit"):
         values = {"training.optim": "adamw_8bit"}
-        yield Change("optimizer", values, "the 8-bit AdamW", Loss.ROUNDED_STATE)
+        yield Tweak("optimizer", values, "the 8-bit AdamW", QualityCost.ROUNDED_STATE)
     quantization = config.quantization
     if not quantization.enabled or quantization.bits == 8:
         values = {"quantization.enabled": True, "quantization.bits": 4}
-        yield Change("bits", values, "4-bit weights (QLoRA)", Loss.ROUNDED_WEIGHTS)
+        yield Tweak("bits", values, "4-bit weights (QLoRA)", QualityCost.ROUNDED_WEIGHTS)
     if not config.lora.enabled:
-        yield Change("adapters", {"lora.enabled": True}, "LoRA", Loss.OTHER_METHOD)
+        yield Tweak("adapters", {"lora.enabled": True}, "LoRA", QualityCost.OTHER_METHOD)
 
 
-def _smaller_pages(config: TrainingConfig, grounds: EstimateInputs) -> Iterator[Change]:
+def _smaller_pages(config: TrainingConfig, grounds: EstimateInputs) -> Iterator[Tweak]:
     """Only where the number of image tokens follows the area of the page."""
-    image, page = grounds.profile.image, grounds.dataset.page
+    image, page = grounds.layout.image, grounds.dataset.page
     if image is None or image.rule != "pixels":
         return
     limit = config.model.max_pixels or image.max_pixels
@@ -144,22 +144,22 @@ def _smaller_pages(config: TrainingConfig, grounds: EstimateInputs) -> Iterator[
         tokens = int(share * area) // token
         if tokens * token < max(least, token):
             return
-        yield Change(
+        yield Tweak(
             "pixels",
             {"model.max_pixels": tokens * token},
             f"pages of at most {tokens * token:,} pixels ({tokens} tokens)",
-            Loss.SMALLER_PAGES,
+            QualityCost.SMALLER_PAGES,
             step,
         )
 
 
-def _shorter_rows(config: TrainingConfig, grounds: EstimateInputs) -> Iterator[Change]:
+def _shorter_rows(config: TrainingConfig, grounds: EstimateInputs) -> Iterator[Tweak]:
     """Only while no length is known: an estimate of known lengths is of the longest row."""
     if grounds.dataset.lengths:
         return
-    image, page = grounds.profile.image, grounds.dataset.page
+    image, page = grounds.layout.image, grounds.dataset.page
     least = page_tokens(page, image, config.model) if page and image else None
     shorter = [cap for cap in reversed(LENGTHS) if (least or 0) < cap < config.data.max_length]
     for step, cap in enumerate(shorter):
         words = f"rows of at most {cap} tokens"
-        yield Change("length", {"data.max_length": cap}, words, Loss.REFUSED_ROWS, step)
+        yield Tweak("length", {"data.max_length": cap}, words, QualityCost.REFUSED_ROWS, step)

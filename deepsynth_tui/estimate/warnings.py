@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.trainable import Trainable
-from deepsynth_tui.estimate.memory.weights import is_quantised
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters
+from deepsynth_tui.estimate.memory.weights import is_quantized
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.image_tokens import PageSize, page_tokens
 from deepsynth_tui.models.layout import ModelLayout
-from deepsynth_tui.models.towers import unmatched_targets
+from deepsynth_tui.models.lora_targets import unmatched_targets
 
 
-def warnings(
+def estimate_warnings(
     config: TrainingConfig,
     profile: ModelLayout,
     encoder: ModelLayout | None,
-    trainable: Trainable,
+    trainable: TrainableParameters,
     dataset: RowStatistics,
     length: int,
 ) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def warnings(
 
 
 def _nothing_learns(
-    config: TrainingConfig, profile: ModelLayout, trainable: Trainable
+    config: TrainingConfig, profile: ModelLayout, trainable: TrainableParameters
 ) -> Iterator[str]:
     if trainable.total == 0:
         yield "Nothing is trained: no module matches lora.target_modules in a tower that is free."
@@ -71,14 +71,16 @@ def _pages(
         )
 
 
-def _experts(config: TrainingConfig, profile: ModelLayout, trainable: Trainable) -> Iterator[str]:
+def _experts(
+    config: TrainingConfig, profile: ModelLayout, trainable: TrainableParameters
+) -> Iterator[str]:
     fused = [group for group in profile.weights if group.kind == "fused_experts"]
     if not fused:
         return
     parameters = sum(group.parameters for group in fused)
     share = f"{parameters / 1e9:.2f} of {profile.total_params / 1e9:.2f} billion parameters"
     adapted = any(group.kind == "fused_experts" for group in trainable.targets.values())
-    wide = [group for group in fused if not is_quantised(group.first_name, group, config)]
+    wide = [group for group in fused if not is_quantized(group.first_name, group, config)]
     if config.quantization.enabled and wide:
         yield (
             f"Fused experts ({share}) stay in {config.model.dtype}: bitsandbytes quantises "

@@ -11,10 +11,10 @@ import yaml
 
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.presets import presets_dir
+from deepsynth_tui.units import GIB
 
-GIB = 2**30
 # Less headroom than this is "tight": fragmentation and an unlucky batch can use it up.
-TIGHT = 0.10
+TIGHT_FRACTION = 0.10
 
 
 class CatalogueError(ValueError):
@@ -49,14 +49,14 @@ class Gpu:
 
     def fit(self, needed: int) -> Fit:
         """Whether `needed` bytes fit."""
-        return fit_in(self.usable_bytes, needed)
+        return classify_fit(self.usable_bytes, needed)
 
 
-def fit_in(room: int, needed: int) -> Fit:
+def classify_fit(room: int, needed: int) -> Fit:
     """Whether `needed` bytes fit `room` bytes."""
     if needed > room:
         return Fit.NO
-    return Fit.FITS if needed <= (1 - TIGHT) * room else Fit.TIGHT
+    return Fit.FITS if needed <= (1 - TIGHT_FRACTION) * room else Fit.TIGHT
 
 
 def catalogue_path() -> Path:
@@ -65,7 +65,7 @@ def catalogue_path() -> Path:
     return own if own.is_file() else presets_dir() / "gpus.yaml"
 
 
-def catalogue() -> tuple[Gpu, ...]:
+def load_catalogue() -> tuple[Gpu, ...]:
     """Every GPU of the catalogue in use, in its order; read again only after it was changed.
 
     Raises CatalogueError if it cannot be used.

@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class GpuProcess:
     """A process on a GPU. `used` bytes; None where the driver does not say (in containers)."""
 
     pid: int
@@ -37,7 +37,7 @@ class Device:
     slice_of: int | None = None
     power: float | None = None
     power_limit: float | None = None
-    processes: tuple[Process, ...] = ()
+    processes: tuple[GpuProcess, ...] = ()
 
     def used_by_others(self, ours: Collection[int] = ()) -> int:
         """Bytes taken by anything but the processes with the ids `ours`.
@@ -69,12 +69,12 @@ def probe() -> Probe:
     except pynvml.NVMLError as error:
         return Probe((), f"No NVIDIA driver answers: {error}.")
     try:
-        return read(pynvml, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        return read_devices(pynvml, os.environ.get("CUDA_VISIBLE_DEVICES"))
     finally:
         pynvml.nvmlShutdown()
 
 
-def read(nvml: Any, visible: str | None = None) -> Probe:
+def read_devices(nvml: Any, visible: str | None = None) -> Probe:
     """Map an initialised NVML (the `pynvml` module) to devices. A card in MIG mode gives slices.
 
     `visible` is the value of CUDA_VISIBLE_DEVICES, where it is set: programs see no others.
@@ -92,14 +92,14 @@ def read(nvml: Any, visible: str | None = None) -> Probe:
             else "The NVIDIA driver sees no GPU."
         )
         return Probe((), reason, driver)
-    seen = devices if visible is None else chosen(devices, visible)
+    seen = devices if visible is None else visible_devices(devices, visible)
     if not seen:
         value = f"set to {visible}" if visible else "set to nothing"
         return Probe((), f"CUDA_VISIBLE_DEVICES is {value}, which hides every GPU.", driver)
     return Probe(tuple(seen), driver=driver)
 
 
-def chosen(devices: Sequence[Device], visible: str) -> list[Device]:
+def visible_devices(devices: Sequence[Device], visible: str) -> list[Device]:
     """The devices that CUDA_VISIBLE_DEVICES leaves, in its order.
 
     Entries are places of cards or beginnings of UUIDs; CUDA stops at the first that names nothing
@@ -114,7 +114,7 @@ def chosen(devices: Sequence[Device], visible: str) -> list[Device]:
     return found
 
 
-def watch(uuid: str) -> Callable[[], int | None]:
+def memory_reader(uuid: str) -> Callable[[], int | None]:
     """A function that gives the bytes in use on one device, by every process, in microseconds.
 
     It gives None when the driver does not answer, as after an update of the driver underneath a
@@ -169,11 +169,13 @@ def _device(nvml: Any, handle: Any, index: int, of: int | None = None) -> Device
     )
 
 
-def _processes(nvml: Any, handle: Any) -> tuple[Process, ...]:
+def _processes(nvml: Any, handle: Any) -> tuple[GpuProcess, ...]:
     """The processes on a device; one that computes and draws is listed by the driver twice."""
     asked = (nvml.nvmlDeviceGetComputeRunningProcesses, nvml.nvmlDeviceGetGraphicsRunningProcesses)
     told = [process for ask in asked for process in _if_supported(nvml, ask, handle) or ()]
-    return tuple(Process(pid, used) for pid, used in {p.pid: p.usedGpuMemory for p in told}.items())
+    return tuple(
+        GpuProcess(pid, used) for pid, used in {p.pid: p.usedGpuMemory for p in told}.items()
+    )
 
 
 def _watts(milliwatts: int | None) -> float | None:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 # Longest wait for a first answer of the Hub.
-HUB_SECONDS = 8
+HUB_TIMEOUT_SECONDS = 8
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 
 
-class UnknownModel(UserError):
+class UnknownModelError(UserError):
     """No config was found for a model name."""
 
 
@@ -44,15 +44,15 @@ class HubConfig:
 def find_hub_config(
     name: str, revision: str | None = None, *, trust_remote_code: bool = False
 ) -> HubConfig:
-    """Find the config of a model. Raises `UnknownModel` if there is none."""
+    """Find the config of a model. Raises `UnknownModelError` if there is none."""
     if not name:  # which would be the folder that this process stands in
-        raise UnknownModel(
+        raise UnknownModelError(
             "No model is chosen.", "Give a Hub id, a checkpoint folder, or builtin:tiny-vlm."
         )
     try:
         path = Path(locate(name)).expanduser()
     except UnknownBuiltin as error:
-        raise UnknownModel(
+        raise UnknownModelError(
             f"{error}.", "Write it like that, or give a Hub id or a folder."
         ) from error
     if path.is_dir():
@@ -61,25 +61,25 @@ def find_hub_config(
     try:
         return _from_hub(name, local_files_only=True, **options)
     except OSError:
-        shipped = shipped_models().get(name)
+        shipped = bundled_models().get(name)
         if shipped is not None and revision is None:
             return _from_shipped(shipped)
     if not hub_is_reachable():
-        raise UnknownModel(
+        raise UnknownModelError(
             f"{name} is not on this machine, and the Hub cannot be reached.",
             "Check the name and the network. Without network use a folder that holds the model's "
-            "config.json, or one of: " + ", ".join([TINY_VLM, *ENCODERS, *shipped_models()]) + ".",
+            "config.json, or one of: " + ", ".join([TINY_VLM, *ENCODERS, *bundled_models()]) + ".",
         )
     try:
         return _from_hub(name, local_files_only=False, **options)
     except OSError as error:
-        raise UnknownModel(
+        raise UnknownModelError(
             f"The Hub gives no config of {name}: {str(error).splitlines()[0]}",
             "Check the id and the revision; for a private model log in with `hf auth login`.",
         ) from error
 
 
-def shipped_models() -> dict[str, dict[str, Any]]:
+def bundled_models() -> dict[str, dict[str, Any]]:
     """Models whose architecture ships with the package, by Hub id."""
     folder = presets_dir() / "models"
     entries = (yaml.safe_load(path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml")))
@@ -88,7 +88,7 @@ def shipped_models() -> dict[str, dict[str, Any]]:
 
 def _from_folder(folder: Path, *, trust_remote_code: bool) -> HubConfig:
     if not (folder / "config.json").is_file():
-        raise UnknownModel(
+        raise UnknownModelError(
             f"The folder {folder} holds no config.json.",
             "Give the folder of a checkpoint as transformers' save_pretrained writes it.",
         )
@@ -118,7 +118,7 @@ def hub_is_reachable() -> bool:
         return False
     question = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
-        urllib.request.urlopen(question, timeout=HUB_SECONDS).close()
+        urllib.request.urlopen(question, timeout=HUB_TIMEOUT_SECONDS).close()
     except urllib.error.HTTPError:
         return True
     except OSError as error:
@@ -134,11 +134,11 @@ def _load_config(name: str, **options: Any) -> PreTrainedConfig:
         return AutoConfig.from_pretrained(name, **options)
     except ValueError as error:
         if "trust_remote_code" in str(error):
-            raise UnknownModel(
+            raise UnknownModelError(
                 f"{name} brings Python code of its own.",
                 "Read that code, then set model.trust_remote_code and pin model.revision.",
             ) from error
-        raise UnknownModel(
+        raise UnknownModelError(
             f"The config of {name} is of no kind that the installed transformers knows.",
             "A newer transformers may know it; otherwise choose another model.",
         ) from error

@@ -26,7 +26,7 @@ _TILE_MARKS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
+class PageViews:
     """What a vision tower reads of one page. `tokens` of the prompt stand for the page.
 
     `whole` is the view of the page as (rows, columns) of patches; `tiles` more views of `tile`
@@ -34,20 +34,20 @@ class Views:
     """
 
     tokens: int
-    whole: tuple[int, int]
-    tiles: int = 0
-    tile: int = 0
-    marks: int = 0
+    global_grid: tuple[int, int]
+    tile_count: int = 0
+    tile_side: int = 0
+    separator_tokens: int = 0
 
     @property
     def patches(self) -> int:
         """Patches of all views."""
-        return self.whole[0] * self.whole[1] + self.tiles * self.tile**2
+        return self.global_grid[0] * self.global_grid[1] + self.tile_count * self.tile_side**2
 
 
-def views_of(
+def page_views(
     page: PageSize | None, image: ImageDimensions, model: ModelSettings, length: int
-) -> Views | None:
+) -> PageViews | None:
     """The views of a page; without a page, of the largest one that `length` tokens have room for.
 
     None if the rule of this model is not known, or there is no page and no room for any.
@@ -58,7 +58,7 @@ def views_of(
 
 def _views(
     page: PageSize | None, image: ImageDimensions, model: ModelSettings, length: int
-) -> Views | None:
+) -> PageViews | None:
     match image.rule:
         case "pixels":
             side = image.patch * image.merge
@@ -66,14 +66,14 @@ def _views(
                 page = _square(image, model, length)
             width, height = _fit_pixels(page, side, image, model)
             tokens = (width // side) * (height // side)
-            return Views(tokens, (height // image.patch, width // image.patch))
+            return PageViews(tokens, (height // image.patch, width // image.patch))
         case "deepseek_ocr2":
             grid = image.longest_edge // image.patch
             most = (length - (grid // image.merge) ** 2 - 1) // image.tile_tokens
             tiles = _deepseek_tiles(page, image.tile) if page else min(_DEEPSEEK_TILES[1], most)
             tiles = 0 if tiles < _DEEPSEEK_TILES[0] else tiles
             tokens = (grid // image.merge) ** 2 + image.tile_tokens * tiles + 1
-            return Views(tokens, (grid, grid), tiles, image.tile // image.patch)
+            return PageViews(tokens, (grid, grid), tiles, image.tile // image.patch)
         case "tiles":
             edge = image.longest_edge or 4 * image.tile
             page = page or PageSize(edge, edge)
@@ -82,21 +82,21 @@ def _views(
             tiles = columns * rows if columns * rows > 1 else 0
             tokens = _tile_tokens(page, image)
             marks = tokens - (tiles + 1) * image.tile_tokens
-            return Views(tokens, (side, side), tiles, side, marks)
+            return PageViews(tokens, (side, side), tiles, side, marks)
         case "fixed":
             side = image.tile // image.patch
-            return Views(image.tile_tokens, (side, side))
+            return PageViews(image.tile_tokens, (side, side))
         case "unknown":
             return None
 
 
 def page_tokens(page: PageSize, image: ImageDimensions, model: ModelSettings) -> int | None:
     """Tokens one page takes in the prompt; None if the rule of this model is not known."""
-    views = views_of(page, image, model, length=0)
+    views = page_views(page, image, model, length=0)
     return views.tokens if views else None
 
 
-def enlargement(page: PageSize, image: ImageDimensions, model: ModelSettings) -> float | None:
+def resize_scale(page: PageSize, image: ImageDimensions, model: ModelSettings) -> float | None:
     """How much larger (or, below 1, smaller) the view with the most detail shows a page.
 
     None if the rule of this model is not known.

@@ -26,7 +26,7 @@ ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
 
 # Part of the cache key: raise it when the fields below change, or what is counted, or the shape of
 # a builtin model, which is kept under its name.
-FORMAT = 7
+CACHE_FORMAT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class ImageDimensions:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class DecoderLayer:
     """Widths of one decoder layer, per token.
 
     `inner` of its MLPs together, `chosen` of that in the chosen experts; `routed` of the chosen
@@ -203,7 +203,7 @@ class ModelLayout:
         return tuple(found)
 
     @cached_property
-    def layers(self) -> tuple[Layer, ...]:
+    def layers(self) -> tuple[DecoderLayer, ...]:
         """The decoder layers, as far as the names of their modules tell them apart."""
         inner = dict.fromkeys(range(self.text.layers), 0)
         mixed: set[int] = set()
@@ -224,7 +224,7 @@ class ModelLayout:
                     inner[number] += width
         chosen = self.text.experts_per_token
         return tuple(
-            Layer(
+            DecoderLayer(
                 inner=width + chosen * self.text.expert_intermediate,
                 gated=gated,
                 chosen=chosen * self.text.expert_intermediate,
@@ -233,7 +233,7 @@ class ModelLayout:
                 looped=looped,
             )
             if number in mixed
-            else Layer(inner=width or self.text.intermediate, gated=gated)
+            else DecoderLayer(inner=width or self.text.intermediate, gated=gated)
             for number, width in inner.items()
         )
 
@@ -287,7 +287,7 @@ class ModelLayout:
         )
 
 
-def cache_path(name: str, revision: str | None = None, role: Role = "model") -> Path:
+def layout_cache_path(name: str, revision: str | None = None, role: Role = "model") -> Path:
     """Where the profile of this model lies.
 
     The name carries the transformers version (module layouts change with it) and, for a folder,
@@ -295,23 +295,23 @@ def cache_path(name: str, revision: str | None = None, role: Role = "model") -> 
     """
     config = Path(name).expanduser() / "config.json"
     written = config.stat().st_mtime_ns if config.is_file() else 0
-    identity = [FORMAT, metadata.version("transformers"), name, revision, role, written]
+    identity = [CACHE_FORMAT, metadata.version("transformers"), name, revision, role, written]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")[-60:]
     return cache_dir() / "profiles" / f"{slug}-{digest}.json"
 
 
-def load(name: str, revision: str | None = None, role: Role = "model") -> ModelLayout | None:
+def load_layout(name: str, revision: str | None = None, role: Role = "model") -> ModelLayout | None:
     """The cached profile of a model, None if it has not been built yet."""
-    path = cache_path(name, revision, role)
+    path = layout_cache_path(name, revision, role)
     if not path.is_file():
         return None
     return ModelLayout.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def save(profile: ModelLayout) -> Path:
+def save_layout(profile: ModelLayout) -> Path:
     """Keep a profile for the next time; whole or not at all. Raises OSError if it cannot."""
-    path = cache_path(profile.name, profile.revision, profile.role)
+    path = layout_cache_path(profile.name, profile.revision, profile.role)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(profile.to_json()), encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deepsynth_tui.child_process import ChildError, ask
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.models.layout import ModelLayout, Role, load, save
+from deepsynth_tui.models.layout import ModelLayout, Role, load_layout, save_layout
 
 # A cold profile takes a few seconds; the rest is for a slow Hub.
 TIMEOUT_SECONDS = 180
@@ -26,7 +26,7 @@ def request_layout(
 
     Raises `LayoutError`. Call it from a thread; `profile.load` is the instant half of it.
     """
-    return load(name, revision, role) or _build(
+    return load_layout(name, revision, role) or _build(
         name, revision, role, trust_remote_code=trust_remote_code, timeout=timeout
     )
 
@@ -62,5 +62,5 @@ def _build(
     except ChildError as error:
         raise LayoutError(error.message, error.advice) from error
     profile = ModelLayout.from_json(answer)
-    save(profile)
+    save_layout(profile)
     return profile

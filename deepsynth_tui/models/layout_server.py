@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, cast
 from deepsynth_tui.models.dimensions import image_dimensions, text_dimensions
 from deepsynth_tui.models.hub_config import (
     HubConfig,
-    UnknownModel,
+    UnknownModelError,
     find_hub_config,
 )
 from deepsynth_tui.models.layout import Kind, ModelLayout, Role, WeightGroup
-from deepsynth_tui.models.text_encoders import building_options
+from deepsynth_tui.models.text_encoders import model_kwargs
 from deepsynth_tui.models.towers import tower_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 ADVICE = "Check that the checkpoint loads with the installed transformers, or choose another model."
 
 
-def build(architecture: HubConfig, role: Role, *, trust_remote_code: bool) -> PreTrainedModel:
+def build_meta_model(
+    architecture: HubConfig, role: Role, *, trust_remote_code: bool
+) -> PreTrainedModel:
     """The model without weights: every parameter on the meta device."""
     import torch
     import transformers
@@ -45,12 +47,12 @@ def build(architecture: HubConfig, role: Role, *, trust_remote_code: bool) -> Pr
         auto = transformers.AutoModelForImageTextToText
     else:
         auto = transformers.AutoModelForCausalLM
-    options = building_options(config.model_type) if role == "encoder" else {}
+    options = model_kwargs(config.model_type) if role == "encoder" else {}
     with torch.device("meta"):
         return auto.from_config(config, trust_remote_code=trust_remote_code, **options)
 
 
-def weigh(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
+def group_weights(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
     """Group every parameter of a model, in the order of its modules."""
     not_converted = _keys_bitsandbytes_leaves(model)
     kept_wide = _kept_in_float32(model)
@@ -87,17 +89,19 @@ def weigh(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
     )
 
 
-def profile(name: str, revision: str | None, role: Role, *, trust_remote_code: bool) -> ModelLayout:
-    """Build the profile of a model. Raises `UnknownModel` if it has no config."""
+def build_layout(
+    name: str, revision: str | None, role: Role, *, trust_remote_code: bool
+) -> ModelLayout:
+    """Build the profile of a model. Raises `UnknownModelError` if it has no config."""
     architecture = find_hub_config(name, revision, trust_remote_code=trust_remote_code)
-    model = build(architecture, role, trust_remote_code=trust_remote_code)
+    model = build_meta_model(architecture, role, trust_remote_code=trust_remote_code)
     return ModelLayout(
         name=name,
         revision=revision,
         role=role,
         architecture=type(model).__name__,
         origin=architecture.origin,
-        weights=weigh(model),
+        weights=group_weights(model),
         text=text_dimensions(architecture.config),
         image=None if role == "encoder" else image_dimensions(architecture),
     )
@@ -166,13 +170,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _answer(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     name: str = options.name
     try:
-        built = profile(
+        built = build_layout(
             name,
             options.revision,
             cast(Role, options.role),
             trust_remote_code=options.trust_remote_code,
         )
-    except UnknownModel as error:
+    except UnknownModelError as error:
         return {"message": error.message, "advice": error.advice}, 1
     except Exception as error:  # noqa: BLE001 - the process boundary: told, and exit status 1
         traceback.print_exc()

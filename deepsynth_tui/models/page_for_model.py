@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from deepsynth_tui.config.training import ModelSettings
-from deepsynth_tui.models.image_tokens import PageSize, enlargement, page_tokens
+from deepsynth_tui.models.image_tokens import PageSize, page_tokens, resize_scale
 from deepsynth_tui.models.layout import ImageDimensions
 
-SMALLEST_READ = 6.0
+MIN_LEGIBLE_X_HEIGHT = 6.0
 """Pixels of an x below which OCR errors rise steeply (measured with Tesseract 5)."""
 
 
 @dataclass(frozen=True, slots=True)
-class PageFigures:
+class PageInfo:
     """A page of a document, `page` of `pages`, and what it holds.
 
     `width`, `height`, `font_size` and `x_height` in pixels. The flaws are those of the whole
@@ -52,16 +52,16 @@ class PageForModel:
     @property
     def is_legible(self) -> bool:
         """Whether letters stay large enough to be read."""
-        return self.x_height >= SMALLEST_READ
+        return self.x_height >= MIN_LEGIBLE_X_HEIGHT
 
 
 def page_for_model(
-    page: PageFigures, image: ImageDimensions, model: ModelSettings
+    page: PageInfo, image: ImageDimensions, model: ModelSettings
 ) -> PageForModel | None:
     """Return what a model that reads images as `image` says sees of a page; None where its rule is
     not known."""
     size = PageSize(page.width, page.height)
-    tokens, scale = page_tokens(size, image, model), enlargement(size, image, model)
+    tokens, scale = page_tokens(size, image, model), resize_scale(size, image, model)
     if not tokens or not scale:
         return None
     return PageForModel(model.name_or_path, tokens, page.characters / tokens, page.x_height * scale)

@@ -29,7 +29,7 @@ class ScoreBias:
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class VisionLayers:
     """`layers` alike, of widths in numbers per position.
 
     `attended` is what queries, keys and values take together, `fused` whether one linear makes
@@ -47,7 +47,7 @@ class Stack:
     biases: tuple[ScoreBias, ...]
 
 
-def vision_stacks(profile: ModelLayout) -> tuple[Stack, ...]:
+def vision_layers(profile: ModelLayout) -> tuple[VisionLayers, ...]:
     """The stacks of the vision tower in the order a page passes them; empty without one."""
     found: dict[str, list[WeightGroup]] = {}
     for group in profile.weights:
@@ -57,7 +57,7 @@ def vision_stacks(profile: ModelLayout) -> tuple[Stack, ...]:
     return tuple(_stack(prefix, groups) for prefix, groups in found.items())
 
 
-def _stack(prefix: str, groups: Sequence[WeightGroup]) -> Stack:
+def _stack(prefix: str, groups: Sequence[WeightGroup]) -> VisionLayers:
     modules = {
         group.pattern.removesuffix(".weight").rpartition(".")[2]: group
         for group in groups
@@ -66,7 +66,7 @@ def _stack(prefix: str, groups: Sequence[WeightGroup]) -> Stack:
     fused = _width(modules, _FUSED)
     apart = sum(_width(modules, names) for names in (_QUERIES, _KEYS, _VALUES))
     hidden = next(group.shape[-1] for group in modules.values())
-    return Stack(
+    return VisionLayers(
         prefix=prefix,
         layers=max(group.count for group in modules.values()),
         hidden=hidden,

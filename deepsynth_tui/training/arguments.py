@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from transformers import TrainingArguments
 
-from deepsynth_tui.training.modeling.load import device
+from deepsynth_tui.training.modeling.load import current_device
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -79,8 +79,8 @@ def training_arguments(
         remove_unused_columns=False,
         train_sampling_strategy=training.train_sampling_strategy,
         dataloader_num_workers=training.dataloader_num_workers,
-        dataloader_pin_memory=device().type == "cuda",
-        use_cpu=device().type == "cpu",
+        dataloader_pin_memory=current_device().type == "cuda",
+        use_cpu=current_device().type == "cpu",
         # A batch may leave an expert, or a trained vision tower, without work.
         ddp_find_unused_parameters=True,
     )

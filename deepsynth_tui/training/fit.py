@@ -10,10 +10,10 @@ from transformers import PrinterCallback
 
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.callbacks import trackers
-from deepsynth_tui.training.callbacks.data_wait import Waiting
-from deepsynth_tui.training.callbacks.early_stopping import Patience
-from deepsynth_tui.training.callbacks.event_reporter import EVALUATED, Reporter
-from deepsynth_tui.training.callbacks.learning_check import LearningWatch
+from deepsynth_tui.training.callbacks.data_wait import DataWaitMonitor
+from deepsynth_tui.training.callbacks.early_stopping import ResumableEarlyStopping
+from deepsynth_tui.training.callbacks.event_reporter import EVAL_METRICS, EventReporterCallback
+from deepsynth_tui.training.callbacks.learning_check import LearningCheckCallback
 from deepsynth_tui.training.trainer import DocumentTrainer
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.dataset import Split
-    from deepsynth_tui.training.modeling.load import Base
+    from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.ranks.rank_group import RankGroup
-    from deepsynth_tui.training.result.checkpoints import Resumable
-    from deepsynth_tui.training.result.disk_space import Guard
+    from deepsynth_tui.training.result.checkpoints import ResumePoint
+    from deepsynth_tui.training.result.disk_space import DiskSpaceCallback
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 def run_steps(
     job: Job,
     config: TrainingConfig,
-    base: Base,
+    base: LoadedModel,
     model: PeftModel | PreTrainedModel,
     split: Split,
     batcher: Collator,
-    checkpoint: Resumable | None,
+    checkpoint: ResumePoint | None,
     peers: RankGroup,
-    guard: Guard,
+    guard: DiskSpaceCallback,
     *,
     lengths: Sequence[int],
     watchers: Sequence[TrainerCallback] = (),
@@ -53,13 +53,16 @@ def run_steps(
     """
     evaluates = len(split.held_out) > 0
     resume_from = checkpoint.path if checkpoint else None
-    waiting = Waiting(config.training.dataloader_num_workers)
-    reporter, learning = Reporter(job, peers, waiting), LearningWatch(job, model)
+    waiting = DataWaitMonitor(config.training.dataloader_num_workers)
+    reporter, learning = (
+        EventReporterCallback(job, peers, waiting),
+        LearningCheckCallback(job, model),
+    )
     callbacks: list[Any] = [*watchers, reporter]
     if peers.first:  # gradients are the same in all
         callbacks.append(learning)
     if evaluates and (patience := config.training.early_stopping_patience):
-        callbacks.append(Patience(early_stopping_patience=patience))
+        callbacks.append(ResumableEarlyStopping(early_stopping_patience=patience))
     callbacks.append(guard)  # after those that decide what is saved
     scorer = None
     if evaluates and (count := config.training.generate_eval_samples):
@@ -109,7 +112,7 @@ def last_figures(trainer: DocumentTrainer) -> dict[str, Any]:
     losses = [entry["loss"] for entry in history if "loss" in entry]
     kept = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
     held_out = [
-        {name: entry[name] for name in EVALUATED if name in entry}
+        {name: entry[name] for name in EVAL_METRICS if name in entry}
         for entry in history
         if "eval_loss" in entry and (not kept or entry["step"] == kept)
     ]

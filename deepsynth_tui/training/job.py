@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.runs.directory import open_run, read_identity
 from deepsynth_tui.runs.job import Job, run_job
-from deepsynth_tui.training.environment import compile_nothing, one_gpu
+from deepsynth_tui.training.environment import disable_torch_compile, use_first_gpu_only
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.silence_libraries import no_progress_bars
+from deepsynth_tui.training.silence_libraries import silence_libraries
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.dataset import Split
-    from deepsynth_tui.training.data.too_long_rows import FittedSplit
-    from deepsynth_tui.training.modeling.load import Base
+    from deepsynth_tui.training.data.too_long_rows import LimitedSplit
+    from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.ranks.rank_group import RankGroup
-    from deepsynth_tui.training.result.checkpoints import Resumable
-    from deepsynth_tui.training.result.disk_space import Room
+    from deepsynth_tui.training.result.checkpoints import ResumePoint
+    from deepsynth_tui.training.result.disk_space import DiskSpace
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in the process
@@ -44,7 +44,7 @@ MODEL_FOLDER = "model"  # of a full fine-tuning; an adapter goes to RunDirectory
 
 
 def train(
-    job: Job, *, resume: bool, peers: RankGroup | None = None, room: Room | None = None
+    job: Job, *, resume: bool, peers: RankGroup | None = None, room: DiskSpace | None = None
 ) -> str:
     """Do a whole run and return its verdict, "completed" or "stopped".
 
@@ -57,27 +57,37 @@ def train(
     from transformers import set_seed
 
     from deepsynth_tui.models.towers import adapted_by_tower
-    from deepsynth_tui.training.callbacks.base_samples import FirstLook, base_stays
-    from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
+    from deepsynth_tui.training.callbacks.base_samples import (
+        BaseSamplesCallback,
+        adapters_keep_base,
+    )
+    from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
     from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.data.dataset import load_rows
-    from deepsynth_tui.training.estimate_record import announced, explained, held_against
-    from deepsynth_tui.training.evaluation.samples import answer_logits, sample
+    from deepsynth_tui.training.data.dataset import load_split
+    from deepsynth_tui.training.estimate_record import (
+        explain_out_of_memory,
+        publish_estimate,
+        record_against,
+    )
+    from deepsynth_tui.training.evaluation.samples import answer_logits, take_sample
     from deepsynth_tui.training.fit import evaluate_last, last_figures, run_steps
     from deepsynth_tui.training.modeling import lora
-    from deepsynth_tui.training.modeling.fsdp import share_out
-    from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
-    from deepsynth_tui.training.modeling.load import load_base
-    from deepsynth_tui.training.modeling.revisions import pinned
+    from deepsynth_tui.training.modeling.fsdp import shard_model
+    from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
+    from deepsynth_tui.training.modeling.load import load_model_and_processor
+    from deepsynth_tui.training.modeling.revisions import pin_revisions
     from deepsynth_tui.training.ranks.rank_group import RankGroup
-    from deepsynth_tui.training.result.disk_space import Guard, Room, trained_bytes
-    from deepsynth_tui.training.result.publish import Publisher
+    from deepsynth_tui.training.result.disk_space import DiskSpace, DiskSpaceCallback, trained_bytes
+    from deepsynth_tui.training.result.publish import HubUploader
     from deepsynth_tui.training.result.verify import verify
     from deepsynth_tui.training.text_encoder.load import load_text_encoder
-    from deepsynth_tui.training.text_encoder.soft_tokens import attach, attached
+    from deepsynth_tui.training.text_encoder.soft_tokens import (
+        attach_text_encoder,
+        text_encoder_attached,
+    )
 
-    meter = Meter()  # before the GPU is touched
-    peers, room = peers or RankGroup(), room or Room(job)
+    meter = MemoryMeter()  # before the GPU is touched
+    peers, room = peers or RankGroup(), room or DiskSpace(job)
     config = training_config(job)
     checkpoint = _checkpoint(job, config, peers, room) if resume else None
     if peers.agreed(job.stop_requested()):
@@ -85,7 +95,7 @@ def train(
 
     job.phase("loading", config.model.name_or_path)
     log.info("loading %s", config.model.name_or_path)
-    base = load_base(config, stay_on_cpu=config.training.fsdp)
+    base = load_model_and_processor(config, stay_on_cpu=config.training.fsdp)
     log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
     encoder = load_text_encoder(base.model, config)
     if encoder is not None:
@@ -93,39 +103,39 @@ def train(
         log.info("text encoder %s, %s parameters", config.text_encoder.name_or_path, f"{size:,}")
 
     job.phase("preparing", config.data.path)
-    split = load_rows(config.data, images=base.reads_images)
+    split = load_split(config.data, images=base.reads_images)
     log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
     batcher = Collator(base, config)
     fitted = _fitted(job, split, batcher)
     if peers.agreed(job.stop_requested()) or fitted is None:
         return "stopped"
-    split, excess = fitted.split, fitted.said
-    expected = announced(job, config, fitted.facts) if peers.first else None
+    split, excess = fitted.split, fitted.notes
+    expected = publish_estimate(job, config, fitted.statistics) if peers.first else None
     if expected:
         room.refuse_if_short(expected.disk)
     rows = split.held_out or split.train
     shown = [rows[index] for index in range(min(len(rows), config.training.show_samples))]
     is_new = checkpoint is None or checkpoint.path is None
-    if peers.first and is_new and not base_stays(config):
-        with attached(base.model, encoder):
+    if peers.first and is_new and not adapters_keep_base(config):
+        with text_encoder_attached(base.model, encoder):
             for row in shown:
-                _report_sample(job, sample(base.model, batcher, row), when="before")
+                _report_sample(job, take_sample(base.model, batcher, row), when="before")
 
     set_seed(config.training.seed)  # before the adapters are drawn, so that a resumed run has them
     model: PeftModel | PreTrainedModel = base.model
     if config.lora.enabled:
-        for unknown in lora.unmatched(base.model, config):
+        for unknown in lora.unmatched_target_modules(base.model, config):
             job.warning(f"The model has no linear called {unknown} (lora.target_modules)")
-        model = lora.attach(base.model, config, revision=base.commit)
+        model = lora.add_adapters(base.model, config, revision=base.commit)
     else:
-        lora.unfreeze(base.model, config)
+        lora.prepare_full_finetuning(base.model, config)
     if config.training.gradient_checkpointing:
-        checkpoint_activations(model)
+        enable_gradient_checkpointing(model)
     if isinstance(model, PeftModel) and config.training.fsdp:
-        share_out(model)
+        shard_model(model)
     if encoder is not None:
-        attach(model, encoder)
-    counts = lora.trainable_by_tower(model)
+        attach_text_encoder(model, encoder)
+    counts = lora.trainable_parameters_by_tower(model)
     total = sum(counts.values())
     for tower, count in counts.items():
         part = tower.replace("_", " ") if tower.startswith("text_") else f"{tower} tower"
@@ -133,20 +143,20 @@ def train(
     if peers.agreed(job.stop_requested()):
         return "stopped"
 
-    adapted = adapted_by_tower(lora.adapted(model))
+    adapted = adapted_by_tower(lora.adapted_modules(model))
     for tower, called in adapted.items():
         log.info("%s: %s", tower, ", ".join(f"{name} x {n}" for name, n in called.items()))
     trains = f"{total:,} trainable parameters"
     job.phase("training", trains, trainable=dict(counts), adapted=adapted)
-    gauge, guard = Gauge(job, meter), Guard(room, peers)
-    publisher = Publisher(job, config.output)
+    gauge, guard = MemoryTimeCallback(job, meter), DiskSpaceCallback(room, peers)
+    publisher = HubUploader(job, config.output)
     watchers: list[TrainerCallback] = [gauge, publisher] if peers.first else []
     looks = peers.first or config.training.fsdp  # of whose layers each process has but a part
-    if looks and is_new and isinstance(model, PeftModel) and base_stays(config):
+    if looks and is_new and isinstance(model, PeftModel) and adapters_keep_base(config):
         show = partial(_report_sample, job, when="before")
-        watchers.append(FirstLook(model, batcher, shown, show, gauge))
-    watched = held_against(expected, job, gauge)
-    with watched if peers.first else explained(job, config, fitted.facts):
+        watchers.append(BaseSamplesCallback(model, batcher, shown, show, gauge))
+    watched = record_against(expected, job, gauge)
+    with watched if peers.first else explain_out_of_memory(job, config, fitted.statistics):
         trainer, stopped = run_steps(
             job,
             config,
@@ -171,14 +181,14 @@ def train(
     job.phase("saving")
     metrics = last_figures(trainer)
     folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
-    loaded = pinned(config, model=base.commit, encoder=encoder and encoder.commit)
+    loaded = pin_revisions(config, model=base.commit, encoder=encoder and encoder.commit)
     if peers.first:
         room.require(trained_bytes(model), "What was trained", phase="saving")
         _save(folder, loaded, base, model, split, metrics, excess, encoder)
         log.info("saved %s", folder)
     peers.wait()
     for row in shown:
-        _report_sample(job, sample(model, batcher, row), when="after")
+        _report_sample(job, take_sample(model, batcher, row), when="after")
 
     job.phase("verifying", str(folder))
     inputs = batcher.encode([batcher.render(shown[0])])
@@ -212,14 +222,14 @@ def training_config(job: Job) -> TrainingConfig:
     return config
 
 
-def _checkpoint(job: Job, config: TrainingConfig, peers: RankGroup, room: Room) -> Resumable:
-    from deepsynth_tui.training.result.checkpoints import newest_whole
-    from deepsynth_tui.training.result.copy_checkpoint import take_over
+def _checkpoint(job: Job, config: TrainingConfig, peers: RankGroup, room: DiskSpace) -> ResumePoint:
+    from deepsynth_tui.training.result.checkpoints import newest_complete
+    from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 
     if peers.first:
-        take_over(job, config, room, peers.count)
+        copy_checkpoint(job, config, room, peers.count)
     peers.wait()
-    found = newest_whole(job.run.checkpoints, peers.count)
+    found = newest_complete(job.run.checkpoints, peers.count)
     for path, flaw in found.torn:
         job.warning(f"{path.name} is passed over: {flaw}")
     if found.path is None:
@@ -228,10 +238,10 @@ def _checkpoint(job: Job, config: TrainingConfig, peers: RankGroup, room: Room) 
     return found
 
 
-def _fitted(job: Job, split: Split, batcher: Collator) -> FittedSplit | None:
+def _fitted(job: Job, split: Split, batcher: Collator) -> LimitedSplit | None:
     """Count the tokens of every row and see to those that are too long; None when asked to stop
     meanwhile."""
-    from deepsynth_tui.training.data.too_long_rows import fit_split
+    from deepsynth_tui.training.data.too_long_rows import limit_split_length
 
     total = len(split.train) + len(split.held_out)
 
@@ -239,8 +249,8 @@ def _fitted(job: Job, split: Split, batcher: Collator) -> FittedSplit | None:
         job.progress(rows_done, total, "rows")
         return job.stop_requested() is None
 
-    fitted = fit_split(split, batcher, report=report)
-    for said in fitted.said if fitted else ():
+    fitted = limit_split_length(split, batcher, report=report)
+    for said in fitted.notes if fitted else ():
         job.warning(said)
         log.warning("%s", said)
     return fitted
@@ -249,7 +259,7 @@ def _fitted(job: Job, split: Split, batcher: Collator) -> FittedSplit | None:
 def _save(
     folder: Path,
     config: TrainingConfig,
-    base: Base,
+    base: LoadedModel,
     model: PeftModel | PreTrainedModel,
     split: Split,
     metrics: dict[str, Any],
@@ -257,14 +267,16 @@ def _save(
     encoder: TextEncoder | None,
 ) -> None:
     from deepsynth_tui.training.result import lineage
-    from deepsynth_tui.training.result.save import save_trained, whole_folder
+    from deepsynth_tui.training.result.save import atomic_folder, save_trained
     from deepsynth_tui.training.text_encoder.checkpoint import save_tokenizer
 
-    with whole_folder(folder) as draft:
+    with atomic_folder(folder) as draft:
         save_trained(model, base.processor, draft)
-        if base.instructions is not None:
-            save_tokenizer(base.instructions.tokenizer, draft)
-        lineage.write(draft, lineage.describe(base, config, split, metrics, excess, encoder))
+        if base.instruction_tokenizer is not None:
+            save_tokenizer(base.instruction_tokenizer.tokenizer, draft)
+        lineage.write_lineage(
+            draft, lineage.build_lineage(base, config, split, metrics, excess, encoder)
+        )
 
 
 def _report_sample(job: Job, made: Any, *, when: Any) -> None:
@@ -280,7 +292,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
-    compile_nothing()
+    disable_torch_compile()
     run_path = given.run.resolve()
     os.chdir(read_identity(open_run(run_path)).cwd)
 
@@ -290,8 +302,8 @@ def main(arguments: list[str] | None = None) -> int:
             from deepsynth_tui.training.ranks.launcher import run_ranks
 
             return run_ranks(job, count, resume=given.resume)
-        one_gpu()
-        no_progress_bars()
+        use_first_gpu_only()
+        silence_libraries()
         return train(job, resume=given.resume)
 
     return run_job(run_path, body, explain=explain)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.models.text_encoders import MODEL_TYPES, family_of
+from deepsynth_tui.models.text_encoders import MODEL_TYPES, text_encoder_type
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import ModelSettings, TextEncoderSettings
@@ -23,7 +23,7 @@ WEIGHTS = (".safetensors", ".bin")
 
 
 @dataclass(frozen=True, slots=True)
-class KnownModel:
+class ModelFacts:
     """What config.json and the file list say. `weight_bytes` is 0 where they say nothing."""
 
     reads_images: bool
@@ -34,24 +34,24 @@ class KnownModel:
 # What the section of a key may take of the builtins.
 BUILTIN: Mapping[str, Sequence[str]] = {KEY: (builtin.TINY_VLM,), ENCODER: builtin.ENCODERS}
 # Those that have no folder before their first use.
-MADE_ONCE: Mapping[str, KnownModel] = {
-    name: KnownModel(reads_images=False, model_type=family, weight_bytes=0)
+BUILT_ON_FIRST_USE: Mapping[str, ModelFacts] = {
+    name: ModelFacts(reads_images=False, model_type=family, weight_bytes=0)
     for name, family in ((builtin.TINY_QWEN3, "qwen3"), (builtin.TINY_BERT, "bert"))
 }
 
 
-def look_up(settings: ModelSettings, problems: list[Problem]) -> KnownModel | None:
+def find_model(settings: ModelSettings, problems: list[Problem]) -> ModelFacts | None:
     """Find the model, or append to `problems` why it cannot be loaded and what to do."""
     return _look_up(KEY, settings.name_or_path, settings.revision, problems)
 
 
-def look_up_encoder(settings: TextEncoderSettings, problems: list[Problem]) -> None:
+def check_text_encoder(settings: TextEncoderSettings, problems: list[Problem]) -> None:
     """Append to `problems` why the text encoder, where there is one, cannot be used."""
     if not settings.enabled:
         return
     known = _look_up(ENCODER, settings.name_or_path, settings.revision, problems)
     if known and known.model_type not in MODEL_TYPES[settings.type]:
-        family = family_of(known.model_type)
+        family = text_encoder_type(known.model_type)
         problems.append(
             Problem(
                 "text_encoder.type",
@@ -63,13 +63,13 @@ def look_up_encoder(settings: TextEncoderSettings, problems: list[Problem]) -> N
 
 def _look_up(
     key: str, name: str, revision: str | None, problems: list[Problem]
-) -> KnownModel | None:
+) -> ModelFacts | None:
     if name.startswith(builtin.PREFIX) and name not in BUILTIN[key]:
         wanted = "text encoder" if key == ENCODER else "model"
         problems.append(Problem(key, f"{name}: no such builtin {wanted}", _builtins(key)))
         return None
-    if name in MADE_ONCE:
-        return MADE_ONCE[name]
+    if name in BUILT_ON_FIRST_USE:
+        return BUILT_ON_FIRST_USE[name]
     folder = Path(builtin.locate(name)).expanduser()
     if folder.is_dir():
         return _in_folder(key, folder, problems)
@@ -83,7 +83,7 @@ def _builtins(key: str) -> str:
     return " or ".join(BUILTIN[key])
 
 
-def missing_space(key: str, folder: Path, *, needed: int, free: int) -> Problem:
+def disk_full_problem(key: str, folder: Path, *, needed: int, free: int) -> Problem:
     """The problem of a disk that is too full; sizes in bytes."""
     return Problem(
         key,
@@ -92,7 +92,7 @@ def missing_space(key: str, folder: Path, *, needed: int, free: int) -> Problem:
     )
 
 
-def _in_folder(key: str, folder: Path, problems: list[Problem]) -> KnownModel | None:
+def _in_folder(key: str, folder: Path, problems: list[Problem]) -> ModelFacts | None:
     config = folder / "config.json"
     if not config.is_file():
         adapter = (folder / "adapter_config.json").is_file()
@@ -107,9 +107,9 @@ def _in_folder(key: str, folder: Path, problems: list[Problem]) -> KnownModel | 
     return _known(config, sum(path.stat().st_size for path in weights))
 
 
-def _known(config: Path, weight_bytes: int) -> KnownModel:
+def _known(config: Path, weight_bytes: int) -> ModelFacts:
     stated: Mapping[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-    return KnownModel(
+    return ModelFacts(
         reads_images=any("vision" in key or "image" in key for key in stated),
         model_type=stated.get("model_type", ""),
         weight_bytes=weight_bytes,
@@ -118,7 +118,7 @@ def _known(config: Path, weight_bytes: int) -> KnownModel:
 
 def _on_hub(
     key: str, name: str, revision: str | None, problems: list[Problem]
-) -> KnownModel | None:
+) -> ModelFacts | None:
     """Ask the cache, then the Hub, whose config.json (a few KB) is downloaded to do so."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import (
@@ -168,7 +168,7 @@ def _on_hub(
         existing = next(part for part in (cache, *cache.parents) if part.exists())
         free = shutil.disk_usage(existing).free
         if size > free:
-            problems.append(missing_space(key, existing, needed=size, free=free))
+            problems.append(disk_full_problem(key, existing, needed=size, free=free))
         return _known(Path(config), size)
     return None
 

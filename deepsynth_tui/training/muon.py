@@ -21,7 +21,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(self, model: nn.Module, *, learning_rate: float, weight_decay: float) -> None:
         """Take all parameters of `model` that learn."""
         learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        words = vocabulary(model)
+        words = vocabulary_weight_ids(model)
         matrices = [one for one in learning if one.ndim == 2 and id(one) not in words]
         taken = {id(one) for one in matrices}
         others = [one for one in learning if id(one) not in taken]
@@ -68,7 +68,7 @@ class Muon(torch.optim.Optimizer):
         self.state = defaultdict(dict, states)
 
 
-def vocabulary(model: nn.Module) -> set[int]:
+def vocabulary_weight_ids(model: nn.Module) -> set[int]:
     """Return the `id` of each weight that has a row for every token or position."""
     tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
     head = getattr(model, "get_output_embeddings", lambda: None)()

@@ -23,20 +23,20 @@ from deepsynth_tui.config.preflight import (
 )
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
-from deepsynth_tui.estimate.storage import disk, processor_bytes
+from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
-from deepsynth_tui.models.layout import load
-from deepsynth_tui.models.towers import resolve_parameters, resolve_targets
+from deepsynth_tui.models.layout import load_layout
+from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
 from deepsynth_tui.training.callbacks.trackers import wandb_lacks_login
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
 from deepsynth_tui.training.model_availability import (
-    KnownModel,
-    look_up,
-    look_up_encoder,
-    missing_space,
+    ModelFacts,
+    check_text_encoder,
+    disk_full_problem,
+    find_model,
 )
-from deepsynth_tui.training.ranks.gpu_assignment import missing
+from deepsynth_tui.training.ranks.gpu_assignment import gpu_shortage
 
 # What a run writes beside its checkpoints: events and log, and a small adapter with its optimizer
 # state where the layout of the model is not known yet.
@@ -78,8 +78,8 @@ def check(config: TrainingConfig) -> list[Problem]:
 def inspect(config: TrainingConfig) -> Preflight:
     """Look at dataset, model, text encoder, packages, login, output folder and disk."""
     problems: list[Problem] = []
-    model = look_up(config.model, problems)
-    look_up_encoder(config.text_encoder, problems)
+    model = find_model(config.model, problems)
+    check_text_encoder(config.text_encoder, problems)
     dataset = _dataset(config.data, model, problems)
     problems += _targets(config)
     problems += _packages(config)
@@ -88,7 +88,7 @@ def inspect(config: TrainingConfig) -> Preflight:
     return Preflight(tuple(problems), dataset)
 
 
-def _dataset(data: DataSettings, model: KnownModel | None, problems: list[Problem]) -> Dataset:
+def _dataset(data: DataSettings, model: ModelFacts | None, problems: list[Problem]) -> Dataset:
     folder = dataset_folder(data.path)
     if folder is None:
         if not may_be_on_hub(data.path):
@@ -138,7 +138,7 @@ def _read_footers(shards: list[Path], problems: list[Problem]) -> Dataset:
 
 
 def _columns_and_rows(
-    data: DataSettings, dataset: Dataset, model: KnownModel | None
+    data: DataSettings, dataset: Dataset, model: ModelFacts | None
 ) -> Iterator[Problem]:
     if dataset.columns is None or dataset.rows is None:
         return
@@ -159,11 +159,11 @@ def _columns_and_rows(
 
 def _targets(config: TrainingConfig) -> Iterator[Problem]:
     """Where the layout of the model is known already: `training/lora.py` says it otherwise."""
-    profile = load(config.model.name_or_path, config.model.revision)
+    profile = load_layout(config.model.name_or_path, config.model.revision)
     if profile is None or not config.lora.enabled:
         return
-    targets = resolve_targets(profile.linears, config.lora, config.model)
-    if targets or resolve_parameters(profile.parameters, config.lora, config.model):
+    targets = resolve_target_modules(profile.linears, config.lora, config.model)
+    if targets or resolve_target_parameters(profile.parameters, config.lora, config.model):
         return
     names = {name.rpartition(".")[2] for name in profile.linears}
     called = sorted(name for name in names if not name.isdecimal())
@@ -211,24 +211,26 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
 def _gpus(config: TrainingConfig) -> Iterator[Problem]:
     if config.training.num_processes == 1:
         return
-    if lacking := missing(config.training.num_processes, nvml.probe()):
+    if lacking := gpu_shortage(config.training.num_processes, nvml.probe()):
         yield Problem("training.num_processes", lacking, "lower it, or show more GPUs to the run")
 
 
-def _space(config: TrainingConfig, model: KnownModel | None, rows: int | None) -> Iterator[Problem]:
+def _space(config: TrainingConfig, model: ModelFacts | None, rows: int | None) -> Iterator[Problem]:
     place = nearest_existing_parent(
         Path(config.output.dir).expanduser() if config.output.dir else home()
     )
     needed = LEAST_BYTES
-    if profile := load(config.model.name_or_path, config.model.revision):
+    if profile := load_layout(config.model.name_or_path, config.model.revision):
         steps = total_steps(config, rows)
-        needed += disk(config, profile, steps=steps, processor=processor_bytes(config)).needed
+        needed += estimate_disk(
+            config, profile, steps=steps, processor=processor_bytes(config)
+        ).needed
     elif not config.lora.enabled and model:
         checkpoints = FULL_CHECKPOINT * (config.training.save_total_limit + 1)
         needed += (checkpoints + 1) * model.weight_bytes
     free = shutil.disk_usage(place).free
     if free < needed:
-        yield missing_space("output.dir", place, needed=needed, free=free)
+        yield disk_full_problem("output.dir", place, needed=needed, free=free)
 
 
 def main() -> int:

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.failures.memory import ran_out
-from deepsynth_tui.training.failures.processes import lost_contact
+from deepsynth_tui.training.failures.memory import is_gpu_out_of_memory
+from deepsynth_tui.training.failures.processes import is_lost_connection
 
 
 class BatchError(Exception):
@@ -15,7 +15,7 @@ class BatchError(Exception):
 
 
 @contextlib.contextmanager
-def naming(rows: Sequence[str], step: int) -> Iterator[None]:
+def errors_with_row_ids(rows: Sequence[str], step: int) -> Iterator[None]:
     """Say of an exception in the block which rows the batch held.
 
     Raises:
@@ -28,13 +28,13 @@ def naming(rows: Sequence[str], step: int) -> Iterator[None]:
     except TrainingError:
         raise
     except Exception as error:
-        if ran_out(error) or lost_contact(error):
+        if is_gpu_out_of_memory(error) or is_lost_connection(error):
             error.add_note(told)
             raise
         raise BatchError(f"The model failed {told}") from error
 
 
-def not_a_number(what: str, value: float, rows: Sequence[str], step: int) -> TrainingError:
+def non_finite_error(what: str, value: float, rows: Sequence[str], step: int) -> TrainingError:
     """The error of a loss or gradient that no step can be made of."""
     return TrainingError(
         f"The {what} became {value} at step {step}, on {', '.join(rows)}",

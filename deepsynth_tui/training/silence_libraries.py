@@ -7,7 +7,7 @@ import os
 import warnings
 
 
-def no_progress_bars() -> None:
+def silence_libraries() -> None:
     """Turn off the progress bars of datasets, transformers and the Hub, and two stray warnings.
 
     Call it before any of them is imported: the Hub's client reads its setting on import.

@@ -13,14 +13,14 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, Trainer
 
 from deepsynth_tui.training.data.collator import ROW_IDS
-from deepsynth_tui.training.data.sampler import GroupedByLength
+from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
 from deepsynth_tui.training.muon import Muon
 from deepsynth_tui.training.ranks.rank_group import RankGroup
-from deepsynth_tui.training.result.checkpoints import prune
+from deepsynth_tui.training.result.checkpoints import rotate_checkpoints
 from deepsynth_tui.training.result.save import save_trained
-from deepsynth_tui.training.row_errors import naming, not_a_number
+from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
-from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
+from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
@@ -57,7 +57,7 @@ class DocumentTrainer(Trainer):
         self._scorer = scorer
         self._lengths = lengths
         self._muon = muon
-        self._grouped: GroupedByLength | None = None
+        self._grouped: SeededLengthGroupedSampler | None = None
         self.pages_seen = False
         self._rows: list[str] = []
         self._tokens: torch.Tensor | int = 0
@@ -98,7 +98,7 @@ class DocumentTrainer(Trainer):
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
         if not torch.isfinite(loss):
-            raise not_a_number("loss", loss.item(), row_ids, self.state.global_step + 1)
+            raise non_finite_error("loss", loss.item(), row_ids, self.state.global_step + 1)
         return (loss, outputs) if return_outputs else loss
 
     def training_step(
@@ -111,14 +111,14 @@ class DocumentTrainer(Trainer):
             BatchError: the model failed on these rows.
         """
         self._rows += inputs[ROW_IDS]
-        with naming(inputs[ROW_IDS], self.state.global_step + 1):
+        with errors_with_row_ids(inputs[ROW_IDS], self.state.global_step + 1):
             return super().training_step(model, inputs, *given, **named)
 
     def prediction_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], *given: Any, **named: Any
     ) -> Any:
         """Evaluate a batch. Raises as `training_step` does."""
-        with naming(inputs[ROW_IDS], self.state.global_step):
+        with errors_with_row_ids(inputs[ROW_IDS], self.state.global_step):
             return super().prediction_step(model, inputs, *given, **named)
 
     def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
@@ -130,7 +130,7 @@ class DocumentTrainer(Trainer):
         rows, self._rows = self._rows, []
         norm: Any = super()._get_grad_norm(model, grad_norm)
         if self.accelerator.scaler is None and not math.isfinite(length := float(norm)):
-            raise not_a_number("gradient", length, rows, self.state.global_step + 1)
+            raise non_finite_error("gradient", length, rows, self.state.global_step + 1)
         return norm
 
     def evaluation_loop(self, *given: Any, **named: Any) -> EvalLoopOutput:
@@ -150,7 +150,7 @@ class DocumentTrainer(Trainer):
         if self._lengths is None:
             raise ValueError("rows can only be grouped by lengths that were counted")
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        self._grouped = GroupedByLength(size, self._lengths, seed=self.args.seed)
+        self._grouped = SeededLengthGroupedSampler(size, self._lengths, seed=self.args.seed)
         return self._grouped
 
     def _get_eval_sampler(self, eval_dataset: Any) -> torch.utils.data.Sampler | None:
@@ -208,14 +208,14 @@ class DocumentTrainer(Trainer):
         self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
     ) -> None:
         """Load the weights of a checkpoint, those of the text encoder too."""
-        with set_aside(self._trained[0]) as encoder:
+        with without_text_encoder(self._trained[0]) as encoder:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         if encoder is not None:
             checkpoint.restore(encoder, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
         """Load the weights of the best checkpoint, those of the text encoder too."""
-        with set_aside(self._trained[0]) as encoder:
+        with without_text_encoder(self._trained[0]) as encoder:
             super()._load_best_model()
         if encoder is not None:
             checkpoint.restore(encoder, Path(str(self.state.best_model_checkpoint)))
@@ -226,7 +226,7 @@ class DocumentTrainer(Trainer):
         self._peers.wait()
         if self.args.should_save:
             best = self.state.best_model_checkpoint
-            prune(
+            rotate_checkpoints(
                 Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}",
                 keep=self._kept_checkpoints,
                 best=Path(best) if best else None,

@@ -37,7 +37,7 @@ def start(
         RunExists: `folder` contains runs already.
         LaunchError: a job cannot be started.
     """
-    _load("training", overrides, starting=False)  # check the overrides before creating anything
+    _load("training", overrides, estimate_only=True)  # check the overrides before creating anything
     dataset_run = _create(home, "dataset", folder)
     data = f"data.path={dataset_run.path.resolve()}"
     training_run = _create(
@@ -111,8 +111,10 @@ def _create(
     )
 
 
-def _load(kind: str, overrides: Sequence[str], *, starting: bool = True) -> LoadedConfig:
-    return load_file(presets_dir() / "demo" / f"{kind}.yaml", overrides, estimate_only=not starting)
+def _load(kind: str, overrides: Sequence[str], *, estimate_only: bool = False) -> LoadedConfig:
+    return load_file(
+        presets_dir() / "demo" / f"{kind}.yaml", overrides, estimate_only=estimate_only
+    )
 
 
 def _state(run: RunDirectory) -> RunState:

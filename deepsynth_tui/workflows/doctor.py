@@ -139,11 +139,11 @@ def _hub() -> Finding:
 
 
 def _fonts() -> Finding:
-    from deepsynth_tui.dataset.drawing.fallback import FontStack
-    from deepsynth_tui.dataset.drawing.font_coverage import SCRIPTS, scripts_without_font
-    from deepsynth_tui.dataset.drawing.font_files import EMBEDDED_NAME
+    from deepsynth_tui.dataset.drawing.font_fallback import FontStack
+    from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT_NAME
+    from deepsynth_tui.dataset.drawing.font_packages import SCRIPTS, scripts_without_font
 
-    missing = scripts_without_font(FontStack(EMBEDDED_NAME, None))
+    missing = scripts_without_font(FontStack(BUNDLED_FONT_NAME, None))
     drawn = ", ".join(script for script in SCRIPTS if script not in missing)
     if not missing:
         return Finding("ok", "fonts", f"for {drawn}")

@@ -6,7 +6,7 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import catalogue
+from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.models.layout_client import request_layouts
 from deepsynth_tui.training.data import lengths_client
 
@@ -23,10 +23,10 @@ def gather_inputs(config: TrainingConfig) -> EstimateInputs:
         layout,
         encoder=encoder,
         dataset=row_statistics(config),
-        gpus=catalogue(),
-        overhead=measured_runs.correction(),
-        paces=measured_runs.paces(),
-        seen_by=config.model,
+        gpus=load_catalogue(),
+        overhead=measured_runs.measured_overhead(),
+        step_time_ratios=measured_runs.step_time_ratios(),
+        counted_for=config.model,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from deepsynth_tui.child_process import ask_async
 from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.config.problems import Notice, Problem
-from deepsynth_tui.models.page_for_model import PageFigures
+from deepsynth_tui.models.page_for_model import PageInfo
 
 TIMEOUT_SECONDS = 600.0
 
@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 600.0
 class FirstPage:
     """The first page as it will be drawn, with a thumbnail in braille characters."""
 
-    figures: PageFigures
+    figures: PageInfo
     thumbnail: tuple[str, ...]
 
 
@@ -110,6 +110,6 @@ def read_answer(answer: Mapping[str, Any]) -> Preflight:
 
 
 def _first_page(page: Mapping[str, Any]) -> FirstPage:
-    figures: dict[str, Any] = {field.name: page[field.name] for field in fields(PageFigures)}
+    figures: dict[str, Any] = {field.name: page[field.name] for field in fields(PageInfo)}
     figures["fonts"] = tuple(figures["fonts"])
-    return FirstPage(PageFigures(**figures), tuple(page["thumbnail"]))
+    return FirstPage(PageInfo(**figures), tuple(page["thumbnail"]))

@@ -10,7 +10,7 @@ from typing import Any
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.preview import preview
 from deepsynth_tui.dataset.reading.compose import Skipped
-from deepsynth_tui.models.page_for_model import PageFigures, PageForModel
+from deepsynth_tui.models.page_for_model import PageForModel, PageInfo
 
 PAGE_FILES = "page-*.png"
 
@@ -20,7 +20,7 @@ class PreviewFile:
     """A page that was written to `file`. `for_model` is None where no model was named."""
 
     file: Path
-    figures: PageFigures
+    figures: PageInfo
     for_model: PageForModel | None
 
     def to_json(self) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def write_preview(
     config: DatasetConfig,
     documents: int,
     folder: Path,
-    page_for_model: Callable[[PageFigures], PageForModel | None],
+    page_for_model: Callable[[PageInfo], PageForModel | None],
 ) -> Iterator[PreviewFile | Skipped]:
     """Draw the first `documents` into `folder`, replacing an earlier preview there.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import estimate
-from deepsynth_tui.machine.gpu_catalogue import catalogue
+from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.layout_client import request_layout
 
@@ -43,7 +43,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    gpus = catalogue()
+    gpus = load_catalogue()
     for name in MODELS:
         profile = request_layout(name)
         text = json.dumps(profile.to_json())

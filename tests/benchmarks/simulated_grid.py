@@ -11,7 +11,7 @@ import yaml
 from transformers import AutoConfig
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.models.hub_config import HubConfig, shipped_models
+from deepsynth_tui.models.hub_config import HubConfig, bundled_models
 
 SHAPES = Path(__file__).with_name("architectures.yaml")
 
@@ -192,7 +192,7 @@ GRID = (
 @cache
 def architecture(model: str) -> HubConfig:
     """The config of a model of the grid: one that ships with the package, or one of `SHAPES`."""
-    shipped = shipped_models().get(model)
+    shipped = bundled_models().get(model)
     if shipped is not None:
         figures, processor = dict(shipped["config"]), shipped.get("processor", {})
         origin = "shipped"

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 
 from deepsynth_tui.estimate.memory.trainable import count_trainable
-from deepsynth_tui.estimate.timing import CALIBRATED, SPREAD, Rates, step_seconds
+from deepsynth_tui.estimate.timing import CALIBRATED, SPREAD, Efficiency, step_seconds
 from deepsynth_tui.estimate.work.step import step_work
 from deepsynth_tui.estimate.work.work import Work
 from tests.estimate.published import Measurement, measurements
@@ -38,7 +38,7 @@ class Run:
         """Source, model and GPU: runs of one group are not independent."""
         return self.row.source.split()[0], self.row.profile.name, self.row.gpu.name
 
-    def ratio(self, rates: Rates = CALIBRATED) -> float:
+    def ratio(self, rates: Efficiency = CALIBRATED) -> float:
         """Measured over predicted seconds."""
         return self.seconds / step_seconds(self.work, self.row.gpu, rates)
 
@@ -72,14 +72,14 @@ def weights(sample: Sequence[Run]) -> Mapping[str, float]:
     return {run.row.id: 1 / sizes[run.group] for run in sample}
 
 
-def loss(sample: Sequence[Run], rates: Rates) -> float:
+def loss(sample: Sequence[Run], rates: Efficiency) -> float:
     """Weighted mean of the absolute logarithm of the ratio."""
     weight = weights(sample)
     total = sum(weight[run.row.id] * abs(math.log(run.ratio(rates))) for run in sample)
     return total / sum(weight.values())
 
 
-def fit(sample: Sequence[Run], start: Rates = CALIBRATED) -> Rates:
+def fit(sample: Sequence[Run], start: Efficiency = CALIBRATED) -> Efficiency:
     """The rates of least `loss`: each in turn a step up or down, with ever smaller steps."""
     best, least = start, loss(sample, start)
     for step in STEPS:

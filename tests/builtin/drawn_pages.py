@@ -7,7 +7,7 @@ from pathlib import Path
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.presets import presets_dir
-from deepsynth_tui.dataset.draw_document import renderer
+from deepsynth_tui.dataset.draw_document import cached_renderer
 
 # Nobody's papers: the model has seen none of them, and no list of words has the names.
 TEXTS = (
@@ -22,7 +22,7 @@ def png(text: str) -> bytes:
     """The page with this text, as a PNG file."""
     config = load_file(presets_dir() / "demo" / "dataset.yaml").config
     assert isinstance(config, DatasetConfig)
-    (page,) = renderer(config).render(text, "one").pages
+    (page,) = cached_renderer(config).render(text, "one").pages
     return page.png
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.builtin.build_cached import made_once
+from deepsynth_tui.builtin.build_cached import build_cached
 
 # Each process writes until both have begun.
 SCRIPT = """
 import time
-from deepsynth_tui.builtin.build_cached import made_once
+from deepsynth_tui.builtin.build_cached import build_cached
 
 def write(folder):
     (folder / "part").touch()
@@ -21,7 +21,7 @@ def write(folder):
     while len(list(folder.parent.glob("*/part"))) < 2:
         assert time.monotonic() < late
 
-print(made_once("thing-1", write))
+print(build_cached("thing-1", write))
 """
 
 
@@ -41,8 +41,8 @@ def test_two_processes_at_once(home: Path) -> None:
 
 
 def test_what_is_there_is_not_written_again(home: Path) -> None:
-    made = made_once("thing-1", lambda folder: (folder / "part").touch())
-    assert made_once("thing-1", lambda _: pytest.fail("written again")) == made
+    made = build_cached("thing-1", lambda folder: (folder / "part").touch())
+    assert build_cached("thing-1", lambda _: pytest.fail("written again")) == made
 
 
 def test_a_failed_write_leaves_nothing(home: Path) -> None:
@@ -51,5 +51,5 @@ def test_a_failed_write_leaves_nothing(home: Path) -> None:
         raise OSError("no space")
 
     with pytest.raises(OSError, match="no space"):
-        made_once("thing-1", fail)
+        build_cached("thing-1", fail)
     assert list((home / "cache" / "builtin").iterdir()) == []

@@ -12,10 +12,10 @@ from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.report import fit_report
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import GIB
-from deepsynth_tui.models.layout import save
+from deepsynth_tui.models.layout import save_layout
 from deepsynth_tui.training.data import lengths_client
 from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
+from deepsynth_tui.units import GIB
 from tests.cli.test_commands import command
 from tests.estimate import models
 
@@ -25,7 +25,7 @@ MODEL = "Qwen/Qwen3-VL-4B-Instruct"
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A model whose layout is cached; no process has to build it."""
-    save(models.shipped(MODEL))
+    save_layout(models.shipped(MODEL))
     path = tmp_path / "run.yaml"
     path.write_text(
         f"kind: training\nmodel: {{name_or_path: {MODEL}}}\ndata: {{path: {tmp_path}/pages}}\n"
@@ -60,7 +60,7 @@ async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path
     text = command("estimate", config).stdout
     assert f"needs {estimate.needed / GIB:.2f} GB" in text
     assert f"trains {estimate.trainable_params:,} of {estimate.total_params:,} parameters" in text
-    for gpu in report.gpu_fits:
+    for gpu in report.catalogue_gpus:
         line = next(line for line in text.splitlines() if gpu.name in line)
         assert line.split()[0] == gpu.fit.value
         assert f"batch {gpu.batch} " in line

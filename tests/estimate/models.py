@@ -10,7 +10,7 @@ from transformers import AutoConfig, PreTrainedModel
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.models import layout_server as profile_job
 from deepsynth_tui.models.dimensions import image_dimensions, text_dimensions
-from deepsynth_tui.models.hub_config import HubConfig, shipped_models
+from deepsynth_tui.models.hub_config import HubConfig, bundled_models
 from deepsynth_tui.models.layout import ModelLayout, Role
 
 _TEXT = {
@@ -99,7 +99,9 @@ def architecture(model_type: str, **figures: Any) -> HubConfig:
 
 def build(model_type: str, **figures: Any) -> PreTrainedModel:
     """A small model on the meta device; every call makes a new one."""
-    return profile_job.build(architecture(model_type, **figures), "model", trust_remote_code=False)
+    return profile_job.build_meta_model(
+        architecture(model_type, **figures), "model", trust_remote_code=False
+    )
 
 
 @cache
@@ -111,7 +113,7 @@ def profile(model_type: str) -> ModelLayout:
 @cache
 def shipped(name: str, role: Role = "model") -> ModelLayout:
     """The profile of a model whose architecture ships with the package, built in this process."""
-    entry = shipped_models()[name]
+    entry = bundled_models()[name]
     figures = dict(entry["config"])
     config = AutoConfig.for_model(figures.pop("model_type"), **figures)
     return profile_of(name, HubConfig(config, entry.get("processor", {}), "shipped"), role)
@@ -119,14 +121,14 @@ def shipped(name: str, role: Role = "model") -> ModelLayout:
 
 def profile_of(name: str, found: HubConfig, role: Role) -> ModelLayout:
     """The profile of an architecture, built in this process."""
-    model = profile_job.build(found, role, trust_remote_code=False)
+    model = profile_job.build_meta_model(found, role, trust_remote_code=False)
     return ModelLayout(
         name=name,
         revision=None,
         role=role,
         architecture=type(model).__name__,
         origin=found.origin,
-        weights=profile_job.weigh(model),
+        weights=profile_job.group_weights(model),
         text=text_dimensions(found.config),
         image=None if role == "encoder" else image_dimensions(found),
     )

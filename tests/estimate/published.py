@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.stack_version import Software
-from deepsynth_tui.machine.gpu_catalogue import Gpu, catalogue
+from deepsynth_tui.estimate.memory.stack_version import StackVersion
+from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.models.layout import Kind, ModelLayout, TextDimensions, WeightGroup
 from deepsynth_tui.models.towers import tower_of
 from tests.estimate.models import configure
@@ -45,7 +45,7 @@ class Measurement:
     grade: str
     config: TrainingConfig
     profile: ModelLayout
-    software: Software
+    software: StackVersion
     gptq: bool
     gpu: Gpu
     length: int
@@ -78,7 +78,7 @@ def _measurement(row: Mapping[str, str]) -> Measurement:
         grade=row["grade"],
         config=_config(row),
         profile=_profile(row["model"]),
-        software=Software(
+        software=StackVersion(
             logits=_logits_bytes(row),
             spare_logits=_spare_logits_bytes(row),
             wide_stream=row["hidden_stream"] == "float32",
@@ -245,7 +245,7 @@ def _group(
 
 @cache
 def _gpus() -> Mapping[str, Gpu]:
-    return {gpu.name: gpu for gpu in (*catalogue(), *OTHER_GPUS)}
+    return {gpu.name: gpu for gpu in (*load_catalogue(), *OTHER_GPUS)}
 
 
 def _rows(file: Path) -> Iterable[Mapping[str, str]]:

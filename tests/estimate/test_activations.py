@@ -22,12 +22,12 @@ from transformers import (
 )
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.activations import Batch, activations
+from deepsynth_tui.estimate.memory.activations import Batch, activation_memory
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.models import layout_server as profile_job
 from deepsynth_tui.models.dimensions import text_dimensions
 from deepsynth_tui.models.layout import ModelLayout
-from deepsynth_tui.models.towers import resolve_targets
+from deepsynth_tui.models.lora_targets import resolve_target_modules
 from tests.estimate.models import configure
 from tests.estimate.storages import SavedTensors
 
@@ -63,7 +63,7 @@ def make(kind: str, layers: int) -> tuple[PreTrainedModel, ModelLayout]:
         role="model",
         architecture=model_class.__name__,
         origin="folder",
-        weights=profile_job.weigh(model),
+        weights=profile_job.group_weights(model),
         text=text_dimensions(config),
         image=None,
     )
@@ -73,7 +73,7 @@ def make(kind: str, layers: int) -> tuple[PreTrainedModel, ModelLayout]:
 def attach(model: PreTrainedModel, profile: ModelLayout, config: TrainingConfig) -> torch.nn.Module:
     if not config.lora.enabled:
         return model.train()
-    targets = resolve_targets(profile.linears, config.lora, config.model)
+    targets = resolve_target_modules(profile.linears, config.lora, config.model)
     lora = LoraConfig(r=config.lora.r, target_modules=list(targets), lora_dropout=0.0)
     return get_peft_model(model, lora).train()
 
@@ -88,7 +88,7 @@ def kept(kind: str, layers: int, config: TrainingConfig) -> tuple[int, int]:
     with saved, autocast:
         model.model(input_ids=ids)
     trainable = count_trainable(config, profile)
-    return saved.total, activations(config, profile, trainable, Batch(1, TOKENS)).kept
+    return saved.total, activation_memory(config, profile, trainable, Batch(1, TOKENS)).kept
 
 
 QV = LORA | {"target_modules": ["q_proj", "v_proj"]}

@@ -19,7 +19,7 @@ from deepsynth_tui.estimate.memory.allocator import (
     Block,
     CachingAllocator,
     OutOfMemory,
-    rounded,
+    round_size,
     segment_bytes,
 )
 
@@ -118,7 +118,7 @@ def test_blocks_never_overlap_and_come_back_whole(steps: Sequence[tuple[int, int
     live: list[Block] = []
     for size, at in steps:
         block = allocator.allocate(size)
-        assert block.size >= rounded(size)
+        assert block.size >= round_size(size)
         live.append(block)
         if at < len(live) - 1:
             allocator.free(live.pop(at))

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from deepsynth_tui.config.training import TrainingConfig, TrainingSettings
 from deepsynth_tui.estimate.closed_form import Estimate, estimate
-from deepsynth_tui.estimate.memory.fsdp import layer_bytes
-from deepsynth_tui.estimate.memory.optimizer import state_bytes
+from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
+from deepsynth_tui.estimate.memory.optimizer import optimizer_state_bytes
 from deepsynth_tui.estimate.memory.weights import weight_bytes
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import GIB, catalogue
+from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.models.image_tokens import PageSize
+from deepsynth_tui.units import GIB
 from tests.estimate import models
 from tests.estimate.models import configure
 
@@ -51,7 +52,7 @@ ITEMS = {
 
 
 def of(config: TrainingConfig, name: str = DENSE, **given: Any) -> Estimate:
-    return estimate(config, models.shipped(name), gpus=catalogue(), **given)
+    return estimate(config, models.shipped(name), gpus=load_catalogue(), **given)
 
 
 def test_the_contract_of_the_json():
@@ -61,7 +62,7 @@ def test_the_contract_of_the_json():
     assert all(isinstance(size, int) for size in found["breakdown_bytes"].values())
     assert isinstance(found["peak_allocated_bytes"], int)
     assert isinstance(found["peak_device_bytes"], int)
-    names = [gpu.name for gpu in catalogue()]
+    names = [gpu.name for gpu in load_catalogue()]
     for key in ("gpu_fit", "gpu_headroom_bytes", "seconds_per_step", "cost"):
         assert list(found[key]) == names
     for name, seconds in found["seconds_per_step"].items():
@@ -124,7 +125,7 @@ def test_fused_experts_are_quantised_only_when_asked():
 
 @pytest.mark.parametrize("optim", get_args(TrainingSettings.model_fields["optim"].annotation))
 def test_every_optimizer_offered_has_a_rule(optim: str):
-    assert 0 <= state_bytes(optim, 10**6, 4, edge=16) <= 8 * 10**6
+    assert 0 <= optimizer_state_bytes(optim, 10**6, 4, edge=16) <= 8 * 10**6
 
 
 def test_optimizers_in_order_of_size():
@@ -285,7 +286,7 @@ def test_layers_that_are_shared_out_leave_a_part_here():
     whole = weights(2, fsdp=False)
     two, four = weights(2, fsdp=True), weights(4, fsdp=True)
     config = configure(quantization={"enabled": True})
-    layers = layer_bytes(config, models.shipped(DENSE))
+    layers = sharded_layer_bytes(config, models.shipped(DENSE))
     shared, gathered = sum(layers.values()), 2 * max(layers.values())
     assert two == whole - shared + -(-shared // 2) + gathered
     assert four == whole - shared + -(-shared // 4) + gathered

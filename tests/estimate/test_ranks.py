@@ -15,7 +15,7 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.adapter_file import adapter_file_bytes
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.ranks import preview_ranks
-from deepsynth_tui.models.towers import resolve_targets
+from deepsynth_tui.models.lora_targets import resolve_target_modules
 from tests.estimate import models
 from tests.estimate.models import configure
 
@@ -65,7 +65,7 @@ def test_the_file_is_as_large_as_what_peft_saves(
             r=config.lora.r,
             use_dora=config.lora.use_dora,
             modules_to_save=config.lora.modules_to_save or None,
-            target_modules=list(resolve_targets(linears, config.lora, config.model)),
+            target_modules=list(resolve_target_modules(linears, config.lora, config.model)),
         ),
     )
     peft.save_pretrained(str(tmp_path), save_embedding_layers=False)

@@ -12,7 +12,7 @@ from deepsynth_tui.config.training import ModelSettings
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.row_statistics import RowStatistics, quantiles
-from deepsynth_tui.estimate.warnings import warnings
+from deepsynth_tui.estimate.warnings import estimate_warnings
 from deepsynth_tui.models.image_tokens import PageSize, page_tokens
 from deepsynth_tui.models.layout import ImageDimensions
 from tests.estimate import models
@@ -72,7 +72,7 @@ def test_an_estimate_follows_the_pixels_of_its_configuration():
     page = PageSize(1280, 1280)
     facts = RowStatistics(rows=9, lengths=(1700,), page=page, counted=9, text=100, pages=1)
     grounds = EstimateInputs(
-        models.shipped("Qwen/Qwen3-VL-4B-Instruct"), dataset=facts, seen_by=ModelSettings()
+        models.shipped("Qwen/Qwen3-VL-4B-Instruct"), dataset=facts, counted_for=ModelSettings()
     )
     assert grounds.estimate(configure()).tokens_per_sample == 1700
     halved = configure(model={"max_pixels": 640 * 1280})
@@ -98,7 +98,7 @@ def test_what_is_not_known_or_will_be_refused_is_said():
 
     def said(dataset: RowStatistics) -> str:
         trainable = count_trainable(config, profile)
-        return " ".join(warnings(config, profile, None, trainable, dataset, 2048))
+        return " ".join(estimate_warnings(config, profile, None, trainable, dataset, 2048))
 
     assert "raise data.max_length to 2500" in said(RowStatistics(lengths=(10, 2500)))
     assert "Not counted. Rows of 2048 tokens (data.max_length) are assumed." in said(

@@ -10,15 +10,15 @@ import pytest
 from deepsynth_tui.config.training import TrainingSettings
 from deepsynth_tui.estimate.storage import (
     STATE_ENTRIES,
-    Disk,
-    HostMemory,
-    Storage,
+    DiskEstimate,
+    HostMemoryEstimate,
+    StorageEstimate,
     available_memory,
-    disk,
-    host_memory,
-    storage,
+    estimate_disk,
+    estimate_host_memory,
+    estimate_storage,
 )
-from deepsynth_tui.machine.gpu_catalogue import GIB
+from deepsynth_tui.units import GIB
 from tests.estimate import models
 from tests.estimate.models import configure
 
@@ -26,8 +26,8 @@ DENSE = "Qwen/Qwen3-VL-4B-Instruct"
 UNLIMITED_V1 = "9223372036854771712\n"
 
 
-def of(steps: int | None = None, **sections: dict[str, Any]) -> Disk:
-    return disk(configure(**sections), models.shipped(DENSE), steps=steps, processor=0)
+def of(steps: int | None = None, **sections: dict[str, Any]) -> DiskEstimate:
+    return estimate_disk(configure(**sections), models.shipped(DENSE), steps=steps, processor=0)
 
 
 def test_one_checkpoint_more_than_are_kept_is_there_while_it_is_written():
@@ -55,8 +55,8 @@ def test_every_optimizer_is_known():
 
 
 def test_main_memory_grows_with_what_is_saved_and_with_the_largest_tensor():
-    lora = host_memory(configure(), models.shipped(DENSE))
-    full = host_memory(configure(lora={"enabled": False}), models.shipped(DENSE))
+    lora = estimate_host_memory(configure(), models.shipped(DENSE))
+    full = estimate_host_memory(configure(lora={"enabled": False}), models.shipped(DENSE))
     assert lora.loading == full.loading
     assert full.saving - lora.saving > 1.9 * models.shipped(DENSE).total_params
     assert full.needed == full.saving
@@ -108,16 +108,18 @@ def test_a_container_with_control_groups_of_version_1(proc: Path, tmp_path: Path
 
 def test_this_machine_answers_and_a_shortage_is_said(tmp_path: Path):
     config = configure(output={"dir": str(tmp_path / "not" / "yet")})
-    found = storage(config, models.shipped(DENSE), steps=10)
+    found = estimate_storage(config, models.shipped(DENSE), steps=10)
     assert found.place == tmp_path
     assert found.disk_free > 0
     assert found.memory_free is None or found.memory_free > 0
     assert found.to_json()["disk_needed_bytes"] == found.disk.needed
 
-    short = Storage(Disk(2 * GIB, 2, GIB), HostMemory(3 * GIB, GIB), tmp_path, 4 * GIB, 2 * GIB)
+    short = StorageEstimate(
+        DiskEstimate(2 * GIB, 2, GIB), HostMemoryEstimate(3 * GIB, GIB), tmp_path, 4 * GIB, 2 * GIB
+    )
     on_disk, in_memory = short.shortages
     assert "5.0 GB of disk" in on_disk
     assert "4.0 GB free" in on_disk
     assert "3.0 GB of main memory, but 2.0 GB" in in_memory
-    enough = Storage(short.disk, short.memory, tmp_path, 5 * GIB, None)
+    enough = StorageEstimate(short.disk, short.memory, tmp_path, 5 * GIB, None)
     assert not enough.shortages

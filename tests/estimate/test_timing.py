@@ -10,18 +10,18 @@ import pytest
 from deepsynth_tui.estimate.timing import (
     CALIBRATED,
     SPREAD,
-    step_duration,
     step_seconds,
+    step_time,
     total_steps,
 )
 from deepsynth_tui.estimate.work.work import Work
-from deepsynth_tui.machine.gpu_catalogue import Gpu, catalogue
+from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from tests.benchmarks.time_accuracy import FITTED, MOST, loss, quantile, runs
 from tests.estimate.models import configure
 
 RUNS = runs()
 RATIOS = {run.row.id: run.ratio() for run in RUNS}
-GPU: Gpu = catalogue()[0]
+GPU: Gpu = load_catalogue()[0]
 
 
 def test_there_are_enough_rows():
@@ -81,14 +81,14 @@ def test_no_step_is_faster_than_its_launches():
 
 
 def test_the_range_lies_around_the_figure():
-    found = step_duration(Work(matmul=1e15), GPU)
+    found = step_time(Work(matmul=1e15), GPU)
     assert found.low < found.seconds < found.high
     assert (found.low / found.seconds, found.high / found.seconds) == pytest.approx(SPREAD)
 
 
 def test_a_measured_pace_moves_and_narrows():
     work = Work(matmul=1e15)
-    guessed, known = step_duration(work, GPU), step_duration(work, GPU, pace=2.0)
+    guessed, known = step_time(work, GPU), step_time(work, GPU, pace=2.0)
     assert known.seconds == 2 * guessed.seconds
     assert known.high / known.low == pytest.approx(math.sqrt(guessed.high / guessed.low))
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.models.layout import save
+from deepsynth_tui.models.layout import save_layout
 from tests.estimate import models
 
 HEAVY = {"torch", "transformers", "numpy", "peft", "bitsandbytes", "accelerate", "datasets", "PIL"}
@@ -47,7 +47,7 @@ def test_imports_no_heavy_library():
 
 
 def test_a_cached_profile_and_its_estimate_load_none_either():
-    save(models.shipped(TrainingConfig().model.name_or_path))
+    save_layout(models.shipped(TrainingConfig().model.name_or_path))
     code = (
         "from deepsynth_tui.config.training import TrainingConfig\n"
         "from deepsynth_tui.estimate.closed_form import estimate\n"

@@ -7,7 +7,7 @@ from peft import LoraConfig, get_peft_model
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.trainable import count_trainable
-from deepsynth_tui.models.towers import resolve_parameters, resolve_targets
+from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
 from tests.estimate import models
 from tests.estimate.models import configure
 
@@ -41,12 +41,12 @@ def counted_by_peft(config: TrainingConfig, architecture: str) -> tuple[int, int
     model = models.build(architecture)
     profile = models.profile(architecture)
     lora = config.lora
-    parameters = resolve_parameters(profile.parameters, lora, config.model)
+    parameters = resolve_target_parameters(profile.parameters, lora, config.model)
     attached = get_peft_model(
         model,
         LoraConfig(
             r=lora.r,
-            target_modules=list(resolve_targets(profile.linears, lora, config.model)),
+            target_modules=list(resolve_target_modules(profile.linears, lora, config.model)),
             target_parameters=list(parameters) or None,
             modules_to_save=lora.modules_to_save or None,
             use_dora=lora.use_dora,

@@ -6,10 +6,10 @@ import pytest
 
 from deepsynth_tui.config.training import ModelSettings, TrainingConfig
 from deepsynth_tui.estimate.memory.trainable import count_trainable
-from deepsynth_tui.estimate.memory.vision import Vision, vision
-from deepsynth_tui.models.image_tokens import PageSize, Views, views_of
+from deepsynth_tui.estimate.memory.vision import VisionMemory, vision_memory
+from deepsynth_tui.models.image_tokens import PageSize, PageViews, page_views
 from deepsynth_tui.models.layout import ImageDimensions
-from deepsynth_tui.models.vision_layers import ScoreBias, Stack, vision_stacks
+from deepsynth_tui.models.vision_layers import ScoreBias, VisionLayers, vision_layers
 from tests.estimate import models
 from tests.estimate.models import configure
 
@@ -30,24 +30,34 @@ FIXED = ImageDimensions(rule="fixed", patch=14, tile=336, tile_tokens=576)
 @pytest.mark.parametrize(
     ("image", "page", "expected"),
     [
-        (PIXELS, PageSize(280, 560), Views(tokens=200, whole=(40, 20))),
+        (PIXELS, PageSize(280, 560), PageViews(tokens=200, global_grid=(40, 20))),
         (
             TILES,
             PageSize(1024, 512),
-            Views(tokens=2 * (64 + 2) + 1 + 64 + 3, whole=(32, 32), tiles=2, tile=32, marks=8),
+            PageViews(
+                tokens=2 * (64 + 2) + 1 + 64 + 3,
+                global_grid=(32, 32),
+                tile_count=2,
+                tile_side=32,
+                separator_tokens=8,
+            ),
         ),
-        (OCR2, PageSize(700, 700), Views(tokens=257, whole=(64, 64), tiles=0, tile=48)),
+        (
+            OCR2,
+            PageSize(700, 700),
+            PageViews(tokens=257, global_grid=(64, 64), tile_count=0, tile_side=48),
+        ),
         (
             OCR2,
             PageSize(1600, 800),
-            Views(tokens=257 + 2 * 144, whole=(64, 64), tiles=2, tile=48),
+            PageViews(tokens=257 + 2 * 144, global_grid=(64, 64), tile_count=2, tile_side=48),
         ),
-        (FIXED, PageSize(10, 3000), Views(tokens=576, whole=(24, 24))),
+        (FIXED, PageSize(10, 3000), PageViews(tokens=576, global_grid=(24, 24))),
     ],
 )
-def test_a_page_that_is_known(image: ImageDimensions, page: PageSize, expected: Views):
-    assert views_of(page, image, ModelSettings(), length=2048) == expected
-    assert views_of(page, image, ModelSettings(), length=16) == expected
+def test_a_page_that_is_known(image: ImageDimensions, page: PageSize, expected: PageViews):
+    assert page_views(page, image, ModelSettings(), length=2048) == expected
+    assert page_views(page, image, ModelSettings(), length=16) == expected
 
 
 @pytest.mark.parametrize(
@@ -64,34 +74,39 @@ def test_a_page_that_is_known(image: ImageDimensions, page: PageSize, expected: 
 def test_without_a_page_as_much_as_there_is_room_for(
     image: ImageDimensions, length: int, tokens: int
 ):
-    views = views_of(None, image, ModelSettings(), length)
+    views = page_views(None, image, ModelSettings(), length)
     assert views is not None
     assert views.tokens == tokens < length
 
 
 @pytest.mark.parametrize("image", [TILES, OCR2, FIXED])
 def test_no_room_for_any_page(image: ImageDimensions):
-    assert views_of(None, image, ModelSettings(), length=128) is None
+    assert page_views(None, image, ModelSettings(), length=128) is None
 
 
 def test_a_rule_that_is_not_known():
-    assert views_of(PageSize(9, 9), ImageDimensions(rule="unknown"), ModelSettings(), 2048) is None
+    assert (
+        page_views(PageSize(9, 9), ImageDimensions(rule="unknown"), ModelSettings(), 2048) is None
+    )
 
 
 def test_patches_are_those_of_all_views():
-    assert Views(tokens=0, whole=(40, 20)).patches == 800
-    assert Views(tokens=0, whole=(64, 64), tiles=2, tile=48).patches == 64**2 + 2 * 48**2
+    assert PageViews(tokens=0, global_grid=(40, 20)).patches == 800
+    assert (
+        PageViews(tokens=0, global_grid=(64, 64), tile_count=2, tile_side=48).patches
+        == 64**2 + 2 * 48**2
+    )
 
 
 def test_a_limit_on_pixels_holds_without_a_page():
-    views = views_of(None, PIXELS, ModelSettings(max_pixels=100 * 28**2), length=2048)
+    views = page_views(None, PIXELS, ModelSettings(max_pixels=100 * 28**2), length=2048)
     assert views is not None
     assert views.tokens == 100
 
 
 def test_stacks_of_the_default_model():
-    sam, encoder = vision_stacks(models.shipped(DEEPSEEK))
-    assert sam == Stack(
+    sam, encoder = vision_layers(models.shipped(DEEPSEEK))
+    assert sam == VisionLayers(
         prefix="model.vision_tower.sam_encoder.layers",
         layers=12,
         hidden=768,
@@ -121,7 +136,7 @@ def test_stacks_of_the_default_model():
 def test_stacks_of_shipped_models(
     name: str, layers: int, hidden: int, inner: int, fused: bool, gated: bool
 ):
-    (stack,) = vision_stacks(models.shipped(name))
+    (stack,) = vision_layers(models.shipped(name))
     assert (stack.layers, stack.hidden, stack.inner) == (layers, hidden, inner)
     assert (stack.fused, stack.gated) == (fused, gated)
     assert stack.attended == 3 * hidden
@@ -129,7 +144,7 @@ def test_stacks_of_shipped_models(
 
 
 def test_a_language_model_has_no_stack():
-    assert vision_stacks(models.shipped("Qwen/Qwen3-0.6B")) == ()
+    assert vision_layers(models.shipped("Qwen/Qwen3-0.6B")) == ()
 
 
 def seen(
@@ -138,9 +153,9 @@ def seen(
     *,
     page: PageSize | None = None,
     length: int = 2048,
-) -> Vision:
+) -> VisionMemory:
     profile = models.shipped(name)
-    return vision(config, profile, count_trainable(config, profile), page, length)
+    return vision_memory(config, profile, count_trainable(config, profile), page, length)
 
 
 FROZEN = configure()
@@ -190,5 +205,5 @@ def test_pages_of_a_batch_add_up():
 
 
 def test_no_page_no_vision():
-    assert seen("Qwen/Qwen3-0.6B", FROZEN) == Vision(0, 0, 0, 0, 0)
-    assert seen(DEEPSEEK, FROZEN, length=128) == Vision(0, 0, 0, 0, 0)
+    assert seen("Qwen/Qwen3-0.6B", FROZEN) == VisionMemory(0, 0, 0, 0, 0)
+    assert seen(DEEPSEEK, FROZEN, length=128) == VisionMemory(0, 0, 0, 0, 0)

@@ -16,7 +16,7 @@ from deepsynth_tui.estimate.work.work import Work
 from deepsynth_tui.models import layout_server as profile_job
 from deepsynth_tui.models.dimensions import text_dimensions
 from deepsynth_tui.models.layout import ModelLayout
-from deepsynth_tui.models.towers import resolve_targets
+from deepsynth_tui.models.lora_targets import resolve_target_modules
 from tests.estimate.models import configure, shipped
 from tests.estimate.operations import Operations, operations
 
@@ -70,7 +70,7 @@ def both(case: Case) -> tuple[Work, Operations]:
         "model",
         type(model).__name__,
         "folder",
-        profile_job.weigh(model),
+        profile_job.group_weights(model),
         text_dimensions(config),
         None,
     )
@@ -86,7 +86,7 @@ def both(case: Case) -> tuple[Work, Operations]:
         settings, profile, count_trainable(settings, profile), length=LENGTH, patches=0
     )
     if settings.lora.enabled:
-        targets = resolve_targets(profile.linears, settings.lora, settings.model)
+        targets = resolve_target_modules(profile.linears, settings.lora, settings.model)
         lora = LoraConfig(
             r=settings.lora.r,
             lora_dropout=settings.lora.lora_dropout,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
-from deepsynth_tui.models.hub_config import shipped_models
+from deepsynth_tui.models.hub_config import bundled_models
 from tests.estimate.models import SMALL
 
 # Llama 3.2 1B and a cut-down Qwen3 30B-A3B, from the config.json of their checkpoints.
@@ -37,7 +37,7 @@ MOE = {
     "vocab_size": 151936,
     "tie_word_embeddings": False,
 }
-QWEN3_VL = shipped_models()["Qwen/Qwen3-VL-2B-Instruct"]
+QWEN3_VL = bundled_models()["Qwen/Qwen3-VL-2B-Instruct"]
 FULL: dict[str, dict[str, Any]] = {
     "llama": LLAMA,
     "qwen3_vl": {key: value for key, value in QWEN3_VL["config"].items() if key != "model_type"},

@@ -22,12 +22,12 @@ from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.estimate_vs_measured import Measured
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
-from deepsynth_tui.training.data.collator import IGNORED, ROW_IDS
-from deepsynth_tui.training.estimate_record import Forecast, forecast
+from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
+from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS
+from deepsynth_tui.training.estimate_record import RunEstimate, estimate_run
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
+from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
 from deepsynth_tui.training.modeling.load import load_model
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.trainer import DocumentTrainer
@@ -81,7 +81,7 @@ class Case:
 class Outcome:
     """What a case was expected to take and what it took."""
 
-    forecast: Forecast
+    estimate_run: RunEstimate
     measured: Measured
     losses: Sequence[float]
 
@@ -113,7 +113,7 @@ class Collator:
         ids = torch.randint(1, text.vocab_size // 2, shape)
         mask, kinds = torch.ones_like(ids), torch.zeros_like(ids)
         mask[1::2, -1] = 0
-        labels = ids.masked_fill(mask == 0, IGNORED)
+        labels = ids.masked_fill(mask == 0, IGNORE_INDEX)
         pages: dict[str, torch.Tensor] = {}
         if self.case.side:
             vision = self.architecture.vision_config
@@ -121,7 +121,7 @@ class Collator:
             tokens = (side // vision.spatial_merge_size) ** 2
             seen = slice(1, 1 + tokens)
             ids[:, seen] = self.architecture.image_token_id
-            labels[:, seen], kinds[:, seen] = IGNORED, 1
+            labels[:, seen], kinds[:, seen] = IGNORE_INDEX, 1
             numbers = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
             pages = {
                 "pixel_values": torch.randn(len(rows) * side * side, numbers),
@@ -133,18 +133,18 @@ class Collator:
         return {**inputs, **pages, ROW_IDS: names}
 
 
-def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
+def measure(case: Case, folder: Path, home: Path, meter: MemoryMeter) -> Outcome:
     """Take `STEPS` steps of `case` on the checkpoint in `folder`; the run goes to `home`."""
     config = case.config(folder)
-    expected = forecast(config, case.facts())
+    expected = estimate_run(config, case.facts())
     outcome: list[Outcome] = []
 
     def body(job: Job) -> str:
-        gauge = Gauge(job, meter)
+        gauge = MemoryTimeCallback(job, meter)
         base = load_model(str(folder), config, reads_images=case.side > 0)
-        model = lora.attach(base, config)
+        model = lora.add_adapters(base, config)
         if config.training.gradient_checkpointing:
-            checkpoint_activations(model)
+            enable_gradient_checkpointing(model)
         arguments = training_arguments(config, checkpoints=job.run.checkpoints, evaluates=False)
         arguments.save_strategy = SaveStrategy.NO
         trainer = DocumentTrainer(

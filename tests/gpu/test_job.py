@@ -16,7 +16,7 @@ from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
 from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import run_job
-from deepsynth_tui.training.estimate_record import Forecast
+from deepsynth_tui.training.estimate_record import RunEstimate
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.job import train
 from deepsynth_tui.workflows import follow, retry
@@ -118,7 +118,7 @@ def test_a_full_gpu_is_explained_and_the_run_goes_on_smaller(
 ) -> None:
     """As full as if all but a tenth of a percent of the device were somebody else's."""
     remedy = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
-    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
+    monkeypatch.setattr(RunEstimate, "remedy", lambda self: remedy)
     run = job("qwen3_vl", training__per_device_train_batch_size=FULL)
     torch.cuda.set_per_process_memory_fraction(0.001)
     try:

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from deepsynth_tui.runs.estimate_vs_measured import comparison_to_json, prediction_errors
-from deepsynth_tui.training.callbacks.memory_time import Meter
+from deepsynth_tui.training.callbacks.memory_time import MemoryMeter
 from tests.gpu.families import FULL, checkpoint
 from tests.gpu.rig import Case, Outcome, measure
 
@@ -54,13 +54,15 @@ GRID = [
 
 
 @pytest.fixture(scope="module")
-def meter() -> Meter:
+def meter() -> MemoryMeter:
     """Made before anything touches the GPU, so that the context counts."""
-    return Meter()
+    return MemoryMeter()
 
 
 @pytest.fixture(scope="module")
-def folder_of(meter: Meter, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def folder_of(
+    meter: MemoryMeter, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
     """The checkpoint of a family, written once."""
 
     @cache
@@ -72,7 +74,7 @@ def folder_of(meter: Meter, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 @pytest.mark.parametrize("case", GRID, ids=str)
 def test_the_estimate_is_what_is_measured(
-    case: Case, folder_of: Callable[[str], Path], meter: Meter, home: Path
+    case: Case, folder_of: Callable[[str], Path], meter: MemoryMeter, home: Path
 ):
     outcome = measure(case, folder_of(case.family), home, meter)
     _write_down(case, outcome, meter)
@@ -81,7 +83,7 @@ def test_the_estimate_is_what_is_measured(
     assert abs(wrong["device"]) <= DEVICE, wrong
 
 
-def _write_down(case: Case, outcome: Outcome, meter: Meter) -> None:
+def _write_down(case: Case, outcome: Outcome, meter: MemoryMeter) -> None:
     if not (file := os.environ.get(RESULTS)):
         return
     line = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.training.callbacks.memory_time import Meter
+from deepsynth_tui.training.callbacks.memory_time import MemoryMeter
 from tests.gpu.families import TINY, checkpoint
 from tests.gpu.rig import STEPS, Case, measure
 
@@ -42,7 +42,7 @@ print(sorted({"datasets", "pyarrow", "textual"} & sys.modules.keys()))
 )
 def test_a_case_trains_and_is_estimated(case: Case, tmp_path: Path, home: Path):
     folder = checkpoint(tmp_path / "model", case.family, TINY[case.family])
-    outcome = measure(case, folder, home, Meter())
+    outcome = measure(case, folder, home, MemoryMeter())
 
     assert outcome.measured.steps == len(outcome.losses) == STEPS
     assert all(math.isfinite(loss) for loss in outcome.losses)

@@ -49,7 +49,7 @@ def test_a_shared_out_run_is_like_one_of_whole_models(home: Path, tmp_path: Path
         command = [sys.executable, "-m", "deepsynth_tui.training.job", str(made.path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert ("layers are shared out" in done.stdout) == fsdp
+        assert ("layers are sharded" in done.stdout) == fsdp
         return Ran(made, 0)
 
     shared, whole = job(fsdp=True), job(fsdp=False)

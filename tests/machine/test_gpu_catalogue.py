@@ -9,22 +9,22 @@ import pytest
 import yaml
 
 from deepsynth_tui.config.presets import presets_dir
-from deepsynth_tui.machine.gpu_catalogue import CatalogueError, Fit, catalogue, catalogue_path
+from deepsynth_tui.machine.gpu_catalogue import CatalogueError, Fit, catalogue_path, load_catalogue
 from deepsynth_tui.machine.nvml import probe
 
 
 def gpu(name: str):
-    return next(found for found in catalogue() if found.name == name)
+    return next(found for found in load_catalogue() if found.name == name)
 
 
 def test_the_four_of_the_contract_come_first_among_at_least_fourteen():
-    names = [found.name for found in catalogue()]
+    names = [found.name for found in load_catalogue()]
     assert names[:4] == ["T4 (16GB)", "RTX 3090 (24GB)", "A100 (40GB)", "A100 (80GB)"]
     assert len(set(names)) == len(names) >= 14
 
 
 def test_a_price_has_a_source_with_a_date():
-    for found in catalogue():
+    for found in load_catalogue():
         assert (found.price_per_hour is None) == (found.price_source is None)
         if found.price_source is not None:
             assert any(part.startswith("20") for part in found.price_source.split())
@@ -46,10 +46,10 @@ def test_a_persons_own_catalogue_wins_and_is_read_again_when_changed(home: Path)
     own = home / "gpus.yaml"
     own.parent.mkdir(parents=True)
     own.write_text(yaml.safe_dump({"gpus": [entry | {"name": "Mine", "price_per_hour": 9.5}]}))
-    assert [(found.name, found.price_per_hour) for found in catalogue()] == [("Mine", 9.5)]
+    assert [(found.name, found.price_per_hour) for found in load_catalogue()] == [("Mine", 9.5)]
     own.write_text(yaml.safe_dump({"gpus": [entry | {"name": "Other"}]}))
     os.utime(own, ns=(1, 1))
-    assert [found.name for found in catalogue()] == ["Other"]
+    assert [found.name for found in load_catalogue()] == ["Other"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_broken_catalogue_says_what_is_wrong(home: Path, text: str, said: str)
     home.mkdir(parents=True)
     (home / "gpus.yaml").write_text(text)
     with pytest.raises(CatalogueError, match=said):
-        catalogue()
+        load_catalogue()
 
 
 def test_this_machine_without_a_driver_says_so():

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.machine.gpu_catalogue import catalogue
+from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.machine.match_gpu import match_gpu
-from deepsynth_tui.machine.nvml import Process, chosen, read, watch
+from deepsynth_tui.machine.nvml import GpuProcess, memory_reader, read_devices, visible_devices
 
 
 class Failed(Exception):
@@ -92,7 +92,7 @@ class Nvml:
 
 
 def test_cards_and_slices_are_mapped():
-    found = read(Nvml())
+    found = read_devices(Nvml())
     card, *slices, bare = found.devices
     assert (found.driver, found.reason) == ("580.159.03", "")
     assert (card.name, card.index, card.slice_of) == ("NVIDIA card0", 0, None)
@@ -105,8 +105,8 @@ def test_cards_and_slices_are_mapped():
 
 
 def test_what_others_use_is_told_from_ours():
-    card = read(Nvml()).devices[0]
-    assert card.processes == (Process(7, 25), Process(8, None))
+    card = read_devices(Nvml()).devices[0]
+    assert card.processes == (GpuProcess(7, 25), GpuProcess(8, None))
     assert card.used_by_others() == 40
     assert card.used_by_others({7, 99}) == 15
     assert card.used_by_others({8}) == 40
@@ -125,12 +125,12 @@ def test_what_others_use_is_told_from_ours():
     ],
 )
 def test_cuda_sees_what_the_environment_leaves(visible: str, seen: list[str]):
-    assert [device.uuid for device in read(Nvml(), visible).devices] == seen
+    assert [device.uuid for device in read_devices(Nvml(), visible).devices] == seen
 
 
 @pytest.mark.parametrize(("visible", "said"), [("", "nothing"), ("-1", "-1"), ("7", "7")])
 def test_hidden_cards_are_not_offered(visible: str, said: str):
-    found = read(Nvml(), visible)
+    found = read_devices(Nvml(), visible)
     assert found.devices == ()
     assert f"CUDA_VISIBLE_DEVICES is set to {said}, which hides every GPU" in found.reason
 
@@ -145,7 +145,7 @@ def test_hidden_cards_are_not_offered(visible: str, said: str):
     ids=["none", "no slice", "lost"],
 )
 def test_no_device_says_why(nvml: Callable[[], Nvml], said: str):
-    found = read(nvml())
+    found = read_devices(nvml())
     assert found.devices == ()
     assert said in found.reason
 
@@ -168,12 +168,12 @@ class LostCard(Nvml):
 
 
 def test_a_device_that_no_driver_knows_tells_nothing():
-    used = watch("GPU-that-is-not-there")
+    used = memory_reader("GPU-that-is-not-there")
     assert used() is None
 
 
 def test_nothing_is_chosen_from_nothing():
-    assert chosen((), "0") == []
+    assert visible_devices((), "0") == []
 
 
 @pytest.mark.parametrize(
@@ -194,5 +194,5 @@ def test_nothing_is_chosen_from_nothing():
     ],
 )
 def test_a_device_is_recognised_in_the_catalogue(name: str, gib: float, known: str | None):
-    found = match_gpu(name, int(gib * 2**30), catalogue())
+    found = match_gpu(name, int(gib * 2**30), load_catalogue())
     assert (found.name if found else None) == known

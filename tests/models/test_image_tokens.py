@@ -11,7 +11,7 @@ from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from deepsynth_tui.config.training import ModelSettings
-from deepsynth_tui.models.image_tokens import PageSize, page_tokens, views_of
+from deepsynth_tui.models.image_tokens import PageSize, page_tokens, page_views
 from deepsynth_tui.models.layout import ImageDimensions
 from tests.estimate import models
 
@@ -36,9 +36,9 @@ def test_qwen(width: int, height: int, limit: int | None):
     found = page_tokens(PageSize(width, height), image, ModelSettings(max_pixels=limit))
     assert found is not None
     assert found == (high // 28) * (wide // 28)
-    views = views_of(PageSize(width, height), image, ModelSettings(max_pixels=limit), length=0)
+    views = page_views(PageSize(width, height), image, ModelSettings(max_pixels=limit), length=0)
     assert views is not None
-    assert views.whole == (high // 14, wide // 14)
+    assert views.global_grid == (high // 14, wide // 14)
 
 
 @pytest.mark.parametrize(("width", "height"), PAGES)

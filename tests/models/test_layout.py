@@ -12,11 +12,11 @@ from deepsynth_tui import child_process
 from deepsynth_tui.models import layout_client
 from deepsynth_tui.models import layout_server as profile_job
 from deepsynth_tui.models.hub_config import (
-    UnknownModel,
+    UnknownModelError,
+    bundled_models,
     find_hub_config,
-    shipped_models,
 )
-from deepsynth_tui.models.layout import ModelLayout, cache_path, load, save
+from deepsynth_tui.models.layout import ModelLayout, layout_cache_path, load_layout, save_layout
 from deepsynth_tui.models.layout_client import LayoutError, request_layout
 from tests.estimate import models
 from tests.estimate.published import measurements
@@ -26,10 +26,10 @@ DEFAULT = "deepseek-community/DeepSeek-OCR-2"
 ENCODERS = {"Qwen/Qwen3-Embedding-0.6B": 0, "google-bert/bert-base-uncased": 768 * 768 + 768}
 
 
-@pytest.mark.parametrize("name", shipped_models())
+@pytest.mark.parametrize("name", bundled_models())
 def test_shipped_architectures_have_the_published_totals(name: str):
     profile = models.shipped(name, "encoder" if name in ENCODERS else "model")
-    assert profile.total_params + ENCODERS.get(name, 0) == shipped_models()[name]["total_params"]
+    assert profile.total_params + ENCODERS.get(name, 0) == bundled_models()[name]["total_params"]
 
 
 def test_json_round_trip():
@@ -71,13 +71,13 @@ def test_what_bitsandbytes_converts():
 
 
 def test_the_default_model_needs_no_network_and_is_cached(monkeypatch: pytest.MonkeyPatch):
-    assert load(DEFAULT) is None
+    assert load_layout(DEFAULT) is None
     built = request_layout(DEFAULT)
     assert built.total_params == 3_389_119_360
     assert built.origin == "shipped"
-    assert cache_path(DEFAULT).is_file()
+    assert layout_cache_path(DEFAULT).is_file()
     monkeypatch.setattr(layout_client, "ask", None)  # no second child process
-    assert request_layout(DEFAULT) == built == load(DEFAULT)
+    assert request_layout(DEFAULT) == built == load_layout(DEFAULT)
 
 
 def test_a_folder_with_only_a_config(tmp_path: Path):
@@ -90,12 +90,16 @@ def test_a_changed_config_is_profiled_anew(tmp_path: Path):
     folder = tmp_path / "model"
     config = AutoConfig.for_model("qwen3", **models.SMALL["qwen3"])
     config.save_pretrained(folder)
-    before = cache_path(str(folder))
+    before = layout_cache_path(str(folder))
     written = (folder / "config.json").stat().st_mtime_ns
     config.save_pretrained(folder)
     if (folder / "config.json").stat().st_mtime_ns != written:
-        assert cache_path(str(folder)) != before
-    assert cache_path("a/b") != cache_path("a/b", "main") != cache_path("a/b", role="encoder")
+        assert layout_cache_path(str(folder)) != before
+    assert (
+        layout_cache_path("a/b")
+        != layout_cache_path("a/b", "main")
+        != layout_cache_path("a/b", role="encoder")
+    )
 
 
 def test_both_profiles_of_a_configuration():
@@ -103,7 +107,7 @@ def test_both_profiles_of_a_configuration():
         model={"name_or_path": "Qwen/Qwen3-0.6B"}, text_encoder={"enabled": True}
     )
     for name, role in (("Qwen/Qwen3-0.6B", "model"), ("Qwen/Qwen3-Embedding-0.6B", "encoder")):
-        save(models.shipped(name, role))
+        save_layout(models.shipped(name, role))
     model, encoder = layout_client.request_layouts(config)
     assert encoder is not None
     assert (model.role, encoder.role) == ("model", "encoder")
@@ -114,7 +118,7 @@ def test_both_profiles_of_a_configuration():
 
 
 def test_the_cache_is_written_whole(home: Path):
-    path = save(models.profile("qwen3"))
+    path = save_layout(models.profile("qwen3"))
     assert [found.name for found in path.parent.iterdir()] == [path.name]
     assert home in path.parents
 
@@ -124,7 +128,7 @@ def test_unknown_model_without_network():
         request_layout("nobody/no-such-model")
     assert "nobody/no-such-model" in raised.value.message
     assert "builtin:tiny-vlm" in raised.value.advice
-    assert not cache_path("nobody/no-such-model").exists()
+    assert not layout_cache_path("nobody/no-such-model").exists()
 
 
 def message_of(name: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -171,6 +175,6 @@ def test_experts_in_a_loop_take_turns():
 
 
 def test_no_name_is_not_the_folder_that_the_process_stands_in():
-    with pytest.raises(UnknownModel) as refused:
+    with pytest.raises(UnknownModelError) as refused:
         find_hub_config("")
     assert refused.value.message == "No model is chosen."

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from deepsynth_tui.config.training import LoraSettings, ModelSettings
-from deepsynth_tui.models.towers import (
-    adapted_by_tower,
-    resolve_parameters,
-    resolve_saved_modules,
-    resolve_targets,
-    tower_of,
+from deepsynth_tui.models.lora_targets import (
+    resolve_modules_to_save,
+    resolve_target_modules,
+    resolve_target_parameters,
     unmatched_targets,
 )
+from deepsynth_tui.models.towers import adapted_by_tower, tower_of
 from tests.estimate import models
 
 NAMES = {
@@ -55,7 +54,9 @@ def test_tower_of_real_names(tower: str, name: str):
 
 def targets(architecture: str, model: ModelSettings | None = None, **lora: object):
     names = models.profile(architecture).linears
-    return resolve_targets(names, LoraSettings.model_validate(lora), model or ModelSettings())
+    return resolve_target_modules(
+        names, LoraSettings.model_validate(lora), model or ModelSettings()
+    )
 
 
 def test_all_linear_is_every_linear_of_the_language_model():
@@ -133,12 +134,12 @@ def test_layers_exclusions_and_saved_modules_are_left_out():
 def test_expert_parameters_are_found_by_their_ending():
     profile = models.profile("deepseek_ocr2")
     lora = LoraSettings(target_parameters=["experts.down_proj"])
-    found = resolve_parameters(profile.parameters, lora, ModelSettings())
+    found = resolve_target_parameters(profile.parameters, lora, ModelSettings())
     assert [name.split(".")[3] for name in found] == ["1", "2"]
-    assert resolve_parameters(profile.parameters, LoraSettings(), ModelSettings()) == ()
+    assert resolve_target_parameters(profile.parameters, LoraSettings(), ModelSettings()) == ()
 
 
 def test_a_target_that_is_nowhere_is_named():
     names = models.profile("qwen3").linears
     assert unmatched_targets(names, LoraSettings(target_modules=["q_proj", "Wqkv"])) == ("Wqkv",)
-    assert resolve_saved_modules(["a.lm_head", "a.norm"], LoraSettings()) == ()
+    assert resolve_modules_to_save(["a.lm_head", "a.norm"], LoraSettings()) == ()

@@ -16,7 +16,7 @@ from deepsynth_tui.models.layout import (
     ModelLayout,
     TextDimensions,
     WeightGroup,
-    save,
+    save_layout,
 )
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.app_protocol import Mode
@@ -54,7 +54,7 @@ def known_model(name: str = DEFAULT_MODEL) -> ModelLayout:
         text=TextDimensions(512, 4, 8, 8, 64, 2048, 32000),
         image=ImageDimensions("fixed", 256, 2, 512, 16, 1, 224, 196),
     )
-    save(profile)
+    save_layout(profile)
     return profile
 
 

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import DEFAULT_MODEL, TrainingConfig
-from deepsynth_tui.estimate.closed_form import Item
+from deepsynth_tui.estimate.closed_form import MemoryItem
 from deepsynth_tui.estimate.report import fit_report
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine import nvml
@@ -23,7 +23,7 @@ from deepsynth_tui.machine.nvml import Probe
 from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.training.simulation import client
 from deepsynth_tui.training.simulation.client import SimulationError
-from deepsynth_tui.training.simulation.simulated_estimate import Simulated
+from deepsynth_tui.training.simulation.simulated_estimate import SimulatedMemory
 from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.fit.view import FitView
 from deepsynth_tui.tui.forms.drafts import draft_path, save_draft
@@ -169,11 +169,11 @@ async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
 ) -> None:
     asked, released = threading.Event(), threading.Event()
 
-    def simulate(config: TrainingConfig, dataset: RowStatistics) -> Simulated:
+    def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
         asked.set()
         assert released.wait(30)
-        parts: dict[Item, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
-        return Simulated(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
+        parts: dict[MemoryItem, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
+        return SimulatedMemory(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
 
     monkeypatch.setattr(client, "simulate", simulate)
     async with form_app(home) as pilot:
@@ -198,7 +198,7 @@ async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
 async def test_a_simulation_that_fails_says_why(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def simulate(config: TrainingConfig, dataset: RowStatistics) -> Simulated:
+    def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
         raise SimulationError("No such kernel.", "Take another model.")
 
     monkeypatch.setattr(client, "simulate", simulate)

@@ -11,47 +11,59 @@ import sys
 import threading
 
 from deepsynth_tui.runs.job import Failure
-from deepsynth_tui.training.ranks.protocol import Ended, Failed, Happened, Orders, Reports
+from deepsynth_tui.training.ranks.protocol import (
+    EventMessage,
+    FailedMessage,
+    FinishedMessage,
+    MessageWriter,
+    RequestReader,
+)
 
 WAY, _, _, REPORTS, *_ = sys.argv[1:]
 NUMBER = int(os.environ["RANK"])
-LOST = Failed(Failure("RuntimeError", "[gloo] Connection closed by peer", "see the log"), True)
+LOST = FailedMessage(
+    Failure("RuntimeError", "[gloo] Connection closed by peer", "see the log"), True
+)
 
 
-def obedient(reports: Reports, orders: Orders) -> None:
+def obedient(reports: MessageWriter, orders: RequestReader) -> None:
     """Wait for a request, and say which it was."""
     if NUMBER == 0:
         orders.stop_event.wait()
         reports.write("warning", message=f"heard {orders.request}")
-        reports.send(Ended("stopped", {"path": "adapter"}))
+        reports.send(FinishedMessage("stopped", {"path": "adapter"}))
     else:
         sys.stdout.write("a word\nanother")
-        reports.send(Ended("stopped", {}))
+        reports.send(FinishedMessage("stopped", {}))
 
 
-def deaf(reports: Reports, orders: Orders) -> None:
+def deaf(reports: MessageWriter, orders: RequestReader) -> None:
     """Never end."""
     threading.Event().wait()
 
 
-def contagious(reports: Reports, orders: Orders) -> None:
+def contagious(reports: MessageWriter, orders: RequestReader) -> None:
     """The first one loses contact before the second, which is why, has said anything."""
     if NUMBER == 0:
         reports.send(LOST)
     else:
         orders.stop_event.wait(1)
-        reports.send(Failed(Failure("TrainingError", "The loss became nan", "lower it"), False))
+        reports.send(
+            FailedMessage(Failure("TrainingError", "The loss became nan", "lower it"), False)
+        )
 
 
-def full(reports: Reports, orders: Orders) -> None:
+def full(reports: MessageWriter, orders: RequestReader) -> None:
     """The second runs out of memory, and knows what would help."""
     if NUMBER == 0:
         threading.Event().wait()
     changes = {"training.per_device_train_batch_size": 1}
-    reports.send(Failed(Failure("OutOfMemoryError", "The GPU is full", "less", changes), False))
+    reports.send(
+        FailedMessage(Failure("OutOfMemoryError", "The GPU is full", "less", changes), False)
+    )
 
 
-def lonely(reports: Reports, orders: Orders) -> None:
+def lonely(reports: MessageWriter, orders: RequestReader) -> None:
     """The second is killed, and the first has said something already."""
     if NUMBER == 0:
         reports.send(LOST)
@@ -59,13 +71,13 @@ def lonely(reports: Reports, orders: Orders) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def silent(reports: Reports, orders: Orders) -> None:
+def silent(reports: MessageWriter, orders: RequestReader) -> None:
     """The second just ends."""
     if NUMBER == 0:
         threading.Event().wait()
 
 
 if __name__ == "__main__":
-    reports = Reports(int(REPORTS))
-    reports.send(Happened("phase", {"name": "training", "rank": NUMBER, "pid": os.getpid()}))
-    globals()[WAY](reports, Orders(sys.stdin.fileno()))
+    reports = MessageWriter(int(REPORTS))
+    reports.send(EventMessage("phase", {"name": "training", "rank": NUMBER, "pid": os.getpid()}))
+    globals()[WAY](reports, RequestReader(sys.stdin.fileno()))

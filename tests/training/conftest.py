@@ -19,10 +19,10 @@ from deepsynth_tui.runs.events import parse_event
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.job import train
-from deepsynth_tui.training.silence_libraries import no_progress_bars
+from deepsynth_tui.training.silence_libraries import silence_libraries
 from tests.training import small_datasets, small_models
 
-no_progress_bars()
+silence_libraries()
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from deepsynth_tui.runs.control import Request
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.training.ranks import rank
-from deepsynth_tui.training.ranks.protocol import Happened, Said, decode
+from deepsynth_tui.training.ranks.protocol import EventMessage, Message, decode
 from deepsynth_tui.training.result import verify  # noqa: F401
 
 
@@ -60,13 +60,13 @@ class ForkedRank:
         os.close(listens)
         self._orders = orders
         self._reports = os.fdopen(hears, encoding="utf-8")
-        self.said: list[Said] = []
+        self.said: list[Message] = []
 
     def tell(self, request: Request) -> None:
         """Hand a request down."""
         os.write(self._orders, f"{request}\n".encode())
 
-    def hear(self, wanted: Callable[[Said], bool]) -> Said:
+    def hear(self, wanted: Callable[[Message], bool]) -> Message:
         """Read on until it says something that is wanted."""
         for line in self._reports:
             self.said.append(decode(line))
@@ -74,7 +74,7 @@ class ForkedRank:
                 return self.said[-1]
         raise AssertionError(f"rank {self.pid} ended after {self.said[-3:]}")
 
-    def end(self) -> Said:
+    def end(self) -> Message:
         """Read what else it says, wait until it is gone, and return its last words."""
         self._collect()
         return self.said[-1]
@@ -95,7 +95,7 @@ class ForkedRank:
     @property
     def losses(self) -> dict[int, float]:
         """What it said of each step; of one that was taken twice, the last."""
-        told = [one.fields for one in self.said if isinstance(one, Happened)]
+        told = [one.fields for one in self.said if isinstance(one, EventMessage)]
         return {one["step"]: one["loss"] for one in told if {"loss", "step"} <= one.keys()}
 
 

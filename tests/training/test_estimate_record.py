@@ -12,35 +12,35 @@ import torch
 
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import catalogue
+from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.estimate_vs_measured import Measured, read_comparison
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training import estimate_record as forecasting
-from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
+from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.estimate_record import (
-    Forecast,
     Hardware,
-    explained,
-    forecast,
-    held_against,
-    record,
+    RunEstimate,
+    estimate_run,
+    explain_out_of_memory,
+    history_record,
+    record_against,
 )
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.memory import out_of_memory
+from deepsynth_tui.training.failures.memory import out_of_memory_failure
 from tests.training.conftest import Ran, Run, configuration
 
 GIB = 2**30
-T4 = next(gpu for gpu in catalogue() if gpu.name.startswith("T4"))
+T4 = next(gpu for gpu in load_catalogue() if gpu.name.startswith("T4"))
 ROWS = RowStatistics(rows=100, lengths=(40, 60, 64))
 
 
 @pytest.fixture
-def expected(values: dict[str, Any]) -> Forecast:
+def expected(values: dict[str, Any]) -> RunEstimate:
     """The forecast of a small run, as if this machine had a T4."""
-    made = forecast(configuration(values), ROWS)
+    made = estimate_run(configuration(values), ROWS)
     hardware = Hardware("Tesla T4", T4.usable_bytes, T4)
-    return Forecast(made.config, made.grounds, made.estimate, hardware)
+    return RunEstimate(made.config, made.grounds, made.estimate, hardware)
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_a_run_freezes_its_estimate_and_is_held_against_it(run: Run) -> None:
         assert told.data["gpu"] == ""
         assert {both["measured"][name] for name in ("allocated", "reserved", "device")} == {None}
         assert both["prediction_error"] == {}
-        assert measured_runs.records() == ()
+        assert measured_runs.read_runs() == ()
 
 
 @pytest.mark.slow
@@ -82,30 +82,30 @@ def test_no_estimate_is_a_warning_and_no_end(run: Run, home: Path) -> None:
     assert len(ran.of("measured")) == 2
 
 
-def test_the_speed_is_that_of_the_gpu_here(expected: Forecast) -> None:
+def test_the_speed_is_that_of_the_gpu_here(expected: RunEstimate) -> None:
     row = next(row for row in expected.estimate.gpus if row.gpu == T4)
     assert expected.predicted.seconds_per_step == row.seconds_per_step
     unknown = Hardware("NVIDIA GB10", T4.usable_bytes, None)
-    elsewhere = Forecast(expected.config, expected.grounds, expected.estimate, unknown)
+    elsewhere = RunEstimate(expected.config, expected.grounds, expected.estimate, unknown)
     assert elsewhere.predicted.seconds_per_step is None
     assert elsewhere.predicted.gpu == "NVIDIA GB10"
 
 
-def test_what_is_remembered_is_found_again(expected: Forecast) -> None:
+def test_what_is_remembered_is_found_again(expected: RunEstimate) -> None:
     assert expected.hardware is not None
     took = Measured(allocated=1, steps=3)
-    line = record(expected, expected.hardware, took, driver="580.1", ran_out=False)
-    measured_runs.append(line)
-    assert measured_runs.measured_for(expected.config, 64) == line
+    line = history_record(expected, expected.hardware, took, driver="580.1", ran_out=False)
+    measured_runs.append_run(line)
+    assert measured_runs.find_measured_run(expected.config, 64) == line
     assert (line.torch, line.driver, line.gpu) == (version("torch"), "580.1", "Tesla T4")
 
 
 def test_running_out_of_memory_is_explained_by_the_estimate_and_remembered(
-    home: Path, expected: Forecast
+    home: Path, expected: RunEstimate
 ) -> None:
     def body(job: Job) -> str:
-        gauge = Gauge(job, Meter())
-        with held_against(expected, job, gauge):
+        gauge = MemoryTimeCallback(job, MemoryMeter())
+        with record_against(expected, job, gauge):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.2 GiB")
         return "completed"
 
@@ -117,9 +117,9 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_remembered(
     assert "The run was estimated to need 0.6 GB, most of it overhead" in ran.failure
     assert "The cheapest change that helps" in ran.failure or "No change" in ran.failure
     assert ran.of("measured")
-    (line,) = measured_runs.records()
+    (line,) = measured_runs.read_runs()
     assert line.ran_out
-    assert measured_runs.correction(line.gpu) == measured_runs.corrected([])
+    assert measured_runs.measured_overhead(line.gpu) == measured_runs.overhead_from_runs([])
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_remembered(
     ids=["pytorch", "cublas"],
 )
 def test_another_rank_gets_the_same_explanation_and_records_nothing(
-    home: Path, expected: Forecast, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+    home: Path, expected: RunEstimate, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
 ) -> None:
     big = configuration(
         expected.config.model_dump(),
@@ -142,7 +142,7 @@ def test_another_rank_gets_the_same_explanation_and_records_nothing(
     monkeypatch.setattr(forecasting, "_hardware", lambda gpus: here)
 
     def body(job: Job) -> str:
-        with explained(job, big, RowStatistics(rows=100, lengths=(2048,))):
+        with explain_out_of_memory(job, big, RowStatistics(rows=100, lengths=(2048,))):
             raise error
         return "completed"
 
@@ -153,12 +153,12 @@ def test_another_rank_gets_the_same_explanation_and_records_nothing(
     assert not ran.of("estimate")
     assert not ran.of("measured")
     assert not run.estimate.exists()
-    assert measured_runs.records() == ()
+    assert measured_runs.read_runs() == ()
 
 
-def test_another_error_is_left_alone(home: Path, expected: Forecast) -> None:
+def test_another_error_is_left_alone(home: Path, expected: RunEstimate) -> None:
     def body(job: Job) -> str:
-        with explained(job, expected.config, ROWS):
+        with explain_out_of_memory(job, expected.config, ROWS):
             raise RuntimeError("shape mismatch")
         return "completed"
 
@@ -167,20 +167,20 @@ def test_another_error_is_left_alone(home: Path, expected: Forecast) -> None:
     assert ran.of("error")[-1].data["message"] == "shape mismatch"
 
 
-def test_a_remedy_needs_less_than_what_was_too_much(expected: Forecast) -> None:
+def test_a_remedy_needs_less_than_what_was_too_much(expected: RunEstimate) -> None:
     big = configuration(
         expected.config.model_dump(),
         data__max_length=2048,
         training__per_device_train_batch_size=64,
     )
     rows = RowStatistics(rows=100, lengths=(2048,))
-    made = forecast(big, rows)
+    made = estimate_run(big, rows)
     assert made.remedy() is None  # on a CPU there is nothing to fit
-    here = Forecast(big, made.grounds, made.estimate, Hardware("Tesla T4", T4.usable_bytes, T4))
+    here = RunEstimate(big, made.grounds, made.estimate, Hardware("Tesla T4", T4.usable_bytes, T4))
     remedy = here.remedy()
     assert remedy is not None
     assert remedy.needed <= 0.9 * made.estimate.needed
-    failure = out_of_memory(torch.OutOfMemoryError("full"), made.estimate, remedy)
+    failure = out_of_memory_failure(torch.OutOfMemoryError("full"), made.estimate, remedy)
     assert failure.changes == remedy.changes
     assert failure.message == "full"
     advice = failure.advice
@@ -189,4 +189,6 @@ def test_a_remedy_needs_less_than_what_was_too_much(expected: Forecast) -> None:
     assert f"most of it {largest}" in advice
     for key in remedy.changes:
         assert f"{key}: " in advice
-    assert "larger GPU" in out_of_memory(torch.OutOfMemoryError(), made.estimate, None).advice
+    assert (
+        "larger GPU" in out_of_memory_failure(torch.OutOfMemoryError(), made.estimate, None).advice
+    )

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 
 def _inputs(folder: Path) -> dict[str, torch.Tensor]:
-    from deepsynth_tui.training.data.formats import page
+    from deepsynth_tui.training.data.pages import load_page
 
     processor = AutoProcessor.from_pretrained(folder)
     stored = row(0)["images"][0]
@@ -37,7 +37,7 @@ def _inputs(folder: Path) -> dict[str, torch.Tensor]:
     ).model
     message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]}
     text = processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
-    return processor(text=[text], images=[[page(stored, settings)]], return_tensors="pt")
+    return processor(text=[text], images=[[load_page(stored, settings)]], return_tensors="pt")
 
 
 def test_a_process_trains_and_peft_alone_loads_the_adapter(

@@ -14,10 +14,10 @@ import pytest
 
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3, TINY_VLM, locate
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.models.layout import save
-from deepsynth_tui.models.layout_server import profile
+from deepsynth_tui.models.layout import save_layout
+from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.runs.directory import create_run
-from deepsynth_tui.training.model_availability import MADE_ONCE, KnownModel, look_up
+from deepsynth_tui.training.model_availability import BUILT_ON_FIRST_USE, ModelFacts, find_model
 from deepsynth_tui.training.preflight import LEAST_BYTES, check, inspect
 from tests.training import small_roberta
 from tests.training.conftest import configuration
@@ -121,10 +121,10 @@ def test_a_text_encoder_of_another_family(values: dict[str, Any], tmp_path: Path
 
 
 def test_what_is_known_of_the_builtin_models_is_true(values: dict[str, Any]) -> None:
-    known = look_up(configuration(values, model__name_or_path=TINY_VLM).model, [])
+    known = find_model(configuration(values, model__name_or_path=TINY_VLM).model, [])
     weights = Path(locate(TINY_VLM)) / "model.safetensors"
-    assert known == KnownModel(True, "qwen3_vl", weights.stat().st_size)
-    for name, encoder in MADE_ONCE.items():
+    assert known == ModelFacts(True, "qwen3_vl", weights.stat().st_size)
+    for name, encoder in BUILT_ON_FIRST_USE.items():
         stated = json.loads((Path(locate(name)) / "config.json").read_text(encoding="utf-8"))
         assert encoder.model_type == stated["model_type"]
 
@@ -155,14 +155,14 @@ def test_a_disk_too_small_for_the_checkpoints(
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=LEAST_BYTES))
     config = configuration(values)
     assert check(config) == []  # nothing is known of the model's layout
-    save(profile(str(vision_model), None, "model", trust_remote_code=False))
+    save_layout(build_layout(str(vision_model), None, "model", trust_remote_code=False))
     (problem,) = check(config)
     assert problem.key == "output.dir"
     assert "are needed" in problem.message
 
 
 def test_targets_that_match_nothing(values: dict[str, Any], vision_model: Path) -> None:
-    save(profile(str(vision_model), None, "model", trust_remote_code=False))
+    save_layout(build_layout(str(vision_model), None, "model", trust_remote_code=False))
     (problem,) = check(configuration(values, lora__target_modules=["q_prok", "query"]))
     assert problem.key == "lora.target_modules"
     assert "q_proj" in (problem.hint or "")

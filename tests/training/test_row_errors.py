@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.row_errors import BatchError, naming
+from deepsynth_tui.training.row_errors import BatchError, errors_with_row_ids
 
 ROWS = ["row 3 (document a)", "row 7"]
 
 
 def test_an_error_of_the_model_names_the_rows():
     told = r"step 5, on row 3 \(document a\), row 7"
-    with pytest.raises(BatchError, match=told) as found, naming(ROWS, 5):
+    with pytest.raises(BatchError, match=told) as found, errors_with_row_ids(ROWS, 5):
         raise IndexError("index 9 is out of range")
     assert isinstance(found.value.__cause__, IndexError)
 
@@ -29,6 +29,6 @@ def test_an_error_of_the_model_names_the_rows():
     ids=["known", "memory", "memory of a library", "processes"],
 )
 def test_what_is_no_fault_of_a_row_stays_what_it_is(error: Exception):
-    with pytest.raises(type(error)) as found, naming(ROWS, 5):
+    with pytest.raises(type(error)) as found, errors_with_row_ids(ROWS, 5):
         raise error
     assert found.value is error

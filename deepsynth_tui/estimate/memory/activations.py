@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.adapters import adapter_bytes
-from deepsynth_tui.estimate.memory.stack_version import INSTALLED, Software
-from deepsynth_tui.estimate.memory.trainable import Trainable
-from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES, is_quantised
-from deepsynth_tui.models.layout import Layer, ModelLayout, TextDimensions, WeightGroup
-from deepsynth_tui.models.towers import layer_index
+from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters
+from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES, is_quantized
+from deepsynth_tui.models.layout import DecoderLayer, ModelLayout, TextDimensions, WeightGroup
+from deepsynth_tui.models.lora_targets import layer_index
 
 HALF = 2
 FLOAT32 = 4
@@ -57,7 +57,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Activations:
+class ActivationMemory:
     """Bytes for one batch.
 
     `kept` by all layers until their backward; `layer` is the largest layer recomputed (or, without
@@ -71,13 +71,13 @@ class Activations:
     logits: int
 
 
-def activations(
+def activation_memory(
     config: TrainingConfig,
     profile: ModelLayout,
-    trainable: Trainable,
+    trainable: TrainableParameters,
     batch: Batch,
-    software: Software = INSTALLED,
-) -> Activations:
+    software: StackVersion = INSTALLED,
+) -> ActivationMemory:
     """Activations of the language model."""
     text = profile.text
     width = FLOAT32 if software.wide_stream else DTYPE_BYTES[config.model.dtype]
@@ -105,12 +105,14 @@ def activations(
     if config.training.gradient_checkpointing:
         inputs = sum(_int8_inputs(config, layer, text) for layer in profile.layers) * batch.tokens
         kept = text.layers * stream + inputs
-        return Activations(kept=kept + mask, layer=one, last=one, logits=logits)
+        return ActivationMemory(kept=kept + mask, layer=one, last=one, logits=logits)
     kept = sum(saved) + adapters + text.layers * (scores + bias) + sum(experts)
-    return Activations(kept=kept + mask, layer=working, last=one, logits=logits)
+    return ActivationMemory(kept=kept + mask, layer=working, last=one, logits=logits)
 
 
-def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelLayout, batch: Batch) -> int:
+def _layer_bytes(
+    config: TrainingConfig, layer: DecoderLayer, profile: ModelLayout, batch: Batch
+) -> int:
     """Bytes one layer keeps of its own computation, adapters apart."""
     text = profile.text
     queries = text.heads * text.head_dim
@@ -140,14 +142,14 @@ def _layer_bytes(config: TrainingConfig, layer: Layer, profile: ModelLayout, bat
     return width * batch.tokens
 
 
-def _mlp_width(layer: Layer, text: TextDimensions) -> int:
+def _mlp_width(layer: DecoderLayer, text: TextDimensions) -> int:
     """Bytes per inner width that an MLP keeps, its last linear apart."""
     if layer.gated:
         return GATED_MLP
     return UNFUSED_MLP if text.activation in UNFUSED else PLAIN_MLP
 
 
-def _int8_inputs(config: TrainingConfig, layer: Layer, text: TextDimensions) -> int:
+def _int8_inputs(config: TrainingConfig, layer: DecoderLayer, text: TextDimensions) -> int:
     """Inputs of the linears of a layer, per token, that checkpointing does not free.
 
     ``MatMul8bitLt`` of bitsandbytes keeps them as attributes, which autograd knows nothing of.
@@ -157,7 +159,7 @@ def _int8_inputs(config: TrainingConfig, layer: Layer, text: TextDimensions) -> 
     return HALF * (_int8_width(layer, text) + text.heads * text.head_dim)
 
 
-def _int8_width(layer: Layer, text: TextDimensions) -> int:
+def _int8_width(layer: DecoderLayer, text: TextDimensions) -> int:
     """Widths of a layer's inputs of int8 linears, that of attention's last apart.
 
     Fused experts are none; a layer that has only those has no MLP input either.
@@ -173,7 +175,9 @@ def _pairs(config: TrainingConfig, batch: Batch) -> int:
     return batch.rows * batch.length**2
 
 
-def float32_copies(config: TrainingConfig, trainable: Trainable, layer: Layer) -> int:
+def float32_copies(
+    config: TrainingConfig, trainable: TrainableParameters, layer: DecoderLayer
+) -> int:
     """Bytes per inner width of float32 copies for an adapter on the MLP's last linear."""
     adapted = any(
         group.tower == "language" and group.shape[-1] == layer.inner
@@ -200,7 +204,7 @@ def _largest_dequantised(config: TrainingConfig, profile: ModelLayout) -> int:
 
 
 def _expert_copies(
-    config: TrainingConfig, profile: ModelLayout, trainable: Trainable
+    config: TrainingConfig, profile: ModelLayout, trainable: TrainableParameters
 ) -> Iterable[int]:
     """Per layer, bytes of fused experts made anew for each forward pass and kept for backward.
 
@@ -213,7 +217,7 @@ def _expert_copies(
         if group.kind != "fused_experts":
             continue
         for name in group.names:
-            if name in adapted or is_quantised(name, group, config):
+            if name in adapted or is_quantized(name, group, config):
                 number = layer_index(name)
                 layers[number] = layers.get(number, 0) + HALF * group.elements
     return layers.values()

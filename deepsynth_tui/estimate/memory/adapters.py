@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.trainable import Trainable
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.models.towers import Tower
 
 HALF, FLOAT32, MASK = 2, 4, 1
@@ -11,7 +11,7 @@ DORA = 5  # the base's output and the adapter's, and what scales them (``peft/tu
 
 
 def adapter_bytes(
-    config: TrainingConfig, trainable: Trainable, tower: Tower, prefix: str = ""
+    config: TrainingConfig, trainable: TrainableParameters, tower: Tower, prefix: str = ""
 ) -> int:
     """Bytes per token of all adapters on linears of a tower whose names begin with `prefix`.
 

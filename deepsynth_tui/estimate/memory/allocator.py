@@ -21,7 +21,7 @@ MEDIUM_SEGMENT = 20 * MIB  # `kLargeBuffer`
 SEGMENT_STEP = 2 * MIB  # larger segments are multiples of this (`kRoundLarge`)
 
 
-def rounded(size: int) -> int:
+def round_size(size: int) -> int:
     """Bytes that an allocation of `size` bytes counts for."""
     return -(-size // BLOCK) * BLOCK
 
@@ -120,7 +120,7 @@ class CachingAllocator:
 
     def allocate(self, size: int) -> Block:
         """Serve `size` bytes; `free` takes them back. Raises OutOfMemory."""
-        size = rounded(size)
+        size = round_size(size)
         pool = self._small if size <= SMALL else self._large
         block = pool.take(size) or self._segment(pool, segment_bytes(size))
         block.free = False

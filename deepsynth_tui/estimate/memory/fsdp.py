@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.weights import (
-    is_quantised,
+    is_quantized,
     loading_bytes,
     tensor_bytes,
     weight_bytes,
@@ -25,26 +25,28 @@ STACKS = (".layers.", ".layer.", ".blocks.", ".block.", ".h.")
 """Ends of what transformers' models call their stacks of layers, numbers apart."""
 
 
-def held_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
+def rank_weight_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
     """Most bytes of base weights that one process holds in a step."""
     whole = weight_bytes(config, profile)
     if not config.training.fsdp:
         return whole
-    sizes = layer_bytes(config, profile)
+    sizes = sharded_layer_bytes(config, profile)
     shared = sum(sizes.values())
     parts = -(-shared // config.training.num_processes)
     return whole - shared + parts + GATHERED * max(sizes.values(), default=0)
 
 
-def held_in_loading(config: TrainingConfig, profile: ModelLayout) -> int:
+def rank_loading_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
     """Most bytes of base weights on the GPU while the model is loaded; what is to be shared out is
     loaded into main memory, whole, by each process."""
     if config.training.fsdp:
-        return held_bytes(config, profile)
+        return rank_weight_bytes(config, profile)
     return loading_bytes(config, profile)
 
 
-def layer_bytes(config: TrainingConfig, profile: ModelLayout) -> Mapping[tuple[str, int], int]:
+def sharded_layer_bytes(
+    config: TrainingConfig, profile: ModelLayout
+) -> Mapping[tuple[str, int], int]:
     """Bytes that are shared out of each layer, by the name of its stack and its number in it."""
     sizes: Counter[tuple[str, int]] = Counter()
     for group in profile.weights:
@@ -52,7 +54,7 @@ def layer_bytes(config: TrainingConfig, profile: ModelLayout) -> Mapping[tuple[s
         if not stack.endswith(STACKS):
             continue
         packed = group.elements // 2
-        quantised = is_quantised(group.first_name, group, config)
+        quantised = is_quantized(group.first_name, group, config)
         size = packed if quantised else tensor_bytes(group, config)
         for number, *_ in filter(None, group.indices):
             sizes[stack, number] += size

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.trainable import Trainable
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 
 FLOAT32 = 4
@@ -20,7 +20,7 @@ WIDE = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class TrainedBytes:
+class TrainableMemory:
     """Bytes that exist because something learns.
 
     `adapters` are the new tensors themselves (weights trained in place are counted with the
@@ -33,7 +33,7 @@ class TrainedBytes:
     step: int
 
 
-def trained_bytes(config: TrainingConfig, trainable: Trainable) -> TrainedBytes:
+def trainable_memory(config: TrainingConfig, trainable: TrainableParameters) -> TrainableMemory:
     """Bytes of adapters, gradients and optimizer state of the model."""
     width = DTYPE_BYTES[config.model.dtype]
     whole = trainable.copies + trainable.own
@@ -43,16 +43,17 @@ def trained_bytes(config: TrainingConfig, trainable: Trainable) -> TrainedBytes:
         # DDP keeps a bucket copy of every gradient (torch.nn.parallel, `gradient_as_bucket_view`
         # is off by default).
         gradients *= 2
-    return TrainedBytes(
+    return TrainableMemory(
         adapters=FLOAT32 * trainable.adapters + width * trainable.copies,
         gradients=gradients,
-        states=state_bytes(optim, trainable.adapters, FLOAT32, edge=config.lora.r)
-        + state_bytes(optim, whole, width, edge=WIDE),
-        step=step_bytes(optim, trainable.adapters, FLOAT32) + step_bytes(optim, whole, width),
+        states=optimizer_state_bytes(optim, trainable.adapters, FLOAT32, edge=config.lora.r)
+        + optimizer_state_bytes(optim, whole, width, edge=WIDE),
+        step=optimizer_workspace_bytes(optim, trainable.adapters, FLOAT32)
+        + optimizer_workspace_bytes(optim, whole, width),
     )
 
 
-def state_bytes(optim: str, parameters: int, width: int, *, edge: int) -> int:
+def optimizer_state_bytes(optim: str, parameters: int, width: int, *, edge: int) -> int:
     """Bytes of optimizer state for parameters of `width` bytes each.
 
     `edge` is the smaller side of their matrices. A paged optimizer counts in full: its pages lie
@@ -78,7 +79,7 @@ def state_bytes(optim: str, parameters: int, width: int, *, edge: int) -> int:
     raise ValueError(f"no memory rule for the optimizer {optim}")
 
 
-def step_bytes(optim: str, parameters: int, width: int) -> int:
+def optimizer_workspace_bytes(optim: str, parameters: int, width: int) -> int:
     """Bytes that one optimizer step needs for a moment, beyond its state.
 
     `adamw_torch` works on all tensors at once (foreach) and holds the square roots of all second

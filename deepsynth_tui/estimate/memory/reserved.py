@@ -15,18 +15,18 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.activations import (
     FLOAT32,
     HALF,
-    Activations,
+    ActivationMemory,
     Batch,
     eager_scores,
     float32_copies,
 )
-from deepsynth_tui.estimate.memory.optimizer import TrainedBytes
-from deepsynth_tui.estimate.memory.stack_version import Software
-from deepsynth_tui.estimate.memory.trainable import Trainable
-from deepsynth_tui.estimate.memory.vision import Vision
+from deepsynth_tui.estimate.memory.optimizer import TrainableMemory
+from deepsynth_tui.estimate.memory.stack_version import StackVersion
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters
+from deepsynth_tui.estimate.memory.vision import VisionMemory
 from deepsynth_tui.models.layout import ModelLayout
 
-Moment = Literal["vision", "loss", "layer", "last", "update"]
+PeakCandidate = Literal["vision", "loss", "layer", "last", "update"]
 """A time at which the peak of a step can be: pages, loss, backward of a layer while the others keep
 theirs, backward of the last layer, and the optimizer's step."""
 
@@ -42,12 +42,12 @@ BUILT_UPON = 0.75
 # Share of what a moment needs at once that finds no place even after all free segments were given
 # back; of the loss, whose tensors are segments of their own, the share of what is held that lies
 # beside something kept.
-HOLES: Mapping[Moment, float] = {"vision": 0.05, "layer": 0.20, "last": 0.20, "update": 0.15}
+HOLES: Mapping[PeakCandidate, float] = {"vision": 0.05, "layer": 0.20, "last": 0.20, "update": 0.15}
 PINNED = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class FreeBlocks:
     """Bytes that are free again when the loss is computed, in blocks too small for it: of a
     `layer`, and of the `logits` as the model gives them."""
 
@@ -55,13 +55,13 @@ class Leftover:
     logits: int
 
 
-def leftover(
+def free_blocks(
     config: TrainingConfig,
     profile: ModelLayout,
-    trainable: Trainable,
+    trainable: TrainableParameters,
     batch: Batch,
-    software: Software,
-) -> Leftover:
+    software: StackVersion,
+) -> FreeBlocks:
     """What the forward pass of the language model leaves behind."""
     text = profile.text
     # With a float32 stream every tensor of a layer is twice as wide.
@@ -72,14 +72,14 @@ def leftover(
         + wide * TAKEN_ROUTED * layer.routed // layer.turns
         for layer in profile.layers
     )
-    return Leftover(
+    return FreeBlocks(
         layer=width * batch.tokens + eager_scores(config, text, batch),
         logits=software.spare_logits * text.vocab * batch.tokens,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Beyond:
+class AllocatorOverhead:
     """Bytes that are taken on top of those in use: `held` where there is room, `holes` of them
     where there is not."""
 
@@ -87,22 +87,22 @@ class Beyond:
     holes: int
 
 
-def beyond(
-    moments: Mapping[Moment, int],
-    trained: TrainedBytes,
-    kept: Activations,
-    images: Vision,
-    left: Leftover,
+def allocator_overhead(
+    moments: Mapping[PeakCandidate, int],
+    trained: TrainableMemory,
+    kept: ActivationMemory,
+    images: VisionMemory,
+    left: FreeBlocks,
     *,
     carried: int,
     checkpointing: bool,
-    software: Software,
-) -> Beyond:
+    software: StackVersion,
+) -> AllocatorOverhead:
     """What is taken beyond the largest of `moments`, bytes on top of the steady state.
 
     `carried` are gradients that are there before the forward pass.
     """
-    peak: Moment = max(moments, key=lambda name: moments[name])
+    peak: PeakCandidate = max(moments, key=lambda name: moments[name])
     through = carried + kept.kept + images.kept
     # The forward pass of the layers and the loss do not fit into each other's blocks; the backward
     # pass of a layer fits into both. Without checkpointing the layers keep theirs where pages were.
@@ -117,11 +117,11 @@ def beyond(
     held = max(passes, update, moments["last"]) - moments[peak]
     if peak == "loss":
         # Without checkpointing everything held lies beside what the layers keep.
-        return Beyond(held, int(PINNED * held) if checkpointing else held)
-    needs: Mapping[Moment, int] = {
+        return AllocatorOverhead(held, int(PINNED * held) if checkpointing else held)
+    needs: Mapping[PeakCandidate, int] = {
         "vision": images.working,
         "layer": kept.layer,
         "last": kept.last,
         "update": trained.gradients + trained.step,
     }
-    return Beyond(held, min(held, int(HOLES[peak] * needs[peak])))
+    return AllocatorOverhead(held, min(held, int(HOLES[peak] * needs[peak])))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Software:
+class StackVersion:
     """Facts of a version of transformers and PEFT, and of the loop that uses them.
 
     `logits`: bytes per logit at the peak of the loss. `spare_logits`: bytes per logit that were
@@ -24,4 +24,4 @@ class Software:
 # transformers 5.23 (``transformers/loss/loss_utils.py``, `ForCausalLMLoss`): log-softmax in
 # float32, its gradient and theirs; before them the model's own logits in half precision. Our
 # trainer leaves norms and embeddings in half precision.
-INSTALLED = Software(logits=12, spare_logits=2)
+INSTALLED = StackVersion(logits=12, spare_logits=2)

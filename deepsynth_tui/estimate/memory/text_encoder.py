@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.optimizer import FLOAT32, WIDE, state_bytes
+from deepsynth_tui.estimate.memory.optimizer import FLOAT32, WIDE, optimizer_state_bytes
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 from deepsynth_tui.models.layout import ModelLayout
-from deepsynth_tui.models.text_encoders import adapted_linears
+from deepsynth_tui.models.text_encoders import encoder_target_modules
 
-Part = Literal["text_encoder", "text_projection"]
+EncoderPart = Literal["text_encoder", "text_projection"]
 """What learns beside the towers of the model."""
 
 # Bytes per token of one un-checkpointed encoder layer, in units of hidden and inner width
@@ -22,14 +22,14 @@ SAVED_INNER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class TextEncoder:
+class TextEncoderMemory:
     """Bytes on the GPU at the peak, and parameters that learn (the projection always does).
 
     `saved` are the bytes of those parameters, and `states` those of their optimizer states.
     """
 
     bytes: int
-    by_part: Mapping[Part, int]
+    by_part: Mapping[EncoderPart, int]
     parameters: int
     saved: int
     states: int
@@ -39,12 +39,12 @@ class TextEncoder:
         return sum(self.by_part.values())
 
 
-NO_ENCODER = TextEncoder(0, {}, 0, 0, 0)
+NO_ENCODER = TextEncoderMemory(0, {}, 0, 0, 0)
 
 
-def text_encoder(
+def text_encoder_memory(
     config: TrainingConfig, profile: ModelLayout, encoder: ModelLayout | None
-) -> TextEncoder:
+) -> TextEncoderMemory:
     """The encoder beside the model; all zero where there is none, or it has no profile yet."""
     settings = config.text_encoder
     if not settings.enabled or encoder is None:
@@ -57,11 +57,11 @@ def text_encoder(
     adapters = _adapter_parameters(config, encoder)
     whole = encoder.total_params if settings.trainable == "full" else 0
     wide = projection + adapters
-    states = state_bytes(optim, wide, FLOAT32, edge=config.lora.r) + state_bytes(
-        optim, whole, width, edge=WIDE
-    )
+    states = optimizer_state_bytes(
+        optim, wide, FLOAT32, edge=config.lora.r
+    ) + optimizer_state_bytes(optim, whole, width, edge=WIDE)
     gradients = FLOAT32 * wide + width * whole
-    return TextEncoder(
+    return TextEncoderMemory(
         bytes=weights + FLOAT32 * wide + gradients + states + _activations(config, encoder),
         by_part=_by_part(adapters + whole, projection),
         parameters=encoder.total_params + projection,
@@ -70,8 +70,8 @@ def text_encoder(
     )
 
 
-def _by_part(learning: int, projection: int) -> dict[Part, int]:
-    parts: dict[Part, int] = {"text_projection": projection}
+def _by_part(learning: int, projection: int) -> dict[EncoderPart, int]:
+    parts: dict[EncoderPart, int] = {"text_projection": projection}
     return {"text_encoder": learning, **parts} if learning else parts
 
 
@@ -79,7 +79,7 @@ def _adapter_parameters(config: TrainingConfig, encoder: ModelLayout) -> int:
     """LoRA on every linear of the encoder, at the rank of the model's adapters."""
     if config.text_encoder.trainable != "lora":
         return 0
-    shapes = (encoder.linears[name].shape for name in adapted_linears(encoder.linears))
+    shapes = (encoder.linears[name].shape for name in encoder_target_modules(encoder.linears))
     return sum(config.lora.r * sum(shape) for shape in shapes)
 
 

@@ -14,17 +14,16 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.training import LoraSettings, TrainingConfig
 from deepsynth_tui.models.layout import ModelLayout, WeightGroup
-from deepsynth_tui.models.towers import (
-    Tower,
-    is_trained,
-    resolve_parameters,
-    resolve_saved_modules,
-    resolve_targets,
+from deepsynth_tui.models.lora_targets import (
+    resolve_modules_to_save,
+    resolve_target_modules,
+    resolve_target_parameters,
 )
+from deepsynth_tui.models.towers import Tower, is_trained
 
 
 @dataclass(frozen=True, slots=True)
-class Trainable:
+class TrainableParameters:
     """What learns. Counts of parameters; `targets` by full name of the adapted module or tensor.
 
     `adapters` are new tensors beside the base, `copies` base modules that PEFT duplicates to train
@@ -44,7 +43,7 @@ class Trainable:
         return self.adapters + self.copies + self.own
 
 
-def count_trainable(config: TrainingConfig, profile: ModelLayout) -> Trainable:
+def count_trainable(config: TrainingConfig, profile: ModelLayout) -> TrainableParameters:
     """Count what `config` trains in the model (the text encoder is counted apart)."""
     if not config.lora.enabled:
         return _count_full(config, profile)
@@ -52,13 +51,13 @@ def count_trainable(config: TrainingConfig, profile: ModelLayout) -> Trainable:
     by_tower: Counter[Tower] = Counter()
     targets: dict[str, WeightGroup] = {}
     adapters = 0
-    for name in resolve_targets(profile.linears, lora, config.model):
+    for name in resolve_target_modules(profile.linears, lora, config.model):
         group = targets[name] = profile.linears[name]
         size = _rank(name, lora) * sum(group.shape) + (group.shape[0] if lora.use_dora else 0)
         adapters += size
         by_tower[group.tower] += size
     fused = {name: g for name, g in profile.parameters.items() if g.kind == "fused_experts"}
-    for name in resolve_parameters(fused, lora, config.model):
+    for name in resolve_target_parameters(fused, lora, config.model):
         group = targets[name] = fused[name]
         experts, rows, columns = group.shape
         size = _rank(name, lora) * experts * (rows + columns)
@@ -70,7 +69,7 @@ def count_trainable(config: TrainingConfig, profile: ModelLayout) -> Trainable:
     biases = [group for name, group in profile.parameters.items() if _is_bias(name, lora, targets)]
     for group in biases:
         by_tower[group.tower] += group.elements
-    return Trainable(
+    return TrainableParameters(
         adapters=adapters,
         copies=sum(group.elements for group in saved.values()),
         own=sum(group.elements for group in biases),
@@ -79,12 +78,12 @@ def count_trainable(config: TrainingConfig, profile: ModelLayout) -> Trainable:
     )
 
 
-def _count_full(config: TrainingConfig, profile: ModelLayout) -> Trainable:
+def _count_full(config: TrainingConfig, profile: ModelLayout) -> TrainableParameters:
     by_tower: Counter[Tower] = Counter()
     for group in profile.weights:
         if is_trained(group.tower, config.model):
             by_tower[group.tower] += group.parameters
-    return Trainable(
+    return TrainableParameters(
         adapters=0, copies=0, own=by_tower.total(), by_tower=dict(+by_tower), targets={}
     )
 
@@ -101,7 +100,7 @@ def _saved_whole(profile: ModelLayout, lora: LoraSettings) -> Mapping[str, Weigh
     """Parameters below the modules of ``modules_to_save``, tied ones too: a copy is its own."""
     if not lora.modules_to_save:
         return {}
-    prefixes = tuple(f"{name}." for name in resolve_saved_modules(profile.modules, lora))
+    prefixes = tuple(f"{name}." for name in resolve_modules_to_save(profile.modules, lora))
     return {
         name: group
         for name, group in profile.parameters.items()

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.adapters import adapter_bytes
-from deepsynth_tui.estimate.memory.trainable import Trainable
-from deepsynth_tui.models.image_tokens import PageSize, Views, views_of
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters
+from deepsynth_tui.models.image_tokens import PageSize, PageViews, page_views
 from deepsynth_tui.models.layout import ImageDimensions, ModelLayout
-from deepsynth_tui.models.vision_layers import ScoreBias, Stack, vision_stacks
+from deepsynth_tui.models.vision_layers import ScoreBias, VisionLayers, vision_layers
 
 HALF = 2
 FLOAT32 = 4
@@ -36,7 +36,7 @@ PIXEL = 4  # float32
 
 
 @dataclass(frozen=True, slots=True)
-class Vision:
+class VisionMemory:
     """Bytes for the pages of one batch.
 
     `kept` until backward; `working` for a moment, `taken` for one of the forward pass.
@@ -49,26 +49,26 @@ class Vision:
     taken: int
 
 
-def vision(
+def vision_memory(
     config: TrainingConfig,
     profile: ModelLayout,
-    trainable: Trainable,
+    trainable: TrainableParameters,
     page: PageSize | None,
     length: int,
-) -> Vision:
+) -> VisionMemory:
     """The vision tower with one page per row; all zero for a text-only model.
 
     Without a page size the row is taken to be as much image as there is room for. A tower in which
     nothing learns runs without a graph.
     """
     image = profile.image
-    views = views_of(page, image, config.model, length) if image else None
+    views = page_views(page, image, config.model, length) if image else None
     if image is None or views is None:
-        return Vision(0, 0, 0, 0, 0)
+        return VisionMemory(0, 0, 0, 0, 0)
     rows = config.training.per_device_train_batch_size
     pixels = rows * views.patches * _pixel_bytes(image)
     kept = working = taken = 0
-    for number, stack in enumerate(vision_stacks(profile)):
+    for number, stack in enumerate(vision_layers(profile)):
         passes = _passes(views) if number == 0 else ((2 * (views.tokens - 1), ()),)
         for positions, sides in passes:
             of_pass = _stack_bytes(
@@ -79,7 +79,7 @@ def vision(
             taken = max(taken, of_pass.taken)
     if trainable.by_tower.get("vision") or trainable.by_tower.get("projector"):
         kept += _bridge(profile, rows * views.patches, image)
-    return Vision(
+    return VisionMemory(
         tokens=min(length, views.tokens),
         patches=rows * views.patches,
         kept=kept + pixels,
@@ -97,8 +97,8 @@ class _Bytes:
 
 def _stack_bytes(
     config: TrainingConfig,
-    trainable: Trainable,
-    stack: Stack,
+    trainable: TrainableParameters,
+    stack: VisionLayers,
     image: ImageDimensions,
     positions: int,
     scores: Mapping[ScoreBias, int],
@@ -121,7 +121,7 @@ def _stack_bytes(
     return _Bytes(stack.layers * layer + adapters + biases, moment + 2 * largest, taken)
 
 
-def _layer_width(config: TrainingConfig, stack: Stack, *, rotates: bool) -> int:
+def _layer_width(config: TrainingConfig, stack: VisionLayers, *, rotates: bool) -> int:
     """Bytes per position that one layer keeps, its adapters apart."""
     width = (NORMS + OUTPUT) * stack.hidden + HALF * stack.attended
     if rotates:
@@ -133,7 +133,7 @@ def _layer_width(config: TrainingConfig, stack: Stack, *, rotates: bool) -> int:
     return width + _int8_inputs(config, stack)
 
 
-def _int8_inputs(config: TrainingConfig, stack: Stack) -> int:
+def _int8_inputs(config: TrainingConfig, stack: VisionLayers) -> int:
     """Inputs of a layer's linears, per position, that the int8 matmul keeps (`activations`)."""
     if not config.quantization.enabled or config.quantization.bits != 8:
         return 0
@@ -142,19 +142,19 @@ def _int8_inputs(config: TrainingConfig, stack: Stack) -> int:
     return 2 * norms * stack.hidden + HALF * (stack.hidden + stack.inner)
 
 
-def _passes(views: Views) -> tuple[tuple[int, tuple[int, ...]], ...]:
+def _passes(views: PageViews) -> tuple[tuple[int, tuple[int, ...]], ...]:
     """Positions and sides of the views that pass the tower together: those of one size.
 
     A second stack (DeepSeek-OCR-2) reads as many queries as it reads positions, all at once.
     """
-    rows, columns = views.whole
-    whole, tiles = (rows,), (views.tile,) * views.tiles
-    if not tiles or views.tile == rows:
+    rows, columns = views.global_grid
+    whole, tiles = (rows,), (views.tile_side,) * views.tile_count
+    if not tiles or views.tile_side == rows:
         return ((views.patches, whole + tiles),)
-    return (rows * columns, whole), (views.tiles * views.tile**2, tiles)
+    return (rows * columns, whole), (views.tile_count * views.tile_side**2, tiles)
 
 
-def _score_bytes(stack: Stack, sides: Sequence[int], rows: int) -> dict[ScoreBias, int]:
+def _score_bytes(stack: VisionLayers, sides: Sequence[int], rows: int) -> dict[ScoreBias, int]:
     """Bytes of the bias of one layer, in half precision, for each kind of layer that has one."""
     return {
         bias: rows * HALF * bias.heads * sum(_pairs(side, bias) for side in sides)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from deepsynth_tui.config.training import QuantizationSettings, TrainingConfig
 from deepsynth_tui.models.layout import ModelLayout, WeightGroup
-from deepsynth_tui.models.towers import resolve_saved_modules
+from deepsynth_tui.models.lora_targets import resolve_modules_to_save
 
 DTYPE_BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
 
@@ -19,7 +19,7 @@ STATE_4BIT = 16 * 4
 STATE_DOUBLE = 256 * 4 + 4
 
 
-def quantised_bytes(group: WeightGroup, quantization: QuantizationSettings) -> int:
+def quantized_bytes(group: WeightGroup, quantization: QuantizationSettings) -> int:
     """Bytes of one tensor of a group, scales included, once bitsandbytes holds it."""
     elements = group.elements
     if quantization.bits == 8:
@@ -32,7 +32,7 @@ def quantised_bytes(group: WeightGroup, quantization: QuantizationSettings) -> i
     return elements // 2 + blocks + 4 * nested + STATE_4BIT + STATE_DOUBLE
 
 
-def is_quantised(name: str, group: WeightGroup, config: TrainingConfig) -> bool:
+def is_quantized(name: str, group: WeightGroup, config: TrainingConfig) -> bool:
     """Whether this base weight is held quantised.
 
     Linears that bitsandbytes converts are, but for those trained whole. Fused experts are only in
@@ -48,7 +48,7 @@ def is_quantised(name: str, group: WeightGroup, config: TrainingConfig) -> bool:
         )
     if not group.convertible:
         return False
-    return not resolve_saved_modules((name.removesuffix(".weight"),), config.lora)
+    return not resolve_modules_to_save((name.removesuffix(".weight"),), config.lora)
 
 
 def loading_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
@@ -64,8 +64,8 @@ def weight_bytes(config: TrainingConfig, profile: ModelLayout) -> int:
     for group in profile.weights:
         if group.tied:
             continue
-        if is_quantised(group.first_name, group, config):
-            total += group.count * quantised_bytes(group, config.quantization)
+        if is_quantized(group.first_name, group, config):
+            total += group.count * quantized_bytes(group, config.quantization)
         else:
             total += group.count * tensor_bytes(group, config)
     return total

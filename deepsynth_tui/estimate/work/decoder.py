@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.trainable import Trainable
-from deepsynth_tui.estimate.memory.weights import is_quantised
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters
+from deepsynth_tui.estimate.memory.weights import is_quantized
 from deepsynth_tui.estimate.work.work import Work
 from deepsynth_tui.models.layout import ModelLayout, WeightGroup
 
@@ -70,7 +70,9 @@ def is_masked(config: TrainingConfig) -> bool:
     )
 
 
-def layers(config: TrainingConfig, profile: ModelLayout, passes: Passes, tokens: float) -> Work:
+def layers_work(
+    config: TrainingConfig, profile: ModelLayout, passes: Passes, tokens: float
+) -> Work:
     """Linears of the decoder layers and what lies between them."""
     text = profile.text
     met, held, quantised = 0.0, 0, 0
@@ -84,7 +86,7 @@ def layers(config: TrainingConfig, profile: ModelLayout, passes: Passes, tokens:
             share = text.experts_per_token / max(text.experts, 1)
         met += share * group.parameters
         held += group.parameters
-        if is_quantised(group.first_name, group, config):
+        if is_quantized(group.first_name, group, config):
             quantised += group.parameters
     mixtures = sum(1 for layer in profile.layers if layer.experts)
     rotated = text.layers * (text.heads + text.kv_heads) * text.head_dim
@@ -109,7 +111,7 @@ def layers(config: TrainingConfig, profile: ModelLayout, passes: Passes, tokens:
     )
 
 
-def attention(
+def attention_work(
     config: TrainingConfig, profile: ModelLayout, passes: Passes, tokens: float, length: float
 ) -> Work:
     """Products of queries with keys and of scores with values: two forward, five backward (the
@@ -123,10 +125,10 @@ def attention(
     return Work(masked=flops) if is_masked(config) else Work(causal=flops / 2)
 
 
-def head(
+def head_work(
     config: TrainingConfig,
     profile: ModelLayout,
-    trainable: Trainable,
+    trainable: TrainableParameters,
     passes: Passes,
     tokens: float,
 ) -> Work:
@@ -142,10 +144,10 @@ def head(
     )
 
 
-def adapters(
+def adapters_work(
     config: TrainingConfig,
     profile: ModelLayout,
-    trainable: Trainable,
+    trainable: TrainableParameters,
     passes: Passes,
     tokens: float,
 ) -> Work:

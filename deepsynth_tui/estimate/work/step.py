@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.trainable import Trainable
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 from deepsynth_tui.estimate.work.decoder import (
     FLOAT32,
     Passes,
-    adapters,
-    attention,
-    head,
-    layers,
+    adapters_work,
+    attention_work,
+    head_work,
+    layers_work,
 )
-from deepsynth_tui.estimate.work.towers import encoder_work, vision
+from deepsynth_tui.estimate.work.towers import text_encoder_work, vision_work
 from deepsynth_tui.estimate.work.work import Work
 from deepsynth_tui.models.layout import ModelLayout
 
@@ -25,7 +25,7 @@ OPTIMIZER_PASSES = 20
 def step_work(
     config: TrainingConfig,
     profile: ModelLayout,
-    trainable: Trainable,
+    trainable: TrainableParameters,
     *,
     length: float,
     patches: int,
@@ -43,12 +43,12 @@ def step_work(
         weights=1 if config.lora.enabled else 2,
     )
     batch = (
-        layers(config, profile, passes, tokens)
-        + attention(config, profile, passes, tokens, length)
-        + head(config, profile, trainable, passes, tokens)
-        + adapters(config, profile, trainable, passes, tokens)
-        + vision(config, profile, patches)
-        + encoder_work(config, encoder)
+        layers_work(config, profile, passes, tokens)
+        + attention_work(config, profile, passes, tokens, length)
+        + head_work(config, profile, trainable, passes, tokens)
+        + adapters_work(config, profile, trainable, passes, tokens)
+        + vision_work(config, profile, patches)
+        + text_encoder_work(config, encoder)
     )
     width = FLOAT32 if config.lora.enabled else DTYPE_BYTES[config.model.dtype]
     return batch.times(training.gradient_accumulation_steps) + Work(

@@ -21,7 +21,7 @@ PLAIN_VISION_TRAFFIC = ((22, 46), (5, 8))
 WINDOW, FULL_SHARE = 64, 4 / 32
 
 
-def vision(config: TrainingConfig, profile: ModelLayout, patches: int) -> Work:
+def vision_work(config: TrainingConfig, profile: ModelLayout, patches: int) -> Work:
     """The vision tower; frozen it runs forward only."""
     image = profile.image
     if image is None or not patches:
@@ -67,7 +67,7 @@ def _attended(profile: ModelLayout, image: ImageDimensions, page: float) -> floa
     return page
 
 
-def encoder_work(config: TrainingConfig, encoder: ModelLayout | None) -> Work:
+def text_encoder_work(config: TrainingConfig, encoder: ModelLayout | None) -> Work:
     """The text encoder over ``text_encoder.max_length`` tokens a row, not checkpointed."""
     settings = config.text_encoder
     if not settings.enabled or encoder is None:

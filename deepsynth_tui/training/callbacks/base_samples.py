@@ -12,15 +12,15 @@ from peft import PeftModel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from deepsynth_tui.config.training import INITS_THAT_KEEP_BASE_WEIGHTS
-from deepsynth_tui.training.evaluation.samples import Sample, sample
+from deepsynth_tui.training.evaluation.samples import Sample, take_sample
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.callbacks.memory_time import Gauge
+    from deepsynth_tui.training.callbacks.memory_time import MemoryTimeCallback
     from deepsynth_tui.training.data.collator import Collator
 
 
-def base_stays(config: TrainingConfig) -> bool:
+def adapters_keep_base(config: TrainingConfig) -> bool:
     """Whether a model of this configuration, its adapters off, is the base at any time."""
     lora = config.lora
     return (
@@ -32,7 +32,7 @@ def base_stays(config: TrainingConfig) -> bool:
     )
 
 
-class FirstLook(TrainerCallback):
+class BaseSamplesCallback(TrainerCallback):
     """Takes samples of the base once the first step is told, and hands each to `show`.
 
     Its time is none of a step that `gauge` measures.
@@ -44,7 +44,7 @@ class FirstLook(TrainerCallback):
         batcher: Collator,
         rows: Sequence[dict[str, Any]],
         show: Callable[[Sample], None],
-        gauge: Gauge,
+        gauge: MemoryTimeCallback,
     ) -> None:
         self.model = model
         self.batcher = batcher
@@ -69,4 +69,4 @@ class FirstLook(TrainerCallback):
     def _look(self) -> None:
         with self.gauge.aside(), self.model.disable_adapter():
             for row in self.rows:
-                self.show(sample(self.model, self.batcher, row))
+                self.show(take_sample(self.model, self.batcher, row))

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-HIGH = 0.2
+HIGH_SHARE = 0.2
 """Share of the time at which it is worth telling: a fifth of the run could be saved."""
-FIRST = 3
+IGNORED_FIRST = 3
 """Figures that are passed over: workers start, files are read for the first time."""
-LOOKED_AT = 10
-"""Figures of which the one in the middle must be `HIGH`."""
+WINDOW = 10
+"""Figures of which the one in the middle must be `HIGH_SHARE`."""
 FEWEST_WORKERS = 2
 
 
-class Waiting:
+class DataWaitMonitor:
     """Hears each share of the time that was spent waiting, and says once that it is too much.
 
     `workers` are those of each process, `training.dataloader_num_workers`.
@@ -23,16 +23,16 @@ class Waiting:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._heard = 0
-        self._last: deque[float] = deque(maxlen=LOOKED_AT)
+        self._last: deque[float] = deque(maxlen=WINDOW)
         self._told = False
 
     def hear(self, share: float) -> str | None:
         """Take a share between 0 and 1; return what to tell the person, if anything, and once."""
         self._heard += 1
-        if self._told or self._heard <= FIRST:
+        if self._told or self._heard <= IGNORED_FIRST:
             return None
         self._last.append(share)
-        if len(self._last) < LOOKED_AT or (usual := median(self._last)) < HIGH:
+        if len(self._last) < WINDOW or (usual := median(self._last)) < HIGH_SHARE:
             return None
         self._told = True
         more = max(FEWEST_WORKERS, 2 * self.workers)

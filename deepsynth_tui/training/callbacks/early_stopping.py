@@ -12,7 +12,7 @@ from transformers import (
 )
 
 
-class Patience(EarlyStoppingCallback):
+class ResumableEarlyStopping(EarlyStoppingCallback):
     """Ends the loop after so many evaluations without a better loss.
 
     transformers writes the count into each checkpoint, but begins anew with 0 when it resumes.

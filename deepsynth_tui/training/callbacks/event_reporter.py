@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from deepsynth_tui.training.callbacks.data_wait import Waiting
+from deepsynth_tui.training.callbacks.data_wait import DataWaitMonitor
 
 if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVALUATED = ("eval_loss", "eval_exact_match", "eval_rouge_l", "eval_cer")
-FIGURES = ("loss", "learning_rate", "grad_norm", *EVALUATED)
+EVAL_METRICS = ("eval_loss", "eval_exact_match", "eval_rouge_l", "eval_cer")
+METRICS = ("loss", "learning_rate", "grad_norm", *EVAL_METRICS)
 
 
-class Reporter(TrainerCallback):
+class EventReporterCallback(TrainerCallback):
     """Writes events of the loop, and ends it when the person asks, in all processes at once."""
 
-    def __init__(self, job: Job, peers: RankGroup, waiting: Waiting) -> None:
+    def __init__(self, job: Job, peers: RankGroup, waiting: DataWaitMonitor) -> None:
         self.job = job
         self.peers = peers
         self.waiting = waiting
@@ -57,7 +57,7 @@ class Reporter(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        figures = {name: value for name, value in (logs or {}).items() if name in FIGURES}
+        figures = {name: value for name, value in (logs or {}).items() if name in METRICS}
         if not figures:  # the summary at the end of the loop
             return
         if "loss" in figures and self.trainer is not None:

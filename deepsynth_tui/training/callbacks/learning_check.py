@@ -13,11 +13,11 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.modeling.lora import base_name, tower_of_trained
-from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
+from deepsynth_tui.training.modeling.lora import strip_peft_prefix, tower_of_parameter
+from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
-    from deepsynth_tui.estimate.memory.text_encoder import Part
+    from deepsynth_tui.estimate.memory.text_encoder import EncoderPart
     from deepsynth_tui.models.towers import Tower
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.trainer import DocumentTrainer
@@ -40,7 +40,7 @@ class Learner:
     """
 
     name: str
-    tower: Tower | Part
+    tower: Tower | EncoderPart
     kind: Literal["adapter", "tensor"]
     tensors: list[nn.Parameter] = field(default_factory=list)
     moving: list[nn.Parameter] = field(default_factory=list)
@@ -57,18 +57,18 @@ def learners(model: nn.Module) -> list[Learner]:
             continue
         stem, lora, _ = name.partition(".lora_")
         kind = "adapter" if lora else "tensor"
-        learner = found.setdefault(f"{tower} {stem}", Learner(base_name(stem), tower, kind))
+        learner = found.setdefault(f"{tower} {stem}", Learner(strip_peft_prefix(stem), tower, kind))
         learner.tensors.append(parameter)
         if not lora or ".lora_B." in name:
             learner.moving.append(parameter)
     return list(found.values())
 
 
-def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | Part]]:
-    with set_aside(model) as encoder:
+def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | EncoderPart]]:
+    with without_text_encoder(model) as encoder:
         own = list(model.named_parameters())
     for name, parameter in own:
-        yield name, parameter, tower_of_trained(name)
+        yield name, parameter, tower_of_parameter(name)
     if encoder is not None:
         for name, parameter in encoder.encoder.named_parameters():
             yield name, parameter, "text_encoder"
@@ -91,7 +91,7 @@ def largest(gradients: Sequence[torch.Tensor]) -> list[float]:
     return torch.stack(norms).tolist() if norms else []
 
 
-class LearningWatch(TrainerCallback):
+class LearningCheckCallback(TrainerCallback):
     """Looks at gradients in the first steps and at the weights after them, then no more.
 
     A step whose gradients are not finite, which the scaler of float16 leaves out, tells nothing.
@@ -157,10 +157,10 @@ class LearningWatch(TrainerCallback):
     def _judge(self, watched: list[Learner], step: int) -> None:
         _note_movement(watched)
         self.job.learning(step=step, towers=summary(watched))
-        for line in told(watched):
+        for line in summary_lines(watched):
             log.info("after %d steps, %s", self._seen, line)
         pages = self.trainer is not None and self.trainer.pages_seen
-        for warning in faults(watched, self._seen, self._rate, pages=pages):
+        for warning in learning_warnings(watched, self._seen, self._rate, pages=pages):
             self.job.warning(warning)
             log.warning("%s", warning)
 
@@ -178,7 +178,7 @@ def summary(watched: Iterable[Learner]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def told(watched: Iterable[Learner]) -> list[str]:
+def summary_lines(watched: Iterable[Learner]) -> list[str]:
     """A line for each tower."""
     lines = []
     for tower, count in summary(watched).items():
@@ -192,7 +192,9 @@ def told(watched: Iterable[Learner]) -> list[str]:
     return lines
 
 
-def faults(watched: Iterable[Learner], steps: int, rate: float, *, pages: bool) -> list[str]:
+def learning_warnings(
+    watched: Iterable[Learner], steps: int, rate: float, *, pages: bool
+) -> list[str]:
     """What the person should know of a few that do not learn. `rate` is the highest learning rate
     so far, `pages` whether any batch had images.
 

@@ -28,7 +28,7 @@ FIRST_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MemoryReading:
     """Bytes at one moment; those of the GPU are None where there is none.
 
     `host` is what this process keeps resident, `host_peak` the most it ever did. `allocated` and
@@ -51,7 +51,7 @@ class Reading:
         return {name: value for name, value in named.items() if value is not None}
 
 
-class Meter:
+class MemoryMeter:
     """Reads memory. Make it before anything touches the GPU: what is taken then is not ours."""
 
     def __init__(self) -> None:
@@ -59,12 +59,12 @@ class Meter:
         self.driver = found.driver
         self._before = {device.uuid: device.used for device in found.devices}
 
-    def read(self) -> Reading:
+    def read(self) -> MemoryReading:
         """Read everything: microseconds, and no wait for the GPU."""
-        host, peak = resident()
+        host, peak = resident_memory()
         if not torch.cuda.is_available():
-            return Reading(host, peak)
-        return Reading(
+            return MemoryReading(host, peak)
+        return MemoryReading(
             host=host,
             host_peak=peak,
             allocated=torch.cuda.max_memory_allocated(),
@@ -93,10 +93,10 @@ class Meter:
 
     @cached_property
     def _used(self) -> Callable[[], int | None] | None:
-        return nvml.watch(self._ours) if self._ours else None
+        return nvml.memory_reader(self._ours) if self._ours else None
 
 
-class Gauge(TrainerCallback):
+class MemoryTimeCallback(TrainerCallback):
     """Measures a training loop.
 
     Peaks are read after each of the first `FIRST_STEPS` steps, and reset in between so that the
@@ -105,7 +105,7 @@ class Gauge(TrainerCallback):
     """
 
     def __init__(
-        self, job: Job, meter: Meter, *, clock: Callable[[], float] = time.perf_counter
+        self, job: Job, meter: MemoryMeter, *, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.job = job
         self.meter = meter
@@ -213,12 +213,12 @@ class Gauge(TrainerCallback):
             self.job.measured(took)
             log.info("measured: %s", "; ".join(comparison_lines(self.job.prediction, took)))
 
-    def _keep(self, reading: Reading) -> None:
+    def _keep(self, reading: MemoryReading) -> None:
         for name, value in reading.to_event().items():
             self._most[name] = max(value, self._most.get(name, 0))
 
 
-def resident() -> tuple[int, int]:
+def resident_memory() -> tuple[int, int]:
     """Bytes of memory that this process holds, and the most it ever held.
 
     From /proc; where there is none, both are the most.

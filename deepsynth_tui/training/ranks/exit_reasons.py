@@ -10,12 +10,12 @@ from deepsynth_tui.runs.job import Failure
 RESUME = "--resume goes on from the last checkpoint."
 
 
-def named(failure: Failure, rank: int) -> Failure:
+def with_rank(failure: Failure, rank: int) -> Failure:
     """The failure with the rank that it happened in."""
     return replace(failure, message=f"Rank {rank}: {failure.message}")
 
 
-def without_a_word(
+def unreported_exit(
     rank: int, pid: int, code: int, *, killed_for_memory: bool | None = None
 ) -> Failure:
     """Explain the end of a process that gave no reason; `code` is -N for signal N. The kernel may

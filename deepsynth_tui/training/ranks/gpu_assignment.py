@@ -7,14 +7,14 @@ import os
 from deepsynth_tui.machine.nvml import Probe
 
 
-def visible(processes: int) -> str:
+def visible_devices(processes: int) -> str:
     """CUDA_VISIBLE_DEVICES for so many processes: the first of those that this one may see."""
     stated = os.environ.get("CUDA_VISIBLE_DEVICES")
     entries = [str(place) for place in range(processes)] if stated is None else stated.split(",")
     return ",".join(entries[:processes])
 
 
-def missing(processes: int, found: Probe) -> str | None:
+def gpu_shortage(processes: int, found: Probe) -> str | None:
     """Say why so many processes cannot get a GPU each; None where they can, and where there is no
     GPU at all: then they train on the CPU.
 

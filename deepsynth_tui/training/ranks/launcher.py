@@ -23,8 +23,14 @@ from deepsynth_tui.runs.control import Request
 from deepsynth_tui.runs.job import Failure, Job, JobFailed
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.ranks import gpu_assignment
-from deepsynth_tui.training.ranks.exit_reasons import named, without_a_word
-from deepsynth_tui.training.ranks.protocol import Ended, Failed, Happened, Said, decode
+from deepsynth_tui.training.ranks.exit_reasons import unreported_exit, with_rank
+from deepsynth_tui.training.ranks.protocol import (
+    EventMessage,
+    FailedMessage,
+    FinishedMessage,
+    Message,
+    decode,
+)
 
 LISTEN = 0.2
 """Seconds between two looks at the requests."""
@@ -41,7 +47,7 @@ class Gone:
     code: int
 
 
-News = tuple["Rank", Said | Gone]
+News = tuple["Rank", Message | Gone]
 
 
 class Rank:
@@ -52,7 +58,7 @@ class Rank:
     ) -> None:
         self.number = number
         self.process = process
-        self.ended: Ended | Failed | None = None
+        self.ended: FinishedMessage | FailedMessage | None = None
         self._news = news
         listeners = [self._thread(self._hear, os.fdopen(reports, encoding="utf-8"))]
         if process.stdout is not None:
@@ -106,7 +112,7 @@ def run_ranks(job: Job, count: int, *, resume: bool, command: Sequence[str] = RA
         JobFailed: a rank failed or was killed; the words are those of the one that did so first.
         OSError: a process cannot be started, or an event cannot be recorded.
     """
-    if lacking := gpu_assignment.missing(count, nvml.probe()):
+    if lacking := gpu_assignment.gpu_shortage(count, nvml.probe()):
         raise TrainingError(lacking, "Lower training.num_processes, or show more GPUs to the run.")
     news: queue.Queue[News] = queue.Queue()
     whole = [*command, str(job.run.path), *(["--resume"] if resume else [])]
@@ -115,7 +121,7 @@ def run_ranks(job: Job, count: int, *, resume: bool, command: Sequence[str] = RA
     def fate(rank: Rank, code: int) -> Failure:
         pid = rank.process.pid
         killed = oom_killer.was_killed(killed_before, pid, began)
-        return without_a_word(rank.number, pid, code, killed_for_memory=killed)
+        return unreported_exit(rank.number, pid, code, killed_for_memory=killed)
 
     with _started(whole, count, news) as ranks:
         return _follow(job, ranks, news, fate)
@@ -138,22 +144,22 @@ def _follow(
         except queue.Empty:
             continue
         match said:
-            case Happened(kind, fields):
+            case EventMessage(kind, fields):
                 if kind == "phase":
                     job.heartbeat.enter_phase(fields["name"])
                 job.events.write(kind, **fields)
-            case Failed(failure, lost_contact):
+            case FailedMessage(failure, lost_contact):
                 rank.ended = said
-                failure = named(failure, rank.number)
+                failure = with_rank(failure, rank.number)
                 if not lost_contact:
                     raise JobFailed(failure)
                 suspected = suspected or (time.monotonic() + GRACE, failure)
-            case Ended():
+            case FinishedMessage():
                 rank.ended = said
             case Gone(code):
                 if rank.ended is None or code < 0:
                     raise JobFailed(fate(rank, code))
-                if rank is ranks[0] and isinstance(rank.ended, Ended):
+                if rank is ranks[0] and isinstance(rank.ended, FinishedMessage):
                     job.result(**rank.ended.results)
                     return rank.ended.verdict
 
@@ -194,7 +200,7 @@ def _start(
         "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": ADDRESS,
         "MASTER_PORT": str(meeting.getsockname()[1]),
-        "CUDA_VISIBLE_DEVICES": gpu_assignment.visible(count),
+        "CUDA_VISIBLE_DEVICES": gpu_assignment.visible_devices(count),
     }
     try:
         process = subprocess.Popen(

@@ -21,7 +21,7 @@ _MOST = 4096  # bytes of requests at once; a pipe takes so many whole (PIPE_BUF)
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class EventMessage:
     """An event to record, in the words of `runs.events`."""
 
     kind: str
@@ -29,7 +29,7 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedMessage:
     """The rank failed. `lost_contact`: only because it lost another one, which knows the reason."""
 
     failure: Failure
@@ -37,58 +37,58 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class FinishedMessage:
     """The rank has done its part. `results` are those of the run, from the first rank only."""
 
     verdict: str
     results: dict[str, Any]
 
 
-Said = Happened | Failed | Ended
+Message = EventMessage | FailedMessage | FinishedMessage
 
 
-def encode(said: Said) -> str:
+def encode(said: Message) -> str:
     """One line. Paths are written as text, scalars of torch and numpy as numbers."""
     return json.dumps({"said": type(said).__name__, **asdict(said)}, default=_plain) + "\n"
 
 
-def decode(line: str) -> Said:
+def decode(line: str) -> Message:
     """What `encode` wrote."""
     fields = json.loads(line)
     match fields.pop("said"):
-        case "Happened":
-            return Happened(**fields)
+        case "EventMessage":
+            return EventMessage(**fields)
         case "Failed":
-            return Failed(Failure(**fields["failure"]), fields["lost_contact"])
+            return FailedMessage(Failure(**fields["failure"]), fields["lost_contact"])
         case _:
-            return Ended(**fields)
+            return FinishedMessage(**fields)
 
 
-class Reports:
+class MessageWriter:
     """A rank's end of the line up. As the events of a Job it sends every one to the owner."""
 
     def __init__(self, file: int) -> None:
         self._line = os.fdopen(file, "w", encoding="utf-8", buffering=1)
         self._lock = threading.Lock()
 
-    def send(self, said: Said) -> None:
+    def send(self, said: Message) -> None:
         """Raises OSError when the owner is gone."""
         with self._lock:
             self._line.write(encode(said))
 
     def write(self, kind: str, /, **fields: object) -> None:
         """Let the owner record an event."""
-        self.send(Happened(kind, fields))
+        self.send(EventMessage(kind, fields))
 
 
-class Silence:
+class NullEvents:
     """The events of the other ranks: what they do, the first one says."""
 
     def write(self, kind: str, /, **fields: object) -> None:
         """Say nothing."""
 
 
-class Orders:
+class RequestReader:
     """A rank's end of the line down, as the pulse of its Job: the owner keeps the status."""
 
     def __init__(self, file: int) -> None:

@@ -17,31 +17,40 @@ from pathlib import Path
 from deepsynth_tui.runs.directory import open_run
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.processes import lost_contact
-from deepsynth_tui.training.ranks.protocol import Ended, Failed, Orders, Reports, Said, Silence
-from deepsynth_tui.training.silence_libraries import no_progress_bars
+from deepsynth_tui.training.failures.processes import is_lost_connection
+from deepsynth_tui.training.ranks.protocol import (
+    FailedMessage,
+    FinishedMessage,
+    Message,
+    MessageWriter,
+    NullEvents,
+    RequestReader,
+)
+from deepsynth_tui.training.silence_libraries import silence_libraries
 
 STDIN = 0
 
 
-def work(run_path: Path, reports: Reports, *, listen: int | None, resume: bool) -> Said:
+def run_rank(
+    run_path: Path, reports: MessageWriter, *, listen: int | None, resume: bool
+) -> Message:
     """Do this rank's part and return how it ended."""
     first = os.environ["RANK"] == "0"
     # Before the libraries are imported, which takes seconds: the owner may be gone by then.
-    job = Job(open_run(run_path), reports if first else Silence(), Orders(STDIN))
+    job = Job(open_run(run_path), reports if first else NullEvents(), RequestReader(STDIN))
     try:
-        no_progress_bars()
+        silence_libraries()
         from deepsynth_tui.training.job import train
-        from deepsynth_tui.training.ranks.rank_group import meet
+        from deepsynth_tui.training.ranks.rank_group import join_rank_group
 
-        verdict = train(job, resume=resume, peers=meet(listen=listen))
+        verdict = train(job, resume=resume, peers=join_rank_group(listen=listen))
     except BaseException as error:  # noqa: BLE001 - the process boundary: told to the owner
         traceback.print_exc()
         failure = error.failure if isinstance(error, JobFailed) else explain(error)
         job.flush()
-        return Failed(failure, lost_contact(error))
+        return FailedMessage(failure, is_lost_connection(error))
     job.flush()
-    return Ended(verdict, job.results)
+    return FinishedMessage(verdict, job.results)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,11 +69,11 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     if os.environ["RANK"] == "0":
         logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
-    reports = Reports(given.reports)
-    ended = work(given.run, reports, listen=given.listen, resume=given.resume)
+    reports = MessageWriter(given.reports)
+    ended = run_rank(given.run, reports, listen=given.listen, resume=given.resume)
     reports.send(ended)
     sys.stdout.flush()
-    if isinstance(ended, Failed):
+    if isinstance(ended, FailedMessage):
         os._exit(1)  # its libraries would wait for the other ranks in their exit handlers
     return 0
 

@@ -56,7 +56,7 @@ class RankGroup:
             self._group = None
 
 
-def meet(*, listen: int | None) -> RankGroup:
+def join_rank_group(*, listen: int | None) -> RankGroup:
     """Meet the other ranks where RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say, each on the
     GPU of its number. `listen` is the first rank's socket of that address, already bound.
 

@@ -19,7 +19,7 @@ from peft.utils.transformers_weight_conversion import (
 )
 from safetensors.torch import load_file, save_file
 
-WEIGHTS = "adapter_model.safetensors"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 LORA = ".lora_"  # PEFT renames only keys with this in them
 
 
@@ -29,10 +29,10 @@ def make_loadable(model: PeftModel, folder: Path) -> None:
     Raises:
         KeyError: no shorter name of a weight is renamed to the right one.
     """
-    weights = load_file(folder / WEIGHTS)
+    weights = load_file(folder / ADAPTER_WEIGHTS)
     renamed = loadable(model, weights)
     if set(renamed) != set(weights):
-        save_file(renamed, folder / WEIGHTS, metadata={"format": "pt"})
+        save_file(renamed, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
 
 
 def loadable(model: PeftModel, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

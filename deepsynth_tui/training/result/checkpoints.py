@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepsynth_tui.training.text_encoder.files import FOLDER, PROJECTION
+from deepsynth_tui.training.text_encoder import ENCODER_FOLDER, PROJECTION_FILE
 
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors", "model.safetensors.index.json")
 STATES = ("optimizer.pt", "scheduler.pt")  # zip archives, as torch.save writes
@@ -19,7 +19,7 @@ _HEADER_LENGTH = 8  # bytes: the little-endian length of the JSON header of a sa
 
 
 @dataclass(frozen=True, slots=True)
-class Resumable:
+class ResumePoint:
     """The checkpoint to resume from, None if there is none, and the torn ones passed over."""
 
     path: Path | None
@@ -27,7 +27,7 @@ class Resumable:
     torn: tuple[tuple[Path, str], ...]
 
 
-def newest_whole(folder: Path, processes: int = 1) -> Resumable:
+def newest_complete(folder: Path, processes: int = 1) -> ResumePoint:
     """Look through `checkpoint-<step>` folders, newest step first, for one that is whole.
 
     Each of the `processes` that train has random state of its own in it.
@@ -39,14 +39,14 @@ def newest_whole(folder: Path, processes: int = 1) -> Resumable:
     ]
     torn: list[tuple[Path, str]] = []
     for step, path in sorted(found, reverse=True):
-        flaw = what_is_missing(path, step, processes)
+        flaw = why_incomplete(path, step, processes)
         if flaw is None:
-            return Resumable(path, step, tuple(torn))
+            return ResumePoint(path, step, tuple(torn))
         torn.append((path, flaw))
-    return Resumable(None, 0, tuple(torn))
+    return ResumePoint(None, 0, tuple(torn))
 
 
-def what_is_missing(checkpoint: Path, step: int, processes: int = 1) -> str | None:
+def why_incomplete(checkpoint: Path, step: int, processes: int = 1) -> str | None:
     """Say why a checkpoint cannot be resumed from, None if it can."""
     state = checkpoint / TRAINER_STATE
     try:
@@ -61,16 +61,16 @@ def what_is_missing(checkpoint: Path, step: int, processes: int = 1) -> str | No
     weights = [checkpoint / name for name in WEIGHTS if (checkpoint / name).is_file()]
     if not weights:
         return "it has no weights"
-    encoder = checkpoint / FOLDER
-    if encoder.is_dir() and not (encoder / PROJECTION).is_file():
-        return f"{FOLDER}/{PROJECTION} is missing or incomplete"
+    encoder = checkpoint / ENCODER_FOLDER
+    if encoder.is_dir() and not (encoder / PROJECTION_FILE).is_file():
+        return f"{ENCODER_FOLDER}/{PROJECTION_FILE} is missing or incomplete"
     for path in (*_shards(weights[0]), *sorted(encoder.rglob("*.safetensors"))):
-        if not is_whole_safetensors(path):
+        if not is_complete_safetensors(path):
             return f"{path.name} is missing or incomplete"
     return None
 
 
-def prune(written: Path, *, keep: int, best: Path | None) -> None:
+def rotate_checkpoints(written: Path, *, keep: int, best: Path | None) -> None:
     """Delete checkpoints beside the one just `written` until `keep` are left, but never that one
     nor the `best`.
 
@@ -89,7 +89,7 @@ def prune(written: Path, *, keep: int, best: Path | None) -> None:
         shutil.rmtree(path)
 
 
-def is_whole_safetensors(path: Path) -> bool:
+def is_complete_safetensors(path: Path) -> bool:
     """Whether the file is as long as its own header says (format: hf.co/docs/safetensors)."""
     try:
         with path.open("rb") as file:

@@ -12,20 +12,20 @@ from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
-from deepsynth_tui.training.result.checkpoints import TRAINER_STATE, newest_whole
+from deepsynth_tui.training.result.checkpoints import TRAINER_STATE, newest_complete
 from deepsynth_tui.training.result.disk_space import folder_bytes
-from deepsynth_tui.training.result.save import whole_folder
+from deepsynth_tui.training.result.save import atomic_folder
 
 if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
-    from deepsynth_tui.training.result.disk_space import Room
+    from deepsynth_tui.training.result.disk_space import DiskSpace
 
 log = logging.getLogger(__name__)
 
 BEST = "best_model_checkpoint"  # in transformers' TrainerState: a path
 
 
-def take_over(job: Job, config: TrainingConfig, room: Room, processes: int) -> None:
+def copy_checkpoint(job: Job, config: TrainingConfig, room: DiskSpace, processes: int) -> None:
     """Copy the newest whole checkpoint of the run that this one continues, and its best one, into
     this run, unless this run has come as far itself.
 
@@ -47,10 +47,10 @@ def take_over(job: Job, config: TrainingConfig, room: Room, processes: int) -> N
     if reason := resume_training.incompatible_change(before, config):
         job.warning(f"The checkpoints of {former.id} are of no use: {reason}")
         return
-    found = newest_whole(former.checkpoints, processes)
+    found = newest_complete(former.checkpoints, processes)
     for path, flaw in found.torn:
         job.warning(f"{path.name} of {former.id} is passed over: {flaw}")
-    if found.path is None or newest_whole(job.run.checkpoints, processes).step >= found.step:
+    if found.path is None or newest_complete(job.run.checkpoints, processes).step >= found.step:
         return
     _copy(job, room, former, found.path)
     log.info("took %s over from %s", found.path.name, former.id)
@@ -58,7 +58,7 @@ def take_over(job: Job, config: TrainingConfig, room: Room, processes: int) -> N
         job.warning(f"The first {found.step} steps were trained with {felt}")
 
 
-def _copy(job: Job, room: Room, former: RunDirectory, newest: Path) -> None:
+def _copy(job: Job, room: DiskSpace, former: RunDirectory, newest: Path) -> None:
     recorded = json.loads((newest / TRAINER_STATE).read_text(encoding="utf-8"))
     best = former.checkpoints / Path(recorded[BEST]).name if recorded.get(BEST) else newest
     has_other_best = best != newest and best.is_dir()
@@ -66,9 +66,9 @@ def _copy(job: Job, room: Room, former: RunDirectory, newest: Path) -> None:
     phase, target = "continuing", job.run.checkpoints
     job.phase(phase, f"from {newest.name} of {former.id}")
     room.require(size, f"{newest.name} of {former.id}", phase=phase)
-    with whole_folder(target / newest.name) as draft:
+    with atomic_folder(target / newest.name) as draft:
         if has_other_best:  # in its place first: the newest names it
-            with whole_folder(target / best.name) as draft_of_best:
+            with atomic_folder(target / best.name) as draft_of_best:
                 shutil.copytree(best, draft_of_best, dirs_exist_ok=True)
         shutil.copytree(newest, draft, dirs_exist_ok=True)
         if recorded.get(BEST) and best.is_dir():

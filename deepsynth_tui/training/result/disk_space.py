@@ -17,7 +17,7 @@ from deepsynth_tui.estimate.storage import PROCESSOR_BYTES
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
-    from deepsynth_tui.estimate.storage import Disk
+    from deepsynth_tui.estimate.storage import DiskEstimate
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.ranks.rank_group import RankGroup
 
@@ -35,7 +35,7 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-class Room:
+class DiskSpace:
     """Room for what a job writes into its run directory."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Room:
                 f"{FREE} The last checkpoint is whole: --resume goes on from it.",
             )
 
-    def refuse_if_short(self, disk: Disk) -> None:
+    def refuse_if_short(self, disk: DiskEstimate) -> None:
         """End a run that would run out of disk before it begins.
 
         Raises:
@@ -104,14 +104,14 @@ class Room:
         )
 
 
-class Guard(TrainerCallback):
+class DiskSpaceCallback(TrainerCallback):
     """Pauses the loop after a step while the disk has no room for what comes next.
 
     To be the last of the callbacks, which decide whether this step is saved. The first process
     looks, the others wait for it.
     """
 
-    def __init__(self, room: Room, peers: RankGroup) -> None:
+    def __init__(self, room: DiskSpace, peers: RankGroup) -> None:
         self.room = room
         self.peers = peers
         self.stopped = False
@@ -139,7 +139,7 @@ class Guard(TrainerCallback):
 
 
 def checkpoint_bytes(model: torch.nn.Module, optimizer: Any) -> int:
-    """Bytes of a checkpoint: what `trained_bytes` says, and the state of the optimizer."""
+    """Bytes of a checkpoint: what `trainable_memory` says, and the state of the optimizer."""
     states = (value for state in optimizer.state.values() for value in state.values())
     return trained_bytes(model) + sum(v.nbytes for v in states if isinstance(v, torch.Tensor))
 

@@ -1,4 +1,4 @@
-"""Where an adapter comes from: `deepsynth.json` for programs, `card` for people."""
+"""Where an adapter comes from: `deepsynth.json` for programs, `model_card` for people."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
-from deepsynth_tui.training.data.dataset import DOCUMENT
-from deepsynth_tui.training.result.model_card import card
+from deepsynth_tui.training.data.dataset import DOCUMENT_COLUMN
+from deepsynth_tui.training.result.model_card import model_card
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings, TextEncoderSettings, TrainingConfig
     from deepsynth_tui.training.data.dataset import Split
-    from deepsynth_tui.training.modeling.load import Base
+    from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
-FILE = "deepsynth.json"
+LINEAGE_FILE = "deepsynth.json"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "datasets")
 
 
-def describe(
-    base: Base,
+def build_lineage(
+    base: LoadedModel,
     config: TrainingConfig,
     split: Split,
     metrics: Mapping[str, Any],
@@ -77,19 +77,19 @@ def fingerprint(split: Split, data: DataSettings) -> str:
     dataset = split.train.dataset
     columns = [
         column
-        for column in (DOCUMENT, data.target_column, "messages")
+        for column in (DOCUMENT_COLUMN, data.target_column, "messages")
         if column in dataset.column_names
     ]
     digest = hashlib.sha256()
     for row in dataset.select_columns(columns):
         digest.update(json.dumps(row, sort_keys=True).encode())
-    sides = [list(split.train.positions), list(split.held_out.positions)]
+    sides = [list(split.train.indices), list(split.held_out.indices)]
     digest.update(json.dumps(sides).encode())
     return digest.hexdigest()[:16]
 
 
-def write(folder: Path, lineage: Mapping[str, Any]) -> None:
+def write_lineage(folder: Path, lineage: Mapping[str, Any]) -> None:
     """Write `deepsynth.json` and the model card into a folder of weights."""
     text = json.dumps(lineage, indent=2, ensure_ascii=False) + "\n"
-    (folder / FILE).write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(card(lineage), encoding="utf-8")
+    (folder / LINEAGE_FILE).write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(model_card(lineage), encoding="utf-8")

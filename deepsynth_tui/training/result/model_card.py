@@ -20,7 +20,7 @@ SCORES = {
 }
 
 
-def card(lineage: Mapping[str, Any]) -> str:
+def model_card(lineage: Mapping[str, Any]) -> str:
     """The text of README.md, from what `deepsynth.json` holds."""
     base, config, metrics = lineage["base"], lineage["config"], lineage["metrics"]
     adapter = config["lora"]["enabled"]

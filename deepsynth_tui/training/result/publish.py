@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 LAST_CHECKPOINT = "last-checkpoint"  # in the repository, as transformers calls it
 
 
-class Publisher(TrainerCallback):
+class HubUploader(TrainerCallback):
     """Uploads the newest checkpoint while the run goes on, and the result at its end."""
 
     def __init__(self, job: Job, settings: OutputSettings) -> None:

@@ -12,7 +12,7 @@ from peft import PeftModel
 
 from deepsynth_tui.training.result.adapter_keys import make_loadable
 from deepsynth_tui.training.text_encoder import checkpoint
-from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
+from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
@@ -30,7 +30,7 @@ def save_trained(
     Raises:
         OSError: the disk is full or the folder may not be written.
     """
-    with set_aside(model) as encoder:
+    with without_text_encoder(model) as encoder:
         if isinstance(model, PeftModel):
             # "auto" would ask the Hub whether the vocabulary grew; no embedding is ever a target,
             # and one in modules_to_save is saved with its adapter anyway.
@@ -44,7 +44,7 @@ def save_trained(
 
 
 @contextlib.contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder that takes the place of `target` when the block ends without error.
 
     Until then `target` is as it was; after an error nothing is left of the new one.

@@ -11,11 +11,11 @@ from peft import PeftModel
 
 from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.modeling.fsdp import share_out
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.fsdp import shard_model
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.text_encoder import checkpoint
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
-from deepsynth_tui.training.text_encoder.soft_tokens import attached
+from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -69,19 +69,19 @@ def verify(
     if config.training.fsdp:
         saved, untrained = _shared_out(folder, config, inputs)
         return _judged(folder, saved=saved, untrained=untrained, trained=trained)
-    base = load_base(config).model
+    base = load_model_and_processor(config).model
     encoder = load_text_encoder(base, config)
-    with attached(base, encoder):
+    with text_encoder_attached(base, encoder):
         untrained = answer_logits(base, inputs, config)
     if config.lora.enabled:
         loaded = PeftModel.from_pretrained(base, str(folder)).eval()
     else:
         del base
         settings = config.model.model_copy(update={"name_or_path": str(folder), "revision": None})
-        loaded = load_base(config.model_copy(update={"model": settings})).model
+        loaded = load_model_and_processor(config.model_copy(update={"model": settings})).model
     if encoder is not None:
         checkpoint.restore(encoder, folder)
-    with attached(loaded, encoder):
+    with text_encoder_attached(loaded, encoder):
         saved = answer_logits(loaded, inputs, config)
     return _judged(folder, saved=saved, untrained=untrained, trained=trained)
 
@@ -90,10 +90,10 @@ def _shared_out(
     folder: Path, config: TrainingConfig, inputs: dict[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The logits of the saved adapter and of its base, which no process may hold alone."""
-    base = load_base(config, stay_on_cpu=True).model
+    base = load_model_and_processor(config, stay_on_cpu=True).model
     # Trainable, so that its weights are left whole, as they were in training.
     loaded = PeftModel.from_pretrained(base, str(folder), is_trainable=True).eval()
-    share_out(loaded)
+    shard_model(loaded)
     saved = answer_logits(loaded, inputs, config)
     with loaded.disable_adapter():
         return saved, answer_logits(loaded, inputs, config)

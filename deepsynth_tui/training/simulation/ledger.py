@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import torch
 
-from deepsynth_tui.estimate.memory.allocator import rounded
+from deepsynth_tui.estimate.memory.allocator import round_size
 from deepsynth_tui.training.simulation.trace import Trace
 
 Owner = Literal["weights", "adapters", "gradients", "optimizer", "activations", "logits"]
@@ -63,7 +63,7 @@ class Ledger:
         self.trace = Trace(held=self._total - sum(states), states=states)
 
     def _add(self, storage: torch.UntypedStorage, owner: Owner) -> None:
-        size = rounded(storage.nbytes())
+        size = round_size(storage.nbytes())
         self._owners[storage._cdata] = (size, owner)
         self.now[owner] += size
         self._total += size

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepsynth_tui.estimate.closed_form import Estimate, GpuEstimate
-from deepsynth_tui.estimate.report import device_name
-from deepsynth_tui.machine.gpu_catalogue import Fit, fit_in
+from deepsynth_tui.estimate.report import device_label
+from deepsynth_tui.machine.gpu_catalogue import Fit, classify_fit
 from deepsynth_tui.machine.match_gpu import match_gpu
 from deepsynth_tui.machine.nvml import Device, Probe
 
@@ -66,9 +66,9 @@ def _device_row(device: Device, estimate: Estimate) -> GpuRow:
     if device.slice_of is None:
         model = match_gpu(device.name, device.total, [gpu.gpu for gpu in estimate.gpus])
     return GpuRow(
-        name=device_name(device),
+        name=device_label(device),
         available=device.free,
-        fit=fit_in(device.free, estimate.needed),
+        fit=classify_fit(device.free, estimate.needed),
         headroom=device.free - estimate.needed,
         estimate=next((gpu for gpu in estimate.gpus if gpu.gpu is model), None),
         device=device,

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from deepsynth_tui.config.training import ModelSettings, TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.inputs import EstimateInputs
-from deepsynth_tui.estimate.process_overhead import Overhead
-from deepsynth_tui.estimate.row_statistics import UNKNOWN, RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import Gpu, catalogue
-from deepsynth_tui.models import layout
-from deepsynth_tui.models.layout import ModelLayout, Role
+from deepsynth_tui.estimate.process_overhead import ProcessOverhead
+from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
+from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
+from deepsynth_tui.models.layout import ModelLayout, Role, load_layout
 from deepsynth_tui.models.layout_client import request_layout
 from deepsynth_tui.workflows.estimate import row_statistics
 
@@ -36,8 +35,8 @@ class MachineInputs:
     """The GPU catalogue, and corrections learned from earlier runs on this machine."""
 
     gpus: Sequence[Gpu]
-    overhead: Overhead
-    paces: Mapping[str, float]
+    overhead: ProcessOverhead
+    step_time_ratios: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +66,15 @@ class EstimateInputsCache:
         if self._machine is None or len(layouts) < len(futures):
             return None
         dataset = self._datasets.get(_dataset_key(config))
-        statistics = dataset.rows if dataset else UNKNOWN
+        statistics = dataset.rows if dataset else UNKNOWN_ROWS
         return EstimateInputs(
             layouts[0],
             encoder=layouts[1] if len(layouts) > 1 else None,
             dataset=statistics if statistics.rows is not None else replace(statistics, rows=rows),
             gpus=self._machine.gpus,
             overhead=self._machine.overhead,
-            paces=self._machine.paces,
-            seen_by=dataset.counted_for if dataset else None,
+            step_time_ratios=self._machine.step_time_ratios,
+            counted_for=dataset.counted_for if dataset else None,
         )
 
     async def load(self, config: TrainingConfig, report: Callable[[str], object]) -> None:
@@ -104,7 +103,7 @@ class EstimateInputsCache:
     async def _load_layout(self, key: LayoutKey, report: Callable[[str], object]) -> None:
         status = f"Reading the layout of {key.name} …"
         if key not in self._layouts:
-            if await asyncio.to_thread(layout.load, key.name, key.revision, key.role) is None:
+            if await asyncio.to_thread(load_layout, key.name, key.revision, key.role) is None:
                 report(status)
                 await asyncio.sleep(LAYOUT_DEBOUNCE)
             self._layouts[key] = asyncio.ensure_future(asyncio.to_thread(read_layout, key))
@@ -146,7 +145,9 @@ def read_machine() -> MachineInputs:
     Raises:
         CatalogueError: The GPU catalogue is invalid.
     """
-    return MachineInputs(catalogue(), measured_runs.correction(), measured_runs.paces())
+    return MachineInputs(
+        load_catalogue(), measured_runs.measured_overhead(), measured_runs.step_time_ratios()
+    )
 
 
 def _succeeded(future: asyncio.Future[ModelLayout]) -> bool:

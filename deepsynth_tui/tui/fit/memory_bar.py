@@ -11,12 +11,12 @@ from itertools import accumulate
 
 from textual.content import Content
 
-from deepsynth_tui.estimate.closed_form import Estimate, Item
+from deepsynth_tui.estimate.closed_form import Estimate, MemoryItem
 from deepsynth_tui.tui.fit.delta import format_delta
 from deepsynth_tui.units import format_bytes, format_percent
 
 PERSISTENT, TRANSIENT, OUTSIDE_PYTORCH = "$primary", "$accent", "$muted"
-PATTERNS: dict[Item, tuple[str, str]] = {
+PATTERNS: dict[MemoryItem, tuple[str, str]] = {
     "weights": ("█", PERSISTENT),
     "adapters": ("▚", PERSISTENT),
     "gradients": ("▞", TRANSIENT),

@@ -112,7 +112,7 @@ class FitPanel(VerticalScroll):
     def fix(self) -> Fix | None:
         """The change of settings that makes the run fit the selected GPU."""
         fit = self.view.selected_fit if self.view else None
-        return fit.remedy if fit else None
+        return fit.fix if fit else None
 
     @property
     def devices(self) -> tuple[Device, ...]:

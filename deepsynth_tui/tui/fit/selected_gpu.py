@@ -7,7 +7,7 @@ from textwrap import wrap
 from textual.content import Content
 
 from deepsynth_tui.estimate.closed_form import Estimate
-from deepsynth_tui.estimate.fixes import MOST_ROWS
+from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
 from deepsynth_tui.estimate.report import GpuFit
 from deepsynth_tui.machine.gpu_catalogue import Fit
 from deepsynth_tui.tui.fit.delta import append_delta, format_delta
@@ -41,7 +41,7 @@ def _memory(row: GpuRow, previous: GpuRow | None, fit: GpuFit | None) -> Content
     elif fit.batch == 0:
         batch = "0: not even one row fits"
     else:
-        batch = f"{fit.batch} or more" if fit.batch >= MOST_ROWS else str(fit.batch)
+        batch = f"{fit.batch} or more" if fit.batch >= MAX_BATCH_SIZE else str(fit.batch)
     memory = f"{format_bytes(abs(row.headroom))} {'free' if row.headroom >= 0 else 'short'}"
     change = format_delta(row.headroom, previous.headroom if previous else None, format_bytes)
     return append_delta(memory, change) + Content.styled(f" · largest batch {batch}", "$muted")
@@ -77,9 +77,9 @@ def _fix(row: GpuRow, fit: GpuFit | None, width: int, key: str) -> list[Content]
         return []
     if fit is None:
         return [Content.styled("Searching for settings that fit …", "$muted")]
-    if fit.remedy is None:
+    if fit.fix is None:
         return [Content.styled("No change of one or two settings makes it fit.", "$text-warning")]
-    text = f"{key} {fit.remedy.words}: {format_bytes(fit.remedy.needed)}, {fit.remedy.effect}"
+    text = f"{key} {fit.fix.words}: {format_bytes(fit.fix.needed)}, {fit.fix.effect}"
     first, *rest = wrap(text, max(width, 20), max_lines=2, placeholder=" …")
     line = Content.assemble((key, "bold $primary"), first.removeprefix(key))
     return [line, *(Content(line) for line in rest)]

@@ -76,5 +76,5 @@ class FitView:
 
     @cached_property
     def _fits(self) -> Mapping[str, GpuFit]:
-        fits = (*self.report.here, *self.report.gpu_fits) if self.report else ()
+        fits = (*self.report.machine_gpus, *self.report.catalogue_gpus) if self.report else ()
         return {fit.name: fit for fit in fits}

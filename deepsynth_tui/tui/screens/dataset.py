@@ -15,7 +15,7 @@ from deepsynth_tui.tui.screens.form_screen import FormScreen
 from deepsynth_tui.tui.widgets.source_panel import SourcePanel
 
 if TYPE_CHECKING:
-    from deepsynth_tui.models.page_for_model import PageFigures
+    from deepsynth_tui.models.page_for_model import PageInfo
     from deepsynth_tui.workflows.preflight import Preflight
 
 
@@ -45,7 +45,7 @@ class DatasetScreen(FormScreen):
             panel.show_status(state or "No documents chosen yet. Try builtin:sample.")
 
     @work(exclusive=True, group="model", exit_on_error=False)
-    async def _ask_model(self, found: Preflight, page: PageFigures) -> None:
+    async def _ask_model(self, found: Preflight, page: PageInfo) -> None:
         from deepsynth_tui.tui.forms.page_for_draft_model import page_for_draft_model
 
         seen = await asyncio.to_thread(page_for_draft_model, shell_of(self.app).home, page)

@@ -190,7 +190,7 @@ class TrainingScreen(FormScreen):
 
     @work(exclusive=True, group="simulation", exit_on_error=False)
     async def _simulate(self) -> None:
-        from deepsynth_tui.training.simulation.client import SimulationError, simulate
+        from deepsynth_tui.training.simulation.client import SimulationError, request_simulation
 
         if self._shown is None:
             return
@@ -200,7 +200,9 @@ class TrainingScreen(FormScreen):
             # Two at once would take twice the memory: one that was dropped ends first.
             await asyncio.wait([self._simulation])
         dataset = grounds.dataset_for(config)
-        self._simulation = asyncio.ensure_future(asyncio.to_thread(simulate, config, dataset))
+        self._simulation = asyncio.ensure_future(
+            asyncio.to_thread(request_simulation, config, dataset)
+        )
         try:
             simulated = await asyncio.shield(self._simulation)
         except SimulationError as error:

@@ -75,6 +75,6 @@ def _all(xray: Xray) -> Group:
 
 
 def _refusal(message: str, advice: str) -> Text:
-    from deepsynth_tui.training.xray.text import visible
+    from deepsynth_tui.training.xray.text import escape_invisible
 
-    return Text.assemble((visible(message), "bold"), "\n\n", visible(advice))
+    return Text.assemble((escape_invisible(message), "bold"), "\n\n", escape_invisible(advice))

@@ -18,8 +18,8 @@ from deepsynth_tui.builtin.recipe.pretrain import RunFailed, pretrain, run_confi
 from deepsynth_tui.builtin.recipe.stages import Stage, stages
 from deepsynth_tui.config.load import load_file as load_config
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
-from deepsynth_tui.training.evaluation.evaluate import Answered, examine, marks
+from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
+from deepsynth_tui.training.evaluation.evaluate import Prediction, compute_metrics, predict
 
 COURSE = (Stage("words", 96, 64, 1, (14,), 200, 64, 1e-3),)
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def stand_ins(place: Path) -> Path:
     """Install the embedded font under the names of all that the lessons are drawn with."""
     (place / "fonts").mkdir(parents=True)
     for name in lesson_fonts():
-        shutil.copy(EMBEDDED, place / "fonts" / f"{name.replace(' ', '')}.ttf")
+        shutil.copy(BUNDLED_FONT, place / "fonts" / f"{name.replace(' ', '')}.ttf")
     return place
 
 
@@ -117,10 +117,10 @@ def test_the_exam_asks_every_row_and_the_card_tells_what_came(
     file = run_config("training", tmp_path / "exam.yaml", settings)
     config = load_config(file).config
     assert isinstance(config, TrainingConfig)
-    answered = list(examine(config))
+    answered = list(predict(config))
     wanted = [json.loads(line)["text"] for line in open_lines(folder / "words/texts-14.jsonl")]
     assert sorted(one.target for one in answered) == sorted(wanted)
-    found = marks(answered)
+    found = compute_metrics(answered)
     assert (found["documents"], found["characters"]) == (200, sum(map(len, wanted)))
     assert found["cer"] > 0.5  # after four steps
     assert found["cer_low"] <= found["cer"] <= found["cer_high"]
@@ -136,7 +136,7 @@ def test_the_exam_asks_every_row_and_the_card_tells_what_came(
 
 
 def test_marks_count_errors_and_answers_without_any() -> None:
-    found = marks([Answered("a", "abcd", "abcd"), Answered("b", "abcdef", "abXdefg")])
+    found = compute_metrics([Prediction("a", "abcd", "abcd"), Prediction("b", "abcdef", "abXdefg")])
     assert (found["errors"], found["cer"], found["exact"]) == (2, 0.2, 0.5)
 
 

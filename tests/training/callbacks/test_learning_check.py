@@ -37,7 +37,7 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[nn.Module], 
     """Let a function change the model once its adapters are attached."""
 
     def arrange(change: Callable[[nn.Module], None]) -> None:
-        attach = lora.attach
+        attach = lora.add_adapters
 
         def attach_and_change(*given: Any, **named: Any) -> Any:
             model = attach(*given, **named)

@@ -17,13 +17,18 @@ from deepsynth_tui.machine.nvml import Device, Probe
 from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.estimate_vs_measured import read_comparison
 from deepsynth_tui.runs.job import Failure, Job, run_job
-from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter, Reading, resident
+from deepsynth_tui.training.callbacks.memory_time import (
+    MemoryMeter,
+    MemoryReading,
+    MemoryTimeCallback,
+    resident_memory,
+)
 from tests.training.conftest import Ran
 
 GIB = 2**30
 
 
-class ScriptedMeter(Meter):
+class ScriptedMeter(MemoryMeter):
     """A GPU whose peaks are known: one per step, until the next reset."""
 
     def __init__(self, peaks: Sequence[int]) -> None:
@@ -34,8 +39,8 @@ class ScriptedMeter(Meter):
     def step(self) -> None:
         self._peak = max(self._peak, next(self._peaks))
 
-    def read(self) -> Reading:
-        host = Reading(host=1, host_peak=2)
+    def read(self) -> MemoryReading:
+        host = MemoryReading(host=1, host_peak=2)
         return replace(
             host, allocated=self._peak, reserved=self._peak + 1, held=5, device=self._peak + 9
         )
@@ -56,7 +61,9 @@ class Clock:
 class Loop:
     """The calls of a training loop, in the Trainer's order."""
 
-    def __init__(self, gauge: Gauge, meter: ScriptedMeter, clock: Clock, folder: Path) -> None:
+    def __init__(
+        self, gauge: MemoryTimeCallback, meter: ScriptedMeter, clock: Clock, folder: Path
+    ) -> None:
         self.gauge, self.meter, self.clock = gauge, meter, clock
         self.state = TrainerState()
         self._rest = (TrainingArguments(str(folder)), self.state, TrainerControl())
@@ -86,7 +93,7 @@ def looped(home: Path, tmp_path: Path) -> Callable[..., Ran]:
     def start(peaks: Sequence[int], drive: Callable[[Loop], None]) -> Ran:
         def body(job: Job) -> str:
             meter, clock = ScriptedMeter(peaks), Clock()
-            drive(Loop(Gauge(job, meter, clock=clock), meter, clock, tmp_path))
+            drive(Loop(MemoryTimeCallback(job, meter, clock=clock), meter, clock, tmp_path))
             return "completed"
 
         run = create_run(home, kind="training", name="loop", config_text="")
@@ -164,12 +171,12 @@ def test_a_loop_without_a_step_measures_nothing(looped: Callable[..., Ran]):
 
 
 def test_main_memory_is_read_without_a_gpu():
-    now, most = resident()
+    now, most = resident_memory()
     assert 50 << 20 < now <= most * 1.05
     held = bytearray(64 << 20)
     for page in range(0, len(held), 4096):
         held[page] = 1
-    more, _ = resident()
+    more, _ = resident_memory()
     assert more - now > 48 << 20
     del held
 
@@ -179,27 +186,27 @@ def test_what_others_took_before_is_not_ours(monkeypatch: pytest.MonkeyPatch):
     idle = Device(0, "A", "GPU-aa", 100, 70, 30, None, None)
     ours = Device(1, "B", "GPU-bb", 100, 60, 40, None, None)
     monkeypatch.setattr(nvml, "probe", lambda: Probe((idle, ours), driver="580.1"))
-    monkeypatch.setattr(nvml, "watch", {"GPU-bb": lambda: 95}.__getitem__)
+    monkeypatch.setattr(nvml, "memory_reader", {"GPU-bb": lambda: 95}.__getitem__)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="bb"))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 20)
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 25)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 15)
 
-    meter = Meter()
+    meter = MemoryMeter()
     reading = meter.read()
     assert (meter.driver, reading.device) == ("580.1", 55)
     assert (reading.allocated, reading.reserved, reading.held) == (20, 25, 15)
 
     monkeypatch.setattr(nvml, "probe", lambda: Probe((), "No driver."))
-    assert Meter().read().device is None
+    assert MemoryMeter().read().device is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the figures of /proc")
 def test_the_meter_makes_up_no_gpu():
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    assert set(Meter().read().to_event()) == {"host", "host_peak"}
+    assert set(MemoryMeter().read().to_event()) == {"host", "host_peak"}
 
 
 def test_what_is_done_aside_is_no_part_of_a_step(looped: Callable[..., Ran]):

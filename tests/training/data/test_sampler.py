@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from deepsynth_tui.training import trainer
-from deepsynth_tui.training.data.sampler import GroupedByLength
+from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
 from tests.training.conftest import Ran, Run
 from tests.training.small_datasets import row, write
 
@@ -24,7 +24,7 @@ def _spread(order: list[int], size: int = 4) -> int:
 
 
 def test_rows_of_like_length_stand_together() -> None:
-    sampler = GroupedByLength(4, LENGTHS, seed=1)
+    sampler = SeededLengthGroupedSampler(4, LENGTHS, seed=1)
     order = list(sampler)
     assert sorted(order) == list(range(64))
     assert LENGTHS[order[0]] == max(LENGTHS)
@@ -32,15 +32,15 @@ def test_rows_of_like_length_stand_together() -> None:
 
 
 def test_the_order_is_that_of_seed_and_epoch_alone() -> None:
-    sampler = GroupedByLength(4, LENGTHS, seed=1)
+    sampler = SeededLengthGroupedSampler(4, LENGTHS, seed=1)
     first = list(sampler)
     torch.rand(5)
     assert list(sampler) == first
     sampler.set_epoch(1)
     second = list(sampler)
     assert second != first
-    assert list(GroupedByLength(4, LENGTHS, seed=2)) != first
-    resumed = GroupedByLength(4, LENGTHS, seed=1)
+    assert list(SeededLengthGroupedSampler(4, LENGTHS, seed=2)) != first
+    resumed = SeededLengthGroupedSampler(4, LENGTHS, seed=1)
     resumed.set_epoch(1)
     assert list(resumed) == second
 

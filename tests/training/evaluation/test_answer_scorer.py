@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.dataset import POSITION
-from deepsynth_tui.training.evaluation.generate import answers, undisturbed
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.data.formats import ROW_INDEX
+from deepsynth_tui.training.evaluation.generate import evaluation_mode, generate_answers
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import Run, configuration
 from tests.training.small_datasets import row, write
 
@@ -31,32 +31,32 @@ def test_answers_do_not_depend_on_the_batch(
     """Prompts of different lengths are padded where it does not matter."""
     changes = {} if reads_images else {"model__name_or_path": str(language_model)}
     config = configuration(values, **changes)
-    base = load_base(config)
-    batcher = Collator(base, config)
+    base = load_model_and_processor(config)
+    collator = Collator(base, config)
     rows: list[Any] = [
-        row(number, pages=1 + number % 2) | {POSITION: number} for number in range(3)
+        row(number, pages=1 + number % 2) | {ROW_INDEX: number} for number in range(3)
     ]
     asked = ["Say it.", "And what colour would you say that this page here has?", "?"]
     for one, instruction in zip(rows, asked, strict=True):
         one["messages"][0]["content"][-1]["text"] = instruction
-    rendered = [batcher.render(one) for one in rows]
+    rendered = [collator.render(one) for one in rows]
 
     most = [12, 5, 9]
-    together = answers(base.model, batcher, rendered, new_tokens=most)
+    together = generate_answers(base.model, collator, rendered, max_new_tokens=most)
     apart = [
-        answers(base.model, batcher, [one], new_tokens=[count])[0]
+        generate_answers(base.model, collator, [one], max_new_tokens=[count])[0]
         for one, count in zip(rendered, most, strict=True)
     ]
     assert together == apart
     assert len(set(together)) > 1
 
 
-def test_undisturbed_restores_mode_and_random_numbers(values: dict[str, Any]) -> None:
-    model = load_base(configuration(values)).model.train()
+def test_evaluation_mode_restores_mode_and_random_numbers(values: dict[str, Any]) -> None:
+    model = load_model_and_processor(configuration(values)).model.train()
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    with undisturbed(model):
+    with evaluation_mode(model):
         assert not model.training
         torch.rand(7)
     assert model.training

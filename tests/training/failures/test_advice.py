@@ -16,10 +16,10 @@ from torch import distributed
 
 from deepsynth_tui.runs.job import Failure
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.memory import shortage
-from deepsynth_tui.training.failures.processes import lost_contact
-from deepsynth_tui.training.ranks.exit_reasons import named, without_a_word
-from deepsynth_tui.training.ranks.protocol import Failed, decode, encode
+from deepsynth_tui.training.failures.memory import parse_out_of_memory
+from deepsynth_tui.training.failures.processes import is_lost_connection
+from deepsynth_tui.training.ranks.exit_reasons import unreported_exit, with_rank
+from deepsynth_tui.training.ranks.protocol import FailedMessage, decode, encode
 
 # c10/cuda/CUDACachingAllocator.cpp, PyTorch 2.13
 FULL = (
@@ -45,14 +45,14 @@ def answered(status: int, path: str = "models/me/x/commit/main") -> Exception:
 
 
 def test_the_figures_of_a_full_gpu() -> None:
-    found = shortage(FULL)
+    found = parse_out_of_memory(FULL)
     gib = 2**30
     assert found.requested == round(1.2 * gib)
     assert (found.free, found.capacity, found.unused) == (gib // 2, round(15.77 * gib), 2 * gib)
     assert str(found) == (
-        "The GPU ran out of memory: 1.2 GB more were asked for, and of its 15.8 GB 0.5 GB were free"
+        "The GPU ran out of memory: 1.2 GiB more were requested, and 0.5 GiB of 15.8 GiB were free"
     )
-    assert str(shortage("CUDA error: out of memory")) == ""
+    assert str(parse_out_of_memory("CUDA error: out of memory")) == ""
 
 
 @pytest.mark.parametrize(
@@ -130,18 +130,18 @@ def test_a_weights_file_that_is_cut_short(tmp_path: Path) -> None:
 
 def test_a_rank_that_fails_keeps_its_changes_and_is_named() -> None:
     failure = Failure("OutOfMemoryError", "full", "lower it", {"training.optim": "adamw_8bit"})
-    assert named(failure, 1) == Failure(
+    assert with_rank(failure, 1) == Failure(
         "OutOfMemoryError", "Rank 1: full", "lower it", {"training.optim": "adamw_8bit"}
     )
-    assert decode(encode(Failed(failure, False))) == Failed(failure, False)
-    assert lost_contact(distributed.DistBackendError(f"{NCCL}unhandled system error"))
-    assert not lost_contact(torch.OutOfMemoryError(FULL))
+    assert decode(encode(FailedMessage(failure, False))) == FailedMessage(failure, False)
+    assert is_lost_connection(distributed.DistBackendError(f"{NCCL}unhandled system error"))
+    assert not is_lost_connection(torch.OutOfMemoryError(FULL))
 
 
 def test_a_killed_rank_is_told_by_what_the_kernel_knows() -> None:
-    assert "ran out of main memory" in without_a_word(1, 7, -9, killed_for_memory=True).message
-    assert "If nobody did that" in without_a_word(1, 7, -9).advice
-    other = without_a_word(1, 7, -9, killed_for_memory=False)
+    assert "ran out of main memory" in unreported_exit(1, 7, -9, killed_for_memory=True).message
+    assert "If nobody did that" in unreported_exit(1, 7, -9).advice
+    other = unreported_exit(1, 7, -9, killed_for_memory=False)
     assert other.message == "Rank 1 (pid 7) was ended by SIGKILL"
     assert "Somebody did that" in other.advice
-    assert "console.log" in without_a_word(1, 7, -11).advice
+    assert "console.log" in unreported_exit(1, 7, -11).advice

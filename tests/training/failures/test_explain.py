@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from deepsynth_tui.training.failures import TrainingError, explain
-from deepsynth_tui.training.failures.processes import lost_contact
+from deepsynth_tui.training.failures.processes import is_lost_connection
 from tests.training.conftest import Ran, Run
 from tests.training.small_datasets import row, write
 
@@ -34,7 +34,9 @@ def test_folder_without_config(run: Run, tmp_path: Path) -> None:
 
 
 def test_missing_dataset(run: Run) -> None:
-    _assert_failed(run(data__path="/no/such/dataset"), "data.path: /no/such/dataset is no folder")
+    _assert_failed(
+        run(data__path="/no/such/dataset"), "data.path: /no/such/dataset is not a folder"
+    )
 
 
 def test_damaged_shard(run: Run, tmp_path: Path) -> None:
@@ -128,7 +130,7 @@ def test_the_cause_is_what_is_explained() -> None:
 
 def test_a_lost_process_is_not_the_reason() -> None:
     lost = RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]")
-    assert lost_contact(lost)
+    assert is_lost_connection(lost)
     assert "which one went first" in explain(lost).advice
-    assert not lost_contact(TrainingError("The loss became nan", "lower it"))
-    assert not lost_contact(RuntimeError("shape mismatch"))
+    assert not is_lost_connection(TrainingError("The loss became nan", "lower it"))
+    assert not is_lost_connection(RuntimeError("shape mismatch"))

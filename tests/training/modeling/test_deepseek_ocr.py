@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.modeling.quantization import fused_expert_parameters
 from tests.training import small_models
 from tests.training.conftest import Run, configuration
@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_adapters_stay_out_of_the_vision_encoder(values: dict[str, Any], folder: Path) -> None:
     config = configuration(values, model__name_or_path=str(folder))
-    model = load_base(config).model
+    model = load_model_and_processor(config).model
     wanted = lora.lora_config(model, config, revision=None).target_modules
 
     assert isinstance(wanted, set)
@@ -55,7 +55,7 @@ def test_experts_are_quantised_or_left(values: dict[str, Any], folder: Path) -> 
         config = configuration(
             values, model__name_or_path=str(folder), quantization__enabled=True, **changes
         )
-        names = fused_expert_parameters(load_base(config).model)
+        names = fused_expert_parameters(load_model_and_processor(config).model)
         return {name.rpartition(".")[2] for name in names}
 
     both = {"gate_up_proj", "down_proj"}

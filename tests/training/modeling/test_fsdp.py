@@ -16,15 +16,15 @@ from torch.distributed.tensor import DTensor
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.fsdp import layer_bytes
-from deepsynth_tui.models.layout_server import profile
+from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
+from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.training.data.collator import ROW_IDS, Collator
-from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.fsdp import layers, share_out
-from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.fsdp import shard_model, transformer_layers
+from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training import family_models, small_models
 from tests.training.conftest import configuration
 from tests.training.forked import fork
@@ -44,17 +44,17 @@ Step = tuple[float, dict[str, torch.Tensor]]
 
 def one_step(config: TrainingConfig, *, shared: bool) -> tuple[list[nn.Module], Step]:
     """The layers of a model, and its loss on the first row with the gradients."""
-    base = load_base(config, stay_on_cpu=True)
-    found = list(layers(base.model))  # named by their classes, which FSDP changes
+    base = load_model_and_processor(config, stay_on_cpu=True)
+    found = list(transformer_layers(base.model))  # named by their classes, which FSDP changes
     torch.manual_seed(0)
-    model = lora.attach(base.model, config)
+    model = lora.add_adapters(base.model, config)
     for name, parameter in model.named_parameters():
         if ".lora_B." in name:  # else no lora_A has a gradient
             torch.nn.init.normal_(parameter, std=0.05)
-    checkpoint_activations(model)
+    enable_gradient_checkpointing(model)
     if shared:
-        share_out(model)
-    batch = Collator(base, config)([load_rows(config.data, images=base.reads_images).train[0]])
+        shard_model(model)
+    batch = Collator(base, config)([load_split(config.data, images=base.reads_images).train[0]])
     del batch[ROW_IDS]
     with torch.autocast("cpu", torch.bfloat16):
         loss = model.train()(**batch).loss
@@ -136,7 +136,9 @@ def test_parts_of_layers_compute_what_whole_ones_do(
         assert one["after"]["whole"] == 0
     # Together they hold each number once, but for what makes uneven parts even.
     # And the estimate counts just these.
-    counted = layer_bytes(config, profile(str(folder), None, "model", trust_remote_code=False))
+    counted = sharded_layer_bytes(
+        config, build_layout(str(folder), None, "model", trust_remote_code=False)
+    )
     assert sum(counted.values()) == first["before"]["whole"]
     parts = [one["after"]["parts"] for one in (first, second)]
     assert sum(parts) == pytest.approx(first["before"]["whole"], rel=0.1)
@@ -147,13 +149,13 @@ def test_a_model_without_layers_is_refused(values: dict[str, Any], in_both: Any)
     config = configuration(values)
 
     def work() -> str:
-        model = lora.attach(load_base(config, stay_on_cpu=True).model, config)
+        model = lora.add_adapters(load_model_and_processor(config, stay_on_cpu=True).model, config)
         for module in list(model.modules()):
             for name, child in module.named_children():
                 if isinstance(child, GradientCheckpointingLayer):
                     setattr(module, name, nn.Identity())
         with pytest.raises(TrainingError) as refused:
-            share_out(model)
+            shard_model(model)
         return str(refused.value)
 
     assert all("Idefics3ForConditionalGeneration has no layers" in one for one in in_both(work))

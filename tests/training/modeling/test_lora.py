@@ -10,13 +10,13 @@ from peft import LoraConfig
 
 from deepsynth_tui.models.towers import tower_of
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import configuration
 
 
 def _lora_config(values: dict[str, Any], **changes: Any) -> LoraConfig:
     config = configuration(values, **changes)
-    return lora.lora_config(load_base(config).model, config, revision="abc")
+    return lora.lora_config(load_model_and_processor(config).model, config, revision="abc")
 
 
 def test_settings_reach_peft(values: dict[str, Any]) -> None:
@@ -70,23 +70,27 @@ def test_targets(
 
 def test_biases_of_frozen_towers_stay(values: dict[str, Any]) -> None:
     frozen = configuration(values, lora__bias="all")
-    assert set(lora.trainable_by_tower(lora.attach(load_base(frozen).model, frozen))) == {
-        "language"
-    }
+    assert set(
+        lora.trainable_parameters_by_tower(
+            lora.add_adapters(load_model_and_processor(frozen).model, frozen)
+        )
+    ) == {"language"}
     free = configuration(values, lora__bias="all", model__freeze_vision_tower=False)
-    model = lora.attach(load_base(free).model, free)
+    model = lora.add_adapters(load_model_and_processor(free).model, free)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert any("vision_model" in name and name.endswith(".bias") for name in trained)
 
 
 def test_seeded_adapters_in_float32(values: dict[str, Any]) -> None:
     config = configuration(values, model__dtype="bfloat16")
-    base = load_base(config)
-    model = lora.attach(base.model, config)
+    base = load_model_and_processor(config)
+    model = lora.add_adapters(base.model, config)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert trained
     assert {parameter.dtype for parameter in trained.values()} == {torch.float32}
-    assert lora.trainable_by_tower(model) == {"language": sum(p.numel() for p in trained.values())}
+    assert lora.trainable_parameters_by_tower(model) == {
+        "language": sum(p.numel() for p in trained.values())
+    }
 
 
 def test_what_is_adapted_is_what_was_asked(values: dict[str, Any]) -> None:
@@ -95,10 +99,10 @@ def test_what_is_adapted_is_what_was_asked(values: dict[str, Any]) -> None:
         lora__target_modules=["vision", "q_proj"],
         model__freeze_vision_tower=False,
     )
-    model = lora.attach(load_base(config).model, config)
+    model = lora.add_adapters(load_model_and_processor(config).model, config)
     settings = model.peft_config["default"]
     assert isinstance(settings, LoraConfig)
     asked = settings.target_modules
     assert isinstance(asked, set)
-    assert sorted(lora.adapted(model)) == sorted(asked)
+    assert sorted(lora.adapted_modules(model)) == sorted(asked)
     assert {tower_of(name) for name in asked} == {"language", "vision"}

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from deepsynth_tui.machine.nvml import Device, Probe
-from deepsynth_tui.training.ranks.gpu_assignment import missing, visible
+from deepsynth_tui.training.ranks.gpu_assignment import gpu_shortage, visible_devices
 
 CARD = Device(0, "NVIDIA L4", "GPU-0", 24 << 30, 24 << 30, 0, None, None)
 SLICE = dataclasses.replace(CARD, slice_of=0)
@@ -28,7 +28,7 @@ def test_visible(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if stated is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", stated)
-    assert visible(processes) == seen
+    assert visible_devices(processes) == seen
 
 
 @pytest.mark.parametrize(
@@ -44,5 +44,5 @@ def test_visible(
     ],
 )
 def test_missing(found: tuple[Device, ...], processes: int, said: str | None) -> None:
-    lacking = missing(processes, Probe(found))
+    lacking = gpu_shortage(processes, Probe(found))
     assert lacking is None if said is None else lacking is not None and said in lacking

@@ -19,11 +19,16 @@ from deepsynth_tui.estimate.fixes import Fix
 from deepsynth_tui.runs.control import Request
 from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.job import Job, JobFailed, run_job
-from deepsynth_tui.training.estimate_record import Forecast
+from deepsynth_tui.training.estimate_record import RunEstimate
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.ranks.exit_reasons import named
-from deepsynth_tui.training.ranks.protocol import Ended, Failed, Happened, Said
-from deepsynth_tui.training.result.checkpoints import newest_whole
+from deepsynth_tui.training.ranks.exit_reasons import with_rank
+from deepsynth_tui.training.ranks.protocol import (
+    EventMessage,
+    FailedMessage,
+    FinishedMessage,
+    Message,
+)
+from deepsynth_tui.training.result.checkpoints import newest_complete
 from deepsynth_tui.training.trainer import DocumentTrainer
 from deepsynth_tui.workflows import follow, retry
 from tests.training import small_datasets
@@ -72,10 +77,10 @@ def of_two(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
     return create_run(home, kind="training", name="two", config_text=text)
 
 
-def at_step(step: int) -> Callable[[Said], bool]:
+def at_step(step: int) -> Callable[[Message], bool]:
     """Whether something said is a figure of that step."""
     return lambda said: (
-        isinstance(said, Happened) and said.kind == "metric" and said.fields["step"] == step
+        isinstance(said, EventMessage) and said.kind == "metric" and said.fields["step"] == step
     )
 
 
@@ -116,13 +121,13 @@ def test_both_stop_at_the_same_step(
     first.tell(request_)
 
     ended = [first.end(), second.end()]
-    assert [type(one) for one in ended] == [Ended, Ended]
-    assert all(one.verdict == "stopped" for one in ended if isinstance(one, Ended))
+    assert [type(one) for one in ended] == [FinishedMessage, FinishedMessage]
+    assert all(one.verdict == "stopped" for one in ended if isinstance(one, FinishedMessage))
     last = max(first.losses)
     assert last % 8 == 0 if stops_at else last < 2000
-    assert newest_whole(made.checkpoints, 2).step == last
+    assert newest_complete(made.checkpoints, 2).step == last
     assert (made.adapter / "adapter_model.safetensors").is_file()
-    assert not [one for one in second.said if isinstance(one, Happened)]
+    assert not [one for one in second.said if isinstance(one, EventMessage)]
 
 
 def test_resume_after_a_kill_is_exact(home: Path, values: dict[str, Any], ranks: Started) -> None:
@@ -138,11 +143,11 @@ def test_resume_after_a_kill_is_exact(home: Path, values: dict[str, Any], ranks:
     newer = made.checkpoints / "checkpoint-12"
     if newer.exists():
         (newer / "rng_state_1.pth").unlink(missing_ok=True)
-    assert newest_whole(made.checkpoints, 2).step == 6
+    assert newest_complete(made.checkpoints, 2).step == 6
 
     again = ranks(made, resume=True)
     ended = [one.end() for one in again]
-    assert all(isinstance(one, Ended) for one in ended)
+    assert all(isinstance(one, FinishedMessage) for one in ended)
     assert min(again[0].losses) == 7
     assert {7, 8, 9} <= set(whole[0].losses)
     for step in set(whole[0].losses) & set(again[0].losses):
@@ -155,22 +160,24 @@ def test_a_failure_is_told_by_the_rank_that_has_it(
     made = of_two(home, values, training__learning_rate=1e30, training__max_grad_norm=0.0)
     first, second = ranks(made)
     ended = [first.end(), second.end()]
-    assert all(isinstance(one, Failed) for one in ended)
-    assert any("The loss became" in one.failure.message for one in ended if isinstance(one, Failed))
+    assert all(isinstance(one, FailedMessage) for one in ended)
+    assert any(
+        "The loss became" in one.failure.message for one in ended if isinstance(one, FailedMessage)
+    )
 
 
 def full_in_the_second(monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
     """Let the GPU of the second rank be full at a step, as if smaller batches would fit it."""
     computed = DocumentTrainer.compute_loss
 
-    def compute_loss(self: DocumentTrainer, *given: Any, **named: Any) -> Any:
+    def compute_loss(self: DocumentTrainer, *given: Any, **with_rank: Any) -> Any:
         if os.environ["RANK"] == "1" and self.state.global_step + 1 == step:
             raise torch.OutOfMemoryError(FULL)
-        return computed(self, *given, **named)
+        return computed(self, *given, **with_rank)
 
     monkeypatch.setattr(DocumentTrainer, "compute_loss", compute_loss)
     remedy = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
-    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
+    monkeypatch.setattr(RunEstimate, "remedy", lambda self: remedy)
 
 
 def test_a_full_gpu_of_one_is_tried_again_by_both(
@@ -178,16 +185,16 @@ def test_a_full_gpu_of_one_is_tried_again_by_both(
 ) -> None:
     changes = {"training__max_steps": 6, "training__save_steps": 2}
     whole = ranks(of_two(home, values, **changes))
-    assert isinstance(whole[0].end(), Ended)
+    assert isinstance(whole[0].end(), FinishedMessage)
     made = of_two(home, values, **changes)
     with monkeypatch.context() as patch:
         full_in_the_second(patch, step=4)
         first, second = (one.end() for one in ranks(made))
-    assert isinstance(first, Failed)
+    assert isinstance(first, FailedMessage)
     assert first.lost_contact
-    assert isinstance(second, Failed)
+    assert isinstance(second, FailedMessage)
     assert not second.lost_contact
-    failure = named(second.failure, 1)
+    failure = with_rank(second.failure, 1)
     assert "Rank 1: The GPU ran out of memory: 1.2 GB more were asked for" in failure.message
 
     def record(job: Job) -> str:
@@ -204,7 +211,7 @@ def test_a_full_gpu_of_one_is_tried_again_by_both(
     expected = [loss for step, loss in whole[0].losses.items() if step > 2]
     assert again.losses == pytest.approx(expected, rel=1e-4)
     assert again.of("done")[-1].data["verification"]["from_trained"] == 0
-    assert newest_whole(again.run.checkpoints, 2).step == 6  # of both
+    assert newest_complete(again.run.checkpoints, 2).step == 6  # of both
 
 
 FOUR_BITS = {
@@ -231,15 +238,17 @@ def test_layers_shared_out_give_the_curve_of_one_process(
     made = of_two(home, values, **changes, training__fsdp=True)
     first, second = ranks(made)
     ended = first.end()
-    assert isinstance(ended, Ended), ended
-    assert isinstance(second.end(), Ended)
+    assert isinstance(ended, FinishedMessage), ended
+    assert isinstance(second.end(), FinishedMessage)
 
     assert list(first.losses.values()) == pytest.approx(alone.losses, rel=1e-5)
     together, apart = (load_file(one.adapter / WEIGHTS) for one in (made, alone.run))
     assert together.keys() == apart.keys()
     for name, weight in together.items():
         torch.testing.assert_close(weight, apart[name], rtol=1e-3, atol=1e-4)
-    said = [one.fields for one in first.said if isinstance(one, Happened) and one.kind == "sample"]
+    said = [
+        one.fields for one in first.said if isinstance(one, EventMessage) and one.kind == "sample"
+    ]
     expected = [event.data for event in alone.of("sample")]
     assert [(one["when"], one["output"]) for one in said] == [
         (one["when"], one["output"]) for one in expected
@@ -257,9 +266,9 @@ def test_resume_with_layers_shared_out_is_exact(
     whole[0].hear(at_step(5))
     for one in whole:
         one.kill()
-    assert newest_whole(made.checkpoints, 2).step == 3
+    assert newest_complete(made.checkpoints, 2).step == 3
     again = ranks(made, resume=True)
-    assert all(isinstance(one.end(), Ended) for one in again)
+    assert all(isinstance(one.end(), FinishedMessage) for one in again)
     assert min(again[0].losses) == 4
     for step in (4, 5):
         assert again[0].losses[step] == whole[0].losses[step], step

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from deepsynth_tui.estimate.storage import disk, processor_bytes
+from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.models import layout_server as profile_job
 from deepsynth_tui.models.layout import ModelLayout
 from tests.training import chat_tokenizer
@@ -37,7 +37,7 @@ def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def profile_of(folder: Path) -> ModelLayout:
-    return profile_job.profile(str(folder), None, "model", trust_remote_code=False)
+    return profile_job.build_layout(str(folder), None, "model", trust_remote_code=False)
 
 
 def size(folder: Path) -> int:
@@ -66,7 +66,7 @@ def test_a_checkpoint_and_what_is_left(run: Run, wide_model: Path, changes: dict
     config = load_file(ran.run.config).config
     assert isinstance(config, TrainingConfig)
     profile = profile_of(wide_model)
-    said = disk(config, profile, steps=1, processor=processor_bytes(config))
+    said = estimate_disk(config, profile, steps=1, processor=processor_bytes(config))
     assert said.checkpoints == 1
     assert said.checkpoint == pytest.approx(size(ran.run.checkpoints / "checkpoint-1"), rel=0.03)
     result = ran.run.adapter if config.lora.enabled else ran.run.path / "model"

@@ -9,7 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deepsynth_tui.training.result.checkpoints import newest_whole, prune, what_is_missing
+from deepsynth_tui.training.result.checkpoints import (
+    newest_complete,
+    rotate_checkpoints,
+    why_incomplete,
+)
 
 
 def _checkpoint(
@@ -28,12 +32,12 @@ def test_newest_by_number(tmp_path: Path) -> None:
     for step in (9, 100, 20):
         _checkpoint(tmp_path, step)
     (tmp_path / "checkpoint-best").mkdir()
-    found = newest_whole(tmp_path)
+    found = newest_complete(tmp_path)
     assert (found.step, found.torn) == (100, ())
 
 
 def test_none(tmp_path: Path) -> None:
-    assert newest_whole(tmp_path / "nothing").path is None
+    assert newest_complete(tmp_path / "nothing").path is None
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ def test_a_torn_file_is_noticed(tmp_path: Path, name: str, kept: float) -> None:
     content = (torn / name).read_bytes()
     (torn / name).write_bytes(content[: int(len(content) * kept)])
 
-    found = newest_whole(tmp_path)
+    found = newest_complete(tmp_path)
     assert found.step == 1
     assert [path for path, _ in found.torn] == [torn]
     assert name in found.torn[0][1]
@@ -64,13 +68,13 @@ def test_a_missing_shard_is_noticed(tmp_path: Path) -> None:
     (path / "adapter_model.safetensors").rename(path / "model-1.safetensors")
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert what_is_missing(path, 1) == "model-2.safetensors is missing or incomplete"
+    assert why_incomplete(path, 1) == "model-2.safetensors is missing or incomplete"
 
 
 def test_each_process_has_random_state_of_its_own(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 1, ("rng_state_0.pth", "rng_state_1.pth"))
     _checkpoint(tmp_path, 2, ("rng_state_0.pth",))
-    found = newest_whole(tmp_path, 2)
+    found = newest_complete(tmp_path, 2)
     assert found.step == 1
     assert "rng_state_1.pth is missing" in found.torn[0][1]
 
@@ -94,7 +98,7 @@ def test_old_ones_are_deleted(
 ) -> None:
     for step in steps:
         (tmp_path / f"checkpoint-{step}").mkdir()
-    prune(
+    rotate_checkpoints(
         tmp_path / f"checkpoint-{written}",
         keep=keep,
         best=tmp_path / f"checkpoint-{best}" if best else None,

@@ -11,14 +11,14 @@ import pytest
 from safetensors.torch import load_file
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.estimate.storage import PROCESSOR_BYTES, Disk
+from deepsynth_tui.estimate.storage import PROCESSOR_BYTES, DiskEstimate
 from deepsynth_tui.runs.control import request_stop
 from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import Events, Job, run_job
 from deepsynth_tui.training.failures import TrainingError, explain
 from deepsynth_tui.training.job import train
-from deepsynth_tui.training.result.checkpoints import newest_whole
-from deepsynth_tui.training.result.disk_space import Room, free_bytes
+from deepsynth_tui.training.result.checkpoints import newest_complete
+from deepsynth_tui.training.result.disk_space import DiskSpace, free_bytes
 from tests.training.conftest import Ran, configuration
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ def ran(
 ) -> Ran:
     def body(job: Job) -> str:
         job.events = Watched(job.events, react)
-        return train(job, resume=resume, room=Room(job, margin=1 << 20, look=0.01))
+        return train(job, resume=resume, room=DiskSpace(job, margin=1 << 20, look=0.01))
 
     return Ran(run, run_job(run.path, body, explain=explain))
 
@@ -110,7 +110,7 @@ def test_a_stop_without_room_leaves_what_is_whole(small_disk: Path, values: dict
     assert "What was trained needs" in ended.failure
     assert "--resume goes on" in ended.failure
     assert [event.data["step"] for event in ended.of("checkpoint")] == [2]
-    left = newest_whole(run.checkpoints)
+    left = newest_complete(run.checkpoints)
     assert (left.step, left.torn) == (2, ())
     assert not run.adapter.exists()
 
@@ -122,17 +122,17 @@ def test_a_stop_without_room_leaves_what_is_whole(small_disk: Path, values: dict
 
 def test_a_run_that_cannot_end_does_not_begin(home: Path) -> None:
     run = create_run(home, kind="training", name="small", config_text="")
-    disk = Disk(checkpoint=3 << 30, checkpoints=3, final=1 << 30)
+    disk = DiskEstimate(checkpoint=3 << 30, checkpoints=3, final=1 << 30)
 
     def body(job: Job) -> str:
-        Room(job, free=lambda folder: disk.needed).refuse_if_short(disk)
+        DiskSpace(job, free=lambda folder: disk.needed).refuse_if_short(disk)
         with pytest.raises(TrainingError, match=r"3 checkpoints of 3\.0 GB") as refused:
-            Room(job, free=lambda folder: disk.needed - 1).refuse_if_short(disk)
+            DiskSpace(job, free=lambda folder: disk.needed - 1).refuse_if_short(disk)
         assert "save_total_limit" in refused.value.advice
         # A run that is resumed has some of them already.
         run.checkpoints.mkdir(exist_ok=True)
         (run.checkpoints / "optimizer.pt").write_bytes(b"12345")
-        Room(job, free=lambda folder: disk.needed - 5).refuse_if_short(disk)
+        DiskSpace(job, free=lambda folder: disk.needed - 5).refuse_if_short(disk)
         return "completed"
 
     assert run_job(run.path, body, explain=explain) == 0

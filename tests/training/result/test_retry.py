@@ -17,9 +17,9 @@ from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import Heartbeat
 from deepsynth_tui.runs.job import Job
-from deepsynth_tui.training.estimate_record import Forecast
-from deepsynth_tui.training.result.copy_checkpoint import take_over
-from deepsynth_tui.training.result.disk_space import Room
+from deepsynth_tui.training.estimate_record import RunEstimate
+from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
+from deepsynth_tui.training.result.disk_space import DiskSpace
 from deepsynth_tui.workflows import follow, retry
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.failures.test_advice import FULL
@@ -50,7 +50,7 @@ def remedied(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were a GPU that smaller batches would fit; which they are, `test_remedies` sees
     to."""
     remedy = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
-    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
+    monkeypatch.setattr(RunEstimate, "remedy", lambda self: remedy)
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_adapters_go_on_over_weights_that_are_rounded_now(
 ) -> None:
     rounded = {"quantization.enabled": True}
     remedy = Fix(rounded, "4-bit weights (QLoRA)", "rounded", 2**28, 0, None)
-    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
+    monkeypatch.setattr(RunEstimate, "remedy", lambda self: remedy)
     failed = run(**SETTINGS, during=full_at(5))
     made = retry.plan(failed.run)
     new = create_run(home, kind="training", name="q", config_text=made.text, continues=failed.run)
@@ -143,7 +143,9 @@ def two(home: Path, values: dict[str, Any]) -> tuple[RunDirectory, RunDirectory]
 def takes_over(run: RunDirectory, values: dict[str, Any]) -> Ran:
     with EventLog(run.events) as events:
         job = Job(run, events, Heartbeat(run))
-        take_over(job, configuration(values, model__max_pixels=4096), Room(job, margin=0), 1)
+        copy_checkpoint(
+            job, configuration(values, model__max_pixels=4096), DiskSpace(job, margin=0), 1
+        )
     return Ran(run, 0)
 
 

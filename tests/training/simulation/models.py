@@ -10,7 +10,7 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.dimensions import image_dimensions
 from deepsynth_tui.models.hub_config import HubConfig
-from deepsynth_tui.training.simulation.simulate import Peak, simulate
+from deepsynth_tui.training.simulation.simulate import StepMemory, simulate_step
 from tests.estimate.models import SMALL, configure
 
 LENGTH = 1024
@@ -79,7 +79,7 @@ def configuration(
     return configure(**given)
 
 
-def simulated(model_type: str, config: TrainingConfig) -> Peak:
+def simulated(model_type: str, config: TrainingConfig) -> StepMemory:
     """The simulated step of a mid-size model."""
     found = architecture(model_type)
-    return simulate(config, found, image_dimensions(found), RowStatistics())
+    return simulate_step(config, found, image_dimensions(found), RowStatistics())

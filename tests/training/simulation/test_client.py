@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from deepsynth_tui.estimate.closed_form import Item, estimate
+from deepsynth_tui.estimate.closed_form import MemoryItem, estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.machine.gpu_catalogue import GIB, Fit, Gpu
-from deepsynth_tui.training.simulation.client import SimulationError, simulate
-from deepsynth_tui.training.simulation.simulated_estimate import Simulated
+from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
+from deepsynth_tui.training.simulation.client import SimulationError, request_simulation
+from deepsynth_tui.training.simulation.simulated_estimate import SimulatedMemory
+from deepsynth_tui.units import GIB
 from tests.estimate.models import configure, profile
 
 SMALL_GPU = Gpu(
@@ -26,7 +27,7 @@ FACTS = RowStatistics(lengths=(100, 200))
 
 def test_a_child_process_simulates():
     config = configure(model={"name_or_path": "builtin:tiny-vlm"})
-    found = simulate(config, FACTS)
+    found = request_simulation(config, FACTS)
     assert found.allocated == sum(found.parts.values())
     assert found.parts["weights"] > 0
     assert found.parts["activations"] > 0
@@ -35,7 +36,7 @@ def test_a_child_process_simulates():
 
 def test_a_refusal_is_told_with_what_to_do_next():
     with pytest.raises(SimulationError) as refused:
-        simulate(configure(model={"name_or_path": "nobody/nothing"}), FACTS)
+        request_simulation(configure(model={"name_or_path": "nobody/nothing"}), FACTS)
     assert "nobody/nothing is not on this machine" in refused.value.message
     assert "builtin:tiny-vlm" in refused.value.advice
 
@@ -43,7 +44,7 @@ def test_a_refusal_is_told_with_what_to_do_next():
 def test_the_estimate_takes_over_what_was_simulated():
     computed = estimate(configure(), profile("qwen3_vl"), gpus=(SMALL_GPU,))
     assert computed.gpus[0].fit is Fit.FITS
-    parts: dict[Item, int] = {
+    parts: dict[MemoryItem, int] = {
         "weights": 2 * GIB,
         "adapters": 5,
         "gradients": 5,
@@ -52,10 +53,10 @@ def test_the_estimate_takes_over_what_was_simulated():
         "logits": 7,
     }
     allocated = sum(parts.values())
-    found = Simulated(
+    found = SimulatedMemory(
         allocated,
         reserved=allocated + 3 * GIB,
-        least=allocated + GIB,
+        min_capacity=allocated + GIB,
         parts=parts,
         notes=("A note.",),
         seconds=1.0,
@@ -67,7 +68,7 @@ def test_the_estimate_takes_over_what_was_simulated():
     context = computed.overhead.context
     assert simulated.breakdown["overhead"] == context + GIB
     assert simulated.needed == allocated + context + GIB
-    assert simulated.held_back == 3 * GIB
+    assert simulated.cached == 3 * GIB
     assert simulated.peak_device == allocated + context + 3 * GIB
     assert simulated.gpus[0].device == SMALL_GPU.usable_bytes, "no more than there is"
     assert simulated.gpus[0].fit is Fit.NO

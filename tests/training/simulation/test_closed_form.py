@@ -45,9 +45,9 @@ def test_the_peak_is_the_simulated_one(model_type: str, given: dict[str, Any]):
     config = configuration(**given)
     found = simulated(model_type, config)
     computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
-    assert found.allocated == sum(found.parts.values())
+    assert found.allocated == sum(found.by_category.values())
     assert computed.peak_allocated == pytest.approx(found.allocated, rel=WITHIN)
-    assert found.allocated <= found.least <= found.reserved
+    assert found.allocated <= found.min_capacity <= found.reserved
 
 
 @pytest.mark.parametrize(
@@ -68,5 +68,5 @@ def test_what_the_allocator_takes_is_what_it_took_in_the_simulation(
     config = configuration(**given)
     found = simulated(model_type, config)
     computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
-    reserved = computed.peak_allocated + computed.held_back
+    reserved = computed.peak_allocated + computed.cached
     assert reserved == pytest.approx(found.reserved, rel=RESERVED_WITHIN)

@@ -9,14 +9,14 @@ import torch
 from torch._subclasses import FakeTensor, FakeTensorMode
 
 from deepsynth_tui.estimate.memory.weights import weight_bytes
-from deepsynth_tui.training.simulation.model import build, quantisation_states
+from deepsynth_tui.training.simulation.model import build_fake_model, quantization_states
 from tests.estimate.models import profile_of
 from tests.training.simulation.models import architecture, configuration
 
 
 def weights(model: torch.nn.Module) -> list[torch.Tensor]:
     frozen = [one for one in model.parameters() if not one.requires_grad]
-    return [*frozen, *quantisation_states(model)]
+    return [*frozen, *quantization_states(model)]
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,15 @@ def weights(model: torch.nn.Module) -> list[torch.Tensor]:
 def test_weights_take_what_the_formula_says(model_type: str, quantization: dict[str, Any]):
     config = configuration(quantization={"enabled": True} | quantization)
     found = architecture(model_type)
-    held = weights(build(found.config, config, FakeTensorMode(allow_non_fake_inputs=True)))
+    held = weights(
+        build_fake_model(found.config, config, FakeTensorMode(allow_non_fake_inputs=True))
+    )
     storages = {one.untyped_storage()._cdata: one.untyped_storage().nbytes() for one in held}
     assert sum(storages.values()) == weight_bytes(config, profile_of(model_type, found, "model"))
 
 
 def test_nothing_takes_memory_but_indices():
-    model = build(
+    model = build_fake_model(
         architecture("qwen3_vl").config,
         configuration(bits=4),
         FakeTensorMode(allow_non_fake_inputs=True),
@@ -52,7 +54,7 @@ def test_nothing_takes_memory_but_indices():
 
 def test_tied_weights_stay_tied():
     config = configuration(lora={"enabled": False})
-    model = build(
+    model = build_fake_model(
         architecture("qwen3_vl").config, config, FakeTensorMode(allow_non_fake_inputs=True)
     )
     head = model.get_output_embeddings()

@@ -9,23 +9,23 @@ import pytest
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import estimate
-from deepsynth_tui.estimate.storage import disk, processor_bytes
+from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.models import layout_server as profile_job
 from deepsynth_tui.models.layout import ModelLayout, Role
 from deepsynth_tui.training.data import lengths_client
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.dataset import load_rows
-from deepsynth_tui.training.data.lengths_server import facts
+from deepsynth_tui.training.data.dataset import load_split
+from deepsynth_tui.training.data.lengths_server import row_statistics
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
-from deepsynth_tui.training.text_encoder.soft_tokens import attach
+from deepsynth_tui.training.text_encoder.soft_tokens import attach_text_encoder
 from tests.training.conftest import Run, configuration
 from tests.training.text_encoder.conftest import encoder_settings
 
 
 def _profile(folder: str, role: Role) -> ModelLayout:
-    return profile_job.profile(folder, None, role, trust_remote_code=False)
+    return profile_job.build_layout(folder, None, role, trust_remote_code=False)
 
 
 @pytest.mark.parametrize("family", ["qwen3", "bert"])
@@ -35,11 +35,11 @@ def test_what_learns_is_counted_to_the_digit(
 ) -> None:
     section = encoder_settings(family, trainable=trainable)
     config = configuration(values, text_encoder=section, lora__r=6)
-    base = load_base(config)
+    base = load_model_and_processor(config)
     encoder = load_text_encoder(base.model, config)
     assert encoder is not None
-    model = lora.attach(base.model, config)
-    attach(model, encoder)
+    model = lora.add_adapters(base.model, config)
+    attach_text_encoder(model, encoder)
 
     found = estimate(
         config,
@@ -47,7 +47,7 @@ def test_what_learns_is_counted_to_the_digit(
         encoder=_profile(config.text_encoder.name_or_path, "encoder"),
         gpus=(),
     )
-    trained = lora.trainable_by_tower(model)
+    trained = lora.trainable_parameters_by_tower(model)
     assert dict(found.trainable_by_tower) == dict(trained)
     assert found.trainable_params == sum(p.numel() for p in model.parameters() if p.requires_grad)
     whole = sum(p.numel() for n, p in model.named_parameters() if "lora_" not in n)
@@ -65,7 +65,7 @@ def test_a_checkpoint_is_as_large_as_estimated(run: Run, trainable: str) -> None
     )
     config = load_file(ran.run.config).config
     assert isinstance(config, TrainingConfig)
-    said = disk(
+    said = estimate_disk(
         config,
         _profile(config.model.name_or_path, "model"),
         steps=1,
@@ -83,9 +83,9 @@ def test_rows_are_counted_with_soft_tokens(values: dict[str, Any], questions: Pa
         return configuration(values, data__path=str(questions), text_encoder=section)
 
     few, many = counted(1), counted(8)
-    batcher = Collator(load_base(many), many)
-    rows = load_rows(many.data, images=True).train
-    exact = [batcher([rows[i]])["input_ids"].shape[1] for i in range(len(rows))]
-    assert list(facts(many).lengths) == sorted(exact)
-    assert facts(many).lengths[0] == facts(few).lengths[0] + 7
+    collator = Collator(load_model_and_processor(many), many)
+    rows = load_split(many.data, images=True).train
+    exact = [collator([rows[i]])["input_ids"].shape[1] for i in range(len(rows))]
+    assert list(row_statistics(many).lengths) == sorted(exact)
+    assert row_statistics(many).lengths[0] == row_statistics(few).lengths[0] + 7
     assert lengths_client.cache_path(few) != lengths_client.cache_path(many)

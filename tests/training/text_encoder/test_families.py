@@ -11,16 +11,19 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from deepsynth_tui.models.dimensions import image_dimensions
-from deepsynth_tui.models.image_tokens import PageSize, views_of
+from deepsynth_tui.models.image_tokens import PageSize, page_views
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.formats import POSITION
-from deepsynth_tui.training.modeling.load import load_base
-from deepsynth_tui.training.simulation.batch import Shape, pages, tokens
-from deepsynth_tui.training.text_encoder.instructions import load_instructions
+from deepsynth_tui.training.data.formats import ROW_INDEX
+from deepsynth_tui.training.modeling.load import load_model_and_processor
+from deepsynth_tui.training.simulation.batch import BatchShape, image_inputs, text_inputs
+from deepsynth_tui.training.text_encoder.instruction_tokenizer import load_instruction_tokenizer
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
 from deepsynth_tui.training.text_encoder.module import TextEncoder
-from deepsynth_tui.training.text_encoder.placeholders import make_room
-from deepsynth_tui.training.text_encoder.soft_tokens import attached, heard
+from deepsynth_tui.training.text_encoder.placeholders import insert_placeholders
+from deepsynth_tui.training.text_encoder.soft_tokens import (
+    text_encoder_attached,
+    with_encoder_inputs,
+)
 from tests.estimate import models
 from tests.training import small_models
 from tests.training.conftest import configuration
@@ -31,7 +34,7 @@ ASKED = "Is it red?", "Is it green"
 
 def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, Any]]) -> None:
     """`inputs` are one row with labels, asked two things that take as many tokens."""
-    with attached(model, encoder):
+    with text_encoder_attached(model, encoder):
         model.train()
         loss = model(**inputs[0]).loss
         loss.backward()
@@ -44,7 +47,7 @@ def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, 
         scores = []
         for given in inputs:
             prompt = {name: value for name, value in given.items() if name != "labels"}
-            with torch.no_grad(), heard(model, prompt) as known:
+            with torch.no_grad(), with_encoder_inputs(model, prompt) as known:
                 generate: Any = model.generate
                 made = generate(
                     **known,
@@ -83,12 +86,12 @@ def test_models_with_a_processor(values: dict[str, Any], tmp_path: Path, family:
         model__name_or_path=str(folder),
         text_encoder=encoder_settings("qwen3", tokens=4),
     )
-    base = load_base(config)
+    base = load_model_and_processor(config)
     encoder = load_text_encoder(base.model, config)
     assert encoder is not None
-    batcher = Collator(base, config)
-    rows = [asked(question, "yes") | {POSITION: 0} for question in ASKED]
-    _check(base.model, encoder, [batcher.encode([batcher.render(row)]) for row in rows])
+    collator = Collator(base, config)
+    rows = [asked(question, "yes") | {ROW_INDEX: 0} for question in ASKED]
+    _check(base.model, encoder, [collator.encode([collator.render(row)]) for row in rows])
 
 
 @pytest.mark.parametrize("architecture", ["qwen3_vl", "qwen2_5_vl", "smolvlm"])
@@ -101,24 +104,24 @@ def test_models_from_their_config(values: dict[str, Any], architecture: str) -> 
     model = AutoModelForImageTextToText.from_config(found.config)
     encoder = load_text_encoder(model, config)
     assert encoder is not None
-    instructions = load_instructions(config.text_encoder)
+    instructions = load_instruction_tokenizer(config.text_encoder)
     image = image_dimensions(found)
     assert image is not None
-    views = views_of(PageSize(64, 64), image, config.model, 128)
+    views = page_views(PageSize(64, 64), image, config.model, 128)
     assert views is not None
     as_they_are: Any = contextlib.nullcontext()  # real tensors, where a simulation has fake ones
-    shape = Shape(1, views.tokens + 6, views)
-    made = tokens(shape, found.config) | pages(shape, image, found.config, as_they_are)
+    shape = BatchShape(1, views.tokens + 6, views)
+    made = text_inputs(shape, found.config) | image_inputs(shape, image, found.config, as_they_are)
     for name in made:
         if name.startswith("pixel"):
             made[name] = torch.randn(made[name].shape)
     made["input_ids"][0, -6:] = torch.arange(7, 13)
     inputs = []
     for question in ASKED:
-        ids = instructions.ids("row 0", question)
+        ids = instructions.encode("row 0", question)
         row = {**made, **instructions.batch([ids])}
         labels = row.pop("labels")
-        room = make_room(row, [4], filler=0, starts=(), pad_left=False)
+        room = insert_placeholders(row, [4], placeholder_id=0, bos_token_ids=(), pad_left=False)
         room["labels"] = torch.cat([torch.full((1, 4), -100), labels], dim=1)
         inputs.append(room)
     _check(model, encoder, inputs)

@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 
 from deepsynth_tui.adapters.try_out import try_out
 from deepsynth_tui.training.data.collator import ROW_IDS, Collator
-from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
-from deepsynth_tui.training.text_encoder.soft_tokens import attach
+from deepsynth_tui.training.text_encoder.soft_tokens import attach_text_encoder
 from tests.training import small_roberta
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.text_encoder.conftest import ENCODERS, QUESTIONS, encoder_settings
@@ -116,12 +116,12 @@ def test_what_moves(values: dict[str, Any], questions: Path, family: str, traina
         data__path=str(questions),
         text_encoder=encoder_settings(family, trainable=trainable),
     )
-    base = load_base(config)
+    base = load_model_and_processor(config)
     encoder = load_text_encoder(base.model, config)
     assert encoder is not None
-    model = lora.attach(base.model, config)
-    attach(model, encoder)
-    rows = load_rows(config.data, images=True).train
+    model = lora.add_adapters(base.model, config)
+    attach_text_encoder(model, encoder)
+    rows = load_split(config.data, images=True).train
     batch = Collator(base, config)([rows[0], rows[1]])
     del batch[ROW_IDS]
     before = {name: value.detach().clone() for name, value in encoder.named_parameters()}

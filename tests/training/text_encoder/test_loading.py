@@ -12,11 +12,13 @@ from transformers import AutoConfig, BertForPreTraining, BertModel, PreTrainedMo
 
 from deepsynth_tui.builtin import tiny_bert
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.text_encoder.load import load_weights
+from deepsynth_tui.training.text_encoder.load import load_encoder_weights
 
 
 def _load(folder: Path) -> PreTrainedModel:
-    return load_weights(str(folder), AutoConfig.from_pretrained(folder), dtype=torch.float32)
+    return load_encoder_weights(
+        str(folder), AutoConfig.from_pretrained(folder), dtype=torch.float32
+    )
 
 
 def test_heads_are_left_without_a_word(

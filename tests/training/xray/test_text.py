@@ -6,22 +6,22 @@ from io import StringIO
 
 from rich.console import Console
 
-from deepsynth_tui.training.xray.report import Page, Row, Span, Xray
-from deepsynth_tui.training.xray.text import visible, xray_sections
+from deepsynth_tui.training.xray.report import TokenSpan, Xray, XrayPage, XrayRow
+from deepsynth_tui.training.xray.text import escape_invisible, xray_sections
 from deepsynth_tui.tui.widgets.label_grid import label_grid
 
 NASTY = "red\x1b[2J\x07\u202e\r\nblue\x9b31m"
-ROW = Row(
+ROW = XrayRow(
     row_id="row 3",
     template=f"<user>{NASTY}",
     learned=NASTY,
     spans=(
-        Span("masked", 7, "<user>"),
-        Span("image", 4, "<image>"),
-        Span("learned", 9, NASTY),
-        Span("padding", 2, "<pad>"),
+        TokenSpan("masked", 7, "<user>"),
+        TokenSpan("image", 4, "<image>"),
+        TokenSpan("learned", 9, NASTY),
+        TokenSpan("padding", 2, "<pad>"),
     ),
-    pages=(Page((1024, 1024), (512, 512)), Page((64, 32), (64, 32))),
+    pages=(XrayPage((1024, 1024), (512, 512)), XrayPage((64, 32), (64, 32))),
     features=6,
     cut="9 of 20 tokens",
 )
@@ -48,11 +48,11 @@ def _printed(xray: Xray, width: int) -> str:
 def test_every_figure_is_said() -> None:
     said = " ".join(_printed(XRAY, 80).split())
     for figure in (
-        "1 row of 22 tokens, 22 in all",
+        "1 row of 22 tokens, 22 in total",
         "9 tokens: the loss",
         "2 tokens (9%)",
         "4 placeholders, 6 features: NOT EQUAL",
-        "1024×1024 pixels, made 512×512, 64×32 pixels",
+        "1024×1024 pixels, resized to 512×512, 64×32 pixels",
         "<image> × 4",
         "<pad> × 2",
         "9 of 20 tokens",
@@ -66,7 +66,7 @@ def test_control_characters_are_written_out() -> None:
     assert all(character.isprintable() or character == "\n" for character in said)
     assert "red\\x1b[2J\\x07\\u202e\\r↵" in said
     assert "blue\\x9b31m" in said
-    assert visible("zwei\u3000Wörter\ud800") == "zwei\u3000Wörter\\ud800"
+    assert escape_invisible("zwei\u3000Wörter\ud800") == "zwei\u3000Wörter\\ud800"
 
 
 def test_nothing_is_wider_than_the_terminal() -> None:

@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 
 from deepsynth_tui.estimate.inputs import EstimateInputs
-from deepsynth_tui.machine.gpu_catalogue import GIB
 from deepsynth_tui.machine.nvml import Probe
 from deepsynth_tui.tui.fit.selected_gpu import selected_gpu_lines
-from deepsynth_tui.units import format_range
+from deepsynth_tui.units import GIB, format_range
 from tests.tui.fit.views import A100, NO_GPU, config_of, details_text, view_of
 
 
@@ -23,7 +22,7 @@ def test_a_row_has_sign_fit_free_memory_speed_batch_and_cost(inputs: EstimateInp
     assert header.split()[-4:] == ["free", "s/step", "batch", "cost"]
     estimates = {row.gpu.name: row for row in view.computed.gpus}
     assert view.report is not None
-    batches = {fit.name: fit.batch for fit in view.report.gpu_fits}
+    batches = {fit.name: fit.batch for fit in view.report.catalogue_gpus}
     for name in ("T4 (16GB)", "A100 (80GB)"):
         line = next(line for line in lines if name in line)
         gpu = estimates[name]

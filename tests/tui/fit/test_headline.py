@@ -28,7 +28,7 @@ def test_simulated_and_measured_peaks_are_shown_beside_the_computed_one(
     assert cross_check(view, "s").plain == "s simulates one step to check this figure"
     peak = view.computed.peak_allocated
     simulated = replace(view.computed, source="simulated", peak_allocated=round(1.1 * peak))
-    run = measured_runs.Record(
+    run = measured_runs.MeasuredRun(
         when=0.0,
         gpu="A",
         kind="",

@@ -21,10 +21,10 @@ def test_the_first_gpu_that_is_too_small_is_selected_with_a_fix(inputs: Estimate
     assert view.selected_gpu is not None
     assert view.selected_gpu.fit.value == "no"
     assert view.selected_fit is not None
-    assert view.selected_fit.remedy is not None
+    assert view.selected_fit.fix is not None
     assert "does not fit" in text(view)
     assert f"largest batch {view.selected_fit.batch}" in text(view)
-    assert view.selected_fit.remedy.words.split()[0] in text(view)
+    assert view.selected_fit.fix.words.split()[0] in text(view)
     assert "\na " in text(view), "the key that applies the fix"
 
 

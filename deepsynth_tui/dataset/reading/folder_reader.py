@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from deepsynth_tui.dataset.errors import SourceError
+from deepsynth_tui.dataset.errors import SourceError, UnreadableDocument
 from deepsynth_tui.dataset.reading.decode_text import decode
-from deepsynth_tui.dataset.reading.html import text_of_html
-from deepsynth_tui.dataset.reading.pdf import text_of_pdf
-from deepsynth_tui.dataset.reading.readers import TEXT, Record, at_most
-from deepsynth_tui.dataset.reading.unreadable import Unreadable
+from deepsynth_tui.dataset.reading.html_text import text_of_html
+from deepsynth_tui.dataset.reading.pdf_text import text_of_pdf
+from deepsynth_tui.dataset.reading.reader import TEXT, SourceRow, at_most
 
 
 def _plain(path: Path) -> str:
@@ -54,7 +53,7 @@ class FolderReader:
                 "source.path",
             )
 
-    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+    def records(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield the files in alphabetic order of their paths. Raises `SourceError`."""
         alone = self.path.is_file()
         base = self.path.parent if alone else self.path
@@ -62,14 +61,14 @@ class FolderReader:
             place = file.relative_to(base).as_posix()
             try:
                 text = _read(file)
-            except Unreadable as error:
+            except UnreadableDocument as error:
                 if alone:
                     raise SourceError(
-                        f"{file}: {error.reason}", error.advice, "source.path"
+                        f"{file}: {error.message}", error.advice, "source.path"
                     ) from error
-                yield Record(place, {}, unreadable=error.reason)
+                yield SourceRow(place, {}, unreadable=error.message)
             else:
-                yield Record(place, {TEXT: text})
+                yield SourceRow(place, {TEXT: text})
 
     def count(self, limit: int | None) -> int:
         """Return the number of files, at most `limit`."""
@@ -77,12 +76,12 @@ class FolderReader:
 
 
 def _read(file: Path) -> str:
-    """Return the text of `file`. Raises `Unreadable`, and `SourceError` naming a byte of it."""
+    """Return the text of `file`. Raises `UnreadableDocument` and `SourceError`."""
     try:
         return TEXT_OF[file.suffix.lower()](file)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise Unreadable(
+        raise UnreadableDocument(
             f"a file that cannot be opened ({reason})", "Check its rights, and links to it."
         ) from error
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deepsynth_tui.dataset.drawing.atlas import PHASES, VARIANTS, WORD_PIXELS, Atlas, packed
-from deepsynth_tui.dataset.drawing.shaping import Placed, Shapes
+from deepsynth_tui.dataset.drawing.glyph_atlas import PHASES, VARIANTS, WORD_PIXELS, Atlas, packed
+from deepsynth_tui.dataset.drawing.shape_cache import Placed, Shapes
 
 # The byte before each row, which PNG has for the name of the row's filter.
 FILTER_PIXELS = 2

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from deepsynth_tui.dataset.drawing.faces import Bitmap
-from deepsynth_tui.dataset.drawing.shaping import Growing, Shapes
+from deepsynth_tui.dataset.drawing.font_face import Bitmap
+from deepsynth_tui.dataset.drawing.shape_cache import Growing, Shapes
 
 # Pixels to a word, and positions of the pen to a pixel.
 WORD_PIXELS = 16

@@ -1,7 +1,7 @@
-"""What CUDA does differently from the CPU, whose fake tensors any build of PyTorch can make.
+"""CUDA's kernels and autocast rules on the CPU, whose fake tensors any build of PyTorch can make.
 
-Kernels are chosen and autocast rules applied one level above the dispatcher, where the CPU's own
-choice has not been made yet.
+This happens in a torch function mode, above the dispatcher: there the CPU's own kernels have not
+been chosen yet.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch.overrides import TorchFunctionMode
 
 aten = torch.ops.aten
 
-NOTE = (
-    "Simulated with CUDA's attention kernels, autocast and dropout on tensors of the CPU; "
-    "workspaces of cuDNN and cuBLAS are not in the figure."
+EMULATION_NOTE = (
+    "Simulated with CUDA's attention kernels, autocast and dropout on CPU tensors; workspaces of "
+    "cuDNN and cuBLAS are not included."
 )
 
 # torch/csrc/autocast_mode.h, `AT_FORALL_FP32` and `AT_FORALL_FP32_SET_OPT_DTYPE`: those that
-# models call on half-precision tensors, and that the CPU leaves in half precision.
-FLOAT32 = (
+# models call on half-precision tensors and that CPU autocast leaves in half precision.
+FLOAT32_FUNCTIONS = (
     F.layer_norm,
     F.group_norm,
     F.softplus,
@@ -49,11 +49,11 @@ FLOAT32 = (
     torch.Tensor.rsqrt,
     torch.Tensor.cumsum,
 )
-HALF = (torch.bfloat16, torch.float16)
+HALF_DTYPES = (torch.bfloat16, torch.float16)
 
 
-class CudaKernels(TorchFunctionMode):
-    """Routes calls to the kernels that CUDA would choose."""
+class CudaEmulation(TorchFunctionMode):
+    """Replaces functions by the kernels that CUDA would choose."""
 
     def __torch_function__(
         self,
@@ -63,10 +63,10 @@ class CudaKernels(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if chosen := _CHOSEN.get(func):
-            return chosen(*args, **kwargs)
-        if func in FLOAT32 and torch.is_autocast_enabled("cpu"):
-            args = tuple(_widened(value) for value in args)
+        if kernel := _KERNELS.get(func):
+            return kernel(*args, **kwargs)
+        if func in FLOAT32_FUNCTIONS and torch.is_autocast_enabled("cpu"):
+            args = tuple(_upcast(value) for value in args)
         return func(*args, **kwargs)
 
 
@@ -80,24 +80,24 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> torch.Tensor:
-    """Scaled dot product attention of (batch, heads, tokens, width) by CUDA's rules.
+    """Compute attention of (batch, heads, tokens, width) with the kernel that CUDA chooses.
 
-    Flash attention takes half precision without a mask, the memory-efficient kernel everything
+    Flash attention for half precision without a mask, the memory-efficient kernel for everything
     else (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp).
     """
-    half = query.dtype in HALF or torch.is_autocast_enabled("cpu")
-    if half and query.dtype not in HALF:
-        wide = torch.get_autocast_dtype("cpu")
-        query, key, value = query.to(wide), key.to(wide), value.to(wide)
+    half = query.dtype in HALF_DTYPES or torch.is_autocast_enabled("cpu")
+    if half and query.dtype not in HALF_DTYPES:
+        dtype = torch.get_autocast_dtype("cpu")
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if half and attn_mask is None and query.shape[-1] <= 256:
         return aten._scaled_dot_product_flash_attention.default(
             query, key, value, dropout_p, is_causal, False, scale=scale
         )[0]
     if enable_gqa:
         groups = query.shape[1] // key.shape[1]
-        key, value = (one.repeat_interleave(groups, dim=1) for one in (key, value))
+        key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
     if attn_mask is not None:
-        attn_mask = _bias(attn_mask, query, key)
+        attn_mask = _attention_bias(attn_mask, query, key)
     return aten._scaled_dot_product_efficient_attention.default(
         query, key, value, attn_mask, torch.is_grad_enabled(), dropout_p, is_causal, scale=scale
     )[0]
@@ -106,20 +106,20 @@ def attention(
 def dropout(
     input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> torch.Tensor:
-    """The fused kernel, whose mask takes one byte a number; the CPU's takes the input's width."""
+    """Use the fused kernel: its mask has one byte per element, the CPU's has the input's dtype."""
     if not training or p == 0.0:
         return input
     return torch.native_dropout(input, p, True)[0]
 
 
-_CHOSEN: Mapping[Any, Callable[..., torch.Tensor]] = {
+_KERNELS: Mapping[Any, Callable[..., torch.Tensor]] = {
     F.scaled_dot_product_attention: attention,
     F.dropout: dropout,
 }
 
 
-def _bias(mask: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """A boolean mask as numbers to add, in rows padded to 8 numbers (`pad_bias`)."""
+def _attention_bias(mask: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    """Convert a boolean mask to an additive bias, with rows padded to 8 elements (`pad_bias`)."""
     bias = mask
     if mask.dtype == torch.bool:
         bias = query.new_zeros(mask.shape)
@@ -130,7 +130,7 @@ def _bias(mask: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.T
     return bias.expand(query.shape[0], query.shape[1], query.shape[2], width)
 
 
-def _widened(value: Any) -> Any:
-    if isinstance(value, torch.Tensor) and value.dtype in HALF:
+def _upcast(value: Any) -> Any:
+    if isinstance(value, torch.Tensor) and value.dtype in HALF_DTYPES:
         return value.float()
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deepsynth_tui.dataset.drawing.fallback import FontStack
+from deepsynth_tui.dataset.drawing.font_fallback import FontStack
 
 CORE, CJK, EMOJI = "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji"
 

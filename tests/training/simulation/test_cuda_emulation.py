@@ -12,9 +12,9 @@ from torch._subclasses import FakeTensorMode
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from deepsynth_tui.training.simulation.cuda import CudaKernels
-from deepsynth_tui.training.simulation.ledger import Ledger
-from deepsynth_tui.training.simulation.tensors import Weightless
+from deepsynth_tui.training.simulation.cuda_emulation import CudaEmulation
+from deepsynth_tui.training.simulation.fake_tensors import TrackedFakeTensors
+from deepsynth_tui.training.simulation.memory_tracker import MemoryTracker
 
 FLASH = "_scaled_dot_product_flash_attention"
 EFFICIENT = "_scaled_dot_product_efficient_attention"
@@ -37,8 +37,8 @@ class Calls(TorchDispatchMode):
 class Machine:
     """Fake tensors on a make-believe GPU."""
 
-    def __init__(self, weightless: Weightless, calls: Calls) -> None:
-        self.ledger = weightless.ledger
+    def __init__(self, weightless: TrackedFakeTensors, calls: Calls) -> None:
+        self.tracker = weightless.tracker
         self.calls = calls
 
     def __call__(self, *shape: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
@@ -46,18 +46,20 @@ class Machine:
 
     def grown(self, compute: Callable[[], torch.Tensor]) -> int:
         """Bytes that stay once `compute` has run and its result is still held."""
-        before = sum(self.ledger.now.values())
+        before = sum(self.tracker.live.values())
         held = compute()
         assert held.numel()
-        return sum(self.ledger.now.values()) - before
+        return sum(self.tracker.live.values()) - before
 
 
 @pytest.fixture
 def make() -> Iterator[Machine]:
-    weightless = Weightless(FakeTensorMode(allow_non_fake_inputs=True), Ledger(logits_width=0))
+    weightless = TrackedFakeTensors(
+        FakeTensorMode(allow_non_fake_inputs=True), MemoryTracker(vocab_size=0)
+    )
     calls = Calls()
     with ExitStack() as modes:
-        for mode in (CudaKernels(), weightless, calls):
+        for mode in (CudaEmulation(), weightless, calls):
             modes.enter_context(mode)
         yield Machine(weightless, calls)
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from deepsynth_tui.config.dataset import DegradeSettings, PageSettings
 from deepsynth_tui.dataset.drawing.degrade import degraded
-from deepsynth_tui.dataset.drawing.fallback import FontStack
-from deepsynth_tui.dataset.drawing.language import ideograph_language
-from deepsynth_tui.dataset.drawing.page import palette, sheet
+from deepsynth_tui.dataset.drawing.font_fallback import FontStack
+from deepsynth_tui.dataset.drawing.han_language import ideograph_language
+from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry, palette
 from deepsynth_tui.dataset.drawing.png import PngWriter
-from deepsynth_tui.dataset.drawing.typesetting import Layout, Typesetter
+from deepsynth_tui.dataset.drawing.typesetter import Layout, Typesetter
 from deepsynth_tui.dataset.drawing.wrapping import ColumnTooNarrow
 from deepsynth_tui.dataset.errors import PageError
 
@@ -28,7 +28,7 @@ DEGRADED_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnPage:
+class RenderedPage:
     """A page as a PNG file, and which characters of the text are on it."""
 
     png: bytes
@@ -37,25 +37,25 @@ class DrawnPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """The pages of a text and what became of it.
+class RenderedText:
+    """The pages of a text, with counts of what went wrong.
 
-    `x_height` is that of the letters in pixels; `fonts` are those that were drawn with. `missing`
-    counts the characters drawn as the font's box for "no such glyph". `lost_characters` is how
-    many of those laid out were not drawn: 0.
+    `x_height` is in pixels; `fonts` are the names of those used. `missing_glyphs` counts the
+    characters drawn as a box, because no font has a glyph for them. `lost_characters` is how many
+    characters were laid out but not drawn: 0, or the renderer has a bug.
     """
 
-    pages: tuple[DrawnPage, ...]
+    pages: tuple[RenderedPage, ...]
     font_size: int
     x_height: float
     fonts: tuple[str, ...]
-    missing: Counter[str]
+    missing_glyphs: Counter[str]
     split_tokens: int
     clipped_glyphs: int
     lines: int
     lost_characters: int
 
-    def without_images(self) -> Rendered:
+    def without_images(self) -> RenderedText:
         """Return the figures alone."""
         return replace(self, pages=())
 
@@ -67,7 +67,7 @@ class Renderer:
         self, page: PageSettings, degrade: DegradeSettings | None = None, seed: int = 0
     ) -> None:
         """Open the fonts. Raises `FontError`, and `PageError` where no text would fit."""
-        self._sheet = sheet(page)
+        self._sheet = PageGeometry.from_settings(page)
         self._degrade = degrade or DegradeSettings()
         self._seed = seed
         weights = page.fonts or {page.font: 1.0}
@@ -87,7 +87,7 @@ class Renderer:
         """The full names of the chosen fonts."""
         return ", ".join(one.first.name for one in self._stacks)
 
-    def render(self, text: str, key: str = "") -> Rendered:
+    def render(self, text: str, key: str = "") -> RenderedText:
         """Draw all of `text`; a text without ink has no pages.
 
         `key` names the document: with the seed it decides what is left to chance, the font and
@@ -108,15 +108,15 @@ class Renderer:
             drawn, on_page = typesetter.draw(layout, page)
             rows = drawn.rows
             png = self._worn(rows, rng) if rng and degrades else self._plain.write(rows)
-            pages.append(DrawnPage(png, page.start, page.end))
+            pages.append(RenderedPage(png, page.start, page.end))
             clipped += drawn.clipped_glyphs
             characters += on_page
-        return Rendered(
+        return RenderedText(
             pages=tuple(pages),
             font_size=layout.size,
             x_height=typesetter.fonts.first.x_height * layout.size,
             fonts=typesetter.fonts_of(layout),
-            missing=typesetter.missing(layout),
+            missing_glyphs=typesetter.missing(layout),
             split_tokens=layout.split_tokens,
             clipped_glyphs=clipped,
             lines=layout.lines,

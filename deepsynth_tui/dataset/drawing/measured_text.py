@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepsynth_tui.dataset.drawing import bidi
-from deepsynth_tui.dataset.drawing.segmenting import (
+from deepsynth_tui.dataset.drawing.line_breaking import (
     SPACES,
     UNSPACED,
     WORD_AND_SPACES,
@@ -20,8 +20,8 @@ from deepsynth_tui.dataset.drawing.segmenting import (
     paragraphs,
     parts,
 )
+from deepsynth_tui.dataset.drawing.shape_cache import CONTEXT, Shapes
 from deepsynth_tui.dataset.drawing.shaped_words import Piece, Pieces
-from deepsynth_tui.dataset.drawing.shaping import CONTEXT, Shapes
 
 # Of a font that has none: a quarter of its size, as in most.
 SPACE_WIDTH = 0.25

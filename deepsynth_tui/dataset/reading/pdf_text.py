@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.dataset.reading.unreadable import Unreadable
+from deepsynth_tui.dataset.errors import UnreadableDocument
 
 # Between two pages: a paragraph ends there for all that anybody knows.
 PAGE_BREAK = "\n\n"
@@ -16,8 +16,8 @@ HYPHEN_AT_LINE_END = "\x02"
 def text_of_pdf(path: Path) -> str:
     """Return the text of every page, words that were hyphenated at a line's end in one piece.
 
-    Raises `Unreadable` for a file that is damaged, encrypted, or has pictures of text only, and
-    OSError. Pages without text among others are passed over: they may be figures.
+    Raises `UnreadableDocument` for a file that is damaged, encrypted, or has pictures of text
+    only, and OSError. Pages without text among others are passed over: they may be figures.
     """
     import pypdfium2 as pdfium
 
@@ -28,7 +28,7 @@ def text_of_pdf(path: Path) -> str:
         raise _unreadable(error) from error
     text = PAGE_BREAK.join(page for page in pages if page)
     if not text:
-        raise Unreadable(
+        raise UnreadableDocument(
             "a PDF without text, such as a scan",
             "Recognise its text first, for example: ocrmypdf scan.pdf text.pdf",
         )
@@ -42,13 +42,15 @@ def _page_text(document: Any, number: int) -> str:
     return text.replace(HYPHEN_AT_LINE_END, "").replace("\r\n", "\n").strip()
 
 
-def _unreadable(error: Exception) -> Unreadable:
+def _unreadable(error: Exception) -> UnreadableDocument:
     from pypdfium2 import raw
 
     code = getattr(error, "err_code", None)
     if code in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
-        return Unreadable(
+        return UnreadableDocument(
             "an encrypted PDF",
             "Decrypt it first: qpdf --decrypt --password=... locked.pdf open.pdf",
         )
-    return Unreadable("a damaged PDF", "Copy it again, or repair it: qpdf damaged.pdf repaired.pdf")
+    return UnreadableDocument(
+        "a damaged PDF", "Copy it again, or repair it: qpdf damaged.pdf repaired.pdf"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.reading.readers import TEXT, Record, at_most
+from deepsynth_tui.dataset.reading.reader import TEXT, SourceRow, at_most
 
 # What `datasets`, or Python where a dataset declares no columns, calls text.
 STRINGS = ("string", "large_string", "str")
@@ -44,7 +44,7 @@ class HubReader:
                 "source.path",
             )
 
-    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+    def records(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield the rows, with the values of `columns` alone. Raises `SourceError`."""
         row = 0
         rows = iter(self._dataset.select_columns(list(columns)))
@@ -62,7 +62,7 @@ class HubReader:
                     "source.path",
                 ) from error
             row += 1
-            yield Record(f"{self.name}:{row}", values)
+            yield SourceRow(f"{self.name}:{row}", values)
 
     def count(self, limit: int | None) -> int | None:
         """Return the number of rows, at most `limit`, where the dataset says it."""

@@ -9,14 +9,16 @@ import torch
 from torch._subclasses import FakeTensor, FakeTensorMode
 
 from deepsynth_tui.estimate.memory.allocator import BLOCK
-from deepsynth_tui.training.simulation import tensors
-from deepsynth_tui.training.simulation.ledger import Ledger
-from deepsynth_tui.training.simulation.tensors import Weightless, balanced
+from deepsynth_tui.training.simulation import fake_tensors
+from deepsynth_tui.training.simulation.fake_tensors import TrackedFakeTensors, balanced_indices
+from deepsynth_tui.training.simulation.memory_tracker import MemoryTracker
 
 
 @pytest.fixture
-def mode() -> Iterator[Weightless]:
-    with Weightless(FakeTensorMode(allow_non_fake_inputs=True), Ledger(logits_width=7)) as entered:
+def mode() -> Iterator[TrackedFakeTensors]:
+    with TrackedFakeTensors(
+        FakeTensorMode(allow_non_fake_inputs=True), MemoryTracker(vocab_size=7)
+    ) as entered:
         yield entered
 
 
@@ -33,13 +35,13 @@ def test_integers_keep_their_values():
     assert isinstance(floats(3, 5)[:, torch.arange(2)], FakeTensor)
 
 
-def test_large_integers_are_fake(mode: Weightless, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tensors, "REAL_BYTES", 8 * 1000)
+def test_large_integers_are_fake(mode: TrackedFakeTensors, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fake_tensors, "MAX_REAL_BYTES", 8 * 1000)
     assert not isinstance(torch.arange(1000), FakeTensor)
     assert isinstance(torch.arange(1001), FakeTensor)
-    assert mode.ledger.now["activations"] == 0
+    assert mode.tracker.live["activations"] == 0
     held = torch.arange(1001)
-    assert mode.ledger.now["activations"] == 16 * BLOCK == -(-held.nbytes // BLOCK) * BLOCK
+    assert mode.tracker.live["activations"] == 16 * BLOCK == -(-held.nbytes // BLOCK) * BLOCK
 
 
 @pytest.mark.usefixtures("mode")
@@ -53,14 +55,14 @@ def test_a_mask_gives_the_shape_that_its_values_say():
     assert hidden[unknown].shape == (8, 8)
 
 
-def test_a_mask_is_turned_into_numbers_for_a_moment(mode: Weightless):
+def test_a_mask_is_turned_into_numbers_for_a_moment(mode: TrackedFakeTensors):
     hidden, mask = floats(64, 128), torch.zeros(64, 128, dtype=torch.bool)
     mask[:, ::2] = True
-    mode.ledger.start()
-    before = mode.ledger.peak
+    mode.tracker.start_step()
+    before = mode.tracker.peak
     gathered = hidden[mask]
     assert gathered.shape == (64 * 64,)
-    assert mode.ledger.peak - before == 2 * 8 * 64 * 64
+    assert mode.tracker.peak - before == 2 * 8 * 64 * 64
 
 
 @pytest.mark.usefixtures("mode")
@@ -73,7 +75,7 @@ def test_every_expert_gets_its_share():
 
 
 def test_balanced_is_even_for_any_number_of_experts():
-    chosen = balanced(torch.Size((64, 6)), of=48)
+    chosen = balanced_indices(torch.Size((64, 6)), count=48)
     assert torch.bincount(chosen.flatten(), minlength=48).tolist() == [8] * 48
     assert all(len(set(row)) == 6 for row in chosen.tolist())
 
@@ -83,13 +85,13 @@ def test_no_page_is_an_empty_one():
     assert (floats(5, 3).sum(dim=-1) != 0).tolist() == [True] * 5
 
 
-def test_what_is_made_is_counted_and_leaves(mode: Weightless):
+def test_what_is_made_is_counted_and_leaves(mode: TrackedFakeTensors):
     made = floats(10, 128)
-    assert mode.ledger.now["activations"] == 10 * BLOCK
+    assert mode.tracker.live["activations"] == 10 * BLOCK
     added = made + 1
-    assert mode.ledger.now["activations"] == 20 * BLOCK
+    assert mode.tracker.live["activations"] == 20 * BLOCK
     logits = made @ floats(128, 7)
-    assert mode.ledger.now["logits"] == BLOCK
+    assert mode.tracker.live["logits"] == BLOCK
     del made, added, logits
-    assert not any(mode.ledger.now.values())
-    assert mode.ledger.peak == 28 * BLOCK
+    assert not any(mode.tracker.live.values())
+    assert mode.tracker.peak == 28 * BLOCK

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepsynth_tui.dataset.clean_text import is_invisible
-from deepsynth_tui.dataset.drawing.fallback import FontStack
-from deepsynth_tui.dataset.drawing.segmenting import clusters
+from deepsynth_tui.dataset.drawing.font_fallback import FontStack
+from deepsynth_tui.dataset.drawing.line_breaking import clusters
 
 # Shapes and glyphs kept at most, about 60 and 12 bytes each; then all are forgotten.
 MOST_SHAPES = 100_000

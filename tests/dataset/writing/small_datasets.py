@@ -1,4 +1,4 @@
-"""Small datasets to make, and how to compare what was made."""
+"""Configurations and sources of small datasets, and the files to compare."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def config(source: Path, **changes: Any) -> DatasetConfig:
 
 
 def write(path: Path, texts: Mapping[str, str]) -> Path:
-    """Write documents, text by id, and return where."""
+    """Write `texts`, by document id, to a JSONL file and return its path."""
     rows = (json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items())
     path.write_text("".join(rows), encoding="utf-8")
     return path
 
 
 def numbered(count: int, text: str = "Document {}.") -> dict[str, str]:
-    """Return so many documents, each another."""
+    """Return `count` different documents, by id."""
     return {f"d{number}": text.format(number) for number in range(count)}
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return every file below `folder`."""
+    """Return the content of every file in `folder`, by relative path."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from deepsynth_tui.config.dataset import PageSettings
 from deepsynth_tui.dataset.drawing.alignment import placed
-from deepsynth_tui.dataset.drawing.fallback import FontStack
-from deepsynth_tui.dataset.drawing.measuring import Measured, Measurer
-from deepsynth_tui.dataset.drawing.page import Sheet, font_sizes
-from deepsynth_tui.dataset.drawing.paging import Page, paginate
-from deepsynth_tui.dataset.drawing.pen import Drawn, Pen
-from deepsynth_tui.dataset.drawing.shaping import Placed, Shapes
+from deepsynth_tui.dataset.drawing.blitter import Drawn, Pen
+from deepsynth_tui.dataset.drawing.font_fallback import FontStack
+from deepsynth_tui.dataset.drawing.measured_text import Measured, Measurer
+from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry, font_sizes
+from deepsynth_tui.dataset.drawing.pagination import Page, paginate
+from deepsynth_tui.dataset.drawing.shape_cache import Placed, Shapes
 from deepsynth_tui.dataset.drawing.wrapping import TOLERANCE, ColumnTooNarrow, wrap
 from deepsynth_tui.dataset.errors import PageError
 
@@ -41,7 +41,7 @@ class Typesetter:
     """Sets texts in `fonts` on pages of `sheet`; `language` is that of their ideographs."""
 
     def __init__(
-        self, fonts: FontStack, page: PageSettings, sheet: Sheet, language: str | None = None
+        self, fonts: FontStack, page: PageSettings, sheet: PageGeometry, language: str | None = None
     ) -> None:
         """Raises `PageError` where no text would fit."""
         self._sheet = sheet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from deepsynth_tui.dataset.reading.unreadable import Unreadable
+from deepsynth_tui.dataset.errors import UnreadableDocument
 
 # Where the HTML standard has a browser look for the encoding ("prescan a byte stream").
 PRESCANNED_BYTES = 1024
@@ -21,7 +21,7 @@ MARKS = (
 
 
 def text_of_html(data: bytes) -> str:
-    """Return the visible text of a page. Raises `Unreadable`."""
+    """Return the visible text of a page. Raises `UnreadableDocument`."""
     from inscriptis.css_profiles import STRICT_CSS_PROFILE
     from inscriptis.html_engine import Inscriptis
     from inscriptis.model.config import ParserConfig
@@ -38,12 +38,14 @@ def text_of_html(data: bytes) -> str:
     try:
         return Inscriptis(tree, ParserConfig(css=STRICT_CSS_PROFILE)).get_text().strip("\n")
     except RecursionError as error:
-        raise Unreadable("an HTML page nested too deeply", "Save its text as .txt.") from error
+        raise UnreadableDocument(
+            "an HTML page nested too deeply", "Save its text as .txt."
+        ) from error
 
 
 def decode_html(data: bytes) -> str:
     """Return the characters of a page: in the encoding of its byte order mark, else the one that
-    it declares, else UTF-8. Raises `Unreadable`."""
+    it declares, else UTF-8. Raises `UnreadableDocument`."""
     for mark, encoding in MARKS:
         if data.startswith(mark):
             return _decoded(data.removeprefix(mark), encoding)
@@ -57,7 +59,7 @@ def _codec(label: str) -> str:
 
     found = lookup(label)
     if found is None:
-        raise Unreadable(
+        raise UnreadableDocument(
             f"an HTML page in an unknown encoding ({label})", "Convert it to UTF-8 first."
         )
     # A declaration that can be read as bytes cannot be in UTF-16.
@@ -73,7 +75,7 @@ def _decoded(data: bytes, encoding: str) -> str:
         # Some of Python's codecs make lone surrogates of what is no text.
         text.encode()
     except UnicodeError as error:
-        raise Unreadable(
+        raise UnreadableDocument(
             f"an HTML page that is not {encoding}, as which it has to be read",
             "Declare its encoding (<meta charset=...>), or convert it to UTF-8 first.",
         ) from error

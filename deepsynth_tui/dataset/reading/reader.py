@@ -1,6 +1,6 @@
 """Readers of tables on this machine. Each streams; none holds a whole file.
 
-A reader knows its `columns` once it is made, and yields `Record`s. What cannot be read raises
+A reader knows its `columns` once it is made, and yields `SourceRow`s. What cannot be read raises
 `SourceError` naming the file and the line, row or byte.
 """
 
@@ -28,7 +28,7 @@ JSON_KINDS = {str: TEXT, bool: "true or false", int: "number", float: "number", 
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SourceRow:
     """One row. `place` says where it stands ("notes.csv:3"), for people; `unreadable` why its
     values could not be read."""
 
@@ -37,7 +37,7 @@ class Record:
     unreadable: str | None = None
 
 
-class Reader(Protocol):
+class SourceReader(Protocol):
     """A place with records."""
 
     @property
@@ -50,7 +50,7 @@ class Reader(Protocol):
         """What each column holds, in words: `TEXT`, or the name that its format has for it."""
         ...
 
-    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+    def records(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield every record in order, with at least the values of `columns`."""
         ...
 
@@ -88,7 +88,7 @@ class CsvReader:
             )
         self.kinds: Mapping[str, str] = dict.fromkeys(self.columns, TEXT)
 
-    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+    def records(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield the rows; blank lines are no rows."""
         for line, row in islice(self._rows(), 1, None):
             if len(row) != len(self.columns):
@@ -99,7 +99,7 @@ class CsvReader:
                     "source.path",
                 )
             values = dict(zip(self.columns, row, strict=True))
-            yield Record(f"{self.path.name}:{line}", values)
+            yield SourceRow(f"{self.path.name}:{line}", values)
 
     def count(self, limit: int | None) -> int:
         """Read the file through and return its number of rows, at most `limit`."""
@@ -142,12 +142,12 @@ class JsonReader:
         self.columns: tuple[str, ...] = tuple(found)
         self.kinds: Mapping[str, str] = {name: kind or "null" for name, kind in found.items()}
 
-    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+    def records(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield the objects; blank lines are none."""
         for line, value in self._array() if self._is_array else self._lines():
             if not isinstance(value, dict):
                 self._refuse(line, f"a JSON object is expected, not {json.dumps(value)[:40]}")
-            yield Record(f"{self.path.name}:{line}", value)
+            yield SourceRow(f"{self.path.name}:{line}", value)
 
     def count(self, limit: int | None) -> int:
         """Read the file through and return its number of objects, at most `limit`."""
@@ -200,7 +200,7 @@ class ParquetReader:
                 "source.path",
             )
 
-    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+    def records(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield the rows, with the values of `columns` alone."""
         import pyarrow as pa
 
@@ -215,7 +215,7 @@ class ParquetReader:
                 raise _unreadable_parquet(self.path, error, after_row=row) from error
             for values in batch.to_pylist():
                 row += 1
-                yield Record(f"{self.path.name}:{row}", values)
+                yield SourceRow(f"{self.path.name}:{row}", values)
 
     def count(self, limit: int | None) -> int:
         """Return the number of rows, which the file itself tells, at most `limit`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from PIL import ImageColor
 
@@ -35,7 +36,7 @@ NARROWEST_COLUMN = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class PageGeometry:
     """A page in pixels. `line_spacing` is a multiple of the font size."""
 
     width: int
@@ -44,6 +45,19 @@ class Sheet:
     columns: int
     line_spacing: float
     align: str
+
+    @classmethod
+    def from_settings(cls, page: PageSettings) -> Self:
+        """Return the page that `page` describes. Its `width` and `height` override the preset."""
+        width, height = PRESET_SIZES[page.preset]
+        return cls(
+            width=page.width or width,
+            height=page.height or height,
+            margin=page.margin,
+            columns=page.columns,
+            line_spacing=page.line_spacing,
+            align=page.align,
+        )
 
     def column_width(self, font_size: int) -> float:
         """Return the width of one column."""
@@ -75,19 +89,6 @@ class Sheet:
                 "Use a larger page, a smaller margin, fewer columns or a smaller font.",
                 "page.margin",
             )
-
-
-def sheet(page: PageSettings) -> Sheet:
-    """Return the page that `page` describes; its own width and height come before the preset's."""
-    width, height = PRESET_SIZES[page.preset]
-    return Sheet(
-        width=page.width or width,
-        height=page.height or height,
-        margin=page.margin,
-        columns=page.columns,
-        line_spacing=page.line_spacing,
-        align=page.align,
-    )
 
 
 def palette(page: PageSettings, bits: int) -> list[Colour] | None:

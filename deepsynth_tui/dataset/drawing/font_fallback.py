@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from deepsynth_tui.dataset.clean_text import is_invisible
-from deepsynth_tui.dataset.drawing.faces import Face
+from deepsynth_tui.dataset.drawing.font_face import Face
 from deepsynth_tui.dataset.drawing.font_files import find_font, installed_fonts
 
 # Upright Noto fonts of one weight, and two families that cover much of Unicode.
