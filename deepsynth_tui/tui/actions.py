@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.keys import format_key
 
 Place = Literal[
@@ -193,7 +193,7 @@ _KEY_NAMES = {
 }
 
 
-def bindings(place: Place) -> list[Binding]:
+def bindings(place: Place) -> list[BindingType]:
     """Return the bindings of a place, in the order of the table."""
     return [
         Binding(

@@ -1,4 +1,4 @@
-"""Forms: what is shown, what a key does to it, and what is said about it."""
+"""Forms: rows, sections, keys, problems and help."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from deepsynth_tui.tui.forms.values import PRESET_KEY
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.section import AdvancedFields, Section
 from tests.pilot.forms import (
+    cache_model_layout,
     form_app,
     form_of,
     help_line,
-    known_model,
     row_of,
     screen_of,
     start_bar,
@@ -28,7 +28,7 @@ from tests.pilot.screen_host import text_of, until
 
 @pytest.fixture(autouse=True)
 def _model(home: Path) -> None:
-    known_model()
+    cache_model_layout()
 
 
 @pytest.mark.parametrize("kind", ["training", "dataset"])

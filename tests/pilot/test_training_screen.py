@@ -32,10 +32,10 @@ from deepsynth_tui.tui.screens.save import SaveDialog
 from deepsynth_tui.tui.screens.training import TrainingScreen
 from deepsynth_tui.workflows.estimate import gather_inputs
 from tests.pilot.forms import (
+    cache_model_layout,
     form_app,
-    form_is_there,
+    form_is_ready,
     form_of,
-    known_model,
     row_of,
     screen_of,
     start_bar,
@@ -46,7 +46,7 @@ from tests.pilot.screen_host import text_of, until
 
 @pytest.fixture(autouse=True)
 def _model(home: Path) -> None:
-    known_model()
+    cache_model_layout()
 
 
 async def answered(pilot: Pilot[Any]) -> FitView:
@@ -92,12 +92,12 @@ async def test_the_panel_shows_what_the_command_line_prints(home: Path) -> None:
         view = await answered(pilot)
         config = form_of(pilot).values.as_config()
         assert isinstance(config, TrainingConfig)
-        said = fit_report(config, gather_inputs(config)).to_json()
-        assert view.computed.to_json().items() <= said.items()
-        assert {row.name: row.fit.value for row in view.gpu_rows} == said["gpu_fit_word"]
+        report = fit_report(config, gather_inputs(config)).to_json()
+        assert view.computed.to_json().items() <= report.items()
+        assert {row.name: row.fit.value for row in view.gpu_rows} == report["gpu_fit_word"]
         assert view.report is not None
-        assert view.report.to_json()["largest_batch"] == said["largest_batch"]
-        assert view.report.to_json()["ranks"] == said["ranks"]
+        assert view.report.to_json()["largest_batch"] == report["largest_batch"]
+        assert view.report.to_json()["ranks"] == report["ranks"]
 
 
 async def test_a_narrow_terminal_keeps_the_verdict_on_one_line_until_it_is_opened(
@@ -140,7 +140,7 @@ async def test_the_change_that_makes_it_fit_is_one_key_and_can_be_taken_back(hom
         await answered(pilot)
         await pilot.press("ctrl+y")
         toasts = [toast.message for toast in pilot.app._notifications]
-        assert any("names no change" in toast for toast in toasts), "it fits: nothing to make"
+        assert any("suggests no change" in toast for toast in toasts), "it fits: nothing to make"
 
 
 async def test_left_and_right_step_the_rank_from_the_panel(home: Path) -> None:
@@ -164,24 +164,24 @@ async def test_the_table_of_ranks_comes_into_view_with_the_field(home: Path) -> 
         await until(pilot, lambda: "weights" in text_of(screen_of(pilot)))
 
 
-async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
+async def test_a_simulation_is_shown_beside_the_computed_figure_until_a_change(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, released = threading.Event(), threading.Event()
+    started, released = threading.Event(), threading.Event()
 
     def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
-        asked.set()
+        started.set()
         assert released.wait(30)
         parts: dict[MemoryItem, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
         return SimulatedMemory(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
 
-    monkeypatch.setattr(client, "simulate", simulate)
+    monkeypatch.setattr(client, "request_simulation", simulate)
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
         await answered(pilot)
         await type_into(pilot, "data.path", "owner/data")
         await pilot.press("ctrl+t")
-        await until(pilot, asked.is_set)
+        await until(pilot, started.is_set)
         assert "Simulating one training step" in text_of(screen_of(pilot))
         await type_into(pilot, "lora.r", "64")
         assert not panel.simulating, "a change drops it"
@@ -201,7 +201,7 @@ async def test_a_simulation_that_fails_says_why(
     def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
         raise SimulationError("No such kernel.", "Take another model.")
 
-    monkeypatch.setattr(client, "simulate", simulate)
+    monkeypatch.setattr(client, "request_simulation", simulate)
     async with form_app(home) as pilot:
         await type_into(pilot, "data.path", "owner/data")
         await answered(pilot)
@@ -211,30 +211,30 @@ async def test_a_simulation_that_fails_says_why(
         assert not pilot.app.screen.query_one(FitPanel).simulating
 
 
-async def test_the_gpus_are_looked_at_only_while_the_screen_is_there(
+async def test_the_gpus_are_probed_only_while_the_screen_is_shown(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = 0
+    probes = 0
 
     def probe() -> Probe:
-        nonlocal looks
-        looks += 1
+        nonlocal probes
+        probes += 1
         return Probe((), "none here")
 
     monkeypatch.setattr(nvml, "probe", probe)
-    monkeypatch.setattr(training, "PROBE_EVERY", 0.01)
+    monkeypatch.setattr(training, "PROBE_SECONDS", 0.01)
     async with form_app(home) as pilot:
-        await until(pilot, lambda: looks > 2)
+        await until(pilot, lambda: probes > 2)
         await pilot.press("f4")
         await until(pilot, lambda: not isinstance(pilot.app.screen, TrainingScreen))
-        before = looks
+        before = probes
         await pilot.pause(0.1)
-        assert looks <= before + 1, "at most the one that was under way"
+        assert probes <= before + 1, "at most the one that was under way"
         await pilot.press("f3")
-        await until(pilot, lambda: looks > before + 2)
+        await until(pilot, lambda: probes > before + 2)
 
 
-async def test_a_model_that_cannot_be_read_is_said_with_the_way_out(home: Path) -> None:
+async def test_an_unreadable_model_is_reported_with_advice(home: Path) -> None:
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
         await type_into(pilot, "model.name_or_path", "no/such-model")
@@ -246,17 +246,16 @@ async def test_a_model_that_cannot_be_read_is_said_with_the_way_out(home: Path) 
         await until(pilot, lambda: panel.estimate is not None)
 
 
-async def test_a_missing_dataset_is_found_and_said_beside_its_field(home: Path) -> None:
+async def test_a_missing_dataset_is_reported_at_its_field(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "data.path", str(home / "nowhere"))
-        can_start, said = start_bar(pilot)
-        assert (can_start, said) == (False, "… checking the files")
+        assert start_bar(pilot) == (False, "… checking the files")
         await until(pilot, lambda: row_of(pilot, "data.path").problem != "")
         assert not start_bar(pilot)[0]
         assert "problems" in start_bar(pilot)[1]
 
 
-async def test_what_was_typed_is_there_next_time(home: Path) -> None:
+async def test_typed_values_are_restored(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "lora.r", "24")
         await type_into(pilot, "data.max_length", "many")
@@ -267,14 +266,14 @@ async def test_what_was_typed_is_there_next_time(home: Path) -> None:
         assert "1 changed" in text_of(screen_of(pilot))
 
 
-async def test_a_draft_is_saved_while_one_types(home: Path) -> None:
+async def test_a_draft_is_saved_while_typing(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "half-way")
         await until(pilot, lambda: draft_path(home, "training").is_file())
         assert "half-way" in draft_path(home, "training").read_text()
 
 
-async def test_the_end_waits_for_a_draft_that_is_being_saved(
+async def test_quitting_waits_for_a_draft_that_is_being_saved(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, may_end = threading.Event(), threading.Event()
@@ -288,7 +287,7 @@ async def test_the_end_waits_for_a_draft_that_is_being_saved(
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "half-way")
         await until(pilot, begun.is_set)
-        ending = threading.Thread(target=screen_of(pilot).keep_draft)
+        ending = threading.Thread(target=screen_of(pilot).save_draft)
         ending.start()
         ending.join(0.2)
         assert ending.is_alive()
@@ -307,7 +306,7 @@ async def test_a_broken_draft_is_reported_and_kept_aside(home: Path) -> None:
     assert draft.with_name("training.yaml.broken").read_text() == "lora: [1, 2\n"
 
 
-async def test_settings_are_saved_with_comments_and_replace_nothing_unasked(
+async def test_settings_are_saved_with_comments_and_overwrite_only_when_confirmed(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -320,10 +319,10 @@ async def test_settings_are_saved_with_comments_and_replace_nothing_unasked(
         await pilot.press("enter")
         await pilot.pause()
         assert file.read_text() == "mine\n"
-        assert "is there already" in text_of(pilot.app.screen)
+        assert "exists. Save again" in text_of(pilot.app.screen)
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(pilot.app.screen, SaveDialog))
-        assert form_is_there(pilot)
+        assert form_is_ready(pilot)
     text = file.read_text()
     assert "# Rank: width of the two adapter matrices." in text
     loaded = load_file(file).config

@@ -2,7 +2,7 @@
 
 `torch.distributed._tools.mem_tracker.MemTracker` does something similar. It is not used because it
 is private, and because it sees the CPU's operations: here their kernels are replaced by those of
-CUDA, sizes are rounded as CUDA's allocator does, and allocations are recorded in their order.
+CUDA, sizes are round_size as CUDA's allocator does, and allocations are recorded in their order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 import torch
 
-from deepsynth_tui.estimate.memory.allocator import rounded
+from deepsynth_tui.estimate.memory.allocator import round_size
 from deepsynth_tui.training.simulation.allocation_trace import AllocationTrace
 
 Category = Literal["weights", "adapters", "gradients", "optimizer", "activations", "logits"]
@@ -73,7 +73,7 @@ class MemoryTracker:
         )
 
     def _add(self, storage: torch.UntypedStorage, category: Category) -> None:
-        size = rounded(storage.nbytes())
+        size = round_size(storage.nbytes())
         self._storages[storage._cdata] = (size, category)
         self.live[category] += size
         self._total += size

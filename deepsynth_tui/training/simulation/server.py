@@ -16,7 +16,7 @@ from deepsynth_tui.child_process import serve
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.errors import UserError
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.models.hub_config import UnknownModelError, find_hub_config
+from deepsynth_tui.models.hub_config import find_hub_config
 
 ADVICE = "The calculated estimate still holds; it needs no simulation."
 
@@ -44,15 +44,7 @@ def _answer(question: Any) -> dict[str, Any]:
     }
 
 
-def _explain() -> int:
-    """Print the answer on stdout. Returns the exit status."""
-    logging.disable(logging.WARNING)
-    warnings.simplefilter("ignore")
-    # Libraries that print must not spoil the one object on stdout.
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            said, status = answer(json.load(sys.stdin)), 0
-        except UnknownModelError as error: Exception) -> UserError:
+def _explain(error: Exception) -> UserError:
     reason = str(error).strip().split("\n")[0]
     message = f"The step could not be simulated: {type(error).__name__}: {reason}"
     return UserError(message, ADVICE)

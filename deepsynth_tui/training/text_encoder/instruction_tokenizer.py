@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from deepsynth_tui import builtin
-from deepsynth_tui.models.text_encoders import MODEL_TYPES, family_of
+from deepsynth_tui.models.text_encoders import MODEL_TYPES, text_encoder_type
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def load_encoder_config(settings: TextEncoderSettings, **options: Any) -> PreTra
         raise OSError(f"{KEY}: {settings.name_or_path} cannot be loaded") from error
     model_type = str(config_dict.get("model_type"))
     if model_type not in MODEL_TYPES[settings.type]:
-        family = family_of(model_type)
+        family = text_encoder_type(model_type)
         raise TrainingError(
             f"text_encoder.type is {settings.type}, but {settings.name_or_path} is of type "
             f"{model_type}",

@@ -50,9 +50,9 @@ def xray(config: TrainingConfig) -> dict[str, Any]:
 def _answer(question: Any) -> dict[str, Any]:
     # Read on import: downloads no dataset, and uses no GPU that a run may be using.
     os.environ |= {"HF_DATASETS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    from deepsynth_tui.training.silence_libraries import no_progress_bars
+    from deepsynth_tui.training.silence_libraries import silence_libraries
 
-    no_progress_bars()
+    silence_libraries()
     return xray(TrainingConfig.model_validate(question))
 
 

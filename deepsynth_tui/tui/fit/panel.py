@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.geometry import Region, Spacing
@@ -36,7 +35,7 @@ class FitPanel(VerticalScroll):
     between a fixed header and a fixed footer; the footer is about the selected GPU.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("fit_panel")]
+    BINDINGS = bindings("fit_panel")
     DEFAULT_CSS = f"""
     FitPanel {{
         scrollbar-size-vertical: 1;

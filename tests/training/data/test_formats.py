@@ -11,7 +11,7 @@ from deepsynth_tui.training.failures import TrainingError
 from tests.training.conftest import configuration
 from tests.training.small_datasets import INSTRUCTION, row
 
-ROW = row(0) | {ROW_INDEX: 0}
+ROW: dict[str, Any] = row(0) | {ROW_INDEX: 0}
 
 
 def test_messages_and_columns(values: dict[str, Any]) -> None:
