@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.rules.between_fields import Config
+    from deepsynth_tui.config.kinds import Config
     from deepsynth_tui.tui.forms.values import FormValues
     from deepsynth_tui.workflows.preflight import Preflight
 
