@@ -12,7 +12,7 @@ from deepsynth_tui.units import format_bytes, format_seconds
 
 _MAX_SECONDS = 1e300
 COMPARED = ("allocated", "device", "seconds_per_step")
-"""FigureList that are predicted as well as measured."""
+"""Figures that are predicted as well as measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,7 @@ async def test_a_process_that_vanished_without_a_line_may_have_been_killed(home:
     append(run, list(training(3)))
     vanished(run)
     async with host(home, run).run_test(size=SMALL) as pilot:
-        await shows(pilot, "✗ crashed", "Killed from outside", "dmesg", "last used 1.3 GiB")
+        await shows(pilot, "✗ crashed", "was killed by SIGKILL", "dmesg", "last used 1.3 GiB")
 
 
 async def test_a_dead_process_is_noticed_while_watching(home: Path, running: RunDirectory):
@@ -248,7 +248,7 @@ async def test_a_dataset_run_has_its_own_figures_and_a_key_to_train_on_it(home: 
         )
         append(run, list(drawn(run)))
         ended(run)
-        await shows(pilot, "✓ done", "pages 55", "load_dataset(", "t trains on it")
+        await shows(pilot, "✓ done", "pages 55", "load_dataset(", "Train on this dataset")
         await pilot.press("t")
         await until(pilot, lambda: bool(app.calls))
     assert app.calls == [("dataset", str(run.dataset))]

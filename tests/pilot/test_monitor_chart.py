@@ -74,8 +74,8 @@ async def test_it_draws_at_any_size(size: tuple[int, int], count: int):
 async def test_empty_it_says_what_it_waits_for():
     app = ChartHost()
     async with app.run_test(size=(60, 10)) as pilot:
-        app.query_one(MetricChart).placeholder = "DataWaitMonitor for the first step."
-        await until(pilot, lambda: "DataWaitMonitor for the first step." in text_of(app.screen))
+        app.query_one(MetricChart).placeholder = "Waiting for the first step."
+        await until(pilot, lambda: "Waiting for the first step." in text_of(app.screen))
 
 
 async def test_train_and_eval_are_told_apart_without_colour():

@@ -26,7 +26,7 @@ async def test_of_many_outputs_the_first_and_the_last_are_shown() -> None:
         await pilot.pause()
         strips = app.screen._compositor.render_strips()
         said = " ".join(" ".join(strip.text for strip in strips).split())
-    assert "before untrained … 4 more are in events.jsonl step 50 output 5" in said
+    assert "before untrained … 4 more in events.jsonl step 50 output 5" in said
     assert "step 60 output 6 after at the end" in said
     assert "output 1" not in said
 

@@ -108,7 +108,7 @@ async def test_a_narrow_terminal_keeps_the_verdict_on_one_line_until_it_is_opene
         await answered(pilot)
         await pilot.pause()
         assert panel.size.height == 1
-        assert "computed  · ✓ fits" in text_of(screen_of(pilot))
+        assert "computed · ✓ fits" in text_of(screen_of(pilot))
         await form_of(pilot).focus_field("name")
         field = pilot.app.focused
         await pilot.press("escape")

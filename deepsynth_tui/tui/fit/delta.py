@@ -24,3 +24,8 @@ def format_delta(
     else:
         text = f"-{format_value(previous - value)}"
     return Content.styled(text.replace("< ", "<"), "$text-accent")
+
+
+def append_delta(text: str | Content, delta: Content) -> Content:
+    """Return a text with a change after it, if there is one."""
+    return Content.assemble(text, " ", delta) if delta else Content.assemble(text)

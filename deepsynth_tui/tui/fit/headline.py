@@ -5,7 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 
 from deepsynth_tui.machine.gpu_catalogue import Fit
-from deepsynth_tui.tui.fit.delta import format_delta
+from deepsynth_tui.tui.actions import key_of
+from deepsynth_tui.tui.fit.delta import append_delta, format_delta
 from deepsynth_tui.tui.fit.gpu_rows import FIT_SIGNS
 from deepsynth_tui.tui.fit.view import FitView
 from deepsynth_tui.units import format_bytes
@@ -29,11 +30,10 @@ def verdict(view: FitView) -> Content:
     return Content.assemble(
         ("Needs ", "$muted"),
         (format_bytes(estimate.needed), "bold"),
-        (f", {SOURCES[estimate.source]} ", "$muted"),
-        _change(view),
+        append_delta(Content.styled(f", {SOURCES[estimate.source]}", "$muted"), _change(view)),
         (" · ", "$muted"),
         fit,
-        (f"{more} · Esc", "$muted"),
+        (f"{more} · {key_of('fit.panel')}", "$muted"),
     )
 
 

@@ -12,8 +12,7 @@ from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.process_overhead import ProcessOverhead
 from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
-from deepsynth_tui.models import layout
-from deepsynth_tui.models.layout import ModelLayout, Role
+from deepsynth_tui.models.layout import ModelLayout, Role, load_layout
 from deepsynth_tui.models.layout_client import request_layout
 from deepsynth_tui.workflows.estimate import row_statistics
 
@@ -104,10 +103,7 @@ class EstimateInputsCache:
     async def _load_layout(self, key: LayoutKey, report: Callable[[str], object]) -> None:
         status = f"Reading the layout of {key.name} …"
         if key not in self._layouts:
-            if (
-                await asyncio.to_thread(layout.load_layout, key.name, key.revision, key.role)
-                is None
-            ):
+            if await asyncio.to_thread(load_layout, key.name, key.revision, key.role) is None:
                 report(status)
                 await asyncio.sleep(LAYOUT_DEBOUNCE)
             self._layouts[key] = asyncio.ensure_future(asyncio.to_thread(read_layout, key))

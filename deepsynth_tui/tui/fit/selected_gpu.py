@@ -10,7 +10,7 @@ from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
 from deepsynth_tui.estimate.report import GpuFit
 from deepsynth_tui.machine.gpu_catalogue import Fit
-from deepsynth_tui.tui.fit.delta import format_delta
+from deepsynth_tui.tui.fit.delta import append_delta, format_delta
 from deepsynth_tui.tui.fit.gpu_rows import FIT_SIGNS, GpuRow
 from deepsynth_tui.tui.fit.view import FitView
 from deepsynth_tui.units import format_bytes, format_dollars, format_number, format_range
@@ -42,11 +42,9 @@ def _memory(row: GpuRow, previous: GpuRow | None, fit: GpuFit | None) -> Content
         batch = "0: not even one row fits"
     else:
         batch = f"{fit.batch} or more" if fit.batch >= MAX_BATCH_SIZE else str(fit.batch)
-    return Content.assemble(
-        f"{format_bytes(abs(row.headroom))} {'free' if row.headroom >= 0 else 'short'} ",
-        format_delta(row.headroom, previous.headroom if previous else None, format_bytes),
-        (f" · largest batch {batch}", "$muted"),
-    )
+    memory = f"{format_bytes(abs(row.headroom))} {'free' if row.headroom >= 0 else 'short'}"
+    change = format_delta(row.headroom, previous.headroom if previous else None, format_bytes)
+    return append_delta(memory, change) + Content.styled(f" · largest batch {batch}", "$muted")
 
 
 def _time(row: GpuRow, previous: GpuRow | None, estimate: Estimate) -> Content:
@@ -65,15 +63,13 @@ def _time(row: GpuRow, previous: GpuRow | None, estimate: Estimate) -> Content:
         run += f" · {least}" if least == most else f" · {least}–{most}"
     seconds = round(on_gpu.seconds_per_step, 1)
     before = previous.estimate if previous else None
-    return Content.assemble(
-        f"{format_range(low, high)} s per step ",
-        format_delta(
-            seconds,
-            round(before.seconds_per_step, 1) if before else None,
-            lambda value: f"{format_number(value)} s",
-        ),
-        (run, "$muted"),
+    change = format_delta(
+        seconds,
+        round(before.seconds_per_step, 1) if before else None,
+        lambda value: f"{format_number(value)} s",
     )
+    text = append_delta(f"{format_range(low, high)} s per step", change)
+    return text + Content.styled(run, "$muted")
 
 
 def _fix(row: GpuRow, fit: GpuFit | None, width: int, key: str) -> list[Content]:

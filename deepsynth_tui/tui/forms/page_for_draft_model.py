@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.training import DEFAULT_MODEL, ModelSettings
-from deepsynth_tui.models import layout
+from deepsynth_tui.models.layout import load_layout
 from deepsynth_tui.models.page_for_model import PageForModel, PageInfo, page_for_model
 from deepsynth_tui.tui.forms.drafts import DraftError, load_draft
 
@@ -21,7 +21,7 @@ def page_for_draft_model(home: Path, page: PageInfo) -> PageForModel | None:
     except DraftError:
         draft = {}
     name = draft.get("name_or_path") or DEFAULT_MODEL
-    model_layout = layout.load_layout(name, draft.get("revision"))
+    model_layout = load_layout(name, draft.get("revision"))
     if model_layout is None or model_layout.image is None:
         return None
     model = ModelSettings(

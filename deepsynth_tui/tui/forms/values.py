@@ -19,8 +19,6 @@ PRESET_GROUPS: Mapping[RunKind, tuple[Group, ...]] = {
     "training": ("lora", "training"),
     "dataset": ("dataset",),
 }
-NAMED_FIELDS_ONLY = ("source", "model", "data", "output")
-"""Sections in which a preset sets only the fields it names, and leaves the others as they are."""
 PRESET_KEY = "lora.preset"
 """Key of the one preset that the configuration stores; the form shows it as a preset row."""
 PRESET_ROW_PREFIX = "preset."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from deepsynth_tui.runs.oom_killer import explain_sigkill
+
 _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), cause)
     for pattern, cause in (
@@ -34,16 +36,8 @@ _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
     )
 )
-_OUT_OF_MEMORY = (
-    "The kernel killed the process: the machine or its container ran out of main memory{memory}. "
+_MEMORY_ADVICE = (
     "Lower the batch size, max_pixels or dataloader_num_workers, or close other programs."
-)
-_NOT_OUT_OF_MEMORY = (
-    "Killed from outside (SIGKILL) or by a reboot; not out of memory (kernel counter unchanged)."
-)
-_UNKNOWN = (
-    "Killed from outside (SIGKILL) or by a reboot, possibly because main memory ran out{memory}. "
-    "`dmesg | grep -i kill` shows whether it did."
 )
 _EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\b.*")
 
@@ -66,7 +60,8 @@ def likely_cause(
                 return cause
         if _EXCEPTION.match(line):
             return f"Ended with {line.strip()}"
-    if killed_for_memory is False:
-        return _NOT_OUT_OF_MEMORY
-    memory = f" (this job last used {host_memory})" if host_memory else ""
-    return (_OUT_OF_MEMORY if killed_for_memory else _UNKNOWN).format(memory=memory)
+    sentences = [f"{explain_sigkill('The process', killed_for_memory)}."]
+    if host_memory and killed_for_memory is not False:
+        sentences.append(f"It last used {host_memory}.")
+    sentences.append(_MEMORY_ADVICE if killed_for_memory else "A reboot looks the same.")
+    return " ".join(sentences)

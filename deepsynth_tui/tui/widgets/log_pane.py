@@ -198,8 +198,8 @@ class LogPane(Vertical):
         else:
             unread = f", {self.unread:,} new below" if self.unread else ""
             text += Content.styled(f"   paused{unread}", "bold $warning")
-            follow = key_of("monitor.follow")
-            text += Content.styled(f"   {follow} follows again", "$foreground 60%")
+            key = key_of("monitor.follow")
+            text += Content.styled(f"   {key} follows again", "$foreground 60%")
         self._heading.update(text)
 
 

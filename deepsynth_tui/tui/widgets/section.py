@@ -12,11 +12,6 @@ from textual.widgets import Collapsible
 from textual.widgets.collapsible import CollapsibleTitle
 
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec
-from deepsynth_tui.tui.forms.section_titles import (
-    changes_text,
-    problems_text,
-    section_state,
-)
 from deepsynth_tui.tui.forms.values import FormValues, visible_fields
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 
@@ -89,7 +84,7 @@ class LazyCollapsible(Collapsible, inherit_css=False):
         """Show a name, details of the content after it, and the number of problems inside."""
         parts = [Content.styled(f" · {text}", "$muted not bold") for text in details if text]
         if problems:
-            text = f" · {problems_text(problems)}"
+            text = f" · {_problems_text(problems)}"
             parts.append(Content.styled(text, "$text-error not bold"))
         self.query_one(CollapsibleTitle).label = Content.assemble(name, *parts)
 
@@ -111,7 +106,7 @@ class AdvancedFields(LazyCollapsible):
         """Show in the title how many fields there are, are changed, and are `invalid`."""
         changed = sum(form.is_changed(field.key) for field in self.fields)
         problems = sum(field.key in invalid for field in self.fields)
-        self.set_title(f"{len(self.fields)} more", changes_text(changed), problems=problems)
+        self.set_title(f"{len(self.fields)} more", _changed_text(changed), problems=problems)
 
 
 class Section(LazyCollapsible):
@@ -166,10 +161,14 @@ class Section(LazyCollapsible):
         keys = [field.key for field in self.spec.fields]
         self.set_title(
             self.spec.title,
-            section_state(self.spec, self._form),
-            changes_text(len(self._form.changed_keys(self.spec))),
+            self._summary(),
+            _changed_text(len(self._form.changed_keys(self.spec))),
             problems=sum(key in self._invalid for key in keys),
         )
+
+    def _summary(self) -> str:
+        """Return `off` or the most important values; empty if the section has no summary."""
+        return self.spec.summarize(self._form.values) if self.is_on else "off"
 
     def _update_rows(self, rows: Iterable[Widget]) -> None:
         for row in rows:
@@ -177,3 +176,12 @@ class Section(LazyCollapsible):
                 row.call_after_refresh(row.show, self._form, self._invalid)
             is_switch = isinstance(row, FieldRow) and row.spec == self.spec.switch
             row.display = is_switch or self.is_on
+
+
+def _changed_text(count: int) -> str:
+    """Return the number of fields that differ from the preset, empty for none."""
+    return f"{count} changed" if count else ""
+
+
+def _problems_text(count: int) -> str:
+    return f"✗ {count} problem{'s' if count > 1 else ''}"

@@ -81,8 +81,8 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
         parts += [f"  {sanitize(column)}\n" for column in preflight.columns]
     if preflight.proposal:
-        key = key_of("source.propose", while_typing=True)
-        parts += ["\n", Content.styled(f"proposed columns ({key} uses them)", "$muted"), "\n"]
+        use = key_of("source.propose", while_typing=True)
+        parts += ["\n", Content.styled(f"proposed columns ({use} uses them)", "$muted"), "\n"]
         parts += [f"  {key} {sanitize(str(v))}\n" for key, v in preflight.proposal.settings.items()]
         parts.append(Content.styled(f"  {sanitize(preflight.proposal.why)}\n", "$muted"))
     for notice in preflight.notices:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepsynth_tui.tui.fit.delta import format_delta
+from deepsynth_tui.tui.fit.delta import append_delta, format_delta
 from deepsynth_tui.units import GIB, MIB, format_bytes, format_number
 
 
@@ -10,6 +10,11 @@ def test_a_change_has_a_sign_and_a_unit() -> None:
     assert format_delta(3 * GIB, GIB, format_bytes).plain == "+2.0 GiB"
     assert format_delta(GIB, GIB + 30 * MIB, format_bytes).plain == "-30 MiB"
     assert format_delta(1.01, 1.0, format_number).plain == "+<0.1"
+
+
+def test_no_space_is_left_for_a_missing_change() -> None:
+    assert append_delta("2 GiB", format_delta(2, 1, str)).plain == "2 GiB +1"
+    assert append_delta("2 GiB", format_delta(2, 2, str)).plain == "2 GiB"
 
 
 def test_an_unchanged_or_new_figure_has_no_change() -> None:

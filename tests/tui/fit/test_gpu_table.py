@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 
 from deepsynth_tui.estimate.inputs import EstimateInputs
-from deepsynth_tui.machine.gpu_catalogue import GIB
 from deepsynth_tui.machine.nvml import Probe
 from deepsynth_tui.tui.fit.selected_gpu import selected_gpu_lines
-from deepsynth_tui.units import format_range
+from deepsynth_tui.units import GIB, format_range
 from tests.tui.fit.views import A100, NO_GPU, config_of, details_text, view_of
 
 

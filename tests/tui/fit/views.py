@@ -7,10 +7,10 @@ from typing import Any
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.report import fit_report
-from deepsynth_tui.machine.gpu_catalogue import GIB
 from deepsynth_tui.machine.nvml import Device, GpuProcess, Probe
 from deepsynth_tui.tui.fit.details import details
 from deepsynth_tui.tui.fit.view import FitView
+from deepsynth_tui.units import GIB
 
 A100 = Device(
     index=0,

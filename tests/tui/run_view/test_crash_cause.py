@@ -16,8 +16,8 @@ from deepsynth_tui.tui.run_view.crash_cause import likely_cause
         (["Fatal Python error: Segmentation fault", "File x"], "a library or a driver) crashed"),
         (["ModuleNotFoundError: No module named 'x'"], "doctor"),
         (["Traceback", "ValueError: odd"], "Ended with ValueError: odd"),
-        (["step 1", "step 2"], "Killed from outside"),
-        ([], "Killed from outside"),
+        (["step 1", "step 2"], "was killed by SIGKILL"),
+        ([], "was killed by SIGKILL"),
         (["CUDA out of memory", "No space left on device"], "disk is full"),
     ],
 )
@@ -31,6 +31,6 @@ def test_a_killed_process_is_explained_by_the_kernel_counter():
     assert "last used 30.1 GiB" in killed
     not_memory = likely_cause([], killed_for_memory=False)
     assert "not out of memory (kernel counter unchanged)" in not_memory
-    assert "possibly because main memory ran out" in likely_cause([])
+    assert "possibly by the kernel because main memory ran out" in likely_cause([])
     printed = likely_cause(["Segmentation fault"], killed_for_memory=True)
     assert "a library or a driver) crashed" in printed
