@@ -62,6 +62,6 @@ def refuse(problems: Sequence[Problem], path: Path) -> None:
 
 def find_run(ref: str) -> RunDirectory:
     """Return the run that `ref` names. Raises RunDirectoryError if there is no such run."""
-    from deepsynth_tui.runs.directory import find_run
+    from deepsynth_tui.runs.directory import find_run as find_run_directory
 
     return find_run_directory(home(), ref)

@@ -14,7 +14,7 @@ from typing import Any
 from deepsynth_tui.child_process import ask_async
 from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.config.problems import Notice, Problem
-from deepsynth_tui.models.page_for_model import PageFigures
+from deepsynth_tui.models.page_for_model import PageInfo
 
 TIMEOUT_SECONDS = 600.0
 

@@ -38,9 +38,9 @@ class DatasetScreen(FormScreen):
         panel = self.query_one(SourcePanel)
         self.workers.cancel_group(self, "model")
         if preflight is None:
-            panel.say(state or self._no_check_text)
+            panel.show_status(state or self._no_check_text)
             return
-        panel.show(preflight)
+        panel.show_preflight(preflight)
         if preflight.page is not None:
             self._show_page_for_model(preflight, preflight.page.figures)
 

@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.worker import get_current_worker
 
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 
@@ -39,20 +39,22 @@ class SavesDraft(ReportsWorkerErrors, Screen[None]):
 
         A draft that cannot be read is moved aside, and the user is told where.
         """
-        from deepsynth_tui.tui.forms.drafts import BrokenDraft, load_draft
+        from deepsynth_tui.tui.forms.drafts import DraftError, load_draft
         from deepsynth_tui.tui.forms.values import FormValues
 
         draft = {}
         try:
             draft = load_draft(app_api(self.app).home, self.kind)
-        except BrokenDraft as error:
+        except DraftError as error:
             self.notify(
-                f"{error.reason}\nThe file was moved to {error.aside}",
+                f"{error.reason}\nThe file was moved to {error.moved_to}",
                 title="The last settings cannot be read",
                 severity="warning",
                 markup=False,
             )
-        values = FormValues.of(self.kind, draft) if draft else FormValues.default(self.kind)
+        values = (
+            FormValues.from_mapping(self.kind, draft) if draft else FormValues.default(self.kind)
+        )
         self._saved_values = values
         return values
 

@@ -171,7 +171,7 @@ class MonitorScreen(StopsRuns):
             return
         self._has_left = True
         if self.query_one(LogPane).following:
-            name = clean(snapshot.identity.name)
+            name = sanitize(snapshot.identity.name)
             self.notify(f"{name} is done. This is the next run.", markup=False)
             self.action_next_run()
 

@@ -152,7 +152,7 @@ class RunsScreen(StopsRuns):
     def action_stop(self) -> None:
         """Ask how, then stop the highlighted run."""
         if run := self._highlighted():
-            self.ask_to_stop(run, control.pending(RunDirectory(run.id, run.path)))
+            self.ask_to_stop(run, control.pending_request(RunDirectory(run.id, run.path)))
 
     def action_clone(self) -> None:
         """Set up a new run with the settings of the highlighted run."""

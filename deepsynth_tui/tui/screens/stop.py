@@ -23,10 +23,10 @@ from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 StopMethod = Literal["checkpoint", "now", "force"]
 GRACE_SECONDS = 10.0
 """Time that a forced stop gives the process to end by itself, and again after SIGTERM."""
-ENDINGS: Mapping[control.Ending, str] = {
-    control.Ending.AGREED: "The run has stopped",
-    control.Ending.INTERRUPTED: "The run was ended with SIGTERM",
-    control.Ending.KILLED: "The run was killed; work since the last checkpoint is lost",
+ENDINGS: Mapping[control.StopOutcome, str] = {
+    control.StopOutcome.EXITED: "The run has stopped",
+    control.StopOutcome.TERMINATED: "The run was ended with SIGTERM",
+    control.StopOutcome.KILLED: "The run was killed; work since the last checkpoint is lost",
 }
 
 

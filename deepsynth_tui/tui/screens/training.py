@@ -172,7 +172,7 @@ class TrainingScreen(FormScreen):
         if (shown := self._shown) is not None:
             devices = self.fit.devices
             report = await asyncio.to_thread(fit_report, shown.config, shown.inputs, devices)
-            self.fit.show_answer(report)
+            self.fit.show_report(report)
 
     @work(exclusive=True, group="gpus", exit_on_error=False)
     async def _probe_gpus(self) -> None:

@@ -15,7 +15,7 @@ from tests.training import small_models
 from tests.training.conftest import configuration
 from tests.training.small_datasets import INSTRUCTION, row
 
-ROW = row(0) | {ROW_INDEX: 0}
+ROW: dict[str, Any] = row(0) | {ROW_INDEX: 0}
 
 
 def _load(values: dict[str, Any], folder: Path) -> tuple[Preprocessor, Any]:

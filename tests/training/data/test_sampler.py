@@ -99,7 +99,7 @@ def test_waiting_is_the_share_of_slow_data(monkeypatch: pytest.MonkeyPatch) -> N
     now = [0.0]
     monkeypatch.setattr(trainer.time, "perf_counter", lambda: now[0])
     loop = object.__new__(trainer.DocumentTrainer)
-    loop._waited, loop._waited_since = 0.0, 0.0
+    loop._data_wait_seconds, loop._data_wait_since = 0.0, 0.0
 
     def batches() -> Any:
         for number in range(2):
