@@ -248,7 +248,7 @@ async def test_a_dataset_run_has_its_own_figures_and_a_key_to_train_on_it(home: 
         )
         append(run, list(drawn(run)))
         ended(run)
-        await shows(pilot, "✓ done", "pages 55", "load_dataset(", "t trains on it")
+        await shows(pilot, "✓ done", "pages 55", "load_dataset(", "Train on this dataset")
         await pilot.press("t")
         await until(pilot, lambda: bool(app.calls))
     assert app.calls == [("dataset", str(run.dataset))]
