@@ -86,7 +86,7 @@ def load_text(
     overridden = apply_overrides(document.values, overrides)
     result = check_values(overridden.values, estimate_only=estimate_only)
     problems = [
-        *(Problem(key, "is set twice", "keep one of the two") for key in document.repeated),
+        *(Problem(key, "is set more than once", "keep one") for key in document.repeated),
         *overridden.problems,
         *result.problems,
     ]

@@ -1,6 +1,7 @@
-"""What every job has looked at before it starts, and the command that prints what was found.
+"""Checks that every job makes before it starts, and the command that prints their result.
 
-The rooms add what only they know: documents, datasets, models.
+`dataset.preflight` and `training.preflight` add the checks that only they can make: documents,
+datasets, models.
 """
 
 from __future__ import annotations
@@ -22,63 +23,66 @@ C = TypeVar("C", TrainingConfig, DatasetConfig)
 
 
 class PreflightReport(Protocol):
-    """What a room found."""
+    """The result of the checks."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the command prints; `problems` holds every `Problem.to_json`."""
+        """Return what the command prints; `problems` holds each problem as JSON."""
         ...
 
 
-def output_dir_problems(chosen: str | None) -> list[Problem]:
-    """Return why no run can be made in `output.dir`; nothing is created in finding out."""
+def output_dir_problems(path: str | None) -> list[Problem]:
+    """Return why no run can be created at `output.dir`. Creates nothing."""
     key = "output.dir"
-    if not chosen:
+    if not path:
         return []
-    folder = Path(chosen).expanduser().absolute()
-    place = nearest_existing_parent(folder)
-    if not place.is_dir():
-        return [Problem(key, f"{place} is a file", "choose a folder")]
-    if not os.access(place, os.W_OK | os.X_OK):
-        return [Problem(key, f"{place} cannot be written", "choose a folder you may write to")]
-    if place == folder and any(folder.iterdir()):
+    folder = Path(path).expanduser().absolute()
+    parent = nearest_existing_parent(folder)
+    if not parent.is_dir():
+        return [Problem(key, f"{parent} is a file", "choose a folder")]
+    if not os.access(parent, os.W_OK | os.X_OK):
+        return [Problem(key, f"{parent} is not writable", "choose a folder you may write to")]
+    if parent == folder and any(folder.iterdir()):
         return [Problem(key, f"{folder} is not empty", "choose a new folder, or empty it")]
     return []
 
 
 def nearest_existing_parent(folder: Path) -> Path:
-    """Return `folder` or the nearest of its parents that is there: the disk it would lie on."""
+    """Return `folder`, or the nearest of its parents that exists: it is on the same disk."""
     return next(part for part in (folder, *folder.absolute().parents) if part.exists())
 
 
 def run_preflight_command(
     model: type[C],
     inspect: Callable[[C], PreflightReport],
-    unusable: Callable[[tuple[Problem, ...]], PreflightReport],
+    report_problems: Callable[[tuple[Problem, ...]], PreflightReport],
 ) -> int:
-    """Check the configuration file named on the command line, print one JSON object, return 0.
+    """Check the configuration file in `sys.argv`, print one JSON object and return the exit status.
 
-    `unusable` makes findings of the problems of a file that holds no such configuration.
+    Args:
+        model: The kind of configuration that is expected.
+        inspect: Runs the checks.
+        report_problems: Makes a report for a file that holds no valid configuration.
     """
     if len(sys.argv) != 2:
         sys.stderr.write(f"usage: {Path(sys.argv[0]).name} CONFIG.yaml\n")
         return 2
     # Libraries that print must not spoil the one object on stdout.
     with contextlib.redirect_stdout(sys.stderr):
-        findings = _findings(Path(sys.argv[1]), model, inspect, unusable)
-    sys.stdout.write(json.dumps(findings.to_json()) + "\n")
+        report = _check_file(Path(sys.argv[1]), model, inspect, report_problems)
+    sys.stdout.write(json.dumps(report.to_json()) + "\n")
     return 0
 
 
-def _findings(
-    file: Path,
+def _check_file(
+    path: Path,
     model: type[C],
     inspect: Callable[[C], PreflightReport],
-    unusable: Callable[[tuple[Problem, ...]], PreflightReport],
+    report_problems: Callable[[tuple[Problem, ...]], PreflightReport],
 ) -> PreflightReport:
     try:
-        config = load_file(file).config
+        config = load_file(path).config
     except ConfigError as error:
-        return unusable(error.problems)
+        return report_problems(error.problems)
     if isinstance(config, model):
         return inspect(config)
-    return unusable((Problem("kind", f"is {config.kind}, not the kind checked here"),))
+    return report_problems((Problem("kind", f"is {config.kind}, not the kind checked here"),))

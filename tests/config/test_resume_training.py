@@ -1,4 +1,4 @@
-"""Which changes leave a checkpoint usable: those that no checkpoint holds, and no others."""
+"""Which changes leave a checkpoint usable."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def config(**sections: dict[str, Any]) -> TrainingConfig:
     ],
     ids=str,
 )
-def test_it_goes_on(changes: dict[str, Any]):
+def test_compatible_changes(changes: dict[str, Any]):
     assert incompatible_change(config(), config(**changes)) is None
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "reason"),
     [
         ({"training": {BATCH: 2}}, "a step would take 4 rows instead of 8"),
         ({"training": {"optim": "adamw_8bit"}}, "training.optim"),
@@ -51,17 +51,17 @@ def test_it_goes_on(changes: dict[str, Any]):
     ],
     ids=str,
 )
-def test_it_begins_anew(changes: dict[str, Any], why: str):
-    assert why in (incompatible_change(config(), config(**changes)) or "")
+def test_incompatible_changes(changes: dict[str, Any], reason: str):
+    assert reason in (incompatible_change(config(), config(**changes)) or "")
 
 
-def test_where_long_rows_are_left_out_a_length_chooses_rows():
+def test_max_length_selects_rows_if_too_long_ones_are_dropped():
     before = config(data={"on_too_long": "drop"})
     after = config(data={"on_too_long": "drop", "max_length": 512})
     assert "other rows" in (incompatible_change(before, after) or "")
 
 
-def test_what_is_felt_is_said_by_its_former_value():
+def test_changes_that_affect_the_result_are_reported_with_their_former_value():
     changed = differences(
         config(), config(quantization={"enabled": True}, training={BATCH: 1, ACCUMULATION: 8})
     )

@@ -55,7 +55,7 @@ GRID = [
 
 @pytest.fixture(scope="module")
 def meter() -> MemoryMeter:
-    """Made before anything touches the GPU, so that the context counts."""
+    """A meter created before anything uses the GPU, so that it counts the CUDA context."""
     return MemoryMeter()
 
 
@@ -63,7 +63,7 @@ def meter() -> MemoryMeter:
 def folder_of(
     meter: MemoryMeter, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Path]:
-    """The checkpoint of a family, written once."""
+    """Return the checkpoint of a family, which is written once."""
 
     @cache
     def write(family: str) -> Path:
@@ -78,7 +78,7 @@ def test_the_estimate_is_what_is_measured(
 ):
     outcome = measure(case, folder_of(case.family), home, meter)
     _write_down(case, outcome, meter)
-    wrong = prediction_errors(outcome.estimate_run.predicted, outcome.measured)
+    wrong = prediction_errors(outcome.estimate.predicted, outcome.measured)
     assert abs(wrong["allocated"]) <= ALLOCATED, wrong
     assert abs(wrong["device"]) <= DEVICE, wrong
 
@@ -88,8 +88,8 @@ def _write_down(case: Case, outcome: Outcome, meter: MemoryMeter) -> None:
         return
     line = {
         "case": asdict(case),
-        **comparison_to_json(outcome.estimate_run.predicted, outcome.measured),
-        "breakdown": dict(outcome.estimate_run.estimate.breakdown),
+        **comparison_to_json(outcome.estimate.predicted, outcome.measured),
+        "breakdown": dict(outcome.estimate.estimate.breakdown),
         "driver": meter.driver,
         "versions": {name: version(name) for name in LIBRARIES},
     }

@@ -1,4 +1,4 @@
-"""FSDP on two GPUs for real: the job with a quantised model's layers shared out, and with none."""
+"""FSDP on two GPUs: a quantized model trains alike with and without sharded layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 NEAR = 0.02
-"""Share by which losses may differ: kernels of bfloat16 sum up in other orders."""
+"""Relative tolerance of losses: bfloat16 kernels sum in varying order."""
 
 
 def test_a_shared_out_run_is_like_one_of_whole_models(home: Path, tmp_path: Path) -> None:

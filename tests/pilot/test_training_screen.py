@@ -175,7 +175,7 @@ async def test_a_simulation_is_shown_beside_the_computed_figure_until_a_change(
         parts: dict[MemoryItem, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
         return SimulatedMemory(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
 
-    monkeypatch.setattr(client, "simulate", simulate)
+    monkeypatch.setattr(client, "request_simulation", simulate)
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
         await answered(pilot)
@@ -201,7 +201,7 @@ async def test_a_simulation_that_fails_says_why(
     def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
         raise SimulationError("No such kernel.", "Take another model.")
 
-    monkeypatch.setattr(client, "simulate", simulate)
+    monkeypatch.setattr(client, "request_simulation", simulate)
     async with form_app(home) as pilot:
         await type_into(pilot, "data.path", "owner/data")
         await answered(pilot)

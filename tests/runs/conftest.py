@@ -1,4 +1,4 @@
-"""What the tests of runs share: a run, and waiting for a state instead of for a time."""
+"""Fixtures of the tests of runs: a run, and waiting for a condition instead of a time."""
 
 from __future__ import annotations
 

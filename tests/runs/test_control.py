@@ -1,4 +1,4 @@
-"""Requests are files, the stronger one counts, and nobody is asked who is not there."""
+"""Requests are files, the strongest one counts, and only a running job can be asked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def alive(run: RunDirectory) -> ProcessStatus:
     return status
 
 
-def test_now_upgrades_after_checkpoint_and_is_not_weakened(run: RunDirectory, alive: ProcessStatus):
+def test_stop_now_replaces_a_weaker_request_and_stays(run: RunDirectory, alive: ProcessStatus):
     assert pending_request(run) is None
     request_stop(run, now=False)
     assert pending_request(run) == "stop-after-checkpoint"
@@ -38,7 +38,7 @@ def test_now_upgrades_after_checkpoint_and_is_not_weakened(run: RunDirectory, al
     assert pending_request(run) is None
 
 
-def test_request_finds_its_folder_missing(run: RunDirectory, alive: ProcessStatus):
+def test_a_missing_control_folder_is_created(run: RunDirectory, alive: ProcessStatus):
     run.control.rmdir()
     assert pending_request(run) is None
     request_stop(run, now=True)
@@ -62,13 +62,13 @@ def test_run_that_is_dead(run: RunDirectory, alive: ProcessStatus, stop):
     assert pending_request(run) is None
 
 
-def test_run_that_has_just_said_it_ended(run: RunDirectory, alive: ProcessStatus):
+def test_run_that_has_just_written_its_end(run: RunDirectory, alive: ProcessStatus):
     write_status(run, replace(alive, phase=ENDED))
     with pytest.raises(NotRunning, match="already ended"):
         request_stop(run, now=True)
 
 
-def test_run_on_another_machine_is_asked_but_not_forced(run: RunDirectory, alive: ProcessStatus):
+def test_remote_run_is_asked_but_not_signalled(run: RunDirectory, alive: ProcessStatus):
     # Its pid is ours here: a signal would end this test.
     write_status(run, replace(alive, host="gpu-7", boot_id="another"))
     with pytest.raises(NotStopped, match=r"runs on gpu-7.*on that machine"):

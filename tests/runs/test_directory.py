@@ -1,4 +1,4 @@
-"""A run is a folder with a run.json: made whole or not at all, found by whatever one knows."""
+"""A run is a folder with a run.json, created completely or not at all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make(home: Path, name: str = "run", **more) -> RunDirectory:
     return create_run(home, kind="training", name=name, config_text="a: 1\n", **more)
 
 
-def test_create_writes_what_never_changes(home: Path):
+def test_create_run_writes_the_identity(home: Path):
     run = create_run(
         home, kind="dataset", name="Böse Namen/..", config_text="kind: dataset\n", now=NOON
     )
@@ -45,7 +45,7 @@ def test_create_writes_what_never_changes(home: Path):
     assert run.control.is_dir()
 
 
-def test_name_without_a_letter_gives_the_kind(home: Path):
+def test_id_of_a_name_without_letters_has_the_kind(home: Path):
     assert make(home, "..//__").id.endswith("-training")
 
 
@@ -54,7 +54,7 @@ def test_ids_of_the_same_second_differ(home: Path):
     assert ids == [ids[0], f"{ids[0]}-2", f"{ids[0]}-3"]
 
 
-def test_runs_created_at_once_by_many_processes_all_exist(home: Path):
+def test_processes_create_runs_concurrently(home: Path):
     code = (
         "import sys, pathlib; from deepsynth_tui.runs.directory import create_run\n"
         "print(create_run(pathlib.Path(sys.argv[1]), kind='training', name='x', config_text='',"
@@ -79,12 +79,12 @@ def test_run_elsewhere_is_listed_through_a_link(home: Path, tmp_path: Path):
     assert find_run(home, at) == run
 
 
-def test_empty_folder_is_taken(home: Path, tmp_path: Path):
+def test_an_empty_folder_is_used(home: Path, tmp_path: Path):
     (tmp_path / "out").mkdir()
     assert make(home, at=tmp_path / "out").config.is_file()
 
 
-def test_full_folder_is_refused_untouched(home: Path, tmp_path: Path):
+def test_a_folder_with_files_is_refused_and_unchanged(home: Path, tmp_path: Path):
     at = tmp_path / "out"
     at.mkdir()
     (at / "thesis.txt").write_text("years of work")
@@ -103,14 +103,14 @@ def test_folder_of_another_run_is_refused_with_advice(home: Path, tmp_path: Path
     assert len(list_runs(home)) == 1
 
 
-def test_home_that_cannot_be_made(tmp_path: Path):
+def test_home_that_cannot_be_created(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunNotWritable, match="DEEPSYNTH_HOME"):
         make(tmp_path / "file" / "home")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_home_without_rights(tmp_path: Path):
+def test_home_that_is_not_writable(tmp_path: Path):
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(RunNotWritable, match="Permission denied"):
@@ -136,7 +136,7 @@ def test_nothing_is_left_when_the_disk_is_full(
     assert at is None or list(at.iterdir()) == []
 
 
-def test_scan_is_newest_first_and_skips_what_is_no_run(home: Path, tmp_path: Path):
+def test_list_is_newest_first_and_skips_other_folders(home: Path, tmp_path: Path):
     assert list_runs(home) == []
     old, new = make(home, "a", now=NOON), make(home, "b", now=NOON + 100)
     gone = make(home, "gone", at=tmp_path / "gone")
@@ -149,20 +149,20 @@ def test_scan_is_newest_first_and_skips_what_is_no_run(home: Path, tmp_path: Pat
     assert list_runs(home) == [new, old]
 
 
-def test_run_reachable_twice_is_listed_once(home: Path):
+def test_run_with_two_names_is_listed_once(home: Path):
     run = make(home)
     (home / "runs" / "zz-link").symlink_to(run.path)
     assert [known.id for known in list_runs(home)] == [run.id]
 
 
-def test_run_renamed_or_copied_by_hand_goes_by_its_folder(home: Path):
+def test_id_of_a_copied_run_is_its_folder_name(home: Path):
     run = make(home)
     shutil.copytree(run.path, home / "runs" / "kept")
     assert {known.id for known in list_runs(home)} == {run.id, "kept"}
     assert find_run(home, "kept").path == home / "runs" / "kept"
 
 
-def test_find(home: Path, tmp_path: Path):
+def test_find_run(home: Path, tmp_path: Path):
     old = make(home, "twin", now=NOON)
     new = make(home, "twin", now=NOON + 100_000)
     assert find_run(home, old.id) == old
@@ -173,20 +173,20 @@ def test_find(home: Path, tmp_path: Path):
     assert find_run(home, alone.path).id == alone.id
 
 
-def test_find_names_what_comes_close(home: Path):
-    one = make(home, "letters", now=NOON)
+def test_find_run_suggests_similar_ids(home: Path):
+    first = make(home, "letters", now=NOON)
     two = make(home, "numbers", now=NOON + 1)
     with pytest.raises(RunNotFound, match="Did you mean") as caught:
         find_run(home, "leters")
-    assert caught.value.nearest == (one.id,)
+    assert caught.value.nearest == (first.id,)
     with pytest.raises(RunNotFound, match="beginning of 2 runs") as caught:
-        find_run(home, one.id[:8])
-    assert set(caught.value.nearest) == {one.id, two.id}
-    with pytest.raises(RunNotFound, match="No run is called ''"):
+        find_run(home, first.id[:8])
+    assert set(caught.value.nearest) == {first.id, two.id}
+    with pytest.raises(RunNotFound, match="There is no run ''"):
         find_run(home, "")
 
 
-def test_after_names_a_run_that_exists(home: Path, tmp_path: Path):
+def test_after_must_exist(home: Path, tmp_path: Path):
     first = make(home, "first", at=tmp_path / "first")
     second = make(home, "second", after="first")
     assert read_identity(second).after == first

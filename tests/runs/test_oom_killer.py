@@ -1,4 +1,4 @@
-"""What the kernel knows about a process that it ended for lack of main memory."""
+"""Whether the kernel killed a process because main memory ran out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ import pytest
 
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.liveness import own_status, read_status, write_status
-from deepsynth_tui.runs.oom_killer import GROUPS, KillCount, read_kill_count, was_killed
-from deepsynth_tui.runs.summary import KILLED_FOR_MEMORY, summarize
+from deepsynth_tui.runs.oom_killer import (
+    GROUPS,
+    KillCount,
+    explain_sigkill,
+    read_kill_count,
+    was_killed,
+)
+from deepsynth_tui.runs.summary import summarize
 
 V1 = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
 V2 = "low 0\nhigh 0\nmax 12\noom 3\noom_kill {}\noom_group_kill 0\n"
@@ -39,7 +45,7 @@ def group(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, P
     return root, membership, counts, form
 
 
-def test_a_count_that_has_grown(group: tuple[Path, Path, Path, str], tmp_path: Path):
+def test_a_count_that_has_increased(group: tuple[Path, Path, Path, str], tmp_path: Path):
     root, membership, counts, form = group
     before = read_kill_count(root, membership)
     assert before == KillCount(str(counts), 2)
@@ -48,7 +54,7 @@ def test_a_count_that_has_grown(group: tuple[Path, Path, Path, str], tmp_path: P
     assert was_killed(before, 1, 0.0, tmp_path / "no log") is True
 
 
-def test_where_nothing_counts_the_log_of_the_kernel_says_it(tmp_path: Path):
+def test_the_kernel_log_is_read_without_a_counter(tmp_path: Path):
     log, gone = tmp_path / "kmsg", KillCount(str(tmp_path / "gone"), 0)
     log.write_text(
         "3,900,77,-;Out of memory: Killed process 4711 (python) total-vm:9kB, anon-rss:8kB\n"
@@ -65,7 +71,7 @@ def test_no_control_groups(tmp_path: Path):
     assert read_kill_count(tmp_path, tmp_path / "cgroup") is None
 
 
-def test_a_crashed_run_says_so(run: RunDirectory, tmp_path: Path):
+def test_summary_of_an_oom_killed_run(run: RunDirectory, tmp_path: Path):
     counts = tmp_path / "memory.events"
     counts.write_text(V2.format(0))
     status = replace(
@@ -76,12 +82,12 @@ def test_a_crashed_run_says_so(run: RunDirectory, tmp_path: Path):
     )
     write_status(run, status)
     assert read_status(run) == status
-    seen = summarize(run)
-    assert (seen.state, seen.killed_for_memory) == ("crashed", False)
+    summary = summarize(run)
+    assert (summary.state, summary.killed_for_memory) == ("crashed", False)
     counts.write_text(V2.format(1))
-    seen = summarize(run)
-    assert (seen.state, seen.killed_for_memory) == ("crashed", True)
-    assert seen.message == KILLED_FOR_MEMORY
+    summary = summarize(run)
+    assert (summary.state, summary.killed_for_memory) == ("crashed", True)
+    assert summary.message == explain_sigkill("Its process", True)
     write_status(run, replace(status, boot_id="another"))  # the counts began anew since
     assert summarize(run).killed_for_memory is None
 
@@ -109,7 +115,7 @@ def small_group() -> Iterator[Path]:
     pytest.skip("no control group with a limit can be made here")
 
 
-def test_a_process_that_the_kernel_kills(small_group: Path):
+def test_a_process_killed_by_the_kernel(small_group: Path):
     code = (
         "import os, sys\n"
         "open(sys.argv[1], 'w').write(str(os.getpid()))\n"

@@ -1,4 +1,4 @@
-"""One word about a run, right in every combination of process, verdict and request."""
+"""The state of a run, for every combination of process, verdict and request."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def test_stopping(run: RunDirectory, alive: ProcessStatus):
     assert summarize(run).state == "stopping"
 
 
-def test_silent(run: RunDirectory, alive: ProcessStatus):
-    seen = summarize(run, time.time() + 100)
-    assert (seen.state, seen.pid) == ("unresponsive", alive.pid)
-    assert str(alive.pid) in seen.message
+def test_unresponsive(run: RunDirectory, alive: ProcessStatus):
+    summary = summarize(run, time.time() + 100)
+    assert (summary.state, summary.pid) == ("unresponsive", alive.pid)
+    assert str(alive.pid) in summary.message
     assert summarize(run, time.time() + 10, stale_after=5).state == "unresponsive"
 
 
@@ -80,7 +80,7 @@ def test_verdict_counts_once_the_process_has_ended(
     assert summarize(run).state == state
 
 
-def test_death_without_a_verdict(run: RunDirectory, alive: ProcessStatus):
+def test_crashed(run: RunDirectory, alive: ProcessStatus):
     dead(run, alive)
     assert summarize(run).state == "crashed"
 
@@ -93,7 +93,7 @@ def test_verdict_of_an_earlier_process_is_not_that_of_a_crashed_one(
     assert summarize(run).state == "crashed"
 
 
-def test_failure_says_why(run: RunDirectory, alive: ProcessStatus):
+def test_failed_has_the_message(run: RunDirectory, alive: ProcessStatus):
     with EventLog(run.events) as log:
         log.write("error", **{"class": "X", "message": "no room", "advice": "make some"})
     ends(run, "failed")
@@ -107,42 +107,40 @@ def test_figures_are_the_last_and_json(run: RunDirectory, alive: ProcessStatus):
         log.write("metric", step=1, loss=3.0)
         log.write("metric", step=2, loss=2.0)
         log.write("progress", done=2, total=9, unit="steps")
-    seen = summarize(run)
-    assert (seen.last_step, seen.total_steps, seen.last_loss) == (2, 9, 2.0)
-    assert (seen.done, seen.total, seen.unit, seen.phase) == (2, 9, "steps", "training")
-    said = json.loads(json.dumps(seen.to_json()))
-    assert said.keys() == set(RunSummary.__dataclass_fields__)
-    assert said["path"] == str(run.path)
-    assert (said["id"], said["kind"], said["state"]) == (run.id, "training", "running")
+    summary = summarize(run)
+    assert (summary.last_step, summary.total_steps, summary.last_loss) == (2, 9, 2.0)
+    assert (summary.done, summary.total, summary.unit, summary.phase) == (2, 9, "steps", "training")
+    content = json.loads(json.dumps(summary.to_json()))
+    assert content.keys() == set(RunSummary.__dataclass_fields__)
+    assert content["path"] == str(run.path)
+    assert (content["id"], content["kind"], content["state"]) == (run.id, "training", "running")
 
 
-def test_only_the_end_of_a_long_log_is_read_but_enough_of_it(
-    run: RunDirectory, alive: ProcessStatus
-):
+def test_reads_only_as_much_of_a_long_log_as_needed(run: RunDirectory, alive: ProcessStatus):
     with EventLog(run.events) as log:
         log.write("progress", done=1, total=5, unit="steps")
         log.write("metric", step=1, loss=7.0)
         for _ in range(3):
             log.write("sample", input="x" * 100_000, target="", output="", when="during")
-    seen = summarize(run)
-    assert (seen.last_loss, seen.total_steps) == (7.0, 5)
+    summary = summarize(run)
+    assert (summary.last_loss, summary.total_steps) == (7.0, 5)
     with EventLog(run.events) as log:
         log.write("metric", step=2, loss=6.0)
     assert summarize(run).last_loss == 6.0
 
 
-def test_list_is_newest_first_and_survives_a_removal(home: Path):
+def test_list_is_newest_first_and_tolerates_a_removal(home: Path):
     made = [
         create_run(home, kind="dataset", name=str(n), config_text="", now=1e9 + n) for n in range(3)
     ]
-    assert [seen.id for seen in list_summaries(home)] == [run.id for run in reversed(made)]
+    assert [summary.id for summary in list_summaries(home)] == [run.id for run in reversed(made)]
     shutil.rmtree(made[1].path)
     assert len(list_summaries(home)) == 2
     with pytest.raises(RunNotFound):
         summarize(made[1])
 
 
-def test_live_is_what_has_a_process(run: RunDirectory, alive: ProcessStatus):
+def test_is_live(run: RunDirectory, alive: ProcessStatus):
     assert summarize(run).is_live
     dead(run, alive)
     assert not summarize(run).is_live

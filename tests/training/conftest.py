@@ -1,4 +1,4 @@
-"""A trained-in-a-second world: one model, one dataset, and a way to run the job on them."""
+"""Fixtures: small models and a dataset that train in a second, and a way to run the job on them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ silence_libraries()
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Sums in one order: results that are compared bit for bit, and a machine that is shared."""
+    """Use one thread: sums in one order, for results that are compared bit for bit."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Hub's client has read the environment on import, so it is told here."""
+    """Set the constant: huggingface_hub reads the environment on import."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
@@ -55,7 +55,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def values(vision_model: Path, dataset: Path) -> dict[str, Any]:
-    """A configuration that trains three steps."""
+    """The values of a configuration that trains three steps."""
     return {
         "kind": "training",
         "name": "small",
@@ -76,7 +76,7 @@ def values(vision_model: Path, dataset: Path) -> dict[str, Any]:
 
 
 def configuration(values: dict[str, Any], **changes: Any) -> TrainingConfig:
-    """The checked configuration; `changes` are dotted keys with __ for the dot."""
+    """Return the checked configuration; `changes` are dotted keys with __ for the dot."""
     for key, value in changes.items():
         values = yaml_text.with_value(values, key.replace("__", "."), value)
     checked = check_values(values)
@@ -86,7 +86,7 @@ def configuration(values: dict[str, Any], **changes: Any) -> TrainingConfig:
 
 @dataclass(frozen=True)
 class Ran:
-    """A run that has ended."""
+    """A finished run."""
 
     run: RunDirectory
     exit_code: int

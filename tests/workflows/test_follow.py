@@ -31,10 +31,10 @@ def measured(home: Path) -> RunDirectory:
 def test_prediction_and_measurement_are_printed(home: Path):
     lines: list[str] = []
     assert EventPrinter(measured(home), lines.append).poll()
-    assert "  estimated: 20.00 GB allocated, 22.00 GB in all, on Tesla T4" in lines
+    assert "  estimated: 20.00 GiB allocated, 22.00 GiB in total, on Tesla T4" in lines
     (line,) = (line for line in lines if line.startswith("  measured: "))
-    assert "25.00 GB allocated, predicted 20.00 GB (20 % too low)" in line
-    assert "22.00 GB of the device, predicted 22.00 GB (right within 1 %)" in line
+    assert "25.00 GiB allocated, predicted 20.00 GiB (20 % too low)" in line
+    assert "22.00 GiB of the device, predicted 22.00 GiB (right within 1 %)" in line
     assert "1 s per step, predicted 2 s (100 % too high)" in line
 
 

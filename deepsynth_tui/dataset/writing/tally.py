@@ -49,7 +49,7 @@ class Occurrences:
 
 @dataclass(slots=True)
 class Tally:
-    """FigureList of any number of documents.
+    """Counts of any number of documents.
 
     `documents` counts those in the dataset and `skipped` the others, by reason. `flaws`, and the
     characters without a glyph in `missing`, are counted in both.

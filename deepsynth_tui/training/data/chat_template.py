@@ -64,15 +64,15 @@ class ChatTemplate:
         )
         prompt = self._apply(conversation.question, add_generation_prompt=True)
         reply = {"role": "assistant", "content": [{"type": "text", "text": conversation.answer}]}
-        whole = self._apply([*conversation.question, reply], add_generation_prompt=False)
-        if not whole.startswith(prompt):
+        full_text = self._apply([*conversation.question, reply], add_generation_prompt=False)
+        if not full_text.startswith(prompt):
             raise TrainingError(
                 f"{conversation.row_id}: the model's chat template renders the question "
                 "differently if an answer follows, so the tokens of the answer cannot be "
                 "identified",
                 "Use a checkpoint whose template appends the answer to the prompt.",
             )
-        answer = whole[len(prompt) :]
+        answer = full_text[len(prompt) :]
         if conversation.answer_truncated:  # drop the end of turn, which would end the answer here
             text = conversation.answer.strip()
             answer = answer[: answer.rindex(text) + len(text)]

@@ -64,8 +64,8 @@ def shard_model(model: PeftModel) -> None:
     model.to(device)
     _move_quant_states(base, device)
     # The root has no parameters of its own to shard, but prefetches the next layer.
-    whole = set(model.parameters()) - sharded
-    fully_shard(base.base_model, mesh=mesh, ignored_params=whole)
+    unsharded = set(model.parameters()) - sharded
+    fully_shard(base.base_model, mesh=mesh, ignored_params=unsharded)
     # Otherwise DDP broadcasts the first rank's shards to the others. torch's only public way is
     # `init_sync`, which accelerate does not pass on.
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]

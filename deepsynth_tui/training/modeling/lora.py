@@ -46,10 +46,8 @@ def add_adapters(
     # `bias: all` would also train the biases of frozen towers. `modules_to_save` are trained in
     # any tower.
     for name, parameter in model.named_parameters():
-        if (
-            not is_trained(tower_of_parameter(name), config.model)
-            and ".modules_to_save." not in name
-        ):
+        tower = tower_of_parameter(name)
+        if not is_trained(tower, config.model) and ".modules_to_save." not in name:
             parameter.requires_grad_(False)
     return model
 
@@ -159,11 +157,10 @@ def _check_pattern(key: str, pattern: Mapping[str, int], targets: Iterable[str])
 
 
 def _no_targets_error(linears: list[str], config: TrainingConfig) -> TrainingError:
-    wanted = config.lora.target_modules
-    if wanted != "all-linear":
-        return _unknown_names_error(
-            "lora.target_modules", [wanted] if isinstance(wanted, str) else wanted, linears
-        )
+    targets = config.lora.target_modules
+    if targets != "all-linear":
+        patterns = [targets] if isinstance(targets, str) else targets
+        return _unknown_names_error("lora.target_modules", patterns, linears)
     towers = ", ".join(sorted({tower_of(name) for name in linears})) or "none"
     return TrainingError(
         "lora.target_modules: no linear layer is left to adapt (towers with linear layers: "
@@ -172,17 +169,17 @@ def _no_targets_error(linears: list[str], config: TrainingConfig) -> TrainingErr
     )
 
 
-def _unknown_names_error(key: str, wanted: Iterable[str], names: Iterable[str]) -> TrainingError:
+def _unknown_names_error(key: str, unknown: Iterable[str], names: Iterable[str]) -> TrainingError:
     """Return an error that suggests the most similar module names."""
     endings = {".".join(parts[-2:]) for name in names if (parts := name.split("."))}
     endings |= {name.rpartition(".")[2] for name in names}
     endings = {ending for ending in endings if not ending.rpartition(".")[2].isdecimal()}
     similar: list[str] = []
-    for name in wanted:
+    for name in unknown:
         similar += difflib.get_close_matches(name, sorted(endings), n=MAX_NAMES_SHOWN, cutoff=0.4)
-    shown = similar or sorted(ending for ending in endings if "." not in ending)
+    suggestions = similar or sorted(ending for ending in endings if "." not in ending)
+    listed = ", ".join(dict.fromkeys(suggestions[:MAX_NAMES_SHOWN]))
     return TrainingError(
-        f"{key}: nothing trainable in the model is named {', '.join(wanted)}",
-        f"Similar names are {', '.join(dict.fromkeys(shown[:MAX_NAMES_SHOWN]))}; modules of a "
-        "frozen tower never match.",
+        f"{key}: nothing trainable in the model is named {', '.join(unknown)}",
+        f"Similar names are {listed}; modules of a frozen tower never match.",
     )

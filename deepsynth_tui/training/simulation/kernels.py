@@ -42,7 +42,7 @@ def _int8_vectorwise_quant(
     A: torch.Tensor,
     threshold: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """bitsandbytes/backends/cuda/ops.py. The outlier columns are unknown: there are none."""
+    """bitsandbytes/backends/cuda/ops.py. Outlier columns are unknown; none are assumed."""
     row_stats = A.new_empty(A.numel() // A.shape[-1], dtype=torch.float32)
     quantized = torch.empty_like(A, dtype=torch.int8)
     if threshold == 0.0:

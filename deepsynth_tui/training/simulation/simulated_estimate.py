@@ -27,8 +27,8 @@ class SimulatedMemory:
         """Return the estimate with the simulated memory; what was not simulated stays."""
         text_encoder = estimate.breakdown["text_encoder"]
         overhead = estimate.overhead
-        held_back = self.reserved - self.allocated
-        device = self.allocated + text_encoder + overhead.total(held_back)
+        cached = self.reserved - self.allocated
+        device = self.allocated + text_encoder + overhead.total(cached)
         breakdown: dict[MemoryItem, int] = {
             **estimate.breakdown,
             **self.parts,
@@ -39,7 +39,7 @@ class SimulatedMemory:
             estimate,
             breakdown=breakdown,
             peak_allocated=self.allocated + text_encoder,
-            cached=held_back,
+            cached=cached,
             peak_device=device,
             gpus=tuple(row.with_memory(needed, device) for row in estimate.gpus),
             warnings=(*estimate.warnings, *self.notes),

@@ -113,13 +113,13 @@ def first_batch_rows(
             evaluates=False,
         )
         set_seed(training.seed)
+        groups_by_length = training.train_sampling_strategy == "group_by_length"
         any_model: Any = torch.nn.Linear(1, 1)  # the order does not depend on the model
         trainer = DocumentTrainer(
             model=any_model,
             processor=processor,
-            peers=RankGroup(),
-            kept_checkpoints=training.save_total_limit,
-            lengths=lengths,
+            ranks=RankGroup(),
+            group_by_lengths=lengths if groups_by_length else None,
             args=arguments,
             train_dataset=split.train,
             data_collator=list,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepsynth_tui.runs.console import sanitize
+from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.run_view.crash_cause import likely_cause
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
 from deepsynth_tui.tui.run_view.reader import RunSnapshot
@@ -70,7 +71,10 @@ def _title_and_texts(
         case "unresponsive":
             return "Not responding", [
                 ("", f"{snapshot.summary.message}."),
-                ("", "It may be blocked by a driver or a disk. s offers to end it."),
+                (
+                    "",
+                    f"It may be blocked by a driver or a disk. {key_of('monitor.stop')} offers to end it.",
+                ),
             ]
         case "waiting":
             return "Waiting for another run", _waiting(snapshot)
@@ -88,13 +92,13 @@ def _results(snapshot: RunSnapshot) -> list[LabelledText]:
             ("Dataset", folder),
             *on_hub,
             ("In Python", f'datasets.load_dataset("{folder}")'),
-            ("t", "Train on this dataset"),
+            (key_of("monitor.train"), "Train on this dataset"),
         ]
     return [
         *_weights(snapshot),
         *on_hub,
         *_verification(results.get("verification")),
-        ("v", "Show samples of the model's answers"),
+        (key_of("monitor.samples"), "Show samples of the model's answers"),
     ]
 
 
@@ -138,7 +142,7 @@ def _error(snapshot: RunSnapshot) -> list[LabelledText]:
     lines = [("", error.message), ("What to do", error.advice), *_resume(snapshot)]
     if error.changes:
         changes = ", ".join(f"{key}: {json.dumps(to)}" for key, to in error.changes.items())
-        lines.insert(1, ("r", f"Retry with {changes}"))
+        lines.insert(1, (key_of("monitor.retry"), f"Retry with {changes}"))
     return lines
 
 

@@ -24,8 +24,8 @@ StopMethod = Literal["checkpoint", "now", "force"]
 GRACE_SECONDS = 10.0
 """Time that a forced stop gives the process to end by itself, and again after SIGTERM."""
 OUTCOMES: Mapping[control.StopOutcome, str] = {
-    control.StopOutcome.AGREED: "The run has stopped",
-    control.StopOutcome.INTERRUPTED: "The run was ended with SIGTERM",
+    control.StopOutcome.EXITED: "The run has stopped",
+    control.StopOutcome.TERMINATED: "The run was ended with SIGTERM",
     control.StopOutcome.KILLED: "The run was killed; work since the last checkpoint is lost",
 }
 

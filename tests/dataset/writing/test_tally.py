@@ -1,4 +1,4 @@
-"""FigureList that are added up shard by shard equal those of all documents."""
+"""Counts added up shard by shard equal those of all documents."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Documents of several pages: what a row costs does not depend on the pages of the rows beside
-it."""
+"""Documents of several pages: the loss of a row does not depend on the other rows of its batch."""
 
 from __future__ import annotations
 
@@ -59,7 +58,7 @@ def test_a_row_has_the_same_loss_alone_and_in_a_batch(
         ]
 
     together = losses(rows)
-    alone = [losses([one])[0] for one in rows]
+    alone = [losses([row])[0] for row in rows]
     assert together == pytest.approx(alone, rel=1e-4)
     assert losses(rows[::-1])[::-1] == pytest.approx(alone, rel=1e-4)
 
@@ -71,18 +70,18 @@ def test_pages_are_counted_and_answered_alike(
     config = configuration(values, model__name_or_path=str(models[family]))
     base = load_model_and_processor(config)
     collator = Collator(base, config)
-    rendered = [collator.render(one) for one in _rows()]
+    chats = [collator.render(row) for row in _rows()]
     architecture = AutoConfig.from_pretrained(models[family])
     tower, counter = VisionTower(architecture, config), TokenCounter(collator)
 
-    for one in rendered:
-        inputs = collator.encode([one])
-        assert counter.count(one).tokens == inputs["input_ids"].shape[1]
+    for chat in chats:
+        inputs = collator.encode([chat])
+        assert counter.count(chat).tokens == inputs["input_ids"].shape[1]
         placeholders = int((inputs["input_ids"] == architecture.image_token_id).sum())
         assert tower.count_features(inputs) == placeholders
-    together = generate_answers(base.model, collator, rendered, max_new_tokens=[8] * len(rendered))
+    together = generate_answers(base.model, collator, chats, max_new_tokens=[8] * len(chats))
     assert together == [
-        generate_answers(base.model, collator, [o], max_new_tokens=[8])[0] for o in rendered
+        generate_answers(base.model, collator, [o], max_new_tokens=[8])[0] for o in chats
     ]
 
 

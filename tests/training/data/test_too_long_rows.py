@@ -46,8 +46,7 @@ def test_rows_that_are_dropped_are_counted_and_named(
     assert limited.counts == {"left_out": 2}
     [note] = limited.notes
     assert (
-        "2 of 6 rows are left out, because they are longer than data.max_length (256 tokens)"
-        in note
+        "2 of 6 rows are left out because they are longer than data.max_length (256 tokens)" in note
     )
     assert "row 1 (document doc-1) with" in note
     assert limited.statistics.lengths[-1] <= 256

@@ -1,4 +1,4 @@
-"""What the builtin model makes of print: it is read, at any place of a batch and of a run."""
+"""The builtin model reads print, at any position of a batch and in the samples of a run."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def test_pages_of_a_batch_are_read(values: dict[str, Any]) -> None:
     base = load_model_and_processor(config)
     collator = Collator(base, config)
     rows = [paper(number, text, "?") | {ROW_INDEX: number} for number, text in enumerate(TEXTS)]
-    rendered = [collator.render(one) for one in rows]
-    said = generate_answers(base.model, collator, rendered, max_new_tokens=[160] * len(rows))
-    assert character_error_rate(TEXTS, said) < MOST_ERRORS
+    chats = [collator.render(row) for row in rows]
+    outputs = generate_answers(base.model, collator, chats, max_new_tokens=[160] * len(rows))
+    assert character_error_rate(TEXTS, outputs) < MOST_ERRORS
 
 
-def test_the_first_look_shows_a_model_that_reads(run: Run, tmp_path: Path) -> None:
+def test_samples_of_the_base_model_show_that_it_reads(run: Run, tmp_path: Path) -> None:
     rows = [paper(number, text, "4.50") for number, text in enumerate(TEXTS)]
     ran = run(
         model__name_or_path=TINY_VLM,

@@ -1,5 +1,7 @@
-"""The default model's architecture, scaled down, with its real classes: fused experts and a
-vision encoder whose modules are called like those of the language model."""
+"""The default model's architecture, scaled down, with its real classes.
+
+It has fused experts, and a vision encoder whose modules have the names of the language model's.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ def test_it_trains(run: Run, folder: Path, bits: int | None) -> None:
     assert ran.verdict == "completed", ran.failure
 
 
-def test_experts_are_quantised_or_left(values: dict[str, Any], folder: Path) -> None:
+def test_experts_are_quantized_only_if_enabled(values: dict[str, Any], folder: Path) -> None:
     def floating(**changes: Any) -> set[str]:
         config = configuration(
             values, model__name_or_path=str(folder), quantization__enabled=True, **changes
@@ -69,7 +71,7 @@ def test_experts_are_quantised_or_left(values: dict[str, Any], folder: Path) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [None, 4])
 def test_experts_get_adapters(run: Run, folder: Path, bits: int | None) -> None:
-    """PEFT attaches nothing to experts that are quantised, and says nothing: they are left."""
+    """Adapted experts are not quantized: PEFT would silently add no adapter to quantized ones."""
     quantised = {"quantization__enabled": True, "quantization__bits": bits} if bits else {}
     ran = run(
         **quantised,

@@ -1,4 +1,4 @@
-"""Checkpointing changes what is kept, not what is learned."""
+"""Gradient checkpointing changes memory, not gradients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.training.conftest import configuration
 
 
 def step(values: dict[str, Any], *, checkpointed: bool) -> tuple[dict[str, torch.Tensor], bool]:
-    """Gradients of one batch, and whether the frozen vision tower was part of the backward."""
+    """Return the gradients of one batch, and whether the frozen vision tower required them."""
     config = configuration(values)
     base = load_model_and_processor(config)
     rows = load_split(config.data, images=True).train
@@ -26,14 +26,14 @@ def step(values: dict[str, Any], *, checkpointed: bool) -> tuple[dict[str, torch
     model = lora.add_adapters(base.model, config)
     if checkpointed:
         enable_gradient_checkpointing(model)
-    seen: list[bool] = []
+    tower_requires_grad: list[bool] = []
     tower: nn.Module = next(
         module for name, module in model.named_modules() if name.endswith("vision_model.encoder")
     )
-    tower.register_forward_hook(lambda *given: seen.append(given[-1][0].requires_grad))
+    tower.register_forward_hook(lambda *args: tower_requires_grad.append(args[-1][0].requires_grad))
     model.train()(**batch).loss.backward()
-    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    return found, any(seen)
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return gradients, any(tower_requires_grad)
 
 
 def test_gradients_are_the_same_and_a_frozen_tower_has_none(values: dict[str, Any]):

@@ -1,4 +1,4 @@
-"""Every LoRA setting reaches PEFT, and adapters go where the configuration says."""
+"""Every LoRA setting reaches PEFT, and adapters are added to the configured modules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _lora_config(values: dict[str, Any], **changes: Any) -> LoraConfig:
 
 
 def test_settings_reach_peft(values: dict[str, Any]) -> None:
-    made = _lora_config(
+    peft_config = _lora_config(
         values,
         lora__r=6,
         lora__lora_alpha=12,
@@ -33,13 +33,13 @@ def test_settings_reach_peft(values: dict[str, Any]) -> None:
         lora__rank_pattern={"q_proj": 2},
         lora__alpha_pattern={"v_proj": 5},
     )
-    assert (made.r, made.lora_alpha, made.lora_dropout) == (6, 12, 0.2)
-    assert (made.use_rslora, made.use_dora) == (True, True)
-    assert made.init_lora_weights == "gaussian"
-    assert made.modules_to_save == ["lm_head"]
-    assert made.bias == "lora_only"
-    assert (made.rank_pattern, made.alpha_pattern) == ({"q_proj": 2}, {"v_proj": 5})
-    assert made.revision == "abc"
+    assert (peft_config.r, peft_config.lora_alpha, peft_config.lora_dropout) == (6, 12, 0.2)
+    assert (peft_config.use_rslora, peft_config.use_dora) == (True, True)
+    assert peft_config.init_lora_weights == "gaussian"
+    assert peft_config.modules_to_save == ["lm_head"]
+    assert peft_config.bias == "lora_only"
+    assert (peft_config.rank_pattern, peft_config.alpha_pattern) == ({"q_proj": 2}, {"v_proj": 5})
+    assert peft_config.revision == "abc"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_targets(
     assert all("text_model" in name for name in targets)
 
 
-def test_biases_of_frozen_towers_stay(values: dict[str, Any]) -> None:
+def test_biases_of_frozen_towers_are_not_trained(values: dict[str, Any]) -> None:
     frozen = configuration(values, lora__bias="all")
     assert set(
         lora.trainable_parameters_by_tower(
@@ -93,7 +93,7 @@ def test_seeded_adapters_in_float32(values: dict[str, Any]) -> None:
     }
 
 
-def test_what_is_adapted_is_what_was_asked(values: dict[str, Any]) -> None:
+def test_adapted_modules_are_the_targets(values: dict[str, Any]) -> None:
     config = configuration(
         values,
         lora__target_modules=["vision", "q_proj"],
@@ -102,7 +102,7 @@ def test_what_is_adapted_is_what_was_asked(values: dict[str, Any]) -> None:
     model = lora.add_adapters(load_model_and_processor(config).model, config)
     settings = model.peft_config["default"]
     assert isinstance(settings, LoraConfig)
-    asked = settings.target_modules
-    assert isinstance(asked, set)
-    assert sorted(lora.adapted_modules(model)) == sorted(asked)
-    assert {tower_of(name) for name in asked} == {"language", "vision"}
+    targets = settings.target_modules
+    assert isinstance(targets, set)
+    assert sorted(lora.adapted_modules(model)) == sorted(targets)
+    assert {tower_of(name) for name in targets} == {"language", "vision"}

@@ -1,4 +1,4 @@
-"""QLoRA on the CPU: really quantised layers, of which nothing moves but the adapters."""
+"""QLoRA on the CPU: layers are really quantized, and only the adapters change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_qlora_trains(run: Run, bits: int, checkpointing: bool) -> None:
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_layers_are_quantised_and_only_adapters_learn(values: dict[str, Any], bits: int) -> None:
+def test_layers_are_quantized_and_only_adapters_change(values: dict[str, Any], bits: int) -> None:
     config = configuration(values, quantization__enabled=True, quantization__bits=bits)
     base = load_model_and_processor(config)
     model = lora.add_adapters(base.model, config)
@@ -64,7 +64,7 @@ def test_layers_are_quantised_and_only_adapters_learn(values: dict[str, Any], bi
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_an_evaluation_does_not_end_the_learning(values: dict[str, Any], bits: int) -> None:
+def test_gradients_are_the_same_after_an_evaluation(values: dict[str, Any], bits: int) -> None:
     """On some CPUs bitsandbytes repacks weights in evaluation mode."""
     config = configuration(
         values, quantization__enabled=True, quantization__bits=bits, lora__lora_dropout=0.0
@@ -110,7 +110,7 @@ def test_4_bit_settings_reach_bitsandbytes(values: dict[str, Any]) -> None:
     assert not state.nested
 
 
-def test_4_bits_packed_as_another_format_learn_the_same(values: dict[str, Any]) -> None:
+def test_quant_storage_does_not_change_gradients(values: dict[str, Any]) -> None:
     def gradients(storage: str) -> dict[str, torch.Tensor]:
         changes = {"quantization__enabled": True, "quantization__quant_storage": storage}
         config = configuration(values, **changes, lora__lora_dropout=0.0)
@@ -134,7 +134,7 @@ def test_4_bits_packed_as_another_format_learn_the_same(values: dict[str, Any]) 
         assert torch.equal(value, other[name]), name
 
 
-def test_modules_trained_whole_are_not_quantised(values: dict[str, Any]) -> None:
+def test_modules_to_save_are_not_quantized(values: dict[str, Any]) -> None:
     name = "connector.modality_projection.proj"
     config = configuration(values, quantization__enabled=True, lora__modules_to_save=[name])
     model = lora.add_adapters(load_model_and_processor(config).model, config)
@@ -143,9 +143,7 @@ def test_modules_trained_whole_are_not_quantised(values: dict[str, Any]) -> None
     assert trained == {f"base_model.model.model.{name}.modules_to_save.default.weight"}
 
 
-def test_a_quantised_base_lies_in_quarter_the_memory(
-    values: dict[str, Any], vision_model: Path
-) -> None:
+def test_4_bit_weights_save_the_expected_memory(values: dict[str, Any], vision_model: Path) -> None:
     def size(**changes: Any) -> int:
         return load_model_and_processor(
             configuration(values, **changes)
@@ -153,6 +151,6 @@ def test_a_quantised_base_lies_in_quarter_the_memory(
 
     linears = "model.text_model.layers."
     whole = load_model_and_processor(configuration(values)).model
-    quantised = sum(p.numel() for n, p in whole.named_parameters() if linears in n and p.ndim == 2)
+    quantized = sum(p.numel() for n, p in whole.named_parameters() if linears in n and p.ndim == 2)
     saved = size() - size(quantization__enabled=True)
-    assert saved > quantised * 3  # bytes: 4 of float32 become half of one, and the scales
+    assert saved > quantized * 3  # bytes: 4 of float32 become half of one, plus the scales

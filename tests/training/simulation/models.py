@@ -1,4 +1,4 @@
-"""Models of real architectures at whose sizes activations outweigh weights, and steps of them."""
+"""Models of real architectures, so sized that activations are larger than weights."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ MORE: dict[str, dict[str, Any]] = {
 
 
 def architecture(model_type: str) -> HubConfig:
-    """The config of a mid-size model: a small one, made wider."""
+    """Return the config of a mid-size model: a wider variant of the small one."""
     figures = dict(SMALL.get(model_type, {}))
     more = MORE[model_type]
     if "text_config" in figures:
@@ -70,16 +70,16 @@ def configuration(
 ) -> TrainingConfig:
     """LoRA on rows of `LENGTH` tokens."""
     training = {"per_device_train_batch_size": rows, "gradient_checkpointing": checkpointing}
-    given: dict[str, dict[str, Any]] = {
+    values: dict[str, dict[str, Any]] = {
         "data": {"max_length": LENGTH},
         "quantization": {"enabled": bits < 16, "bits": min(bits, 8)},
         **sections,
         "training": training | sections.get("training", {}),
     }
-    return configure(**given)
+    return configure(**values)
 
 
 def simulated(model_type: str, config: TrainingConfig) -> StepMemory:
-    """The simulated step of a mid-size model."""
-    found = architecture(model_type)
-    return simulate_step(config, found, image_dimensions(found), RowStatistics())
+    """Simulate a step of a mid-size model."""
+    hub_config = architecture(model_type)
+    return simulate_step(config, hub_config, image_dimensions(hub_config), RowStatistics())

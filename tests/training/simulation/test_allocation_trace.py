@@ -1,4 +1,4 @@
-"""What a GPU gives for a step that is replayed: with room, and with as little as does."""
+"""Reserved memory of a replayed step on a large GPU and on the smallest sufficient one."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ GIB = 2**30
 
 
 def step(trace: AllocationTrace, *sizes: int) -> None:
-    """Take and give back sizes one after the other."""
-    for number, size in enumerate(sizes, start=1):
-        trace.allocate(number, size)
-        trace.free(number)
+    """Allocate and free sizes one after the other."""
+    for storage, size in enumerate(sizes, start=1):
+        trace.allocate(storage, size)
+        trace.free(storage)
 
 
-def test_blocks_too_small_for_what_follows_are_held():
+def test_blocks_that_are_too_small_stay_reserved():
     trace = AllocationTrace(static_bytes=5 * GIB)
     step(trace, GIB, 2 * GIB, 3 * GIB)
     assert trace.peak_reserved() == 5 * GIB + 6 * GIB
     assert 0 <= trace.min_capacity() - (5 + 3) * GIB <= PRECISION
 
 
-def test_blocks_that_are_large_enough_are_used_again():
+def test_blocks_that_are_large_enough_are_reused():
     trace = AllocationTrace()
     step(trace, 3 * GIB, 2 * GIB, GIB)
     assert trace.peak_reserved() == 3 * GIB
 
 
-def test_the_states_of_the_optimizer_settle_where_the_activations_were():
-    """They come after the first step's activations, whose place the second step finds taken."""
+def test_optimizer_states_take_blocks_of_activations():
+    """They are allocated in the blocks of the first step's activations; the second needs others."""
     trace = AllocationTrace(optimizer_states=(512 * MIB,))
     step(trace, 2 * GIB)
     trace.start_optimizer_step()
@@ -40,14 +40,14 @@ def test_the_states_of_the_optimizer_settle_where_the_activations_were():
     assert plain.peak_reserved() == 512 * MIB + 2 * GIB
 
 
-def test_what_was_there_before_is_not_given_back():
+def test_static_storages_are_not_freed():
     trace = AllocationTrace(static_bytes=GIB)
     trace.free(7)
     trace.allocate(1, GIB)
     assert trace.peak_reserved() == 2 * GIB
 
 
-def test_what_a_step_leaves_alive_is_free_for_the_next():
+def test_storages_alive_after_a_step_are_freed_for_the_next():
     trace = AllocationTrace()
     trace.allocate(1, GIB)
     trace.allocate(2, 0)

@@ -1,4 +1,4 @@
-"""The CPU stands in for CUDA: the kernels that CUDA would choose, and their widths."""
+"""On the CPU, the kernels that CUDA would choose run, with the dtypes that they would have."""
 
 from __future__ import annotations
 
@@ -35,38 +35,38 @@ class Calls(TorchDispatchMode):
 
 
 class Machine:
-    """Fake tensors on a make-believe GPU."""
+    """Creates fake tensors, and records operations and memory."""
 
-    def __init__(self, weightless: TrackedFakeTensors, calls: Calls) -> None:
-        self.tracker = weightless.tracker
+    def __init__(self, fake_tensors: TrackedFakeTensors, calls: Calls) -> None:
+        self.tracker = fake_tensors.tracker
         self.calls = calls
 
     def __call__(self, *shape: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
         return torch.empty(shape, dtype=dtype, requires_grad=True)
 
-    def grown(self, compute: Callable[[], torch.Tensor]) -> int:
-        """Bytes that stay once `compute` has run and its result is still held."""
+    def allocated(self, compute: Callable[[], torch.Tensor]) -> int:
+        """Return the bytes still allocated after `compute`, its result included."""
         before = sum(self.tracker.live.values())
-        held = compute()
-        assert held.numel()
+        result = compute()
+        assert result.numel()
         return sum(self.tracker.live.values()) - before
 
 
 @pytest.fixture
 def make() -> Iterator[Machine]:
-    weightless = TrackedFakeTensors(
+    fake_tensors = TrackedFakeTensors(
         FakeTensorMode(allow_non_fake_inputs=True), MemoryTracker(vocab_size=0)
     )
     calls = Calls()
     with ExitStack() as modes:
-        for mode in (CudaEmulation(), weightless, calls):
+        for mode in (CudaEmulation(), fake_tensors, calls):
             modes.enter_context(mode)
-        yield Machine(weightless, calls)
+        yield Machine(fake_tensors, calls)
 
 
-def attend(make: Machine, *, dtype: torch.dtype = torch.bfloat16, **given: Any) -> list[str]:
+def attend(make: Machine, *, dtype: torch.dtype = torch.bfloat16, **options: Any) -> list[str]:
     query, key, value = (make(2, HEADS, TOKENS, WIDTH, dtype=dtype) for _ in range(3))
-    out = F.scaled_dot_product_attention(query, key, value, **given)
+    out = F.scaled_dot_product_attention(query, key, value, **options)
     assert out.shape == query.shape
     return [name for name in make.calls.names if "scaled_dot_product" in name]
 
@@ -75,14 +75,14 @@ def test_flash_attention_takes_half_precision_without_a_mask(make: Machine):
     assert attend(make, is_causal=True) == [FLASH]
 
 
-def test_float32_goes_to_the_efficient_kernel_unless_autocast_narrows_it(make: Machine):
+def test_float32_uses_the_efficient_kernel_unless_autocast(make: Machine):
     assert attend(make, dtype=torch.float32) == [EFFICIENT]
     make.calls.names.clear()
     with torch.autocast("cpu", torch.bfloat16):
         assert attend(make, dtype=torch.float32) == [FLASH]
 
 
-def test_a_mask_becomes_numbers_to_add_for_the_efficient_kernel(make: Machine):
+def test_a_mask_becomes_a_bias_for_the_efficient_kernel(make: Machine):
     mask = torch.ones(2, 1, TOKENS, TOKENS, dtype=torch.bool).tril()
     assert attend(make, attn_mask=mask) == [EFFICIENT]
     assert "masked_fill_" in make.calls.names
@@ -98,30 +98,30 @@ def test_heads_too_wide_for_flash_attention(make: Machine):
 def test_rows_of_a_mask_are_padded_to_eight(make: Machine, tokens: int, padded: int):
     mask = torch.ones(512, 1, tokens, tokens, dtype=torch.bool)
     query = make(512, 1, tokens, TOO_WIDE)
-    plain = make.grown(lambda: F.scaled_dot_product_attention(query, query, query))
-    masked = make.grown(lambda: F.scaled_dot_product_attention(query, query, query, mask))
+    plain = make.allocated(lambda: F.scaled_dot_product_attention(query, query, query))
+    masked = make.allocated(lambda: F.scaled_dot_product_attention(query, query, query, mask))
     assert masked - plain == 512 * tokens * padded * 2
 
 
-def test_grouped_heads_are_repeated_only_where_the_kernel_needs_it(make: Machine):
+def test_grouped_heads_are_repeated_only_if_the_kernel_needs_it(make: Machine):
     query, key = make(512, 8, TOKENS, WIDTH), make(512, 2, TOKENS, WIDTH)
     mask = torch.ones(512, 1, TOKENS, TOKENS, dtype=torch.bool)
     attention = F.scaled_dot_product_attention
-    flash = make.grown(lambda: attention(query, key, key, enable_gqa=True))
+    flash = make.allocated(lambda: attention(query, key, key, enable_gqa=True))
     assert flash < 1.1 * query.nbytes
-    masked = make.grown(lambda: attention(query, key, key, mask, enable_gqa=True))
+    masked = make.allocated(lambda: attention(query, key, key, mask, enable_gqa=True))
     repeated = 2 * query.nbytes
     assert masked == pytest.approx(query.nbytes + repeated + mask.nbytes * 2, rel=0.02)
 
 
-def test_a_dropout_mask_takes_one_byte_a_number(make: Machine):
+def test_a_dropout_mask_has_one_byte_per_element(make: Machine):
     values = make(1024, 512)
-    assert make.grown(lambda: F.dropout(values, 0.1)) == 1024 * 512 * (2 + 1)
+    assert make.allocated(lambda: F.dropout(values, 0.1)) == 1024 * 512 * (2 + 1)
     assert F.dropout(values, 0.0) is values
     assert F.dropout(values, 0.1, training=False) is values
 
 
-def test_autocast_widens_what_cuda_widens(make: Machine):
+def test_autocast_upcasts_what_cuda_upcasts(make: Machine):
     hidden, weight = make(4, 32), make(32)
     with torch.autocast("cpu", torch.bfloat16):
         assert F.layer_norm(hidden, (32,), weight, weight).dtype == torch.float32

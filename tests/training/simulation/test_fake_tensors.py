@@ -1,4 +1,4 @@
-"""Floats are fake, small integers are real, and what floats would decide is made up evenly."""
+"""Floats are fake, small integers real, and integers that depend on floats are balanced."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_large_integers_are_fake(mode: TrackedFakeTensors, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("mode")
-def test_a_mask_gives_the_shape_that_its_values_say():
+def test_a_mask_gives_the_shape_of_its_values():
     hidden = floats(2, 4, 8)
     mask = torch.tensor([[True, False, True, False], [False, False, False, True]])
     assert hidden[mask].shape == (3, 8)
@@ -55,7 +55,7 @@ def test_a_mask_gives_the_shape_that_its_values_say():
     assert hidden[unknown].shape == (8, 8)
 
 
-def test_a_mask_is_turned_into_numbers_for_a_moment(mode: TrackedFakeTensors):
+def test_the_indices_of_a_mask_count_as_workspace(mode: TrackedFakeTensors):
     hidden, mask = floats(64, 128), torch.zeros(64, 128, dtype=torch.bool)
     mask[:, ::2] = True
     mode.tracker.start_step()
@@ -66,7 +66,7 @@ def test_a_mask_is_turned_into_numbers_for_a_moment(mode: TrackedFakeTensors):
 
 
 @pytest.mark.usefixtures("mode")
-def test_every_expert_gets_its_share():
+def test_every_expert_gets_equally_many_tokens():
     weights, chosen = torch.topk(floats(64, 8), 2, dim=-1)
     assert isinstance(weights, FakeTensor)
     assert weights.shape == chosen.shape == (64, 2)
@@ -74,24 +74,24 @@ def test_every_expert_gets_its_share():
     assert all(first != second for first, second in chosen.tolist())
 
 
-def test_balanced_is_even_for_any_number_of_experts():
+def test_balanced_indices_for_any_number_of_experts():
     chosen = balanced_indices(torch.Size((64, 6)), count=48)
     assert torch.bincount(chosen.flatten(), minlength=48).tolist() == [8] * 48
     assert all(len(set(row)) == 6 for row in chosen.tolist())
 
 
 @pytest.mark.usefixtures("mode")
-def test_no_page_is_an_empty_one():
+def test_no_page_is_empty():
     assert (floats(5, 3).sum(dim=-1) != 0).tolist() == [True] * 5
 
 
-def test_what_is_made_is_counted_and_leaves(mode: TrackedFakeTensors):
-    made = floats(10, 128)
+def test_outputs_are_counted_until_freed(mode: TrackedFakeTensors):
+    hidden = floats(10, 128)
     assert mode.tracker.live["activations"] == 10 * BLOCK
-    added = made + 1
+    added = hidden + 1
     assert mode.tracker.live["activations"] == 20 * BLOCK
-    logits = made @ floats(128, 7)
+    logits = hidden @ floats(128, 7)
     assert mode.tracker.live["logits"] == BLOCK
-    del made, added, logits
+    del hidden, added, logits
     assert not any(mode.tracker.live.values())
     assert mode.tracker.peak == 28 * BLOCK

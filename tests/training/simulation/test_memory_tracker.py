@@ -1,4 +1,4 @@
-"""The tracker counts what is alive, once, in the blocks of the allocator."""
+"""The tracker counts each live storage once, in the blocks of the allocator."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from deepsynth_tui.training.simulation.memory_tracker import MemoryTracker
 VOCAB = 40
 
 
-def numbers(*shape: int) -> torch.Tensor:
+def zeros(*shape: int) -> torch.Tensor:
     return torch.zeros(shape)
 
 
 def test_blocks_views_and_freed_storages():
     tracker = MemoryTracker(VOCAB)
-    one, other = numbers(1), numbers(129)
-    tracker.track_output(one)
-    tracker.track_output(other)
+    first, second = zeros(1), zeros(129)
+    tracker.track_output(first)
+    tracker.track_output(second)
     assert tracker.live["activations"] == BLOCK + 2 * BLOCK
-    tracker.track_output(other[:5])
-    tracker.track_output(other.view(3, 43))
+    tracker.track_output(second[:5])
+    tracker.track_output(second.view(3, 43))
     assert tracker.live["activations"] == 3 * BLOCK
-    view = other[7:]
-    del other
+    view = second[7:]
+    del second
     assert tracker.live["activations"] == 3 * BLOCK
     del view
     assert tracker.live["activations"] == BLOCK
     assert tracker.peak == 3 * BLOCK
 
 
-def test_owners():
+def test_categories():
     tracker = MemoryTracker(VOCAB)
-    weight, logits, flat = numbers(10, 128), numbers(2, VOCAB), numbers(VOCAB)
+    weight, logits, flat = zeros(10, 128), zeros(2, VOCAB), zeros(VOCAB)
     tracker.assign([weight], "weights")
     tracker.track_output(weight.T)
     assert tracker.live["weights"] == 10 * BLOCK
@@ -47,13 +47,13 @@ def test_owners():
     assert not any(tracker.live.values())
 
 
-def test_the_peak_and_whose_it_is():
+def test_the_peak_by_category():
     tracker = MemoryTracker(VOCAB)
-    weight = numbers(128)
+    weight = zeros(128)
     tracker.assign([weight], "weights")
-    passed = numbers(5, 128)
-    tracker.track_output(passed)
-    del passed
+    temporary = zeros(5, 128)
+    tracker.track_output(temporary)
+    del temporary
     tracker.track_workspace(2 * BLOCK)
     assert tracker.peak == sum(tracker.peak_by_category.values()) == 6 * BLOCK
     tracker.track_workspace(7 * BLOCK)

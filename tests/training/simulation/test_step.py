@@ -1,4 +1,4 @@
-"""A step on fake tensors allocates what the same step on real ones does, on the CPU of both."""
+"""A step on fake tensors allocates as much as the same step on real ones, both on the CPU."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.training.simulation.models import TEXT, architecture, configuration, 
 SHAPE = batch.BatchShape(rows=2, length=128)
 
 
-class Entered(TorchDispatchMode):
-    """Enters what operations on real tensors make into a tracker."""
+class TrackedRealTensors(TorchDispatchMode):
+    """Passes the outputs of operations on real tensors to a tracker."""
 
     def __init__(self, tracker: MemoryTracker) -> None:
         super().__init__()
@@ -49,13 +49,13 @@ def real_model(model_type: str, config: TrainingConfig) -> torch.nn.Module:
     return trained.train()
 
 
-def stepped(
+def track_step(
     trained: Any, config: TrainingConfig, inputs: dict[str, Any], fake: FakeTensorMode | None
 ) -> MemoryTracker:
-    """The tracker of one step."""
+    """Return the tracker of one step."""
     tracker = MemoryTracker(TEXT["vocab_size"])
     tracker.assign([*trained.parameters(), *trained.buffers(), *inputs.values()], "weights")
-    with TrackedFakeTensors(fake, tracker) if fake else Entered(tracker):
+    with TrackedFakeTensors(fake, tracker) if fake else TrackedRealTensors(tracker):
         run_step(trained, make_optimizer(trained, config), inputs, config, tracker)
     return tracker
 
@@ -63,28 +63,33 @@ def stepped(
 @pytest.mark.parametrize("checkpointing", [True, False])
 @pytest.mark.parametrize("model_type", ["qwen3", "qwen3_moe"])
 @pytest.mark.parametrize("enabled", [True, False], ids=["lora", "full"])
-def test_a_fake_step_is_a_real_one(model_type: str, checkpointing: bool, enabled: bool):
+def test_a_fake_step_allocates_as_much_as_a_real_one(
+    model_type: str, checkpointing: bool, enabled: bool
+):
     config = configuration(checkpointing=checkpointing, lora={"enabled": enabled})
-    found = architecture(model_type).config
-    inputs = batch.text_inputs(SHAPE, found)
-    measured = stepped(real_model(model_type, config), config, inputs, None)
+    model_config = architecture(model_type).config
+    inputs = batch.text_inputs(SHAPE, model_config)
+    measured = track_step(real_model(model_type, config), config, inputs, None)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    simulated = stepped(model.build_fake_model(found, config, fake), config, inputs, fake)
+    simulated = track_step(model.build_fake_model(model_config, config, fake), config, inputs, fake)
     assert simulated.peak == pytest.approx(measured.peak, rel=0.01)
-    for owner in CATEGORIES:
-        part = measured.peak_by_category[owner]
-        assert simulated.peak_by_category[owner] == pytest.approx(part, rel=0.02, abs=1e5), owner
+    for category in CATEGORIES:
+        part = measured.peak_by_category[category]
+        assert simulated.peak_by_category[category] == pytest.approx(part, rel=0.02, abs=1e5), (
+            category
+        )
 
 
 @pytest.mark.parametrize(
-    ("optim", "state", "accumulated", "carried"), [("adamw_torch", 8, 1, 0), ("sgd", 0, 2, 4)]
+    ("optim", "state", "accumulation_steps", "accumulated"),
+    [("adamw_torch", 8, 1, 0), ("sgd", 0, 2, 4)],
 )
-def test_what_is_there_while_a_batch_is_computed(
-    optim: str, state: int, accumulated: int, carried: int
+def test_optimizer_states_and_accumulated_gradients(
+    optim: str, state: int, accumulation_steps: int, accumulated: int
 ):
     """Bytes per adapter weight: the optimizer's state, and gradients of the batches before."""
-    training = {"optim": optim, "gradient_accumulation_steps": accumulated}
+    training = {"optim": optim, "gradient_accumulation_steps": accumulation_steps}
     parts = simulated("llama", configuration(training=training)).by_category
     numbers = parts["adapters"] / 4
     assert parts["optimizer"] == pytest.approx(state * numbers, rel=0.03)
-    assert parts["gradients"] == pytest.approx(carried * numbers, rel=0.03)
+    assert parts["gradients"] == pytest.approx(accumulated * numbers, rel=0.03)

@@ -1,4 +1,4 @@
-"""What decoder and encoder get: who reads the question, where soft tokens lie, what is refused."""
+"""Inputs of decoder and encoder: the question, the placeholders, and what is refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from deepsynth_tui.training.text_encoder.pooling import pooling_weights
 from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 from tests.training import small_roberta
 from tests.training.conftest import configuration
-from tests.training.text_encoder.conftest import ENCODERS, asked, encoder_settings
+from tests.training.text_encoder.conftest import ENCODERS, encoder_settings, row_with_question
 
 QUESTION = "Is it red?"  # 10 bytes, so 11 tokens of the Qwen3 encoder and 12 of BERT's
 
@@ -44,31 +44,31 @@ def _collator(values: dict[str, Any], family: str = "qwen3", **changes: Any) -> 
 
 
 def _row(question: str = QUESTION, answer: str = "yes") -> dict[str, Any]:
-    return asked(question, answer) | {ROW_INDEX: 0}
+    return row_with_question(question, answer) | {ROW_INDEX: 0}
 
 
-@pytest.mark.parametrize(("most", "room"), [(1, 1), (4, 4), (50, 11)])
-def test_the_model_gets_room_in_place_of_the_question(
-    values: dict[str, Any], most: int, room: int
+@pytest.mark.parametrize(("max_soft_tokens", "count"), [(1, 1), (4, 4), (50, 11)])
+def test_placeholders_replace_the_question(
+    values: dict[str, Any], max_soft_tokens: int, count: int
 ) -> None:
-    collator = _collator(values, tokens=most)
+    collator = _collator(values, tokens=max_soft_tokens)
     batch = collator([_row()])
 
-    ids, places = batch["input_ids"][0], batch[SOFT_TOKEN_MASK][0].bool()
+    ids, placeholders = batch["input_ids"][0], batch[SOFT_TOKEN_MASK][0].bool()
     decode: Any = collator.tokenizer.decode
     assert int(ids[0]) == collator.tokenizer.bos_token_id
-    assert places.nonzero().flatten().tolist() == list(range(1, 1 + room))
+    assert placeholders.nonzero().flatten().tolist() == list(range(1, 1 + count))
     assert "red" not in decode(ids)
     assert collator.instruction_tokenizer is not None
-    heard: Any = collator.instruction_tokenizer.tokenizer.decode
-    assert heard(batch[INSTRUCTION_IDS][0], skip_special_tokens=True) == QUESTION
-    assert bool((batch["labels"][0][places] == IGNORE_INDEX).all())
-    assert bool(batch["attention_mask"][0][places].all())
+    decode_instruction: Any = collator.instruction_tokenizer.tokenizer.decode
+    assert decode_instruction(batch[INSTRUCTION_IDS][0], skip_special_tokens=True) == QUESTION
+    assert bool((batch["labels"][0][placeholders] == IGNORE_INDEX).all())
+    assert bool(batch["attention_mask"][0][placeholders].all())
     assert decode(batch["labels"][0][batch["labels"][0] != IGNORE_INDEX]) == "yes<|im_end|>\n"
     without = Collator(
         load_preprocessor(configuration(values), local_files_only=True), configuration(values)
     )([_row("", "yes")])["input_ids"][0]
-    assert torch.equal(ids[~places], without)
+    assert torch.equal(ids[~placeholders], without)
 
 
 def test_rows_are_counted_with_their_soft_tokens(
@@ -87,33 +87,35 @@ def test_an_instruction_that_is_too_long_is_refused(
     collator = _collator(values, max_length=12, data__path=str(questions))
     rows = load_split(collator.config.data, images=True).train
 
-    with pytest.raises(TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)") as found:
+    with pytest.raises(
+        TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)"
+    ) as refused:
         count_row_lengths(rows, collator, report=lambda _: True)
-    assert "Raise text_encoder.max_length to 13" in found.value.advice
+    assert "Raise text_encoder.max_length to 13" in refused.value.advice
 
 
-def test_an_instruction_that_is_all_unknown_is_refused(tmp_path: Path) -> None:
+def test_an_instruction_of_unknown_tokens_is_refused(tmp_path: Path) -> None:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "what", "is", "it"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
-    reads = InstructionTokenizer(
+    tokenizer = InstructionTokenizer(
         BertTokenizer(vocab=str(tmp_path / "vocab.txt")), max_length=20, max_soft_tokens=1
     )
-    assert reads.encode("row 1", "What is 这?") == [2, 5, 6, 1, 1, 3]
+    assert tokenizer.encode("row 1", "What is 这?") == [2, 5, 6, 1, 1, 3]
     with pytest.raises(TrainingError, match=r"row 1: .* knows no token of its instruction"):
-        reads.encode("row 1", "这是什么")
+        tokenizer.encode("row 1", "这是什么")
 
 
-def test_which_words_are_the_instruction(values: dict[str, Any], language_model: Path) -> None:
-    def told(row: dict[str, Any], **changes: Any) -> tuple[str | None, str]:
-        rendered = _collator(values, **changes).render(row)
-        return rendered.conversation.instruction, rendered.prompt
+def test_the_instruction_and_the_prompt(values: dict[str, Any], language_model: Path) -> None:
+    def rendered(row: dict[str, Any], **changes: Any) -> tuple[str | None, str]:
+        chat = _collator(values, **changes).render(row)
+        return chat.conversation.instruction, chat.prompt
 
-    assert told(_row())[0] == QUESTION
-    assert told(_row(), data__instruction="Read it.")[0] == "Read it."
-    assert told(_row() | {"messages": None})[0] == QUESTION
-    assert told(_row() | {"messages": None, "instruction": None})[0] == DEFAULT_INSTRUCTION
-    # The text that stands in for the pages of a model without eyes is that without the question.
-    instruction, prompt = told(_row(), model__name_or_path=str(language_model))
+    assert rendered(_row())[0] == QUESTION
+    assert rendered(_row(), data__instruction="Read it.")[0] == "Read it."
+    assert rendered(_row() | {"messages": None})[0] == QUESTION
+    assert rendered(_row() | {"messages": None, "instruction": None})[0] == DEFAULT_INSTRUCTION
+    # A text-only model gets the text of the pages without the question.
+    instruction, prompt = rendered(_row(), model__name_or_path=str(language_model))
     assert (instruction, "It is red." in prompt, QUESTION in prompt) == (QUESTION, True, False)
 
 
@@ -137,11 +139,11 @@ def test_a_row_is_the_same_in_any_batch(values: dict[str, Any], family: str, tok
         other = collator.encode([collator.render(_row("Is it blue?"))])
         same = collator.encode([collator.render(rows[0])])
         assert torch.equal(other["input_ids"], same["input_ids"])
-        heard = [answer_logits(base, inputs, collator.config) for inputs in (same, other)]
-        assert (heard[0] - heard[1]).abs().max() > 1e-3
+        logits = [answer_logits(base, inputs, collator.config) for inputs in (same, other)]
+        assert (logits[0] - logits[1]).abs().max() > 1e-3
 
 
-def test_soft_tokens_begin_like_embeddings(
+def test_soft_tokens_start_with_the_scale_of_embeddings(
     values: dict[str, Any],
 ) -> None:
     for family in ENCODERS:
@@ -157,7 +159,7 @@ def test_soft_tokens_begin_like_embeddings(
         assert scale.item() == pytest.approx(1, abs=0.1)
 
 
-def test_an_instruction_that_never_enters_is_an_error(
+def test_unused_encoder_inputs_are_an_error(
     values: dict[str, Any],
 ) -> None:
     collator = _collator(values)
@@ -171,7 +173,7 @@ def test_an_instruction_that_never_enters_is_an_error(
         base(inputs_embeds=embedded, **{k: v for k, v in batch.items() if "pixel" not in k})
 
 
-def test_which_states_make_a_soft_token() -> None:
+def test_pooling_weights() -> None:
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
 
     assert pooling_weights(mask, 1, "first").argmax(2).tolist() == [[0], [0]]
@@ -187,7 +189,7 @@ def test_which_states_make_a_soft_token() -> None:
 
 
 @pytest.mark.parametrize("left", [True, False])
-def test_room_is_made_behind_the_start_token(left: bool) -> None:
+def test_placeholders_follow_the_start_token(left: bool) -> None:
     inputs = {
         "input_ids": torch.tensor(
             [[0, 0, 7, 5], [7, 5, 6, 5]] if left else [[7, 5, 0, 0], [7] * 4]
@@ -198,14 +200,16 @@ def test_room_is_made_behind_the_start_token(left: bool) -> None:
         "mm_token_type_ids": torch.ones(2, 4, dtype=torch.long),
         "pixel_values": torch.ones(2, 4),
     }
-    made = insert_placeholders(inputs, [3, 1], placeholder_id=0, bos_token_ids={7}, pad_left=left)
+    extended = insert_placeholders(
+        inputs, [3, 1], placeholder_id=0, bos_token_ids={7}, pad_left=left
+    )
 
-    assert made["input_ids"][0].tolist() == [7, 0, 0, 0, 5]
-    assert made[SOFT_TOKEN_MASK][0].tolist() == [0, 1, 1, 1, 0]
-    assert made["mm_token_type_ids"][0].tolist() == [1, 0, 0, 0, 1]
-    assert made["attention_mask"].all()
-    assert made["pixel_values"] is inputs["pixel_values"]
-    assert made[SOFT_TOKEN_MASK].sum(1).tolist() == [3, 1]
+    assert extended["input_ids"][0].tolist() == [7, 0, 0, 0, 5]
+    assert extended[SOFT_TOKEN_MASK][0].tolist() == [0, 1, 1, 1, 0]
+    assert extended["mm_token_type_ids"][0].tolist() == [1, 0, 0, 0, 1]
+    assert extended["attention_mask"].all()
+    assert extended["pixel_values"] is inputs["pixel_values"]
+    assert extended[SOFT_TOKEN_MASK].sum(1).tolist() == [3, 1]
 
 
 def test_encoders_that_cannot_be_used(
@@ -223,13 +227,13 @@ def test_encoders_that_cannot_be_used(
         _collator(values, "bert", name_or_path="/nowhere")
 
 
-def test_positions_of_a_roberta_begin_behind_its_padding(
+def test_positions_of_a_roberta_start_after_its_padding_id(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
     folder = str(small_roberta.write(tmp_path / "roberta"))
-    stated = AutoConfig.from_pretrained(folder).max_position_embeddings
+    declared = AutoConfig.from_pretrained(folder).max_position_embeddings
     readable = small_roberta.POSITIONS
-    assert stated > readable
+    assert declared > readable
     with pytest.raises(TrainingError, match=rf"reads at most {readable}"):
         _collator(values, "bert", name_or_path=folder, max_length=readable + 1)
 
@@ -238,7 +242,9 @@ def test_positions_of_a_roberta_begin_behind_its_padding(
     encoder = load_text_encoder(load_model_and_processor(config).model, config)
     assert encoder is not None
     instructions = load_instruction_tokenizer(config.text_encoder)
-    longest = instructions.encode("row", "x" * (readable - 2))  # one token per byte, and two around
+    longest = instructions.encode(
+        "row", "x" * (readable - 2)
+    )  # one token per byte, plus two special tokens
     assert len(longest) == readable
     batch = instructions.batch([longest, instructions.encode("row", "short")])
     states = encoder.encoder(

@@ -1,4 +1,4 @@
-"""The proof: what only the encoder tells is learned with it, and cannot be without it."""
+"""What depends on the text encoder's input is learned with it, and cannot be without it."""
 
 from __future__ import annotations
 
@@ -46,16 +46,18 @@ def _answers(ran: Ran) -> list[str]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_only_the_encoder_tells_is_learned(run: Run, questions: Path, family: str) -> None:
+def test_questions_that_only_the_encoder_reads_are_learned(
+    run: Run, questions: Path, family: str
+) -> None:
     settings = encoder_settings(family)
     ran = run(data__path=str(questions), text_encoder=settings, **LEARNING)
 
     assert ran.verdict == "completed", ran.failure
     assert ran.losses[-1] < FLOOR
     assert _answers(ran) == list(QUESTIONS.values())
-    told = try_out(ran.run.adapter, row=1)
-    assert told.instruction == "Is it green?"
-    assert "green" not in told.prompt
+    trial = try_out(ran.run.adapter, row=1)
+    assert trial.instruction == "Is it green?"
+    assert "green" not in trial.prompt
     verification = ran.of("done")[-1].data["verification"]
     assert verification["from_trained"] == 0
     assert verification["changes_the_base"]
@@ -100,7 +102,7 @@ def test_a_roberta_learns_too(run: Run, questions: Path, tmp_path: Path) -> None
 
 
 def test_it_cannot_be_learned_without(run: Run, questions: Path) -> None:
-    """One question stands in for both, so that nothing but the answers differs."""
+    """Both rows have the same question, so only their answers differ."""
     ran = run(data__path=str(questions), data__instruction="Answer.", **LEARNING)
 
     first, second = _answers(ran)

@@ -1,4 +1,4 @@
-"""An x-ray in words: every number named, and nothing of the data reaches the terminal raw."""
+"""An x-ray as text has every figure, and no raw control character of the data."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def _printed(xray: Xray, width: int) -> str:
     return file.getvalue()
 
 
-def test_every_figure_is_said() -> None:
-    said = " ".join(_printed(XRAY, 80).split())
+def test_every_figure_is_shown() -> None:
+    text = " ".join(_printed(XRAY, 80).split())
     for figure in (
         "1 row of 22 tokens, 22 in total",
         "9 tokens: the loss",
@@ -58,14 +58,14 @@ def test_every_figure_is_said() -> None:
         "9 of 20 tokens",
         "! 2 rows were left out",
     ):
-        assert figure in said
+        assert figure in text
 
 
-def test_control_characters_are_written_out() -> None:
-    said = _printed(XRAY, 80)
-    assert all(character.isprintable() or character == "\n" for character in said)
-    assert "red\\x1b[2J\\x07\\u202e\\r↵" in said
-    assert "blue\\x9b31m" in said
+def test_control_characters_are_escaped() -> None:
+    text = _printed(XRAY, 80)
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert "red\\x1b[2J\\x07\\u202e\\r↵" in text
+    assert "blue\\x9b31m" in text
     assert escape_invisible("zwei\u3000Wörter\ud800") == "zwei\u3000Wörter\\ud800"
 
 
@@ -73,5 +73,5 @@ def test_nothing_is_wider_than_the_terminal() -> None:
     assert max(map(len, _printed(XRAY, 60).splitlines())) <= 60
 
 
-def test_json_comes_back_as_it_was() -> None:
+def test_json_round_trip() -> None:
     assert Xray.from_json(XRAY.to_json()) == XRAY

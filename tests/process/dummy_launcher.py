@@ -1,4 +1,4 @@
-"""A run of two ranks that train nothing: `python dummy_owner.py RUN_PATH WAY`."""
+"""A run of two ranks that train nothing: `python dummy_launcher.py RUN_PATH BEHAVIOUR`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from deepsynth_tui.training.ranks.launcher import run_ranks
 RANK = str(Path(__file__).with_name("dummy_rank.py"))
 
 if __name__ == "__main__":
-    path, way = sys.argv[1:]
+    path, behaviour = sys.argv[1:]
     code = run_job(
         Path(path),
-        lambda job: run_ranks(job, 2, resume=False, command=[sys.executable, RANK, way]),
+        lambda job: run_ranks(job, 2, resume=False, command=[sys.executable, RANK, behaviour]),
         explain=explain,
         heartbeat_seconds=0.1,
     )
