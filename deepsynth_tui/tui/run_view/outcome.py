@@ -69,12 +69,10 @@ def _title_and_texts(
         case "crashed":
             return "Crashed", _crash(snapshot, last_lines)
         case "unresponsive":
+            stop = key_of("monitor.stop")
             return "Not responding", [
                 ("", f"{snapshot.summary.message}."),
-                (
-                    "",
-                    f"It may be blocked by a driver or a disk. {key_of('monitor.stop')} offers to end it.",
-                ),
+                ("", f"It may be blocked by a driver or a disk. {stop} offers to end it."),
             ]
         case "waiting":
             return "Waiting for another run", _waiting(snapshot)

@@ -64,7 +64,7 @@ class RetryDialog(ReportsWorkerErrors, ModalScreen[RunDirectory | None]):
     def compose(self) -> ComposeResult:
         with Container(classes="dialog -warning"):
             yield Static(f"Retry {self._run_name}?", classes="dialog-title", markup=False)
-            yield Static("MemoryReading the settings …", id="plan")
+            yield Static("Reading the settings …", id="plan")
             options = OptionList("Start the new run", "Close without starting it")
             options.display = False
             yield options
