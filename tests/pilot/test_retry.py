@@ -93,8 +93,7 @@ async def test_it_says_why_it_starts_at_step_0(home: Path):
     other = new_run(home, "other", config_text=CONFIG)
     append(other, list(training(74)))
     fail(other, changes={"training.optim": "adamw_8bit"})
-    for failed, reason in [
-        (run, "there is no checkpoint"), (other, "training.optim has changed")]:
+    for failed, reason in [(run, "there is no checkpoint"), (other, "training.optim has changed")]:
         async with host(home, failed, now=90).run_test(size=SMALL) as pilot:
             await shows(pilot, "r Retry")
             await pilot.press("r")

@@ -10,7 +10,6 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.worker import get_current_worker
 
-from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 

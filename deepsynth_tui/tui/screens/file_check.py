@@ -7,8 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from deepsynth_tui.config.kinds import RunKind
-
 if TYPE_CHECKING:
     from deepsynth_tui.config.kinds import Config, RunKind
     from deepsynth_tui.tui.forms.values import FormValues
