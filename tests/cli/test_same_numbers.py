@@ -58,7 +58,7 @@ async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path
     assert steady(json.loads(json.dumps(found.to_json(), default=dict))) == steady(printed)
 
     said = command("estimate", config).stdout
-    assert f"needs {shown.needed / GIB:.2f} GB" in said
+    assert f"needs {shown.needed / GIB:.2f} GiB" in said
     assert f"trains {shown.trainable_params:,} of {shown.total_params:,} parameters" in said
     for place in found.catalogue_gpus:
         line = next(line for line in said.splitlines() if place.name in line)
