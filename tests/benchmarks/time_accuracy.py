@@ -47,7 +47,7 @@ def runs() -> tuple[Run, ...]:
     """The published runs whose software computes as ours does."""
     found: list[Run] = []
     for row in measurements():
-        if row.software.float32_stream or row.gptq:
+        if row.stack.float32_stream or row.gptq:
             continue
         training = row.config.training
         work = step_work(
