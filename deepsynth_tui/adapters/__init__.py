@@ -1,1 +1,1 @@
-"""Adapters on disk: which there are, and what one of them answers."""
+"""What is done with a trained adapter."""

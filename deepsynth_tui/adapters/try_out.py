@@ -1,7 +1,7 @@
-"""Ask a document of an adapter and of its base model.
+"""Generate the answers of an adapter and of its base model for one document.
 
-`python -m deepsynth_tui.adapters.try_out ADAPTER [--image PAGE | --row N] [--json]`. Without
-either, row 0 of the dataset that the adapter was trained on is asked.
+`python -m deepsynth_tui.adapters.try_out ADAPTER [--image PAGE | --row N] [--json]`. The default
+is row 0 of the dataset that the adapter was trained on.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.adapters.listing import LINEAGE, PEFT_CONFIG
 from deepsynth_tui.config.training import TrainingConfig
+
+PEFT_CONFIG = "adapter_config.json"
+LINEAGE = "deepsynth.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What base and adapter say to one document. `target` is None where nobody knows it,
-    `instruction` where the prompt holds it and no text encoder reads it."""
+    """The answers of base model and adapter for one document.
+
+    `target` is None for an image of one's own, `instruction` without a text encoder: the prompt
+    holds the instruction then.
+    """
 
     prompt: str
     instruction: str | None
@@ -39,60 +44,63 @@ def try_out(
 ) -> Answers:
     """Load the adapter in `folder` on its base and generate at most `new_tokens` tokens from each.
 
-    Both hear the text encoder, where there is one, as it was trained with the adapter.
+    A text encoder that was trained with the adapter feeds both.
 
     Raises:
-        TrainingError: base model or dataset cannot be used.
-        OSError: the adapter, its base or the image is not there.
+        TrainingError: the base model or the dataset cannot be used.
+        OSError: the adapter, its base model or the image cannot be read.
         IndexError: the dataset has no such row.
     """
     from peft import PeftModel
 
     from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.evaluation.samples import answer
-    from deepsynth_tui.training.modeling.load import load_base
+    from deepsynth_tui.training.evaluation.samples import generate_answer
+    from deepsynth_tui.training.modeling.load import load_model_and_processor
     from deepsynth_tui.training.text_encoder import checkpoint
     from deepsynth_tui.training.text_encoder.load import load_text_encoder
-    from deepsynth_tui.training.text_encoder.soft_tokens import attached
+    from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 
     config = configuration(folder)
     if instruction:
         data = config.data.model_copy(update={"instruction": instruction})
         config = config.model_copy(update={"data": data})
-    base = load_base(config)
-    batcher = Collator(base, config)
-    asked = _page(image, config) if image else _row(config, row, images=base.reads_images)
-    rendered = batcher.render(asked)
+    base = load_model_and_processor(config)
+    collator = Collator(base, config)
+    document = _page(image, config) if image else _row(config, row, images=base.reads_images)
+    rendered = collator.render(document)
     encoder = load_text_encoder(base.model, config, commit=_encoder_commit(folder))
     if encoder is not None:
         checkpoint.restore(encoder, folder)
     model = PeftModel.from_pretrained(base.model, str(folder)).eval()
-    with attached(model, encoder):
+    with text_encoder_attached(model, encoder):
         with model.disable_adapter():
-            before = answer(model, batcher, rendered, new_tokens=new_tokens)
-        after = answer(model, batcher, rendered, new_tokens=new_tokens)
+            base_answer = generate_answer(model, collator, rendered, new_tokens=new_tokens)
+        adapter_answer = generate_answer(model, collator, rendered, new_tokens=new_tokens)
     return Answers(
         prompt=rendered.prompt,
         instruction=rendered.conversation.instruction,
         target=None if image else rendered.conversation.answer,
-        base=before,
-        adapter=after,
+        base=base_answer,
+        adapter=adapter_answer,
     )
 
 
 def configuration(folder: Path) -> TrainingConfig:
-    """The configuration that an adapter was trained with; defaults for a foreign adapter."""
+    """Return the configuration of the run that trained an adapter.
+
+    For an adapter without `deepsynth.json`: the defaults, with the base model that PEFT names.
+    """
     lineage = folder / LINEAGE
     if lineage.is_file():
-        stated = json.loads(lineage.read_text(encoding="utf-8"))["config"]
-        return TrainingConfig.model_validate(stated)
+        settings = json.loads(lineage.read_text(encoding="utf-8"))["config"]
+        return TrainingConfig.model_validate(settings)
     peft = json.loads((folder / PEFT_CONFIG).read_text(encoding="utf-8"))
     model = {"name_or_path": peft["base_model_name_or_path"], "revision": peft.get("revision")}
     return TrainingConfig.model_validate({"kind": "training", "model": model})
 
 
 def _encoder_commit(folder: Path) -> str | None:
-    """The Hub commit of the text encoder that an adapter was trained with."""
+    """Return the Hub commit of the text encoder that was trained with an adapter."""
     lineage = folder / LINEAGE
     if not lineage.is_file():
         return None
@@ -100,61 +108,66 @@ def _encoder_commit(folder: Path) -> str | None:
 
 
 def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]:
-    from deepsynth_tui.training.data.dataset import Rows, check_columns, open_dataset, undecoded
+    from deepsynth_tui.training.data.dataset import (
+        Rows,
+        check_columns,
+        keep_images_encoded,
+        open_dataset,
+    )
 
     dataset = open_dataset(config.data)
     check_columns(dataset.column_names, config.data, images=images)
-    return Rows(undecoded(dataset, config.data.image_column), range(len(dataset)))[number]
+    return Rows(keep_images_encoded(dataset, config.data.image_column), range(len(dataset)))[number]
 
 
 def _page(image: Path, config: TrainingConfig) -> dict[str, Any]:
-    """A row as a dataset would hold it. The answer is never shown to the model."""
-    from deepsynth_tui.training.data.formats import POSITION
+    """Return a dataset row with the page; its target is a placeholder outside the prompt."""
+    from deepsynth_tui.training.data.formats import ROW_INDEX
 
-    stored = {"bytes": image.read_bytes(), "path": image.name}
-    return {POSITION: 0, config.data.image_column: [stored], config.data.target_column: "?"}
+    page = {"bytes": image.read_bytes(), "path": image.name}
+    return {ROW_INDEX: 0, config.data.image_column: [page], config.data.target_column: "?"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print both answers; exit code 1 with the reason on stderr when there are none."""
+    """Print both answers. Returns the exit code: 1, with the reason on stderr, without answers."""
     parser = argparse.ArgumentParser(prog="python -m deepsynth_tui.adapters.try_out")
     parser.add_argument("adapter", type=Path, help="the adapter folder")
-    asked = parser.add_mutually_exclusive_group()
-    asked.add_argument("--image", type=Path, help="a page to read")
-    asked.add_argument("--row", type=int, default=0, help="a row of the adapter's dataset")
-    parser.add_argument("--instruction", help="what to ask beside the page")
-    parser.add_argument("--tokens", type=int, default=48, help="the longest answer")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--image", type=Path, help="an image file")
+    source.add_argument("--row", type=int, default=0, help="a row of the adapter's dataset")
+    parser.add_argument("--instruction", help="the instruction that goes with the page")
+    parser.add_argument("--tokens", type=int, default=48, help="at most this many new tokens")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     from deepsynth_tui.training.failures import TrainingError
-    from deepsynth_tui.training.silence_libraries import no_progress_bars
+    from deepsynth_tui.training.silence_libraries import silence_libraries
 
-    no_progress_bars()
+    silence_libraries()
     try:
         answers = try_out(
-            given.adapter,
-            image=given.image,
-            row=given.row,
-            instruction=given.instruction,
-            new_tokens=given.tokens,
+            options.adapter,
+            image=options.image,
+            row=options.row,
+            instruction=options.instruction,
+            new_tokens=options.tokens,
         )
     except TrainingError as error:
-        sys.stderr.write(f"{error}\n{error.advice}\n")
+        sys.stderr.write(f"{error.message}\n")
         return 1
     except (OSError, IndexError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    if given.json:
+    if options.json:
         sys.stdout.write(json.dumps(asdict(answers), ensure_ascii=False) + "\n")
         return 0
-    told = {
-        "Asked": answers.prompt,
-        "Told through the text encoder": answers.instruction,
-        "Wanted": answers.target,
+    sections = {
+        "Prompt": answers.prompt,
+        "Instruction (text encoder)": answers.instruction,
+        "Expected": answers.target,
         "Base model": answers.base,
         "With the adapter": answers.adapter,
     }
-    for title, text in told.items():
+    for title, text in sections.items():
         if text is not None:
             sys.stdout.write(f"{title}:\n{text}\n\n")
     return 0

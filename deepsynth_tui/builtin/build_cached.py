@@ -1,4 +1,4 @@
-"""Checkpoints that are made on first use rather than shipped: folders in the cache."""
+"""Build checkpoints on first use instead of shipping them; they are kept in the cache folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from deepsynth_tui.config.locations import cache_dir
 
 
-def made_once(version: str, write: Callable[[Path], None]) -> Path:
-    """Return the folder `version` in the cache, letting `write` fill it first if it is not there.
+def build_cached(version: str, write: Callable[[Path], None]) -> Path:
+    """Return the cache folder `version`, filled by `write` if it does not exist yet.
 
-    Safe with several processes at once: each writes a folder of its own, the first to rename it
-    wins, the others throw theirs away.
+    Several processes may call this at once: each writes to a temporary folder, the first to rename
+    it wins, and the others discard theirs.
 
     Raises:
         OSError: the cache folder cannot be written.
@@ -23,15 +23,15 @@ def made_once(version: str, write: Callable[[Path], None]) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=folder.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=folder.parent))
     try:
-        write(draft)
-        draft.chmod(0o755)  # mkdtemp makes it private; a cache may be shared
-        draft.replace(folder)
+        write(temporary)
+        temporary.chmod(0o755)  # mkdtemp creates a private folder; a cache may be shared
+        temporary.replace(folder)
     except OSError:
-        # A folder that is not empty is never replaced: another process was first.
+        # `replace` fails if the folder is not empty: another process was first.
         if not folder.is_dir():
             raise
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return folder

@@ -1,4 +1,4 @@
-"""Tokens that are single bytes: they write every script, and need no training data."""
+"""A byte-level tokenizer without merges: it encodes every script and needs no training data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def alphabet() -> list[str]:
-    """Return the character that GPT-2's byte-level tokenizers write for each of the 256 bytes."""
+    """Return the 256 characters that GPT-2's byte-level tokenizer uses for bytes."""
     from tokenizers import pre_tokenizers
 
     return sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -19,20 +19,27 @@ def alphabet() -> list[str]:
 def tokenizer(
     special: Sequence[str], *, pad: str, end: str, start: str | None = None, context: int
 ) -> TokenizersBackend:
-    """Return a byte-level tokenizer: 256 byte tokens, then the `special` ones; no merges.
+    """Return a tokenizer with 256 byte tokens followed by the special tokens.
 
-    `pad`, `end` and `start` name its roles among them; `context` is its longest text in tokens.
+    Args:
+        special: The special tokens.
+        pad: The padding token, one of `special`; likewise `end` and `start`.
+        end: The end-of-sequence token.
+        start: The beginning-of-sequence token.
+        context: Maximum length in tokens.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import TokenizersBackend
 
     vocabulary = {character: i for i, character in enumerate(alphabet())}
-    fast = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    fast.decoder = decoders.ByteLevel()
-    fast.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in special])
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens(
+        [AddedToken(name, special=True, normalized=False) for name in special]
+    )
     return TokenizersBackend(
-        tokenizer_object=fast,
+        tokenizer_object=backend,
         bos_token=start,
         eos_token=end,
         pad_token=pad,

@@ -1,9 +1,9 @@
-"""The recipe of `builtin:tiny-bert`: a BERT text encoder, very small, with random weights.
+"""`builtin:tiny-bert`: a very small BERT text encoder with random weights.
 
-Its use is to run every part of a text encoder's way without Hub access. Its tokenizer is BERT's,
-WordPiece within [CLS] and [SEP], over bytes: the first of a word bare, the others after ##. The
-class `BertTokenizer` would need every character of every script in its vocabulary, and make [UNK]
-of a word with any other.
+It lets every part of the text encoder pipeline run without the Hub. Its tokenizer is WordPiece
+between [CLS] and [SEP] as in BERT, but over bytes: the first byte of a word as it is, the others
+prefixed with ##. `BertTokenizer` would need every character of every script in its vocabulary, and
+map words with any other to [UNK].
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.builtin import byte_tokenizer
-from deepsynth_tui.builtin.build_cached import made_once
+from deepsynth_tui.builtin.build_cached import build_cached
 
 if TYPE_CHECKING:
     from transformers import BertConfig, TokenizersBackend
 
-# The folder's name. A change of anything below needs a new one: adapters remember by it what they
-# were trained on.
+# Name of the folder. Change it with anything below: adapters record what they were trained with
+# under this name.
 VERSION = "tiny-bert-1"
 
 SEED = 20_261_127
 CONTEXT = 512  # tokens
-HIDDEN = 96
+HIDDEN_SIZE = 96
 PAD, UNKNOWN, START, END, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
-CONTINUED = "##"
+SUBWORD_PREFIX = "##"
 
 
 def checkpoint() -> Path:
-    """Return the checkpoint folder in the cache, written at first use. Raises OSError."""
-    return made_once(VERSION, write)
+    """Return the checkpoint folder in the cache, written on first use. Raises OSError."""
+    return build_cached(VERSION, write)
 
 
 def write(folder: Path) -> None:
@@ -38,47 +38,50 @@ def write(folder: Path) -> None:
     import torch
     from transformers import BertModel
 
-    language = tokenizer()
+    bert_tokenizer = tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        model = BertModel(configuration(language))
+        model = BertModel(model_config(bert_tokenizer))
     model.save_pretrained(folder)
-    language.save_pretrained(folder)
+    bert_tokenizer.save_pretrained(folder)
 
 
 def tokenizer() -> TokenizersBackend:
-    """Return the WordPiece tokenizer: the special tokens, then each byte at a word's start and
-    within one. Words end at white space and punctuation, which are words of one character, and
-    after 25 characters: of more than 100 bytes WordPiece would make `UNKNOWN`."""
+    """Return the WordPiece tokenizer: special tokens, then each byte with and without ##.
+
+    Words end at white space, at punctuation (a word of its own), and after 25 characters, which
+    keeps them below the 100 bytes above which WordPiece returns `UNKNOWN`.
+    """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import TokenizersBackend
 
     alphabet = byte_tokenizer.alphabet()
-    tokens = [PAD, UNKNOWN, START, END, MASK, *alphabet, *(CONTINUED + one for one in alphabet)]
+    subwords = (SUBWORD_PREFIX + character for character in alphabet)
+    tokens = [PAD, UNKNOWN, START, END, MASK, *alphabet, *subwords]
     vocabulary = {token: i for i, token in enumerate(tokens)}
-    fast = Tokenizer(
+    backend = Tokenizer(
         models.WordPiece(
             vocab=vocabulary,
             unk_token=UNKNOWN,
-            continuing_subword_prefix=CONTINUED,
+            continuing_subword_prefix=SUBWORD_PREFIX,
             max_input_chars_per_word=100,
         )
     )
-    fast.pre_tokenizer = pre_tokenizers.Sequence(
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(r"\s|\p{P}|[^\s\p{P}]{1,25}"), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    fast.decoder = decoders.Sequence(
-        [decoders.Replace(Regex(f"^{CONTINUED}"), ""), decoders.ByteLevel()]
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace(Regex(f"^{SUBWORD_PREFIX}"), ""), decoders.ByteLevel()]
     )
-    fast.post_processor = processors.TemplateProcessing(
+    backend.post_processor = processors.TemplateProcessing(
         single=f"{START} $A {END}",
         special_tokens=[(name, vocabulary[name]) for name in (START, END)],
     )
     return TokenizersBackend(
-        tokenizer_object=fast,
+        tokenizer_object=backend,
         pad_token=PAD,
         unk_token=UNKNOWN,
         cls_token=START,
@@ -89,19 +92,19 @@ def tokenizer() -> TokenizersBackend:
     )
 
 
-def configuration(language: TokenizersBackend) -> BertConfig:
-    """Return the shape of the model: 0.4 million parameters."""
+def model_config(tokenizer: TokenizersBackend) -> BertConfig:
+    """Return the configuration of the model: 0.4 million parameters."""
     from transformers import BertConfig
 
     return BertConfig(
-        vocab_size=len(language),
-        hidden_size=HIDDEN,
+        vocab_size=len(tokenizer),
+        hidden_size=HIDDEN_SIZE,
         intermediate_size=256,
         num_hidden_layers=3,
         num_attention_heads=4,
         max_position_embeddings=CONTEXT,
-        # As in `tiny_qwen3`, and twice that: the state of [CLS] is made of what it hears of others,
-        # and of itself, which is the same whatever the text is.
-        initializer_range=2 * HIDDEN**-0.5,
-        pad_token_id=language.get_vocab()[PAD],
+        # Twice the value of `tiny_qwen3`: the state of [CLS] mixes what it attends to with its own
+        # embedding, which is the same for every text.
+        initializer_range=2 * HIDDEN_SIZE**-0.5,
+        pad_token_id=tokenizer.get_vocab()[PAD],
     )

@@ -1,7 +1,7 @@
-"""The command line: each command reads its input, calls one room and prints what came back.
+"""The command line (Typer).
 
 Exit codes: 0 done, 1 failed, 2 bad input with every problem on stderr, 130 interrupted. With
-`--json`, stdout carries that and nothing else. Imports that cost anything stand in the commands.
+`--json`, stdout holds JSON and nothing else. Heavy imports are inside the commands.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback(invoke_without_command=True)(interface.open_app)
-# In the order of --help.
+# The order of `--help`.
 for command in (
     interface.demo,
     jobs.generate,

@@ -1,4 +1,4 @@
-"""What commands are given: options that several have, configuration files, runs."""
+"""Arguments and options that several commands share, and how their values are read."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 C = TypeVar("C", "TrainingConfig", "DatasetConfig")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")]
-RunRef = Annotated[str, typer.Argument(metavar="RUN", help="Id, its beginning, name, or folder.")]
-Detach = Annotated[bool, typer.Option("--detach", help="Return at once.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+RunRef = Annotated[str, typer.Argument(metavar="RUN", help="Id or its beginning, name, or folder.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Return as soon as the job has started.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="section.key=value", help="Override a value; repeatable."),
+    typer.Option("--set", metavar="section.key=value", help="Override a setting. Repeatable."),
 ]
 
 
 def load(
-    path: Path, kind: type[C], overrides: Sequence[str] | None, *, starting: bool = True
+    path: Path, kind: type[C], overrides: Sequence[str] | None, *, estimate_only: bool = False
 ) -> tuple[C, str]:
-    """Return the configuration in a file, which must be of this kind, and its completed text.
+    """Return the configuration in a file and its YAML with every default filled in.
 
     Raises:
-        ConfigError: the file is of another kind, or something in it is wrong.
+        ConfigError: the file is of another kind, or has problems; all of them are listed.
     """
     from deepsynth_tui.config.load import load_file
     from deepsynth_tui.config.problems import ConfigError, Problem
 
-    loaded = load_file(path, overrides or (), starting=starting)
+    loaded = load_file(path, overrides or (), estimate_only=estimate_only)
     config = loaded.config
     if not isinstance(config, kind):
-        other = "generate" if config.kind == "dataset" else "train"
-        problem = Problem("kind", f"is {config.kind}", f"see {other}", str(path))
+        command = "generate" if config.kind == "dataset" else "train"
+        problem = Problem("kind", f"is {config.kind}", f"see {command}", str(path))
         raise ConfigError([problem])
     for notice in loaded.notices:
         typer.echo(f"{path}: {notice}", err=True)
@@ -51,7 +51,7 @@ def load(
 
 
 def refuse(problems: Sequence[Problem], path: Path) -> None:
-    """Raise ConfigError where the configuration in `path` has `problems`."""
+    """Raise ConfigError if the configuration in `path` has `problems`."""
     from dataclasses import replace
 
     from deepsynth_tui.config.problems import ConfigError
@@ -61,7 +61,7 @@ def refuse(problems: Sequence[Problem], path: Path) -> None:
 
 
 def find_run(ref: str) -> RunDirectory:
-    """Return the run that is meant. Raises RunDirectoryError."""
-    from deepsynth_tui.runs.directory import find
+    """Return the run that `ref` names. Raises RunDirectoryError if there is no such run."""
+    from deepsynth_tui.runs.directory import find_run as find_run_directory
 
-    return find(home(), ref)
+    return find_run_directory(home(), ref)

@@ -10,7 +10,7 @@ import typer
 
 from deepsynth_tui import __version__
 from deepsynth_tui.cli.arguments import Overrides, RunRef, find_run
-from deepsynth_tui.cli.reporting import BAD_INPUT, reported
+from deepsynth_tui.cli.reporting import BAD_INPUT, report_errors
 from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
@@ -29,30 +29,32 @@ def open_app(
 
 
 def demo(
-    headless: Annotated[bool, typer.Option(help="Print progress instead of opening.")] = False,
-    dir: Annotated[Path | None, typer.Option(help="Put both runs into this folder.")] = None,
+    headless: Annotated[
+        bool, typer.Option(help="Print progress; do not open the interface.")
+    ] = False,
+    dir: Annotated[Path | None, typer.Option(help="Folder for both runs.")] = None,
     set_: Overrides = None,
 ) -> None:
-    """Do the whole job on built-in documents and a built-in model, for real; --set changes the
-    training."""
-    from deepsynth_tui.workflows import demo as the_demo
+    """Generate a dataset from built-in documents and train a built-in model on it. --set changes
+    the training run."""
+    from deepsynth_tui.workflows import demo as demo_workflow
 
-    with reported():
-        pages, training = the_demo.start(home(), dir, set_ or [])
+    with report_errors():
+        dataset_run, training_run = demo_workflow.start(home(), dir, set_ or [])
         if not headless and sys.stdout.isatty() and sys.stdin.isatty():
-            open_interface(pages)
+            open_interface(dataset_run)
             return
-        raise typer.Exit(the_demo.narrate(pages, training, typer.echo))
+        raise typer.Exit(demo_workflow.follow(dataset_run, training_run, typer.echo))
 
 
 def attach(run: RunRef) -> None:
     """Open the interface on a run."""
-    with reported():
+    with report_errors():
         open_interface(find_run(run))
 
 
 def open_interface(run: RunDirectory | None = None) -> None:
-    """Open the interface, at `run` where one is given."""
+    """Open the interface, on `run` if given."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         typer.echo("The interface needs a terminal. See `deepsynth-tui --help`.", err=True)
         raise typer.Exit(BAD_INPUT)

@@ -1,4 +1,4 @@
-"""Commands that start a job, or show what one would make of its first documents."""
+"""Commands that start, resume or retry a job, or preview what it would do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepsynth_tui.cli.arguments import ConfigPath, Detach, Json, Overrides, load, refuse
-from deepsynth_tui.cli.reporting import BadInput, print_json, reported
+from deepsynth_tui.cli.reporting import BadInput, print_json, report_errors
 from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
@@ -24,30 +24,35 @@ def generate(
     config: ConfigPath,
     detach: Detach = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the shards that are finished.")
+        bool, typer.Option("--resume", help="Continue after the shards that are finished.")
     ] = False,
     engine: Annotated[
-        str | None, typer.Option(metavar="local|ray", help="Who draws: sets `engine`.")
+        str | None,
+        typer.Option(metavar="local|ray", help="Back end that draws the pages: sets `engine`."),
     ] = None,
     preview: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Draw the first N documents as PNG files; no run."),
+        typer.Option(
+            min=1, metavar="N", help="Draw the first N documents into PNG files; starts no run."
+        ),
     ] = None,
     for_model: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="With --preview: what pages are to this model."),
+        typer.Option(
+            metavar="MODEL", help="With --preview: image tokens and legibility for this model."
+        ),
     ] = None,
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
-    """Draw documents as page images into a dataset."""
+    """Generate a dataset of page images from documents."""
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.dataset.preflight import check
-    from deepsynth_tui.runs.launch import start
+    from deepsynth_tui.runs.launch import start_job
     from deepsynth_tui.workflows.resume import resumable_dataset_run
     from deepsynth_tui.workflows.start import start_run
 
-    with reported():
+    with report_errors():
         overrides = [*(set_ or ()), *([f"engine={engine}"] if engine else [])]
         settings, text = load(config, DatasetConfig, overrides)
         if preview is not None:
@@ -55,7 +60,7 @@ def generate(
             return
         if resume:
             run = resumable_dataset_run(home(), config, settings, text)
-            start(run, resume=True)
+            start_job(run, resume=True)
             _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)
@@ -66,26 +71,29 @@ def train(
     config: ConfigPath,
     detach: Detach = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+        bool, typer.Option("--resume", help="Continue from the last checkpoint.")
     ] = False,
     retry: Annotated[
         bool,
-        typer.Option("--retry", help="Make the change that its error names, and go on so."),
+        typer.Option(
+            "--retry",
+            help="Retry a failed run with the changes that its error suggests, in a new run.",
+        ),
     ] = False,
     xray: Annotated[
-        bool, typer.Option("--xray", help="Show the first batch as the model gets it; no run.")
+        bool, typer.Option("--xray", help="Show the first batch as model input; starts no run.")
     ] = False,
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
     """Fine-tune a model on a dataset."""
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.runs.launch import start
+    from deepsynth_tui.runs.launch import start_job
     from deepsynth_tui.training.preflight import check
     from deepsynth_tui.workflows.resume import resumable_training_run
     from deepsynth_tui.workflows.start import start_run
 
-    with reported():
+    with report_errors():
         if retry:
             _retry(config, set_ or (), detach=detach, json_=json_)
             return
@@ -95,7 +103,7 @@ def train(
             return
         if resume:
             run = resumable_training_run(home(), config, settings)
-            start(run, resume=True)
+            start_job(run, resume=True)
             _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)
@@ -111,18 +119,18 @@ def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json
 
     image = request_layout(model).image if model else None
 
-    def sees(page: PageInfo) -> PageForModel | None:
+    def for_model(page: PageInfo) -> PageForModel | None:
         if model and image:
             return page_for_model(page, image, ModelSettings(name_or_path=model))
         return None
 
     folder = Path(f"{settings.name}-preview")
     try:
-        pages = list(write_preview(settings, documents, folder, sees))
+        pages = list(write_preview(settings, documents, folder, for_model))
     except DatasetError as error:
-        raise BadInput(f"{error.message}\n  {error.advice}") from error
+        raise BadInput(error.message, error.advice) from error
     if json_:
-        print_json([one.to_json() for one in pages if isinstance(one, PreviewFile)])
+        print_json([page.to_json() for page in pages if isinstance(page, PreviewFile)])
         return
     for page in pages:
         typer.echo(page_line(page))
@@ -133,46 +141,46 @@ def _xray(config: TrainingConfig, *, json_: bool) -> None:
 
     from deepsynth_tui.training.xray.client import request_xray
     from deepsynth_tui.training.xray.text import xray_sections
-    from deepsynth_tui.tui.widgets.label_grid import pairs
+    from deepsynth_tui.tui.widgets.label_grid import label_grid
 
-    found = request_xray(config)
+    first_batch = request_xray(config)
     if json_:
-        print_json(found.to_json())
+        print_json(first_batch.to_json())
         return
     console = Console(markup=False, highlight=False)
-    for title, texts in xray_sections(found):
+    for title, texts in xray_sections(first_batch):
         console.print(f"{title}\n", style="bold", end="")
-        console.print(pairs(texts))
+        console.print(label_grid(texts))
         console.print()
 
 
 def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -> None:
-    """Try the run that CONFIG belongs to again, with other settings, in a new run."""
+    """Retry the run that CONFIG belongs to with other settings, in a new run."""
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.workflows import resume, retry
 
     settings, _ = load(path, TrainingConfig, ())
-    made = retry.plan(resume.resumable_training_run(home(), path, settings), overrides)
+    plan = retry.plan(resume.resumable_training_run(home(), path, settings), overrides)
     if not json_:
-        for key, (former, new) in made.changed.items():
-            typer.echo(f"{key}: {json.dumps(former)} -> {json.dumps(new)}")
-    _follow(retry.start(home(), made), detach=detach, json_=json_)
+        for key, (old, new) in plan.changed.items():
+            typer.echo(f"{key}: {json.dumps(old)} -> {json.dumps(new)}")
+    _follow(retry.start(home(), plan), detach=detach, json_=json_)
 
 
 def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:
-    """Follow a job to its end, or say how to; exits with the code of how it ended."""
+    """Follow a run until it ends, or print how to; exit with the code of its result."""
     from deepsynth_tui.workflows import follow
 
     if not detach:
-        code = follow.until_end(run, (lambda line: None) if json_ else typer.echo)
+        code = follow.follow_until_end(run, (lambda line: None) if json_ else typer.echo)
     else:
         code = 0
         if not json_:
             typer.echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
     if json_:
-        from deepsynth_tui.runs.estimate_vs_measured import compared
+        from deepsynth_tui.runs.estimate_vs_measured import read_comparison
         from deepsynth_tui.runs.summary import summarize
 
-        print_json(summarize(run).to_json() | compared(run))
+        print_json(summarize(run).to_json() | read_comparison(run))
     if code:
         raise typer.Exit(code)

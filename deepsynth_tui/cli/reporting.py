@@ -1,4 +1,4 @@
-"""What a command says at its end: JSON, or an error on stderr and the exit code of its kind."""
+"""How a command ends: JSON on stdout, or an error on stderr and the exit code of its kind."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from contextlib import contextmanager
 
 import typer
 
+from deepsynth_tui.errors import UserError
+
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
-class BadInput(Exception):
-    """Input that is no configuration but wrong all the same: exit 2."""
+class BadInput(UserError):
+    """An argument is wrong: exit code 2."""
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """Turn the errors that rooms raise for people into a message on stderr and an exit code."""
-    from deepsynth_tui.child_process import ChildError
+def report_errors() -> Iterator[None]:
+    """Print errors that the user can act on to stderr, and exit with the code of their kind."""
     from deepsynth_tui.config.problems import ConfigError
     from deepsynth_tui.machine.gpu_catalogue import CatalogueError
     from deepsynth_tui.runs.directory import RunDirectoryError
-    from deepsynth_tui.runs.errors import RunError
 
     try:
         yield
@@ -35,17 +35,17 @@ def reported() -> Iterator[None]:
     except (BadInput, RunDirectoryError, CatalogueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(BAD_INPUT) from None
-    except (RunError, ChildError) as error:
+    except UserError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        # `deepsynth-tui logs RUN | head`: the reader has seen enough
+        # The reader of `deepsynth-tui logs RUN | head` has closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
 
 
 def print_json(value: object) -> None:
-    """Print a line of JSON."""
+    """Print `value` as one line of JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=None, default=dict))

@@ -1,60 +1,85 @@
-"""The declaration of everything a dataset run can be told."""
+"""The declaration of every setting of a dataset run."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from deepsynth_tui.config.fields import Settings, setting
+from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 
 
 class SourceSettings(Settings):
     """The documents."""
 
+    section = SectionInfo(title="Documents", preset_resets=False, in_preflight=True)
+
     path: str = setting(
         "",
-        help="Documents: a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, "
-        "a Hub id, or builtin:sample.",
+        label="Documents",
+        help="A CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, or "
+        "builtin:sample.",
     )
-    config: str | None = setting(None, help="Configuration of a Hub dataset.", advanced=True)
-    split: str = setting("train", help="Split of a Hub dataset.", advanced=True)
+    config: str | None = setting(
+        None, label="Configuration", help="Configuration of a Hub dataset.", advanced=True
+    )
+    split: str = setting("train", label="Split", help="Split of a Hub dataset.", advanced=True)
     streaming: bool = setting(
         True,
-        help="Read a Hub dataset as it arrives; off: load all of it into the local cache first.",
+        label="Stream",
+        help="Read a Hub dataset while it downloads; off: download all of it into the cache first.",
         advanced=True,
+        on_resume="free",
     )
     text_column: str | None = setting(
-        None, help="Column with the text; none: the first of text, content, document, ..."
+        None,
+        label="Text column",
+        help="Column with the text; none: the first of text, content, document, ...",
     )
     target_column: str | None = setting(
-        None, help="Column with the answer to learn; none: the text itself (transcription)."
+        None,
+        label="Target column",
+        help="Column with the answer to learn; none: the text itself (transcription).",
     )
-    max_samples: int | None = setting(None, help="Read this many at most.", unit="documents", ge=1)
+    max_samples: int | None = setting(
+        None,
+        label="Max documents",
+        help="Read at most this many documents.",
+        unit="documents",
+        ge=1,
+    )
 
 
 class MixedSource(SourceSettings):
-    """One of several sources, with its share of the mixture."""
+    """One of several sources, with its weight in the mixture."""
 
     weight: float = setting(
-        1.0, help="Documents taken from here, in proportion to the other weights.", gt=0
+        1.0,
+        label="Weight",
+        help="Share of documents from this source, relative to the other weights.",
+        gt=0,
     )
 
 
 class FilterSettings(Settings):
-    """Which documents are wanted; the others are left out and counted. Of duplicates,
-    `flaws.duplicates` says what becomes."""
+    """Which documents to keep; the others are dropped and counted. For duplicates, see
+    `flaws.duplicates`."""
+
+    section = SectionInfo(collapsed=True, in_preflight=True)
 
     min_characters: int | None = setting(
-        None, help="Leave out documents that are shorter.", unit="characters", ge=1
+        None, label="Min characters", help="Drop shorter documents.", unit="characters", ge=1
     )
     max_characters: int | None = setting(
-        None, help="Leave out documents that are longer.", unit="characters", ge=1
+        None, label="Max characters", help="Drop longer documents.", unit="characters", ge=1
     )
     scripts: list[str] = setting(
-        [], help="Unicode scripts to keep, such as Latin, Cyrillic, Han; none: every script."
+        [],
+        label="Scripts",
+        help="Unicode scripts to keep, such as Latin, Cyrillic, Han; none: every script.",
     )
     script_share: float = setting(
         0.8,
-        help="Part of a document's letters that must be of these scripts.",
+        label="Min script share",
+        help="Fraction of a document's letters that must be in these scripts.",
         suggested=(0.5, 0.8, 0.9, 0.95, 1.0),
         gt=0.0,
         le=1.0,
@@ -64,12 +89,17 @@ class FilterSettings(Settings):
 class PageSettings(Settings):
     """How a document becomes page images."""
 
+    section = SectionInfo(in_preflight=True)
+
     preset: Literal["tiny", "small", "base", "large", "a4"] = setting(
-        "base", help="Page size: tiny 512, small 640, base 1024, large 1280 square, or a4."
+        "base",
+        label="Page size",
+        help="Page size: tiny 512, small 640, base 1024, large 1280 square, or a4.",
     )
     width: int | None = setting(
         None,
-        help="Page width instead of the preset's.",
+        label="Width",
+        help="Page width in place of the preset's.",
         unit="pixels",
         ge=64,
         le=8192,
@@ -77,27 +107,32 @@ class PageSettings(Settings):
     )
     height: int | None = setting(
         None,
-        help="Page height instead of the preset's.",
+        label="Height",
+        help="Page height in place of the preset's.",
         unit="pixels",
         ge=64,
         le=8192,
         advanced=True,
     )
-    font: str = setting("DejaVu Sans", help="Font: a name or a .ttf/.otf file.")
+    font: str = setting("DejaVu Sans", label="Font", help="Font: a name or a .ttf/.otf file.")
     fonts: dict[str, float] | None = setting(
         None,
-        help="Several fonts instead of one, each with a weight: every document has one of them.",
+        label="Weighted fonts",
+        help="Several fonts in place of one, each with a weight: every document uses one of them.",
         advanced=True,
     )
     fallback_fonts: list[str] | None = setting(
         None,
-        help="Fonts for what the first one lacks, in order; none: the Noto fonts of this machine.",
+        label="Fallback fonts",
+        help="Fonts for characters that the main font lacks, in order; none: the Noto fonts of "
+        "this machine.",
         advanced=True,
     )
     font_size: int | None = setting(
         None,
-        help="Text size; none: the largest up to max_font_size at which a document fits one "
-        "page, never under an x-height of 8 pixels.",
+        label="Font size",
+        help="Font size; none: the largest up to max_font_size at which a document fits on one "
+        "page, with an x-height of at least 8 pixels.",
         unit="pixels",
         suggested=(12, 14, 16, 18, 20, 24, 28, 32),
         ge=6,
@@ -105,7 +140,8 @@ class PageSettings(Settings):
     )
     max_font_size: int = setting(
         20,
-        help="Largest text where font_size is left to the document.",
+        label="Max font size",
+        help="Largest font size if font_size is not set.",
         unit="pixels",
         suggested=(16, 20, 24, 28, 32, 40),
         ge=6,
@@ -113,54 +149,99 @@ class PageSettings(Settings):
         advanced=True,
     )
     margin: int = setting(
-        48, help="Empty border.", unit="pixels", suggested=(16, 24, 32, 48, 64), ge=8, le=1024
+        48,
+        label="Margin",
+        help="Empty border.",
+        unit="pixels",
+        suggested=(16, 24, 32, 48, 64),
+        ge=8,
+        le=1024,
     )
     line_spacing: float = setting(
         1.3,
-        help="Distance of two lines as a multiple of the text size.",
+        label="Line spacing",
+        help="Distance between lines as a multiple of the font size.",
         suggested=(1.0, 1.2, 1.3, 1.4, 1.6),
         ge=1.0,
         le=4.0,
     )
-    columns: int = setting(1, help="Columns of text on a page.", suggested=(1, 2, 3), ge=1, le=4)
-    align: Literal["start", "center", "end", "justify"] = setting(
-        "start", help="Where lines stand; start is the right edge for right-to-left text."
+    columns: int = setting(
+        1,
+        label="Columns",
+        help="Columns of text on a page.",
+        suggested=(1, 2, 3),
+        ge=1,
+        le=4,
     )
-    theme: Literal["light", "dark", "sepia"] = setting("light", help="Ink and paper.")
+    align: Literal["start", "center", "end", "justify"] = setting(
+        "start",
+        label="Alignment",
+        help="Alignment of lines; start is the right edge for right-to-left text.",
+    )
+    theme: Literal["light", "dark", "sepia"] = setting(
+        "light", label="Theme", help="Colours of text and paper."
+    )
     ink: str | None = setting(
-        None, help="Colour of the text instead of the theme's, such as #102040.", advanced=True
+        None,
+        label="Text colour",
+        help="Colour of the text in place of the theme's, such as #102040.",
+        advanced=True,
     )
     paper: str | None = setting(
-        None, help="Colour of the paper instead of the theme's.", advanced=True
+        None,
+        label="Paper colour",
+        help="Colour of the paper in place of the theme's.",
+        advanced=True,
     )
 
 
 class DegradeSettings(Settings):
-    """Flaws of scans and copies on the pages, for models that must bear them."""
+    """Defects of scans and copies on the pages, for models that must cope with them."""
+
+    section = SectionInfo(in_preflight=True)
 
     share: float = setting(
         0.0,
-        help="Part of the documents that get flaws; each flaw is between none and its setting.",
+        label="Share of documents",
+        help="Fraction of the documents that get defects, each with a strength between none and "
+        "its setting.",
         suggested=(0.0, 0.25, 0.5, 1.0),
         ge=0.0,
         le=1.0,
     )
     rotation: float = setting(
         1.0,
-        help="Turned by up to this, as far as no text leaves the page.",
+        label="Max rotation",
+        help="Maximum rotation, limited so that no text leaves the page.",
         unit="degrees",
         ge=0.0,
         le=20.0,
         advanced=True,
     )
     blur: float = setting(
-        1.0, help="Radius of the blur.", unit="pixels", ge=0.0, le=10.0, advanced=True
+        1.0,
+        label="Max blur",
+        help="Maximum radius of the blur.",
+        unit="pixels",
+        ge=0.0,
+        le=10.0,
+        advanced=True,
     )
     noise: float = setting(
-        12.0, help="Standard deviation of speckles, of 255.", ge=0.0, le=128.0, advanced=True
+        12.0,
+        label="Max noise",
+        help="Maximum standard deviation of the noise, on a scale to 255.",
+        ge=0.0,
+        le=128.0,
+        advanced=True,
     )
     jpeg_quality: int | None = setting(
-        60, help="Lowest JPEG quality; none: no JPEG.", ge=5, le=95, advanced=True
+        60,
+        label="Min JPEG quality",
+        help="Lowest JPEG quality; none: no JPEG compression.",
+        ge=5,
+        le=95,
+        advanced=True,
     )
 
 
@@ -168,114 +249,182 @@ Policy = Literal["stop", "drop", "keep"]
 
 
 class FlawSettings(Settings):
-    """What happens to documents with a flaw; all are counted. A stopped run can go on."""
+    """What happens to documents with a flaw; all are counted. A stopped run can be resumed."""
+
+    section = SectionInfo(resume_from="stop")
 
     missing_glyphs: Policy = setting(
-        "stop", help="Characters that no font has: stop with the id, leave out, or draw boxes."
+        "stop",
+        label="Missing glyphs",
+        help="Characters that no font has: stop with the document's id, drop the document, or "
+        "draw boxes.",
     )
     clipped_glyphs: Policy = setting(
-        "stop", help="Glyphs cut at the edge of the page: stop with the id, leave out, or keep."
+        "stop",
+        label="Clipped glyphs",
+        help="Glyphs cut off at the edge of the page: stop with the document's id, drop the "
+        "document, or keep it.",
     )
     split_tokens: Policy = setting(
-        "keep", help="Words longer than a line, broken anywhere: stop, leave out, or keep."
+        "keep",
+        label="Split words",
+        help="Words longer than a line, which break anywhere: stop, drop the document, or keep it.",
     )
     removed_characters: Policy = setting(
-        "keep", help="Control characters taken out, broken ones replaced: stop, leave out, or keep."
+        "keep",
+        label="Removed characters",
+        help="Control characters that are removed and invalid ones that are replaced: stop, drop "
+        "the document, or keep it.",
     )
     duplicates: Policy = setting(
-        "keep", help="The same text with the same answer again: stop, leave out, or keep."
+        "keep",
+        label="Duplicates",
+        help="The same text with the same answer again: stop, drop the document, or keep it.",
     )
     empty: Literal["stop", "drop"] = setting(
-        "drop", help="No text, or no answer: stop with the id, or leave out."
+        "drop",
+        label="Empty documents",
+        help="No text, or no answer: stop with the document's id, or drop the document.",
     )
 
 
 class DatasetOutputSettings(Settings):
-    """Where the dataset goes."""
+    """Where the dataset is written."""
+
+    section = SectionInfo(summary="{dir}", collapsed=True, preset_resets=False, in_preflight=True)
 
     dir: str | None = setting(
-        None, help="Folder of the run; none: a new one among the runs of this machine."
+        None,
+        label="Run folder",
+        help="Folder of the run; none: a new folder among the runs of this machine.",
+        placeholder="a new folder among the runs",
+        on_resume="free",
     )
     eval_fraction: float = setting(
         0.0,
-        help="Part of the documents that goes into the split test, chosen by their content.",
+        label="Test fraction",
+        help="Fraction of the documents that goes into the split test, chosen by a hash of their "
+        "content.",
         suggested=(0.0, 0.02, 0.05, 0.1, 0.2),
         ge=0.0,
         lt=1.0,
     )
     shard_size: int = setting(
         500,
-        help="Documents per Parquet file, which one process makes: what a kill can cost each.",
+        label="Shard size",
+        help="Documents per Parquet file. One process writes one file at a time, and loses at "
+        "most that file if it is killed.",
         unit="documents",
         ge=1,
         advanced=True,
     )
-    push_to_hub: bool = setting(False, help="Upload the dataset to the Hub at the end.")
-    hub_repo_id: str | None = setting(
-        None, help="Repository of that upload, as owner/name.", advanced=True
+    push_to_hub: bool = setting(
+        False,
+        label="Push to Hub",
+        help="Upload the dataset to the Hub at the end.",
+        on_resume="free",
     )
-    hub_private: bool = setting(True, help="Make that repository private.", advanced=True)
+    hub_repo_id: str | None = setting(
+        None,
+        label="Hub repository",
+        help="Repository to upload to, as owner/name.",
+        advanced=True,
+        on_resume="free",
+    )
+    hub_private: bool = setting(
+        True,
+        label="Private repository",
+        help="Make the repository private.",
+        advanced=True,
+        on_resume="free",
+    )
 
 
 class DatasetConfig(Settings):
     """A dataset run."""
 
     kind: Literal["dataset"] = "dataset"
-    name: str = setting("my-dataset", help="Name of the dataset, shown in lists.")
+    name: str = setting(
+        "my-dataset", label="Name", help="Name of the dataset, shown in lists.", on_resume="free"
+    )
     source: SourceSettings = SourceSettings()
     sources: list[MixedSource] = setting(
         [],
-        help="Several sources instead of source: each with its keys and a weight.",
+        label="Sources",
+        help="Several sources in place of source, each with the same keys and a weight.",
         yaml_only=True,
+        in_preflight=True,
     )
     instruction: str | None = setting(
         None,
-        help="What is asked of each document; {column} stands for its value in the row, {{ for {.",
+        label="Instruction",
+        help="Instruction for each document; {column} stands for the value of that column in the "
+        "row, {{ for {.",
+        in_preflight=True,
     )
     instructions: dict[str, float] = setting(
         {},
-        help="Several instructions instead of one, each with its weight.",
+        label="Weighted instructions",
+        help="Several instructions in place of one, each with a weight.",
         yaml_only=True,
+        in_preflight=True,
     )
     instruction_in: Literal["page", "message"] = setting(
         "page",
-        help="Draw the instruction above the document, or keep it out of the picture: then only "
-        "the conversation and a text encoder have it.",
+        label="Instruction goes into",
+        help="Draw the instruction above the document, or only put it into the message: then "
+        "only the conversation and a text encoder contain it.",
+        in_preflight=True,
     )
     filter: FilterSettings = FilterSettings()
     page: PageSettings = PageSettings()
     degrade: DegradeSettings = DegradeSettings()
     on_overflow: Literal["paginate", "error"] = setting(
-        "paginate", help="A document longer than a page: take more pages, or stop with its id."
+        "paginate",
+        label="Long documents",
+        help="A document longer than a page: use more pages, or stop with its id.",
+        resume_from="error",
     )
     flaws: FlawSettings = FlawSettings()
     control_characters: Literal["remove", "show"] = setting(
         "remove",
-        help="Take control characters out (flaws.removed_characters), or draw them as <U+0007>.",
+        label="Control characters",
+        help="Remove control characters (flaws.removed_characters), or draw them as <U+0007>.",
         advanced=True,
+        in_preflight=True,
     )
     seed: int = setting(
         0,
-        help="Decides what is left to chance: the mixture, instructions, fonts, page flaws.",
+        label="Seed",
+        help="Seed for everything random: the mixture, instructions, fonts and page defects.",
         ge=0,
+        in_preflight=True,
     )
     num_proc: int = setting(
-        1, help="Processes that draw pages.", unit="processes", suggested=(1, 2, 4, 8, 16), ge=1
+        1,
+        label="Workers",
+        help="Processes that draw pages.",
+        unit="processes",
+        suggested=(1, 2, 4, 8, 16),
+        ge=1,
+        on_resume="free",
     )
     engine: Literal["local", "ray"] = setting(
         "local",
-        help="Processes of this machine, or Ray: the cluster that is there, with all its CPUs, "
-        "or else one of num_proc CPUs here.",
+        label="Worker backend",
+        help="Processes on this machine, or Ray: all CPUs of a running cluster, or else a new "
+        "local one with num_proc CPUs.",
         advanced=True,
+        on_resume="free",
     )
     output: DatasetOutputSettings = DatasetOutputSettings()
 
     @property
     def all_sources(self) -> tuple[SourceSettings, ...]:
-        """The sources, be it one or several."""
+        """The sources, whether one or several."""
         return tuple(self.sources) or (self.source,)
 
     @property
     def place(self) -> str:
-        """Where the documents come from, for a sentence."""
-        return ", ".join(one.path for one in self.all_sources)
+        """The paths of all sources, for a sentence."""
+        return ", ".join(source.path for source in self.all_sources)

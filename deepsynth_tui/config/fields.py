@@ -1,73 +1,32 @@
-"""How a field is declared, and what can be read off its declaration.
+"""The declared fields and sections of a configuration model as plain values.
 
-A field is declared once, with `setting`, in a pydantic model. `sections` reads the models back as
-plain values (`SectionSpec`, `FieldSpec`) for whatever draws a form or prints help.
+A form, the help, the error messages and every table about fields are derived from these.
 """
 
 from __future__ import annotations
 
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from deepsynth_tui.config.setting import FieldEffects, OnResume, SectionInfo, Settings
+
 Kind = Literal["bool", "int", "float", "text", "choice", "list", "mapping"]
-
-MODULE_NAME = re.compile(r"\A[A-Za-z_][\w.]*\Z")
-
-
-class Settings(BaseModel):
-    """A section. Values are taken as typed (`"16"` is no number), unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-def setting(
-    default: Any,
-    *,
-    help: str,
-    unit: str = "",
-    suggested: Sequence[Any] = (),
-    advanced: bool = False,
-    yaml_only: bool = False,
-    ge: float | None = None,
-    gt: float | None = None,
-    le: float | None = None,
-    lt: float | None = None,
-) -> Any:
-    """Declare a field of a section.
-
-    `suggested` are the values that left and right step through in a form, from low to high; any
-    value within `ge`, `gt`, `le`, `lt` is accepted. `advanced` fields fold away;
-    those that are `yaml_only` have no row in a form, which keeps their value as it is.
-    """
-    return Field(
-        default,
-        description=help,
-        ge=ge,
-        gt=gt,
-        le=le,
-        lt=lt,
-        json_schema_extra={
-            "unit": unit,
-            "suggested": list(suggested),
-            "advanced": advanced,
-            "yaml_only": yaml_only,
-        },
-    )
+_MODULE_NAME = re.compile(r"\A[A-Za-z_][\w.]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A declared field, as a form needs it. `key` is dotted; `low` and `high` are inclusive."""
+    """A declared field. `key` is dotted; the other attributes are described in `setting`."""
 
     key: str
     name: str
+    label: str
     kind: Kind
     default: Any
     help: str
@@ -75,15 +34,35 @@ class FieldSpec:
     optional: bool = False
     choices: tuple[Any, ...] = ()
     suggested: tuple[Any, ...] = ()
+    placeholder: str = ""
     range_text: str = ""
     advanced: bool = False
     pattern_allowed: bool = False
     yaml_only: bool = False
+    in_preflight: bool = False
+    affects_memory: bool = False
+    on_resume: OnResume = "fixed"
+    resume_from: str | None = None
+    selects_rows: bool = False
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, for an error message: `a whole number >= 1`."""
+        kinds = {
+            "int": "a whole number",
+            "float": "a number",
+            "bool": "true or false",
+            "text": "text",
+            "list": "a list",
+            "mapping": "name: value pairs",
+            "choice": "one of " + ", ".join(as_text(choice) for choice in self.choices),
+        }
+        return f"{kinds[self.kind]} {self.range_text}".rstrip()
 
     def from_text(self, text: str) -> Any:
-        """Return the value that a person means by `text`.
+        """Return the value that `text`, typed into a form, stands for.
 
-        Text that is no value of this kind is returned as it is: validation then names it.
+        Text that cannot be a value of this kind is returned unchanged; validation reports it.
         """
         text = text.strip()
         if not text and self.optional:
@@ -107,28 +86,38 @@ class FieldSpec:
     def _list_from(self, text: str) -> Any:
         items = [item.strip() for item in text.split(",") if item.strip()]
         if self.pattern_allowed and len(items) == 1:
-            # one plain name is a list of one; `all-linear` and regular expressions stay a string
-            return items if MODULE_NAME.match(items[0]) else items[0]
+            # A plain name is a list of one; `all-linear` and regular expressions stay a string.
+            return items if _MODULE_NAME.match(items[0]) else items[0]
         numbers = [_number(int, item) for item in items]
         return numbers if items and all(isinstance(n, int) for n in numbers) else items
 
 
 @dataclass(frozen=True, slots=True)
 class SectionSpec:
-    """A declared section: its fields in the order of declaration."""
+    """A declared section with its fields in the order of declaration; see `SectionInfo`."""
 
     key: str
+    title: str
     help: str
     fields: tuple[FieldSpec, ...]
+    summary: str = ""
+    collapsed: bool = False
+    preset_resets: bool = True
 
     @property
     def switch(self) -> FieldSpec | None:
-        """The field that turns the whole section on, where it has one."""
+        """The field that turns the whole section on, if there is one."""
         return next((field for field in self.fields if field.name == "enabled"), None)
+
+    def summarize(self, values: Mapping[str, Any]) -> str:
+        """Return the summary with `values`, by dotted key, filled in; empty if there is none."""
+        return self.summary.format_map(
+            {field.name: as_text(values[field.key]) or field.placeholder for field in self.fields}
+        )
 
 
 def as_text(value: Any) -> str:
-    """Return what stands in a form for `value`; `FieldSpec.from_text` reads it back."""
+    """Return `value` as a form shows it; `FieldSpec.from_text` is the inverse."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -141,31 +130,27 @@ def as_text(value: Any) -> str:
 
 
 @cache
-def sections(model: type[BaseModel]) -> tuple[SectionSpec, ...]:
-    """Return the sections of a configuration model; its plain fields come first, keyed `""`."""
-    plain: list[FieldSpec] = []
-    found: list[SectionSpec] = []
+def sections(model: type[Settings]) -> tuple[SectionSpec, ...]:
+    """Return the sections of a configuration model; its top-level fields come first, keyed ""."""
+    top_level: list[FieldSpec] = []
+    specs: list[SectionSpec] = []
     for name, info in model.model_fields.items():
         annotation = info.annotation
         if isinstance(annotation, type) and issubclass(annotation, Settings):
-            fields = tuple(
-                _spec(f"{name}.{inner}", inner, field)
-                for inner, field in annotation.model_fields.items()
-            )
-            found.append(SectionSpec(name, (annotation.__doc__ or "").strip(), fields))
+            specs.append(_section_spec(name, annotation))
         elif name != "kind":
-            plain.append(_spec(name, name, info))
-    return (SectionSpec("", (model.__doc__ or "").strip(), tuple(plain)), *found)
+            top_level.append(_field_spec(name, name, info, model.section))
+    return (SectionSpec("", "", (model.__doc__ or "").strip(), tuple(top_level)), *specs)
 
 
 @cache
-def fields_by_key(model: type[BaseModel]) -> dict[str, FieldSpec]:
+def fields_by_key(model: type[Settings]) -> dict[str, FieldSpec]:
     """Return every field of a configuration model by its dotted key."""
     return {field.key: field for section in sections(model) for field in section.fields}
 
 
-def item_model(model: type[BaseModel], name: str) -> type[Settings] | None:
-    """Return what each item of a field is, where that is a list of sections."""
+def item_model(model: type[Settings], name: str) -> type[Settings] | None:
+    """Return the model of the items if the field `name` is a list of sections."""
     info = model.model_fields.get(name)
     items = get_args(info.annotation) if info and get_origin(info.annotation) is list else ()
     section = next(iter(items), None)
@@ -173,27 +158,56 @@ def item_model(model: type[BaseModel], name: str) -> type[Settings] | None:
     return section if is_section else None
 
 
-def _spec(key: str, name: str, info: FieldInfo) -> FieldSpec:
+def _section_spec(key: str, model: type[Settings]) -> SectionSpec:
+    info = model.section
+    fields = tuple(
+        _field_spec(f"{key}.{name}", name, field, info)
+        for name, field in model.model_fields.items()
+    )
+    return SectionSpec(
+        key=key,
+        title=info.title or key.replace("_", " ").capitalize(),
+        help=(model.__doc__ or "").strip(),
+        fields=fields,
+        summary=info.summary,
+        collapsed=info.collapsed or any(field.name == "enabled" for field in fields),
+        preset_resets=info.preset_resets,
+    )
+
+
+def _field_spec(key: str, name: str, info: FieldInfo, section: SectionInfo) -> FieldSpec:
     options = _union_members(info.annotation)
     optional = type(None) in options
     options = [option for option in options if option is not type(None)]
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    extra: Any = info.json_schema_extra
+    effects = next(item for item in info.metadata if isinstance(item, FieldEffects))
     kind, choices = _kind(options)
     return FieldSpec(
         key=key,
         name=name,
+        label=info.title or "",
         kind=kind,
         default=info.get_default(call_default_factory=True),
         help=info.description or "",
-        unit=str(extra.get("unit", "")),
+        unit=extra["unit"],
         optional=optional,
         choices=choices,
-        suggested=tuple(extra.get("suggested", ())),  # pyright: ignore[reportArgumentType]
+        suggested=tuple(extra["suggested"]),
+        placeholder=effects.placeholder or ("none" if optional else ""),
         range_text=_range_text(info),
-        advanced=bool(extra.get("advanced", False)),
+        advanced=extra["advanced"],
         pattern_allowed=kind == "list" and str in options,
-        yaml_only=bool(extra.get("yaml_only", False)),
+        yaml_only=extra["yaml_only"],
+        in_preflight=_either(effects.in_preflight, section.in_preflight),
+        affects_memory=_either(effects.affects_memory, section.affects_memory),
+        on_resume=effects.on_resume or section.on_resume,
+        resume_from=effects.resume_from or section.resume_from,
+        selects_rows=effects.selects_rows,
     )
+
+
+def _either(own: bool | None, inherited: bool) -> bool:
+    return inherited if own is None else own
 
 
 def _union_members(annotation: Any) -> list[Any]:
@@ -215,17 +229,15 @@ def _kind(options: list[Any]) -> tuple[Kind, tuple[Any, ...]]:
 
 
 def _range_text(info: FieldInfo) -> str:
-    low = high = ""
-    for bound in info.metadata:
-        low = f"{bound.ge:g}" if getattr(bound, "ge", None) is not None else low
-        low = f"above {bound.gt:g}" if getattr(bound, "gt", None) is not None else low
-        high = f"{bound.le:g}" if getattr(bound, "le", None) is not None else high
-        high = f"below {bound.lt:g}" if getattr(bound, "lt", None) is not None else high
-    if low and high:
-        return f"{low} to {high}"
-    if low:
-        return low if low.startswith("above") else f"{low} or more"
-    return high if high.startswith("below") else (f"{high} or less" if high else "")
+    """Return the bounds as `>= 1`, `> 0 and <= 1` or `from 0 to 0.5`; empty if there are none."""
+    bounds: dict[str, str] = {}
+    for item in info.metadata:
+        for name, symbol in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")):
+            if (limit := getattr(item, name, None)) is not None:
+                bounds[symbol] = f"{limit:g}"
+    if bounds.keys() == {">=", "<="}:
+        return f"from {bounds['>=']} to {bounds['<=']}"
+    return " and ".join(f"{symbol} {limit}" for symbol, limit in bounds.items())
 
 
 def _number(convert: type[int] | type[float], text: str) -> int | float | str:

@@ -1,4 +1,4 @@
-"""Instructions with columns of a row in them: `Summarize in {language}:`, and `{{` for a brace."""
+"""Instructions that contain columns of a row: `Summarize in {language}:`, `{{` for a brace."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ _PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]|[^{}]+")
 
 
 class TemplateError(ValueError):
-    """A brace that opens or closes nothing."""
+    """An unmatched or empty brace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Parts in their order: `(text, is_column)`."""
+    """A template as parts `(text, is_column)` in order."""
 
     parts: tuple[tuple[str, bool], ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it names, each once."""
+        """The columns that it contains, without duplicates."""
         return tuple(dict.fromkeys(part for part, is_column in self.parts if is_column))
 
     def filled(self, values: Mapping[str, str]) -> str:
-        """Return the text with the value of each column in its place."""
+        """Return the text with the values of the columns inserted."""
         return "".join(values[part] if is_column else part for part, is_column in self.parts)
 
 
 @cache
-def parse(text: str) -> Template:
-    """Read a template. Raises `TemplateError` where a brace stands alone or holds no name."""
+def parse_template(text: str) -> Template:
+    """Parse a template. Raises `TemplateError` for an unmatched or empty brace."""
     parts: list[tuple[str, bool]] = []
-    for found in _PART.finditer(text):
-        part, column = found.group(), found.group(1)
+    for match in _PART.finditer(text):
+        part, column = match.group(), match.group(1)
         if column is not None and column.strip():
             parts.append((column.strip(), True))
         elif part in ("{{", "}}"):
             parts.append((part[0], False))
         elif "{" in part or "}" in part:
-            raise TemplateError(f"{part!r} at character {found.start() + 1} of {text!r}")
+            raise TemplateError(f"{part!r} at character {match.start() + 1} of {text!r}")
         else:
             parts.append((part, False))
     return Template(tuple(parts))

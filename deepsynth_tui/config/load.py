@@ -1,18 +1,17 @@
-"""From YAML text to a configuration, or to every reason why it is none."""
+"""Read YAML text into a configuration, or report every problem with it."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from deepsynth_tui.config import renames, yaml_text
-from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.fields import (
     FieldSpec,
     Settings,
@@ -21,23 +20,18 @@ from deepsynth_tui.config.fields import (
     item_model,
     sections,
 )
+from deepsynth_tui.config.kinds import CONFIG_TYPES, Config
+from deepsynth_tui.config.overrides import OVERRIDE_SOURCE, apply_overrides
 from deepsynth_tui.config.presets import find_preset, list_presets
 from deepsynth_tui.config.problems import ConfigError, Notice, Problem
-from deepsynth_tui.config.rules.between_fields import Config, broken_rules
-from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.config.rules import broken_rules
 
-RunKind = Literal["dataset", "training"]
-
-CONFIG_TYPES: Mapping[str, type[TrainingConfig] | type[DatasetConfig]] = {
-    "training": TrainingConfig,
-    "dataset": DatasetConfig,
-}
-OVERRIDE_SOURCE = "--set"
+Model = type[Settings]
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What came of checking values: `config` is None exactly when there are problems."""
+class CheckResult:
+    """The result of checking values. `config` is None exactly if there are problems."""
 
     config: Config | None
     problems: tuple[Problem, ...]
@@ -45,216 +39,204 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A configuration from a file. `text` is the file's, comments and all, made complete."""
+class LoadedConfig:
+    """A configuration from a file. `text` is that of the file, comments included, with every
+    missing field added."""
 
     config: Config
     notices: tuple[Notice, ...]
     text: str
 
 
-def load_file(path: Path, overrides: Sequence[str] = (), *, starting: bool = True) -> Loaded:
-    """Read a YAML file and `key=value` overrides; without `starting`, only to be estimated.
+def load_file(
+    path: Path, overrides: Sequence[str] = (), *, estimate_only: bool = False
+) -> LoadedConfig:
+    """Read a YAML file and apply `key=value` overrides.
 
-    Raises ConfigError with every problem.
+    Args:
+        path: The file.
+        overrides: Arguments of `--set`.
+        estimate_only: Accept a configuration that can be estimated but not started.
+
+    Raises:
+        ConfigError: with every problem.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the file is not UTF-8 text"
         raise ConfigError([Problem("", f"cannot be read: {reason}", file=str(path))]) from error
-    return load_text(text, overrides, file=str(path), starting=starting)
+    return load_text(text, overrides, file=str(path), estimate_only=estimate_only)
 
 
 def load_text(
-    text: str, overrides: Sequence[str] = (), *, file: str = "", starting: bool = True
-) -> Loaded:
-    """Read YAML text and `key=value` overrides. Raises ConfigError with every problem."""
+    text: str, overrides: Sequence[str] = (), *, file: str = "", estimate_only: bool = False
+) -> LoadedConfig:
+    """Read YAML text and apply `key=value` overrides; see `load_file`.
+
+    Raises:
+        ConfigError: with every problem, at its place in `file`.
+    """
     try:
         document = yaml_text.parse(text)
     except yaml_text.YamlSyntaxError as error:
         raise ConfigError(
-            [Problem("", f"no valid YAML: {error}", file=file, line=error.line)]
+            [Problem("", f"invalid YAML: {error}", file=file, line=error.line)]
         ) from None
-    problems = [Problem(key, "stands here a second time", "keep one") for key in document.repeated]
-    values = document.values
-    overridden: set[str] = set()
-    for override in overrides:
-        key, separator, right = override.partition("=")
-        if not separator:
-            problems.append(Problem(key, "expected section.key=value", file=OVERRIDE_SOURCE))
-            continue
-        try:
-            values = yaml_text.with_value(values, key.strip(), yaml_text.parse_value(right))
-        except yaml_text.YamlSyntaxError as error:
-            problems.append(Problem(key, f"no valid value: {error}", file=OVERRIDE_SOURCE))
-        overridden.add(key.strip())
-    checked = check(values, starting=starting)
-    problems.extend(checked.problems)
-    if checked.config is None or problems:
-        raise ConfigError(_placed(problems, document.lines, overridden, file))
-    return Loaded(checked.config, checked.notices, complete(text, checked.config))
+    overridden = apply_overrides(document.values, overrides)
+    result = check_values(overridden.values, estimate_only=estimate_only)
+    problems = [
+        *(Problem(key, "is set more than once", "keep one") for key in document.repeated),
+        *overridden.problems,
+        *result.problems,
+    ]
+    if result.config is None or problems:
+        located = _with_places(problems, document.lines, overridden.keys, file)
+        raise ConfigError(sorted(located, key=lambda problem: problem.line))
+    return LoadedConfig(result.config, result.notices, fill_defaults(text, result.config))
 
 
-def check(values: Mapping[str, Any], *, starting: bool = True) -> Checked:
-    """Check values as they come from YAML or a form: every problem, not only the first.
+def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> CheckResult:
+    """Check values from YAML or a form, and return every problem, not only the first.
 
-    Without `starting`, what only keeps a run from starting is no problem.
+    `estimate_only` skips the rules that only prevent a start.
     """
     kind = values.get("kind", "training" if "training" in values or "lora" in values else None)
     if kind not in CONFIG_TYPES:
-        said = f"{kind!r} is no kind of run" if "kind" in values else "not set"
-        return Checked(None, (Problem("kind", said, "one of: " + ", ".join(CONFIG_TYPES)),), ())
+        message = f"unknown kind of run {kind!r}" if "kind" in values else "not set"
+        return CheckResult(
+            None, (Problem("kind", message, "one of: " + ", ".join(CONFIG_TYPES)),), ()
+        )
     model = CONFIG_TYPES[kind]
-    values, notices = _with_our_names(values, model)
-    values, problems = _on_preset({**values, "kind": kind})
+    values, notices = _translate_names(values, model)
+    values, problems = _apply_lora_preset({**values, "kind": kind})
     try:
         config = model.model_validate(values)
-        unusable: set[str] = set()
+        invalid_keys: set[str] = set()
     except ValidationError as error:
         details = error.errors()
         problems.extend(_problem(detail, model) for detail in details)
-        unusable = {_unusable(detail, model) for detail in details}
-        config = model.model_validate(_without(values, unusable, model))
-    problems.extend(broken_rules(config, unusable, starting=starting))
-    return Checked(None if problems else config, tuple(problems), tuple(notices))
+        invalid_keys = {_key_of(detail, model) for detail in details}
+        config = model.model_validate(_without(values, invalid_keys, model))
+    problems.extend(broken_rules(config, invalid_keys, estimate_only=estimate_only))
+    return CheckResult(None if problems else config, tuple(problems), tuple(notices))
 
 
-def complete(text: str, config: Config) -> str:
-    """Return `text` with every value of `config` in it, so that it means the same ever after."""
-    known = fields_by_key(type(config))
-    names = {old for old, _ in yaml_text.leaves(yaml_text.parse(text).values, fields=known)}
-    values = dict(yaml_text.leaves(config.model_dump(), fields=known))
-    if names - set(values):  # a foreign name in the text would stand beside ours
+def fill_defaults(text: str, config: Config) -> str:
+    """Return `text` with every value of `config` in it, so that a later change of a default does
+    not change its meaning."""
+    fields = fields_by_key(type(config))
+    names = {key for key, _ in yaml_text.leaves(yaml_text.parse(text).values, fields=fields)}
+    values = dict(yaml_text.leaves(config.model_dump(), fields=fields))
+    if names - set(values):  # a former name in the text would stand beside the present one
         return yaml_text.dump(config.model_dump())
     return yaml_text.edit(text, values)
 
 
-def _with_our_names(
-    values: Mapping[str, Any], model: type[TrainingConfig] | type[DatasetConfig]
+def _translate_names(
+    values: Mapping[str, Any], model: Model
 ) -> tuple[dict[str, Any], list[Notice]]:
-    """Translate foreign names; a key that is ours, or that nobody knows, stays as it is."""
-    known = fields_by_key(model)
-    ours: dict[str, Any] = {}
+    """Translate names of other tools. Declared and unknown keys stay as they are."""
+    fields = fields_by_key(model)
+    declared: dict[str, Any] = {}
     translated: dict[str, Any] = {}
     notices: list[Notice] = []
-    for key, value in yaml_text.leaves(values, fields=known):
-        meaning = None if key in known else renames.translate(key, value)
-        if meaning is None or not all(new in known for new in meaning):
-            ours = yaml_text.with_value(ours, key, value)
+    for key, value in yaml_text.leaves(values, fields=fields):
+        settings = None if key in fields else renames.translate(key, value)
+        if settings is None or not all(name in fields for name in settings):
+            declared = yaml_text.with_value(declared, key, value)
             continue
-        translated.update(meaning)
-        said = " and ".join(f"{new}: {as_text(item)}" for new, item in meaning.items())
-        notices.append(Notice(key, f"is called {said} here" if said else "is the default here"))
+        translated.update(settings)
+        text = " and ".join(f"{name}: {as_text(item)}" for name, item in settings.items())
+        notices.append(Notice(key, f"read as {text}" if text else "ignored: it is the default"))
     for key, value in values.items():
         if isinstance(value, Mapping) and not value:
-            ours.setdefault(key, {})
+            declared.setdefault(key, {})
     for key, value in translated.items():
-        if yaml_text.lookup(ours, key, _UNSET) is _UNSET:
-            ours = yaml_text.with_value(ours, key, value)
+        if yaml_text.lookup(declared, key, _UNSET) is _UNSET:
+            declared = yaml_text.with_value(declared, key, value)
+    section_keys = {section.key for section in sections(model)}
     return {
-        key: {} if value is None and _is_section(key, model) else value
-        for key, value in ours.items()
+        key: {} if value is None and key in section_keys else value
+        for key, value in declared.items()
     }, notices
 
 
 _UNSET = object()
 
 
-def _is_section(key: str, model: type[TrainingConfig] | type[DatasetConfig]) -> bool:
-    return any(section.key == key for section in sections(model) if section.key)
-
-
-def _on_preset(values: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Put the values on top of those of `lora.preset`, where one is named."""
+def _apply_lora_preset(values: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Merge the values into those of the preset that `lora.preset` names, if any."""
     name = yaml_text.lookup(values, "lora.preset")
     if not isinstance(name, str):
         return values, []
     preset = find_preset("lora", name)
     if preset is None:
-        names = [known.name for known in list_presets("lora")]
-        return values, [
-            Problem("lora.preset", f"no preset is called {name!r}", _nearest(name, names))
-        ]
+        names = [preset.name for preset in list_presets("lora")]
+        return values, [Problem("lora.preset", f"unknown preset {name!r}", _nearest(name, names))]
     merged: dict[str, Any] = dict(preset.values)
     for key, value in yaml_text.leaves(values):
         merged = yaml_text.with_value(merged, key, value)
     return merged, []
 
 
-def _unusable(detail: ErrorDetails, model: type[TrainingConfig] | type[DatasetConfig]) -> str:
-    """Return the key of the field, or of the unknown one, that an error is about."""
+def _key_of(detail: ErrorDetails, model: Model) -> str:
+    """Return the dotted key, declared or not, that a validation error is about."""
     head = str(detail["loc"][0])
     return head if head in fields_by_key(model) else ".".join(map(str, detail["loc"][:2]))
 
 
-def _without(
-    values: Mapping[str, Any],
-    keys: Iterable[str],
-    model: type[TrainingConfig] | type[DatasetConfig],
-) -> dict[str, Any]:
+def _without(values: Mapping[str, Any], keys: Collection[str], model: Model) -> dict[str, Any]:
+    """Return `values` without `keys`, which are dotted keys or whole sections."""
     kept: dict[str, Any] = {}
-    dropped = set(keys)
     for key, value in yaml_text.leaves(values, fields=fields_by_key(model)):
-        if key not in dropped and key.partition(".")[0] not in dropped:
+        if key not in keys and key.partition(".")[0] not in keys:
             kept = yaml_text.with_value(kept, key, value)
     return kept
 
 
-def _problem(detail: ErrorDetails, model: type[TrainingConfig] | type[DatasetConfig]) -> Problem:
+def _problem(detail: ErrorDetails, model: Model) -> Problem:
     loc = [str(part) for part in detail["loc"]]
     if item := item_model(model, loc[0]):
         return _problem_in_item(detail, loc, item)
-    key = _unusable(detail, model)
+    key = _key_of(detail, model)
     if detail["type"] == "extra_forbidden":
         return Problem(key, "is not a setting", _did_you_mean(key, model))
-    return _expected(key, fields_by_key(model).get(key), detail)
+    return _wrong_value(key, fields_by_key(model).get(key), detail)
 
 
-def _problem_in_item(detail: ErrorDetails, loc: list[str], item: type[Settings]) -> Problem:
-    """Return the problem of a list of sections, or of one of them, counted from 1."""
+def _problem_in_item(detail: ErrorDetails, loc: list[str], item: Model) -> Problem:
+    """Return the problem of a list of sections, or of one of its items, counted from 1."""
     if len(loc) == 1:
-        return Problem(loc[0], f"expected a list of sections, got {as_text(detail['input'])}")
-    own = {spec.name: spec for spec in fields_by_key(item).values()}
+        return Problem(loc[0], f"must be a list of sections, got {as_text(detail['input'])}")
+    fields = {spec.name: spec for spec in fields_by_key(item).values()}
     key = ".".join((loc[0], str(int(loc[1]) + 1), *loc[2:3]))
     if detail["type"] == "extra_forbidden":
-        return Problem(key, "is not a setting", _nearest(loc[2], list(own)))
-    return _expected(key, own.get(loc[2]) if len(loc) > 2 else None, detail)
+        return Problem(key, "is not a setting", _nearest(loc[2], list(fields)))
+    return _wrong_value(key, fields.get(loc[2]) if len(loc) > 2 else None, detail)
 
 
-def _expected(key: str, field: FieldSpec | None, detail: ErrorDetails) -> Problem:
-    given = as_text(detail["input"]) or "nothing"
+def _wrong_value(key: str, field: FieldSpec | None, detail: ErrorDetails) -> Problem:
+    value = as_text(detail["input"]) or "nothing"
     if field is None:
-        return Problem(key, f"expected `name: value` lines, got {given}")
-    expected = {
-        "int": "a whole number",
-        "float": "a number",
-        "bool": "true or false",
-        "text": "text",
-        "list": "a list",
-        "mapping": "name: value pairs",
-        "choice": "one of " + ", ".join(as_text(choice) for choice in field.choices),
-    }[field.kind]
-    if field.range_text:
-        expected = f"{expected}, {field.range_text}"
+        return Problem(key, f"must be `name: value` lines, got {value}")
     hint = ""
     if field.kind == "choice":
-        hint = _nearest(given, [as_text(choice) for choice in field.choices])
-    return Problem(key, f"expected {expected}, got {given}", hint)
+        hint = _nearest(value, [as_text(choice) for choice in field.choices])
+    return Problem(key, f"must be {field.expected}, got {value}", hint)
 
 
-def _did_you_mean(key: str, model: type[TrainingConfig] | type[DatasetConfig]) -> str:
-    known = fields_by_key(model)
-    leaf = key.rpartition(".")[2]
-    elsewhere = [candidate for candidate in known if candidate.rpartition(".")[2] == leaf]
+def _did_you_mean(key: str, model: Model) -> str:
+    fields = fields_by_key(model)
+    section, _, name = key.rpartition(".")
+    elsewhere = [candidate for candidate in fields if candidate.rpartition(".")[2] == name]
     if elsewhere:
         return "did you mean " + " or ".join(elsewhere) + "?"
-    section = key.partition(".")[0]
-    near = [candidate for candidate in known if candidate.startswith(f"{section}.")]
-    by_leaf = {candidate.rpartition(".")[2]: candidate for candidate in (*known, *near)}
-    by_leaf = {old: new for old, new in renames.RENAMED.items() if new in known} | by_leaf
-    headings = {section.key: section.key for section in sections(model) if section.key}
-    return _nearest(leaf, by_leaf if "." in key else {**by_leaf, **headings})
+    in_section = [candidate for candidate in fields if candidate.startswith(f"{section}.")]
+    by_name = {candidate.rpartition(".")[2]: candidate for candidate in (*fields, *in_section)}
+    by_name = {old: new for old, new in renames.RENAMED.items() if new in fields} | by_name
+    section_keys = {section.key: section.key for section in sections(model) if section.key}
+    return _nearest(name, by_name if section else {**by_name, **section_keys})
 
 
 def _nearest(name: str, known: Mapping[str, str] | Sequence[str]) -> str:
@@ -264,15 +246,10 @@ def _nearest(name: str, known: Mapping[str, str] | Sequence[str]) -> str:
     return f"did you mean {known[close[0]] if isinstance(known, Mapping) else close[0]}?"
 
 
-def _placed(
-    problems: Iterable[Problem], lines: Mapping[str, int], overridden: set[str], file: str
-) -> list[Problem]:
-    return sorted(_with_places(problems, lines, overridden, file), key=lambda problem: problem.line)
-
-
 def _with_places(
-    problems: Iterable[Problem], lines: Mapping[str, int], overridden: set[str], file: str
+    problems: Iterable[Problem], lines: Mapping[str, int], overridden: Collection[str], file: str
 ) -> Iterator[Problem]:
+    """Add to each problem the file and line of its key, or `--set`."""
     for problem in problems:
         if problem.file or problem.key in overridden:
             yield replace(problem, file=OVERRIDE_SOURCE)

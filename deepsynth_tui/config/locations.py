@@ -1,4 +1,4 @@
-"""Where runs, drafts and caches lie on this machine."""
+"""Where runs, drafts and caches are on this machine."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HOME_VARIABLE = "DEEPSYNTH_HOME"
 
 def home() -> Path:
     """Return the folder of runs and drafts: `$DEEPSYNTH_HOME`, else the user's data folder."""
-    chosen = os.environ.get(HOME_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir(APP_NAME))
+    override = os.environ.get(HOME_VARIABLE)
+    return Path(override).expanduser() if override else Path(platformdirs.user_data_dir(APP_NAME))
 
 
 def cache_dir() -> Path:
-    """Return the folder of what can be made again: `$DEEPSYNTH_HOME/cache`, else the user's."""
-    chosen = os.environ.get(HOME_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser() / "cache"
+    """Return the cache folder: `$DEEPSYNTH_HOME/cache`, else the user's cache folder."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return Path(override).expanduser() / "cache"
     return Path(platformdirs.user_cache_dir(APP_NAME))

@@ -1,4 +1,4 @@
-"""The commented YAML files under `presets/` that fill whole sections at once."""
+"""The commented YAML files under `presets/`, each of which sets whole sections at once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from typing import Any, Literal
 from deepsynth_tui.config import yaml_text
 
 Group = Literal["lora", "training", "dataset"]
-GROUPS: tuple[Group, ...] = ("lora", "training", "dataset")
+
+GROUP_TITLES: Mapping[Group, str] = {"lora": "LoRA", "training": "Training", "dataset": "Dataset"}
+GROUPS: tuple[Group, ...] = tuple(GROUP_TITLES)
+LIGHTEST_FIRST: Mapping[Group, tuple[str, ...]] = {
+    "lora": ("minimal", "standard", "high_capacity", "qlora_4bit", "qlora_8bit"),
+    "training": ("quick_test", "standard", "high_quality", "memory_efficient", "fsdp_qlora"),
+    "dataset": (),
+}
+"""The order of a group's presets, which their files cannot express: they contain nothing but
+settings. Presets that are not named here, such as a user's own, come last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A partial configuration. `title` is the first comment of its file; `text` the whole file."""
+    """A partial configuration. `title` is the first comment of its file, `text` the whole file."""
 
     name: str
     group: Group
@@ -26,12 +35,12 @@ class Preset:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What it sets, by dotted key."""
+        """The values that it sets, by dotted key."""
         return dict(yaml_text.leaves(self.values))
 
 
 def presets_dir() -> Path:
-    """Return the folder of presets: inside the installed package, else beside it in a checkout."""
+    """Return the folder of presets: in the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "presets"
     return installed if installed.is_dir() else package.parent / "presets"
@@ -39,41 +48,34 @@ def presets_dir() -> Path:
 
 @cache
 def list_presets(group: Group) -> tuple[Preset, ...]:
-    """Return the presets of a group, from the lightest to the heaviest, others by name."""
+    """Return the presets of a group, from the lightest to the heaviest, then others by name."""
     paths = (presets_dir() / group).glob("*.yaml")
-    return tuple(_read(group, path) for path in sorted(paths, key=lambda path: _rank(group, path)))
+    return tuple(_read(group, path) for path in sorted(paths, key=lambda path: _order(group, path)))
 
 
 def find_preset(group: Group, name: str) -> Preset | None:
-    """Return the preset of that name, or None."""
+    """Return the preset with that name, or None."""
     return next((preset for preset in list_presets(group) if preset.name == name), None)
 
 
 def compose(presets: tuple[Preset, ...], changes: Mapping[str, Any]) -> str:
-    """Return one YAML text of several presets, comments kept, with `changes` (dotted) on top."""
+    """Return the YAML text of several presets, comments included, with `changes` (dotted) set."""
     text = "\n".join(preset.text.strip("\n") + "\n" for preset in presets)
     return yaml_text.edit(text, changes)
 
 
 def _read(group: Group, path: Path) -> Preset:
     text = path.read_text(encoding="utf-8")
-    first, _, _ = text.partition("\n")
+    first_line, _, _ = text.partition("\n")
     return Preset(
         name=path.stem,
         group=group,
-        title=first.lstrip("# ").rstrip(),
+        title=first_line.lstrip("# ").rstrip(),
         values=yaml_text.parse(text).values,
         text=text,
     )
 
 
-LIGHTEST_FIRST: Mapping[Group, tuple[str, ...]] = {
-    "lora": ("minimal", "standard", "high_capacity", "qlora_4bit", "qlora_8bit"),
-    "training": ("quick_test", "standard", "high_quality", "memory_efficient", "fsdp_qlora"),
-    "dataset": (),
-}
-
-
-def _rank(group: Group, path: Path) -> tuple[int, str]:
-    known = LIGHTEST_FIRST[group]
-    return (known.index(path.stem) if path.stem in known else len(known), path.stem)
+def _order(group: Group, path: Path) -> tuple[int, str]:
+    names = LIGHTEST_FIRST[group]
+    return (names.index(path.stem) if path.stem in names else len(names), path.stem)

@@ -1,17 +1,19 @@
-"""What can be wrong with a configuration, as values: collected, never raised one at a time."""
+"""Problems with a configuration as values, so that all are reported at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deepsynth_tui.errors import UserError
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that keeps a job from starting.
+    """One reason why a job cannot start.
 
-    `key` is dotted (`lora.r`), or empty where the whole file is meant; `line` counts from 1, 0
-    where the value came from no file.
+    `key` is dotted (`lora.r`), or empty if the problem concerns the whole file. `line` counts from
+    1; it is 0 if the value is not from a file.
     """
 
     key: str
@@ -21,18 +23,18 @@ class Problem:
     line: int = 0
 
     def to_json(self) -> dict[str, str]:
-        """Return what another process needs to show it."""
+        """Return what another process needs to display the problem."""
         return {"key": self.key, "message": self.message, "hint": self.hint}
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        parts = [part for part in (where, self.key, self.message) if part]
+        location = f"{self.file}:{self.line}" if self.line else self.file
+        parts = [part for part in (location, self.key, self.message) if part]
         return ": ".join(parts) + (f" ({self.hint})" if self.hint else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that was understood, but that the person should know: an old name, a default."""
+    """Something the user should know that is not a problem: a former name, a default."""
 
     key: str
     message: str
@@ -41,8 +43,8 @@ class Notice:
         return f"{self.key}: {self.message}"
 
 
-class ConfigError(Exception):
-    """A configuration with problems. `problems` holds every one of them, in file order."""
+class ConfigError(UserError):
+    """A configuration with problems. `problems` contains all of them, in file order."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))

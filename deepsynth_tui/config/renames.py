@@ -1,7 +1,9 @@
-"""Names that other tools, and older releases, give to our keys.
+"""Names that other tools and older releases use for our keys.
 
-Left: a bare name, accepted at the top level or in any section, or a dotted key. Right: ours.
-Sources: the argument names of LLaMA-Factory, ms-swift, axolotl, TRL and transformers before 5.
+On the left a bare name, accepted at the top level and in any section; on the right our key. A table
+rather than part of the declarations, since it lists the vocabulary of others: one place to compare
+with their documentation. Sources: the argument names of LLaMA-Factory, ms-swift, axolotl, TRL and
+transformers before 5.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ RENAMED = {
     "output_dir": "output.dir",
 }
 
-IMPLIED = {
+IMPLIED_SETTINGS = {
     "group_by_length": {"training.train_sampling_strategy": "group_by_length"},
     "load_in_4bit": {"quantization.enabled": True, "quantization.bits": 4},
     "load_in_8bit": {"quantization.enabled": True, "quantization.bits": 8},
@@ -67,8 +69,8 @@ IMPLIED = {
 
 
 def translate(key: str, value: Any) -> Mapping[str, Any] | None:
-    """Return our keys and values for a foreign dotted key; None where the name means nothing."""
-    leaf = key.rpartition(".")[2]
-    if leaf in IMPLIED:
-        return IMPLIED[leaf] if value else {}
-    return {RENAMED[leaf]: value} if leaf in RENAMED else None
+    """Return our keys and values for a dotted key of another tool; None if the name is unknown."""
+    name = key.rpartition(".")[2]
+    if name in IMPLIED_SETTINGS:
+        return IMPLIED_SETTINGS[name] if value else {}
+    return {RENAMED[name]: value} if name in RENAMED else None

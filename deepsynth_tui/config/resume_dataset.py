@@ -1,4 +1,4 @@
-"""What a dataset run may change and still go on from the shards it has."""
+"""What a dataset run may change and still continue from the shards it has."""
 
 from __future__ import annotations
 
@@ -6,43 +6,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.config.dataset import DatasetConfig, FlawSettings
+from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.fields import as_text, fields_by_key
-
-_LEAVES_SHARDS_AS_THEY_ARE = (
-    "kind",
-    "name",
-    "num_proc",
-    "engine",
-    "source.streaming",
-    "output.dir",
-    "output.push_to_hub",
-    "output.hub_repo_id",
-    "output.hub_private",
-)
-_ENDED_THE_RUN = {"on_overflow": "error"} | {
-    f"flaws.{name}": "stop" for name in FlawSettings.model_fields
-}
-"""Values that let no document into a shard that another value would treat otherwise."""
 
 
 def settings_in_shards(config: DatasetConfig) -> dict[str, Any]:
-    """Return the settings that decide what is in the shards, by dotted key, in JSON's types."""
-    known = fields_by_key(DatasetConfig)
-    settings = dict(yaml_text.leaves(config.model_dump(mode="json"), fields=known))
-    return {key: value for key, value in settings.items() if key not in _LEAVES_SHARDS_AS_THEY_ARE}
+    """Return the settings that determine the content of the shards, as JSON types by dotted key."""
+    fields = fields_by_key(DatasetConfig)
+    settings = yaml_text.leaves(config.model_dump(mode="json"), fields=fields)
+    return {
+        key: value for key, value in settings if key in fields and fields[key].on_resume != "free"
+    }
 
 
 def incompatible_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return what keeps a run with the settings `after` from going on from shards made with
-    `before`, both as `settings_in_shards` gives: a line `key: old -> new` for each difference."""
+    """Return a line `key: old -> new` for each change that makes the present shards unusable.
+
+    Both arguments are results of `settings_in_shards`. `before` may come from another version.
+    """
+    fields = fields_by_key(DatasetConfig)
     return [
-        f"{key}: {_shown(before, key)} -> {_shown(after, key)}"
+        f"{key}: {_value_text(before, key)} -> {_value_text(after, key)}"
         for key in {**before, **after}
         if before.get(key) != after.get(key)
-        and (key not in _ENDED_THE_RUN or before.get(key) != _ENDED_THE_RUN[key])
+        and not (key in fields and _stopped_the_run(fields[key].resume_from, before.get(key)))
     ]
 
 
-def _shown(settings: Mapping[str, Any], key: str) -> str:
+def _stopped_the_run(resume_from: str | None, value: Any) -> bool:
+    return resume_from is not None and value == resume_from
+
+
+def _value_text(settings: Mapping[str, Any], key: str) -> str:
     return as_text(settings[key]) or "none" if key in settings else "unknown"

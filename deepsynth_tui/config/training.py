@@ -1,180 +1,279 @@
-"""The declaration of everything a training run can be told."""
+"""The declaration of every setting of a training run."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from deepsynth_tui.config.fields import Settings, setting
+from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 
 DEFAULT_MODEL = "deepseek-community/DeepSeek-OCR-2"
 DEFAULT_ENCODER = "Qwen/Qwen3-Embedding-0.6B"
 TARGET_TOWERS = ("language", "vision", "projector")
-"""Names in `lora.target_modules` that stand for every linear of a tower."""
+"""Names in `lora.target_modules` that stand for every linear layer of a tower."""
+INITS_THAT_KEEP_BASE_WEIGHTS = (True, "gaussian")
+"""Values of `lora.init_lora_weights` that leave the base weights unchanged."""
 
 
 class ModelSettings(Settings):
-    """The model that is fine-tuned."""
+    """The model to fine-tune."""
+
+    section = SectionInfo(preset_resets=False, in_preflight=True, affects_memory=True)
 
     name_or_path: str = setting(
         DEFAULT_MODEL,
+        label="Model",
         help="Model to fine-tune: a Hub id, a checkpoint folder, or builtin:tiny-vlm.",
     )
     revision: str | None = setting(
-        None, help="Branch, tag or commit of the Hub repository.", advanced=True
+        None,
+        label="Revision",
+        help="Branch, tag or commit of the Hub repository.",
+        advanced=True,
     )
     trust_remote_code: bool = setting(
         False,
-        help="Run Python code from the model's repository. Needs a pinned revision.",
+        label="Trust remote code",
+        help="Run Python code from the model's repository. Requires a pinned revision.",
         advanced=True,
     )
     dtype: Literal["bfloat16", "float16", "float32"] = setting(
-        "bfloat16", help="Number format of the weights that are not quantised."
+        "bfloat16", label="Weight dtype", help="Dtype of the weights that are not quantized."
     )
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = setting(
-        "sdpa", help="Attention kernel.", advanced=True
+        "sdpa",
+        label="Attention",
+        help="Attention implementation.",
+        advanced=True,
+        on_resume="free",
     )
     freeze_vision_tower: bool = setting(
-        True, help="Leave the vision encoder as it is and keep LoRA out of it."
+        True,
+        label="Freeze vision tower",
+        help="Do not train the vision encoder: no LoRA adapters in it either.",
     )
     freeze_projector: bool = setting(
-        True, help="Leave the projector between vision and language as it is, without LoRA."
+        True,
+        label="Freeze projector",
+        help="Do not train the projector between vision and language: no LoRA adapters either.",
     )
     min_pixels: int | None = setting(
-        None, help="Enlarge smaller page images to this area.", unit="pixels", ge=1, advanced=True
-    )
-    max_pixels: int | None = setting(
         None,
-        help="Shrink larger page images to this area: the first remedy for lack of memory.",
+        label="Min pixels",
+        help="Upscale smaller page images to this area.",
         unit="pixels",
         ge=1,
         advanced=True,
+        on_resume="reported",
+        selects_rows=True,
+    )
+    max_pixels: int | None = setting(
+        None,
+        label="Max pixels",
+        help="Downscale larger page images to this area. Lower it first if memory runs out.",
+        unit="pixels",
+        ge=1,
+        advanced=True,
+        on_resume="reported",
+        selects_rows=True,
     )
 
 
 class LoraSettings(Settings):
-    """Low-rank adapters: small trained matrices beside frozen weights."""
+    """Low-rank adapters: small trainable matrices beside frozen weights."""
 
-    enabled: bool = setting(True, help="Train adapters. Off: train every weight not frozen.")
+    section = SectionInfo(title="LoRA", summary="r {r} alpha {lora_alpha}", affects_memory=True)
+
+    enabled: bool = setting(
+        True,
+        label="Train with LoRA",
+        help="Train adapters. Off: train all weights that are not frozen.",
+    )
     preset: str | None = setting(
-        None, help="Preset that fills what is not set here (see `deepsynth-tui presets`)."
+        None,
+        label="Preset",
+        help="Preset for the fields that are not set here (see `deepsynth-tui presets`).",
+        affects_memory=False,
     )
     r: int = setting(
         16,
-        help="Rank: the width of the adapter matrices. Higher learns more and takes more memory.",
+        label="Rank (r)",
+        help="Rank of the adapter matrices. A higher rank learns more and takes more memory.",
         suggested=(4, 8, 16, 32, 64, 128),
         ge=1,
     )
     lora_alpha: int = setting(
         32,
-        help="Scale of the adapter: its output is multiplied by alpha / r.",
+        label="Alpha",
+        help="Scale of the adapters: their output is multiplied by alpha / r.",
         suggested=(8, 16, 32, 64, 128, 256),
         ge=1,
+        affects_memory=False,
     )
     lora_dropout: float = setting(
         0.05,
-        help="Share of adapter inputs dropped in training.",
+        label="Dropout",
+        help="Dropout probability of the adapter inputs.",
         suggested=(0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5),
         ge=0.0,
         le=0.5,
     )
     target_modules: list[str] | str = setting(
         "all-linear",
-        help="Which modules get adapters: all-linear (of every tower that is not frozen), towers "
-        "(language, vision, projector), names such as q_proj, or a regex.",
+        label="Target modules",
+        help="Modules that get adapters: all-linear (in every tower that is not frozen), towers "
+        "(language, vision, projector), names such as q_proj, or a regular expression.",
     )
     target_parameters: list[str] = setting(
-        [], help="Fused expert parameters that get adapters, e.g. mlp.experts.", advanced=True
+        [],
+        label="Target parameters",
+        help="Fused expert parameters that get adapters, such as mlp.experts.",
+        advanced=True,
     )
     exclude_modules: list[str] = setting(
-        [], help="Modules or towers that get none although they match.", advanced=True
+        [],
+        label="Exclude modules",
+        help="Modules or towers that get no adapters although they match.",
+        advanced=True,
     )
     use_rslora: bool = setting(
-        False, help="Scale by alpha / sqrt(r): steadier at high ranks.", advanced=True
+        False,
+        label="rsLoRA",
+        help="Scale by alpha / sqrt(r), which is more stable at high ranks.",
+        advanced=True,
+        affects_memory=False,
     )
     use_dora: bool = setting(
         False,
-        help="Train magnitude and direction apart: better at low rank, slower.",
+        label="DoRA",
+        help="Train magnitude and direction separately: better at low ranks, slower.",
         advanced=True,
     )
     init_lora_weights: Literal[True, "gaussian", "olora", "pissa", "orthogonal"] = setting(
-        True, help="How adapter matrices begin; true leaves the model unchanged.", advanced=True
+        True,
+        label="Initialization",
+        help="Initialization of the adapter matrices; with true, the model is unchanged at first.",
+        advanced=True,
     )
     modules_to_save: list[str] = setting(
-        [], help="Modules trained whole and saved with the adapter, e.g. lm_head.", advanced=True
+        [],
+        label="Modules to save",
+        help="Modules trained in full and saved with the adapter, such as lm_head.",
+        advanced=True,
     )
     bias: Literal["none", "all", "lora_only"] = setting(
-        "none", help="Which bias vectors are trained too.", advanced=True
+        "none", label="Bias", help="Bias vectors that are trained too.", advanced=True
     )
     layers_to_transform: list[int] = setting(
-        [], help="Layer numbers that get adapters; none listed: all.", advanced=True
+        [],
+        label="Layers",
+        help="Indices of the layers that get adapters; empty: all layers.",
+        advanced=True,
     )
     rank_pattern: dict[str, int] = setting(
-        {}, help="Other ranks for modules by name or regex, e.g. q_proj=32.", advanced=True
+        {},
+        label="Rank by module",
+        help="Other ranks for modules by name or regular expression, such as q_proj=32.",
+        advanced=True,
     )
     alpha_pattern: dict[str, int] = setting(
-        {}, help="Other alphas for modules by name or regex.", advanced=True
+        {},
+        label="Alpha by module",
+        help="Other alphas for modules by name or regular expression.",
+        advanced=True,
+        affects_memory=False,
     )
 
 
 class QuantizationSettings(Settings):
     """QLoRA: the frozen weights in 4 or 8 bits."""
 
-    enabled: bool = setting(False, help="Hold the frozen weights quantised (bitsandbytes).")
-    bits: Literal[4, 8] = setting(4, help="Bits per weight.", unit="bits")
-    quant_type: Literal["nf4", "fp4"] = setting("nf4", help="4-bit number format.")
-    double_quant: bool = setting(True, help="Quantise the scales too: 0.4 bits per weight less.")
+    section = SectionInfo(
+        title="QLoRA",
+        summary="{bits}-bit",
+        in_preflight=True,
+        affects_memory=True,
+        on_resume="reported",
+    )
+
+    enabled: bool = setting(
+        False, label="Quantize weights", help="Quantize the frozen weights with bitsandbytes."
+    )
+    bits: Literal[4, 8] = setting(4, label="Precision", help="Bits per weight.", unit="bits")
+    quant_type: Literal["nf4", "fp4"] = setting("nf4", label="4-bit type", help="4-bit data type.")
+    double_quant: bool = setting(
+        True,
+        label="Double quantization",
+        help="Quantize the quantization constants too, which saves 0.4 bits per weight.",
+    )
     compute_dtype: Literal["bfloat16", "float16", "float32"] = setting(
-        "bfloat16", help="Format that quantised weights are multiplied in."
+        "bfloat16",
+        label="Compute dtype",
+        help="Dtype that quantized weights are multiplied in.",
     )
     quant_storage: Literal["uint8", "bfloat16", "float16", "float32"] = setting(
         "uint8",
-        help="Number format that the 4 bits are packed into: takes no more memory, and FSDP wants "
-        "that of model.dtype.",
+        label="Storage dtype",
+        help="Dtype of the tensors that hold the 4-bit weights. It does not change the memory; "
+        "FSDP requires that of model.dtype.",
         advanced=True,
     )
     quantize_experts: bool = setting(
         True,
-        help="Quantise fused mixture-of-experts weights as well (4-bit), but for those that "
+        label="Quantize experts",
+        help="Quantize fused mixture-of-experts weights as well (4-bit), except those that "
         "lora.target_parameters adapts.",
         advanced=True,
     )
 
 
 class TextEncoderSettings(Settings):
-    """A second encoder that reads the instruction."""
+    """A separate encoder for the instruction."""
+
+    section = SectionInfo(summary="{type} {trainable}", in_preflight=True, affects_memory=True)
 
     enabled: bool = setting(
         False,
-        help="Let a model of its own read the instruction. The model gets it as soft tokens only: "
-        "its prompt keeps the pages, without the text of the question.",
+        label="Use a text encoder",
+        help="Encode the instruction with a separate text model. The model then gets it as soft "
+        "tokens only: the prompt contains the pages, not the text of the instruction.",
     )
     type: Literal["qwen3", "bert"] = setting(
-        "qwen3", help="Family of the encoder, as its checkpoint says; bert includes RoBERTa."
+        "qwen3",
+        label="Architecture",
+        help="Architecture of the encoder, as its checkpoint says; bert includes RoBERTa.",
     )
     name_or_path: str = setting(
         DEFAULT_ENCODER,
+        label="Encoder",
         help="A Hub id, a checkpoint folder, builtin:tiny-qwen3 or builtin:tiny-bert.",
     )
     revision: str | None = setting(
-        None, help="Branch, tag or commit of the encoder's Hub repository.", advanced=True
+        None,
+        label="Revision",
+        help="Branch, tag or commit of the encoder's Hub repository.",
+        advanced=True,
     )
     trainable: Literal["frozen", "lora", "full"] = setting(
         "frozen",
-        help="What of the encoder is trained: nothing, adapters of lora.r on every linear, or all "
-        "weights. Its projection to the model's width always is.",
+        label="Train encoder",
+        help="Weights of the encoder that are trained: none, adapters of rank lora.r on every "
+        "linear layer, or all. The projection to the model's width is always trained.",
     )
     max_length: int = setting(
         256,
-        help="Longest instruction, in tokens of the encoder. A longer one is refused, never cut.",
+        label="Max instruction length",
+        help="Longest instruction, in tokens of the encoder. A longer one is an error, it is "
+        "never truncated.",
         unit="tokens",
         suggested=(64, 128, 256, 512),
         ge=1,
     )
     tokens: int = setting(
         1,
-        help="Most soft tokens that an instruction takes of data.max_length. 1: its last token's "
-        "state (qwen3) or [CLS] (bert). More: one for each of its tokens, or means of equal "
-        "stretches where it has more.",
+        label="Soft tokens",
+        help="Maximum number of soft tokens for an instruction, which count towards "
+        "data.max_length. 1: the state of the last token (qwen3) or of [CLS] (bert). More: one "
+        "per token, or means of equal spans if there are more tokens.",
         unit="tokens",
         suggested=(1, 8, 16, 32),
         ge=1,
@@ -184,79 +283,139 @@ class TextEncoderSettings(Settings):
 class DataSettings(Settings):
     """The dataset, and which part of it is held out."""
 
+    section = SectionInfo(preset_resets=False, in_preflight=True)
+
     path: str = setting(
-        "", help="Dataset: a folder that `generate` wrote, one of its runs, or a Hub id."
+        "",
+        label="Dataset",
+        help="A folder that `generate` wrote, one of its runs, or a Hub id.",
     )
-    split: str = setting("train", help="Split of the dataset to train on.", advanced=True)
+    split: str = setting(
+        "train", label="Split", help="Split of the dataset to train on.", advanced=True
+    )
     eval_fraction: float = setting(
         0.0,
-        help="Share of the rows held out for evaluation.",
+        label="Eval fraction",
+        help="Fraction of the rows held out for evaluation.",
         suggested=(0.0, 0.05, 0.1, 0.2),
         ge=0.0,
         lt=1.0,
     )
-    split_seed: int = setting(42, help="Seed of that choice.", ge=0, advanced=True)
-    image_column: str = setting("images", help="Column with the page images.", advanced=True)
-    target_column: str = setting("target", help="Column with the text to learn.", advanced=True)
+    split_seed: int = setting(
+        42,
+        label="Split seed",
+        help="Seed for choosing the rows that are held out.",
+        ge=0,
+        advanced=True,
+    )
+    image_column: str = setting(
+        "images", label="Image column", help="Column with the page images.", advanced=True
+    )
+    target_column: str = setting(
+        "target", label="Target column", help="Column with the text to learn.", advanced=True
+    )
     instruction: str | None = setting(
-        None, help="Asked beside the image, instead of what the dataset's messages ask."
+        None,
+        label="Instruction",
+        help="Instruction for every image, in place of the one in the dataset's messages.",
     )
     max_length: int = setting(
         2048,
-        help="Longest row, image and soft tokens included. Of longer ones on_too_long decides.",
+        label="Max length",
+        help="Longest row, image and soft tokens included. on_too_long says what happens to "
+        "longer ones.",
         unit="tokens",
         suggested=(512, 1024, 2048, 4096, 8192),
         ge=16,
+        on_resume="free",
+        selects_rows=True,
     )
     on_too_long: Literal["error", "drop", "shorten"] = setting(
         "error",
-        help="Rows too long: refuse to start, leave them out (at most half), or cut their text.",
+        label="Too-long rows",
+        help="Rows longer than max_length: refuse to start, drop them (at most half of all rows), "
+        "or truncate their text.",
         advanced=True,
     )
     max_train_samples: int | None = setting(
-        None, help="Train on this many rows at most.", unit="rows", ge=1, advanced=True
+        None,
+        label="Max training rows",
+        help="Train on at most this many rows.",
+        unit="rows",
+        ge=1,
+        advanced=True,
     )
     max_eval_samples: int | None = setting(
-        None, help="Evaluate on this many rows at most.", unit="rows", ge=1, advanced=True
+        None,
+        label="Max eval rows",
+        help="Evaluate on at most this many rows.",
+        unit="rows",
+        ge=1,
+        advanced=True,
     )
 
 
 class TrainingSettings(Settings):
-    """The training loop. Names are those of `transformers.TrainingArguments`."""
+    """The training loop. The names are those of `transformers.TrainingArguments`."""
 
     per_device_train_batch_size: int = setting(
-        1, help="Rows in memory at once on each GPU.", unit="rows", suggested=(1, 2, 4, 8, 16), ge=1
+        1,
+        label="Batch size per GPU",
+        help="Rows per forward pass on each GPU.",
+        unit="rows",
+        suggested=(1, 2, 4, 8, 16),
+        ge=1,
+        affects_memory=True,
+        on_resume="free",
     )
     gradient_accumulation_steps: int = setting(
         8,
-        help="Batches added up before the weights move: a larger batch without the memory.",
+        label="Gradient accumulation",
+        help="Batches per optimizer step: the effect of a larger batch without its memory.",
         suggested=(1, 2, 4, 8, 16, 32),
         ge=1,
+        affects_memory=True,
+        on_resume="free",
     )
     num_train_epochs: float = setting(
-        3.0, help="Passes over the dataset.", unit="epochs", suggested=(1.0, 2.0, 3.0, 5.0), gt=0.0
+        3.0,
+        label="Epochs",
+        help="Passes over the dataset.",
+        unit="epochs",
+        suggested=(1.0, 2.0, 3.0, 5.0),
+        gt=0.0,
     )
     max_steps: int = setting(
-        -1, help="Stop after this many steps; -1: as many as the epochs take.", unit="steps", ge=-1
+        -1,
+        label="Max steps",
+        help="Stop after this many steps; -1: train for num_train_epochs.",
+        unit="steps",
+        ge=-1,
     )
     learning_rate: float = setting(
         2e-4,
-        help="Size of a step.",
+        label="Learning rate",
+        help="Peak learning rate.",
         suggested=(1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3),
         gt=0.0,
     )
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"
-    ] = setting("cosine", help="How the learning rate runs over the steps.")
+    ] = setting("cosine", label="LR schedule", help="How the learning rate changes over the steps.")
     warmup_steps: float = setting(
         0.03,
-        help="Steps of rising learning rate; below 1, a share of all steps.",
+        label="Warmup",
+        help="Steps of rising learning rate; below 1: a fraction of all steps.",
         unit="steps",
         ge=0.0,
     )
-    weight_decay: float = setting(0.0, help="Pull of the weights towards zero.", ge=0.0)
+    weight_decay: float = setting(0.0, label="Weight decay", help="Weight decay.", ge=0.0)
     max_grad_norm: float = setting(
-        1.0, help="Longer gradients are shortened to this; 0: never.", ge=0.0, advanced=True
+        1.0,
+        label="Gradient clipping",
+        help="Maximum gradient norm; larger gradients are clipped. 0: no clipping.",
+        ge=0.0,
+        advanced=True,
     )
     optim: Literal[
         "adamw_torch",
@@ -270,52 +429,97 @@ class TrainingSettings(Settings):
         "muon",
     ] = setting(
         "adamw_torch",
+        label="Optimizer",
         help="Optimizer; the 8-bit and paged ones take less memory. muon is for training whole "
-        "models from nothing.",
+        "models from scratch.",
+        affects_memory=True,
     )
-    bf16: bool = setting(True, help="Compute in bfloat16 where the weights are wider.")
-    fp16: bool = setting(False, help="Compute in float16, for GPUs without bfloat16.")
+    bf16: bool = setting(
+        True,
+        label="bf16 mixed precision",
+        help="Compute in bfloat16 if the weights have a wider dtype.",
+        affects_memory=True,
+    )
+    fp16: bool = setting(
+        False,
+        label="fp16 mixed precision",
+        help="Compute in float16, for GPUs without bfloat16.",
+        affects_memory=True,
+    )
     gradient_checkpointing: bool = setting(
-        True, help="Compute activations twice instead of keeping them: far less memory, slower."
+        True,
+        label="Gradient checkpointing",
+        help="Recompute activations in the backward pass instead of storing them: far less "
+        "memory, slower.",
+        affects_memory=True,
+        on_resume="free",
     )
     use_liger_kernel: bool = setting(
         False,
-        help="Use Liger's fused kernels where liger-kernel is installed and knows the model: less "
-        "memory for the logits, which estimates do not count off.",
+        label="Liger kernels",
+        help="Use Liger's fused kernels if liger-kernel is installed and supports the model: less "
+        "memory for the logits, which estimates do not account for.",
         advanced=True,
     )
     train_sampling_strategy: Literal["random", "sequential", "group_by_length"] = setting(
         "random",
-        help="Order of the rows; group_by_length puts rows of like length together: less padding.",
+        label="Sampling",
+        help="Order of the rows; group_by_length batches rows of similar length: less padding.",
         advanced=True,
     )
     dataloader_num_workers: int = setting(
         0,
-        help="Processes that prepare batches ahead, where the log shows much waiting for data.",
+        label="Data loader workers",
+        help="Processes that prepare batches ahead. Raise it if the log shows much waiting for "
+        "data.",
         unit="processes",
         suggested=(0, 2, 4, 8),
         ge=0,
         advanced=True,
+        on_resume="free",
     )
     logging_steps: int = setting(
-        1, help="Steps between two points of the loss curve.", unit="steps", ge=1, advanced=True
+        1,
+        label="Log every",
+        help="Steps between two points of the loss curve.",
+        unit="steps",
+        ge=1,
+        advanced=True,
     )
     eval_steps: int | None = setting(
-        None, help="Steps between evaluations; none: at the end.", unit="steps", ge=1
+        None,
+        label="Evaluate every",
+        help="Steps between evaluations; none: only at the end.",
+        unit="steps",
+        ge=1,
     )
     eval_on_start: bool = setting(
-        False, help="Evaluate before the first step too: what the base scores.", advanced=True
+        False,
+        label="Evaluate at start",
+        help="Evaluate the base model before the first step too.",
+        advanced=True,
     )
     save_steps: int = setting(
-        200, help="Steps between checkpoints.", unit="steps", suggested=(50, 100, 200, 500), ge=1
+        200,
+        label="Checkpoint every",
+        help="Steps between checkpoints.",
+        unit="steps",
+        suggested=(50, 100, 200, 500),
+        ge=1,
     )
     save_total_limit: int = setting(
-        2, help="Checkpoints kept; older ones are deleted.", unit="checkpoints", ge=1
+        2,
+        label="Checkpoints to keep",
+        help="Number of checkpoints that are kept; older ones are deleted.",
+        unit="checkpoints",
+        ge=1,
+        on_resume="free",
     )
     generate_eval_samples: int = setting(
         8,
-        help="Held-out rows answered at each evaluation, for exact match, ROUGE-L and character "
-        "errors.",
+        label="Generated eval rows",
+        help="Held-out rows that are answered by generation at each evaluation, for exact match, "
+        "ROUGE-L and character error rate.",
         unit="rows",
         suggested=(0, 8, 16, 32),
         ge=0,
@@ -323,7 +527,8 @@ class TrainingSettings(Settings):
     )
     show_samples: int = setting(
         1,
-        help="Held-out rows that are shown before and after training: page and answers.",
+        label="Samples to show",
+        help="Held-out rows that are shown before and after training, with page and answers.",
         unit="rows",
         suggested=(1, 3, 5),
         ge=1,
@@ -331,75 +536,108 @@ class TrainingSettings(Settings):
     )
     load_best_model_at_end: bool = setting(
         False,
-        help="Keep the weights of the best evaluation, not the last. Early stopping does so too.",
+        label="Keep best model",
+        help="Keep the weights of the best evaluation, not the last ones. Early stopping implies "
+        "it.",
         advanced=True,
     )
     metric_for_best_model: Literal["eval_loss", "eval_cer", "eval_rouge_l", "eval_exact_match"] = (
         setting(
             "eval_loss",
-            help="What is best: least loss, fewest character errors (cer), highest ROUGE-L, or "
-            "most answers without any error (exact_match).",
+            label="Best-model metric",
+            help="Metric that decides which evaluation is best: lowest loss, lowest character "
+            "error rate (cer), highest ROUGE-L, or most exact matches.",
             advanced=True,
         )
     )
     early_stopping_patience: int | None = setting(
         None,
-        help="Evaluations without a better metric_for_best_model before the run stops.",
+        label="Early stopping patience",
+        help="Evaluations without improvement of metric_for_best_model before the run stops.",
         ge=1,
         advanced=True,
     )
-    seed: int = setting(42, help="Seed of initial adapters, dropout and row order.", ge=0)
+    seed: int = setting(
+        42,
+        label="Seed",
+        help="Seed for adapter initialization, dropout and the order of the rows.",
+        ge=0,
+    )
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = setting(
         "none",
-        help="Tracker that metrics go to besides the run's own events, under the run's id. "
-        "Files of tensorboard and wandb lie in the run's folder.",
+        label="Experiment tracker",
+        help="Tracker that gets the metrics besides the run's own event log, under the run's id. "
+        "tensorboard and wandb write their files into the run folder.",
         advanced=True,
+        on_resume="free",
     )
     num_processes: int = setting(
         1,
-        help="Processes that train together, one per GPU, each with batches of its own.",
+        label="Processes (GPUs)",
+        help="Data-parallel processes, one per GPU, each with its own batches.",
         suggested=(1, 2, 4, 8),
         ge=1,
         advanced=True,
+        affects_memory=True,
     )
     fsdp: bool = setting(
         False,
-        help="Share the frozen layers out among these processes (FSDP2), for a model too large for "
-        "one GPU. Each layer is gathered while it computes; adapters stay whole in each.",
+        label="FSDP",
+        help="Shard the frozen layers across these processes (FSDP2), for a model too large for "
+        "one GPU. Each layer is gathered while it computes; adapters are not sharded.",
         advanced=True,
+        affects_memory=True,
+        on_resume="free",
     )
 
     @property
     def keeps_best(self) -> bool:
-        """Whether the weights that are saved at the end are those of the best evaluation."""
+        """Whether the weights saved at the end are those of the best evaluation."""
         return self.load_best_model_at_end or self.early_stopping_patience is not None
 
 
 class OutputSettings(Settings):
-    """Where the run and its adapter go."""
+    """Where the run and its adapter are written."""
+
+    section = SectionInfo(
+        summary="{dir}", collapsed=True, preset_resets=False, in_preflight=True, on_resume="free"
+    )
 
     dir: str | None = setting(
-        None, help="Folder of the run; none: a new one among the runs of this machine."
+        None,
+        label="Run folder",
+        help="Folder of the run; none: a new folder among the runs of this machine.",
+        placeholder="a new folder among the runs",
     )
     push_to_hub: bool = setting(
-        False, help="Upload the adapter, with its card and metrics, to the Hub at the end."
+        False,
+        label="Push to Hub",
+        help="Upload the adapter, with its model card and metrics, to the Hub at the end.",
     )
     push_checkpoints: bool = setting(
         False,
-        help="Upload each checkpoint as well, as last-checkpoint, while the run goes on.",
+        label="Push checkpoints",
+        help="Upload each checkpoint as well, as last-checkpoint, during training.",
         advanced=True,
     )
     hub_model_id: str | None = setting(
-        None, help="Repository of that upload, as owner/name.", advanced=True
+        None,
+        label="Hub repository",
+        help="Repository to upload to, as owner/name.",
+        advanced=True,
     )
-    hub_private: bool = setting(True, help="Make that repository private.", advanced=True)
+    hub_private: bool = setting(
+        True, label="Private repository", help="Make the repository private.", advanced=True
+    )
 
 
 class TrainingConfig(Settings):
     """A training run."""
 
     kind: Literal["training"] = "training"
-    name: str = setting("my-run", help="Name of the run, shown in lists.")
+    name: str = setting(
+        "my-run", label="Name", help="Name of the run, shown in lists.", on_resume="free"
+    )
     model: ModelSettings = ModelSettings()
     lora: LoraSettings = LoraSettings()
     quantization: QuantizationSettings = QuantizationSettings()

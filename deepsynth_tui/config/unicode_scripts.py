@@ -1,4 +1,4 @@
-"""Unicode scripts by name, as the property `Script` of UAX #24 has them."""
+"""Unicode scripts by name: the property `Script` of UAX #24."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 @cache
 def is_script(name: str) -> bool:
-    """Return whether Unicode has a script of that name, in any case, long or of four letters."""
-    # Imported on first use: no other setting needs it.
+    """Return whether Unicode has a script with that name (any case) or four-letter code."""
+    # Imported on first use, since no other setting needs it.
     import regex
 
     try:
@@ -22,16 +22,16 @@ def is_script(name: str) -> bool:
 
 
 def share(text: str, names: Collection[str]) -> float:
-    """Return which part of the letters of `text` are of these scripts, from 0 to 1.
+    """Return the fraction of the letters of `text` that belong to the scripts `names`, 0 to 1.
 
-    Letters that several scripts share do not count; a text without letters is of every script.
+    Letters that several scripts share do not count. A text without letters belongs to every script.
     """
-    letters = of_them = 0
-    for character, times in Counter(text).items():
+    letters = matches = 0
+    for character, count in Counter(text).items():
         if _has_a_script(character):
-            letters += times
-            of_them += times * _is_of(character, frozenset(names))
-    return of_them / letters if letters else 1.0
+            letters += count
+            matches += count * _is_of(character, frozenset(names))
+    return matches / letters if letters else 1.0
 
 
 @cache
@@ -48,7 +48,7 @@ def _is_of(character: str, names: frozenset[str]) -> bool:
 
 @cache
 def _pattern(name: str) -> Any:
-    """Return the pattern of one character. Raises `regex.error` where no script is called so."""
+    """Return a pattern for one character. Raises `regex.error` if there is no such script."""
     import regex
 
     return regex.compile(rf"\p{{Script={name}}}" if name.isascii() and name.isidentifier() else "[")

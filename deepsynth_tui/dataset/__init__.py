@@ -1,6 +1,8 @@
-"""Documents become pages, pages become a dataset.
+"""Generate datasets of page images: read documents, draw their pages, write Parquet shards.
 
-Three rooms: `reading` (documents, and what of them is drawn), `drawing` (pages), `writing` (shards,
-by several processes, that are counted, kept and put together). `pipeline` is the whole, `watch` how
-far it is, `job` the whole as a process, `preflight` what is wrong before it begins.
+- `pipeline.generate` is the whole job, step by step; `job` runs it as a process of its own.
+- `reading` opens the sources and decides what is drawn; `drawing` renders pages; `writing` writes
+  shards in parallel and puts the dataset together.
+- `draw_document` draws one document, `preview` the first few of a source, and `preflight` reports
+  every problem before a run starts.
 """

@@ -1,14 +1,13 @@
-"""Characters that have no place on a page.
+"""Remove or replace characters that cannot be drawn.
 
-Control characters are taken out, or written as what they are; lone surrogates (which no file can
-hold) become U+FFFD. All are counted. The outcome is drawn and stored, so that the text of a row is
-the text of its pages.
+Control characters are removed, or written out as `<U+0007>`; lone surrogates, which UTF-8 cannot
+encode, become U+FFFD. Each kind is counted. The cleaned text is both drawn and stored, so that a
+row's text is exactly what its pages show.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -22,14 +21,13 @@ IGNORABLE = re.compile(
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-
-
-AT_ONCE = 64
+# `is_blank` looks at this many characters before it looks at the whole text.
+PREFIX_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaned:
-    """A text fit to be drawn, and how many of the original's characters are not in it as such."""
+class CleanedText:
+    """A text without control characters and surrogates, and how many there were of each."""
 
     text: str
     removed_controls: int
@@ -37,40 +35,35 @@ class Cleaned:
     replaced_surrogates: int
 
 
-def clean(text: str, *, show: bool = False) -> Cleaned:
-    """Return `text` without control characters, or to `show` them with `<U+0007>` in their place,
-    and without lone surrogates.
+def clean(text: str, *, show: bool = False) -> CleanedText:
+    """Return `text` without control characters and lone surrogates.
 
-    Tabs and line breaks of every kind stay.
+    Tabs and line breaks of every kind stay. With `show`, control characters are written out as
+    `<U+0007>` instead of being removed.
     """
-    text, controls = CONTROL.subn(_visible if show else "", text)
-    replaced = 0
+    text, controls = CONTROL.subn(_escape if show else "", text)
+    surrogates = 0
     if not text.isascii():
-        text, replaced = SURROGATE.subn(REPLACEMENT, text)
-    return Cleaned(text, 0 if show else controls, controls if show else 0, replaced)
+        text, surrogates = SURROGATE.subn(REPLACEMENT, text)
+    removed, shown = (0, controls) if show else (controls, 0)
+    return CleanedText(text, removed, shown, surrogates)
 
 
-def _visible(found: re.Match[str]) -> str:
-    # Not Unicode's control pictures (U+2400 on): most fonts, the default one too, lack them.
-    return f"<U+{ord(found.group()):04X}>"
+def _escape(match: re.Match[str]) -> str:
+    # Unicode's control pictures (U+2400 and up) are missing from most fonts, the default included.
+    return f"<U+{ord(match.group()):04X}>"
 
 
 def is_blank(text: str) -> bool:
-    """Return whether nothing of `text` would leave ink on a page."""
-    # Most texts show something at once; a set of all their characters takes longer.
+    """Return whether nothing in `text` would leave ink on a page."""
+    # Most texts have a visible character near their start; the set of a long text takes longer.
     return all(
-        is_invisible(character) for part in (text[:AT_ONCE], text) for character in set(part)
+        is_invisible(character)
+        for part in (text[:PREFIX_CHARACTERS], text)
+        for character in set(part)
     )
 
 
 def is_invisible(character: str) -> bool:
-    """Return whether `character` is white space or one that a renderer ignores by default."""
+    """Return whether `character` is white space or ignored by renderers by default."""
     return character.isspace() or IGNORABLE.match(character) is not None
-
-
-def visible_counts(text: str) -> Counter[str]:
-    """Return how often each character that should leave ink occurs in `text`."""
-    counts = Counter(text)
-    for character in [c for c in counts if is_invisible(c)]:
-        del counts[character]
-    return counts

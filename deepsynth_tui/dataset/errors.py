@@ -1,8 +1,4 @@
-"""What can go wrong between a pile of documents and a dataset.
-
-Every error says what happened and to which input (`message`), what to do next (`advice`) and,
-where a setting is to blame, its dotted key, so that a form can show the message beside the field.
-"""
+"""Errors of dataset generation that a user can act on; see `UserError`."""
 
 from __future__ import annotations
 
@@ -10,19 +6,23 @@ from deepsynth_tui.errors import UserError
 
 
 class DatasetError(UserError):
-    """The base error of this package."""
+    """Base class of the errors in this package."""
 
 
 class SourceError(DatasetError):
-    """The documents cannot be read."""
+    """The source cannot be read."""
+
+
+class UnreadableDocument(DatasetError):
+    """A single document cannot be read; the others of its source can."""
 
 
 class ColumnError(DatasetError):
-    """A column does not exist, or does not hold text."""
+    """A column is missing or does not hold text."""
 
 
 class FontError(DatasetError):
-    """The font cannot be found or used."""
+    """A font cannot be found or loaded."""
 
 
 class PageError(DatasetError):
@@ -30,44 +30,44 @@ class PageError(DatasetError):
 
 
 class DocumentTooLong(DatasetError):
-    """A document needs more than one page, and `on_overflow` is `error`."""
+    """A document does not fit on one page, and `on_overflow` is `error`."""
 
 
 class FlawError(DatasetError):
-    """A document has a flaw that `flaws` does not allow."""
+    """A document has a flaw whose `flaws` setting is `stop`."""
 
 
 class CharactersLost(DatasetError):
-    """The pages of a document do not hold all of its text: never allowed."""
+    """The pages of a document do not show all of its text: a bug in drawing."""
 
 
 class NoDocuments(DatasetError):
-    """Nothing was left to write."""
+    """The source is empty, or none of its documents could be used."""
 
 
 class OutputError(DatasetError):
-    """The place for the dataset cannot be used."""
+    """The output folder holds something else."""
 
 
 class SettingsChanged(DatasetError):
-    """What an earlier attempt left was made with other settings."""
+    """The partial dataset was generated with different settings."""
 
 
 class SourceChanged(DatasetError):
-    """The documents are not those that an earlier attempt wrote."""
+    """The source no longer holds the documents that the partial dataset was generated from."""
 
 
 class ShardLost(DatasetError):
-    """The processes that made a shard were killed, again and again."""
+    """The worker that wrote a shard was killed repeatedly."""
 
 
 class EngineError(DatasetError):
-    """The engine that is to draw the pages is not there, or cannot reach the folder."""
+    """The engine is not installed, cannot be reached, or does not see the output folder."""
 
 
 class NotEnoughSpace(DatasetError):
-    """The disk would fill up before the end."""
+    """The disk has too little free space."""
 
 
 class UploadError(DatasetError):
-    """The finished dataset could not be uploaded."""
+    """The complete dataset could not be uploaded."""

@@ -1,4 +1,4 @@
-"""A dataset run as a process: `python -m deepsynth_tui.dataset.job RUN_PATH`."""
+"""The process of a dataset run: `python -m deepsynth_tui.dataset.job RUN_PATH`."""
 
 from __future__ import annotations
 
@@ -17,65 +17,57 @@ from deepsynth_tui.dataset.writing.partial_dataset import partial_folder
 from deepsynth_tui.runs.job import Failure, Job, run_job
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def body(job: Job) -> str:
-    """Do the work of the run and return its verdict."""
+    """Generate the dataset of the run and return the verdict."""
     config = load_file(job.run.config).config
     if not isinstance(config, DatasetConfig):
-        problem = Problem("kind", "is not dataset", "start it as a training", str(job.run.config))
+        problem = Problem("kind", "is not dataset", "start it with train", str(job.run.config))
         raise ConfigError([problem])
     return generate(config, job.run.dataset, job)
 
 
 def explain(error: BaseException, dataset: Path) -> Failure:
-    """Return what a person needs to know of `error`; `dataset` is where the result was to be."""
+    """Return the failure to show for `error`; `dataset` is the folder of the run's dataset."""
     failure = _explain(error)
-    left = partial_folder(dataset)
-    if not left.exists():
+    partial_dataset = partial_folder(dataset)
+    if not partial_dataset.exists():
         return failure
-    advice = f"{failure.advice} The shards that were finished are in {left}: --resume goes on."
+    advice = f"{failure.advice} Finished shards are kept in {partial_dataset}; continue with "
+    advice += "--resume."
     return Failure(failure.class_name, failure.message, advice.strip())
 
 
 def _explain(error: BaseException) -> Failure:
-    name = type(error).__name__
+    class_name = type(error).__name__
     match error:
         case DatasetError():
-            return Failure(name, error.message, error.advice)
+            return Failure(class_name, error.message, error.advice)
         case ConfigError():
-            return Failure(name, str(error), "Correct the configuration and start a new run.")
+            advice = "Correct the configuration and start a new run."
+            return Failure(class_name, str(error), advice)
         case OSError() if error.errno in DISK_FULL:
-            return Failure(
-                NotEnoughSpace.__name__,
-                "the disk is full",
-                "Free some space and go on, or choose an output.dir on another disk.",
-            )
+            advice = "Free some space, or choose an output.dir on another disk."
+            return Failure(NotEnoughSpace.__name__, "the disk is full", advice)
         case OSError() if error.errno == errno.EFBIG:
-            return Failure(
-                name,
-                "a file would be larger than this system lets it be",
-                "Raise the limit (ulimit -f), or lower output.shard_size and start anew.",
-            )
-        case OSError() if error.errno in READ_ONLY:
-            return Failure(
-                name,
-                f"{_what(error)}: this process may not do that",
-                "Change the rights of the folder, or that the disk is read-only.",
-            )
+            message = "a file exceeds the file size limit of this system"
+            advice = "Raise the limit (ulimit -f), or lower output.shard_size and start a new run."
+            return Failure(class_name, message, advice)
+        case OSError() if error.errno in NO_PERMISSION:
+            advice = "Change the permissions of the folder, or make its file system writable."
+            return Failure(class_name, _os_message(error), advice)
         case MemoryError():
-            return Failure(
-                name, "there is no memory left", "Lower num_proc or output.shard_size, and go on."
-            )
+            advice = "Lower num_proc or output.shard_size."
+            return Failure(class_name, "out of memory", advice)
         case _:
-            return Failure(
-                name, str(error) or name, "This was not foreseen: the run's log has the details."
-            )
+            advice = "This error is unexpected; the run's log has the details."
+            return Failure(class_name, str(error) or class_name, advice)
 
 
-def _what(error: OSError) -> str:
-    """Return what the system says, with the file; a library that wraps it has put that inside."""
+def _os_message(error: OSError) -> str:
+    """Return the file and the reason; a library that wraps the error puts both into its text."""
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
 
 

@@ -1,14 +1,15 @@
-"""What would keep a dataset run from succeeding, found before it starts.
+"""Find every problem that would make a dataset run fail, before it starts.
 
 `python -m deepsynth_tui.dataset.preflight CONFIG.yaml` prints one JSON object:
-`{"problems": [{"key", "message", "hint"}], "notices": [{"key", "message"}], "columns": [..],
-"documents": n or null, "first": {"text": .., "page": {..}}, "sources": [..]}`. `columns` are those
-a form can offer, `documents` how many there are where that is quick to say, `first` the beginning
-of the first document, or null; `page` its first page: `PageInfo` and a thumbnail in braille.
 
-For each source, in order, `sources` has `{"path", "columns": [{"name", "kind", "filled",
-"mean_length", "example"}], "proposal": {"settings": {key: value}, "why"} or null}`, of its first
-rows; `proposing` says what is what. Other keys that the proposal names are those of `source`.
+- `problems`: `[{"key", "message", "hint"}]`; `notices`: `[{"key", "message"}]`
+- `columns`: the column names that a form can offer
+- `documents`: the number of documents, or null if counting them would take long
+- `first`: `{"text", "page"}` of the first document with text, or null: the start of its text, and
+  the `PageInfo` of its first page with a `thumbnail` in braille
+- `sources`: for each source in order `{"path", "columns", "proposal"}`, from its first rows.
+  `columns` is `[{"name", "kind", "filled", "mean_length", "example"}]`, `proposal` is null or
+  `{"settings": {key: value}, "why"}`; see `reading.guess_columns`.
 """
 
 from __future__ import annotations
@@ -22,48 +23,53 @@ from typing import Any
 
 from deepsynth_tui.builtin import locate
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
-from deepsynth_tui.config.findings import command, output_problems
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.preflight import output_dir_problems, run_preflight_command
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.dataset.clean_text import is_blank
-from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
 from deepsynth_tui.dataset.preview import PreviewPage, first_page, thumbnail
-from deepsynth_tui.dataset.reading.guess_columns import Column, Proposal, look_at, propose
-from deepsynth_tui.dataset.reading.mixture import Mixture, at_number, columns_named, mixed
-from deepsynth_tui.dataset.reading.named_columns import existing, text_column
-from deepsynth_tui.dataset.reading.readers import Reader
+from deepsynth_tui.dataset.reading.choose_instruction import InstructionColumns, instruction_columns
+from deepsynth_tui.dataset.reading.guess_columns import (
+    ColumnPreview,
+    Proposal,
+    guess_columns,
+    preview_columns,
+)
+from deepsynth_tui.dataset.reading.mixture import Mixture, mix_sources, numbered_key
+from deepsynth_tui.dataset.reading.named_columns import choose_text_column, require_column
+from deepsynth_tui.dataset.reading.reader import SourceReader
 from deepsynth_tui.dataset.reading.sources import (
     Document,
-    Named,
     Source,
-    choose_columns,
     open_reader,
+    source_from_reader,
 )
-from deepsynth_tui.dataset.writing.disk_space import check_space, needed_bytes
-from deepsynth_tui.dataset.writing.ray_available import check_ray
+from deepsynth_tui.dataset.writing.backends import check_ray
+from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
 
 PREVIEW_CHARACTERS = 2000
 THUMBNAIL_COLUMNS = 40
-# Documents are counted before the start in files up to this size: a fraction of a second.
-QUICK_BYTES = 16 << 20
-# A document with text must be among the first few: reading on would take long.
-SEARCHED = 100
+# Text files up to this size in total are counted: it takes a fraction of a second.
+MAX_COUNTED_BYTES = 16 << 20
+# The first document with text has to be among this many.
+SEARCHED_DOCUMENTS = 100
 
 
 @dataclass(slots=True)
-class Looked:
-    """What a look at one source found; `source` is None where it has problems."""
+class SourcePreflight:
+    """Findings about one source; `source` is None if it has problems."""
 
     path: str
     problems: list[Problem] = field(default_factory=list)
     names: tuple[str, ...] = ()
-    columns: tuple[Column, ...] = ()
+    columns: tuple[ColumnPreview, ...] = ()
     source: Source | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the command prints of a source."""
-        proposal: Proposal | None = propose(self.columns)
+        """Return an entry of `sources` in the output of the command."""
+        proposal: Proposal | None = guess_columns(self.columns)
         return {
             "path": self.path,
             "columns": [asdict(column) for column in self.columns],
@@ -73,19 +79,21 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What is known before the start. `first` is the first document that has text, `page` its
-    first page."""
+    """Findings about a configuration.
+
+    `first` is the first document that has text, `page` its first page.
+    """
 
     problems: tuple[Problem, ...]
     notices: tuple[Notice, ...] = ()
     columns: tuple[str, ...] = ()
     documents: int | None = None
     first: Document | None = None
-    sources: tuple[Looked, ...] = ()
+    sources: tuple[SourcePreflight, ...] = ()
     page: PreviewPage | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the command prints."""
+        """Return the output of the command."""
         first: dict[str, Any] | None = None
         if self.first:
             first = {"text": self.first.text[:PREVIEW_CHARACTERS]}
@@ -93,101 +101,118 @@ class Preflight:
             figures = self.page.figures.to_json()
             first["page"] = {**figures, "thumbnail": thumbnail(self.page.png, THUMBNAIL_COLUMNS)}
         return {
-            "problems": [one.to_json() for one in self.problems],
-            "notices": [{"key": one.key, "message": one.message} for one in self.notices],
+            "problems": [problem.to_json() for problem in self.problems],
+            "notices": [{"key": notice.key, "message": notice.message} for notice in self.notices],
             "columns": list(self.columns),
             "documents": self.documents,
             "first": first,
-            "sources": [one.to_json() for one in self.sources],
+            "sources": [source.to_json() for source in self.sources],
         }
 
 
 def check(config: DatasetConfig) -> list[Problem]:
-    """Return every problem that can be found without making the dataset; `inspect` knows more."""
+    """Return every problem that can be found without generating the dataset."""
     return list(inspect(config).problems)
 
 
 def inspect(config: DatasetConfig) -> Preflight:
-    """Open the sources, draw the first document, look at the output folder and the disk."""
-    problems = [*output_problems(config.output.dir), *_drawing_problems(config)]
-    looked = [_look(settings, columns_named(config)) for settings in config.all_sources]
+    """Open the sources, draw the first document, and check the output folder and the disk."""
+    problems = [*output_dir_problems(config.output.dir), *_drawing_problems(config)]
+    sources = [
+        _inspect_source(settings, instruction_columns(config)) for settings in config.all_sources
+    ]
     if config.sources:
-        for number, one in enumerate(looked, start=1):
-            one.problems = [_at_number(number, one.path, problem) for problem in one.problems]
-    columns = tuple(dict.fromkeys(name for one in looked for name in one.names))
-    wrong = [problem for one in looked for problem in one.problems]
-    opened = [one.source for one in looked if one.source]
-    if len(opened) < len(looked):
-        return Preflight((*wrong, *problems), (), columns, sources=tuple(looked))
-    source = mixed(opened, config) if config.sources else opened[0]
+        for number, source in enumerate(sources, start=1):
+            source.problems = [
+                _of_numbered_source(number, source.path, problem) for problem in source.problems
+            ]
+    columns = tuple(dict.fromkeys(name for source in sources for name in source.names))
+    source_problems = [problem for source in sources for problem in source.problems]
+    opened = [source.source for source in sources if source.source]
+    if len(opened) < len(sources):
+        return Preflight((*source_problems, *problems), (), columns, sources=tuple(sources))
+    mixture = mix_sources(opened, config) if config.sources else opened[0]
     documents, first, page = None, None, None
     try:
-        documents = _quick_count(source, config)
-        first = next((d for d in islice(source.documents(), SEARCHED) if _has_text(d)), None)
+        documents = _quick_count(mixture, config)
+        candidates = islice(mixture.documents(), SEARCHED_DOCUMENTS)
+        first = next((document for document in candidates if _has_text(document)), None)
         if first is None:
-            problems.append(_no_text(source))
+            problems.append(_no_text(mixture))
         elif not problems:
             page = first_page(first, config)
-            drawn = draw_document(first, config, renderer(config))
+            drawn = draw_document(first, config, cached_renderer(config))
             sample = [drawn] if isinstance(drawn, DrawnDocument) else []
             output = Path(config.output.dir).expanduser() if config.output.dir else home()
-            check_space(output, needed_bytes(sample, documents))
+            check_space(output, estimate_bytes(sample, documents))
     except DatasetError as error:
         problems.append(_problem(error))
-    found = (*wrong, *problems)
-    return Preflight(found, source.notices, columns, documents, first, tuple(looked), page)
+    return Preflight(
+        (*source_problems, *problems),
+        mixture.notices,
+        columns,
+        documents,
+        first,
+        tuple(sources),
+        page,
+    )
 
 
 def main() -> int:
-    """Check the configuration named on the command line and print what was found."""
-    return command(DatasetConfig, inspect, Preflight)
+    """Check the configuration named on the command line and print the findings."""
+    return run_preflight_command(DatasetConfig, inspect, Preflight)
 
 
 def _drawing_problems(config: DatasetConfig) -> Iterator[Problem]:
     try:
         if config.engine == "ray":
             check_ray()
-        renderer(config)
+        cached_renderer(config)
     except DatasetError as error:
         yield _problem(error)
 
 
-def _look(settings: SourceSettings, named: Named) -> Looked:
-    """Open one source, and say all that is wrong with its columns."""
-    looked = Looked(settings.path)
+def _inspect_source(settings: SourceSettings, named: InstructionColumns) -> SourcePreflight:
+    """Open one source and report every problem with its columns."""
+    findings = SourcePreflight(settings.path)
     try:
         reader = open_reader(settings)
-        looked.names = tuple(reader.columns)
-        looked.problems += _column_problems(reader, settings, named)
-        looked.columns = look_at(reader)
-        if not looked.problems:
-            looked.source = choose_columns(reader, settings, named)
+        findings.names = tuple(reader.columns)
+        findings.problems += _column_problems(reader, settings, named)
+        findings.columns = preview_columns(reader)
+        if not findings.problems:
+            findings.source = source_from_reader(reader, settings, named)
     except DatasetError as error:
-        looked.problems.append(_problem(error))
-    return looked
+        findings.problems.append(_problem(error))
+    return findings
 
 
-def _column_problems(reader: Reader, settings: SourceSettings, named: Named) -> Iterator[Problem]:
+def _column_problems(
+    reader: SourceReader, settings: SourceSettings, named: InstructionColumns
+) -> Iterator[Problem]:
     target = settings.target_column
     wanted = [(target, reader.columns, "source.target_column")] if target is not None else []
     wanted += [(column, tuple(reader.kinds), named.key) for column in named.columns]
     try:
-        text_column(reader.columns, settings.text_column)
+        choose_text_column(reader.columns, settings.text_column)
     except ColumnError as error:
         yield _problem(error)
     for column, columns, key in wanted:
         try:
-            existing(columns, column, key)
+            require_column(columns, column, key)
         except ColumnError as error:
             yield _problem(error)
 
 
 def _quick_count(source: Source | Mixture, config: DatasetConfig) -> int | None:
-    """Return how many documents there are, None where counting them would take long."""
-    paths = [Path(locate(one.path)).expanduser() for one in config.all_sources]
-    read_through = [path for path in paths if path.is_file() and path.suffix.lower() != ".parquet"]
-    too_many = sum(path.stat().st_size for path in read_through) > QUICK_BYTES
-    return None if too_many else source.count()
+    """Return the number of documents, or None if counting them would take long.
+
+    Parquet files state their number of rows; other files are read to their end.
+    """
+    paths = [Path(locate(settings.path)).expanduser() for settings in config.all_sources]
+    read_to_end = [path for path in paths if path.is_file() and path.suffix.lower() != ".parquet"]
+    too_large = sum(path.stat().st_size for path in read_to_end) > MAX_COUNTED_BYTES
+    return None if too_large else source.count()
 
 
 def _has_text(document: Document) -> bool:
@@ -197,14 +222,15 @@ def _has_text(document: Document) -> bool:
 def _no_text(source: Source | Mixture) -> Problem:
     return Problem(
         "source.text_column",
-        f"column {source.text_column!r} is empty in the first documents (up to {SEARCHED})",
+        f"column {source.text_column!r} is empty in the first documents (up to "
+        f"{SEARCHED_DOCUMENTS})",
         "Choose a column that holds text.",
     )
 
 
-def _at_number(number: int, path: str, problem: Problem) -> Problem:
+def _of_numbered_source(number: int, path: str, problem: Problem) -> Problem:
     message = problem.message if path in problem.message else f"{path}: {problem.message}"
-    return replace(problem, key=at_number(number, problem.key), message=message)
+    return replace(problem, key=numbered_key(number, problem.key), message=message)
 
 
 def _problem(error: DatasetError) -> Problem:

@@ -1,4 +1,4 @@
-"""The first documents drawn as a run would draw them, page by page, with their figures."""
+"""Preview: the first documents drawn exactly as a run would draw them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from itertools import islice
 from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.draw_document import renderer
-from deepsynth_tui.dataset.drawing.page import sheet
+from deepsynth_tui.dataset.draw_document import cached_renderer
+from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.reading.compose import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
 from deepsynth_tui.dataset.reading.sources import Document
@@ -28,22 +28,23 @@ class PreviewPage:
 
 
 def preview(config: DatasetConfig, documents: int) -> Iterator[PreviewPage | Skipped]:
-    """Yield the pages of the first `documents` documents; of one that is left out, why.
+    """Yield the pages of the first `documents` documents, or why a document is skipped.
 
-    Raises `DatasetError`s.
+    Raises:
+        DatasetError: the source cannot be read, or a page cannot be drawn.
     """
     for document in islice(open_documents(config).documents(), documents):
-        yield from pages_of(document, config)
+        yield from document_pages(document, config)
 
 
-def pages_of(document: Document, config: DatasetConfig) -> Iterator[PreviewPage | Skipped]:
-    """Yield the pages of one document, whatever its flaws, or why it is left out."""
+def document_pages(document: Document, config: DatasetConfig) -> Iterator[PreviewPage | Skipped]:
+    """Yield the pages of one document whatever its flaws, or why it is skipped."""
     composed = compose(document, config)
     if isinstance(composed, Skipped):
         yield composed
         return
-    rendered = renderer(config).render(composed.drawn_text, composed.source_hash)
-    paper = sheet(config.page)
+    rendered = cached_renderer(config).render(composed.drawn_text, composed.source_hash)
+    paper = PageGeometry.from_settings(config.page)
     for number, page in enumerate(rendered.pages, start=1):
         yield PreviewPage(
             page.png,
@@ -57,7 +58,7 @@ def pages_of(document: Document, config: DatasetConfig) -> Iterator[PreviewPage 
                 font_size=rendered.font_size,
                 x_height=round(rendered.x_height, 1),
                 fonts=rendered.fonts,
-                missing_glyphs=rendered.missing.total(),
+                missing_glyphs=rendered.missing_glyphs.total(),
                 split_tokens=rendered.split_tokens,
                 clipped_glyphs=rendered.clipped_glyphs,
             ),
@@ -65,8 +66,8 @@ def pages_of(document: Document, config: DatasetConfig) -> Iterator[PreviewPage 
 
 
 def first_page(document: Document, config: DatasetConfig) -> PreviewPage | None:
-    """Return the first page of a document, None where it is left out."""
-    page = next(pages_of(document, config), None)
+    """Return the first page of a document, or None if the document is skipped."""
+    page = next(document_pages(document, config), None)
     return page if isinstance(page, PreviewPage) else None
 
 

@@ -1,4 +1,4 @@
-"""How far a dataset is, for whoever listens, and what the listener asks for."""
+"""Progress reports to the job, and its requests to stop."""
 
 from __future__ import annotations
 
@@ -7,58 +7,64 @@ from typing import Protocol
 UNIT = "documents"
 
 
-class Stopped(Exception):
-    """The listener asked for it: whatever is under way ends here."""
+class StopRequested(Exception):
+    """The job was asked to stop; work in progress is abandoned."""
 
 
-class Listener(Protocol):
-    """What a pipeline reports to; `runs.job.Job` is one."""
+class JobLike(Protocol):
+    """What the pipeline needs of a job; see `runs.job.Job`."""
 
     def phase(self, name: str, detail: str = "") -> None:
-        """Say that a new part of the work begins."""
+        """Report that a new phase begins."""
         ...
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
-        """Say how far the work is; `total` None where nobody knows."""
+        """Report progress; `total` is None if it is unknown."""
         ...
 
     def warning(self, message: str) -> None:
-        """Say what a person should know."""
+        """Report a warning to the user."""
         ...
 
     def result(self, **fields: object) -> None:
-        """Say what is left at the end."""
+        """Report results of the job."""
         ...
 
     def stop_requested(self) -> str | None:
-        """Return "stop", "stop-after-checkpoint" (here: after a shard) or None."""
+        """Return "stop", "stop-after-checkpoint" (here: after the current shards) or None."""
         ...
 
 
-class Watch:
-    """Tells `listener` how many of `total` documents are done, `finished` of them in shards."""
+class ProgressTracker:
+    """Reports to `job` how many of `total` documents are done.
 
-    def __init__(self, listener: Listener, total: int | None, finished: int) -> None:
-        self._listener = listener
+    `finished` documents are already in finished shards.
+    """
+
+    def __init__(self, job: JobLike, total: int | None, finished: int) -> None:
+        self._job = job
         self._total = total
         self._finished = finished
 
-    def look(self, under_way: int) -> bool:
-        """Say how far the work is, `under_way` documents in shards that are not finished; return
-        whether no other shard is to be begun. Raises `Stopped` where none is to be finished.
+    def report_and_check_stop(self, in_progress: int) -> bool:
+        """Report progress and return whether no new shard may be started.
 
-        A shard that has to be made again takes its documents back.
+        `in_progress` counts the documents drawn for unfinished shards. It drops when a shard has
+        to be written again.
+
+        Raises:
+            StopRequested: unfinished shards are to be abandoned.
         """
-        self._listener.progress(self._finished + under_way, self._total, UNIT)
-        request = self._listener.stop_requested()
+        self._job.progress(self._finished + in_progress, self._total, UNIT)
+        request = self._job.stop_requested()
         if request == "stop":
-            raise Stopped
+            raise StopRequested
         return request is not None
 
-    def finished(self, documents: int) -> None:
-        """So many documents more are in finished shards."""
+    def add_finished(self, documents: int) -> None:
+        """Count the documents of a finished shard."""
         self._finished += documents
 
-    def all_finished(self) -> None:
-        """The source is at its end."""
-        self._listener.progress(self._finished, self._finished, UNIT)
+    def report_end(self) -> None:
+        """Report that all documents are done, now that their number is known."""
+        self._job.progress(self._finished, self._finished, UNIT)

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
-from deepsynth_tui.config.rules.between_fields import broken_rules
+from deepsynth_tui.config.rules import broken_rules
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.tweaks import Tweak, list_tweaks, with_values

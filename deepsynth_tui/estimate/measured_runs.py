@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from deepsynth_tui.config.fields import sections
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessOverhead
@@ -28,18 +29,6 @@ MAX_RUNS = 20
 """Number of the last runs on a GPU whose median is used."""
 MIN_RUNS = 2
 """Runs that a correction needs at least."""
-TRAINING_KEYS = (
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "optim",
-    "bf16",
-    "fp16",
-    "gradient_checkpointing",
-    "num_processes",
-    "fsdp",
-)
-"""Settings of `training:` that decide how much memory a step takes; all of the model's do."""
-NEUTRAL_KEYS = {"lora": ("preset", "lora_alpha", "alpha_pattern", "use_rslora")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +160,13 @@ def find_measured_run(
 
 def memory_fingerprint(config: TrainingConfig) -> str:
     """Return a hash of the model and all settings that the memory of a step depends on."""
-    sections: dict[str, Any] = {}
-    for name in ("model", "lora", "quantization", "text_encoder"):
-        values = getattr(config, name).model_dump(mode="json")
-        if not values.get("enabled", True):
-            values = {"enabled": False}
-        for key in NEUTRAL_KEYS.get(name, ()):
-            values.pop(key, None)
-        sections[name] = values
-    training = config.training.model_dump(mode="json")
-    sections["training"] = {key: training[key] for key in TRAINING_KEYS}
-    return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:16]
+    hashed: dict[str, Any] = {}
+    for section in sections(TrainingConfig):
+        names = {field.name for field in section.fields if field.affects_memory}
+        if names:
+            values = getattr(config, section.key).model_dump(mode="json", include=names)
+            hashed[section.key] = values if values.get("enabled", True) else {"enabled": False}
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def minor_version(version: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.config.findings import existing_part
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.preflight import nearest_existing_parent
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.adapter_file import adapter_file_bytes, adapter_tensors
 from deepsynth_tui.estimate.memory.optimizer import trainable_memory
@@ -130,7 +130,9 @@ def estimate_storage(
     encoder: ModelLayout | None = None,
 ) -> StorageEstimate:
     """Estimate the storage of a run and read what is free now (a few small files)."""
-    path = existing_part(Path(config.output.dir).expanduser() if config.output.dir else home())
+    path = nearest_existing_parent(
+        Path(config.output.dir).expanduser() if config.output.dir else home()
+    )
     return StorageEstimate(
         disk=estimate_disk(
             config, layout, steps=steps, processor=processor_bytes(config), encoder=encoder
@@ -235,7 +237,7 @@ def _available_in_cgroups(proc: Path, cgroups: Path) -> Iterator[int]:
         else:
             continue
         group = root / path.strip("/")
-        # In a container the path may be that of the host; the container's own group is then the root.
+        # In a container the path may be the host's; the container's own group is then the root.
         for folder in (group, *group.parents):
             yield from _available_in(folder, *names)
             if folder == root:

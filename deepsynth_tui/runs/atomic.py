@@ -1,4 +1,4 @@
-"""Replace a file in one step: a reader finds the old content or the new, never a part."""
+"""Replace a file atomically: a reader sees the old content or the new, never part of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
     """Write `data` beside `path` under a temporary name, then rename it over `path`.
 
-    `durable` flushes the bytes to the disk before the rename, for what must survive a power cut.
-    Raises OSError (disk full, folder gone, no rights) and leaves no temporary file behind.
+    `durable` flushes the bytes to disk before the rename, so that the file survives a power cut.
+    Raises OSError (disk full, folder gone, no permission) and leaves no temporary file behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:

@@ -1,7 +1,7 @@
-"""What a job printed, made harmless: nothing in it can move a cursor, set a title or colour.
+"""Sanitize the output of a job: nothing in it can move a cursor, set a title or a colour.
 
-The raw bytes stay in `console.log`. A screen gets printable lines in which every progress bar
-drawn with carriage returns shows its last state only.
+The raw bytes stay in `console.log`. A screen gets printable lines; of a progress bar drawn with
+carriage returns, only the last state.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import codecs
 import re
 from pathlib import Path
-from typing import Self
 
 from deepsynth_tui.runs.tail import BATCH, FileTail
 
-LONGEST = 2000
-"""Characters of a line that are shown; the mark after them says how many more there are."""
-_HELD = 1 << 14
-"""Raw characters of a line that are kept for cleaning; the rest is only counted."""
+MAX_CHARACTERS = 2000
+"""Characters of a line that are shown, followed by the number of further ones."""
+_RAW_LIMIT = 1 << 14
+"""Raw characters of a line that are kept for sanitizing; the rest is only counted."""
 
 # ECMA-48: a string (OSC, DCS, SOS, PM, APC) up to its terminator; a CSI sequence; any other
 # escape. Possessive quantifiers and bodies without control characters keep matching linear.
@@ -25,7 +24,7 @@ _ESCAPE = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]?"
     r"|\x1b[ -/]*+[0-~]?"
 )
-# Controls; marks that reorder the text around them; surrogates, which no terminal can be sent.
+# Control characters, and marks that reorder the text around them.
 _HIDDEN = re.compile(
     r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
@@ -33,42 +32,37 @@ _BREAKS = re.compile(r"[\u2028\u2029]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
-def clean(line: str) -> str:
-    """`line` as a terminal would leave it standing, in printable characters only.
+def sanitize(line: str) -> str:
+    """Return `line` as a terminal would show it in the end, in printable characters only.
 
-    Of the states that carriage returns overwrote, the last one that shows anything; backspaces
-    take back what they struck; escape sequences, controls and marks that reorder text are gone;
-    tabs are spaces; what is longer than `LONGEST` is cut, and says so.
+    Of text overwritten by carriage returns, the last visible state remains. Backspaces delete.
+    Escape sequences, control characters and marks that reorder text are removed, tabs become
+    spaces. Text longer than `MAX_CHARACTERS` is cut, followed by the number of characters cut.
     """
-    shown = _Line()
-    shown.feed(line)
-    return shown.text()
+    buffer = _Line()
+    buffer.feed(line)
+    return buffer.text()
 
 
 class ConsoleTail:
-    """Lines that were printed since the last poll, cleaned."""
+    """Lines printed since the last poll, sanitized."""
 
     def __init__(self, path: Path, *, last: int | None = None) -> None:
-        """Start at the beginning, or `last` bytes before the end, then with a whole line."""
+        """Start at the beginning, or with the first line that starts in the `last` bytes."""
         self._tail = FileTail(path, last=None if last is None else last + 1)
         self._mid_line = self._tail.offset > 0
         self.skipped = self._tail.offset
-        """Bytes before the start that are not shown."""
-        self._begin()
-
-    @classmethod
-    def from_end(cls, path: Path, n_bytes: int) -> Self:
-        """A tail that begins with the first line that starts in the last `n_bytes`."""
-        return cls(path, last=n_bytes)
+        """Bytes before the start, which are not shown."""
+        self._reset()
 
     @property
     def unfinished(self) -> str:
-        """The line that is still being written, such as a progress bar, as it stands now."""
+        """The line that is still being written, such as a progress bar, in its current state."""
         return "" if self._mid_line else self._line.text()
 
     def poll(self, max_bytes: int = BATCH) -> list[str]:
-        """Lines completed since the last poll, about `max_bytes` of them at most; [] when there
-        is none yet, so that `while lines := tail.poll()` reads all there are."""
+        """Return lines completed since the last poll, about `max_bytes` at most; [] if there are
+        none yet, so that `while lines := tail.poll()` reads all."""
         while data := self._read(max_bytes):
             if lines := self._take(data):
                 return lines
@@ -79,7 +73,7 @@ class ConsoleTail:
         data = self._tail.read(max_bytes)
         if self._tail.restarts > restarts:
             self._mid_line = False
-            self._begin()
+            self._reset()
         return data
 
     def _take(self, data: bytes) -> list[str]:
@@ -94,13 +88,13 @@ class ConsoleTail:
         self._line.feed(rest)
         return lines
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._line = _Line()
 
 
 class _Line:
-    """One line while it is written; the same in whatever pieces it comes."""
+    """A line that arrives in pieces; the result does not depend on how it is divided."""
 
     def __init__(self) -> None:
         self._overwritten = ""
@@ -117,13 +111,13 @@ class _Line:
 
     def text(self) -> str:
         visible = _visible(self._raw)
-        more = max(0, len(visible) - LONGEST) + self._dropped
+        more = max(0, len(visible) - MAX_CHARACTERS) + self._dropped
         if not visible.strip() and not more:
             return self._overwritten
-        return visible[:LONGEST] + (f" … (+{more} characters)" if more else "")
+        return visible[:MAX_CHARACTERS] + (f" … (+{more} characters)" if more else "")
 
     def _add(self, piece: str) -> None:
-        room = _HELD - len(self._raw)
+        room = _RAW_LIMIT - len(self._raw)
         self._raw += piece[:room]
         self._dropped += max(0, len(piece) - room)
 

@@ -1,4 +1,4 @@
-"""Requests to a job: files in its `control/`, and signals where it does not listen."""
+"""Requests to a job: files in its `control/`, and signals if it does not react."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.liveness import (
     ENDED,
     Liveness,
-    Status,
-    is_elsewhere,
-    is_here,
+    ProcessStatus,
+    is_alive_here,
+    is_remote,
     liveness,
     read_status,
 )
@@ -25,7 +25,7 @@ from deepsynth_tui.runs.liveness import (
 Request = Literal["stop", "stop-after-checkpoint"]
 REQUESTS: tuple[Request, ...] = ("stop", "stop-after-checkpoint")
 """File names of the requests, the strongest first."""
-_POLL = 0.1
+_POLL_SECONDS = 0.1
 
 
 class NotStopped(RunError):
@@ -33,79 +33,82 @@ class NotStopped(RunError):
 
 
 class NotRunning(NotStopped):
-    """There is nothing to stop."""
+    """The run has no process to stop."""
 
 
-class Ending(Enum):
+class StopOutcome(Enum):
     """What it took to end a job."""
 
-    AGREED = "agreed"
-    """It ended by itself within the time given."""
-    INTERRUPTED = "interrupted"
+    EXITED = "exited"
+    """It ended by itself within the grace period."""
+    TERMINATED = "terminated"
     """It took SIGTERM."""
     KILLED = "killed"
     """It took SIGKILL: work since the last checkpoint or shard is lost."""
 
 
 def request_stop(run: RunDirectory, *, now: bool) -> None:
-    """Ask the job to stop, `now` or after its next checkpoint, and return at once. Asking for
-    now upgrades an earlier request. Raises NotRunning when no job is there to hear it."""
-    if _running(run).phase == ENDED:
+    """Ask the job to stop, `now` or after its next checkpoint, and return at once.
+
+    A request to stop now replaces an earlier, weaker one. Raises NotRunning if there is no job.
+    """
+    if _running_status(run).phase == ENDED:
         raise _not_running(run)
-    _leave("stop" if now else "stop-after-checkpoint", run)
+    _write_request("stop" if now else "stop-after-checkpoint", run)
 
 
-def pending(run: RunDirectory) -> Request | None:
-    """The strongest request left for the job and not yet honoured."""
+def pending_request(run: RunDirectory) -> Request | None:
+    """Return the strongest request that the job has not yet fulfilled."""
     return next((name for name in REQUESTS if (run.control / name).exists()), None)
 
 
-def clear(run: RunDirectory) -> None:
-    """Take all requests back: the launcher does it for a new process, a job when it ends."""
+def clear_requests(run: RunDirectory) -> None:
+    """Remove all requests. The launcher does so for a new process, a job when it ends."""
     for name in REQUESTS:
         (run.control / name).unlink(missing_ok=True)
 
 
-def stop_and_wait(run: RunDirectory, *, grace: float) -> Ending:
+def stop_and_wait(run: RunDirectory, *, grace: float) -> StopOutcome:
     """Stop the job and return when its process is gone.
 
     It has `grace` seconds after the request and as many after a SIGTERM, which interrupts a body
-    that did not look at the request; then its whole process group is killed, and the event log
-    says so. Signals are sent only to the very process that the status names.
+    that did not look at the request. Then its whole process group is killed, and the event log
+    records it. Signals are sent only to exactly the process that the status names.
 
-    Raises NotRunning when it ended before, NotStopped when it runs on another machine and does
-    not answer, or outlives even SIGKILL.
+    Raises:
+        NotRunning: It ended before.
+        NotStopped: It runs on another machine and does not react, or survives even SIGKILL.
     """
-    status = _running(run)
-    _leave("stop", run)
-    if _gone(run, grace):
-        return Ending.AGREED
+    status = _running_status(run)
+    _write_request("stop", run)
+    if _wait_until_gone(run, grace):
+        return StopOutcome.EXITED
     status = read_status(run) or status
-    if is_elsewhere(status):
+    if is_remote(status):
         raise NotStopped(
             f"{run.id} did not stop within {grace:g} s, and it runs on {status.host}",
-            "The request stays; to force it, give this command on that machine",
+            "The request remains. To force it, run this command on that machine",
         )
-    _send(status, signal.SIGTERM)
-    # A suspended process takes the SIGTERM only once it is woken.
-    _send(status, signal.SIGCONT)
-    if _gone(run, grace):
-        return Ending.INTERRUPTED
+    _send_signal(status, signal.SIGTERM)
+    # A suspended process handles the SIGTERM only once it is resumed.
+    _send_signal(status, signal.SIGCONT)
+    if _wait_until_gone(run, grace):
+        return StopOutcome.TERMINATED
     _kill_group(status)
-    if not _gone(run, grace):
+    if not _wait_until_gone(run, grace):
         raise NotStopped(
-            f"{run.id} (pid {status.pid}) is still there after SIGKILL",
-            "It hangs in the kernel, on a disk or a driver: `dmesg` may say which",
+            f"{run.id} (pid {status.pid}) still exists after SIGKILL",
+            "It hangs in the kernel, in a disk or driver call: `dmesg` may say which",
         )
     if status.phase != ENDED:
         with EventLog(run.events) as log:
             log.write("warning", message=f"Killed: it did not stop within {2 * grace:g} s")
             log.write("done", verdict="stopped")
-    clear(run)
-    return Ending.KILLED
+    clear_requests(run)
+    return StopOutcome.KILLED
 
 
-def _running(run: RunDirectory) -> Status:
+def _running_status(run: RunDirectory) -> ProcessStatus:
     status = read_status(run)
     if status is None or liveness(status, time.time()) is Liveness.DEAD:
         raise _not_running(run)
@@ -118,33 +121,33 @@ def _not_running(run: RunDirectory) -> NotRunning:
     return NotRunning(f"{run.id} has already ended", "There is nothing to stop")
 
 
-def _leave(request: Request, run: RunDirectory) -> None:
+def _write_request(request: Request, run: RunDirectory) -> None:
     run.control.mkdir(exist_ok=True)
     atomic.replace(run.control / request, f"{time.time():.3f}\n".encode())
 
 
-def _gone(run: RunDirectory, seconds: float) -> bool:
-    """Wait at most `seconds` for the process to be gone."""
+def _wait_until_gone(run: RunDirectory, seconds: float) -> bool:
+    """Wait at most `seconds` for the process to be gone, and return whether it is."""
     deadline = time.monotonic() + seconds
     while True:
         status = read_status(run)
         if status is None or liveness(status, time.time()) is Liveness.DEAD:
             return True
-        if status.phase == ENDED and is_elsewhere(status):
+        if status.phase == ENDED and is_remote(status):
             return True
         if time.monotonic() >= deadline:
             return False
-        time.sleep(_POLL)
+        time.sleep(_POLL_SECONDS)
 
 
-def _send(status: Status, number: signal.Signals) -> None:
-    if status.pid is not None and is_here(status):
+def _send_signal(status: ProcessStatus, number: signal.Signals) -> None:
+    if status.pid is not None and is_alive_here(status):
         os.kill(status.pid, number)
 
 
-def _kill_group(status: Status) -> None:
-    """A launched job leads its own group; one started by hand shares the group of a shell."""
-    if status.pid is None or not is_here(status):
+def _kill_group(status: ProcessStatus) -> None:
+    """Kill the process group if the job leads it. A job started by hand is in a shell's group."""
+    if status.pid is None or not is_alive_here(status):
         return
     if os.getpgid(status.pid) == status.pid:
         os.killpg(status.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """Run directories: create one, find one, list them all.
 
-A run lives under `<home>/runs/<id>/`, or elsewhere with a symbolic link of that name. `run.json`
-is written last and makes the folder a run: without it, it is a foreign folder and is ignored.
+A run lives in `<home>/runs/<id>/`, or elsewhere with a symbolic link of that name. `run.json` is
+written last and makes the folder a run; folders without it are ignored.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.errors import RunError
 
 SLUG_LENGTH = 40
-"""Characters of a run's name that go into its id."""
+"""Maximum number of characters of a run's name in its id."""
 
 
 class RunDirectoryError(RunError):
-    """A run directory could not be made or found."""
+    """A run directory could not be created or found."""
 
 
 class RunExists(RunDirectoryError):
-    """The folder asked for already holds something."""
+    """The requested folder is not empty."""
 
 
-class RunUnwritable(RunDirectoryError):
-    """The folder asked for cannot be written."""
+class RunNotWritable(RunDirectoryError):
+    """The requested folder is not writable."""
 
 
 class RunNotFound(RunDirectoryError):
-    """No run, or more than one, goes by this reference. `nearest` are the ids that come close."""
+    """No run, or more than one, matches this reference. `nearest` are the most similar ids."""
 
     def __init__(self, ref: str, nearest: Sequence[str], message: str = "") -> None:
-        close = f"Did you mean {', '.join(nearest)}?" if nearest else "`runs` lists those there are"
-        super().__init__(message or f"No run is called {ref!r}", close)
+        advice = f"Did you mean {', '.join(nearest)}?" if nearest else "`runs` lists all runs"
+        super().__init__(message or f"There is no run {ref!r}", advice)
         self.ref = ref
         self.nearest = tuple(nearest)
 
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """Where everything about one run is."""
+    """The folder of one run, and the paths in it."""
 
     id: str
     path: Path
 
     @property
     def identity(self) -> Path:
-        """What never changes about the run; see `identity`."""
+        """What never changes about the run; see `Identity`."""
         return self.path / "run.json"
 
     @property
@@ -68,22 +68,22 @@ class RunDirectory:
 
     @property
     def console(self) -> Path:
-        """Everything the job and its children printed, raw; read it through `console`."""
+        """The raw output of the job and its children; read it with `ConsoleTail`."""
         return self.path / "console.log"
 
     @property
     def status(self) -> Path:
-        """Process and heartbeat, replaced every few seconds; see `liveness`."""
+        """Process and heartbeat, replaced every few seconds; see `ProcessStatus`."""
         return self.path / "status.json"
 
     @property
     def estimate(self) -> Path:
-        """The estimate that the job froze before its first step, as `estimate --json` prints it."""
+        """The estimate that the job wrote before its first step, as `estimate --json` prints it."""
         return self.path / "estimate.json"
 
     @property
     def measured(self) -> Path:
-        """Predicted and measured side by side; see `prediction`."""
+        """Predicted and measured figures; see `estimate_vs_measured`."""
         return self.path / "measured.json"
 
     @property
@@ -98,20 +98,25 @@ class RunDirectory:
 
     @property
     def adapter(self) -> Path:
-        """The adapter that a training run leaves."""
+        """The adapter that a training run produces."""
         return self.path / "adapter"
 
     @property
     def dataset(self) -> Path:
-        """The dataset that a dataset run leaves."""
+        """The dataset that a dataset run produces."""
         return self.path / "dataset"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What `run.json` says. `created` is in seconds since the epoch, `cwd` is the folder that
-    relative paths in the configuration start from, `after` the run that this one waits for, and
-    `continues` the one whose last checkpoint it begins with."""
+    """The content of `run.json`.
+
+    Attributes:
+        created: In seconds since the epoch.
+        cwd: Folder that relative paths in the configuration are relative to.
+        after: Run that this one waits for.
+        continues: Run whose last checkpoint this one starts from.
+    """
 
     id: str
     kind: str
@@ -122,7 +127,7 @@ class Identity:
     continues: RunDirectory | None = None
 
 
-def create(
+def create_run(
     home: Path,
     *,
     kind: str,
@@ -134,39 +139,46 @@ def create(
     cwd: Path | None = None,
     now: float | None = None,
 ) -> RunDirectory:
-    """Make a new run directory, under `home` or `at` a folder that is empty or not there yet.
+    """Create a run directory, under `home` or `at` a folder that is empty or does not exist.
 
-    `after` names another run (anything `find` takes) that has to be completed before this one
-    begins; `continues` is the one whose last checkpoint it begins with. Its job stands in `cwd`,
-    by default where this process does. Raises RunExists, RunUnwritable, or RunNotFound for
-    `after`; nothing is left behind then.
+    `after` is a reference, as for `find_run`, to a run that must complete before this one starts;
+    `continues` is the run whose last checkpoint it starts from. Its job runs in `cwd`, by default
+    that of this process. On an error, nothing is left behind.
+
+    Raises:
+        RunExists: `at` is not empty.
+        RunNotWritable: The folder cannot be written.
+        RunNotFound: There is no run `after`.
     """
     created = time.time() if now is None else now
-    predecessor = find(home, after) if after is not None else None
+    predecessor = find_run(home, after) if after is not None else None
     try:
         run = _reserve(home / "runs", _stem(created, name, kind), at)
-        place = cwd or Path.cwd()
-        identity = Identity(run.id, kind, name, created, place, predecessor, continues)
+        cwd = cwd or Path.cwd()
+        identity = Identity(run.id, kind, name, created, cwd, predecessor, continues)
         try:
             _fill(run, identity, config_text)
         except OSError:
-            _withdraw(home / "runs", run)
+            _remove(home / "runs", run)
             raise
     except RunDirectoryError:
         raise
     except OSError as error:
-        raise RunUnwritable(
+        raise RunNotWritable(
             f"Cannot create a run in {at or home / 'runs'}: {error.strerror or error}",
-            "Free some space or choose a folder you may write to: output.dir in the "
-            "configuration, or $DEEPSYNTH_HOME for all runs",
+            "Free some disk space, or choose a writable folder: output.dir in the configuration, "
+            "or $DEEPSYNTH_HOME for all runs",
         ) from error
     return run
 
 
-def find(home: Path, ref: str | Path) -> RunDirectory:
-    """The run that `ref` means: an id, the path of its folder, the only id that begins so, or
-    else the newest run of that name. Raises RunNotFound with the ids that come close."""
-    runs = scan(home)
+def find_run(home: Path, ref: str | Path) -> RunDirectory:
+    """Return the run that `ref` refers to.
+
+    `ref` is an id, the path of a run's folder, the beginning of exactly one id, or a name, which
+    refers to the newest run of that name. Raises RunNotFound with the most similar ids.
+    """
+    runs = list_runs(home)
     text = str(ref)
     for run in runs:
         if run.id == text:
@@ -174,71 +186,73 @@ def find(home: Path, ref: str | Path) -> RunDirectory:
     path = Path(ref).expanduser()
     if (path / "run.json").is_file():
         resolved = path.resolve()
-        known = (run for run in runs if run.path.resolve() == resolved)
-        return next(known, None) or open_path(resolved)
-    begins = [run for run in runs if text and run.id.startswith(text)]
-    if len(begins) == 1:
-        return begins[0]
-    names = {run.id: identity(run).name for run in runs}
+        listed = (run for run in runs if run.path.resolve() == resolved)
+        return next(listed, None) or open_run(resolved)
+    with_prefix = [run for run in runs if text and run.id.startswith(text)]
+    if len(with_prefix) == 1:
+        return with_prefix[0]
+    names = {run.id: read_identity(run).name for run in runs}
     for run in runs:
         if names[run.id] == text:
             return run
-    if begins:
-        ids = [run.id for run in begins]
+    if with_prefix:
+        ids = [run.id for run in with_prefix]
         raise RunNotFound(text, ids, f"{text!r} is the beginning of {len(ids)} runs")
     close = difflib.get_close_matches(text, [*names, *names.values()], n=3, cutoff=0.5)
     nearest = [run for run in names if run in close or names[run] in close]
     raise RunNotFound(text, nearest[:3])
 
 
-def open_path(path: Path) -> RunDirectory:
-    """The run in exactly this folder. Raises RunNotFound when it is not a run."""
+def open_run(path: Path) -> RunDirectory:
+    """Return the run in exactly this folder. Raises RunNotFound if it is not a run."""
     try:
         run = RunDirectory(path.name, path)
-        return RunDirectory(identity(run).id, path)
+        return RunDirectory(read_identity(run).id, path)
     except RunNotFound as error:
         raise RunNotFound(str(path), (), f"{path} is not a run directory") from error
 
 
-def scan(home: Path) -> list[RunDirectory]:
-    """Every run under `home`, newest first. Dangling links and foreign folders are skipped, and
-    a run that is reachable under two names is listed once."""
+def list_runs(home: Path) -> list[RunDirectory]:
+    """Return every run under `home`, newest first.
+
+    Dangling links and other folders are skipped. A run that has two names is listed once.
+    """
     root = home / "runs"
     if not root.is_dir():
         return []
-    found: dict[Path, tuple[float, RunDirectory]] = {}
+    by_path: dict[Path, tuple[float, RunDirectory]] = {}
     for entry in sorted(root.iterdir()):
         run = RunDirectory(entry.name, entry.resolve() if entry.is_symlink() else entry)
         try:
-            found.setdefault(entry.resolve(), (identity(run).created, run))
+            by_path.setdefault(entry.resolve(), (read_identity(run).created, run))
         except RunNotFound:
             continue
-    newest = sorted(found.values(), key=lambda pair: (pair[0], pair[1].id), reverse=True)
+    newest = sorted(by_path.values(), key=lambda pair: (pair[0], pair[1].id), reverse=True)
     return [run for _, run in newest]
 
 
-def identity(run: RunDirectory) -> Identity:
-    """What `run.json` says. Raises RunNotFound when the run is gone or was never one."""
+def read_identity(run: RunDirectory) -> Identity:
+    """Read `run.json`. Raises RunNotFound if the run is gone or was never one."""
     try:
-        said = json.loads(run.identity.read_bytes())
+        content = json.loads(run.identity.read_bytes())
         return Identity(
-            id=str(said["id"]),
-            kind=str(said["kind"]),
-            name=str(said["name"]),
-            created=float(said["created"]),
-            cwd=Path(said["cwd"]),
-            after=_named(said["after"]),
-            continues=_named(said.get("continues")),  # not in runs of earlier versions
+            id=str(content["id"]),
+            kind=str(content["kind"]),
+            name=str(content["name"]),
+            created=float(content["created"]),
+            cwd=Path(content["cwd"]),
+            after=_run_from_json(content["after"]),
+            continues=_run_from_json(content.get("continues")),  # not in runs of earlier versions
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunNotFound(run.id, (), f"{run.path} holds no readable run.json") from error
+        raise RunNotFound(run.id, (), f"{run.path} contains no readable run.json") from error
 
 
-def _named(said: dict[str, str] | None) -> RunDirectory | None:
-    return RunDirectory(str(said["id"]), Path(said["path"])) if said else None
+def _run_from_json(content: dict[str, str] | None) -> RunDirectory | None:
+    return RunDirectory(str(content["id"]), Path(content["path"])) if content else None
 
 
-def _naming(run: RunDirectory | None) -> dict[str, str] | None:
+def _run_to_json(run: RunDirectory | None) -> dict[str, str] | None:
     return {"id": run.id, "path": str(run.path.resolve())} if run else None
 
 
@@ -249,7 +263,7 @@ def _stem(created: float, name: str, kind: str) -> str:
 
 
 def _reserve(root: Path, stem: str, at: Path | None) -> RunDirectory:
-    """Take an id by making its folder (or link) in `root`: whoever makes it first owns it."""
+    """Take an id by creating its folder (or link) in `root`: the first process to do so owns it."""
     root.mkdir(parents=True, exist_ok=True)
     target = None if at is None else _empty_folder(at)
     number = 1
@@ -271,11 +285,11 @@ def _empty_folder(at: Path) -> Path:
     if (folder / "run.json").is_file():
         raise RunExists(
             f"{at} already holds a run",
-            "Attach to it or resume it, or set output.dir to another folder",
+            "Attach to it, resume it, or set output.dir to another folder",
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "is not empty" if folder.is_dir() else "is a file"
-        raise RunExists(f"{at} {what}", "Set output.dir to an empty or a new folder")
+        state = "is not empty" if folder.is_dir() else "is a file"
+        raise RunExists(f"{at} {state}", "Set output.dir to an empty or a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -283,22 +297,22 @@ def _empty_folder(at: Path) -> Path:
 def _fill(run: RunDirectory, identity: Identity, config_text: str) -> None:
     run.control.mkdir()
     atomic.replace(run.config, config_text.encode(), durable=True)
-    said = {
+    content = {
         "v": 1,
         "id": identity.id,
         "kind": identity.kind,
         "name": identity.name,
         "created": identity.created,
         "cwd": str(identity.cwd),
-        "after": _naming(identity.after),
-        "continues": _naming(identity.continues),
+        "after": _run_to_json(identity.after),
+        "continues": _run_to_json(identity.continues),
     }
-    text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     atomic.replace(run.identity, text.encode(), durable=True)
 
 
-def _withdraw(root: Path, run: RunDirectory) -> None:
-    """Take back a run that could not be filled; a folder of the user's keeps existing, empty."""
+def _remove(root: Path, run: RunDirectory) -> None:
+    """Remove a run that could not be written. A folder of the user's is emptied, but remains."""
     entry = root / run.id
     if not entry.is_symlink():
         shutil.rmtree(run.path)

@@ -1,4 +1,4 @@
-"""What a run was predicted to take, what it took, and how far the two lie apart."""
+"""The predicted and the measured memory and step time of a run, and the prediction error."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self, TypeVar
 
 from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.units import format_bytes, format_seconds
 
-_LARGEST = 1e300
+_MAX_SECONDS = 1e300
 COMPARED = ("allocated", "device", "seconds_per_step")
-"""Figures that are both predicted and measured."""
+"""FigureList that are predicted as well as measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
     """The estimate that the run was started with, for one GPU.
 
-    `allocated` and `device` in bytes: the peak of the framework's own count, and what the process
-    takes of the device in all. `seconds_per_step` is None where the speed of the device is not
-    known. `source` says how it was made: "closed_form", "simulated" or "measured". `gpu` is the
-    device that the run is on, empty on a CPU, where the bytes can be compared with nothing.
-    `held_back` bytes are what the framework's allocator was computed to keep for itself, before
-    any correction by earlier runs.
+    Attributes:
+        allocated: Peak bytes of PyTorch's allocator.
+        device: Bytes that the process takes of the device in total.
+        seconds_per_step: None if the speed of the device is unknown.
+        source: How it was made: "closed_form", "simulated" or "measured".
+        gpu: The device of the run; empty on a CPU, where there is nothing to compare bytes with.
+        held_back: Bytes that the allocator was computed to cache, before any correction by
+            earlier runs.
     """
 
     allocated: int
@@ -34,25 +37,29 @@ class Predicted:
     held_back: int | None = None
 
     def __str__(self) -> str:
-        where = self.gpu or "a GPU (this run is on the CPU)"
-        return f"{_gb(self.allocated)} allocated, {_gb(self.device)} in all, on {where}"
+        gpu = self.gpu or "a GPU (this run is on the CPU)"
+        return f"{_bytes(self.allocated)} allocated, {_bytes(self.device)} in total, on {gpu}"
 
     @classmethod
-    def from_json(cls, said: object) -> Self | None:
-        """Read what `asdict` gave; None when it is nothing of the kind. Never raises."""
-        found = _known_fields(cls, said)
-        return cls(**found) if {"allocated", "device"} <= found.keys() else None
+    def from_json(cls, content: object) -> Self | None:
+        """Read the result of `asdict`; None if it is anything else. Never raises."""
+        values = _valid_fields(cls, content)
+        return cls(**values) if {"allocated", "device"} <= values.keys() else None
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a process of the run took, None where it could not be measured.
+    """What a process of the run took; None if it could not be measured. Sizes are in bytes.
 
-    Bytes: `allocated` and `reserved` are the peaks of the framework's allocator from the first
-    step on, `first_step` the peak of the first step alone, `steady` what is allocated between two
-    steps, `device` the most that the process took of the device, `host` the most it had resident.
-    `seconds_per_step` is the median over the steps after the first, waiting for data included,
-    evaluation and saving left out. `steps` is how many steps were measured.
+    Attributes:
+        allocated, reserved: Peaks of PyTorch's allocator from the first step on.
+        device: Peak of what the process took of the device.
+        host: Peak resident memory.
+        first_step: Peak allocation in the first step.
+        steady: Allocation between two steps.
+        seconds_per_step: Median over the steps after the first, including the wait for data,
+            without evaluation and saving.
+        steps: Number of measured steps.
     """
 
     allocated: int | None = None
@@ -65,99 +72,100 @@ class Measured:
     steps: int = 0
 
     @classmethod
-    def from_json(cls, said: object) -> Self | None:
-        """Read what `asdict` gave; None when it is nothing of the kind. Never raises."""
-        found = _known_fields(cls, said)
-        return cls(**found) if "steps" in found else None
+    def from_json(cls, content: object) -> Self | None:
+        """Read the result of `asdict`; None if it is anything else. Never raises."""
+        values = _valid_fields(cls, content)
+        return cls(**values) if "steps" in values else None
 
 
-def errors(predicted: Predicted | None, measured: Measured | None) -> dict[str, float]:
-    """The error of each figure known on both sides: predicted / measured - 1.
+def prediction_errors(predicted: Predicted | None, measured: Measured | None) -> dict[str, float]:
+    """Return predicted / measured - 1 for each figure that both have.
 
-    0.1 is a prediction 10 % too high, -0.1 one too low.
+    0.1 is a prediction 10 % too high, -0.1 one 10 % too low.
     """
     if predicted is None or measured is None:
         return {}
     pairs = ((name, getattr(predicted, name), getattr(measured, name)) for name in COMPARED)
-    return {name: guess / fact - 1 for name, guess, fact in pairs if guess is not None and fact}
+    return {
+        name: guess / actual - 1 for name, guess, actual in pairs if guess is not None and actual
+    }
 
 
 def comparison_lines(predicted: Predicted | None, measured: Measured) -> Iterator[str]:
-    """Each measured figure in words, beside the one that was predicted: "31.20 GB allocated,
-    predicted 30.80 GB (1 % too low)"."""
-    wrong = errors(predicted, measured)
+    """Yield each measured figure beside the predicted one: "31.20 GiB allocated, predicted
+    30.80 GiB (1 % too low)"."""
+    errors = prediction_errors(predicted, measured)
     for name, what in (("allocated", "allocated"), ("device", "of the device")):
         if (size := getattr(measured, name)) is not None:
-            yield f"{_gb(size)} {what}{_beside(predicted, wrong, name, _gb)}"
+            yield f"{_bytes(size)} {what}{_prediction_text(predicted, errors, name, _bytes)}"
     if measured.allocated is None and measured.host is not None:
-        yield f"{_gb(measured.host)} of main memory"
+        yield f"{_bytes(measured.host)} of main memory"
     if measured.seconds_per_step is not None:
-        step = f"{_seconds(measured.seconds_per_step)} per step"
-        yield step + _beside(predicted, wrong, "seconds_per_step", _seconds)
+        step = f"{format_seconds(measured.seconds_per_step)} per step"
+        yield step + _prediction_text(predicted, errors, "seconds_per_step", format_seconds)
 
 
 def off_by(error: float) -> str:
-    """An error in words: "4 % too low"."""
+    """Return an error as text: "4 % too low"."""
     percent = round(100 * abs(error))
     if percent == 0:
         return "right within 1 %"
     return f"{percent} % too {'high' if error > 0 else 'low'}"
 
 
-def comparison(predicted: Predicted | None, measured: Measured | None) -> dict[str, Any]:
-    """Both and the errors, in JSON's types: the content of a run's `measured.json`."""
+def comparison_to_json(predicted: Predicted | None, measured: Measured | None) -> dict[str, Any]:
+    """Return both and the errors as JSON types: the content of a run's `measured.json`."""
     return {
         "predicted": asdict(predicted) if predicted else None,
         "measured": asdict(measured) if measured else None,
-        "prediction_error": errors(predicted, measured),
+        "prediction_error": prediction_errors(predicted, measured),
     }
 
 
-def compared(run: RunDirectory) -> dict[str, Any]:
-    """The comparison that the job of `run` wrote last; all empty before its third step.
+def read_comparison(run: RunDirectory) -> dict[str, Any]:
+    """Return the comparison that the job of `run` wrote last; empty before its third step.
 
-    Raises OSError when the file is there and cannot be read.
+    Raises OSError if the file exists but cannot be read.
     """
     try:
-        said = json.loads(run.measured.read_bytes())
+        content = json.loads(run.measured.read_bytes())
     except FileNotFoundError:
-        return comparison(None, None)
-    return comparison(
-        Predicted.from_json(said.get("predicted")), Measured.from_json(said.get("measured"))
+        return comparison_to_json(None, None)
+    return comparison_to_json(
+        Predicted.from_json(content.get("predicted")), Measured.from_json(content.get("measured"))
     )
 
 
-def _beside(
-    predicted: Predicted | None, wrong: Mapping[str, float], name: str, word: Callable[[Any], str]
+def _prediction_text(
+    predicted: Predicted | None,
+    errors: Mapping[str, float],
+    name: str,
+    format_value: Callable[[Any], str],
 ) -> str:
-    if name not in wrong:
+    if name not in errors:
         return ""
-    return f", predicted {word(getattr(predicted, name))} ({off_by(wrong[name])})"
+    return f", predicted {format_value(getattr(predicted, name))} ({off_by(errors[name])})"
 
 
-def _gb(size: int) -> str:
-    return f"{size / 2**30:.2f} GB"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.3g} s"
+def _bytes(count: int) -> str:
+    return format_bytes(count, digits=2)
 
 
 _Read = TypeVar("_Read", Predicted, Measured)
 
 
-def _known_fields(kind: type[_Read], said: object) -> dict[str, Any]:
-    """The fields of `kind` that `said` holds in their own type; those that it does not know, and
-    those that later versions add, are left out."""
-    if not isinstance(said, Mapping):
+def _valid_fields(kind: type[_Read], content: object) -> dict[str, Any]:
+    """Return the fields of `kind` that `content` has with the right type; missing ones, and those
+    of later versions, are left out."""
+    if not isinstance(content, Mapping):
         return {}
-    found = {field.name: said.get(field.name) for field in fields(kind)}
-    return {name: value for name, value in found.items() if _fits(name, value)}
+    values = {field.name: content.get(field.name) for field in fields(kind)}
+    return {name: value for name, value in values.items() if _is_valid(name, value)}
 
 
-def _fits(name: str, value: object) -> bool:
+def _is_valid(name: str, value: object) -> bool:
     if name in ("source", "gpu"):
         return isinstance(value, str)
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         return False
-    return value < _LARGEST if name == "seconds_per_step" else isinstance(value, int)
+    return value < _MAX_SECONDS if name == "seconds_per_step" else isinstance(value, int)

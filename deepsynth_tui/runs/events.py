@@ -1,8 +1,8 @@
-"""The event log: what a job has to say, one JSON line per event, only ever appended.
+"""The event log: one JSON line per event, append-only.
 
-Each line holds `v` (format version), `seq` (1, 2, 3 ... over the life of the run, resumed or
+Each line has `v` (format version), `seq` (1, 2, 3 ... over the life of the run, resumed or
 not), `t` (seconds since the epoch), `kind`, and the fields of that kind. JSON has no NaN or
-infinity: such a number is written as null and named in the field `nonfinite`, for example
+infinity: such a number is written as null and listed in the field `nonfinite`, for example
 `{"kind": "metric", "step": 7, "loss": null, "nonfinite": {"loss": "nan"}}`.
 """
 
@@ -22,11 +22,11 @@ from typing import Self
 
 VERSION = 1
 DURABLE = frozenset({"checkpoint", "error", "done"})
-"""Kinds that are flushed to the disk before the job goes on."""
+"""Kinds that are flushed to disk before the job continues."""
 UNREADABLE = "unreadable"
-"""Kind of the event that a reader puts in the place of a complete line it cannot parse."""
+"""Kind of the event that replaces a complete line that a reader cannot parse."""
 LAST_TIME = 1e11
-"""Seconds since the epoch that no clock shows (the year 5138); a line beyond it is garbage."""
+"""Seconds since the epoch (the year 5138) beyond which a line is garbage."""
 _ENVELOPE = frozenset({"v", "seq", "t", "kind", "nonfinite"})
 _BLOCK = 65536
 
@@ -41,33 +41,33 @@ class Event:
     data: Mapping[str, object]
 
 
-def parse(line: bytes) -> Event | None:
-    """The event that a complete line holds, or None when it holds none. Never raises."""
+def parse_event(line: bytes) -> Event | None:
+    """Return the event in a complete line, or None if it is not one. Never raises."""
     try:
-        said = json.loads(line)
+        data = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(said, dict):
+    if not isinstance(data, dict):
         return None
-    seq, t, kind = said.pop("seq", None), said.pop("t", None), said.pop("kind", None)
+    seq, t, kind = data.pop("seq", None), data.pop("t", None), data.pop("kind", None)
     if type(seq) is not int or type(t) not in (int, float) or type(kind) is not str:
         return None
     if not abs(t) < LAST_TIME:
         return None
-    said.pop("v", None)
-    return Event(seq, float(t), kind, said)
+    data.pop("v", None)
+    return Event(seq, float(t), kind, data)
 
 
-def unreadable(line: bytes) -> Event:
-    """What stands for a line that `parse` returns None for; `fold` counts these."""
+def unreadable_event(line: bytes) -> Event:
+    """Return the event that replaces a line that cannot be parsed; `fold` counts these."""
     return Event(0, 0.0, UNREADABLE, {"excerpt": line[:200].decode(errors="replace")})
 
 
 class EventLog:
-    """The one writer of a run's events. Threads of the job may share it.
+    """The only writer of a run's events. Threads of the job may share it.
 
-    Opening an existing log goes on where it ended: a last line torn by a kill is cut off, and
-    `seq` continues.
+    Opening an existing log continues it: a last line torn by a kill is cut off, and `seq`
+    continues.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,24 +77,26 @@ class EventLog:
         self._seq = _recover(self._file)
 
     def write(self, kind: str, /, **fields: object) -> Event:
-        """Append one event in a single write and return it as a reader will see it.
+        """Append an event in a single write and return it as a reader will see it.
 
-        Raises OSError when it cannot be written whole (disk full): the log then ends with the
-        line before. Raises TypeError for a value JSON has no form for, ValueError for a field
-        named like one of the envelope's.
+        Raises:
+            OSError: It cannot be written completely (disk full). The log then ends with the line
+                before.
+            TypeError: JSON cannot represent a value.
+            ValueError: A field has the name of an envelope field.
         """
-        if taken := _ENVELOPE & fields.keys():
-            raise ValueError(f"{kind}: {', '.join(sorted(taken))} cannot be the name of a field")
+        if reserved := _ENVELOPE & fields.keys():
+            raise ValueError(f"{kind}: {', '.join(sorted(reserved))} cannot be the name of a field")
         nonfinite: dict[str, str] = {}
-        data = {name: _plain(value, name, nonfinite) for name, value in fields.items()}
+        data = {name: _to_json(value, name, nonfinite) for name, value in fields.items()}
         if nonfinite:
             data["nonfinite"] = nonfinite
         with self._lock:
             self._seq += 1
             event = Event(self._seq, time.time(), kind, data)
-            said = {"v": VERSION, "seq": event.seq, "t": event.t, "kind": kind, **data}
-            text = json.dumps(said, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            # A lone surrogate has no UTF-8 form; its backslash escape is valid JSON for it.
+            content = {"v": VERSION, "seq": event.seq, "t": event.t, "kind": kind, **data}
+            text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            # A lone surrogate has no UTF-8 encoding; its backslash escape is valid JSON.
             self._append(text.encode(errors="backslashreplace") + b"\n")
             if kind in DURABLE:
                 os.fsync(self._file)
@@ -125,8 +127,8 @@ class EventLog:
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: an event was not written")
 
 
-def _plain(value: object, name: str, nonfinite: dict[str, str]) -> object:
-    """`value` in JSON's own types; non-finite numbers are noted in `nonfinite` under `name`."""
+def _to_json(value: object, name: str, nonfinite: dict[str, str]) -> object:
+    """Return `value` as JSON types; non-finite numbers are added to `nonfinite` under `name`."""
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
@@ -137,17 +139,17 @@ def _plain(value: object, name: str, nonfinite: dict[str, str]) -> object:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(k): _plain(v, f"{name}.{k}", nonfinite) for k, v in value.items()}
+        return {str(k): _to_json(v, f"{name}.{k}", nonfinite) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v, f"{name}.{i}", nonfinite) for i, v in enumerate(value)]
+        return [_to_json(v, f"{name}.{i}", nonfinite) for i, v in enumerate(value)]
     # A scalar of numpy or torch, without importing either.
     if callable(item := getattr(value, "item", None)):
-        return _plain(item(), name, nonfinite)
-    raise TypeError(f"{name}: an event cannot hold a {type(value).__name__}")
+        return _to_json(item(), name, nonfinite)
+    raise TypeError(f"{name}: an event cannot contain a {type(value).__name__}")
 
 
 def _recover(file: int) -> int:
-    """Cut a torn last line off; return the highest `seq` of the last lines that have one."""
+    """Cut off a torn last line, and return the highest `seq` of the last lines that have one."""
     size = os.fstat(file).st_size
     end = size
     while end > 0:
@@ -163,7 +165,7 @@ def _recover(file: int) -> int:
     while True:
         start = max(0, end - window)
         lines = os.pread(file, end - start, start).split(b"\n")
-        events = [event for line in lines if (event := parse(line))]
+        events = [event for line in lines if (event := parse_event(line))]
         if events or start == 0:
             return max((event.seq for event in events), default=0)
         window *= 4

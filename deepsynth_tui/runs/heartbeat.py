@@ -1,4 +1,4 @@
-"""The job's pulse and its ear: one thread that says "still here" and looks for requests."""
+"""The heartbeat thread of a job: it keeps `status.json` fresh and looks for stop requests."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.liveness import ENDED, STARTING, own_status, write_status
 
-BEAT = 2.0
+HEARTBEAT_SECONDS = 2.0
 """Seconds between heartbeats."""
-LISTEN = 0.5
-"""Seconds between two looks at the requests."""
+REQUEST_POLL_SECONDS = 0.5
+"""Seconds between two looks for requests."""
 
 
 class Heartbeat:
-    """Keeps `status.json` fresh while it is entered, and says at the end that the job has ended.
+    """Keeps `status.json` fresh while entered, and writes at the end that the job has ended.
 
-    `asked` is set when any stop is requested, for a job to wait on.
+    Attributes:
+        stop_event: Set when a stop is requested, so that a job can wait for it.
     """
 
-    def __init__(self, run: RunDirectory, *, seconds: float = BEAT) -> None:
+    def __init__(self, run: RunDirectory, *, seconds: float = HEARTBEAT_SECONDS) -> None:
         self._run = run
         self._seconds = seconds
         self._status = own_status(time.time())
@@ -33,12 +34,12 @@ class Heartbeat:
         self._request: control.Request | None = None
         self._terminated = False
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._live, name="heartbeat", daemon=True)
-        self.asked = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
+        self.stop_event = threading.Event()
 
     def __enter__(self) -> Self:
-        self._listen()
-        self._beat()
+        self._read_request()
+        self._write_status()
         self._thread.start()
         return self
 
@@ -51,41 +52,41 @@ class Heartbeat:
         self._closed.set()
         self._thread.join()
         self._phase = ENDED
-        self._beat()
+        self._write_status()
 
     @property
     def request(self) -> control.Request | None:
-        """The strongest request so far, at most `LISTEN` seconds old. Reads no file."""
+        """The strongest request so far, at most `REQUEST_POLL_SECONDS` old. Reads no file."""
         return "stop" if self._terminated else self._request
 
     def enter_phase(self, name: str) -> None:
-        """Show this phase from the next look on."""
+        """Write this phase into the status at the next poll."""
         self._phase = name
 
     def terminate(self) -> None:
-        """Take a signal as a request to stop now. Safe in a signal handler: it takes no lock."""
+        """Treat a signal as a request to stop now. Takes no lock, as a signal handler must not."""
         self._terminated = True
 
-    def _live(self) -> None:
+    def _loop(self) -> None:
         due = time.monotonic() + self._seconds
-        complained = False
-        while not self._closed.wait(min(LISTEN, self._seconds)):
+        reported = False
+        while not self._closed.wait(min(REQUEST_POLL_SECONDS, self._seconds)):
             try:
-                self._listen()
+                self._read_request()
                 if time.monotonic() >= due or self._phase != self._status.phase:
                     due = time.monotonic() + self._seconds
-                    self._beat()
+                    self._write_status()
             except OSError as error:
-                # The job may still be able to save its work; it must not end over its pulse.
-                if not complained:
-                    sys.stderr.write(f"The heartbeat cannot be written: {error}\n")
-                complained = True
+                # The job may still be able to save its work, so a failed heartbeat must not end it.
+                if not reported:
+                    sys.stderr.write(f"Cannot write the heartbeat: {error}\n")
+                reported = True
 
-    def _listen(self) -> None:
-        self._request = control.pending(self._run)
+    def _read_request(self) -> None:
+        self._request = control.pending_request(self._run)
         if self.request is not None:
-            self.asked.set()
+            self.stop_event.set()
 
-    def _beat(self) -> None:
+    def _write_status(self) -> None:
         self._status = replace(self._status, heartbeat=time.time(), phase=self._phase)
         write_status(self._run, self._status)

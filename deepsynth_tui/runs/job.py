@@ -1,4 +1,4 @@
-"""The job's side of a run: `run_job` is the process boundary, `Job` what its body reports to."""
+"""The job's side of a run: `run_job` is the process boundary, `Job` is what the body reports to."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from deepsynth_tui.runs import atomic, control
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, identity, open_path
-from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison
+from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, open_run, read_identity
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison_to_json
 from deepsynth_tui.runs.events import EventLog
-from deepsynth_tui.runs.heartbeat import BEAT, LISTEN, Heartbeat
+from deepsynth_tui.runs.heartbeat import HEARTBEAT_SECONDS, REQUEST_POLL_SECONDS, Heartbeat
 from deepsynth_tui.runs.liveness import STARTING, WAITING
 from deepsynth_tui.runs.signals import Interrupted, StopSignals
 from deepsynth_tui.runs.summary import summarize
 
 PROGRESS_SECONDS = 0.25
-"""The least time between two progress events; the last before any change of phase is written."""
+"""Minimum time between two progress events. The last one before a change of phase is always
+written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed, for the person: the kind of problem, what happened, what to do next.
+    """Why a job failed, for the user: the kind of problem, what happened, what to do next.
 
-    `changes` of the settings, by dotted key, would keep it from happening again.
+    `changes` are settings, by dotted key, that would avoid the problem.
     """
 
     class_name: str
@@ -40,7 +41,7 @@ class Failure:
 
 
 class JobFailed(Exception):
-    """Raised by a body that already knows the `Failure` to show."""
+    """Raised by a body that provides the `Failure` to show."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -48,15 +49,15 @@ class JobFailed(Exception):
 
 
 class Events(Protocol):
-    """Where events go: the log itself, or a line to the process that keeps it."""
+    """Where events go: the log itself, or a pipe to the process that writes it."""
 
     def write(self, kind: str, /, **fields: object) -> object: ...
 
 
 class HeartbeatLike(Protocol):
-    """What says that the job lives, and hears the requests: see `Heartbeat`."""
+    """Reports that the job is alive, and receives requests; see `Heartbeat`."""
 
-    asked: threading.Event
+    stop_event: threading.Event
 
     @property
     def request(self) -> control.Request | None: ...
@@ -65,10 +66,10 @@ class HeartbeatLike(Protocol):
 
 
 class Job:
-    """What a body says about its work. Each call is one event; see `events` for their form.
+    """What the body of a job reports to. Each call is one event; see `events` for the format.
 
-    Every method raises OSError when the event cannot be written: a run that cannot say what it
-    does must not go on as if it had.
+    Every method raises OSError if the event cannot be written: a run whose events are lost must
+    not continue.
     """
 
     def __init__(self, run: RunDirectory, events: Events, heartbeat: HeartbeatLike) -> None:
@@ -81,55 +82,59 @@ class Job:
         self._progress_due = 0.0
 
     def phase(self, name: str, detail: str = "", **more: object) -> None:
-        """A new part of the work begins. `detail` is for the person, such as the model's name."""
+        """Report the start of a phase. `detail` is for the user, such as the name of the model."""
         self.flush()
         self._progress_due = 0.0
         self.heartbeat.enter_phase(name)
         self.events.write("phase", name=name, detail=detail, **more)
 
     def resumed(self, step: int) -> None:
-        """The work goes on from the checkpoint of `step`: what an earlier process reported for
-        later steps does not count any more. 0 starts over."""
+        """Report that work continues from the checkpoint of `step`; 0 starts over. What an earlier
+        process reported for later steps is void."""
         self.phase("resumed", f"from step {step}", step=step)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
-        """`done` of `total` `unit`s ("steps", "pages"); None where nobody knows how many. May be
-        called as often as one likes: few of the calls become events."""
+        """Report progress: `done` of `total` `unit`s ("steps", "pages"), None if unknown.
+
+        May be called at any rate; few of the calls become events.
+        """
         self._unwritten = {"done": done, "total": total, "unit": unit}
         if time.monotonic() >= self._progress_due or done == total:
             self.flush()
 
     def flush(self) -> None:
-        """Write the progress that was held back."""
+        """Write progress that has not been written yet."""
         if self._unwritten:
             self.events.write("progress", **self._unwritten)
             self._unwritten = {}
             self._progress_due = time.monotonic() + PROGRESS_SECONDS
 
     def metric(self, *, step: int, **values: object) -> None:
-        """Figures at a training step: epoch, loss, learning_rate, grad_norm, eval_loss,
-        eval_exact_match, eval_rouge_l, eval_cer, tokens_per_second, data_wait and whatever else
-        is a number."""
+        """Report numbers at a training step: epoch, loss, learning_rate, grad_norm, eval_loss,
+        eval_exact_match, eval_rouge_l, eval_cer, tokens_per_second, data_wait or any other."""
         self.events.write("metric", step=step, **values)
 
     def memory(self, **values: object) -> None:
-        """Bytes: `allocated` and `reserved` the peaks of the framework's allocator, `held` what is
-        allocated now, `device` what the job takes of the GPU, `host` resident now and `host_peak`
-        at most; before the first step, `loading` instead of the peaks. `step` after which it was
-        read: of the first steps, the peaks are those of that step alone."""
+        """Report memory in bytes.
+
+        `allocated` and `reserved` are the peaks of the framework's allocator, `held` is allocated
+        now, `device` is the job's share of the GPU, `host` is resident now, `host_peak` at most.
+        Before the first step, `loading` replaces the peaks. `step` is the step after which the
+        values were read; for the first steps, the peaks are those of that step alone.
+        """
         self.events.write("memory", **values)
 
     def predicted(self, figures: Predicted, estimate: Mapping[str, object]) -> None:
-        """What the job is expected to take, before it does. The whole `estimate`, in JSON's types,
-        is frozen in the run directory."""
+        """Report the predicted memory and time, and write the whole `estimate` (JSON types) into
+        the run directory."""
         text = json.dumps(estimate, ensure_ascii=False, indent=1)
         atomic.replace(self.run.estimate, text.encode() + b"\n")
         self.prediction = figures
         self.events.write("estimate", **asdict(figures))
 
     def measured(self, figures: Measured) -> None:
-        """What the job took so far: once it is telling, and again at the end."""
-        text = json.dumps(comparison(self.prediction, figures))
+        """Report the measured memory and time: once enough steps are done, and again at the end."""
+        text = json.dumps(comparison_to_json(self.prediction, figures))
         atomic.replace(self.run.measured, text.encode() + b"\n")
         self.events.write("measured", **asdict(figures))
 
@@ -142,32 +147,34 @@ class Job:
         when: Literal["before", "during", "after"],
         **more: object,
     ) -> None:
-        """What the model made of one `input` whose right answer is `target`. `more` may hold its
-        `page`, lines of braille, and the `loss` of the right answer."""
+        """Report the model's `output` for one `input` with the expected answer `target`.
+
+        `more` may contain the `page` as lines of braille, and the `loss` of the expected answer.
+        """
         self.events.write("sample", input=input, target=target, output=output, when=when, **more)
 
     def learning(self, *, step: int, towers: Mapping[str, Mapping[str, int]]) -> None:
-        """What the first steps did to what is trained: by tower, how many `adapters` and `tensors`
-        there are, and how many of them are `with_gradient` and `moved`."""
+        """Report what the first steps changed: for each tower, the number of `adapters` and
+        `tensors`, and how many of them are `with_gradient` and `moved`."""
         self.events.write("learning", step=step, towers=towers)
 
     def checkpoint(self, path: Path, step: int) -> None:
-        """A checkpoint is complete on disk. Paths inside the run are written relative to it."""
+        """Report a checkpoint that is complete on disk. Paths inside the run become relative."""
         inside = path.is_relative_to(self.run.path)
         shown = path.relative_to(self.run.path) if inside else path
         self.flush()
         self.events.write("checkpoint", path=shown, step=step)
 
     def warning(self, message: str) -> None:
-        """Something the person should know that does not end the run."""
+        """Report something that the user should know but that does not end the run."""
         self.events.write("warning", message=message)
 
     def result(self, **fields: object) -> None:
-        """Fields of the `done` event: what the run leaves, such as counts and paths."""
+        """Add fields to the `done` event: the results of the run, such as counts and paths."""
         self.results.update(fields)
 
     def stop_requested(self) -> control.Request | None:
-        """Whether to stop, and when. Cheap enough for every step: it looks at no file."""
+        """Return the request to stop, if any. Cheap enough for every step: it reads no file."""
         return self.heartbeat.request
 
 
@@ -176,23 +183,28 @@ def run_job(
     body: Callable[[Job], str],
     *,
     explain: Callable[[BaseException], Failure],
-    heartbeat_seconds: float = BEAT,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> int:
-    """Do the work of the run at `run_path` and return the exit code of the process: 0 when `body`
-    returned "completed" or "stopped", 1 when it failed.
+    """Run `body` for the run at `run_path` and return the exit status of the process: 0 if it
+    returned "completed" or "stopped", 1 if it failed.
 
-    An exception becomes an `error` event in the words of `explain`, its traceback goes to stderr.
+    An exception becomes an `error` event, as `explain` describes it; its traceback goes to stderr.
     SIGTERM and SIGINT ask the body to stop and, the second time, interrupt it; SIGHUP is ignored.
-    A run that names another waits for it first. Must be called in the main thread. Raises
-    RunNotFound; OSError when not even the end can be recorded.
+    A run with a predecessor waits for it first. Must be called in the main thread.
+
+    Raises:
+        RunNotFound: `run_path` is not a run.
+        OSError: The end of the run cannot be recorded.
     """
     if not faulthandler.is_enabled():
         faulthandler.enable()
-    run = open_path(run_path.absolute())
+    run = open_run(run_path.absolute())
     with EventLog(run.events) as events, Heartbeat(run, seconds=heartbeat_seconds) as heartbeat:
         signals = StopSignals(
-            ask=heartbeat.terminate,
-            asked=lambda: heartbeat.request == "stop" or control.pending(run) == "stop",
+            request_stop=heartbeat.terminate,
+            is_stop_requested=lambda: (
+                heartbeat.request == "stop" or control.pending_request(run) == "stop"
+            ),
         )
         with signals:
             job = Job(run, events, heartbeat)
@@ -200,7 +212,7 @@ def run_job(
             verdict = _attempt(job, body, explain, signals)
             job.flush()
             events.write("done", verdict=verdict, **job.results)
-            control.clear(run)
+            control.clear_requests(run)
     sys.stdout.flush()
     sys.stderr.flush()
     return 1 if verdict == "failed" else 0
@@ -219,23 +231,25 @@ def _attempt(
             raise ValueError(f"The job ended with an unknown verdict: {verdict!r}")
     except Interrupted:
         traceback.print_exc()
-        job.warning("Interrupted: it did not stop by itself in time")
+        job.warning("Interrupted: it did not stop in time")
         return "stopped"
     except BaseException as error:  # noqa: BLE001 - the process boundary: recorded, exit code 1
         traceback.print_exc()
         failure = error.failure if isinstance(error, JobFailed) else explain(error)
         job.flush()
-        said = {"class": failure.class_name, "message": failure.message}
+        fields = {"class": failure.class_name, "message": failure.message}
         changes = {"changes": failure.changes} if failure.changes else {}
-        job.events.write("error", **said, advice=failure.advice, **changes)
+        job.events.write("error", **fields, advice=failure.advice, **changes)
         return "failed"
     return verdict
 
 
 def _await_predecessor(job: Job) -> bool:
-    """Wait until the run that this one comes after is completed; False when asked to stop.
-    Raises JobFailed when it ends in any other way."""
-    after = identity(job.run).after
+    """Wait until the predecessor of this run is completed; return False if asked to stop.
+
+    Raises JobFailed if the predecessor ends in any other way.
+    """
+    after = read_identity(job.run).after
     if after is None:
         return True
     waiting = False
@@ -243,21 +257,21 @@ def _await_predecessor(job: Job) -> bool:
         try:
             summary = summarize(after)
         except RunNotFound as error:
-            why = f"{after.id}, which this run waits for, was deleted"
-            raise JobFailed(Failure("PredecessorFailed", why, "Start both again")) from error
+            message = f"{after.id}, which this run waits for, was deleted"
+            raise JobFailed(Failure("PredecessorFailed", message, "Start both again")) from error
         if summary.state == "done":
             return True
         if summary.state in ("stopped", "failed", "crashed"):
-            because = f": {summary.message}" if summary.message else ""
+            reason = f": {summary.message}" if summary.message else ""
             raise JobFailed(
                 Failure(
                     "PredecessorFailed",
-                    f"{after.id}, which this run waits for, has {summary.state}{because}",
-                    "Resume that run; when it is completed, resume this one",
+                    f"{after.id}, which this run waits for, has {summary.state}{reason}",
+                    "Resume that run; once it is completed, resume this one",
                 )
             )
         if not waiting:
             job.phase(WAITING, f"for {after.id}")
             waiting = True
-        if job.heartbeat.asked.wait(LISTEN):
+        if job.heartbeat.stop_event.wait(REQUEST_POLL_SECONDS):
             return False

@@ -1,4 +1,4 @@
-"""Is the process of a run there? `status.json` says which one it is and when it last spoke."""
+"""Whether the process of a run exists: `status.json` names it and holds its last heartbeat."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ STALE_AFTER = 30.0
 START_LIMIT = 120.0
 """Seconds that a new process may take to its first heartbeat (a cold disk, a slow import)."""
 LOST_AFTER = 600.0
-"""Seconds of silence after which a run elsewhere, whose process cannot be looked at, counts as
-dead."""
+"""Seconds without a heartbeat after which a run on another machine, whose process cannot be
+checked, counts as dead."""
 
 STARTING = "starting"
-"""Phase that the launcher writes, before the job speaks for itself."""
+"""Phase that the launcher writes, before the job's first heartbeat."""
 WAITING = "waiting"
-"""Phase of a run that waits for another to be completed."""
+"""Phase of a run that waits for another to complete."""
 ENDED = "ended"
-"""Phase of the last status a job writes: its verdict is in the event log."""
+"""Phase of the last status that a job writes; its verdict is in the event log."""
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """Who runs this run. Times in seconds since the epoch; `launched` is that of this process.
+class ProcessStatus:
+    """The process of a run. Times are in seconds since the epoch.
 
-    `pid` is None until there is a process, `heartbeat` is None until the job itself has spoken.
-    `kill_count` is that of the OOM killer when the job began.
+    `launched` is when this process was launched, not the first one of the run. `pid` is None before
+    there is a process, `heartbeat` before the job's first one. `kill_count` is that of the OOM
+    killer when the job started.
     """
 
     launched: float
@@ -47,85 +48,89 @@ class Status:
 
 
 class Liveness(Enum):
-    """What can be said of the process."""
+    """What is known about the process."""
 
     STARTING = "starting"
     ALIVE = "alive"
     UNRESPONSIVE = "unresponsive"
-    """The process is there, but its heartbeat is stale."""
+    """The process exists, but its heartbeat is stale."""
     DEAD = "dead"
 
 
-def status_here(launched: float, pid: int | None = None) -> Status:
-    """The status of a process on this machine, or of none yet, without a heartbeat."""
-    start = None if pid is None else process.start_of(pid)
-    machine = process.host(), process.boot_id(), process.namespace()
-    return Status(launched, *machine, pid=pid, process_start=start)
+def new_status(launched: float, pid: int | None = None) -> ProcessStatus:
+    """Return the status of a process on this machine, or of none yet, without a heartbeat."""
+    start = None if pid is None else process.process_start(pid)
+    machine = process.hostname(), process.boot_id(), process.pid_namespace()
+    return ProcessStatus(launched, *machine, pid=pid, process_start=start)
 
 
-def own_status(launched: float) -> Status:
-    """The status of the calling process, without a heartbeat yet."""
-    return replace(status_here(launched, os.getpid()), kill_count=oom_killer.kill_count())
+def own_status(launched: float) -> ProcessStatus:
+    """Return the status of the calling process, without a heartbeat yet."""
+    return replace(new_status(launched, os.getpid()), kill_count=oom_killer.read_kill_count())
 
 
-def write_status(run: RunDirectory, status: Status) -> None:
+def write_status(run: RunDirectory, status: ProcessStatus) -> None:
     """Replace `status.json` atomically. Raises OSError."""
     atomic.replace(run.status, json.dumps(asdict(status)).encode() + b"\n")
 
 
-def read_status(run: RunDirectory) -> Status | None:
-    """What `status.json` says; None when the run was never launched, or when a power cut left
-    the file without readable content, which says as little."""
+def read_status(run: RunDirectory) -> ProcessStatus | None:
+    """Read `status.json`.
+
+    None if the run was never launched, or if a power cut left the file without readable content.
+    """
     try:
-        said = json.loads(run.status.read_bytes())
-        count = said.pop("kill_count", None)
-        return Status(**said, kill_count=KillCount(**count) if count else None)
+        content = json.loads(run.status.read_bytes())
+        count = content.pop("kill_count", None)
+        return ProcessStatus(**content, kill_count=KillCount(**count) if count else None)
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, AttributeError):
         return None
 
 
-def is_elsewhere(status: Status) -> bool:
-    """Whether the process is (or was) on another machine or in another container, where pids
-    have another meaning. Another boot of a machine of this name is not elsewhere, but over."""
+def is_remote(status: ProcessStatus) -> bool:
+    """Whether the process is (or was) on another machine or in another container, where pids have
+    another meaning. An earlier boot of a machine with this name is not remote, but over."""
     if status.boot_id == process.boot_id():
-        return status.namespace != process.namespace()
-    return status.host != process.host()
+        return status.namespace != process.pid_namespace()
+    return status.host != process.hostname()
 
 
-def is_here(status: Status) -> bool:
+def is_alive_here(status: ProcessStatus) -> bool:
     """Whether exactly this process exists on this machine, so that it may be sent a signal."""
     return (
         status.pid is not None
         and status.boot_id == process.boot_id()
-        and status.namespace == process.namespace()
+        and status.namespace == process.pid_namespace()
         and status.process_start is not None
-        and process.start_of(status.pid) == status.process_start
+        and process.process_start(status.pid) == status.process_start
     )
 
 
-def killed_for_memory(status: Status) -> bool | None:
-    """Whether the kernel ended this process, which is gone, for lack of main memory; None where
-    that cannot be known: on another machine, after a reboot, or where nothing counts it."""
-    if is_elsewhere(status) or status.boot_id != process.boot_id():
-        return None
-    return oom_killer.killed(status.kill_count, status.pid, status.launched)
+def was_oom_killed(status: ProcessStatus) -> bool | None:
+    """Return whether the kernel killed this process, which is gone, because memory ran out.
 
-
-def liveness(status: Status, now: float, *, stale_after: float = STALE_AFTER) -> Liveness:
-    """Judge `status` at the time `now` (seconds since the epoch).
-
-    Where the process is, it is looked at itself; from elsewhere, where only the disk is shared,
-    nothing but the heartbeat can tell.
+    None if that cannot be determined: on another machine, after a reboot, or without a counter.
     """
-    spoken = status.launched if status.heartbeat is None else status.heartbeat
-    silence = now - spoken
-    if is_elsewhere(status):
+    if is_remote(status) or status.boot_id != process.boot_id():
+        return None
+    return oom_killer.was_killed(status.kill_count, status.pid, status.launched)
+
+
+def liveness(status: ProcessStatus, now: float, *, stale_after: float = STALE_AFTER) -> Liveness:
+    """Judge `status` at the time `now`, in seconds since the epoch.
+
+    On the machine of the process, the process itself is checked; elsewhere, where only the disk is
+    shared, only the heartbeat.
+    """
+    last_heartbeat = status.launched if status.heartbeat is None else status.heartbeat
+    silence = now - last_heartbeat
+    if is_remote(status):
         if silence < stale_after:
             return Liveness.STARTING if status.heartbeat is None else Liveness.ALIVE
         return Liveness.UNRESPONSIVE if silence < LOST_AFTER else Liveness.DEAD
     if status.pid is None:
         return Liveness.STARTING if silence < stale_after else Liveness.DEAD
-    if not is_here(status):
+    if not is_alive_here(status):
         return Liveness.DEAD
     if status.heartbeat is None:
         return Liveness.STARTING if silence < START_LIMIT else Liveness.UNRESPONSIVE

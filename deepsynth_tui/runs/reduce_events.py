@@ -1,7 +1,7 @@
-"""Events into the state of a run.
+"""Reduce the events of a run to its state.
 
-`fold` is pure: the same events give the same state, whether they come at once or in batches of
-any size, which is what makes a screen that re-attaches show what it showed before.
+`fold` is pure: the same events give the same state, whether they arrive at once or in batches of
+any size. A screen that attaches again therefore shows what it showed before.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ from deepsynth_tui.runs.state import (
 )
 
 RESUMED = "resumed"
-"""Phase that takes the run back to an earlier `step`."""
-PACE_POINTS = 60
-"""Progress points that the rate is taken over ..."""
-PACE_SPACING = 1.0
-"""... at least so many seconds apart: a window of a minute, or of 60 slow steps."""
+"""Phase that returns the run to an earlier `step`."""
+WINDOW_POINTS = 60
+"""Progress points that the throughput is computed from."""
+WINDOW_SPACING = 1.0
+"""Minimum seconds between them, which makes a window of a minute, or of 60 slow steps."""
 
 
 def fold(state: RunState, events: Iterable[Event]) -> RunState:
-    """`state` after `events`. A batch costs its own length plus one copy of the series it adds
-    to. Events already folded (by `seq`: a tail re-reads a file that was replaced), unknown kinds
-    and fields of the wrong type are ignored."""
+    """Return `state` after `events`, in time proportional to the batch plus the series it extends.
+
+    Ignores events that were folded before (by `seq`: a tail reads a replaced file again), unknown
+    kinds, and fields of the wrong type.
+    """
     draft = _Draft(state)
     for event in events:
         draft.take(event)
@@ -46,14 +48,14 @@ def fold(state: RunState, events: Iterable[Event]) -> RunState:
 
 
 class _Draft:
-    """A state being changed: each field is copied at most once per batch."""
+    """A mutable copy of a state. Each field is copied at most once per batch."""
 
     def __init__(self, state: RunState) -> None:
         self._base = state
         self._changed: dict[str, Any] = {}
         self._lists: dict[str, list[Any]] = {}
         self._series: dict[str, list[Point]] = {}
-        self._warned: dict[str, int] = {}
+        self._warning_index: dict[str, int] = {}
 
     def finish(self) -> RunState:
         changed: dict[str, Any] = dict(self._changed)
@@ -78,36 +80,36 @@ class _Draft:
 
     def phase(self, t: float, data: Mapping[str, object]) -> None:
         name, new_process = _text(data.get("name")), data.get("name") == STARTING
-        # A process that was killed could not end its phase: it lasted until its last word.
+        # A killed process could not end its phase: it lasted until its last event.
         self._end_phase(self._get("updated") if new_process else t)
         detail = _text(data.get("detail"))
         self._list("phases").append(Phase(name, detail, t))
         self._set(phase=name, phase_detail=detail, progress=Progress())
-        self._list("pace").clear()
+        self._list("throughput_window").clear()
         self._set(attempts=self._get("attempts") + new_process)
         if new_process or self._get("verdict") is not None:
             self._set(verdict=None, error=None, ended=None, results=MappingProxyType({}))
-        if name == RESUMED and (step := _whole(data.get("step"))) is not None:
+        if name == RESUMED and (step := _integer(data.get("step"))) is not None:
             self._rewind(step)
 
     def progress(self, t: float, data: Mapping[str, object]) -> None:
-        done = _whole(data.get("done"))
+        done = _integer(data.get("done"))
         if done is None:
             return
-        now = Progress(done, _whole(data.get("total")), _text(data.get("unit")))
-        pace, before = self._list("pace"), self._get("progress")
+        now = Progress(done, _integer(data.get("total")), _text(data.get("unit")))
+        window, before = self._list("throughput_window"), self._get("progress")
         if now.unit != before.unit or done < before.done:
-            pace.clear()
-        if len(pace) >= 2 and pace[-1][0] - pace[-2][0] < PACE_SPACING:
-            pace.pop()
-        pace.append((t, done))
-        del pace[:-PACE_POINTS]
+            window.clear()
+        if len(window) >= 2 and window[-1][0] - window[-2][0] < WINDOW_SPACING:
+            window.pop()
+        window.append((t, done))
+        del window[:-WINDOW_POINTS]
         self._set(progress=now)
         if now.unit == "steps":
             self._set(step=done, total_steps=now.total)
 
     def metric(self, t: float, data: Mapping[str, object]) -> None:
-        step = _whole(data.get("step"))
+        step = _integer(data.get("step"))
         if step is None:
             step = self._get("step") or 0
         self._set(step=step)
@@ -125,12 +127,12 @@ class _Draft:
                 self._warn(f"{name} was {value}", t, step)
 
     def memory(self, t: float, data: Mapping[str, object]) -> None:
-        now = {name: _whole(data.get(name)) for name in _MEMORY}
+        now = {name: _integer(data.get(name)) for name in _MEMORY}
         before = self._get("peak_memory")
         peak: dict[str, int | None] = {}
         for name in _MEMORY:
-            seen = (now[name], _whole(data.get(f"{name}_peak")), getattr(before, name))
-            peak[name] = max((n for n in seen if n is not None), default=None)
+            values = (now[name], _integer(data.get(f"{name}_peak")), getattr(before, name))
+            peak[name] = max((value for value in values if value is not None), default=None)
         self._set(memory=Memory(**now), peak_memory=Memory(**peak))
 
     def estimate(self, t: float, data: Mapping[str, object]) -> None:
@@ -141,24 +143,24 @@ class _Draft:
 
     def sample(self, t: float, data: Mapping[str, object]) -> None:
         texts = (_text(data.get(name)) for name in ("input", "target", "output", "when"))
-        page, step = _lines(data.get("page")), _whole(data.get("step"))
+        page, step = _lines(data.get("page")), _integer(data.get("step"))
         self._list("samples").append(Sample(*texts, step=step, page=page))
 
     def checkpoint(self, t: float, data: Mapping[str, object]) -> None:
-        path, step = _text(data.get("path")), _whole(data.get("step"))
+        path, step = _text(data.get("path")), _integer(data.get("step"))
         if path and step is not None:
             checkpoints = self._list("checkpoints")
-            checkpoints[:] = [known for known in checkpoints if known.path != path]
+            checkpoints[:] = [item for item in checkpoints if item.path != path]
             checkpoints.append(Checkpoint(path, step))
 
     def warning(self, t: float, data: Mapping[str, object]) -> None:
         self._warn(_text(data.get("message")), t, self._get("step"))
 
     def error(self, t: float, data: Mapping[str, object]) -> None:
-        said, changes = (_text(data.get(n)) for n in ("class", "message", "advice")), {}
-        if isinstance(known := data.get("changes"), Mapping):
-            changes = dict(known)
-        self._set(error=ErrorReport(*said, changes=MappingProxyType(changes)))
+        texts = (_text(data.get(name)) for name in ("class", "message", "advice"))
+        settings = data.get("changes")
+        changes = dict(settings) if isinstance(settings, Mapping) else {}
+        self._set(error=ErrorReport(*texts, changes=MappingProxyType(changes)))
 
     def done(self, t: float, data: Mapping[str, object]) -> None:
         self._end_phase(t)
@@ -197,12 +199,12 @@ class _Draft:
 
     def _warn(self, message: str, t: float, step: int | None) -> None:
         warnings = self._list("warnings")
-        if len(self._warned) != len(warnings):
-            self._warned = {known.message: i for i, known in enumerate(warnings)}
-        if (i := self._warned.get(message)) is not None:
+        if len(self._warning_index) != len(warnings):
+            self._warning_index = {warning.message: i for i, warning in enumerate(warnings)}
+        if (i := self._warning_index.get(message)) is not None:
             warnings[i] = replace(warnings[i], count=warnings[i].count + 1)
         else:
-            self._warned[message] = len(warnings)
+            self._warning_index[message] = len(warnings)
             warnings.append(WarningCount(message, t, step))
 
 
@@ -220,24 +222,24 @@ _HANDLERS = {
     "error": _Draft.error,
     "done": _Draft.done,
 }
-_MEMORY = tuple(known.name for known in fields(Memory))
+_MEMORY = tuple(field.name for field in fields(Memory))
 
 
 def _extend(points: list[Point], step: int, value: float) -> None:
-    """Add a point; a step that was there already, or passed, begins anew from it."""
+    """Append a point. If its step is not beyond the last one, later points are removed first."""
     if points and points[-1][0] >= step:
         del points[bisect_left(points, (step,)) :]
     points.append((step, value))
 
 
 def _number(value: object) -> float | None:
-    """A finite number, None for anything else (a JSON integer may be too large for a float)."""
+    """Return a finite number, else None. A JSON integer may be too large for a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) < _LARGEST else None
 
 
-def _whole(value: object) -> int | None:
+def _integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

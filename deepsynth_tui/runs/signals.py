@@ -1,4 +1,4 @@
-"""What signals mean to a job: stop when convenient, stop where you stand, and never hang up."""
+"""Signal handling of a job: the first signal asks it to stop, the second interrupts it."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ STOP = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(BaseException):
-    """Raised in a job's body where it stands, past any `except Exception`."""
+    """Raised inside a job's body, past any `except Exception`."""
 
 
 class StopSignals:
-    """While entered, SIGTERM and SIGINT call `ask`, and SIGHUP is ignored.
+    """While entered, SIGTERM and SIGINT call `request_stop`, and SIGHUP is ignored.
 
-    Inside `interruptible()`, a signal that comes when `asked()` is already true raises
-    Interrupted: whoever sends it has waited long enough. Only for the main thread.
+    Inside `interruptible()`, a signal that arrives when `is_stop_requested()` is already true
+    raises `Interrupted`: the sender has waited long enough. For the main thread only.
     """
 
-    def __init__(self, *, ask: Callable[[], None], asked: Callable[[], bool]) -> None:
-        self._ask = ask
-        self._asked = asked
+    def __init__(
+        self, *, request_stop: Callable[[], None], is_stop_requested: Callable[[], bool]
+    ) -> None:
+        self._request_stop = request_stop
+        self._is_stop_requested = is_stop_requested
         self._pid = os.getpid()
         self._interruptible = False
         # What signal.signal returns: a handler, one of its constants, or None.
-        self._before: dict[signal.Signals, Any] = {}
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         for number in STOP:
-            self._before[number] = signal.signal(number, self._receive)
-        self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            self._previous[number] = signal.signal(number, self._receive)
+        self._previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return self
 
     def __exit__(
@@ -43,12 +45,12 @@ class StopSignals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """The part of the work that may be cut off anywhere."""
+        """Mark the part of the work that may be interrupted anywhere."""
         self._interruptible = True
         try:
             yield
@@ -61,8 +63,8 @@ class StopSignals:
             # when its pool terminates it.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        elif self._interruptible and self._asked():
+        elif self._interruptible and self._is_stop_requested():
             self._interruptible = False
             raise Interrupted
         else:
-            self._ask()
+            self._request_stop()

@@ -1,4 +1,4 @@
-"""What the events of a run add up to: everything that a screen shows of it."""
+"""The state of a run as its events describe it: everything that a screen shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Point = tuple[int, float]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` (None: nobody knows) `unit`s."""
+    """`done` of `total` (None: unknown) `unit`s."""
 
     done: int = 0
     total: int | None = None
@@ -22,7 +22,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A part of the work. Times in seconds since the epoch; `ended` is None while it lasts."""
+    """A part of the work. Times are in seconds since the epoch; `ended` is None while it lasts."""
 
     name: str
     detail: str
@@ -32,7 +32,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes, None where not measured."""
+    """Bytes; None if not measured."""
 
     allocated: int | None = None
     reserved: int | None = None
@@ -42,8 +42,8 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the model made of one input, `when`: "before", "during" or "after" training. `page` is
-    its first page in lines of braille, where the job told it."""
+    """The model's output for one input. `when` is "before", "during" or "after" training. `page` is
+    the first page as lines of braille, if the job reported it."""
 
     input: str
     target: str
@@ -64,7 +64,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class WarningCount:
-    """A warning and how often it came; `t` and `step` are those of the first time."""
+    """A warning and how often it occurred; `t` and `step` are those of the first time."""
 
     message: str
     t: float
@@ -74,7 +74,7 @@ class WarningCount:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """Why the run failed, in the words of `job.Failure`."""
+    """Why the run failed; see `job.Failure`."""
 
     class_name: str
     message: str
@@ -84,18 +84,19 @@ class ErrorReport:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Everything a screen shows of a run. Times in seconds since the epoch.
+    """Everything a screen shows of a run. Times are in seconds since the epoch.
 
-    Text in it is as the job wrote it: pass it through `console.clean` before a terminal sees it.
-    `series` maps each metric's name to its (step, value) points, steps strictly rising; values
-    are finite. `attempts` counts the processes that worked on the run.
+    Texts are as the job wrote them: pass them through `console.sanitize` before printing them.
+    `series` maps the name of each metric to its (step, value) points, with strictly increasing
+    steps and finite values. `throughput_window` holds recent (time, done) points of the progress.
+    `attempts` counts the processes that worked on the run.
     """
 
     phase: str = ""
     phase_detail: str = ""
     phases: Sequence[Phase] = ()
     progress: Progress = Progress()
-    pace: Sequence[tuple[float, int]] = ()
+    throughput_window: Sequence[tuple[float, int]] = ()
     step: int | None = None
     total_steps: int | None = None
     epoch: float | None = None
@@ -119,12 +120,12 @@ class RunState:
 
     @property
     def first_loss(self) -> float | None:
-        """The first training loss, None before there is one."""
+        """The first training loss; None before there is one."""
         return _value(self.series.get("loss", ()), 0)
 
     @property
     def last_loss(self) -> float | None:
-        """The latest training loss that was a number."""
+        """The latest finite training loss."""
         return _value(self.series.get("loss", ()), -1)
 
     @property
@@ -133,23 +134,26 @@ class RunState:
         return _value(self.series.get("learning_rate", ()), -1)
 
 
-def rate(state: RunState) -> tuple[float, str] | None:
-    """Units per second over the recent window, and the unit; None before there is a window."""
-    if len(state.pace) < 2:
+def throughput(state: RunState) -> tuple[float, str] | None:
+    """Return units per second over the recent window, and the unit; None without a window."""
+    window = state.throughput_window
+    if len(window) < 2:
         return None
-    (t0, done0), (t1, done1) = state.pace[0], state.pace[-1]
+    (t0, done0), (t1, done1) = window[0], window[-1]
     if t1 <= t0 or done1 <= done0:
         return None
     return (done1 - done0) / (t1 - t0), state.progress.unit
 
 
 def eta_seconds(state: RunState) -> float | None:
-    """Seconds of work left in this phase at the present rate, counted from the last progress;
-    None when it cannot be known or the run has ended."""
-    pace, total = rate(state), state.progress.total
-    if pace is None or total is None or state.verdict is not None:
+    """Return the seconds left in this phase at the present rate, from the last progress on.
+
+    None if unknown, or if the run has ended.
+    """
+    rate, total = throughput(state), state.progress.total
+    if rate is None or total is None or state.verdict is not None:
         return None
-    return max(0, total - state.progress.done) / pace[0]
+    return max(0, total - state.progress.done) / rate[0]
 
 
 def _value(points: Sequence[Point], index: int) -> float | None:

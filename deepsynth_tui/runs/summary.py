@@ -1,4 +1,4 @@
-"""One line about a run, for lists: cheap enough to be asked of every run every few seconds."""
+"""One line about a run, for lists: cheap enough to compute for every run every few seconds."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Literal
 
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, identity, scan
+from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, list_runs, read_identity
 from deepsynth_tui.runs.liveness import (
     ENDED,
     STALE_AFTER,
     STARTING,
     WAITING,
     Liveness,
-    Status,
-    killed_for_memory,
+    ProcessStatus,
     liveness,
     read_status,
+    was_oom_killed,
 )
+from deepsynth_tui.runs.oom_killer import explain_sigkill
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.tail import EventTail
 
-State = Literal[
+StateName = Literal[
     "starting",
     "waiting",
     "running",
@@ -36,32 +37,30 @@ State = Literal[
     "crashed",
     "unresponsive",
 ]
-LIVE: frozenset[State] = frozenset({"starting", "waiting", "running", "stopping", "unresponsive"})
-"""States in which there is (or is about to be) a process."""
-
-KILLED_FOR_MEMORY = (
-    "The kernel ended its process: the machine or its container ran out of main memory"
+LIVE: frozenset[StateName] = frozenset(
+    {"starting", "waiting", "running", "stopping", "unresponsive"}
 )
+"""States in which a process exists, or is about to."""
 
-_VERDICTS: dict[str, State] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
+_VERDICTS: dict[str, StateName] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
 _WINDOWS = (1 << 14, 1 << 18, 1 << 62)
-"""Bytes of the log's end to look at, more only while they do not say enough."""
+"""Bytes at the end of the log to read: more only if the summary is still incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run at a glance. Times in seconds since the epoch; None where the run has not said.
+    """A run at a glance. Times are in seconds since the epoch; None if the run has not reported.
 
     `done`, `total` and `unit` are the progress of the present phase. `message` says why a run is
-    in a state that needs a person. `killed_for_memory` of a crashed one: whether the kernel ended
-    its process because main memory ran out, None where that cannot be known.
+    in a state that needs attention. `killed_for_memory` of a crashed run is whether the kernel
+    killed its process because main memory ran out, None if unknown.
     """
 
     id: str
     path: Path
     kind: str
     name: str
-    state: State
+    state: StateName
     phase: str
     created: float
     updated: float | None
@@ -77,39 +76,41 @@ class RunSummary:
 
     @property
     def is_live(self) -> bool:
-        """Whether there is, or is about to be, a process."""
+        """Whether a process exists, or is about to."""
         return self.state in LIVE
 
     def to_json(self) -> dict[str, object]:
-        """All fields under their names, in JSON's types."""
+        """Return all fields by name, as JSON types."""
         return {**asdict(self), "path": str(self.path)}
 
 
 def summarize(
     run: RunDirectory, now: float | None = None, *, stale_after: float = STALE_AFTER
 ) -> RunSummary:
-    """Look at `run` at the time `now`. Reads the end of the log only. Raises RunNotFound when the
-    directory is gone."""
+    """Summarize `run` at the time `now`, from the end of its log.
+
+    Raises RunNotFound if the directory is gone.
+    """
     now = time.time() if now is None else now
-    who = identity(run)
+    identity = read_identity(run)
     status = read_status(run)
     if status is None:
-        # Created and about to be launched, or its launcher died in between.
-        alive = Liveness.STARTING if now - who.created < stale_after else Liveness.DEAD
+        # Created and about to be launched, or its launcher died before that.
+        alive = Liveness.STARTING if now - identity.created < stale_after else Liveness.DEAD
     else:
         alive = liveness(status, now, stale_after=stale_after)
-    # Only now: of a process that is gone, the verdict is in the log if it ever will be.
-    events = last_state(run, who.kind)
+    # Read after the status: once a process is gone, its log does not change any more.
+    events = read_last_state(run, identity.kind)
     state = _state(run, status, alive, events)
-    killed = killed_for_memory(status) if state == "crashed" and status is not None else None
+    killed = was_oom_killed(status) if state == "crashed" and status is not None else None
     return RunSummary(
         id=run.id,
         path=run.path,
-        kind=who.kind,
-        name=who.name,
+        kind=identity.kind,
+        name=identity.name,
         state=state,
         phase=events.phase or (status.phase if status else ""),
-        created=who.created,
+        created=identity.created,
         updated=events.updated,
         pid=status.pid if status else None,
         done=events.progress.done,
@@ -118,78 +119,84 @@ def summarize(
         last_step=events.step,
         total_steps=events.total_steps,
         last_loss=events.last_loss,
-        message=KILLED_FOR_MEMORY if killed else _message(state, events, status),
+        message=_message(state, events, status, killed),
         killed_for_memory=killed,
     )
 
 
-def summaries(home: Path, now: float | None = None) -> list[RunSummary]:
-    """Every run under `home`, newest first; one deleted in this moment is left out."""
-    found: list[RunSummary] = []
-    for run in scan(home):
+def list_summaries(home: Path, now: float | None = None) -> list[RunSummary]:
+    """Summarize every run under `home`, newest first; runs deleted meanwhile are left out."""
+    summaries: list[RunSummary] = []
+    for run in list_runs(home):
         try:
-            found.append(summarize(run, now))
+            summaries.append(summarize(run, now))
         except RunNotFound:
             continue
-    return found
+    return summaries
 
 
-def last_state(run: RunDirectory, kind: str) -> RunState:
-    """What the end of the log says: the last of everything, but not the first or the whole."""
+def read_last_state(run: RunDirectory, kind: str) -> RunState:
+    """Return the state according to the end of the log: the last values, not the first or all."""
     try:
         stat = run.events.stat()
     except (FileNotFoundError, NotADirectoryError):
         return RunState()
-    return _folded_end(run.events, kind, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return _fold_end(run.events, kind, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)
-def _folded_end(events: Path, kind: str, inode: int, size: int, changed: int) -> RunState:
-    """The file's inode, size and time of change are there to make this forget an old answer."""
+def _fold_end(events: Path, kind: str, inode: int, size: int, changed: int) -> RunState:
+    """Fold the end of a log. `inode`, `size` and `changed` key the cache to the file as it is."""
     state = RunState()
     for window in _WINDOWS:
         state = RunState()
         tail = EventTail(events, last=window)
         while batch := tail.poll():
             state = fold(state, batch)
-        if window >= size or _says_enough(state, kind):
+        if window >= size or _is_complete(state, kind):
             break
-    # Kept by the thousand: without what no summary shows.
+    # Cached by the thousand, so without what no summary shows.
     series = {name: points[-1:] for name, points in state.series.items()}
-    return replace(state, series=series, phases=(), pace=(), samples=(), warnings=())
+    return replace(state, series=series, phases=(), throughput_window=(), samples=(), warnings=())
 
 
-def _says_enough(state: RunState, kind: str) -> bool:
+def _is_complete(state: RunState, kind: str) -> bool:
     if kind == "training":
         return state.last_loss is not None and state.total_steps is not None
     return state.verdict is not None or state.progress.unit != ""
 
 
-def _state(run: RunDirectory, status: Status | None, alive: Liveness, events: RunState) -> State:
+def _state(
+    run: RunDirectory, status: ProcessStatus | None, alive: Liveness, events: RunState
+) -> StateName:
     phase = STARTING if status is None else status.phase
     if phase == ENDED or alive is Liveness.DEAD:
         # A verdict from before this launch is that of an earlier process.
         launched = status.launched if status is not None else 0.0
-        said = events.ended is not None and events.ended >= launched
-        return _VERDICTS.get(events.verdict or "", "crashed") if said else "crashed"
+        is_current = events.ended is not None and events.ended >= launched
+        return _VERDICTS.get(events.verdict or "", "crashed") if is_current else "crashed"
     if alive is Liveness.UNRESPONSIVE:
         return "unresponsive"
-    if control.pending(run):
+    if control.pending_request(run):
         return "stopping"
     if alive is Liveness.STARTING or phase == STARTING:
         return "starting"
     return "waiting" if phase == WAITING else "running"
 
 
-def _message(state: State, events: RunState, status: Status | None) -> str:
+def _message(
+    state: StateName, events: RunState, status: ProcessStatus | None, oom_killed: bool | None
+) -> str:
     if state == "failed" and events.error is not None:
         return events.error.message
     if state == "crashed" and status is None:
         return "It was never started"
+    if state == "crashed" and oom_killed:
+        return explain_sigkill("Its process", oom_killed)
     if state == "crashed":
-        return "Its process ended without a word; the end of the log may say why"
+        return "Its process ended without an error message; the end of the log may say why"
     if state == "unresponsive" and status is not None:
-        return f"Process {status.pid} on {status.host} is there but silent"
+        return f"Process {status.pid} on {status.host} exists but does not respond"
     if state == "waiting":
         return events.phase_detail
     return ""

@@ -1,28 +1,27 @@
-"""Read a file that another process appends to: an offset, and nothing held open.
+"""Read a file that another process appends to, from an offset, without keeping it open.
 
-A file that shrank or was replaced is read from its start again; one that is not there (yet, or
-any more) has nothing new.
+A file that shrank or was replaced is read from its start again. A file that does not exist (yet,
+or any more) has nothing new.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
 
-from deepsynth_tui.runs.events import Event, parse, unreadable
+from deepsynth_tui.runs.events import Event, parse_event, unreadable_event
 
 BATCH = 65536
-"""Bytes read by one poll unless told otherwise."""
+"""Default maximum of bytes that one poll reads."""
 LONGEST_LINE = 1 << 24
-"""Bytes after which an unfinished line is handed out in pieces, to bound the memory it takes."""
+"""Bytes after which an unfinished line is returned in pieces, to bound the memory it takes."""
 
 
 class FileTail:
     """Bytes appended to `path` since the last read."""
 
     def __init__(self, path: Path, *, last: int | None = None) -> None:
-        """Start at the beginning, or `last` bytes before the present end."""
+        """Start at the beginning, or `last` bytes before the current end."""
         self._path = path
         self._file: tuple[int, int] | None = None
         self.offset = 0
@@ -33,9 +32,11 @@ class FileTail:
             self.offset = max(0, stat.st_size - last)
 
     def read(self, max_bytes: int) -> bytes:
-        """At most `max_bytes` more, b"" when there is nothing new. Counts in `restarts` how often
-        it had to begin again because the file shrank or became another. Raises OSError when the
-        file is there but cannot be read."""
+        """Return at most `max_bytes` new bytes, b"" if there are none.
+
+        `restarts` counts how often reading started over because the file shrank or was replaced.
+        Raises OSError if the file exists but cannot be read.
+        """
         try:
             file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
@@ -57,29 +58,24 @@ class FileTail:
 class LineTail:
     """Complete lines appended to `path` since the last poll.
 
-    The offset always stands at the start of the unfinished line, so that a writer which cuts a
-    torn line off (`EventLog` does) never pulls the ground from under a reader.
+    The offset is always at the start of the unfinished line, so a writer may cut off a torn line,
+    as `EventLog` does.
     """
 
     def __init__(self, path: Path, *, last: int | None = None) -> None:
-        """Start at the beginning, or with the first line that begins in the `last` bytes."""
-        # One byte earlier: if that is a newline, the line after it is whole.
+        """Start at the beginning, or with the first line that starts in the `last` bytes."""
+        # One byte earlier: if it is a newline, the line after it is complete.
         self._tail = FileTail(path, last=None if last is None else last + 1)
         self._mid_line = self._tail.offset > 0
 
-    @classmethod
-    def from_end(cls, path: Path, n_bytes: int) -> Self:
-        """A tail that begins with the first line that starts in the last `n_bytes`."""
-        return cls(path, last=n_bytes)
-
     @property
     def offset(self) -> int:
-        """Bytes of the file that were handed out or skipped."""
+        """Bytes of the file that were returned or skipped."""
         return self._tail.offset
 
     def poll(self, max_bytes: int = BATCH) -> list[bytes]:
-        """Complete lines without their newline, about `max_bytes` of them at most; [] when there
-        is none yet. One longer line is returned whole."""
+        """Return complete lines without their newline, about `max_bytes` at most; [] if there are
+        none yet. A longer line is returned whole."""
         while True:
             lines = self._complete(max_bytes)
             if lines and self._mid_line:
@@ -112,16 +108,16 @@ class EventTail:
     """Events appended to a run's log since the last poll."""
 
     def __init__(self, path: Path, *, last: int | None = None) -> None:
-        """Start at the beginning, or with the first event that begins in the `last` bytes."""
+        """Start at the beginning, or with the first event that starts in the `last` bytes."""
         self._lines = LineTail(path, last=last)
 
     @property
     def offset(self) -> int:
-        """Bytes of the log that were handed out or skipped."""
+        """Bytes of the log that were returned or skipped."""
         return self._lines.offset
 
     def poll(self, max_bytes: int = BATCH) -> list[Event]:
-        """Up to `max_bytes` of events, unknown kinds included; [] when there is none yet, so that
-        `while events := tail.poll()` reads all there is. A complete line that cannot be parsed
-        gives an event of kind `UNREADABLE`."""
-        return [parse(line) or unreadable(line) for line in self._lines.poll(max_bytes)]
+        """Return up to `max_bytes` of events, unknown kinds included; [] if there are none yet, so
+        that `while events := tail.poll()` reads all. A complete line that cannot be parsed becomes
+        an event of kind `UNREADABLE`."""
+        return [parse_event(line) or unreadable_event(line) for line in self._lines.poll(max_bytes)]

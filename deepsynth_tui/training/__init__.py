@@ -1,9 +1,9 @@
-"""From a configuration and a dataset to an adapter on disk.
+"""Train an adapter or a whole model on a dataset.
 
-Read it in the order of the work: `job` (the process), `model` and `quantization` (loading), `lora`
-and `text_encoder` (what is trained), `data` (what the model is given), `arguments`, `loop` and
-`trainer` (the steps), in several `processes` where there are several GPUs. Beside that: `watching`
-(what is seen of the steps), `answers` (how good the model is), `result` (what is left), and
-`failures` in words. `preflight` finds problems before the start, without torch; `xray` takes the
-first batch apart; `simulation` takes a step without a GPU.
+`job` is the process and lists the steps of a run; `run` holds the steps. They use `modeling` (load,
+quantize, add LoRA), `data` (rows, lengths, collator), `fit` with `arguments`, `trainer`,
+`callbacks` and `evaluation` (training itself), and `result` (checkpoints, adapter, verification,
+upload). `ranks` starts a process per GPU. `text_encoder` reads the instruction through a second
+model. `failures` explains errors. `preflight` finds problems before the start, without torch;
+`xray` shows the first batch; `simulation` takes a step without a GPU.
 """

@@ -1,4 +1,4 @@
-"""A configuration in the words of `transformers.TrainingArguments`."""
+"""Translate a `TrainingConfig` into `transformers.TrainingArguments`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from transformers import TrainingArguments
 
-from deepsynth_tui.training.modeling.load import device
+from deepsynth_tui.training.modeling.load import current_device
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -20,24 +20,25 @@ def training_arguments(
     *,
     checkpoints: Path,
     evaluates: bool,
-    run: str | None = None,
+    run_name: str | None = None,
     resumes: bool = False,
 ) -> TrainingArguments:
-    """Return the arguments of a run whose checkpoints go to `checkpoints`. Trackers know it as
-    `run`, which no other is called: trackio would put the figures of both on one curve.
+    """Return the arguments of a run that writes its checkpoints to the folder `checkpoints`.
 
-    One that `resumes` was evaluated at its start already. With early stopping, too, the best
-    checkpoint is loaded at the end, so transformers wants `save_steps` to be a multiple of
-    `eval_steps`.
+    `run_name` is what trackers call the run. It must be unique: trackio puts runs of one name on
+    one curve. A run that `resumes` does not evaluate the base model again. With early stopping,
+    transformers loads the best checkpoint at the end and therefore requires `save_steps` to be a
+    multiple of `eval_steps`.
 
     Raises:
-        ValueError: what transformers says of settings that this machine cannot do.
+        ValueError: transformers refuses settings that this machine does not support.
     """
     training = config.training
     keeps_best = evaluates and training.keeps_best
+    groups_by_length = training.train_sampling_strategy == "group_by_length"
     return TrainingArguments(
         output_dir=str(checkpoints),
-        run_name=run,
+        run_name=run_name,
         per_device_train_batch_size=training.per_device_train_batch_size,
         per_device_eval_batch_size=training.per_device_train_batch_size,
         gradient_accumulation_steps=training.gradient_accumulation_steps,
@@ -48,7 +49,7 @@ def training_arguments(
         warmup_steps=training.warmup_steps,
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
-        # muon is no name of transformers: the trainer makes it.
+        # transformers has no "muon"; the optimizer is passed to the trainer.
         optim=training.optim if training.optim != "muon" else "adamw_torch",
         bf16=training.bf16,
         fp16=training.fp16,
@@ -56,7 +57,7 @@ def training_arguments(
         logging_strategy="steps",
         logging_steps=training.logging_steps,
         logging_first_step=True,
-        # A loss that is not a number stops the run; the filter would log the last good one.
+        # A NaN loss ends the run; the filter would log the last finite loss in its place.
         logging_nan_inf_filter=False,
         eval_strategy="steps" if evaluates and training.eval_steps else "no",
         eval_steps=training.eval_steps,
@@ -64,23 +65,24 @@ def training_arguments(
         prediction_loss_only=True,
         save_strategy="steps",
         save_steps=training.save_steps,
-        # None: the trainer deletes old ones itself, once the new one is whole in every process.
+        # RotateCheckpointsCallback deletes old checkpoints once every rank has written its part.
         save_total_limit=None,
         load_best_model_at_end=keeps_best,
         metric_for_best_model=training.metric_for_best_model if keeps_best else None,
         greater_is_better=training.metric_for_best_model in GREATER_IS_BETTER,
         report_to=training.report_to,
         project="deepsynth-tui",
-        # None would publish what trackio recorded as a Space.
+        # None would publish the trackio dashboard as a Space.
         trackio_static_space_id=False,
         use_liger_kernel=training.use_liger_kernel,
         disable_tqdm=True,
-        # The collator reads columns that no model knows.
+        # The collator reads columns that are no arguments of the model.
         remove_unused_columns=False,
-        train_sampling_strategy=training.train_sampling_strategy,
+        # DocumentTrainer groups by length itself: transformers reads lengths from a dataset column.
+        train_sampling_strategy="random" if groups_by_length else training.train_sampling_strategy,
         dataloader_num_workers=training.dataloader_num_workers,
-        dataloader_pin_memory=device().type == "cuda",
-        use_cpu=device().type == "cpu",
-        # A batch may leave an expert, or a trained vision tower, without work.
+        dataloader_pin_memory=current_device().type == "cuda",
+        use_cpu=current_device().type == "cpu",
+        # A batch may not reach some experts, or a trained vision tower.
         ddp_find_unused_parameters=True,
     )

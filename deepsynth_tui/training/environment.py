@@ -1,20 +1,20 @@
-"""What the process of a job tells torch by its environment, before torch is imported."""
+"""Environment variables that have to be set before torch is imported."""
 
 from __future__ import annotations
 
 import os
 
 
-def one_gpu() -> None:
-    """Show this process one GPU only: with several, transformers would split every batch."""
+def use_first_gpu_only() -> None:
+    """Hide all GPUs but the first: with several, `Trainer` would use `nn.DataParallel`."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
     os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[0]
 
 
-def compile_nothing() -> None:
-    """Turn torch.compile off for this process and its ranks.
+def disable_torch_compile() -> None:
+    """Turn off torch.compile in this process and its ranks.
 
-    bitsandbytes, which PEFT imports, marks fallback kernels of its own to be compiled. That alone
-    loads the whole compiler: 40 MB and a second of each start. Nothing else here is compiled.
+    bitsandbytes, which PEFT imports, decorates its fallback kernels with torch.compile. That alone
+    imports the compiler, which costs 40 MB and a second at every start. Nothing else is compiled.
     """
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")

@@ -1,4 +1,4 @@
-"""What a run is expected to take, told before its first step and held against what it took."""
+"""Estimate a run before its first step, and record the measurements next to the estimate."""
 
 from __future__ import annotations
 
@@ -21,55 +21,58 @@ from deepsynth_tui.estimate.storage import DiskEstimate, estimate_disk, processo
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.machine.match_gpu import match_gpu
-from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.layout import ModelLayout, Role, load_layout, save_layout
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.job import Job, JobFailed
-from deepsynth_tui.training.failures.memory import out_of_memory, ran_out
+from deepsynth_tui.training.failures.memory import is_gpu_out_of_memory, out_of_memory_failure
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.callbacks.memory_time import Gauge
+    from deepsynth_tui.training.callbacks.memory_time import MemoryTimeCallback
 
 log = logging.getLogger(__name__)
 
-RELIEF = 0.9
-"""A run that ran out although it should have fitted is advised to need this share of what was
-estimated: how much too low that was is not known."""
+FIX_MARGIN = 0.9
+"""A fix for a run that ran out of memory although it should have fitted must need at most this
+share of the estimate: by how much the estimate was too low is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The GPU of this process: its name by the driver, and its catalogue entry if it has one.
+    """The GPU of this process: its name from the driver, and its catalogue entry if there is one.
 
-    `room` bytes that this process can have: what it holds, and what no other process does.
+    `available` bytes are what this process already uses and what is free.
     """
 
     name: str
-    room: int
-    known: Gpu | None
+    available: int
+    gpu: Gpu | None
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class RunEstimate:
     """An estimate with what it was made from. `hardware` is None on a CPU."""
 
     config: TrainingConfig
-    grounds: EstimateInputs
+    inputs: EstimateInputs
     estimate: Estimate
     hardware: Hardware | None
 
     @property
     def predicted(self) -> Predicted:
-        """The figures that a run can be held against. Step times are those of the data sheet,
-        not corrected by earlier runs, so that the history can learn from them."""
-        known = self.hardware.known if self.hardware else None
-        here = [row.seconds_per_step for row in self.estimate.gpus if row.gpu == known]
+        """The figures that the run can be compared with.
+
+        Step times are those of the data sheet, not corrected by earlier runs: the correction is
+        learned from these records.
+        """
+        gpu = self.hardware.gpu if self.hardware else None
+        rows = [row.seconds_per_step for row in self.estimate.gpus if row.gpu == gpu]
         return Predicted(
             allocated=self.estimate.peak_allocated,
             device=self.estimate.peak_device,
             held_back=self.estimate.cached,
-            seconds_per_step=here[0] if here else None,
+            seconds_per_step=rows[0] if rows else None,
             source=self.estimate.source,
             gpu=self.hardware.name if self.hardware else "",
         )
@@ -79,38 +82,40 @@ class Forecast:
         """What the run writes."""
         return estimate_disk(
             self.config,
-            self.grounds.layout,
-            steps=total_steps(self.config, self.grounds.dataset.rows),
+            self.inputs.layout,
+            steps=total_steps(self.config, self.inputs.dataset.rows),
             processor=processor_bytes(self.config),
         )
 
-    def remedy(self) -> Fix | None:
-        """The cheapest change that makes the run fit this GPU, or fit it with room to spare where
-        it should have fitted already."""
+    def cheapest_fix(self) -> Fix | None:
+        """Return the cheapest change that makes the run fit this GPU.
+
+        If it should have fitted already, the change must leave a margin.
+        """
         if self.hardware is None:
             return None
-        room = min(self.hardware.room, int(RELIEF * self.estimate.needed))
-        return cheapest_fixes(self.config, self.grounds, [room])[0]
+        target = min(self.hardware.available, int(FIX_MARGIN * self.estimate.needed))
+        return cheapest_fixes(self.config, self.inputs, [target])[0]
 
 
-def forecast(config: TrainingConfig, dataset: RowStatistics) -> Forecast:
-    """Estimate a run on rows whose lengths are known, with this machine's own overhead.
+def estimate_run(config: TrainingConfig, dataset: RowStatistics) -> RunEstimate:
+    """Estimate a run on rows of known lengths, with the overhead measured on this machine.
 
-    Profiles that are not cached are built in this process, which has PyTorch anyway.
+    Model layouts that are not cached are made in this process, which imports PyTorch anyway.
 
     Raises:
         UnknownModelError: no config of the model or its text encoder was found.
-        CatalogueError: the person's own GPU catalogue cannot be used.
-        Exception: whatever a model's own code raises when it is built without weights.
+        CatalogueError: the user's own GPU catalogue is invalid.
+        Exception: whatever a model's own code raises when it is created without weights.
     """
     model, encoder = config.model, config.text_encoder
     gpus = load_catalogue()
     hardware = _hardware(gpus)
-    grounds = EstimateInputs(
-        layout=_profile(
+    inputs = EstimateInputs(
+        layout=_layout(
             model.name_or_path, model.revision, trust_remote_code=model.trust_remote_code
         ),
-        encoder=_profile(encoder.name_or_path, encoder.revision, role="encoder")
+        encoder=_layout(encoder.name_or_path, encoder.revision, role="encoder")
         if encoder.enabled
         else None,
         dataset=dataset,
@@ -118,112 +123,133 @@ def forecast(config: TrainingConfig, dataset: RowStatistics) -> Forecast:
         overhead=measured_runs.measured_overhead(hardware.name if hardware else None),
         counted_for=model,
     )
-    return Forecast(config, grounds, grounds.estimate(config), hardware)
+    return RunEstimate(config, inputs, inputs.estimate(config), hardware)
 
 
-def announced(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Forecast | None:
-    """Make the forecast and freeze it in the run; None, and a warning, where none can be made."""
-    made = _tried(job, config, dataset)
-    if made is None:
+def publish_estimate(
+    job: Job, config: TrainingConfig, dataset: RowStatistics
+) -> RunEstimate | None:
+    """Estimate the run and write the estimate to the run directory.
+
+    Returns None, after a warning, if no estimate can be made.
+    """
+    estimate = _try_to_estimate(job, config, dataset)
+    if estimate is None:
         return None
-    job.predicted(made.predicted, made.estimate.to_json())
-    log.info("estimated: %s", made.predicted)
-    return made
+    job.predicted(estimate.predicted, estimate.estimate.to_json())
+    log.info("estimated: %s", estimate.predicted)
+    return estimate
 
 
 @contextlib.contextmanager
-def held_against(expected: Forecast | None, job: Job, gauge: Gauge) -> Iterator[None]:
-    """Put what the block took on record beside what was expected.
+def record_against(
+    estimate: RunEstimate | None, job: Job, memory_time: MemoryTimeCallback
+) -> Iterator[None]:
+    """Add what the block took to the machine's history, next to the estimate.
 
     Raises:
-        JobFailed: the block ran out of GPU memory: what takes most, and what to change.
+        JobFailed: the GPU ran out of memory, with the largest items and what to change.
     """
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; so is what cuBLAS lacks
-        if expected is None or not ran_out(error):
+    except RuntimeError as error:  # torch.OutOfMemoryError, and cuBLAS' error, are RuntimeErrors
+        if estimate is None or not is_gpu_out_of_memory(error):
             raise
-        job.measured(gauge.measured())
-        _remember(expected, job, gauge, ran_out=True)
-        raise JobFailed(out_of_memory(error, expected.estimate, expected.remedy())) from error
-    if expected is not None and gauge.steps:
-        _remember(expected, job, gauge, ran_out=False)
+        job.measured(memory_time.measured())
+        _append_to_history(estimate, job, memory_time, ran_out=True)
+        failure = out_of_memory_failure(error, estimate.estimate, estimate.cheapest_fix())
+        raise JobFailed(failure) from error
+    if estimate is not None and memory_time.steps:
+        _append_to_history(estimate, job, memory_time, ran_out=False)
 
 
 @contextlib.contextmanager
-def explained(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Iterator[None]:
-    """Explain a lack of GPU memory by an estimate that is made only then: for the processes of a
-    run beside the first, which keeps the one estimate and the records.
+def explain_by_estimate(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Iterator[None]:
+    """Explain an out-of-memory error by an estimate that is made only then.
+
+    For all ranks but the first, which publishes the estimate and keeps the records.
 
     Raises:
-        JobFailed: the block ran out of GPU memory: what takes most, and what to change.
+        JobFailed: the GPU ran out of memory, with the largest items and what to change.
     """
     try:
         yield
     except RuntimeError as error:
-        made = _tried(job, config, dataset) if ran_out(error) else None
-        if made is None:
+        estimate = _try_to_estimate(job, config, dataset) if is_gpu_out_of_memory(error) else None
+        if estimate is None:
             raise
-        raise JobFailed(out_of_memory(error, made.estimate, made.remedy())) from error
+        failure = out_of_memory_failure(error, estimate.estimate, estimate.cheapest_fix())
+        raise JobFailed(failure) from error
 
 
-def record(
-    expected: Forecast, hardware: Hardware, measured: Measured, *, driver: str, ran_out: bool
+def history_record(
+    estimate: RunEstimate, hardware: Hardware, measured: Measured, *, driver: str, ran_out: bool
 ) -> measured_runs.MeasuredRun:
-    """The line of the machine's history for a run that has just ended."""
+    """Return the record of a run that has just ended for the machine's history."""
     return measured_runs.MeasuredRun(
         when=time.time(),
         gpu=hardware.name,
-        kind=hardware.known.name if hardware.known else "",
+        kind=hardware.gpu.name if hardware.gpu else "",
         driver=driver,
         torch=version("torch"),
         transformers=version("transformers"),
-        model=expected.config.model.name_or_path,
-        settings=measured_runs.memory_fingerprint(expected.config),
-        longest=expected.estimate.tokens_per_sample,
+        model=estimate.config.model.name_or_path,
+        settings=measured_runs.memory_fingerprint(estimate.config),
+        longest=estimate.estimate.tokens_per_sample,
         ran_out=ran_out,
-        predicted=expected.predicted,
+        predicted=estimate.predicted,
         measured=measured,
     )
 
 
-def _tried(job: Job, config: TrainingConfig, dataset: RowStatistics) -> Forecast | None:
+def _try_to_estimate(
+    job: Job, config: TrainingConfig, dataset: RowStatistics
+) -> RunEstimate | None:
     try:
-        return forecast(config, dataset)
-    except Exception as error:  # noqa: BLE001 - models bring their own code; told, and the run goes on
-        why = str(error).partition("\n")[0]
-        job.warning(f"There is no estimate of this run: {type(error).__name__}: {why}")
+        return estimate_run(config, dataset)
+    except Exception as error:  # noqa: BLE001 - a model's own code may raise anything; a warning
+        reason = str(error).partition("\n")[0]
+        job.warning(f"This run has no estimate: {type(error).__name__}: {reason}")
         return None
 
 
-def _remember(expected: Forecast, job: Job, gauge: Gauge, *, ran_out: bool) -> None:
-    if expected.hardware is None:
+def _append_to_history(
+    estimate: RunEstimate, job: Job, memory_time: MemoryTimeCallback, *, ran_out: bool
+) -> None:
+    if estimate.hardware is None:
         return
-    driver = gauge.meter.driver
-    line = record(expected, expected.hardware, gauge.measured(), driver=driver, ran_out=ran_out)
+    record = history_record(
+        estimate,
+        estimate.hardware,
+        memory_time.measured(),
+        driver=memory_time.meter.driver,
+        ran_out=ran_out,
+    )
     try:
-        measured_runs.append_run(line)
-    except OSError as error:  # what was trained is worth more than the record of it
-        job.warning(f"{measured_runs.history_path()} was not written: {error.strerror}")
+        measured_runs.append_run(record)
+    except OSError as error:  # no reason to lose what was trained
+        job.warning(f"{measured_runs.history_path()} cannot be written: {error.strerror}")
 
 
-def _profile(
+def _layout(
     name: str, revision: str | None = None, role: Role = "model", *, trust_remote_code: bool = False
 ) -> ModelLayout:
-    known = load_layout(name, revision, role)
-    if known is None:
-        known = profile_job.build_layout(name, revision, role, trust_remote_code=trust_remote_code)
-        save_layout(known)
-    return known
+    layout = load_layout(name, revision, role)
+    if layout is None:
+        layout = layout_server.build_layout(
+            name, revision, role, trust_remote_code=trust_remote_code
+        )
+        save_layout(layout)
+    return layout
 
 
 def _hardware(gpus: tuple[Gpu, ...]) -> Hardware | None:
     if not torch.cuda.is_available():
         return None
-    figures = torch.cuda.get_device_properties(0)
+    properties = torch.cuda.get_device_properties(0)
     free, _ = torch.cuda.mem_get_info()
     return Hardware(
-        name=figures.name,
-        room=free + torch.cuda.memory_reserved(),
-        known=match_gpu(figures.name, figures.total_memory, gpus),
+        name=properties.name,
+        available=free + torch.cuda.memory_reserved(),
+        gpu=match_gpu(properties.name, properties.total_memory, gpus),
     )

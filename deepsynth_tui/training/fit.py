@@ -1,124 +1,102 @@
-"""The loop over the steps, from a model with adapters to one that has learned."""
+"""Create the trainer of a run, and read its final evaluation and metrics."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from transformers import PrinterCallback
 
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.callbacks import trackers
-from deepsynth_tui.training.callbacks.data_wait import Waiting
-from deepsynth_tui.training.callbacks.early_stopping import Patience
-from deepsynth_tui.training.callbacks.event_reporter import EVALUATED, Reporter
-from deepsynth_tui.training.callbacks.learning_check import LearningWatch
+from deepsynth_tui.training.callbacks.event_reporter import EVAL_METRICS
+from deepsynth_tui.training.muon import Muon
+from deepsynth_tui.training.trackers import configure_tracker
 from deepsynth_tui.training.trainer import DocumentTrainer
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel, TrainerCallback
+    from transformers import PreTrainedModel
 
-    from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.runs.job import Job
-    from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.data.dataset import Split
-    from deepsynth_tui.training.modeling.load import Base
-    from deepsynth_tui.training.ranks.rank_group import RankGroup
-    from deepsynth_tui.training.result.checkpoints import Resumable
-    from deepsynth_tui.training.result.disk_space import Guard
+    from deepsynth_tui.training.modeling.load import LoadedModel
+    from deepsynth_tui.training.run import TrainingData, TrainingRun
 
 log = logging.getLogger(__name__)
 
 
-def run_steps(
-    job: Job,
-    config: TrainingConfig,
-    base: Base,
+def create_trainer(
+    run: TrainingRun,
+    base: LoadedModel,
     model: PeftModel | PreTrainedModel,
-    split: Split,
-    batcher: Collator,
-    checkpoint: Resumable | None,
-    peers: RankGroup,
-    guard: Guard,
+    data: TrainingData,
     *,
-    lengths: Sequence[int],
-    watchers: Sequence[TrainerCallback] = (),
-) -> tuple[DocumentTrainer, bool]:
-    """Train; return the trainer and whether the person ended it early.
-
-    `lengths` are tokens of the rows to train on. `watchers` look on, and the `guard` keeps the
-    disk from filling.
-    """
-    evaluates = len(split.held_out) > 0
-    resume_from = checkpoint.path if checkpoint else None
-    waiting = Waiting(config.training.dataloader_num_workers)
-    reporter, learning = Reporter(job, peers, waiting), LearningWatch(job, model)
-    callbacks: list[Any] = [*watchers, reporter]
-    if peers.first:  # gradients are the same in all
-        callbacks.append(learning)
-    if evaluates and (patience := config.training.early_stopping_patience):
-        callbacks.append(Patience(early_stopping_patience=patience))
-    callbacks.append(guard)  # after those that decide what is saved
+    resumes: bool,
+) -> DocumentTrainer:
+    """Return the trainer of a run, without the callbacks of `build_callbacks`."""
+    job, config, training = run.job, run.config, run.config.training
+    evaluates = len(data.split.held_out) > 0
     scorer = None
-    if evaluates and (count := config.training.generate_eval_samples):
-        # Here, for the library that scores takes memory from every run.
+    if evaluates and training.generate_eval_samples:
+        # Imported here: the library that computes ROUGE costs every other run memory.
         from deepsynth_tui.training.evaluation.answer_scorer import AnswerScorer
 
-        scorer = AnswerScorer(job, batcher, split.held_out, count=count)
-    if peers.first:
-        trackers.prepare(job.run, config.training.report_to)
+        scorer = AnswerScorer(
+            job, data.collator, data.split.held_out, count=training.generate_eval_samples
+        )
+    if run.ranks.is_main:
+        configure_tracker(job.run, training.report_to)
+    optimizer = None
+    if training.optim == "muon":
+        optimizer = Muon(
+            model, learning_rate=training.learning_rate, weight_decay=training.weight_decay
+        )
+    groups_by_length = training.train_sampling_strategy == "group_by_length"
     trainer = DocumentTrainer(
         model=model,
         args=training_arguments(
             config,
             checkpoints=job.run.checkpoints,
             evaluates=evaluates,
-            run=job.run.id,
-            resumes=resume_from is not None,
+            run_name=job.run.id,
+            resumes=resumes,
         ),
-        train_dataset=split.train,
-        eval_dataset=split.held_out if evaluates else None,
-        data_collator=batcher,
+        train_dataset=data.split.train,
+        eval_dataset=data.split.held_out if evaluates else None,
+        data_collator=data.collator,
         processor=base.processor,
-        peers=peers,
-        kept_checkpoints=config.training.save_total_limit,
+        ranks=run.ranks,
         scorer=scorer,
-        lengths=lengths,
-        muon=config.training.optim == "muon",
-        callbacks=callbacks,
+        group_by_lengths=data.lengths if groups_by_length else None,
+        optimizers=(optimizer, None),  # without an optimizer, the trainer creates args.optim
     )
-    trainer.remove_callback(PrinterCallback)  # the reporter writes the lines
-    reporter.trainer = learning.trainer = trainer
-    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    return trainer, reporter.stopped or guard.stopped
+    trainer.remove_callback(PrinterCallback)  # EventReporterCallback writes the log
+    return trainer
 
 
-def evaluate_last(job: Job, trainer: DocumentTrainer) -> None:
-    """Evaluate the final weights, unless the last step of the loop did."""
-    done = [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry]
-    if not done or done[-1] != trainer.state.global_step:
+def evaluate_last_step(job: Job, trainer: DocumentTrainer) -> None:
+    """Evaluate the final weights, unless training ended with an evaluation."""
+    steps = [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    if not steps or steps[-1] != trainer.state.global_step:
         job.phase("evaluating")
         trainer.evaluate()
 
 
-def last_figures(trainer: DocumentTrainer) -> dict[str, Any]:
-    """Figures of the weights that are saved: those of the last step, or of the best evaluation."""
+def final_metrics(trainer: DocumentTrainer) -> dict[str, Any]:
+    """Return the metrics of the weights that are saved: of the last step or the best evaluation."""
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
-    kept = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
-    held_out = [
-        {name: entry[name] for name in EVALUATED if name in entry}
+    best_step = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
+    evaluations = [
+        {name: entry[name] for name in EVAL_METRICS if name in entry}
         for entry in history
-        if "eval_loss" in entry and (not kept or entry["step"] == kept)
+        if "eval_loss" in entry and (not best_step or entry["step"] == best_step)
     ]
-    figures: dict[str, Any] = {"steps": trainer.state.global_step}
+    metrics: dict[str, Any] = {"steps": trainer.state.global_step}
     if losses:
-        figures |= {"first_loss": losses[0], "last_loss": losses[-1]}
-    if held_out:
-        figures |= held_out[-1]
-    if kept:
-        figures["kept_step"] = kept
-        log.info("kept the weights of step %d, the best", kept)
-    return figures
+        metrics |= {"first_loss": losses[0], "last_loss": losses[-1]}
+    if evaluations:
+        metrics |= evaluations[-1]
+    if best_step:
+        metrics["kept_step"] = best_step
+        log.info("kept the weights of step %d, the best", best_step)
+    return metrics

@@ -1,209 +1,79 @@
 """The process of a training run: `python -m deepsynth_tui.training.job RUN_PATH [--resume]`.
 
-The work in order: load the model, attach adapters, read the dataset, check that every row fits,
-train, save, and prove that what was saved is what was trained.
+`train` lists the steps of a run; `run.TrainingRun` has one method for each. A run of several
+processes has a launcher, in this process, and `train` runs in each of its ranks.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deepsynth_tui.config.load import load_file
-from deepsynth_tui.runs.directory import identity, open_path
+from deepsynth_tui.runs.directory import open_run, read_identity
 from deepsynth_tui.runs.job import Job, run_job
-from deepsynth_tui.training.environment import compile_nothing, one_gpu
+from deepsynth_tui.training.environment import disable_torch_compile, use_first_gpu_only
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.silence_libraries import no_progress_bars
+from deepsynth_tui.training.silence_libraries import silence_libraries
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedModel, TrainerCallback
-
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.data.dataset import Split
-    from deepsynth_tui.training.data.too_long_rows import FittedSplit
-    from deepsynth_tui.training.modeling.load import Base
     from deepsynth_tui.training.ranks.rank_group import RankGroup
-    from deepsynth_tui.training.result.checkpoints import Resumable
-    from deepsynth_tui.training.result.disk_space import Room
-    from deepsynth_tui.training.text_encoder.module import TextEncoder
-
-log = logging.getLogger("deepsynth_tui.training.job")  # __name__ is __main__ in the process
-
-MODEL_FOLDER = "model"  # of a full fine-tuning; an adapter goes to RunDirectory.adapter
+    from deepsynth_tui.training.result.disk_space import DiskSpace
 
 
 def train(
-    job: Job, *, resume: bool, peers: RankGroup | None = None, room: Room | None = None
+    job: Job,
+    *,
+    resume: bool,
+    ranks: RankGroup | None = None,
+    disk_space: DiskSpace | None = None,
 ) -> str:
-    """Do a whole run and return its verdict, "completed" or "stopped".
+    """Train, save and verify; return the verdict, "completed" or "stopped".
 
-    Of several `peers` each does all of it but what one alone must do: the first one counts, shows,
-    saves and verifies, and its job is the only one that speaks. A stop before the first step
-    leaves nothing; later ones leave a checkpoint and what was trained so far. Without `room` on
-    the disk nothing is written: the run waits.
+    A stop before the first step leaves no files. A later one leaves a checkpoint, and the adapter
+    or model as trained so far. While the disk is full, the run waits.
     """
-    from peft import PeftModel
-    from transformers import set_seed
+    from deepsynth_tui.training.run import TrainingRun
 
-    from deepsynth_tui.models.towers import adapted_by_tower
-    from deepsynth_tui.training.callbacks.base_samples import FirstLook, base_stays
-    from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
-    from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.data.dataset import load_rows
-    from deepsynth_tui.training.estimate_record import announced, explained, held_against
-    from deepsynth_tui.training.evaluation.samples import answer_logits, sample
-    from deepsynth_tui.training.fit import evaluate_last, last_figures, run_steps
-    from deepsynth_tui.training.modeling import lora
-    from deepsynth_tui.training.modeling.fsdp import share_out
-    from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
-    from deepsynth_tui.training.modeling.load import load_base
-    from deepsynth_tui.training.modeling.revisions import pinned
-    from deepsynth_tui.training.ranks.rank_group import RankGroup
-    from deepsynth_tui.training.result.disk_space import Guard, Room, trained_bytes
-    from deepsynth_tui.training.result.publish import Publisher
-    from deepsynth_tui.training.result.verify import verify
-    from deepsynth_tui.training.text_encoder.load import load_text_encoder
-    from deepsynth_tui.training.text_encoder.soft_tokens import attach, attached
-
-    meter = Meter()  # before the GPU is touched
-    peers, room = peers or RankGroup(), room or Room(job)
-    config = training_config(job)
-    checkpoint = _checkpoint(job, config, peers, room) if resume else None
-    if peers.agreed(job.stop_requested()):
+    run = TrainingRun.create(job, training_config(job), ranks, disk_space)
+    checkpoint = run.find_checkpoint() if resume else None
+    if run.stop_requested():
         return "stopped"
 
-    job.phase("loading", config.model.name_or_path)
-    log.info("loading %s", config.model.name_or_path)
-    base = load_base(config, stay_on_cpu=config.training.fsdp)
-    log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
-    encoder = load_text_encoder(base.model, config)
-    if encoder is not None:
-        size = sum(parameter.numel() for parameter in encoder.encoder.parameters())
-        log.info("text encoder %s, %s parameters", config.text_encoder.name_or_path, f"{size:,}")
+    base, encoder = run.load()
 
-    job.phase("preparing", config.data.path)
-    split = load_rows(config.data, images=base.reads_images)
-    log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
-    batcher = Collator(base, config)
-    fitted = _fitted(job, split, batcher)
-    if peers.agreed(job.stop_requested()) or fitted is None:
+    data = run.prepare_data(base)
+    if run.stop_requested() or data is None:
         return "stopped"
-    split, excess = fitted.split, fitted.said
-    expected = announced(job, config, fitted.facts) if peers.first else None
-    if expected:
-        room.refuse_if_short(expected.disk)
-    rows = split.held_out or split.train
-    shown = [rows[index] for index in range(min(len(rows), config.training.show_samples))]
-    is_new = checkpoint is None or checkpoint.path is None
-    if peers.first and is_new and not base_stays(config):
-        with attached(base.model, encoder):
-            for row in shown:
-                _report_sample(job, sample(base.model, batcher, row), when="before")
+    estimate = run.publish_estimate(data)
+    if checkpoint is None or checkpoint.path is None:
+        run.sample_base_model(base, encoder, data)
 
-    set_seed(config.training.seed)  # before the adapters are drawn, so that a resumed run has them
-    model: PeftModel | PreTrainedModel = base.model
-    if config.lora.enabled:
-        for unknown in lora.unmatched(base.model, config):
-            job.warning(f"The model has no linear called {unknown} (lora.target_modules)")
-        model = lora.attach(base.model, config, revision=base.commit)
-    else:
-        lora.unfreeze(base.model, config)
-    if config.training.gradient_checkpointing:
-        checkpoint_activations(model)
-    if isinstance(model, PeftModel) and config.training.fsdp:
-        share_out(model)
-    if encoder is not None:
-        attach(model, encoder)
-    counts = lora.trainable_by_tower(model)
-    total = sum(counts.values())
-    for tower, count in counts.items():
-        part = tower.replace("_", " ") if tower.startswith("text_") else f"{tower} tower"
-        log.info("trainable in the %s: %s parameters", part, f"{count:,}")
-    if peers.agreed(job.stop_requested()):
+    model = run.attach_trainable(base, encoder)
+    if run.stop_requested():
         return "stopped"
 
-    adapted = adapted_by_tower(lora.adapted(model))
-    for tower, called in adapted.items():
-        log.info("%s: %s", tower, ", ".join(f"{name} x {n}" for name, n in called.items()))
-    trains = f"{total:,} trainable parameters"
-    job.phase("training", trains, trainable=dict(counts), adapted=adapted)
-    gauge, guard = Gauge(job, meter), Guard(room, peers)
-    publisher = Publisher(job, config.output)
-    watchers: list[TrainerCallback] = [gauge, publisher] if peers.first else []
-    looks = peers.first or config.training.fsdp  # of whose layers each process has but a part
-    if looks and is_new and isinstance(model, PeftModel) and base_stays(config):
-        show = partial(_report_sample, job, when="before")
-        watchers.append(FirstLook(model, batcher, shown, show, gauge))
-    watched = held_against(expected, job, gauge)
-    with watched if peers.first else explained(job, config, fitted.facts):
-        trainer, stopped = run_steps(
-            job,
-            config,
-            base,
-            model,
-            split,
-            batcher,
-            checkpoint,
-            peers,
-            guard,
-            lengths=fitted.lengths,
-            watchers=watchers,
-        )
-    if split.held_out and not stopped:
-        evaluate_last(job, trainer)
-    verdict = "stopped" if stopped else "completed"
-    if not config.training.fsdp:
-        peers.part()
-    if not looks:
+    trainer, verdict = run.fit(base, model, data, estimate, checkpoint)
+    if not run.runs_inference:
         return verdict
 
-    job.phase("saving")
-    metrics = last_figures(trainer)
-    folder = job.run.adapter if config.lora.enabled else job.run.path / MODEL_FOLDER
-    loaded = pinned(config, model=base.commit, encoder=encoder and encoder.commit)
-    if peers.first:
-        room.require(trained_bytes(model), "What was trained", phase="saving")
-        _save(folder, loaded, base, model, split, metrics, excess, encoder)
-        log.info("saved %s", folder)
-    peers.wait()
-    for row in shown:
-        _report_sample(job, sample(model, batcher, row), when="after")
+    result = run.save(base, encoder, model, data, trainer)
 
-    job.phase("verifying", str(folder))
-    inputs = batcher.encode([batcher.render(shown[0])])
-    trained = answer_logits(model.eval(), inputs, config)
-    # The next model needs the room; one of the watchers holds this one, too.
-    del trainer, model, encoder, base, batcher, watchers
-    gc.collect()
-    found = verify(folder, loaded, inputs=inputs, trained=trained)
-    peers.part()
-    if not peers.first:
-        return verdict
-    log.info(
-        "loaded again: logits differ by %.2g from the trained model's, by %.2g from the base's",
-        found.from_trained,
-        found.from_base,
-    )
-    if not found.changes_the_base:
-        job.warning("The adapter changes nothing yet: its answers are those of the base model")
-    job.result(path=folder, verification=found.to_json(), **fitted.counts, **metrics)
-    publisher.publish(folder)
+    reference = run.reference_logits(model, data, result)
+    del base, encoder, model, trainer  # free their memory: verify loads the model a second time
+    verification = run.verify(result, reference)
+
+    run.publish(result, verification, data)
     return verdict
 
 
 def training_config(job: Job) -> TrainingConfig:
-    """The settings that were frozen when the run was made."""
+    """Return the configuration that was frozen when the run was created."""
     from deepsynth_tui.config.training import TrainingConfig
 
     config = load_file(job.run.config).config
@@ -212,87 +82,27 @@ def training_config(job: Job) -> TrainingConfig:
     return config
 
 
-def _checkpoint(job: Job, config: TrainingConfig, peers: RankGroup, room: Room) -> Resumable:
-    from deepsynth_tui.training.result.checkpoints import newest_whole
-    from deepsynth_tui.training.result.copy_checkpoint import take_over
-
-    if peers.first:
-        take_over(job, config, room, peers.count)
-    peers.wait()
-    found = newest_whole(job.run.checkpoints, peers.count)
-    for path, flaw in found.torn:
-        job.warning(f"{path.name} is passed over: {flaw}")
-    if found.path is None:
-        job.warning("There is no whole checkpoint to resume from: starting at step 0")
-    job.resumed(found.step)
-    return found
-
-
-def _fitted(job: Job, split: Split, batcher: Collator) -> FittedSplit | None:
-    """Count the tokens of every row and see to those that are too long; None when asked to stop
-    meanwhile."""
-    from deepsynth_tui.training.data.too_long_rows import fit_split
-
-    total = len(split.train) + len(split.held_out)
-
-    def report(rows_done: int) -> bool:
-        job.progress(rows_done, total, "rows")
-        return job.stop_requested() is None
-
-    fitted = fit_split(split, batcher, report=report)
-    for said in fitted.said if fitted else ():
-        job.warning(said)
-        log.warning("%s", said)
-    return fitted
-
-
-def _save(
-    folder: Path,
-    config: TrainingConfig,
-    base: Base,
-    model: PeftModel | PreTrainedModel,
-    split: Split,
-    metrics: dict[str, Any],
-    excess: Sequence[str],
-    encoder: TextEncoder | None,
-) -> None:
-    from deepsynth_tui.training.result import lineage
-    from deepsynth_tui.training.result.save import save_trained, whole_folder
-    from deepsynth_tui.training.text_encoder.checkpoint import save_tokenizer
-
-    with whole_folder(folder) as draft:
-        save_trained(model, base.processor, draft)
-        if base.instructions is not None:
-            save_tokenizer(base.instructions.tokenizer, draft)
-        lineage.write(draft, lineage.describe(base, config, split, metrics, excess, encoder))
-
-
-def _report_sample(job: Job, made: Any, *, when: Any) -> None:
-    log.info("%s training, loss of one answer %.3f, output: %r", when, made.loss, made.output)
-    job.sample(**asdict(made), when=when)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run the job of a run directory; the exit code is that of `run_job`."""
+    """Run the job of a run directory and return the exit status of `run_job`."""
     parser = argparse.ArgumentParser(prog="python -m deepsynth_tui.training.job")
     parser.add_argument("run", type=Path, help="the run directory")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--resume", action="store_true", help="continue from the newest checkpoint")
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
-    compile_nothing()
-    run_path = given.run.resolve()
-    os.chdir(identity(open_path(run_path)).cwd)
+    disable_torch_compile()
+    run_path = options.run.resolve()
+    os.chdir(read_identity(open_run(run_path)).cwd)
 
     def body(job: Job) -> str:
-        count = training_config(job).training.num_processes
-        if count > 1:
+        num_processes = training_config(job).training.num_processes
+        if num_processes > 1:
             from deepsynth_tui.training.ranks.launcher import run_ranks
 
-            return run_ranks(job, count, resume=given.resume)
-        one_gpu()
-        no_progress_bars()
-        return train(job, resume=given.resume)
+            return run_ranks(job, num_processes, resume=options.resume)
+        use_first_gpu_only()
+        silence_libraries()
+        return train(job, resume=options.resume)
 
     return run_job(run_path, body, explain=explain)
 

@@ -1,8 +1,8 @@
-"""What would keep a training run from succeeding, found before it starts and without torch.
+"""Check a training configuration before the run starts, without torch.
 
 `python -m deepsynth_tui.training.preflight CONFIG.yaml` prints one JSON object:
 `{"problems": [{"key", "message", "hint"}], "columns": [..], "rows": n or null}`. `columns` are
-those of the dataset, which a form can offer; `rows` is null where counting would take a download.
+those of the dataset, which a form can offer; `rows` is null if counting would need a download.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.config.findings import command, existing_part, output_problems
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.preflight import (
+    nearest_existing_parent,
+    output_dir_problems,
+    run_preflight_command,
+)
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
 from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
@@ -24,35 +28,35 @@ from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.models.layout import load_layout
 from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
-from deepsynth_tui.training.callbacks.trackers import wandb_lacks_login
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
 from deepsynth_tui.training.model_availability import (
-    KnownModel,
-    look_up,
-    look_up_encoder,
-    missing_space,
+    ModelFacts,
+    check_text_encoder,
+    disk_full_problem,
+    find_model,
 )
-from deepsynth_tui.training.ranks.gpu_assignment import missing
+from deepsynth_tui.training.ranks.gpu_assignment import gpu_shortage
+from deepsynth_tui.training.trackers import wandb_lacks_login
 
-# What a run writes beside its checkpoints: events and log, and a small adapter with its optimizer
-# state where the layout of the model is not known yet.
-LEAST_BYTES = 256 << 20
-# A checkpoint of full fine-tuning: the weights and two moments of Adam, each as large.
+MIN_DISK_BYTES = 256 << 20
+"""What a run writes besides its checkpoints: events and log, and, while the layout of the model is
+not known, a small adapter with its optimizer state."""
 FULL_CHECKPOINT = 3
-TRACKERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
+"""Size of a checkpoint of full fine-tuning in sizes of the weights: Adam keeps two moments."""
+TRACKER_PACKAGES = ("tensorboard", "trackio", "wandb")  # their names as training.report_to
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What the files of a dataset say about themselves; None where that is not known."""
+    """What the Parquet footers of a dataset say; None if they cannot be read here."""
 
     columns: tuple[str, ...] | None = None
     rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Preflight:
-    """What is known before the start."""
+class PreflightReport:
+    """The problems of a configuration, and the columns and rows of its dataset."""
 
     problems: tuple[Problem, ...]
     dataset: Dataset = Dataset()
@@ -60,7 +64,7 @@ class Preflight:
     def to_json(self) -> dict[str, Any]:
         """Return what the command prints."""
         return {
-            "problems": [one.to_json() for one in self.problems],
+            "problems": [problem.to_json() for problem in self.problems],
             "columns": list(self.dataset.columns or ()),
             "rows": self.dataset.rows,
         }
@@ -71,34 +75,38 @@ def check(config: TrainingConfig) -> list[Problem]:
     return list(inspect(config).problems)
 
 
-def inspect(config: TrainingConfig) -> Preflight:
-    """Look at dataset, model, text encoder, packages, login, output folder and disk."""
+def inspect(config: TrainingConfig) -> PreflightReport:
+    """Check dataset, model, text encoder, packages, logins, GPUs, output folder and disk space."""
     problems: list[Problem] = []
-    model = look_up(config.model, problems)
-    look_up_encoder(config.text_encoder, problems)
-    dataset = _dataset(config.data, model, problems)
-    problems += _targets(config)
-    problems += _packages(config)
-    problems += _gpus(config)
-    problems += output_problems(config.output.dir) or _space(config, model, dataset.rows)
-    return Preflight(tuple(problems), dataset)
+    model = find_model(config.model, problems)
+    check_text_encoder(config.text_encoder, problems)
+    dataset = _inspect_dataset(config.data, model, problems)
+    problems += _target_problems(config)
+    problems += _package_problems(config)
+    problems += _gpu_problems(config)
+    problems += output_dir_problems(config.output.dir) or _disk_problems(
+        config, model, dataset.rows
+    )
+    return PreflightReport(tuple(problems), dataset)
 
 
-def _dataset(data: DataSettings, model: KnownModel | None, problems: list[Problem]) -> Dataset:
+def _inspect_dataset(
+    data: DataSettings, model: ModelFacts | None, problems: list[Problem]
+) -> Dataset:
     folder = dataset_folder(data.path)
     if folder is None:
         if not may_be_on_hub(data.path):
             problems.append(
                 Problem(
                     "data.path",
-                    f"{data.path} is no folder and no run",
-                    "the folder that `generate` wrote, the id of its run, or a Hub id",
+                    f"there is no folder and no run {data.path}",
+                    "give a folder that `generate` wrote, the id of its run, or a Hub id",
                 )
             )
         return Dataset()
     if not folder.is_dir():
         problems.append(
-            Problem("data.path", f"the run {data.path} has no dataset yet", "let it finish first")
+            Problem("data.path", f"the run {data.path} has no dataset yet", "wait until it is done")
         )
         return Dataset()
     shards = sorted(folder.glob(f"**/{data.split}-*.parquet")) or sorted(
@@ -108,9 +116,9 @@ def _dataset(data: DataSettings, model: KnownModel | None, problems: list[Proble
         if not any(folder.iterdir()):
             problems.append(Problem("data.path", f"{folder} is empty", "generate a dataset"))
         return Dataset()
-    known = _read_footers(shards, problems)
-    problems += _columns_and_rows(data, known, model)
-    return known
+    dataset = _read_footers(shards, problems)
+    problems += _dataset_problems(data, dataset, model)
+    return dataset
 
 
 def _read_footers(shards: list[Path], problems: list[Problem]) -> Dataset:
@@ -133,51 +141,51 @@ def _read_footers(shards: list[Path], problems: list[Problem]) -> Dataset:
     return Dataset(columns, rows)
 
 
-def _columns_and_rows(
-    data: DataSettings, dataset: Dataset, model: KnownModel | None
+def _dataset_problems(
+    data: DataSettings, dataset: Dataset, model: ModelFacts | None
 ) -> Iterator[Problem]:
     if dataset.columns is None or dataset.rows is None:
         return
-    there = f"columns: {', '.join(dataset.columns)}"
+    hint = f"columns: {', '.join(dataset.columns)}"
     if data.target_column not in dataset.columns and "messages" not in dataset.columns:
-        yield Problem("data.target_column", f"no column {data.target_column!r}", there)
+        yield Problem("data.target_column", f"no column {data.target_column!r}", hint)
     if model and model.reads_images and data.image_column not in dataset.columns:
-        yield Problem("data.image_column", f"no column {data.image_column!r}", there)
+        yield Problem("data.image_column", f"no column {data.image_column!r}", hint)
     if dataset.rows == 0:
         yield Problem("data.path", "the dataset has no rows", "generate it again")
     elif data.eval_fraction and int(dataset.rows * data.eval_fraction) == 0:
         yield Problem(
             "data.eval_fraction",
             f"{data.eval_fraction:g} of {dataset.rows} rows is less than one row",
-            f"at least {1 / dataset.rows:.3g}, or 0 to hold nothing out",
+            f"at least {1 / dataset.rows:.3g}, or 0 to hold no rows out",
         )
 
 
-def _targets(config: TrainingConfig) -> Iterator[Problem]:
-    """Where the layout of the model is known already: `training/lora.py` says it otherwise."""
-    profile = load_layout(config.model.name_or_path, config.model.revision)
-    if profile is None or not config.lora.enabled:
+def _target_problems(config: TrainingConfig) -> Iterator[Problem]:
+    """Check LoRA targets if the layout of the model is cached; else `modeling.lora` does later."""
+    layout = load_layout(config.model.name_or_path, config.model.revision)
+    if layout is None or not config.lora.enabled:
         return
-    targets = resolve_target_modules(profile.linears, config.lora, config.model)
-    if targets or resolve_target_parameters(profile.parameters, config.lora, config.model):
+    targets = resolve_target_modules(layout.linears, config.lora, config.model)
+    if targets or resolve_target_parameters(layout.parameters, config.lora, config.model):
         return
-    names = {name.rpartition(".")[2] for name in profile.linears}
-    called = sorted(name for name in names if not name.isdecimal())
+    last_names = {name.rpartition(".")[2] for name in layout.linears}
+    linears = sorted(name for name in last_names if not name.isdecimal())
     yield Problem(
         "lora.target_modules",
-        "nothing in the model that may be trained is called that",
-        f"all-linear, towers, or names of its linears: {', '.join(called)}",
+        "matches no part of the model that may be trained",
+        f"all-linear, towers, or names of its linear layers: {', '.join(linears)}",
     )
 
 
-def _packages(config: TrainingConfig) -> Iterator[Problem]:
-    tracker = TRACKERS.get(config.training.report_to)
-    if tracker and importlib.util.find_spec(tracker) is None:
+def _package_problems(config: TrainingConfig) -> Iterator[Problem]:
+    tracker = config.training.report_to
+    if tracker in TRACKER_PACKAGES and importlib.util.find_spec(tracker) is None:
         yield Problem("training.report_to", f"{tracker} is not installed", f"pip install {tracker}")
     elif tracker == "wandb" and wandb_lacks_login():
         yield Problem(
             "training.report_to",
-            "nobody is logged in to wandb",
+            "there is no wandb login",
             "run `wandb login`, or set WANDB_MODE=offline in the environment",
         )
     if config.training.use_liger_kernel and importlib.util.find_spec("liger_kernel") is None:
@@ -195,41 +203,43 @@ def _packages(config: TrainingConfig) -> Iterator[Problem]:
             "pip install flash-attn, or choose sdpa",
         )
     pushes = ("push_to_hub", "push_checkpoints")
-    if asked := next((name for name in pushes if getattr(config.output, name)), None):
+    if setting := next((name for name in pushes if getattr(config.output, name)), None):
         from huggingface_hub import get_token
 
         if get_token() is None:
-            yield Problem(
-                f"output.{asked}", "nobody is logged in to the Hub", "run `hf auth login`"
-            )
+            yield Problem(f"output.{setting}", "there is no Hub login", "run `hf auth login`")
 
 
-def _gpus(config: TrainingConfig) -> Iterator[Problem]:
+def _gpu_problems(config: TrainingConfig) -> Iterator[Problem]:
     if config.training.num_processes == 1:
         return
-    if lacking := missing(config.training.num_processes, nvml.probe()):
-        yield Problem("training.num_processes", lacking, "lower it, or show more GPUs to the run")
+    if shortage := gpu_shortage(config.training.num_processes, nvml.probe()):
+        yield Problem("training.num_processes", shortage, "lower it, or let the run see more GPUs")
 
 
-def _space(config: TrainingConfig, model: KnownModel | None, rows: int | None) -> Iterator[Problem]:
-    place = existing_part(Path(config.output.dir).expanduser() if config.output.dir else home())
-    needed = LEAST_BYTES
-    if profile := load_layout(config.model.name_or_path, config.model.revision):
+def _disk_problems(
+    config: TrainingConfig, model: ModelFacts | None, rows: int | None
+) -> Iterator[Problem]:
+    folder = nearest_existing_parent(
+        Path(config.output.dir).expanduser() if config.output.dir else home()
+    )
+    needed = MIN_DISK_BYTES
+    if layout := load_layout(config.model.name_or_path, config.model.revision):
         steps = total_steps(config, rows)
         needed += estimate_disk(
-            config, profile, steps=steps, processor=processor_bytes(config)
+            config, layout, steps=steps, processor=processor_bytes(config)
         ).needed
     elif not config.lora.enabled and model:
         checkpoints = FULL_CHECKPOINT * (config.training.save_total_limit + 1)
         needed += (checkpoints + 1) * model.weight_bytes
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(folder).free
     if free < needed:
-        yield missing_space("output.dir", place, needed=needed, free=free)
+        yield disk_full_problem("output.dir", folder, needed=needed, free=free)
 
 
 def main() -> int:
-    """Check the configuration named on the command line and print what was found."""
-    return command(TrainingConfig, inspect, Preflight)
+    """Check the configuration named on the command line and print the report."""
+    return run_preflight_command(TrainingConfig, inspect, PreflightReport)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What goes wrong in a step, told with the rows that were in it."""
+"""Add the ids of the rows in the batch to errors of a training or evaluation step."""
 
 from __future__ import annotations
 
@@ -6,39 +6,41 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.failures.memory import ran_out
-from deepsynth_tui.training.failures.processes import lost_contact
+from deepsynth_tui.training.failures.memory import is_gpu_out_of_memory
+from deepsynth_tui.training.failures.processes import is_lost_connection
 
 
 class BatchError(Exception):
-    """An exception in the model's own code, on known rows; `__cause__` is what was raised."""
+    """An exception in the model's code with the rows of the batch; `__cause__` is the original."""
 
 
 @contextlib.contextmanager
-def naming(rows: Sequence[str], step: int) -> Iterator[None]:
-    """Say of an exception in the block which rows the batch held.
+def errors_with_row_ids(row_ids: Sequence[str], step: int) -> Iterator[None]:
+    """Name the rows of the batch in any exception that the block raises.
+
+    GPU out-of-memory errors and lost connections between ranks keep their type and get the rows as
+    a note: the rows are not the cause.
 
     Raises:
-        BatchError: in place of what is not known already. A GPU out of memory and processes that
-            lost each other stay what they are, since that is no fault of a row, with a note.
+        BatchError: in place of any other exception that is no `TrainingError`.
     """
-    told = f"at step {step}, on {', '.join(rows)}"
+    where = f"at step {step}, on {', '.join(row_ids)}"
     try:
         yield
     except TrainingError:
         raise
     except Exception as error:
-        if ran_out(error) or lost_contact(error):
-            error.add_note(told)
+        if is_gpu_out_of_memory(error) or is_lost_connection(error):
+            error.add_note(where)
             raise
-        raise BatchError(f"The model failed {told}") from error
+        raise BatchError(f"The model failed {where}") from error
 
 
-def not_a_number(what: str, value: float, rows: Sequence[str], step: int) -> TrainingError:
-    """The error of a loss or gradient that no step can be made of."""
+def non_finite_error(what: str, value: float, row_ids: Sequence[str], step: int) -> TrainingError:
+    """Return the error for a loss or gradient norm that is infinite or NaN."""
     return TrainingError(
-        f"The {what} became {value} at step {step}, on {', '.join(rows)}",
-        "Lower training.learning_rate, or compute in bfloat16 instead of float16; look at those "
+        f"The {what} became {value} at step {step}, on {', '.join(row_ids)}",
+        "Lower training.learning_rate, compute in bfloat16 instead of float16, or check those "
         "rows. `train CONFIG --retry --set training.learning_rate=...` starts a run with that "
-        "change; checkpoints before this step are whole.",
+        "change; checkpoints before this step can be used.",
     )

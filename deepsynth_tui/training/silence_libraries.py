@@ -1,4 +1,4 @@
-"""Libraries kept to plain lines: a log that is scrolled has no use for bars that redraw."""
+"""Turn off progress bars and known warnings of libraries, so that console.log is plain lines."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import warnings
 
 
-def no_progress_bars() -> None:
-    """Turn off the progress bars of datasets, transformers and the Hub, and two stray warnings.
+def silence_libraries() -> None:
+    """Turn off the progress bars of datasets, transformers and the Hub, and two known warnings.
 
-    Call it before any of them is imported: the Hub's client reads its setting on import.
+    Call this before any of them is imported: huggingface_hub reads its setting on import.
     """
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -19,7 +19,7 @@ def no_progress_bars() -> None:
 
     datasets.disable_progress_bars()
     disable_progress_bar()
-    # PEFT 0.21 still asks transformers by the old name; nobody who trains can do anything.
+    # PEFT 0.21 calls transformers by a deprecated name; users cannot do anything about it.
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
-    # bitsandbytes says on every import that a faster CPU kernel is not installed.
+    # bitsandbytes logs at every import that a faster CPU kernel is not installed.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

@@ -1,7 +1,12 @@
-"""The training loop: transformers' own, with a loss that must be a number and honest saving."""
+"""`DocumentTrainer`: transformers' `Trainer` that checks every loss and saves safetensors only.
+
+The comment above an override names the transformers version it was written for and what would
+make it unnecessary. `evaluation_loop` and `save_model` are public.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -13,14 +18,12 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, Trainer
 
 from deepsynth_tui.training.data.collator import ROW_IDS
-from deepsynth_tui.training.data.sampler import GroupedByLength
-from deepsynth_tui.training.muon import Muon
+from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
 from deepsynth_tui.training.ranks.rank_group import RankGroup
-from deepsynth_tui.training.result.checkpoints import prune
 from deepsynth_tui.training.result.save import save_trained
-from deepsynth_tui.training.row_errors import naming, not_a_number
+from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
-from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
+from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
@@ -29,11 +32,12 @@ if TYPE_CHECKING:
 
 
 class DocumentTrainer(Trainer):
-    """A Trainer for batches of `Collator`.
+    """A `Trainer` for batches of `Collator`.
 
-    It counts tokens, ends the run at a loss or gradient that is not a finite number, naming the
-    rows, as it does where the model fails, and keeps pickles out of its checkpoints but for the
-    optimizer state, which transformers loads with `weights_only`.
+    It ends the run at a loss or gradient norm that is not finite and names the rows of the batch,
+    measures throughput and data wait, and saves a text encoder together with the model. The only
+    pickles in its checkpoints are optimizer, scheduler and random states, which transformers loads
+    with `weights_only`.
     """
 
     def __init__(
@@ -41,42 +45,33 @@ class DocumentTrainer(Trainer):
         *,
         model: PeftModel | PreTrainedModel,
         processor: ProcessorMixin | PreTrainedTokenizerBase,
-        peers: RankGroup,
-        kept_checkpoints: int,
+        ranks: RankGroup,
         scorer: AnswerScorer | None = None,
-        lengths: Sequence[int] | None = None,
-        muon: bool = False,
-        **given: Any,
+        group_by_lengths: Sequence[int] | None = None,
+        **options: Any,
     ) -> None:
-        """`lengths` are tokens of the rows to train on, needed to group them by length. `muon` is
-        the optimizer where it is true, else the one that the arguments name."""
-        super().__init__(model=model, processing_class=processor, **given)
-        self._trained = (model, processor)
-        self._peers = peers
-        self._kept_checkpoints = kept_checkpoints
+        """Create the trainer; `options` go to `Trainer`.
+
+        `scorer` generates and scores answers at each evaluation. With `group_by_lengths`, the
+        lengths in tokens of all training rows, batches are made of rows of similar length.
+        """
+        super().__init__(model=model, processing_class=processor, **options)
+        self._unwrapped_model = model  # DDP wraps `self.model_wrapped`
+        self._processor = processor
+        self._ranks = ranks
         self._scorer = scorer
-        self._lengths = lengths
-        self._muon = muon
-        self._grouped: GroupedByLength | None = None
+        self._lengths = group_by_lengths
+        self._length_sampler: SeededLengthGroupedSampler | None = None
         self.pages_seen = False
-        self._rows: list[str] = []
+        self._step_row_ids: list[str] = []
         self._tokens: torch.Tensor | int = 0
-        self._since = time.perf_counter()
-        self._waited = 0.0
-        self._waited_since = self._since
+        self._tokens_since = time.perf_counter()
+        self._data_wait_seconds = 0.0
+        self._data_wait_since = self._tokens_since
 
-    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
-        """Make the optimizer of this run, once."""
-        if not self._muon:
-            return super().create_optimizer(model)
-        if self.optimizer is None:
-            self.optimizer = Muon(
-                self._trained[0],
-                learning_rate=self.args.learning_rate,
-                weight_decay=self.args.weight_decay,
-            )
-        return self.optimizer
+    # Checks and error messages
 
+    # transformers 5.24; unnecessary once Trainer raises at a NaN loss before the backward pass.
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -84,156 +79,155 @@ class DocumentTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Compute the loss of a batch.
+        """Compute the loss of a training or evaluation batch.
+
+        It is checked before the backward pass, which would spread a NaN to the other ranks: they
+        could then report rows that are not the cause.
 
         Raises:
-            TrainingError: the loss is infinite or not a number.
+            TrainingError: the loss is infinite or NaN.
+            BatchError: the model failed on these rows in an evaluation.
         """
         row_ids = inputs.pop(ROW_IDS)
         if model.training:
-            # Left on the device: to read it would wait for the work before it.
+            # Not read here: `.item()` would wait for the GPU.
             self._tokens = self._tokens + inputs["attention_mask"].sum()
             self.pages_seen = self.pages_seen or any(name.startswith("pixel") for name in inputs)
-        loss, outputs = super().compute_loss(
-            model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
-        )
+            context = contextlib.nullcontext()  # training_step covers the backward pass, too
+        else:
+            context = errors_with_row_ids(row_ids, self.state.global_step)
+        with context:
+            loss, outputs = super().compute_loss(
+                model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
+            )
         if not torch.isfinite(loss):
-            raise not_a_number("loss", loss.item(), row_ids, self.state.global_step + 1)
+            raise non_finite_error("loss", loss.item(), row_ids, self.state.global_step + 1)
         return (loss, outputs) if return_outputs else loss
 
+    # transformers 5.24; unnecessary once callbacks see the exception of a step and its batch.
     def training_step(
-        self, model: torch.nn.Module, inputs: dict[str, Any], *given: Any, **named: Any
+        self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> torch.Tensor:
-        """Go forward and back through a batch.
+        """Do the forward and backward pass of a batch.
 
         Raises:
-            TrainingError: the loss is infinite or not a number.
+            TrainingError: the loss is infinite or NaN.
             BatchError: the model failed on these rows.
         """
-        self._rows += inputs[ROW_IDS]
-        with naming(inputs[ROW_IDS], self.state.global_step + 1):
-            return super().training_step(model, inputs, *given, **named)
+        self._step_row_ids += inputs[ROW_IDS]
+        with errors_with_row_ids(inputs[ROW_IDS], self.state.global_step + 1):
+            return super().training_step(model, inputs, *args, **kwargs)
 
-    def prediction_step(
-        self, model: torch.nn.Module, inputs: dict[str, Any], *given: Any, **named: Any
-    ) -> Any:
-        """Evaluate a batch. Raises as `training_step` does."""
-        with naming(inputs[ROW_IDS], self.state.global_step):
-            return super().prediction_step(model, inputs, *given, **named)
-
+    # transformers 5.24; unnecessary once `on_pre_optimizer_step` gets the gradient norm.
     def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
-        """The length of the gradient, before the weights move by it.
+        """Return the gradient norm of the step, before the optimizer uses the gradients.
 
         Raises:
-            TrainingError: it is not finite, and no scaler of float16 leaves such a step out.
+            TrainingError: it is infinite or NaN, and there is no float16 scaler to skip the step.
         """
-        rows, self._rows = self._rows, []
+        row_ids, self._step_row_ids = self._step_row_ids, []
         norm: Any = super()._get_grad_norm(model, grad_norm)
-        if self.accelerator.scaler is None and not math.isfinite(length := float(norm)):
-            raise not_a_number("gradient", length, rows, self.state.global_step + 1)
+        if self.accelerator.scaler is None and not math.isfinite(value := float(norm)):
+            raise non_finite_error("gradient", value, row_ids, self.state.global_step + 1)
         return norm
 
-    def evaluation_loop(self, *given: Any, **named: Any) -> EvalLoopOutput:
-        """Compute the loss of the held-out rows, and the scores of some generated answers.
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """Compute the loss of the held-out rows and the scores of generated answers.
 
-        Here, because what is in these metrics decides over early stopping and the best checkpoint.
+        The scores are added here and not in a callback because early stopping and the choice of
+        the best checkpoint read these metrics.
         """
-        output = super().evaluation_loop(*given, **named)
+        output = super().evaluation_loop(*args, **kwargs)
         if self._scorer is None:
             return output
-        scores = self._scorer.scores(self._trained[0], step=self.state.global_step)
+        scores = self._scorer.scores(self._unwrapped_model, step=self.state.global_step)
         return output._replace(metrics={**(output.metrics or {}), **scores})
 
+    # Order of rows
+
+    # transformers 5.24; unnecessary once Trainer takes a sampler as an argument.
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler | None:
-        if self.args.train_sampling_strategy != "group_by_length":
-            return super()._get_train_sampler(train_dataset)
         if self._lengths is None:
-            raise ValueError("rows can only be grouped by lengths that were counted")
+            return super()._get_train_sampler(train_dataset)
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        self._grouped = GroupedByLength(size, self._lengths, seed=self.args.seed)
-        return self._grouped
+        self._length_sampler = SeededLengthGroupedSampler(size, self._lengths, seed=self.args.seed)
+        return self._length_sampler
 
-    def _get_eval_sampler(self, eval_dataset: Any) -> torch.utils.data.Sampler | None:
-        """One row after the other: transformers would group these by length too, and want to know
-        the lengths."""
-        if self.args.train_sampling_strategy != "group_by_length":
-            return super()._get_eval_sampler(eval_dataset)
-        alone = self.args.world_size <= 1
-        return torch.utils.data.SequentialSampler(eval_dataset) if alone else None
+    # transformers 5.24; unnecessary once Trainer checks for the end of the run before an epoch.
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """Run an epoch, unless the run is over.
 
-    def get_batch_samples(self, epoch_iterator: Iterator[Any], *given: Any, **named: Any) -> Any:
-        """Take the batches of a step, and note how long they were waited for."""
-        return super().get_batch_samples(self._timed(epoch_iterator), *given, **named)
+        A run that was interrupted after its last step, while saving, would take one step more, and
+        one that had run out of patience would train on.
+        """
+        if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return
+        if self._length_sampler is not None:  # accelerate 1.x does not reach it in several ranks
+            self._length_sampler.set_epoch(kwargs["epoch"])
+        super()._run_epoch(*args, **kwargs)
+
+    # Throughput
+
+    # transformers 5.24; unnecessary once callbacks are called around the fetching of batches.
+    def get_batch_samples(self, epoch_iterator: Iterator[Any], *args: Any, **kwargs: Any) -> Any:
+        """Fetch the batches of an optimizer step and measure how long that takes."""
+        return super().get_batch_samples(self._timed(epoch_iterator), *args, **kwargs)
 
     def _timed(self, batches: Iterator[Any]) -> Iterator[Any]:
         while True:
-            began = time.perf_counter()
+            start = time.perf_counter()
             batch = next(batches, None)
-            self._waited += time.perf_counter() - began
+            self._data_wait_seconds += time.perf_counter() - start
             if batch is None:
                 return
             yield batch
 
     def data_wait(self) -> float:
-        """Share of the time since the last call that was spent waiting for batches.
+        """Share of the time since the last call, 0 to 1, that was spent waiting for batches.
 
-        On a GPU a batch is copied behind the work that was given to it before: what is left of
-        that is waited for as well, unless each step is logged, which ends it first.
+        On a GPU, copying a batch waits for the kernels queued before it. That is included unless
+        every step is logged, which synchronises first.
         """
         now = time.perf_counter()
-        share = self._waited / (now - self._waited_since)
-        self._waited, self._waited_since = 0.0, now
+        share = self._data_wait_seconds / (now - self._data_wait_since)
+        self._data_wait_seconds, self._data_wait_since = 0.0, now
         return share
 
     def tokens_per_second(self) -> float:
-        """Tokens trained on per second since the last call, by all processes together."""
+        """Training tokens per second since the last call, summed over all ranks."""
         now = time.perf_counter()
-        rate = self._peers.total(int(self._tokens)) / (now - self._since)
-        self._tokens, self._since = 0, now
+        rate = self._ranks.all_reduce_sum(int(self._tokens)) / (now - self._tokens_since)
+        self._tokens, self._tokens_since = 0, now
         return rate
 
-    def _run_epoch(self, *given: Any, **named: Any) -> None:
-        """Run an epoch, but none after the last step: transformers would add a step to a run that
-        was interrupted after its loop, while saving, and is resumed. A callback that ends the run
-        as it begins is heard, too."""
-        if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
-            self.control.should_training_stop = True
-        else:
-            # accelerate does not reach the sampler when several processes resume.
-            if self._grouped is not None:
-                self._grouped.set_epoch(named["epoch"])
-            super()._run_epoch(*given, **named)
+    # Checkpoints
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the weights and processor of a checkpoint with the code that writes the result."""
+        if self.args.should_save:
+            folder = Path(output_dir or str(self.args.output_dir))
+            folder.mkdir(parents=True, exist_ok=True)
+            save_trained(self._unwrapped_model, self._processor, folder)
+
+    # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
     ) -> None:
-        """Load the weights of a checkpoint, those of the text encoder too."""
-        with set_aside(self._trained[0]) as encoder:
+        """Load the weights of a checkpoint, with those of the text encoder."""
+        with self._text_encoder_from(resume_from_checkpoint):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
-        if encoder is not None:
-            checkpoint.restore(encoder, Path(resume_from_checkpoint))
 
+    # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_best_model(self) -> None:
-        """Load the weights of the best checkpoint, those of the text encoder too."""
-        with set_aside(self._trained[0]) as encoder:
+        """Load the weights of the best checkpoint, with those of the text encoder."""
+        with self._text_encoder_from(str(self.state.best_model_checkpoint)):
             super()._load_best_model()
+
+    @contextlib.contextmanager
+    def _text_encoder_from(self, folder: str) -> Iterator[None]:
+        """Take the text encoder out of the model for the block, then load its own weights."""
+        with without_text_encoder(self._unwrapped_model) as encoder:
+            yield
         if encoder is not None:
-            checkpoint.restore(encoder, Path(str(self.state.best_model_checkpoint)))
-
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """Write a checkpoint, and only when every process has written its part delete old ones."""
-        super()._save_checkpoint(model, trial)
-        self._peers.wait()
-        if self.args.should_save:
-            best = self.state.best_model_checkpoint
-            prune(
-                Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}",
-                keep=self._kept_checkpoints,
-                best=Path(best) if best else None,
-            )
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """Write weights and processor of a checkpoint, as they go into the adapter folder."""
-        folder = Path(output_dir or str(self.args.output_dir))
-        folder.mkdir(parents=True, exist_ok=True)
-        save_trained(*self._trained, folder)
+            checkpoint.restore(encoder, Path(folder))

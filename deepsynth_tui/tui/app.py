@@ -1,4 +1,4 @@
-"""The application: three modes, and what their screens may ask of it (`shell.Shell`)."""
+"""The application: three modes, and the methods of `AppApi` that their screens use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.tui import palette
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.actions import bindings, display_key
 from deepsynth_tui.tui.app_protocol import Mode
-from deepsynth_tui.tui.terminal import Terminal
+from deepsynth_tui.tui.terminal import TerminalWatcher
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
 
 if TYPE_CHECKING:
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from deepsynth_tui.runs.summary import RunSummary
     from deepsynth_tui.tui.screens.form_screen import FormScreen
 
-SMALLEST = (60, 16)
-START_UP = 1.0
-"""Seconds after which start-up is over."""
+MINIMUM_SIZE = (60, 16)
+"""Columns and lines of the smallest terminal in which the screens can be read."""
+STARTUP_SECONDS = 1.0
+"""Time after which start-up is over."""
 
 
 def _dataset_screen() -> Screen[None]:
@@ -47,31 +48,34 @@ def _runs_screen() -> Screen[None]:
     return RunsScreen()
 
 
-def _collect_again() -> None:
-    """Let garbage be collected, but never look again at what start-up made."""
+def _enable_garbage_collection() -> None:
+    """Turn garbage collection on again; it never scans the objects of start-up."""
     gc.freeze()
     gc.enable()
 
 
 class DeepsynthApp(App[None], inherit_bindings=False):
-    """The terminal interface. `home` holds runs and drafts; `open_run` is shown at once."""
+    """The terminal interface.
+
+    Args:
+        home: The folder of runs and drafts.
+        mode: The mode that is shown first.
+        open_run: A run whose monitor is shown at once.
+    """
 
     TITLE = "DeepSynth"
     MODES = {"dataset": _dataset_screen, "training": _training_screen, "runs": _runs_screen}
-    BINDINGS = [
-        *bindings("app"),
-        Binding("ctrl+c", "help_quit", show=False, system=True),
-    ]
+    BINDINGS = bindings("app")
 
     def __init__(
         self, home: Path, *, mode: Mode = "training", open_run: RunDirectory | None = None
     ) -> None:
-        # Read by App.__init__: the first screen that is made is the one asked for.
+        # Read by App.__init__, so that no screen of another mode is made first.
         self.DEFAULT_MODE = mode  # pyright: ignore[reportAttributeAccessIssue]
         super().__init__()
         self.home = home
-        self._first_run = open_run
-        self._terminal = Terminal(leave=self.leave_at_once, save=self.keep_drafts)
+        self._run_to_open = open_run
+        self._terminal = TerminalWatcher(leave=self.leave_at_once, save=self.save_drafts)
         self.animation_level = "none"
         for theme in THEMES:
             self.register_theme(theme)
@@ -79,132 +83,133 @@ class DeepsynthApp(App[None], inherit_bindings=False):
             self.theme = DARK.name
 
     def on_mount(self) -> None:
-        self.set_timer(START_UP, _collect_again)
+        self.set_timer(STARTUP_SECONDS, _enable_garbage_collection)
         if not self.is_headless:
-            self._terminal.watch()
-        if self._first_run is not None:
-            self.open_run(self._first_run)
+            self._terminal.start()
+        if self._run_to_open is not None:
+            self.open_run(self._run_to_open)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Below the smallest size show one line instead of screens that cannot be read."""
+        """Show one line instead of the screens while the terminal is too small for them."""
         from deepsynth_tui.tui.screens.too_small import TooSmall
 
-        fits = event.size.width >= SMALLEST[0] and event.size.height >= SMALLEST[1]
+        fits = event.size.width >= MINIMUM_SIZE[0] and event.size.height >= MINIMUM_SIZE[1]
         if fits and isinstance(self.screen, TooSmall):
             self.pop_screen()
         elif not fits and not isinstance(self.screen, TooSmall):
-            self.push_screen(TooSmall(SMALLEST, self.live_runs()))
+            self.push_screen(TooSmall(MINIMUM_SIZE, self.live_runs()))
 
-    # What screens may ask (Shell)
+    # AppApi
 
     def open_run(self, run: RunDirectory) -> None:
-        """Show the monitor of `run`, above the list of runs."""
-        self.call_later(self._open, run)
+        """Show the monitor of `run` on top of the list of runs."""
+        self.call_later(self._open_run, run)
 
     def use_dataset(self, path: str) -> None:
-        """Go to the Training screen with `data.path` filled."""
-        self.call_later(self._fill, "training", {"data": {"path": path}})
+        """Show the Training screen with `data.path` set to `path`."""
+        self.call_later(self._fill_form, "training", {"data": {"path": path}})
 
     def use_config(self, values: Mapping[str, Any], kind: RunKind) -> None:
-        """Go to the form of that kind, filled with `values`."""
-        self.call_later(self._replace, kind, values)
+        """Show the form of `kind`, filled with `values`."""
+        self.call_later(self._replace_form, kind, values)
 
     def report_error(self, error: BaseException) -> None:
-        """Show an unexpected error, with its trace, and stay up."""
-        from deepsynth_tui.tui.screens.crash import CrashDialog, save_trace
+        """Show an unexpected error with its traceback and keep running."""
+        from deepsynth_tui.tui.screens.crash import CrashDialog, save_traceback
 
-        self.push_screen(CrashDialog(error, save_trace(self.home, error)))
+        self.push_screen(CrashDialog(error, save_traceback(self.home, error)))
 
-    async def _open(self, run: RunDirectory) -> None:
+    async def _open_run(self, run: RunDirectory) -> None:
         from deepsynth_tui.tui.screens.monitor import MonitorScreen
 
         await self.switch_mode("runs")
         await self.push_screen(MonitorScreen(run))
 
-    async def _fill(self, kind: RunKind, values: Mapping[str, Any]) -> None:
-        (await self._form(kind)).fill(values)
+    async def _fill_form(self, kind: RunKind, values: Mapping[str, Any]) -> None:
+        (await self._show_form(kind)).fill(values)
 
-    async def _replace(self, kind: RunKind, values: Mapping[str, Any]) -> None:
-        (await self._form(kind)).replace(values)
+    async def _replace_form(self, kind: RunKind, values: Mapping[str, Any]) -> None:
+        (await self._show_form(kind)).replace(values)
 
-    async def _form(self, kind: RunKind) -> FormScreen:
+    async def _show_form(self, kind: RunKind) -> FormScreen:
         from deepsynth_tui.tui.screens.form_screen import FormScreen
 
         await self.switch_mode(kind)
         screen = self.screen_stack[0]
         if not isinstance(screen, FormScreen):
-            raise TypeError(f"the mode {kind} begins with {screen!r}")
+            raise TypeError(f"the first screen of the mode {kind} is {screen!r}, not a form")
         return screen
 
     # Actions
 
     async def action_go(self, mode: Mode) -> None:
-        """Show a mode as it was left."""
+        """Show a mode, with its screens as they were."""
         await self.switch_mode(mode)
 
     def action_help(self) -> None:
-        """Show the keys that apply now, and what the focused field means."""
+        """Show the keys that apply now, and explain the focused field."""
         from deepsynth_tui.tui.screens.form_screen import FormScreen
         from deepsynth_tui.tui.screens.help import HelpScreen
 
         below = self.screen
-        about = below.about_focus if isinstance(below, FormScreen) else ""
-        self.push_screen(HelpScreen(below, about))
+        field_help = below.focused_field_help if isinstance(below, FormScreen) else ""
+        self.push_screen(HelpScreen(below, field_help))
 
     def action_switch_theme(self) -> None:
-        """Change between the dark and the light theme."""
+        """Switch between the dark and the light theme."""
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     async def action_quit(self) -> None:
-        """Leave. Runs go on; the terminal says so, and how to see them again."""
+        """Quit. Runs continue; a message in the terminal says how to watch them."""
         self.exit(message=self.farewell())
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Offer the actions of the table that apply on `screen`."""
+        """Return the actions that apply on `screen`."""
         return palette.commands(screen)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Name the variables that our styles use and that other people's themes do not have."""
+        """Return the variables that the stylesheets use and that other themes lack."""
         return {"muted": "#8c95a6"}
 
     def get_key_display(self, binding: Binding) -> str:
-        """Return a key as the keyboard has it: F5."""
-        shown = super().get_key_display(binding)
-        return shown.upper() if len(shown) > 1 and shown[0] == "f" else shown
+        """Return a key as keyboards label it, the same in the footer, the help and in texts."""
+        return display_key(binding.key)
 
-    # Leaving
+    # Quitting
 
-    def keep_drafts(self) -> None:
-        """Save what stands in the forms, for an end in which no screen is closed."""
+    def save_drafts(self) -> None:
+        """Save the drafts of all forms, for an exit that closes no screen."""
         from deepsynth_tui.tui.screens.form_screen import FormScreen
 
         for stack in self._screen_stacks.values():
             for screen in stack:
                 if isinstance(screen, FormScreen):
-                    screen.keep_draft()
+                    screen.save_draft()
 
     def leave_at_once(self) -> None:
-        """Leave because the system asks (SIGTERM, SIGHUP), with the terminal restored."""
+        """Quit because of a signal (SIGTERM, SIGHUP), and restore the terminal."""
         self.exit(return_code=1)
 
     def live_runs(self) -> list[RunSummary]:
-        """Runs that have a process, newest first."""
-        from deepsynth_tui.runs.summary import summaries
+        """Return the runs that have a process, newest first."""
+        from deepsynth_tui.runs.summary import list_summaries
 
-        return [run for run in summaries(self.home) if run.is_live]
+        return [run for run in list_summaries(self.home) if run.is_live]
 
     def farewell(self) -> str | None:
+        """Return a message about the live runs, None where there are none."""
         live = self.live_runs()
         if not live:
             return None
-        goes = f"{live[0].name} goes on" if len(live) == 1 else f"{len(live)} runs go on"
-        return f"{goes}. To watch again: deepsynth-tui attach {live[0].id}"
+        runs = f"{live[0].name} continues" if len(live) == 1 else f"{len(live)} runs continue"
+        return f"{runs}. To watch: deepsynth-tui attach {live[0].id}"
 
 
 def run_app(home: Path, open_run: RunDirectory | None = None, mode: Mode | None = None) -> int:
-    """Run the interface until the person leaves; returns the exit status.
+    """Run the interface until the user quits, and return the exit status.
 
-    Without `mode`, a machine without runs begins at the documents, any other at the training.
+    Without `mode`, the Dataset screen is shown first where there are no runs, else the Training
+    screen.
     """
     if mode is None:
         mode = "training" if any((home / "runs").glob("*")) else "dataset"

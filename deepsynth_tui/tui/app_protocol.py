@@ -1,8 +1,7 @@
-"""What a screen may ask of the application around it.
+"""What screens may use of the application.
 
-Screens know this protocol, never the application: `shell_of(self.app)` is the one place where
-one becomes the other. The first screen of a mode composes `ModeBar(mode)` first and `KeyLine()`
-last, so that the first and the last line are the same everywhere.
+Screens and widgets import this protocol, never the application. The first screen of a mode
+composes `ModeBar(mode)` first and the footer last, so that these two lines are the same everywhere.
 """
 
 from __future__ import annotations
@@ -14,34 +13,34 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 if TYPE_CHECKING:
     from textual.app import App
 
-    from deepsynth_tui.config.load import RunKind
+    from deepsynth_tui.config.kinds import RunKind
     from deepsynth_tui.runs.directory import RunDirectory
 
 Mode = Literal["dataset", "training", "runs"]
 
 
-class Shell(Protocol):
-    """The application, as its screens see it."""
+class AppApi(Protocol):
+    """The application as its screens see it. `home` is the folder of runs and drafts."""
 
     home: Path
 
     def open_run(self, run: RunDirectory) -> None:
-        """Show the monitor of `run`, above the list of runs."""
+        """Show the monitor of `run` on top of the list of runs."""
         ...
 
     def use_dataset(self, path: str) -> None:
-        """Go to the Training screen with `data.path` filled."""
+        """Show the Training screen with `data.path` set to `path`."""
         ...
 
     def use_config(self, values: Mapping[str, Any], kind: RunKind) -> None:
-        """Go to the form of that kind, filled with `values` (sections of fields, as in YAML)."""
+        """Show the form of `kind`, filled with `values` (sections of fields, as in YAML)."""
         ...
 
     def report_error(self, error: BaseException) -> None:
-        """Show an unexpected error of a worker, with its trace, and stay up."""
+        """Show an unexpected error with its traceback and keep running."""
         ...
 
 
-def shell_of(app: App[object]) -> Shell:
-    """Return the running application as the protocol that screens may use."""
-    return cast("Shell", app)
+def app_api(app: App[object]) -> AppApi:
+    """Return the running application, typed as the protocol."""
+    return cast("AppApi", app)

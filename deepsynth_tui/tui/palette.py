@@ -19,62 +19,64 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Applicable:
-    """An action that applies now, the node it runs on, and its keys as they are shown."""
+class ApplicableAction:
+    """An action that applies now, the node that it runs on, and its keys as they are displayed."""
 
     action: Action
     node: DOMNode
     keys: str
 
 
-def applicable(screen: Screen[object]) -> list[Applicable]:
-    """Return the actions of the table that apply on `screen` now, in the order of the table."""
-    active = [one for one in screen.active_bindings.values() if one.enabled]
-    found = []
+def applicable_actions(screen: Screen[object]) -> list[ApplicableAction]:
+    """Return the actions that apply on `screen` now, in the order of the table."""
+    enabled = [active for active in screen.active_bindings.values() if active.enabled]
+    applicable = []
     for action in ACTIONS:
-        ours = [one for one in active if one.binding.id == action.id]
-        if ours:
-            keys = " ".join(screen.app.get_key_display(one.binding) for one in ours)
-            found.append(Applicable(action, ours[0].node, keys))
-    return found
+        matches = [active for active in enabled if active.binding.id == action.id]
+        if matches:
+            keys = " ".join(screen.app.get_key_display(active.binding) for active in matches)
+            applicable.append(ApplicableAction(action, matches[0].node, keys))
+    return applicable
 
 
 def commands(screen: Screen[object]) -> Iterable[SystemCommand]:
-    """Return a command of the palette for each action that applies on `screen` now."""
-    for one in applicable(screen):
-        run = partial(screen.app.run_action, one.action.method, one.node)
-        yield SystemCommand(one.action.label, f"{one.action.help} ({one.keys})", run)
+    """Yield a command for each action that applies on `screen` now."""
+    for applicable in applicable_actions(screen):
+        action = applicable.action
+        run = partial(screen.app.run_action, action.method, applicable.node)
+        yield SystemCommand(action.label, f"{action.help} ({applicable.keys})", run)
 
 
 class PresetCommands(Provider):
-    """Presets of the form on this screen, as `Preset: ...`."""
+    """The presets of the form on this screen, as `Preset: ...`."""
 
-    def _presets(self) -> dict[str, Preset]:
+    def _presets_by_title(self) -> dict[str, Preset]:
         # Deferred: the first frame of a form screen is drawn before presets are read.
         from deepsynth_tui.config.presets import list_presets
-        from deepsynth_tui.tui.forms.values import GROUPS
+        from deepsynth_tui.tui.forms.values import PRESET_GROUPS
         from deepsynth_tui.tui.widgets.form import Form
 
         return {
             f"Preset: {group} {preset.name}": preset
             for form in self.screen.query(Form)
-            for group in GROUPS[form.values.kind]
+            for group in PRESET_GROUPS[form.values.kind]
             for preset in list_presets(group)
         }
 
-    def _use(self, preset: Preset) -> None:
+    def _use_preset(self, preset: Preset) -> None:
         from deepsynth_tui.tui.widgets.form import Form
 
         self.screen.query_one(Form).use_preset(preset)
 
     async def discover(self) -> Hits:
-        for title, preset in self._presets().items():
-            yield DiscoveryHit(title, partial(self._use, preset), help=preset.title)
+        for title, preset in self._presets_by_title().items():
+            yield DiscoveryHit(title, partial(self._use_preset, preset), help=preset.title)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for title, preset in self._presets().items():
+        for title, preset in self._presets_by_title().items():
             score = matcher.match(title)
             if score > 0:
-                shown = matcher.highlight(title)
-                yield Hit(score, shown, partial(self._use, preset), help=preset.title)
+                highlighted = matcher.highlight(title)
+                command = partial(self._use_preset, preset)
+                yield Hit(score, highlighted, command, help=preset.title)

@@ -1,8 +1,8 @@
-"""Leaving when the terminal goes: signals, and a terminal that is gone without one.
+"""Ending the interface when its terminal goes away, with or without a signal.
 
-Textual installs no handler for SIGHUP and SIGTERM, which leaves the alternate screen and mouse
-reporting on; and where SIGHUP is ignored (nohup, some SSH servers) its input thread reads the end
-of the dead terminal over and over, while its loop may wait for a write that can never succeed.
+Textual installs no handler for SIGHUP and SIGTERM, so these would leave the alternate screen and
+mouse reporting on. Where SIGHUP is ignored (nohup, some SSH servers), Textual's input thread reads
+the end of the dead terminal over and over, and the event loop may block in a write to it.
 """
 
 from __future__ import annotations
@@ -15,55 +15,59 @@ import threading
 import time
 from collections.abc import Callable
 
-HUNG_UP = 128 + signal.SIGHUP
-"""Exit status of a process whose terminal went away, as shells have it."""
-LOOK = 2.0
-"""Seconds between two looks at the terminal, and those that the loop has to notice it is gone."""
-SETTLE = 0.2
-"""Seconds from a hang-up to the end."""
+HANGUP_STATUS = 128 + signal.SIGHUP
+"""Exit status of a process whose terminal went away, as shells report it."""
+CHECK_SECONDS = 2.0
+"""Time between two checks of the terminal, and the time that the event loop has to react."""
+HANGUP_SECONDS = 0.2
+"""Time from a hang-up to the end, for keys that are still on their way to the form."""
 
 
-class Terminal:
-    """Watches the terminal. `leave` ends the application; `save` keeps what must not be lost."""
+class TerminalWatcher:
+    """Ends the application when it is told to or when the terminal is gone.
+
+    Args:
+        leave: Ends the application and restores the terminal.
+        save: Saves what must not be lost, before the process exits without a terminal.
+    """
 
     def __init__(self, *, leave: Callable[[], None], save: Callable[[], None]) -> None:
         self._leave = leave
         self._save = save
 
-    def watch(self) -> None:
-        """Take over SIGTERM, and SIGHUP unless whoever started us had it ignored; from then on
-        look at the terminal."""
+    def start(self) -> None:
+        """Handle SIGTERM, and SIGHUP unless it is ignored, and start to check the terminal."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._on_signal)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             loop.add_signal_handler(signal.SIGHUP, self._on_signal)
-        threading.Thread(target=self._look_on, args=(loop,), name="terminal", daemon=True).start()
+        threading.Thread(target=self._poll, args=(loop,), name="terminal", daemon=True).start()
 
-    def _look_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread of its own, since the loop may be stuck. It is asked first: what was typed is
-        safest to read there."""
-        while _is_there():
-            time.sleep(LOOK)
-        loop.call_soon_threadsafe(self._end)
-        time.sleep(LOOK)
-        self._end()
+    def _poll(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Check the terminal, in a thread because the event loop may be blocked.
+
+        The loop, which owns the forms, gets the first chance to save them.
+        """
+        while _has_terminal():
+            time.sleep(CHECK_SECONDS)
+        loop.call_soon_threadsafe(self._save_and_exit)
+        time.sleep(CHECK_SECONDS)
+        self._save_and_exit()
 
     def _on_signal(self) -> None:
-        if _is_there():
+        if _has_terminal():
             self._leave()
         else:
-            # Keys that were typed just before are still on their way to the form.
-            asyncio.get_running_loop().call_later(SETTLE, self._end)
+            asyncio.get_running_loop().call_later(HANGUP_SECONDS, self._save_and_exit)
 
-    def _end(self) -> None:
-        """End the process: there is nothing left to restore or to draw, and no one to tell why
-        what was typed could not be saved."""
+    def _save_and_exit(self) -> None:
+        """Exit without restoring the terminal, which is gone, even if nothing can be saved."""
         try:
             self._save()
         finally:
             # Not sys.exit: Textual's threads are blocked in writes that can never succeed.
-            os._exit(HUNG_UP)
+            os._exit(HANGUP_STATUS)
 
 
-def _is_there() -> bool:
+def _has_terminal() -> bool:
     return os.isatty(sys.__stdin__.fileno() if sys.__stdin__ else -1)

@@ -1,6 +1,6 @@
-"""One dark and one light theme. Colours carry meaning; every meaning has a word or sign as well.
+"""A dark and a light theme. Whatever a colour means is also shown by a word or a sign.
 
-`NO_COLOR` is honoured by Textual itself, which turns every colour into a grey.
+Textual itself follows `NO_COLOR`, and turns every colour into a grey.
 """
 
 from __future__ import annotations

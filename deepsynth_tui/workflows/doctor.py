@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the job, found out by trying."""
+"""Check this machine: packages, home folder, disk, GPU, CUDA, Hub login, terminal, fonts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from deepsynth_tui.units import GIB, format_bytes
+
 PACKAGES = (
     "textual",
     "torch",
@@ -22,8 +24,8 @@ PACKAGES = (
     "accelerate",
     "pillow",
 )
-FREE_GB_WANTED = 20
-"""Room for a 3B model's weights, its checkpoints and a dataset."""
+WANTED_DISK_BYTES = 20 * GIB
+"""Enough for the weights of a 3B model, its checkpoints and a dataset."""
 TORCH_REPORT = """
 import json, torch
 cuda = torch.cuda.is_available()
@@ -35,7 +37,7 @@ print(json.dumps({"built_for": torch.version.cuda, "devices": names,
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: `state` is ok, note or FAIL, in words that need no colour."""
+    """The result of one check. `state` is "ok", "note" or "FAIL"."""
 
     state: str
     subject: str
@@ -43,7 +45,7 @@ class Finding:
 
     @property
     def fatal(self) -> bool:
-        """Whether the program cannot do its job because of it."""
+        """Whether the program cannot work without it."""
         return self.state == "FAIL"
 
     def __str__(self) -> str:
@@ -51,7 +53,7 @@ class Finding:
 
 
 def examine(home: Path) -> list[Finding]:
-    """Look at packages, the home folder, disk, GPU, PyTorch, Hub login, terminal and fonts."""
+    """Run every check."""
     return [
         Finding("ok", "python", sys.version.split()[0]),
         *(_package(name) for name in PACKAGES),
@@ -70,7 +72,7 @@ def _package(name: str) -> Finding:
         return Finding("ok", name, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         return Finding(
-            "FAIL", name, f"not installed; install deepsynth-tui again, or pip install {name}"
+            "FAIL", name, f"not installed; reinstall deepsynth-tui, or pip install {name}"
         )
 
 
@@ -80,19 +82,18 @@ def _home(home: Path) -> Finding:
         with NamedTemporaryFile(dir=home):
             pass
     except OSError as error:
-        advice = "set DEEPSYNTH_HOME to a folder you may write to"
+        advice = "set DEEPSYNTH_HOME to a writable folder"
         return Finding("FAIL", "home", f"{home}: {error.strerror}; {advice}")
     return Finding("ok", "home", str(home))
 
 
 def _disk(home: Path) -> Finding:
     existing = next(folder for folder in (home, *home.parents) if folder.is_dir())
-    free = shutil.disk_usage(existing).free / 2**30
-    if free < FREE_GB_WANTED:
-        return Finding(
-            "note", "disk", f"{free:.1f} GB free; {FREE_GB_WANTED} GB hold a 3B model's run"
-        )
-    return Finding("ok", "disk", f"{free:.0f} GB free")
+    free = shutil.disk_usage(existing).free
+    if free < WANTED_DISK_BYTES:
+        wanted = f"a run with a 3B model needs {format_bytes(WANTED_DISK_BYTES)}"
+        return Finding("note", "disk", f"{format_bytes(free)} free; {wanted}")
+    return Finding("ok", "disk", f"{format_bytes(free)} free")
 
 
 def _gpu() -> Finding:
@@ -101,15 +102,15 @@ def _gpu() -> Finding:
     probe = nvml.probe()
     if not probe.devices:
         return Finding("note", "GPU", f"none: {probe.reason}; training runs on the CPU")
-    found = (
-        f"{device.name} ({device.free / 2**30:.1f} of {device.total / 2**30:.1f} GB free)"
+    gpus = (
+        f"{device.name} ({format_bytes(device.free)} of {format_bytes(device.total)} free)"
         for device in probe.devices
     )
-    return Finding("ok", "GPU", f"{', '.join(found)}; driver {probe.driver}")
+    return Finding("ok", "GPU", f"{', '.join(gpus)}; driver {probe.driver}")
 
 
 def _torch() -> Finding:
-    """Ask a child process: PyTorch takes seconds to import and may crash with a broken driver."""
+    """Check PyTorch in a child process: its import takes seconds and a broken driver crashes it."""
     done = subprocess.run(
         [sys.executable, "-c", TORCH_REPORT], capture_output=True, text=True, check=False
     )
@@ -121,28 +122,28 @@ def _torch() -> Finding:
         precision = "bfloat16" if report["bf16"] else "no bfloat16: set training.fp16"
         return Finding("ok", "CUDA", f"{report['built_for']}, {precision}")
     if report["built_for"]:
-        return Finding("note", "CUDA", f"built for {report['built_for']}, but sees no GPU")
-    return Finding("note", "CUDA", "this PyTorch is built for the CPU only")
+        return Finding("note", "CUDA", f"built for {report['built_for']}, but finds no GPU")
+    return Finding("note", "CUDA", "this PyTorch is a CPU-only build")
 
 
 def _hub() -> Finding:
     from huggingface_hub import get_token
 
     if os.environ.get("HF_HUB_OFFLINE") == "1":
-        return Finding("note", "Hub", "HF_HUB_OFFLINE=1: only what is in the cache can be used")
+        return Finding("note", "Hub", "HF_HUB_OFFLINE=1: only the cache can be used")
     if get_token() is None:
         return Finding(
-            "note", "Hub", "not logged in: fine for public models; `hf auth login` for others"
+            "note", "Hub", "not logged in: public models only; log in with `hf auth login`"
         )
     return Finding("ok", "Hub", "logged in")
 
 
 def _fonts() -> Finding:
-    from deepsynth_tui.dataset.drawing.fallback import FontStack
-    from deepsynth_tui.dataset.drawing.font_coverage import SCRIPTS, scripts_without_font
-    from deepsynth_tui.dataset.drawing.font_files import EMBEDDED_NAME
+    from deepsynth_tui.dataset.drawing.font_fallback import FontStack
+    from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT_NAME
+    from deepsynth_tui.dataset.drawing.font_packages import SCRIPTS, scripts_without_font
 
-    missing = scripts_without_font(FontStack(EMBEDDED_NAME, None))
+    missing = scripts_without_font(FontStack(BUNDLED_FONT_NAME, None))
     drawn = ", ".join(script for script in SCRIPTS if script not in missing)
     if not missing:
         return Finding("ok", "fonts", f"for {drawn}")
@@ -150,7 +151,7 @@ def _fonts() -> Finding:
     return Finding(
         "note",
         "fonts",
-        f"for {drawn}; none for {', '.join(missing)}: apt install {packages}, or put Noto fonts "
+        f"for {drawn}; no font for {', '.join(missing)}: apt install {packages}, or put Noto fonts "
         "into ~/.local/share/fonts",
     )
 
@@ -160,6 +161,6 @@ def _terminal() -> Finding:
     term = os.environ.get("TERM", "not set")
     if size.columns < 80 or size.lines < 24:
         return Finding(
-            "note", "terminal", f"{size.columns}x{size.lines} ({term}); made for 80x24 up"
+            "note", "terminal", f"{size.columns}x{size.lines} ({term}); the interface needs 80x24"
         )
     return Finding("ok", "terminal", f"{size.columns}x{size.lines} ({term})")

@@ -1,4 +1,4 @@
-"""Find what the estimate of a configuration is made from."""
+"""Gather the inputs of an estimate: model layouts, row statistics, GPU catalogue, past runs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from deepsynth_tui.training.data import lengths_client
 
 
 def gather_inputs(config: TrainingConfig) -> EstimateInputs:
-    """Find what estimates of `config` are made from. Blocks: seconds where something is new.
-
-    Rows that cannot be counted are an answer, no error: `RowStatistics.note` says why.
+    """Return the inputs for estimates of `config`. Blocks for seconds where nothing is cached.
 
     Raises:
-        LayoutError: the model or its text encoder has no profile.
-        CatalogueError: the person's own GPU catalogue cannot be used.
+        LayoutError: the layout of the model or of its text encoder is not available.
+        CatalogueError: the user's GPU catalogue cannot be read.
     """
-    profile, encoder = request_layouts(config)
+    layout, encoder = request_layouts(config)
     return EstimateInputs(
-        profile,
+        layout,
         encoder=encoder,
         dataset=row_statistics(config),
         gpus=load_catalogue(),
@@ -33,7 +31,10 @@ def gather_inputs(config: TrainingConfig) -> EstimateInputs:
 
 
 def row_statistics(config: TrainingConfig) -> RowStatistics:
-    """What is known of the rows, counting them if need be. Blocks: seconds."""
+    """Return the token counts of the rows of `config`. Blocks for seconds where nothing is cached.
+
+    If the rows cannot be counted, `RowStatistics.note` says why.
+    """
     try:
         return lengths_client.request_row_statistics(config)
     except lengths_client.RowStatisticsError as error:

@@ -1,11 +1,11 @@
-"""A run as plain lines, for a terminal without the interface, a file or a pipe."""
+"""Follow a run as plain lines: for a terminal without the interface, a file or a pipe."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 
-from deepsynth_tui.runs.console import ConsoleTail, clean
+from deepsynth_tui.runs.console import ConsoleTail, sanitize
 from deepsynth_tui.runs.control import NotRunning, request_stop
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison_lines
@@ -13,84 +13,84 @@ from deepsynth_tui.runs.events import Event
 from deepsynth_tui.runs.summary import RunSummary, summarize
 from deepsynth_tui.runs.tail import EventTail
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
-POLL = 0.25
-"""Seconds between two looks at the run."""
+POLL_SECONDS = 0.25
+"""Seconds between two polls of the run."""
 LINES_PER_PHASE = 20
-"""Progress lines that one phase may take."""
+"""At most this many progress lines per phase."""
 EXIT_CODES = {"done": 0, "stopped": 130}
 
 
-def until_end(run: RunDirectory, say: Say) -> int:
-    """Say what `run` does until it ends; return the exit code.
+def follow_until_end(run: RunDirectory, print_line: PrintLine) -> int:
+    """Print the events of `run` until it ends, and return the exit code.
 
-    The first Ctrl-C stops the run and waits for it, the second leaves it to itself.
+    The first Ctrl-C stops the run and waits for its end, the second stops waiting.
     """
-    narrator = Narrator(run, say)
+    printer = EventPrinter(run, print_line)
     stopping = False
     while True:
         try:
-            while not narrator.listen():
-                time.sleep(POLL)
+            while not printer.poll():
+                time.sleep(POLL_SECONDS)
             return EXIT_CODES.get(summarize(run).state, 1)
         except KeyboardInterrupt:
             if stopping:
-                say(f"{run.id} is left stopping. `deepsynth-tui logs {run.id}` shows how it ends.")
+                print_line(f"{run.id} is still stopping. Follow it: deepsynth-tui logs -f {run.id}")
                 return EXIT_CODES["stopped"]
             stopping = True
-            say("Stopping the run (Ctrl-C again: leave it alone).")
-            _ask_to_stop(run)
+            print_line("Stopping the run. Press Ctrl-C again to return without waiting.")
+            _request_stop(run)
 
 
-class Narrator:
-    """Turns the events of one run into lines, a bounded number per phase."""
+class EventPrinter:
+    """Prints the events of one run as lines, a bounded number per phase."""
 
-    def __init__(self, run: RunDirectory, say: Say) -> None:
+    def __init__(self, run: RunDirectory, print_line: PrintLine) -> None:
         self._run = run
-        self._say = say
+        self._print_line = print_line
         self._tail = EventTail(run.events)
-        self._said_at = -1.0
-        self._latest = ""
+        self._printed_fraction = -1.0
+        self._latest_metrics = ""
         self._predicted: Predicted | None = None
 
-    def listen(self) -> bool:
-        """Say what is new; return whether the run has ended and all is said."""
-        seen = summarize(self._run)
+    def poll(self) -> bool:
+        """Print new events; return whether the run has ended and everything is printed."""
+        summary = summarize(self._run)
         for event in self._tail.poll():
             for line in self._lines(event):
-                self._say(clean(line))
-        if seen.is_live:
+                self._print_line(sanitize(line))
+        if summary.is_live:
             return False
-        if seen.state == "crashed":
-            self._say(f"crashed: {seen.message}")
+        if summary.state == "crashed":
+            self._print_line(f"crashed: {summary.message}")
         return True
 
     def _lines(self, event: Event) -> Iterator[str]:
         data = event.data
         match event.kind:
             case "phase":
-                self._said_at = -1.0
+                self._printed_fraction = -1.0
                 yield " ".join(str(part) for part in (data.get("name"), data.get("detail")) if part)
             case "progress":
-                share = _share(data.get("done"), data.get("total"))
-                if share == 1 or share >= self._said_at + 1 / LINES_PER_PHASE:
-                    self._said_at = share
-                    of = f"/{data['total']}" if data.get("total") else ""
-                    yield f"  {data.get('done')}{of} {data.get('unit')}{self._latest}"
+                fraction = _fraction(data.get("done"), data.get("total"))
+                if fraction == 1 or fraction >= self._printed_fraction + 1 / LINES_PER_PHASE:
+                    self._printed_fraction = fraction
+                    total = f"/{data['total']}" if data.get("total") else ""
+                    yield f"  {data.get('done')}{total} {data.get('unit')}{self._latest_metrics}"
             case "metric":
-                self._latest = "".join(
+                self._latest_metrics = "".join(
                     f"  {name} {data[name]:.4g}"
                     for name in ("loss", "eval_loss", "learning_rate")
                     if isinstance(data.get(name), float)
                 )
             case "estimate":
-                if guess := Predicted.from_json(data):
-                    self._predicted = guess
-                    yield f"  estimated: {guess}"
+                if predicted := Predicted.from_json(data):
+                    self._predicted = predicted
+                    yield f"  estimated: {predicted}"
             case "measured":
-                if took := Measured.from_json(data):
-                    yield f"  measured: {'; '.join(comparison_lines(self._predicted, took))}"
+                if measured := Measured.from_json(data):
+                    yield f"  measured: {'; '.join(comparison_lines(self._predicted, measured))}"
             case "checkpoint":
                 yield f"  checkpoint {data.get('path')}"
             case "warning":
@@ -102,21 +102,21 @@ class Narrator:
                 yield str(data.get("verdict"))
 
 
-def console(run: RunDirectory, say: Say, *, until_end: bool) -> None:
-    """Say what the job printed, cleaned of control characters; `until_end` waits for more."""
+def print_console(run: RunDirectory, print_line: PrintLine, *, follow: bool) -> None:
+    """Print the console output of the job, without control characters; `follow` waits for more."""
     tail = ConsoleTail(run.console)
     while True:
-        ended = not until_end or not summarize(run).is_live
+        ended = not follow or not summarize(run).is_live
         lines = tail.poll()
         while lines:
             for line in lines:
-                say(line)
+                print_line(line)
             lines = tail.poll()
         if ended:
             if tail.unfinished:
-                say(tail.unfinished)
+                print_line(tail.unfinished)
             return
-        time.sleep(POLL)
+        time.sleep(POLL_SECONDS)
 
 
 def summary_line(summary: RunSummary) -> str:
@@ -126,14 +126,14 @@ def summary_line(summary: RunSummary) -> str:
     return f"{summary.id:<44}{summary.state:<14}{summary.kind:<10}{step:<12}{loss}".rstrip()
 
 
-def _share(done: object, total: object) -> float:
+def _fraction(done: object, total: object) -> float:
     if not isinstance(done, int) or not isinstance(total, int) or not total:
         return 0.0
     return done / total
 
 
-def _ask_to_stop(run: RunDirectory) -> None:
+def _request_stop(run: RunDirectory) -> None:
     try:
         request_stop(run, now=True)
     except NotRunning:
-        return  # it ended by itself in the meantime: listening goes on and says so
+        return  # it has ended meanwhile; the next poll reports that

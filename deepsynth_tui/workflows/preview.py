@@ -1,4 +1,4 @@
-"""`generate --preview`: pages as files to look at, and what each is to a model."""
+"""Draw the first pages of a dataset into PNG files: `generate --preview`."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ PAGE_FILES = "page-*.png"
 
 @dataclass(frozen=True, slots=True)
 class PreviewFile:
-    """A page that was written to `file`; `seen` is what it is to a model, where one is known."""
+    """A page that was written to `file`. `for_model` is None where no model was named."""
 
     file: Path
     figures: PageInfo
-    seen: PageForModel | None
+    for_model: PageForModel | None
 
     def to_json(self) -> dict[str, Any]:
         """Return every figure; the last three are None without a model."""
-        seen = self.seen
+        for_model = self.for_model
         return {
             "file": str(self.file),
             **self.figures.to_json(),
-            "image_tokens": seen.tokens if seen else None,
-            "characters_per_token": round(seen.characters_per_token, 2) if seen else None,
-            "x_height_seen": round(seen.x_height, 1) if seen else None,
+            "image_tokens": for_model.tokens if for_model else None,
+            "characters_per_token": (
+                round(for_model.characters_per_token, 2) if for_model else None
+            ),
+            "x_height_seen": round(for_model.x_height, 1) if for_model else None,
         }
 
 
@@ -39,12 +41,15 @@ def write_preview(
     config: DatasetConfig,
     documents: int,
     folder: Path,
-    sees: Callable[[PageInfo], PageForModel | None],
+    page_for_model: Callable[[PageInfo], PageForModel | None],
 ) -> Iterator[PreviewFile | Skipped]:
-    """Draw the first `documents` into `folder`, in place of an earlier preview there; `sees` says
-    what a page is to a model.
+    """Draw the first `documents` into `folder`, replacing an earlier preview there.
 
-    Raises `DatasetError`s and OSError.
+    `page_for_model` returns what remains of a page after the model's image processor.
+
+    Raises:
+        DatasetError: a document cannot be read or drawn.
+        OSError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(PAGE_FILES):
@@ -57,27 +62,30 @@ def write_preview(
         number += 1
         file = folder / PAGE_FILES.replace("*", f"{number:04d}")
         file.write_bytes(page.png)
-        yield PreviewFile(file, page.figures, sees(page.figures))
+        yield PreviewFile(file, page.figures, page_for_model(page.figures))
 
 
 def page_line(page: PreviewFile | Skipped) -> str:
-    """Return a line about a page, or about a document that is left out."""
+    """Return one line of text about a page, or about a document that is left out."""
     if isinstance(page, Skipped):
         return f"{page.source_id}: left out, {page.reason}"
-    one = page.figures
+    figures = page.figures
     parts = [
-        f"{page.file}: {one.document}, page {one.page} of {one.pages}",
-        f"{one.width} x {one.height}",
-        f"{one.characters} characters",
-        f"text {one.font_size} px, x-height {one.x_height} px",
+        f"{page.file}: {figures.document}, page {figures.page} of {figures.pages}",
+        f"{figures.width} x {figures.height}",
+        f"{figures.characters} characters",
+        f"text {figures.font_size} px, x-height {figures.x_height} px",
     ]
-    if seen := page.seen:
-        parts.append(f"{seen.x_height:.1f} px to the model")
-        parts.append(f"{seen.tokens} image tokens, {seen.characters_per_token:.2f} characters each")
+    if for_model := page.for_model:
+        parts.append(f"x-height for the model {for_model.x_height:.1f} px")
+        parts.append(
+            f"{for_model.tokens} image tokens, "
+            f"{for_model.characters_per_token:.2f} characters per token"
+        )
     flaws = {
-        "characters that no font has": one.missing_glyphs,
-        "words split": one.split_tokens,
-        "glyphs cut off": one.clipped_glyphs,
+        "characters without a glyph": figures.missing_glyphs,
+        "words split": figures.split_tokens,
+        "glyphs cut off": figures.clipped_glyphs,
     }
     parts += [f"{count} {name}" for name, count in flaws.items() if count]
     return ", ".join(parts)

@@ -1,64 +1,72 @@
-"""Which run a configuration belongs to, and whether the run may go on with it."""
+"""Find the run that a configuration file belongs to, and check that it can be resumed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.kinds import Config
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.resume_dataset import incompatible_changes, settings_in_shards
-from deepsynth_tui.config.rules.between_fields import Config
 from deepsynth_tui.config.yaml_text import leaves
 from deepsynth_tui.runs import atomic
-from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find
+from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find_run
 from deepsynth_tui.runs.summary import summarize
 
 
 class CannotResume(RunDirectoryError):
-    """The run is another one than the configuration would make, or has not ended."""
+    """The configuration does not fit the run, or the run has not ended."""
 
 
 def resumable_training_run(home: Path, path: Path, config: Config) -> RunDirectory:
-    """Return the run that the file `path` belongs to, of which `config` is the very configuration.
+    """Return the training run that the file `path` belongs to. `config` is what `path` holds.
 
-    Raises RunNotFound and CannotResume.
+    Raises:
+        RunNotFound: there is no such run.
+        CannotResume: `config` differs from the configuration of the run.
     """
-    run = _run_of(home, path, config)
-    frozen = dict(leaves(load_file(run.config).config.model_dump()))
-    wanted = dict(leaves(config.model_dump()))
-    changed = [
-        f"{key}: {frozen[key]} -> {wanted[key]}" for key in frozen if frozen[key] != wanted[key]
+    run = _find_run(home, path, config)
+    run_settings = dict(leaves(load_file(run.config).config.model_dump()))
+    settings = dict(leaves(config.model_dump()))
+    changes = [
+        f"{key}: {value} -> {settings[key]}"
+        for key, value in run_settings.items()
+        if value != settings[key]
     ]
-    if changed:
-        raise _changed(f"{path} differs from what {run.id} was started with", run, changed)
+    if changes:
+        raise _changed(f"{path} differs from the settings of {run.id}", run, changes)
     return run
 
 
 def resumable_dataset_run(home: Path, path: Path, config: DatasetConfig, text: str) -> RunDirectory:
-    """Return the run that the file `path` belongs to; from now on its configuration is `config`,
-    of which `text` is the YAML.
+    """Return the dataset run that the file `path` belongs to, and make `config` its configuration.
 
-    Raises RunNotFound, and CannotResume where the run has made pages that `config` would not.
+    `text` is the YAML of `config`.
+
+    Raises:
+        RunNotFound: there is no such run.
+        CannotResume: the run is live, or its finished shards do not fit `config`.
     """
-    run = _run_of(home, path, config)
-    frozen = load_file(run.config).config
-    if not isinstance(frozen, DatasetConfig):
-        raise CannotResume(f"{run.id} is no dataset run", "Give the dataset another name")
+    run = _find_run(home, path, config)
+    run_config = load_file(run.config).config
+    if not isinstance(run_config, DatasetConfig):
+        raise CannotResume(f"{run.id} is not a dataset run", "Give the dataset another name")
     if summarize(run).is_live:
         raise CannotResume(f"{run.id} is still running", "Stop it first, or attach to it")
-    if changed := incompatible_changes(settings_in_shards(frozen), settings_in_shards(config)):
-        raise _changed(f"{path} would make other pages than {run.id} has made", run, changed)
+    changes = incompatible_changes(settings_in_shards(run_config), settings_in_shards(config))
+    if changes:
+        raise _changed(f"The finished pages of {run.id} do not fit {path}", run, changes)
     atomic.replace(run.config, text.encode(), durable=True)
     return run
 
 
-def _run_of(home: Path, path: Path, config: Config) -> RunDirectory:
-    """Return the run that a file lies in, or that its output.dir or its name means."""
-    inside = path.resolve().parent
-    ref = inside if (inside / "run.json").is_file() else config.output.dir
-    return find(home, ref or config.name)
+def _find_run(home: Path, path: Path, config: Config) -> RunDirectory:
+    """Return the run that holds the file, or the run named by output.dir or by the name."""
+    folder = path.resolve().parent
+    ref = folder if (folder / "run.json").is_file() else config.output.dir
+    return find_run(home, ref or config.name)
 
 
-def _changed(what: str, run: RunDirectory, changed: list[str]) -> CannotResume:
-    lines = "\n".join(changed)
-    return CannotResume(what, f"Start a new run, or resume {run.config}:\n{lines}")
+def _changed(message: str, run: RunDirectory, changes: list[str]) -> CannotResume:
+    lines = "\n".join(changes)
+    return CannotResume(message, f"Start a new run, or resume {run.config}:\n{lines}")

@@ -1,6 +1,7 @@
-"""A run that failed, tried again with other settings: a new run that begins with its checkpoint.
+"""Retry a failed training run with changed settings, in a new run.
 
-The settings of a run are frozen, so the changed ones need a run of their own.
+The settings of a run are frozen, so changed settings need a run of their own. It starts from a
+copy of the failed run's last checkpoint where the checkpoint fits the new settings.
 """
 
 from __future__ import annotations
@@ -14,21 +15,25 @@ from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_text
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs import launch
-from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.errors import RunError
-from deepsynth_tui.runs.summary import last_state, summarize
+from deepsynth_tui.runs.summary import read_last_state, summarize
 
 
 class CannotRetry(RunError):
-    """This run cannot be tried again in this way."""
+    """The run cannot be retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
     """What a retry of `run` would do.
 
-    `changed` are all settings that are another, `text` the whole configuration. `obstacle` says
-    why it cannot begin with a checkpoint of `run`, None where it can if there is one.
+    Attributes:
+        run: The failed run.
+        config: The new configuration.
+        text: The YAML of `config`.
+        changed: Every changed setting by its key.
+        obstacle: Why the new run cannot start from a checkpoint of `run`, None where it can.
     """
 
     run: RunDirectory
@@ -39,30 +44,31 @@ class RetryPlan:
 
 
 def plan(run: RunDirectory, overrides: Sequence[str] = ()) -> RetryPlan:
-    """Plan a retry with the changes that the failure of `run` names, and `key=value` overrides.
+    """Plan a retry with the changes that the error of `run` suggests and `key=value` overrides.
 
     Raises:
-        CannotRetry: the run goes on, is no training, or there is nothing to change.
-        ConfigError: every problem of the changed settings.
-        RunNotFound: the run is gone.
+        CannotRetry: the run is live, is not a training run, or nothing would change.
+        ConfigError: the changed settings have problems; all of them are listed.
+        RunNotFound: the run does not exist.
     """
-    who = identity(run)
-    if who.kind != "training":
-        raise CannotRetry(f"{run.id} is no training run", "Start it again: it goes on by itself")
+    run_identity = read_identity(run)
+    if run_identity.kind != "training":
+        raise CannotRetry(f"{run.id} is not a training run", "Resume it instead")
     if summarize(run).is_live:
         raise CannotRetry(f"{run.id} is still running", "Stop it first")
-    error = last_state(run, who.kind).error
-    advised = [f"{key}={json.dumps(to)}" for key, to in (error.changes if error else {}).items()]
-    if not advised and not overrides:
+    error = read_last_state(run, run_identity.kind).error
+    suggested = [f"{key}={json.dumps(to)}" for key, to in (error.changes if error else {}).items()]
+    if not suggested and not overrides:
         raise CannotRetry(
-            f"{run.id} names no change of its settings that would help",
-            "--resume goes on as it was; --set section.key=value with --retry changes something",
+            f"The error of {run.id} suggests no change of its settings",
+            "Use --resume to continue with the same settings, or change some with "
+            "--retry --set section.key=value",
         )
     text = run.config.read_text(encoding="utf-8")
-    before = _config(text, (), run)[0]
-    elsewhere = _other_folder(before.output.dir, who.cwd)
-    moved = [f"output.dir={json.dumps(elsewhere)}"] if elsewhere else []
-    config, changed_text = _config(text, [*moved, *advised, *overrides], run)
+    before = _load(text, (), run)[0]
+    new_folder = _free_folder(before.output.dir, run_identity.cwd)
+    output = [f"output.dir={json.dumps(new_folder)}"] if new_folder else []
+    config, changed_text = _load(text, [*output, *suggested, *overrides], run)
     return RetryPlan(
         run=run,
         config=config,
@@ -72,34 +78,36 @@ def plan(run: RunDirectory, overrides: Sequence[str] = ()) -> RetryPlan:
     )
 
 
-def start(home: Path, made: RetryPlan) -> RunDirectory:
-    """Make the new run and start its job, which goes on without us.
+def start(home: Path, plan: RetryPlan) -> RunDirectory:
+    """Create the new run and start its job, which outlives this process.
 
-    Raises RunDirectoryError (the folder) or LaunchError (the process).
+    Raises:
+        RunDirectoryError: the run directory cannot be created.
+        LaunchError: the process cannot be started.
     """
-    cwd = identity(made.run).cwd
-    folder = made.config.output.dir
-    run = create(
+    cwd = read_identity(plan.run).cwd
+    folder = plan.config.output.dir
+    run = create_run(
         home,
         kind="training",
-        name=made.config.name,
-        config_text=made.text,
+        name=plan.config.name,
+        config_text=plan.text,
         at=cwd / folder if folder else None,
-        continues=made.run,
+        continues=plan.run,
         cwd=cwd,
     )
-    launch.start(run, resume=True)
+    launch.start_job(run, resume=True)
     return run
 
 
-def _config(text: str, overrides: Sequence[str], run: RunDirectory) -> tuple[TrainingConfig, str]:
+def _load(text: str, overrides: Sequence[str], run: RunDirectory) -> tuple[TrainingConfig, str]:
     loaded = load_text(text, overrides, file=str(run.config))
-    assert isinstance(loaded.config, TrainingConfig)  # the kind of the run says so
+    assert isinstance(loaded.config, TrainingConfig)  # `plan` checked the kind
     return loaded.config, loaded.text
 
 
-def _other_folder(folder: str | None, cwd: Path) -> str | None:
-    """A folder beside the one that the run has taken; None where it has chosen none."""
+def _free_folder(folder: str | None, cwd: Path) -> str | None:
+    """Return `folder` with the first free number appended; None for the default folder."""
     if folder is None:
         return None
     number = 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepsynth_tui.config.rules.between_fields import Config
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.launch import start
+from deepsynth_tui.config.kinds import Config
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.launch import start_job
 
 
 def start_run(home: Path, config: Config, config_text: str) -> RunDirectory:
@@ -18,12 +18,12 @@ def start_run(home: Path, config: Config, config_text: str) -> RunDirectory:
         RunDirectoryError: the run directory cannot be created.
         LaunchError: the process cannot be started.
     """
-    run = create(
+    run = create_run(
         home,
         kind=config.kind,
         name=config.name,
         config_text=config_text,
         at=Path(config.output.dir) if config.output.dir else None,
     )
-    start(run)
+    start_job(run)
     return run

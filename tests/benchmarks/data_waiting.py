@@ -15,9 +15,9 @@ from statistics import median
 from typing import Any
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.config.load import check
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.runs.events import parse
+from deepsynth_tui.config.load import check_values
+from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.runs.events import parse_event
 from tests.training import small_datasets, small_models
 
 PAIRS = 3
@@ -41,13 +41,13 @@ def measured(home: Path, model: Path, data: Path, workers: int) -> tuple[float, 
             "dataloader_num_workers": workers,
         },
     }
-    config = check(values).config
+    config = check_values(values).config
     assert config is not None
     text = yaml_text.dump(config.model_dump())
-    run = create(home, kind="training", name=f"workers-{workers}", config_text=text)
+    run = create_run(home, kind="training", name=f"workers-{workers}", config_text=text)
     command = [sys.executable, "-m", "deepsynth_tui.training.job", str(run.path)]
     subprocess.run(command, capture_output=True, check=True)
-    events: list[Any] = [e for e in map(parse, run.events.read_bytes().splitlines()) if e]
+    events: list[Any] = [e for e in map(parse_event, run.events.read_bytes().splitlines()) if e]
     took = [event.data for event in events if event.kind == "measured"][-1]
     waits = [event.data["data_wait"] for event in events if "data_wait" in event.data]
     return took["seconds_per_step"], median(waits)

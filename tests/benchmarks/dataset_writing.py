@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing import shards
@@ -45,7 +45,7 @@ def configuration(path: Path, **changes: object) -> DatasetConfig:
 def drawn_before(count: int, folder: Path) -> tuple[float, int]:
     """Return milliseconds a document, and the most memory in bytes, with pages drawn before."""
     settings = configuration(source(folder / "a.jsonl", count))
-    page = draw_document(Document("one", WORDS * 30, None), settings, renderer(settings))
+    page = draw_document(Document("one", WORDS * 30, None), settings, cached_renderer(settings))
     assert isinstance(page, DrawnDocument)
     shards.draw_document = lambda document, config, draws: page
     start = time.perf_counter()

@@ -26,7 +26,7 @@ from deepsynth_tui.estimate.closed_form import Estimate, estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.dimensions import image_dimensions
 from deepsynth_tui.training.simulation import client
-from deepsynth_tui.training.simulation.simulate import simulate
+from deepsynth_tui.training.simulation.simulate import simulate_step
 from tests.benchmarks.simulated_grid import GRID, QWEN25, Case, architecture
 from tests.estimate import models, published
 
@@ -89,7 +89,7 @@ def run(case: Case) -> Simulation:
     logging.disable(logging.WARNING)
     config, found = case.config, architecture(case.model)
     started = time.perf_counter()
-    peak = simulate(config, found, image_dimensions(found), RowStatistics())
+    peak = simulate_step(config, found, image_dimensions(found), RowStatistics())
     seconds = time.perf_counter() - started
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE
     profile = models.profile_of(case.model, found, "model")
@@ -99,14 +99,14 @@ def run(case: Case) -> Simulation:
         reserved=found.peak_device - found.overhead.context,
         least=sum(found.breakdown.values()) - found.overhead.context,
     )
-    simulated = Figures(peak.allocated, peak.reserved, peak.least)
+    simulated = Figures(peak.allocated, peak.reserved, peak.min_capacity)
     return Simulation(case, simulated, computed, seconds, host)
 
 
 def simulations(cases: Sequence[Case]) -> Iterator[Simulation]:
     """Each case in a process of its own, forked from one that has the libraries."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([simulate.__module__])
+    context.set_forkserver_preload([simulate_step.__module__])
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
         yield from pool.map(run, cases)
 
@@ -153,7 +153,7 @@ def through_the_child() -> Iterator[str]:
         {"model": {"name_or_path": QWEN25}, "data": {"max_length": 2048}}
     )
     started = time.perf_counter()
-    found = client.simulate(config, RowStatistics(), timeout=600)
+    found = client.request_simulation(config, RowStatistics(), timeout=600)
     seconds = time.perf_counter() - started
     host = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * KIBIBYTE
     yield (

@@ -25,7 +25,7 @@ from transformers import (
     set_seed,
 )
 
-from deepsynth_tui.training.callbacks.memory_time import resident
+from deepsynth_tui.training.callbacks.memory_time import resident_memory
 
 path, data, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
 tokenizer: Any = AutoTokenizer.from_pretrained(path)
@@ -92,5 +92,5 @@ with tempfile.TemporaryDirectory() as folder:
 history = trainer.state.log_history
 between = [after - before for before, after in zip(Clock.done, Clock.done[1:], strict=False)]
 losses = [entry["loss"] for entry in history if "loss" in entry]
-figures = {"first": Clock.done[0], "steps": between, "losses": losses, "peak": resident()[1]}
+figures = {"first": Clock.done[0], "steps": between, "losses": losses, "peak": resident_memory()[1]}
 sys.stdout.write(json.dumps(figures) + "\n")

@@ -44,10 +44,10 @@ from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
-from deepsynth_tui.dataset.drawing.rendering import Renderer
+from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
+from deepsynth_tui.dataset.drawing.renderer import Renderer
 from deepsynth_tui.dataset.reading.sources import Document
-from deepsynth_tui.dataset.writing.document_batches import Group
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
 from deepsynth_tui.dataset.writing.shards import write_shard
 
 HANDBOOK = Path("/usr/share/doc/debian-handbook/html/en-US")
@@ -92,14 +92,14 @@ def read_all(folder: Path) -> str:
 def ours(texts: list[str], folder: Path) -> Path:
     """Draw and write with this program."""
     documents = tuple(Document(f"d{n}", text, None) for n, text in enumerate(texts))
-    group = Group("train", 0, documents, frozenset(), "")
+    group = DocumentBatch("train", 0, documents, frozenset(), "")
     write_shard(group, DatasetConfig(), folder, lambda done: None)
     return folder / "train-00000.parquet"
 
 
 def pillow(texts: list[str], folder: Path) -> Path:
     """Draw with Pillow alone: wrapped by characters, RGB, its default PNG."""
-    font = ImageFont.truetype(EMBEDDED, 15)
+    font = ImageFont.truetype(BUNDLED_FONT, 15)
     files = []
     for text in texts:
         image = Image.new("RGB", (SIDE, SIDE), "white")

@@ -21,9 +21,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.config.load import check
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.runs.events import parse
+from deepsynth_tui.config.load import check_values
+from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.runs.events import parse_event
 from tests.training import chat_tokenizer, small_datasets
 
 PAIRS = 5
@@ -66,13 +66,13 @@ def ours(home: Path, model: Path, data: Path) -> dict[str, Any]:
             "save_steps": STEPS,
         },
     }
-    config = check(values).config
+    config = check_values(values).config
     assert config is not None
     text = yaml_text.dump(config.model_dump())
-    run = create(home, kind="training", name="ours", config_text=text)
+    run = create_run(home, kind="training", name="ours", config_text=text)
     finish([sys.executable, "-m", "deepsynth_tui.training.job", str(run.path)])
     lines = run.events.read_bytes().splitlines()
-    events: list[Any] = [event for line in lines if (event := parse(line))]
+    events: list[Any] = [event for line in lines if (event := parse_event(line))]
     measured = [event.data for event in events if event.kind == "measured"][-1]
     losses = [event for event in events if event.kind == "metric"]
     return {

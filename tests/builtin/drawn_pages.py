@@ -1,4 +1,4 @@
-"""Pages drawn as those of the demo are, which the builtin model can read."""
+"""Pages drawn with the settings of the demo, which the builtin model can read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.presets import presets_dir
-from deepsynth_tui.dataset.draw_document import renderer
+from deepsynth_tui.dataset.draw_document import cached_renderer
 
-# Nobody's papers: the model has seen none of them, and no list of words has the names.
+# Not in the training data; the names are in no word list.
 TEXTS = (
     "Quillon & Vash, Grocers\nFlour 2 kg 3.40\nHoney 7.85\nTotal 11.25",
     "Dear Mrs Orbeck,\nyour parcel came on 14 May.\nPlease bring the slip.",
@@ -19,15 +19,15 @@ TEXTS = (
 
 
 def png(text: str) -> bytes:
-    """The page with this text, as a PNG file."""
+    """Return the PNG file of a page with this text."""
     config = load_file(presets_dir() / "demo" / "dataset.yaml").config
     assert isinstance(config, DatasetConfig)
-    (page,) = renderer(config).render(text, "one").pages
+    (page,) = cached_renderer(config).render(text, "one").pages
     return page.png
 
 
 def write(folder: Path, text: str) -> Path:
-    """The same in a file of `folder`."""
+    """Write the page to a file in `folder` and return its path."""
     file = folder / "page.png"
     file.write_bytes(png(text))
     return file

@@ -1,4 +1,4 @@
-"""What is made on first use lies in the cache whole or not at all, whoever asks for it."""
+"""Folders built on first use: complete or absent in the cache, for any number of processes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.builtin.build_cached import made_once
+from deepsynth_tui.builtin.build_cached import build_cached
 
-# Each process writes until both have begun.
+# Each process writes until both have started.
 SCRIPT = """
 import time
-from deepsynth_tui.builtin.build_cached import made_once
+from deepsynth_tui.builtin.build_cached import build_cached
 
 def write(folder):
     (folder / "part").touch()
-    late = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while len(list(folder.parent.glob("*/part"))) < 2:
-        assert time.monotonic() < late
+        assert time.monotonic() < deadline
 
-print(made_once("thing-1", write))
+print(build_cached("model-1", write))
 """
 
 
@@ -30,19 +30,21 @@ def test_two_processes_at_once(home: Path) -> None:
         subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    answers = [process.communicate()[0].strip() for process in running]
+    paths = [process.communicate()[0].strip() for process in running]
 
     assert [process.returncode for process in running] == [0, 0]
-    assert answers[0] == answers[1]
-    made = Path(answers[0])
-    assert home in made.parents
-    assert [path.name for path in made.parent.iterdir()] == ["thing-1"]  # no drafts left
-    assert [path.name for path in made.iterdir()] == ["part"]
+    assert paths[0] == paths[1]
+    folder = Path(paths[0])
+    assert home in folder.parents
+    assert [path.name for path in folder.parent.iterdir()] == [
+        "model-1"
+    ]  # no temporary folders left
+    assert [path.name for path in folder.iterdir()] == ["part"]
 
 
-def test_what_is_there_is_not_written_again(home: Path) -> None:
-    made = made_once("thing-1", lambda folder: (folder / "part").touch())
-    assert made_once("thing-1", lambda _: pytest.fail("written again")) == made
+def test_an_existing_folder_is_not_written_again(home: Path) -> None:
+    folder = build_cached("model-1", lambda folder: (folder / "part").touch())
+    assert build_cached("model-1", lambda _: pytest.fail("written again")) == folder
 
 
 def test_a_failed_write_leaves_nothing(home: Path) -> None:
@@ -51,5 +53,5 @@ def test_a_failed_write_leaves_nothing(home: Path) -> None:
         raise OSError("no space")
 
     with pytest.raises(OSError, match="no space"):
-        made_once("thing-1", fail)
+        build_cached("model-1", fail)
     assert list((home / "cache" / "builtin").iterdir()) == []

@@ -1,4 +1,4 @@
-"""Names of builtins stand for paths; every list of them is the same."""
+"""`builtin:` names: their paths, and the lists of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deepsynth_tui.tui.forms import suggestions
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_name_has_a_place(home: Path, name: str) -> None:
+def test_every_name_has_a_path(home: Path, name: str) -> None:
     assert Path(locate(name)).exists()
     assert locate(name) == locate(name)
 
@@ -23,7 +23,7 @@ def test_other_names() -> None:
     assert all(name in str(raised.value) for name in NAMES)
 
 
-def test_the_interface_suggests_them() -> None:
+def test_the_forms_suggest_them() -> None:
     assert TINY_VLM in suggestions.model_names()
     assert set(ENCODERS) < set(suggestions.encoder_names())
     assert tuple(DOCUMENTS) == suggestions.BUILTIN_DOCUMENTS

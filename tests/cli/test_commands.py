@@ -1,4 +1,4 @@
-"""The command line as scripts see it: output, exit codes, every problem at once."""
+"""The command line as scripts use it: output, exit codes, all problems at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from deepsynth_tui.config.load import load_text
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs.control import stop_and_wait
-from deepsynth_tui.runs.directory import create, scan
+from deepsynth_tui.runs.directory import create_run, list_runs
 from deepsynth_tui.runs.job import Failure, Job, JobFailed, run_job
 from tests.training.small_datasets import row, write
 
@@ -77,7 +77,7 @@ def test_a_dataset_goes_on_with_what_may_change_and_with_nothing_else(tmp_path: 
     rows = [{"id": f"d{number}", "text": f"Document {number}."} for number in range(20)]
     rows.insert(15, {"id": "boxes", "text": "日本"})
     source = tmp_path / "docs.jsonl"
-    source.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     path = tmp_path / "run.yaml"
     path.write_text(
         f"kind: dataset\nname: mine\nsource: {{path: {source}}}\npage: {{preset: tiny}}\n"
@@ -86,14 +86,14 @@ def test_a_dataset_goes_on_with_what_may_change_and_with_nothing_else(tmp_path: 
     stopped = command("generate", path, code=1)
     assert "document boxes has 2 characters" in stopped.stdout
     assert "--resume" in stopped.stdout
-    (run,) = scan(home)
+    (run,) = list_runs(home)
 
     refused = command("generate", path, "--resume", "--set", "instruction=Read.", code=2).stderr
     assert "instruction: none -> Read." in refused
     allowed = ["--set", "flaws.missing_glyphs=drop", "--set", "num_proc=2"]
     done = command("generate", path, "--resume", *allowed)
     assert "15/21 documents" in done.stdout
-    assert scan(home) == [run]
+    assert list_runs(home) == [run]
     assert "missing_glyphs: drop" in run.config.read_text()
     assert json.loads((run.dataset / "report.json").read_text())["documents"] == 20
     again = command("generate", run.config, "--resume").stdout
@@ -107,32 +107,32 @@ def test_an_engine_that_does_not_exist(tmp_path: Path):
     path = tmp_path / "run.yaml"
     path.write_text("kind: dataset\nsource: {path: builtin:sample}\n")
     error = command("generate", path, "--engine", "spark", code=2).stderr
-    assert "engine: expected one of local, ray, got spark" in error
+    assert "engine: must be one of local, ray, got spark" in error
 
 
 def test_presets_are_listed_and_printed_as_they_are():
     listed = json.loads(command("presets", "--json").stdout)
     assert {"lora/qlora_4bit", "training/quick_test"} <= {
-        f"{one['group']}/{one['name']}" for one in listed
+        f"{preset['group']}/{preset['name']}" for preset in listed
     }
     printed = command("presets", "lora/minimal").stdout
     assert printed.startswith("# ")
     assert load_text(printed + "kind: training\ndata: {path: x}\n").config
-    assert "several presets" in command("presets", "standard", code=2).stderr
-    assert "no preset" in command("presets", "huge", code=2).stderr
+    assert "several presets have" in command("presets", "standard", code=2).stderr
+    assert "no preset has" in command("presets", "huge", code=2).stderr
 
 
 def test_schema_is_json_schema_with_help():
     schema = json.loads(command("schema", "training").stdout)
     assert schema["$defs"]["LoraSettings"]["properties"]["r"]["description"]
-    assert "one of training, dataset" in command("schema", "cooking", code=2).stderr
+    assert "use one of training, dataset" in command("schema", "cooking", code=2).stderr
 
 
 def test_estimate_prints_one_object_per_configuration(config: Path):
     done = command("estimate", config, config, "--json", "--set", "lora.r=8")
     first, second = (json.loads(line) for line in done.stdout.splitlines())
-    for one in (first, second):  # what is free changes by the moment
-        del one["storage"]["disk_free_bytes"], one["storage"]["memory_free_bytes"]
+    for estimate in (first, second):  # free space changes between the two
+        del estimate["storage"]["disk_free_bytes"], estimate["storage"]["memory_free_bytes"]
     assert first == second
     assert set(first) >= {
         "estimated_vram_gb",
@@ -161,7 +161,7 @@ def test_gpus_lists_the_catalogue():
 
 def test_runs_logs_and_stop_of_a_run_that_has_ended(home: Path):
     assert json.loads(command("runs", "--json").stdout) == []
-    run = create(home, kind="training", name="mine", config_text="kind: training\n")
+    run = create_run(home, kind="training", name="mine", config_text="kind: training\n")
     run.console.write_bytes(b"one\x1b[31m red\x1b[0m\r\ntwo\n")
 
     def body(job: Job) -> str:
@@ -179,9 +179,9 @@ def test_runs_logs_and_stop_of_a_run_that_has_ended(home: Path):
 
 
 def test_doctor_finds_what_is_here():
-    said = command("doctor").stdout
-    assert "torch" in said
-    assert "FAIL" not in said
+    stdout = command("doctor").stdout
+    assert "torch" in stdout
+    assert "FAIL" not in stdout
 
 
 def test_xray_shows_the_first_batch_and_makes_no_run(tmp_path: Path, home: Path):
@@ -191,15 +191,15 @@ def test_xray_shows_the_first_batch_and_makes_no_run(tmp_path: Path, home: Path)
         "kind: training\nmodel: {name_or_path: builtin:tiny-vlm}\n"
         f"data: {{path: {tmp_path / 'pages'}}}\n"
     )
-    [one] = json.loads(command("train", config, "--xray", "--json").stdout)["rows"]
-    assert one["features"] == (64 // 16) ** 2
-    assert one["learned"].endswith("<|im_end|>")
+    [first] = json.loads(command("train", config, "--xray", "--json").stdout)["rows"]
+    assert first["features"] == (64 // 16) ** 2
+    assert first["learned"].endswith("<|im_end|>")
     assert not list((home / "runs").glob("*"))
 
 
 def test_retry_makes_the_change_that_the_error_names(home: Path, config: Path):
     text = load_text(config.read_text()).text
-    failed = create(home, kind="training", name="my-run", config_text=text)
+    failed = create_run(home, kind="training", name="my-run", config_text=text)
     changes = {"training.per_device_train_batch_size": 1, "model.max_pixels": 65536}
 
     def body(job: Job) -> str:
@@ -210,7 +210,7 @@ def test_retry_makes_the_change_that_the_error_names(home: Path, config: Path):
 
     run_job(failed.path, body, explain=explained)
     done = command("train", failed.config, "--retry", "--set", "training.seed=7", "--detach")
-    (new,) = [run for run in scan(home) if run != failed]
+    (new,) = [run for run in list_runs(home) if run != failed]
     stop_and_wait(new, grace=1)
     lines = done.stdout.splitlines()
     assert lines[0] == "model.max_pixels: null -> 65536"
@@ -220,9 +220,9 @@ def test_retry_makes_the_change_that_the_error_names(home: Path, config: Path):
     assert isinstance(config_now, TrainingConfig)
     assert config_now.training.seed == 7
 
-    untouched = create(home, kind="training", name="other", config_text=text)
+    untouched = create_run(home, kind="training", name="other", config_text=text)
     run_job(untouched.path, lambda job: "completed", explain=explained)
-    said = command("train", untouched.config, "--retry", code=1).stderr
-    assert "names no change" in said
+    refused = command("train", untouched.config, "--retry", code=1).stderr
+    assert "suggests no change" in refused
     wrong = command("train", failed.config, "--retry", "--set", "lora.r=0", code=2).stderr
     assert "lora.r" in wrong

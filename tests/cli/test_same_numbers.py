@@ -14,7 +14,7 @@ from deepsynth_tui.estimate.report import fit_report
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.layout import save_layout
 from deepsynth_tui.training.data import lengths_client
-from deepsynth_tui.tui.fit.inputs import Known
+from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 from deepsynth_tui.units import GIB
 from tests.cli.test_commands import command
 from tests.estimate import models
@@ -24,7 +24,7 @@ MODEL = "Qwen/Qwen3-VL-4B-Instruct"
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A model whose profile is known; no process has to build it."""
+    """A model whose layout is cached; no process has to build it."""
     save_layout(models.shipped(MODEL))
     path = tmp_path / "run.yaml"
     path.write_text(
@@ -38,46 +38,46 @@ async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path
     (tmp_path / "pages").mkdir()
     run = load_file(config).config
     assert isinstance(run, TrainingConfig)
-    place = lengths_client.cache_path(run)
-    assert place is not None
-    place.parent.mkdir(parents=True)
-    facts = RowStatistics(rows=90, lengths=(200, 900, 1500), counted=90, text=100, pages=1)
-    place.write_text(json.dumps(facts.to_json()))
+    path = lengths_client.cache_path(run)
+    assert path is not None
+    path.parent.mkdir(parents=True)
+    statistics = RowStatistics(rows=90, lengths=(200, 900, 1500), counted=90, text=100, pages=1)
+    path.write_text(json.dumps(statistics.to_json()))
 
-    known = Known()
-    await known.find(run, lambda _: None)
-    await known.count(run)
-    grounds = known.grounds(run, None)
-    assert grounds is not None
-    found = fit_report(run, grounds)
-    shown = found.estimate
-    assert shown == grounds.estimate(run)  # what the panel shows
-    assert shown.tokens_per_sample == 1500
+    cache = EstimateInputsCache()
+    await cache.load(run, lambda _: None)
+    await cache.count_rows(run)
+    inputs = cache.inputs_for(run, None)
+    assert inputs is not None
+    report = fit_report(run, inputs)
+    estimate = report.estimate
+    assert estimate == inputs.estimate(run)  # what the panel shows
+    assert estimate.tokens_per_sample == 1500
 
     printed = json.loads(command("estimate", config, "--json").stdout)
-    assert steady(json.loads(json.dumps(found.to_json(), default=dict))) == steady(printed)
+    assert steady(json.loads(json.dumps(report.to_json(), default=dict))) == steady(printed)
 
-    said = command("estimate", config).stdout
-    assert f"needs {shown.needed / GIB:.2f} GiB" in said
-    assert f"trains {shown.trainable_params:,} of {shown.total_params:,} parameters" in said
-    for place in found.catalogue_gpus:
-        line = next(line for line in said.splitlines() if place.name in line)
-        assert line.split()[0] == place.fit.value
-        assert f"batch {place.batch} " in line
+    text = command("estimate", config).stdout
+    assert f"needs {estimate.needed / GIB:.2f} GiB" in text
+    assert f"trains {estimate.trainable_params:,} of {estimate.total_params:,} parameters" in text
+    for gpu in report.catalogue_gpus:
+        line = next(line for line in text.splitlines() if gpu.name in line)
+        assert line.split()[0] == gpu.fit.value
+        assert f"batch {gpu.batch} " in line
 
 
 def steady(data: dict[str, Any]) -> dict[str, Any]:
-    """The answer without what this machine has free at the moment."""
+    """The JSON without the free disk and memory of this moment."""
     free = ("disk_free_bytes", "memory_free_bytes")
     storage = {key: value for key, value in data["storage"].items() if key not in free}
     return {**data, "storage": storage, "here": None}
 
 
 def test_one_gpu_and_every_rank_can_be_asked_about(config: Path):
-    said = command("estimate", config, "--gpu", "t4", "--ranks").stdout
-    assert said.count("to fit T4 (16GB): ") == said.count("to fit ") == 1
-    assert "--set " in said
-    assert "* rank 16 " in said
+    text = command("estimate", config, "--gpu", "t4", "--ranks").stdout
+    assert text.count("to fit T4 (16GB): ") == text.count("to fit ") == 1
+    assert "--set " in text
+    assert "* rank 16 " in text
     refused = command("estimate", config, "--gpu", "v100", code=2).stderr
-    assert "one of V100 (16GB), V100 (32GB)" in refused
-    assert "no GPU is called that" in command("estimate", config, "--gpu", "x1", code=2).stderr
+    assert "use one of V100 (16GB), V100 (32GB)" in refused
+    assert "no GPU matches" in command("estimate", config, "--gpu", "x1", code=2).stderr

@@ -1,4 +1,4 @@
-"""Fields as forms and help see them."""
+"""Fields as forms, help and the JSON Schema use them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ALL_FIELDS = [
 @pytest.mark.parametrize(
     ("model", "field"), ALL_FIELDS, ids=lambda value: getattr(value, "key", "")
 )
-def test_every_field_explains_itself_and_survives_a_form(model: type[BaseModel], field: FieldSpec):
+def test_every_field_has_help_and_survives_a_form(model: type[BaseModel], field: FieldSpec):
     assert field.help.endswith((".", "?"))
     for value in (field.default, *field.suggested, *field.choices):
         assert field.from_text(as_text(value)) == value
 
 
 @pytest.mark.parametrize("model", [TrainingConfig, DatasetConfig])
-def test_defaults_and_help_are_those_of_the_schema(model: type[BaseModel]):
+def test_the_json_schema_has_the_same_declarations(model: type[BaseModel]):
     schema = model.model_json_schema()
     for section in sections(model):
         owner = schema
@@ -35,12 +35,13 @@ def test_defaults_and_help_are_those_of_the_schema(model: type[BaseModel]):
             owner = schema["$defs"][reference]
         for field in section.fields:
             declared = owner["properties"][field.name]
+            assert declared["title"] == field.label
             assert declared["description"] == field.help
             assert declared["default"] == field.default
             assert declared["unit"] == field.unit
 
 
-def test_sections_know_the_switch_that_turns_them_on():
+def test_sections_with_a_switch():
     switches = {section.key: section.switch for section in sections(TrainingConfig)}
     assert {key for key, switch in switches.items() if switch} == {
         "lora",
@@ -67,18 +68,18 @@ def test_sections_know_the_switch_that_turns_them_on():
         ("lora.rank_pattern", "q_proj", "q_proj"),
     ],
 )
-def test_typed_text_means_a_value(key: str, text: str, value: object):
+def test_text_to_value(key: str, text: str, value: object):
     assert fields_by_key(TrainingConfig)[key].from_text(text) == value
 
 
-def test_ranges_are_said_in_words():
+def test_range_text():
     fields = fields_by_key(TrainingConfig)
-    assert fields["lora.lora_dropout"].range_text == "0 to 0.5"
-    assert fields["training.learning_rate"].range_text == "above 0"
-    assert fields["data.eval_fraction"].range_text == "0 to below 1"
+    assert fields["lora.lora_dropout"].range_text == "from 0 to 0.5"
+    assert fields["training.learning_rate"].range_text == "> 0"
+    assert fields["data.eval_fraction"].range_text == ">= 0 and < 1"
 
 
-def test_the_ranges_that_forms_step_through():
+def test_suggested_ranks_and_alphas():
     fields = fields_by_key(TrainingConfig)
     assert (fields["lora.r"].suggested[0], fields["lora.r"].suggested[-1]) == (4, 128)
     assert (fields["lora.lora_alpha"].suggested[0], fields["lora.lora_alpha"].suggested[-1]) == (

@@ -1,11 +1,11 @@
-"""The presets, figure by figure, and the copies that people get of them."""
+"""The values in the presets, and the copies that users get."""
 
 from __future__ import annotations
 
 import pytest
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.load import check, load_text
+from deepsynth_tui.config.load import check_values, load_text
 from deepsynth_tui.config.presets import GROUPS, compose, find_preset, list_presets
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.config.yaml_text import with_value
@@ -27,7 +27,7 @@ def with_preset(name: str) -> TrainingConfig:
         ("qlora_8bit", 16, 32, 0.05, True, 8),
     ],
 )
-def test_lora_presets_have_exactly_these_figures(
+def test_values_of_lora_presets(
     name: str, r: int, alpha: int, dropout: float, quantized: bool, bits: int
 ):
     config = with_preset(name)
@@ -35,14 +35,14 @@ def test_lora_presets_have_exactly_these_figures(
     assert (config.quantization.enabled, config.quantization.bits) == (quantized, bits)
 
 
-def test_qlora_4bit_is_nf4_doubly_quantised_and_computes_in_bfloat16():
+def test_qlora_4bit_is_nf4_with_double_quantization_and_bfloat16_compute():
     quantization = with_preset("qlora_4bit").quantization
     assert quantization.quant_type == "nf4"
     assert quantization.double_quant
     assert quantization.compute_dtype == "bfloat16"
 
 
-def test_presets_come_from_light_to_heavy():
+def test_presets_are_listed_from_light_to_heavy():
     assert [preset.name for preset in list_presets("lora")] == [
         "minimal",
         "standard",
@@ -60,7 +60,7 @@ def test_presets_come_from_light_to_heavy():
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_every_preset_is_valid_and_titled(group: str):
+def test_every_preset_is_valid_and_has_a_title(group: str):
     kind = "dataset" if group == "dataset" else "training"
     required = {"source": {"path": "x"}} if kind == "dataset" else {"data": {"path": "x"}}
     for preset in list_presets(group):  # pyright: ignore[reportArgumentType]
@@ -68,12 +68,12 @@ def test_every_preset_is_valid_and_titled(group: str):
         values = {"kind": kind, **required}
         for key, value in preset.changes.items():
             values = with_value(values, key, value)
-        checked = check(values)
+        checked = check_values(values)
         assert checked.problems == ()
         assert isinstance(checked.config, DatasetConfig if kind == "dataset" else TrainingConfig)
 
 
-def test_comments_of_presets_survive_in_the_copy():
+def test_copies_of_presets_keep_their_comments():
     lora, training = find_preset("lora", "qlora_4bit"), find_preset("training", "standard")
     assert lora
     assert training

@@ -1,4 +1,4 @@
-"""What a dataset run may change and still go on."""
+"""What a dataset run may change and still be resumed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from deepsynth_tui.config.resume_dataset import incompatible_changes, settings_i
 
 
 def between(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    former, new = (settings_in_shards(DatasetConfig.model_validate(one)) for one in (before, after))
+    former, new = (
+        settings_in_shards(DatasetConfig.model_validate(values)) for values in (before, after)
+    )
     return incompatible_changes(former, new)
 
 
@@ -27,7 +29,7 @@ def between(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         ({}, {"flaws": {"missing_glyphs": "keep", "clipped_glyphs": "drop"}}),
     ],
 )
-def test_what_cannot_be_in_a_finished_shard(before: dict[str, Any], after: dict[str, Any]):
+def test_changes_that_do_not_affect_existing_shards(before: dict[str, Any], after: dict[str, Any]):
     assert between(before, after) == []
 
 
@@ -44,11 +46,13 @@ def test_what_cannot_be_in_a_finished_shard(before: dict[str, Any], after: dict[
         ({"instruction": "Read."}, {}, "instruction: Read. -> none"),
     ],
 )
-def test_what_would_make_other_shards(before: dict[str, Any], after: dict[str, Any], line: str):
+def test_changes_that_would_make_different_shards(
+    before: dict[str, Any], after: dict[str, Any], line: str
+):
     assert between(before, after) == [line]
 
 
-def test_a_setting_of_another_release_is_named():
+def test_settings_of_another_version_are_reported():
     now = settings_in_shards(DatasetConfig())
     former = {**now, "page.shade": "gray"}
     del former["page.theme"]

@@ -1,4 +1,4 @@
-"""Which changes leave a checkpoint usable: those that no checkpoint holds, and no others."""
+"""Which changes leave a checkpoint usable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.config.load import check
+from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.resume_training import changed_effects, differences, incompatible_change
 from deepsynth_tui.config.training import TrainingConfig
 
@@ -18,7 +18,7 @@ def config(**sections: dict[str, Any]) -> TrainingConfig:
     model = {"name_or_path": "builtin:tiny-vlm", **sections.pop("model", {})}
     data = {"path": "pages", **sections.pop("data", {})}
     values = {"kind": "training", "model": model, "data": data, "training": training, **sections}
-    checked = check(values)
+    checked = check_values(values)
     assert isinstance(checked.config, TrainingConfig), checked.problems
     return checked.config
 
@@ -35,14 +35,14 @@ def config(**sections: dict[str, Any]) -> TrainingConfig:
     ],
     ids=str,
 )
-def test_it_goes_on(changes: dict[str, Any]):
+def test_compatible_changes(changes: dict[str, Any]):
     assert incompatible_change(config(), config(**changes)) is None
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "reason"),
     [
-        ({"training": {BATCH: 2}}, "a step takes 4 rows instead of 8"),
+        ({"training": {BATCH: 2}}, "a step would take 4 rows instead of 8"),
         ({"training": {"optim": "adamw_8bit"}}, "training.optim"),
         ({"training": {"learning_rate": 1e-5}}, "training.learning_rate"),
         ({"lora": {"r": 4}}, "lora.r"),
@@ -51,17 +51,17 @@ def test_it_goes_on(changes: dict[str, Any]):
     ],
     ids=str,
 )
-def test_it_begins_anew(changes: dict[str, Any], why: str):
-    assert why in (incompatible_change(config(), config(**changes)) or "")
+def test_incompatible_changes(changes: dict[str, Any], reason: str):
+    assert reason in (incompatible_change(config(), config(**changes)) or "")
 
 
-def test_where_long_rows_are_left_out_a_length_chooses_rows():
+def test_max_length_selects_rows_if_too_long_ones_are_dropped():
     before = config(data={"on_too_long": "drop"})
     after = config(data={"on_too_long": "drop", "max_length": 512})
     assert "other rows" in (incompatible_change(before, after) or "")
 
 
-def test_what_is_felt_is_said_by_its_former_value():
+def test_changes_that_affect_the_result_are_reported_with_their_former_value():
     changed = differences(
         config(), config(quantization={"enabled": True}, training={BATCH: 1, ACCUMULATION: 8})
     )

@@ -1,4 +1,4 @@
-"""Which script a text is in."""
+"""Unicode scripts of a text."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from deepsynth_tui.config.unicode_scripts import is_script, share
 
 
 @pytest.mark.parametrize("name", ["Latin", "latin", "Cyrl", "Han", "Old_Italic"])
-def test_names_that_unicode_has(name: str):
+def test_valid_names(name: str):
     assert is_script(name)
 
 
 @pytest.mark.parametrize("name", ["", "Klingon", "L", "Latin}", "русский", "Latin|Greek"])
-def test_names_that_unicode_does_not_have(name: str):
+def test_invalid_names(name: str):
     assert not is_script(name)
 
 
@@ -30,13 +30,13 @@ def test_names_that_unicode_does_not_have(name: str):
         ("cafe\u0301", ["Latin"], 1.0),
     ],
 )
-def test_the_share_is_of_letters(text: str, scripts: list[str], expected: float):
+def test_share_counts_letters_only(text: str, scripts: list[str], expected: float):
     assert share(text, scripts) == expected
 
 
 @given(st.text())
 def test_the_shares_of_two_scripts_add_up(text: str):
     both = share(text, ["Latin", "Greek"])
-    one, other = share(text, ["Latin"]), share(text, ["Greek"])
+    latin, greek = share(text, ["Latin"]), share(text, ["Greek"])
     assert 0 <= both <= 1
-    assert both == 1.0 == one == other or both == pytest.approx(one + other)
+    assert both == 1.0 == latin == greek or both == pytest.approx(latin + greek)

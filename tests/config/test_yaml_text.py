@@ -1,4 +1,4 @@
-"""YAML text: read with lines, changed in place, comments kept."""
+"""YAML text: parsed with line numbers, edited in place with its comments."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def comments(text: str) -> list[str]:
     return [line[line.index("#") :] for line in text.splitlines() if "#" in line]
 
 
-def test_reads_numbers_the_way_people_write_them():
+def test_scalars_follow_the_yaml_1_2_core_schema():
     values = yaml_text.parse("a: 2e-4\nb: no\nc: 010\nd: 12:30\ne: 2026-01-01\nf:\n").values
     assert values == {"a": 2e-4, "b": "no", "c": 10, "d": "12:30", "e": "2026-01-01", "f": None}
 
 
-def test_knows_the_line_of_every_key_and_keys_given_twice():
+def test_lines_of_keys_and_repeated_keys():
     document = yaml_text.parse("kind: training\nlora:\n  r: 1\n\n  r: 2\n")
     assert document.lines["lora"] == 2
     assert document.lines["lora.r"] == 5
@@ -42,7 +42,7 @@ def test_knows_the_line_of_every_key_and_keys_given_twice():
     ("text", "line"),
     [("a: 1\nb: [1, 2\n", 3), ("- a\n- b\n", 1), ("a: 1\nb: \x00\n", 2), ("a: 1\n\tb: 2\n", 2)],
 )
-def test_says_in_which_line_text_stops_being_yaml(text: str, line: int):
+def test_a_syntax_error_has_its_line(text: str, line: int):
     with pytest.raises(yaml_text.YamlSyntaxError) as raised:
         yaml_text.parse(text)
     assert raised.value.line == line
@@ -76,7 +76,7 @@ def test_edit_replaces_a_block_list_and_a_block_string():
     assert edited == "a: [3]\nb: z\n\nc: 1\n"
 
 
-def test_an_alias_is_not_changed_behind_its_anchor():
+def test_editing_an_alias_does_not_change_its_anchor():
     edited = yaml_text.edit("a: &x 1\nb: *x\n", {"b": 2})
     assert yaml_text.parse(edited).values == {"a": 1, "b": 2}
 
@@ -94,12 +94,12 @@ configurations = st.dictionaries(
 
 
 @given(configurations)
-def test_what_is_dumped_is_read_back(values: dict[str, object]):
+def test_dump_round_trip(values: dict[str, object]):
     assert yaml_text.parse(yaml_text.dump(values)).values == values
 
 
 @given(configurations, names, names, values_of_a_field, st.booleans())
-def test_an_edit_means_what_setting_the_value_means(
+def test_edit_equals_setting_the_value(
     values: dict[str, object], section: str, name: str, value: object, flow: bool
 ):
     text = "# top\n" + yaml_text.dump(values)

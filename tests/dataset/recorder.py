@@ -1,10 +1,10 @@
-"""A listener that keeps what it is told."""
+"""A `JobLike` that records what a pipeline reports."""
 
 from __future__ import annotations
 
 
 class Recorder:
-    """Records a pipeline's report; asks it to stop once `stop_after` documents are done."""
+    """Records reports; requests `stop` once `stop_after` documents are done."""
 
     def __init__(self, stop: str | None = None, stop_after: int = 0) -> None:
         self.phases: list[str] = []

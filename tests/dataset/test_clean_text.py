@@ -1,4 +1,4 @@
-"""Characters without a place on a page."""
+"""Control characters, surrogates and blank texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from deepsynth_tui.dataset.clean_text import (
     SURROGATE,
     clean,
     is_blank,
-    visible_counts,
 )
 
 
@@ -24,20 +23,20 @@ def test_control_characters_are_removed_and_counted():
     assert cleaned.removed_controls == 4
 
 
-def test_control_characters_can_be_written_as_what_they_are():
+def test_control_characters_can_be_shown():
     cleaned = clean("\ufeffa\x00b\x9f\td\n", show=True)
     assert cleaned.text == "<U+FEFF>a<U+0000>b<U+009F>\td\n"
     assert (cleaned.shown_controls, cleaned.removed_controls) == (3, 0)
 
 
-def test_lone_surrogates_become_visible_and_are_counted():
+def test_lone_surrogates_are_replaced_and_counted():
     cleaned = clean("a\ud800b")
     assert cleaned.text == "a\ufffdb"
     assert cleaned.replaced_surrogates == 1
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_a_clean_text_can_be_stored_and_stays_clean(text: str):
+def test_a_cleaned_text_can_be_encoded_and_stays_the_same(text: str):
     cleaned = clean(text)
     cleaned.text.encode()
     again = clean(cleaned.text)
@@ -50,22 +49,21 @@ def test_a_clean_text_can_be_stored_and_stays_clean(text: str):
 @given(st.text(st.characters(exclude_categories=())))
 def test_shown_control_characters_can_be_read_back(text: str):
     shown = clean(text, show=True)
-    back = re.sub(
+    restored = re.sub(
         r"<U\+([0-9A-F]{4})>",
-        lambda found: chr(int(found[1], 16)) if CONTROL.match(chr(int(found[1], 16))) else found[0],
+        lambda match: chr(int(match[1], 16)) if CONTROL.match(chr(int(match[1], 16))) else match[0],
         shown.text,
     )
     assert shown.shown_controls == len(CONTROL.findall(text))
     assert not CONTROL.search(shown.text)
-    assert back == SURROGATE.sub(REPLACEMENT, text)
+    assert restored == SURROGATE.sub(REPLACEMENT, text)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\u200b\ufe0f\u2060", "\u3000"])
 def test_blank_texts_leave_no_ink(text: str):
     assert is_blank(text)
-    assert not visible_counts(text)
 
 
-def test_visible_characters_are_counted():
-    assert visible_counts("aba \u200bc") == {"a": 2, "b": 1, "c": 1}
-    assert not is_blank(" . ")
+@pytest.mark.parametrize("text", [" . ", " " * 100 + "a"])
+def test_texts_with_a_visible_character_are_not_blank(text: str):
+    assert not is_blank(text)

@@ -1,4 +1,4 @@
-"""The dataset run as a process of its own."""
+"""A dataset run as a process of its own."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ import yaml
 from deepsynth_tui.dataset.job import explain
 from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 
 DEADLINE = 60.0
 
 
 def make_run(home: Path, **config: Any) -> RunDirectory:
     text = yaml.safe_dump({"kind": "dataset", "name": "try", **config})
-    return create(home, kind="dataset", name="try", config_text=text)
+    return create_run(home, kind="dataset", name="try", config_text=text)
 
 
 def events(run: RunDirectory) -> list[dict[str, Any]]:
     if not run.events.exists():
         return []
-    whole = run.events.read_bytes().rpartition(b"\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
+    complete_lines = run.events.read_bytes().rpartition(b"\n")[0]
+    return [json.loads(line) for line in complete_lines.splitlines()]
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def started(run: RunDirectory) -> Iterator[subprocess.Popen[bytes]]:
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.02)
 
 
@@ -64,14 +64,14 @@ def documents_done(run: RunDirectory) -> int:
 
 
 def long_source(tmp_path: Path) -> Path:
-    """More documents than are drawn before the test has done its work."""
+    """Write more documents than can be drawn before the test ends."""
     path = tmp_path / "many.jsonl"
     words = "The tide had left a line of foam along the dyke. " * 20
     path.write_text((json.dumps({"text": words}) + "\n") * 20_000)
     return path
 
 
-def test_a_run_ends_as_a_dataset(tmp_path: Path):
+def test_a_run_generates_a_dataset(tmp_path: Path):
     run = make_run(tmp_path, source={"path": "builtin:sample"}, page={"preset": "tiny"})
     with started(run) as process:
         assert process.wait(DEADLINE) == 0, run.console.read_text()
@@ -86,11 +86,11 @@ def test_a_run_ends_as_a_dataset(tmp_path: Path):
         "builtin:sample: 44 documents, text from column text",
         "drawing with DejaVu Sans Book on 512 x 512 pixels",
         "shard train-00000: 44 documents",
-        "44 documents on 44 pages, 0 left out",
+        "44 documents on 44 pages, 0 skipped",
     ]
 
 
-def test_a_failure_says_what_to_do(tmp_path: Path):
+def test_a_failure_has_a_message_and_advice(tmp_path: Path):
     run = make_run(tmp_path, source={"path": str(tmp_path / "none.csv")})
     with started(run) as process:
         assert process.wait(DEADLINE) == 1
@@ -116,7 +116,7 @@ def test_a_killed_run_leaves_no_dataset_and_no_process(tmp_path: Path, num_proc:
         process.wait()
         wait_for(lambda: not processes_of(process.pid))
     assert not run.dataset.exists()
-    # Which of them were finished first, two processes decide.
+    # With two processes, either shard may be finished first.
     assert list((run.path / "dataset.partial" / SHARDS).glob("train-*.parquet"))
 
 
@@ -137,14 +137,16 @@ def test_the_processes_of_a_killed_run_do_not_finish_their_shards(tmp_path: Path
 
 
 def processes_of(session: int) -> list[int]:
-    """The processes still alive in the session that `session` began."""
+    """Return the processes that are still alive in the session of the process `session`."""
     alive = []
     for entry in Path("/proc").iterdir():
         try:
-            state, _, _, its_session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            state, _, _, process_session = (
+                (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            )
         except (OSError, ValueError):
             continue
-        if int(its_session) == session and state != "Z":
+        if int(process_session) == session and state != "Z":
             alive.append(int(entry.name))
     return alive
 
@@ -168,7 +170,7 @@ def test_a_run_stops_when_asked(tmp_path: Path, now: bool):
     assert now or list(shards.glob("*.parquet"))
 
 
-def test_a_terminated_run_with_processes_stops_in_order(tmp_path: Path):
+def test_sigterm_stops_a_run_with_several_processes(tmp_path: Path):
     run = make_run(
         tmp_path,
         source={"path": str(long_source(tmp_path))},
@@ -192,7 +194,7 @@ def test_a_full_disk_is_explained(tmp_path: Path):
 
 def test_other_errors_are_explained(tmp_path: Path):
     denied = PermissionError(errno.EACCES, "Permission denied", "/secret.csv")
-    assert "/secret.csv" in explain(denied, tmp_path / "out").message
+    assert explain(denied, tmp_path / "out").message == "/secret.csv: Permission denied"
     assert "num_proc" in explain(MemoryError(), tmp_path / "out").advice
     unknown = explain(ZeroDivisionError("division by zero"), tmp_path / "out")
     assert (unknown.class_name, unknown.message) == ("ZeroDivisionError", "division by zero")

@@ -1,4 +1,4 @@
-"""From a configuration to a dataset that other programs read."""
+"""Generated datasets: files, rows, reports, stops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.training import DataSettings
-from deepsynth_tui.dataset.drawing.rendering import Renderer
+from deepsynth_tui.dataset.drawing.renderer import Renderer
 from deepsynth_tui.dataset.errors import (
     DocumentTooLong,
     NoDocuments,
@@ -62,8 +62,8 @@ def load(folder: Path, tmp_path: Path) -> datasets.Dataset:
     return loaded
 
 
-def test_two_folders_of_one_name_are_two_datasets(tmp_path: Path):
-    """`datasets` took a folder whose card lists its files for any other of that name."""
+def test_two_folders_with_the_same_name_load_as_two_datasets(tmp_path: Path):
+    """With the files listed in the card, `datasets` loads the first folder from its cache."""
     for word in ("first", "second"):
         path = documents(tmp_path / f"{word}.jsonl", {"id": word, "text": word})
         generate(config(path), tmp_path / word / "dataset", Recorder())
@@ -71,14 +71,14 @@ def test_two_folders_of_one_name_are_two_datasets(tmp_path: Path):
         assert load(tmp_path / word / "dataset", tmp_path)["text"] == [word]
 
 
-def test_datasets_reads_the_result_unaided(tmp_path: Path):
+def test_datasets_loads_the_result(tmp_path: Path):
     text = "Grüße aus dem Süden. " * 60
     path = documents(tmp_path / "a.jsonl", {"id": "one", "text": text, "summary": "Grüße"})
     out = tmp_path / "out"
-    listener = Recorder()
+    recorder = Recorder()
     settings = config(path, instruction="Summarise.", source={"target_column": "summary"})
-    assert generate(settings, out, listener) == "completed"
-    assert listener.phases == ["reading", "drawing", "writing", "done"]
+    assert generate(settings, out, recorder) == "completed"
+    assert recorder.phases == ["reading", "drawing", "writing", "done"]
 
     loaded = load(out, tmp_path)
     string = datasets.Value("string")
@@ -114,7 +114,7 @@ def test_datasets_reads_the_result_unaided(tmp_path: Path):
     ]
 
 
-def test_without_instruction_and_target_the_text_is_the_answer(tmp_path: Path):
+def test_the_default_target_is_the_text(tmp_path: Path):
     out = tmp_path / "out"
     generate(config(numbered(tmp_path, 1)), out, Recorder())
     row = load(out, tmp_path)[0]
@@ -132,41 +132,40 @@ def test_the_instruction_is_on_the_page(tmp_path: Path):
     assert pages[None] != pages["Summarise."]
 
 
-def test_a_part_of_the_documents_is_held_out_as_a_split_of_its_own(tmp_path: Path):
-    sides = {}
+def test_eval_fraction_holds_out_a_test_split(tmp_path: Path):
+    splits = {}
     for size in (7, 30):
         out = tmp_path / f"out{size}" / "pages"
         output = {"shard_size": size, "eval_fraction": 0.25}
         generate(config(numbered(tmp_path, 60), output=output), out, Recorder())
         loaded = datasets.load_dataset(str(out), cache_dir=str(tmp_path / f"cache{size}"))
         assert isinstance(loaded, datasets.DatasetDict)
-        sides[size] = {name: split["source_id"][:] for name, split in loaded.items()}
+        splits[size] = {name: split["source_id"][:] for name, split in loaded.items()}
         for name, split in loaded.items():
-            assert {split_of(one, 0.25) for one in split["source_hash"]} == {name}
-    assert sides[7] == sides[30]
-    assert set(sides[7]) == {"train", "test"}
-    assert {*sides[7]["train"], *sides[7]["test"]} == {f"d{n}" for n in range(60)}
-    assert len(sides[7]["train"]) + len(sides[7]["test"]) == 60
-    assert 5 < len(sides[7]["test"]) < 25
-    splits = report_of(tmp_path / "out7" / "pages")["splits"]
-    assert splits["test"]["documents"] == len(sides[7]["test"])
+            assert {split_of(source_hash, 0.25) for source_hash in split["source_hash"]} == {name}
+    assert splits[7] == splits[30]
+    assert set(splits[7]) == {"train", "test"}
+    assert {*splits[7]["train"], *splits[7]["test"]} == {f"d{n}" for n in range(60)}
+    assert len(splits[7]["train"]) + len(splits[7]["test"]) == 60
+    assert 5 < len(splits[7]["test"]) < 25
+    report = report_of(tmp_path / "out7" / "pages")
+    assert report["splits"]["test"]["documents"] == len(splits[7]["test"])
     opened = open_dataset(DataSettings(path=str(tmp_path / "out7" / "pages")))
-    assert opened["source_id"][:] == sides[7]["train"]
+    assert opened["source_id"][:] == splits[7]["train"]
 
 
-def test_a_split_that_stays_empty_is_said(tmp_path: Path):
-    listener = Recorder()
+def test_an_empty_test_split_gives_a_warning(tmp_path: Path):
+    recorder = Recorder()
     settings = config(numbered(tmp_path, 2), output={"eval_fraction": 0.0001})
-    generate(settings, tmp_path / "out", listener)
-    assert listener.warnings == [
-        "none of the 2 documents fell into the split test: output.eval_fraction is small for so few"
+    generate(settings, tmp_path / "out", recorder)
+    assert recorder.warnings == [
+        "the split test is empty: output.eval_fraction is too small for 2 documents"
     ]
 
 
-def test_rows_have_the_form_that_trl_collates(tmp_path: Path):
-    """TRL's `DataCollatorForVisionLanguageModeling` reads `images` and `messages`: prompts whose
-    images stand in for the placeholders in order, one for one, and contents that are lists of
-    typed parts."""
+def test_rows_have_the_format_of_trl(tmp_path: Path):
+    """TRL's `DataCollatorForVisionLanguageModeling` reads `images` and `messages`: one
+    image for each placeholder, in order, and contents that are lists of typed parts."""
     path = documents(tmp_path / "a.jsonl", {"text": "word " * 500}, {"text": "short"})
     generate(config(path, instruction="Read."), tmp_path / "out", Recorder())
     for row in load(tmp_path / "out", tmp_path):
@@ -184,30 +183,30 @@ def test_the_manifest_holds_the_hash_of_each_file(tmp_path: Path):
     output = {"shard_size": 4, "eval_fraction": 0.3}
     generate(config(numbered(tmp_path, 20), output=output), tmp_path / "out", Recorder())
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert {one["path"] for one in manifest["files"]} == {
+    assert {file["path"] for file in manifest["files"]} == {
         f"data/{path.name}" for path in (tmp_path / "out" / "data").iterdir()
     }
-    for one in manifest["files"]:
-        content = (tmp_path / "out" / one["path"]).read_bytes()
-        assert one["sha256"] == hashlib.sha256(content).hexdigest()
-        assert one["bytes"] == len(content)
-        assert one["rows"] == pq.read_metadata(tmp_path / "out" / one["path"]).num_rows
+    for file in manifest["files"]:
+        content = (tmp_path / "out" / file["path"]).read_bytes()
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+        assert file["bytes"] == len(content)
+        assert file["rows"] == pq.read_metadata(tmp_path / "out" / file["path"]).num_rows
     assert not list((tmp_path / "out").glob(".*"))
 
 
-def test_shards_have_their_size_and_their_number_in_their_names(tmp_path: Path):
+def test_shards_have_their_size_and_are_numbered(tmp_path: Path):
     out = tmp_path / "out"
-    listener = Recorder()
-    generate(config(numbered(tmp_path, 7), output={"shard_size": 3}), out, listener)
+    recorder = Recorder()
+    generate(config(numbered(tmp_path, 7), output={"shard_size": 3}), out, recorder)
     shards = sorted((out / "data").iterdir())
     assert [shard.name for shard in shards] == [f"train-0000{n}-of-00003.parquet" for n in range(3)]
     assert [pq.read_metadata(shard).num_rows for shard in shards] == [3, 3, 1]
     assert load(out, tmp_path)["source_id"][:] == [f"d{n}" for n in range(7)]
-    assert listener.done[-1] == (7, 7)
+    assert recorder.done[-1] == (7, 7)
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_two_processes_give_the_same_bytes_as_one(tmp_path: Path):
+def test_two_processes_write_the_same_bytes_as_one(tmp_path: Path):
     trees = []
     for num_proc in (1, 2):
         out = tmp_path / f"out{num_proc}"
@@ -232,8 +231,8 @@ def test_the_report_counts_everything(tmp_path: Path):
         {"id": "again", "text": "A plain document."},
     )
     out = tmp_path / "out"
-    listener = Recorder()
-    generate(config(path, flaws={"missing_glyphs": "keep"}), out, listener)
+    recorder = Recorder()
+    generate(config(path, flaws={"missing_glyphs": "keep"}), out, recorder)
     report = report_of(out)
     assert report["documents"] == 6
     assert report["documents_read"] == 8
@@ -259,12 +258,12 @@ def test_the_report_counts_everything(tmp_path: Path):
     assert report["font_sizes"] == {"16": 6}
     assert report["splits"]["train"]["documents"] == 6
     assert report["fingerprint"].startswith("sha256:")
-    assert listener.warnings[0] == "skipped 2 of 8 documents, empty text: blank, null"
-    assert any("日 (U+65E5)" in warning and "boxes" in warning for warning in listener.warnings)
+    assert recorder.warnings[0] == "skipped 2 of 8 documents, empty text: blank, null"
+    assert any("日 (U+65E5)" in warning and "boxes" in warning for warning in recorder.warnings)
     assert load(out, tmp_path)[3]["text"] == "abc \ufffd document"
 
 
-def test_every_document_with_a_flaw_has_a_line_that_leads_to_its_row(tmp_path: Path):
+def test_flaws_jsonl_gives_the_row_of_each_document_with_a_flaw(tmp_path: Path):
     long = "https://example.org/" + "a" * 200
     path = documents(
         tmp_path / "a.jsonl",
@@ -282,28 +281,28 @@ def test_every_document_with_a_flaw_has_a_line_that_leads_to_its_row(tmp_path: P
     assert boxes["missing_glyphs"] == 1
     assert (url["split_tokens"], "duplicates" in url) == (1, False)
     assert (again["split_tokens"], again["duplicates"]) == (1, 1)
-    for one in (url, again):
-        rows = pq.read_table(tmp_path / "out" / one["file"])
-        assert rows["source_id"][one["row"]].as_py() == one["source_id"]
+    for line in (url, again):
+        rows = pq.read_table(tmp_path / "out" / line["file"])
+        assert rows["source_id"][line["row"]].as_py() == line["source_id"]
 
 
-def test_rows_without_an_answer_are_skipped_and_said(tmp_path: Path):
+def test_rows_without_a_target_are_skipped_with_a_warning(tmp_path: Path):
     path = documents(tmp_path / "a.jsonl", {"text": "a", "s": "x"}, {"text": "b", "s": ""})
-    listener = Recorder()
-    generate(config(path, source={"target_column": "s"}), tmp_path / "out", listener)
-    assert listener.warnings == ["skipped 1 of 2 documents, empty target: a.jsonl:2"]
+    recorder = Recorder()
+    generate(config(path, source={"target_column": "s"}), tmp_path / "out", recorder)
+    assert recorder.warnings == ["skipped 1 of 2 documents, empty target: a.jsonl:2"]
 
 
-def test_the_fingerprint_is_of_the_content(tmp_path: Path):
-    prints = []
+def test_the_fingerprint_depends_on_the_content_alone(tmp_path: Path):
+    fingerprints = []
     for name, changes in (
         ("a", {}),
         ("b", {"output": {"shard_size": 2}}),
         ("c", {"page": {**TINY, "margin": 33}}),
     ):
         generate(config(numbered(tmp_path, 5), **changes), tmp_path / name, Recorder())
-        prints.append(report_of(tmp_path / name)["fingerprint"])
-    assert prints[0] == prints[1] != prints[2]
+        fingerprints.append(report_of(tmp_path / name)["fingerprint"])
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
 def test_the_card_describes_the_dataset(tmp_path: Path):
@@ -319,7 +318,7 @@ def test_the_card_describes_the_dataset(tmp_path: Path):
     assert "a \\| b" in text
 
 
-def test_only_empty_documents_fail(tmp_path: Path):
+def test_a_source_of_empty_documents_fails(tmp_path: Path):
     path = documents(tmp_path / "a.jsonl", {"text": ""}, {"text": " "})
     with pytest.raises(NoDocuments, match="none of the 2 documents could be used: 2 empty text"):
         generate(config(path), tmp_path / "out", Recorder())
@@ -337,7 +336,7 @@ def test_overflow_can_be_an_error_that_names_the_document(tmp_path: Path):
 
 
 @pytest.mark.parametrize("num_proc", [1, 2])
-def test_an_error_in_the_middle_keeps_the_shards_before(tmp_path: Path, num_proc: int):
+def test_an_error_keeps_the_finished_shards(tmp_path: Path, num_proc: int):
     rows = [{"text": f"Document {n}."} for n in range(40)]
     path = documents(tmp_path / "a.jsonl", *rows, {"text": "word " * 2000})
     settings = config(path, on_overflow="error", num_proc=num_proc, output={"shard_size": 10})
@@ -347,63 +346,63 @@ def test_an_error_in_the_middle_keeps_the_shards_before(tmp_path: Path, num_proc
     names = {p.name for p in (tmp_path / "out.partial" / SHARDS).iterdir()}
     finished = {name for name in names if name.endswith(".json")}
     assert {name.replace(".json", ".parquet") for name in finished} <= names
-    # The process that has the last shard made others before, or another process did.
+    # The worker of the failing shard, or the other one, has finished shards before it.
     assert finished
     assert not any(name.startswith((".", "train-00004")) for name in names)
     assert not (tmp_path / "out.partial" / "report.json").exists()
 
 
-def test_a_bad_row_late_in_the_file_is_found_before_anything_is_drawn(tmp_path: Path):
+def test_an_invalid_row_late_in_the_file_is_found_before_anything_is_drawn(tmp_path: Path):
     path = numbered(tmp_path, 300)
     path.write_text(path.read_text() + "{half")
-    listener = Recorder()
+    recorder = Recorder()
     with pytest.raises(SourceError, match="line 301"):
-        generate(config(path), tmp_path / "out", listener)
-    assert listener.phases == ["reading"]
+        generate(config(path), tmp_path / "out", recorder)
+    assert recorder.phases == ["reading"]
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_stopping_keeps_the_shards_that_are_finished(tmp_path: Path):
-    listener = Recorder(stop="stop", stop_after=5)
+def test_stopping_keeps_the_finished_shards(tmp_path: Path):
+    recorder = Recorder(stop="stop", stop_after=5)
     settings = config(numbered(tmp_path, 40), output={"shard_size": 4})
-    assert generate(settings, tmp_path / "out", listener) == "stopped"
-    assert listener.done[-1][0] == 5
+    assert generate(settings, tmp_path / "out", recorder) == "stopped"
+    assert recorder.done[-1][0] == 5
     assert not (tmp_path / "out").exists()
     shards = sorted(p.name for p in (tmp_path / "out.partial" / SHARDS).iterdir())
     assert shards == ["train-00000.json", "train-00000.parquet"]
-    assert listener.results["documents"] == 4
-    assert "writing" not in listener.phases
+    assert recorder.results["documents"] == 4
+    assert "writing" not in recorder.phases
 
 
 @pytest.mark.parametrize("num_proc", [1, 2])
-def test_stopping_after_a_checkpoint_finishes_what_is_begun(tmp_path: Path, num_proc: int):
-    listener = Recorder(stop="stop-after-checkpoint", stop_after=5)
+def test_stopping_after_a_checkpoint_finishes_the_current_shards(tmp_path: Path, num_proc: int):
+    recorder = Recorder(stop="stop-after-checkpoint", stop_after=5)
     settings = config(numbered(tmp_path, 400), output={"shard_size": 4}, num_proc=num_proc)
-    assert generate(settings, tmp_path / "out", listener) == "stopped"
+    assert generate(settings, tmp_path / "out", recorder) == "stopped"
     shards = list((tmp_path / "out.partial" / SHARDS).glob("*.parquet"))
     assert 1 < len(shards) < 100
-    assert listener.results["documents"] == 4 * len(shards)
+    assert recorder.results["documents"] == 4 * len(shards)
     assert num_proc > 1 or len(shards) == 2
 
 
-def test_a_disk_too_small_is_known_before_anything_is_drawn(
+def test_too_little_disk_space_is_found_before_anything_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(disk_space, "RESERVE_BYTES", 1 << 62)
-    with pytest.raises(NotEnoughSpace, match="would take about"):
+    with pytest.raises(NotEnoughSpace, match="the dataset needs about"):
         generate(config(numbered(tmp_path, 3)), tmp_path / "out", Recorder())
     assert not list((tmp_path / "out.partial" / SHARDS).iterdir())
 
 
-def test_anything_else_in_the_place_of_the_dataset_is_left_alone(tmp_path: Path):
+def test_an_output_folder_with_other_files_is_left_alone(tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         generate(config(numbered(tmp_path, 3)), tmp_path / "out", Recorder())
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
 
 
-def test_images_are_stored_as_they_are_and_read_in_any_order(tmp_path: Path):
+def test_images_are_stored_uncompressed(tmp_path: Path):
     out = tmp_path / "out"
     generate(config(numbered(tmp_path, 3)), out, Recorder())
     (shard,) = (out / "data").iterdir()

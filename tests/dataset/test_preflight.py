@@ -1,4 +1,4 @@
-"""What a form shows before anything runs."""
+"""Findings about a dataset configuration before a run."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ def config(**sections: Any) -> DatasetConfig:
     return DatasetConfig.model_validate({"source": {"path": "builtin:sample"}, **sections})
 
 
-def test_a_good_configuration_has_no_problems_and_says_what_there_is():
-    found = inspect(config())
-    assert found.problems == ()
-    assert found.columns == ("id", "title", "language", "text", "summary")
-    assert found.documents == 44
-    assert found.first is not None
-    assert found.first.text.startswith("HARBOUR LANE BAKERY")
-    assert [notice.key for notice in found.notices] == ["source.text_column"]
+def test_a_valid_configuration_has_no_problems():
+    findings = inspect(config())
+    assert findings.problems == ()
+    assert findings.columns == ("id", "title", "language", "text", "summary")
+    assert findings.documents == 44
+    assert findings.first is not None
+    assert findings.first.text.startswith("HARBOUR LANE BAKERY")
+    assert [notice.key for notice in findings.notices] == ["source.text_column"]
 
 
-def test_every_problem_is_told_at_once(tmp_path: Path):
+def test_all_problems_are_reported_together(tmp_path: Path):
     (tmp_path / "old").write_text("a file")
-    found = inspect(
+    findings = inspect(
         config(
             source={"path": "builtin:sample", "text_column": "txt", "target_column": "sumary"},
             page={"font": "No Such Font", "margin": 1024},
             output={"dir": str(tmp_path / "old")},
         )
     )
-    problems = {problem.key: problem for problem in found.problems}
+    problems = {problem.key: problem for problem in findings.problems}
     assert set(problems) == {
         "source.text_column",
         "source.target_column",
@@ -46,10 +46,10 @@ def test_every_problem_is_told_at_once(tmp_path: Path):
         "output.dir",
     }
     assert "Did you mean summary?" in problems["source.target_column"].hint
-    assert "text" in found.columns
+    assert "text" in findings.columns
 
 
-def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch):
+def test_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     (problem,) = check(config(engine="ray"))
     assert (problem.key, "deepsynth-tui[ray]" in problem.hint) == ("engine", True)
@@ -78,14 +78,14 @@ def test_missing_and_broken_files(tmp_path: Path):
     assert "line 201" in problem.message
 
 
-def test_a_column_of_nothing(tmp_path: Path):
+def test_an_empty_text_column(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": ""}\n' * 3)
     (problem,) = check(config(source={"path": str(path)}))
     assert (problem.key, "empty" in problem.message) == ("source.text_column", True)
 
 
-def test_a_first_document_too_long_for_one_page(tmp_path: Path):
+def test_first_document_longer_than_a_page(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_text("word " * 9000)
     source = {"path": str(path)}
@@ -94,11 +94,11 @@ def test_a_first_document_too_long_for_one_page(tmp_path: Path):
     assert problem.key == "on_overflow"
 
 
-def test_a_full_disk(monkeypatch: pytest.MonkeyPatch):
+def test_full_disk(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(disk_space, "RESERVE_BYTES", 1 << 62)
     (problem,) = check(config())
     assert problem.key == "output.dir"
-    assert "GB" in problem.message
+    assert "GiB" in problem.message
 
 
 def run(path: Path) -> tuple[dict[str, Any], set[str]]:
@@ -106,41 +106,41 @@ def run(path: Path) -> tuple[dict[str, Any], set[str]]:
         "import sys, json; from deepsynth_tui.dataset.preflight import main\n"
         "code = main(); print(json.dumps(sorted(sys.modules))); sys.exit(code)"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
     )
-    found, modules = done.stdout.splitlines()
-    return json.loads(found), set(json.loads(modules))
+    findings, modules = process.stdout.splitlines()
+    return json.loads(findings), set(json.loads(modules))
 
 
 def test_the_command_prints_json_and_imports_no_datasets(tmp_path: Path):
     path = tmp_path / "c.yaml"
     path.write_text("kind: dataset\nsource: {path: 'builtin:sample', text_column: nope}\n")
-    found, modules = run(path)
-    assert [problem["key"] for problem in found["problems"]] == ["source.text_column"]
-    assert found["columns"][:2] == ["id", "title"]
+    findings, modules = run(path)
+    assert [problem["key"] for problem in findings["problems"]] == ["source.text_column"]
+    assert findings["columns"][:2] == ["id", "title"]
     assert not modules & {"datasets", "torch", "transformers", "pyarrow", "pandas"}
     path.write_text("kind: dataset\nsource: {path: 'builtin:sample'}\n")
-    found, modules = run(path)
-    assert found["problems"] == []
-    assert found["documents"] == 44
-    assert found["first"]["text"].startswith("HARBOUR")
+    findings, modules = run(path)
+    assert findings["problems"] == []
+    assert findings["documents"] == 44
+    assert findings["first"]["text"].startswith("HARBOUR")
     assert not modules & {"datasets", "torch", "transformers", "pyarrow", "pandas"}
 
 
-def test_the_command_prints_problems_of_the_file_itself(tmp_path: Path):
+def test_the_command_prints_problems_of_an_invalid_file(tmp_path: Path):
     path = tmp_path / "c.yaml"
     path.write_text("kind: dataset\npage: {prest: tiny}\n")
-    found, _ = run(path)
-    assert any(problem["key"] == "page.prest" for problem in found["problems"])
-    assert found["columns"] == []
+    findings, _ = run(path)
+    assert any(problem["key"] == "page.prest" for problem in findings["problems"])
+    assert findings["columns"] == []
 
 
-def test_the_hub_out_of_reach_says_what_to_do(tmp_path: Path):
+def test_an_unreachable_hub_gives_a_hint(tmp_path: Path):
     path = tmp_path / "c.yaml"
     path.write_text("kind: dataset\nsource: {path: owner/no-such-dataset-here}\n")
-    found, _ = run(path)
-    (problem,) = found["problems"]
+    findings, _ = run(path)
+    (problem,) = findings["problems"]
     assert problem["key"] == "source.path"
     assert "is no file here" in problem["message"]
     assert "local file" in problem["hint"]
@@ -151,13 +151,13 @@ def rows(path: Path, *values: dict[str, Any]) -> str:
     return str(path)
 
 
-def test_columns_are_described_and_a_choice_is_proposed_even_where_none_can_be_made(
+def test_columns_are_described_and_proposed_without_a_text_column(
     tmp_path: Path,
 ):
     path = rows(tmp_path / "a.jsonl", {"question": "Why?", "answer": "So.", "n": 1})
-    found = inspect(config(source={"path": path})).to_json()
-    assert [problem["key"] for problem in found["problems"]] == ["source.text_column"]
-    (source,) = found["sources"]
+    findings = inspect(config(source={"path": path})).to_json()
+    assert [problem["key"] for problem in findings["problems"]] == ["source.text_column"]
+    (source,) = findings["sources"]
     assert source["path"] == path
     assert source["columns"][0] == {
         "name": "question",
@@ -173,14 +173,14 @@ def test_columns_are_described_and_a_choice_is_proposed_even_where_none_can_be_m
     assert "'question' asks" in source["proposal"]["why"]
 
 
-def test_a_proposal_about_a_text_is_a_configuration_that_works(tmp_path: Path):
+def test_a_proposal_is_a_valid_configuration(tmp_path: Path):
     path = rows(tmp_path / "a.jsonl", {"question": "Why?", "answer": "So.", "context": "Long."})
     (source,) = inspect(config(source={"path": path})).to_json()["sources"]
     settings = source["proposal"]["settings"]
-    chosen = {key.removeprefix("source."): value for key, value in settings.items()}
-    instruction = chosen.pop("instruction")
+    proposed = {key.removeprefix("source."): value for key, value in settings.items()}
+    instruction = proposed.pop("instruction")
     assert instruction == "{question}"
-    assert check(config(source={"path": path, **chosen}, instruction=instruction)) == []
+    assert check(config(source={"path": path, **proposed}, instruction=instruction)) == []
 
 
 def test_columns_of_the_instruction_are_checked(tmp_path: Path):
@@ -193,35 +193,35 @@ def test_columns_of_the_instruction_are_checked(tmp_path: Path):
     )
 
 
-def test_every_problem_of_every_source_is_told(tmp_path: Path):
+def test_problems_of_all_sources_are_reported_together(tmp_path: Path):
     path = rows(tmp_path / "a.jsonl", {"text": "a"})
     several = [{"path": path, "text_column": "txt"}, {"path": str(tmp_path / "no.csv")}]
-    found = inspect(DatasetConfig.model_validate({"sources": several}))
-    assert [problem.key for problem in found.problems] == [
+    findings = inspect(DatasetConfig.model_validate({"sources": several}))
+    assert [problem.key for problem in findings.problems] == [
         "sources.1.text_column",
         "sources.2.path",
     ]
-    assert found.problems[0].message.startswith(path)
-    assert found.columns == ("text",)
+    assert findings.problems[0].message.startswith(path)
+    assert findings.columns == ("text",)
 
 
-def test_several_sources_are_counted_together(tmp_path: Path):
+def test_documents_of_several_sources_are_added(tmp_path: Path):
     paths = [rows(tmp_path / f"{n}.jsonl", *[{"text": "a", f"c{n}": "x"}] * 3) for n in range(2)]
     several = [{"path": path} for path in paths]
-    found = inspect(DatasetConfig.model_validate({"sources": several}))
-    assert (found.problems, found.documents) == ((), 6)
-    assert found.columns == ("text", "c0", "c1")
-    assert [notice.key for notice in found.notices] == [
+    findings = inspect(DatasetConfig.model_validate({"sources": several}))
+    assert (findings.problems, findings.documents) == ((), 6)
+    assert findings.columns == ("text", "c0", "c1")
+    assert [notice.key for notice in findings.notices] == [
         "sources.1.text_column",
         "sources.2.text_column",
     ]
-    assert [source["path"] for source in found.to_json()["sources"]] == paths
+    assert [source["path"] for source in findings.to_json()["sources"]] == paths
 
 
-def test_a_folder_whose_first_file_cannot_be_read(tmp_path: Path):
+def test_an_unreadable_first_file_is_skipped(tmp_path: Path):
     (tmp_path / "a.pdf").write_bytes(b"no PDF")
     (tmp_path / "b.txt").write_text("readable")
-    found = inspect(config(source={"path": str(tmp_path)}))
-    assert found.problems == ()
-    assert found.first is not None
-    assert found.first.text == "readable"
+    findings = inspect(config(source={"path": str(tmp_path)}))
+    assert findings.problems == ()
+    assert findings.first is not None
+    assert findings.first.text == "readable"

@@ -1,4 +1,4 @@
-"""Pages before the run: the same as in it, with true figures."""
+"""Preview pages: the same as those of the run, with their figures."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from deepsynth_tui.models.layout import ImageDimensions
 from deepsynth_tui.models.page_for_model import page_for_model
 from deepsynth_tui.workflows.preview import write_preview
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, write
+from tests.dataset.writing.small_datasets import config, write
 
 
-def test_a_preview_has_the_pages_of_the_run(tmp_path: Path):
+def test_a_preview_shows_the_pages_of_the_run(tmp_path: Path):
     long = "Words for more than one page. " * 120
     source = write(tmp_path / "a.jsonl", {"one": "A short one.", "none": " ", "long": long})
     settings = config(source, page={"preset": "tiny"})
-    found = list(preview(settings, 3))
-    skipped = [one for one in found if isinstance(one, Skipped)]
-    pages = [one for one in found if isinstance(one, PreviewPage)]
-    assert [one.source_id for one in skipped] == ["none"]
+    previews = list(preview(settings, 3))
+    skipped = [entry for entry in previews if isinstance(entry, Skipped)]
+    pages = [entry for entry in previews if isinstance(entry, PreviewPage)]
+    assert [entry.source_id for entry in skipped] == ["none"]
     generate(settings, tmp_path / "out", Recorder())
     (shard,) = (tmp_path / "out" / "data").iterdir()
     drawn = [image["bytes"] for row in pq.read_table(shard)["images"] for image in row.as_py()]
@@ -43,7 +43,7 @@ def test_a_preview_has_the_pages_of_the_run(tmp_path: Path):
 
 def test_an_earlier_preview_is_replaced(tmp_path: Path):
     source = write(tmp_path / "a.jsonl", {"one": "One.", "two": "Two."})
-    folder = tmp_path / "seen"
+    folder = tmp_path / "preview"
     assert len(list(write_preview(config(source), 2, folder, lambda page: None))) == 2
     (folder / "notes.txt").write_text("mine")
     assert len(list(write_preview(config(source), 1, folder, lambda page: None))) == 1
@@ -61,26 +61,26 @@ FIXED = ImageDimensions("fixed", patch=16, tile=224, tile_tokens=49)
     ("image", "tokens", "scale"),
     [
         (QWEN, 37 * 37, 37 * 28 / 1024),
-        # A page of 1024 is seen whole (256 tokens), and in 2 x 2 tiles of 768.
+        # A page of 1024 pixels: the whole page (256 tokens) and 2 x 2 tiles of 768 pixels.
         (DEEPSEEK, 256 + 4 * 144 + 1, 1.5),
         (FIXED, 49, 224 / 1024),
     ],
     ids=["pixels", "deepseek", "fixed"],
 )
-def test_what_a_page_is_to_a_model(
+def test_the_size_of_a_page_to_a_model(
     tmp_path: Path, image: ImageDimensions, tokens: int, scale: float
 ):
     source = write(tmp_path / "a.jsonl", {"one": "A page of text."})
     settings = config(source, page={"preset": "base", "font_size": 24})
     (page,) = (p for p in preview(settings, 1) if isinstance(p, PreviewPage))
-    found = page_for_model(page.figures, image, ModelSettings())
-    assert found is not None
-    assert found.x_height == pytest.approx(13.125 * scale, abs=0.1)
-    assert found.tokens == tokens
-    assert found.characters_per_token == pytest.approx(15 / tokens, abs=0.005)
+    seen = page_for_model(page.figures, image, ModelSettings())
+    assert seen is not None
+    assert seen.x_height == pytest.approx(13.125 * scale, abs=0.1)
+    assert seen.tokens == tokens
+    assert seen.characters_per_token == pytest.approx(15 / tokens, abs=0.005)
 
 
-def test_a_thumbnail_has_ink_where_the_page_has():
+def test_a_thumbnail_shows_the_ink_of_the_page():
     page = Image.new("L", (400, 200), 255)
     page.paste(0, (0, 0, 100, 50))
     file = io.BytesIO()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepsynth_tui.config.rules.between_fields import broken_rules
+from deepsynth_tui.config.rules import broken_rules
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE, cheapest_fixes, largest_batches
 from deepsynth_tui.estimate.inputs import EstimateInputs

@@ -1,5 +1,4 @@
-"""Models with random weights, as checkpoint folders: mid-size ones to measure, small ones to try
-the measuring on a CPU."""
+"""Checkpoints with random weights: mid-size to measure, small to test the rig on a CPU."""
 
 from __future__ import annotations
 
@@ -51,7 +50,7 @@ PROCESSORS = {"qwen3_vl": QWEN3_VL.get("processor", {})}
 
 
 def checkpoint(folder: Path, family: str, figures: dict[str, Any]) -> Path:
-    """Write a model of `family` with these figures and random bfloat16 weights."""
+    """Write a model of `family` with these config values and random bfloat16 weights."""
     config = AutoConfig.for_model(family, **figures)
     image = hasattr(config, "vision_config")
     auto_class = AutoModelForImageTextToText if image else AutoModelForCausalLM

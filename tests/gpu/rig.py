@@ -1,7 +1,7 @@
-"""Steps of training as a run takes them, on rows of one length, measured and estimated.
+"""Training steps on synthetic rows of one length, measured and estimated.
 
-Everything but the rows is the project's own: loading, quantisation, adapters, the trainer with its
-autocast, checkpointing and optimizer, the gauge, the forecast.
+Everything but the rows is that of a run: loading, quantization, adapters, the trainer with its
+autocast, checkpointing and optimizer, the memory callback, the estimate.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from transformers.trainer_utils import SaveStrategy
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.image_tokens import PageSize
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.estimate_vs_measured import Measured
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
-from deepsynth_tui.training.data.collator import IGNORED, ROW_IDS
-from deepsynth_tui.training.estimate_record import Forecast, forecast
+from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
+from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS
+from deepsynth_tui.training.estimate_record import RunEstimate, estimate_run
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
+from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
 from deepsynth_tui.training.modeling.load import load_model
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.trainer import DocumentTrainer
@@ -40,8 +40,8 @@ LEFT = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A point of the grid. `bits` 0 leaves the weights as they are; pages are squares of `side`
-    pixels, 0 for text."""
+    """A point of the grid. `bits` 0 is without quantization; pages are squares of `side` pixels,
+    0 for text."""
 
     family: str
     bits: int
@@ -51,12 +51,12 @@ class Case:
     side: int = 0
 
     def __str__(self) -> str:
-        how = f"{self.bits}bit" if self.bits else "lora"
+        weights = f"{self.bits}bit" if self.bits else "lora"
         kept = "checkpointed" if self.checkpointing else "kept"
-        return f"{self.family}-{how}-{self.rows}x{self.length}-{kept}"
+        return f"{self.family}-{weights}-{self.rows}x{self.length}-{kept}"
 
     def config(self, folder: Path) -> TrainingConfig:
-        """The configuration of such a run on the checkpoint in `folder`."""
+        """Return the configuration of this case for the checkpoint in `folder`."""
         return TrainingConfig.model_validate(
             {
                 "model": {"name_or_path": str(folder)},
@@ -71,23 +71,23 @@ class Case:
             }
         )
 
-    def facts(self) -> RowStatistics:
-        """What is known of its rows."""
+    def row_statistics(self) -> RowStatistics:
+        """Return the statistics of its rows."""
         page = PageSize(self.side, self.side) if self.side else None
         return RowStatistics(rows=self.rows * STEPS, lengths=(self.length,), page=page)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a case was expected to take and what it took."""
+    """The estimate of a case and its measurements."""
 
-    forecast: Forecast
+    estimate: RunEstimate
     measured: Measured
     losses: Sequence[float]
 
 
 class Rows(torch.utils.data.Dataset[int]):
-    """Numbers of rows; the collator makes them up."""
+    """Row numbers; the collator makes up the rows."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -100,8 +100,11 @@ class Rows(torch.utils.data.Dataset[int]):
 
 
 class Collator:
-    """Batches of the case's shape. Rows of a real batch differ in length, which decides the kernel
-    of attention: every second row is one token shorter and padded."""
+    """Makes batches of the case's shape.
+
+    The rows of a real batch differ in length, which decides the attention kernel: every second row
+    is one token shorter and padded.
+    """
 
     def __init__(self, case: Case, architecture: Any) -> None:
         self.case = case
@@ -113,18 +116,18 @@ class Collator:
         ids = torch.randint(1, text.vocab_size // 2, shape)
         mask, kinds = torch.ones_like(ids), torch.zeros_like(ids)
         mask[1::2, -1] = 0
-        labels = ids.masked_fill(mask == 0, IGNORED)
+        labels = ids.masked_fill(mask == 0, IGNORE_INDEX)
         pages: dict[str, torch.Tensor] = {}
         if self.case.side:
             vision = self.architecture.vision_config
             side = self.case.side // vision.patch_size
             tokens = (side // vision.spatial_merge_size) ** 2
-            seen = slice(1, 1 + tokens)
-            ids[:, seen] = self.architecture.image_token_id
-            labels[:, seen], kinds[:, seen] = IGNORED, 1
-            numbers = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+            image = slice(1, 1 + tokens)
+            ids[:, image] = self.architecture.image_token_id
+            labels[:, image], kinds[:, image] = IGNORE_INDEX, 1
+            patch_values = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
             pages = {
-                "pixel_values": torch.randn(len(rows) * side * side, numbers),
+                "pixel_values": torch.randn(len(rows) * side * side, patch_values),
                 "image_grid_thw": torch.tensor([[1, side, side]] * len(rows)),
                 "mm_token_type_ids": kinds,
             }
@@ -133,18 +136,18 @@ class Collator:
         return {**inputs, **pages, ROW_IDS: names}
 
 
-def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
-    """Take `STEPS` steps of `case` on the checkpoint in `folder`; the run goes to `home`."""
+def measure(case: Case, folder: Path, home: Path, meter: MemoryMeter) -> Outcome:
+    """Train `STEPS` steps of `case` on the checkpoint in `folder`; the run goes to `home`."""
     config = case.config(folder)
-    expected = forecast(config, case.facts())
+    estimate = estimate_run(config, case.row_statistics())
     outcome: list[Outcome] = []
 
     def body(job: Job) -> str:
-        gauge = Gauge(job, meter)
+        memory_time = MemoryTimeCallback(job, meter)
         base = load_model(str(folder), config, reads_images=case.side > 0)
-        model = lora.attach(base, config)
+        model = lora.add_adapters(base, config)
         if config.training.gradient_checkpointing:
-            checkpoint_activations(model)
+            enable_gradient_checkpointing(model)
         arguments = training_arguments(config, checkpoints=job.run.checkpoints, evaluates=False)
         arguments.save_strategy = SaveStrategy.NO
         trainer = DocumentTrainer(
@@ -153,20 +156,19 @@ def measure(case: Case, folder: Path, home: Path, meter: Meter) -> Outcome:
             train_dataset=Rows(case.rows * STEPS),
             data_collator=Collator(case, base.config),
             processor=chat_tokenizer.tokenizer(),
-            peers=RankGroup(),
-            kept_checkpoints=1,
-            callbacks=[gauge],
+            ranks=RankGroup(),
+            callbacks=[memory_time],
         )
         trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-        outcome.append(Outcome(expected, gauge.measured(), losses))
+        outcome.append(Outcome(estimate, memory_time.measured(), losses))
         return "completed"
 
-    run = create(home, kind="training", name=str(case), config_text="")
+    run = create_run(home, kind="training", name=str(case), config_text="")
     if run_job(run.path, body, explain=explain):
         raise AssertionError(run.events.read_text())
     gc.collect()
-    torch.cuda.empty_cache()  # the next case begins with the context alone
+    torch.cuda.empty_cache()  # leave only the CUDA context to the next case
     left = torch.cuda.memory_allocated()
-    assert left <= LEFT, f"{case} left {left:,} bytes, which the next would be blamed for"
+    assert left <= LEFT, f"{case} left {left:,} bytes, which would count for the next case"
     return outcome[0]

@@ -1,4 +1,4 @@
-"""The allocator of the estimate takes from a GPU what PyTorch's own does."""
+"""The simulated allocator reserves as much GPU memory as PyTorch's own."""
 
 from __future__ import annotations
 

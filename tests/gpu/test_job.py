@@ -1,4 +1,4 @@
-"""The whole job on a CUDA device: every way to hold the weights, a resume, and a full GPU."""
+"""Whole jobs on a CUDA device: each weight format, a resume, and running out of memory."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import torch
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import run_job
-from deepsynth_tui.training.estimate_record import Forecast
+from deepsynth_tui.training.estimate_record import RunEstimate
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.job import train
 from deepsynth_tui.workflows import follow, retry
@@ -32,19 +32,19 @@ MODELS = {
     "qwen3_vl": small_models.qwen3_vl,
     "qwen2_5_vl": family_models.qwen2_5_vl,
     "smolvlm": family_models.smolvlm,
-    "deepseek_ocr2": small_models.document_model,  # fused experts, quantised as well
+    "deepseek_ocr2": small_models.document_model,  # with fused experts, which are quantized too
 }
 STEPS, SAVED = 8, 4
 NEAR = 0.02
-"""Share by which losses may differ: kernels of bfloat16 sum up in other orders."""
-FULL = 512  # rows at once
+"""Relative tolerance of losses: bfloat16 kernels sum in varying order."""
+TOO_MANY = 512  # rows per batch
 SMALLER = {"training.per_device_train_batch_size": 1}
 
 
 @pytest.fixture
 def job(home: Path, tmp_path: Path) -> Callable[..., RunDirectory]:
     """Make a run of a model: `job(model, key__of__config=value, ...)`."""
-    rows = [small_datasets.row(number) for number in range(FULL)]
+    rows = [small_datasets.row(number) for number in range(TOO_MANY)]
     data = small_datasets.write(tmp_path / "data", rows)
 
     def make(model: str, **changes: Any) -> RunDirectory:
@@ -64,13 +64,13 @@ def job(home: Path, tmp_path: Path) -> Callable[..., RunDirectory]:
             },
         }
         text = yaml_text.dump(configuration(values, **changes).model_dump())
-        return create(home, kind="training", name=model, config_text=text)
+        return create_run(home, kind="training", name=model, config_text=text)
 
     return make
 
 
-def take(run: RunDirectory, *arguments: str) -> Ran:
-    """Let a process of its own do the run."""
+def run_job_process(run: RunDirectory, *arguments: str) -> Ran:
+    """Run the job in a process of its own."""
     command = [sys.executable, "-m", "deepsynth_tui.training.job", str(run.path), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -80,7 +80,7 @@ def take(run: RunDirectory, *arguments: str) -> Ran:
 @pytest.mark.parametrize("checkpointing", [True, False])
 @pytest.mark.parametrize("bits", [0, 4, 8])
 @pytest.mark.parametrize("model", MODELS)
-def test_it_learns_and_the_adapter_is_what_was_trained(
+def test_losses_fall_and_the_saved_adapter_is_verified(
     job: Callable[..., RunDirectory], model: str, bits: int, checkpointing: bool
 ) -> None:
     run = job(
@@ -89,7 +89,7 @@ def test_it_learns_and_the_adapter_is_what_was_trained(
         quantization__bits=bits or 4,
         training__gradient_checkpointing=checkpointing,
     )
-    ran = take(run)
+    ran = run_job_process(run)
     assert ran.verdict == "completed"
     assert all(map(math.isfinite, ran.losses))
     assert ran.losses[-1] < ran.losses[0]
@@ -99,27 +99,27 @@ def test_it_learns_and_the_adapter_is_what_was_trained(
     assert ran.of("memory")[-1].data["allocated"] > 0
 
 
-def test_a_resumed_run_goes_on_as_if_nothing_had_happened(
+def test_a_resumed_run_continues_the_curve(
     job: Callable[..., RunDirectory],
 ) -> None:
-    whole = take(job("qwen3_vl"))
+    whole = run_job_process(job("qwen3_vl"))
     run = job("qwen3_vl")
     command = [sys.executable, "-m", "deepsynth_tui.training.job", str(run.path)]
     with subprocess.Popen(command) as process:
         while f'"step":{SAVED + 1},' not in _events(run):
             assert process.poll() is None, "it ended before it was killed"
         process.kill()
-    resumed = take(run, "--resume")
+    resumed = run_job_process(run, "--resume")
     assert resumed.losses[-(STEPS - SAVED) :] == pytest.approx(whole.losses[SAVED:], rel=NEAR)
 
 
-def test_a_full_gpu_is_explained_and_the_run_goes_on_smaller(
+def test_out_of_memory_is_explained_and_retried_with_smaller_batches(
     job: Callable[..., RunDirectory], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As full as if all but a tenth of a percent of the device were somebody else's."""
-    remedy = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
-    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
-    run = job("qwen3_vl", training__per_device_train_batch_size=FULL)
+    """Only a tenth of a percent of the device is available."""
+    fix = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
+    monkeypatch.setattr(RunEstimate, "cheapest_fix", lambda self: fix)
+    run = job("qwen3_vl", training__per_device_train_batch_size=TOO_MANY)
     torch.cuda.set_per_process_memory_fraction(0.001)
     try:
         assert run_job(run.path, lambda job: train(job, resume=False), explain=explain)
@@ -129,8 +129,8 @@ def test_a_full_gpu_is_explained_and_the_run_goes_on_smaller(
     assert error["class"] == "OutOfMemoryError"
     assert error["changes"] == SMALLER
     again = retry.start(home, retry.plan(run))
-    said: list[str] = []
-    assert follow.until_end(again, said.append) == 0, said
+    lines: list[str] = []
+    assert follow.follow_until_end(again, lines.append) == 0, lines
 
 
 def _events(run: RunDirectory) -> str:

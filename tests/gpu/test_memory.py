@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepsynth_tui.runs.estimate_vs_measured import comparison, errors
-from deepsynth_tui.training.callbacks.memory_time import Meter
+from deepsynth_tui.runs.estimate_vs_measured import comparison_to_json, prediction_errors
+from deepsynth_tui.training.callbacks.memory_time import MemoryMeter
 from tests.gpu.families import FULL, checkpoint
 from tests.gpu.rig import Case, Outcome, measure
 
@@ -54,14 +54,16 @@ GRID = [
 
 
 @pytest.fixture(scope="module")
-def meter() -> Meter:
-    """Made before anything touches the GPU, so that the context counts."""
-    return Meter()
+def meter() -> MemoryMeter:
+    """A meter created before anything uses the GPU, so that it counts the CUDA context."""
+    return MemoryMeter()
 
 
 @pytest.fixture(scope="module")
-def folder_of(meter: Meter, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The checkpoint of a family, written once."""
+def folder_of(
+    meter: MemoryMeter, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Return the checkpoint of a family, which is written once."""
 
     @cache
     def write(family: str) -> Path:
@@ -72,22 +74,22 @@ def folder_of(meter: Meter, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 @pytest.mark.parametrize("case", GRID, ids=str)
 def test_the_estimate_is_what_is_measured(
-    case: Case, folder_of: Callable[[str], Path], meter: Meter, home: Path
+    case: Case, folder_of: Callable[[str], Path], meter: MemoryMeter, home: Path
 ):
     outcome = measure(case, folder_of(case.family), home, meter)
     _write_down(case, outcome, meter)
-    wrong = errors(outcome.forecast.predicted, outcome.measured)
+    wrong = prediction_errors(outcome.estimate.predicted, outcome.measured)
     assert abs(wrong["allocated"]) <= ALLOCATED, wrong
     assert abs(wrong["device"]) <= DEVICE, wrong
 
 
-def _write_down(case: Case, outcome: Outcome, meter: Meter) -> None:
+def _write_down(case: Case, outcome: Outcome, meter: MemoryMeter) -> None:
     if not (file := os.environ.get(RESULTS)):
         return
     line = {
         "case": asdict(case),
-        **comparison(outcome.forecast.predicted, outcome.measured),
-        "breakdown": dict(outcome.forecast.estimate.breakdown),
+        **comparison_to_json(outcome.estimate.predicted, outcome.measured),
+        "breakdown": dict(outcome.estimate.estimate.breakdown),
         "driver": meter.driver,
         "versions": {name: version(name) for name in LIBRARIES},
     }

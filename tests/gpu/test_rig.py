@@ -1,4 +1,4 @@
-"""The rig of the GPU tests, tried on a CPU with small models: everything but CUDA."""
+"""The rig of the GPU tests works on a CPU with small models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.training.callbacks.memory_time import Meter
+from deepsynth_tui.training.callbacks.memory_time import MemoryMeter
 from tests.gpu.families import TINY, checkpoint
 from tests.gpu.rig import STEPS, Case, measure
 
@@ -42,14 +42,14 @@ print(sorted({"datasets", "pyarrow", "textual"} & sys.modules.keys()))
 )
 def test_a_case_trains_and_is_estimated(case: Case, tmp_path: Path, home: Path):
     folder = checkpoint(tmp_path / "model", case.family, TINY[case.family])
-    outcome = measure(case, folder, home, Meter())
+    outcome = measure(case, folder, home, MemoryMeter())
 
     assert outcome.measured.steps == len(outcome.losses) == STEPS
     assert all(math.isfinite(loss) for loss in outcome.losses)
     assert outcome.measured.seconds_per_step is not None
-    assert outcome.forecast.estimate.tokens_per_sample == case.length
-    assert (outcome.forecast.estimate.image_tokens > 0) == (case.side > 0)
-    assert outcome.forecast.predicted.allocated > 0
+    assert outcome.estimate.estimate.tokens_per_sample == case.length
+    assert (outcome.estimate.estimate.image_tokens > 0) == (case.side > 0)
+    assert outcome.estimate.predicted.allocated > 0
 
 
 def test_a_box_without_datasets_and_without_the_interface_can_measure():

@@ -1,4 +1,4 @@
-"""FSDP on two GPUs for real: the job with a quantised model's layers shared out, and with none."""
+"""FSDP on two GPUs: a quantized model trains alike with and without sharded layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from tests.training import small_datasets, small_models
 from tests.training.conftest import Ran, configuration
 
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 NEAR = 0.02
-"""Share by which losses may differ: kernels of bfloat16 sum up in other orders."""
+"""Relative tolerance of losses: bfloat16 kernels sum in varying order."""
 
 
 def test_a_shared_out_run_is_like_one_of_whole_models(home: Path, tmp_path: Path) -> None:
@@ -45,11 +45,11 @@ def test_a_shared_out_run_is_like_one_of_whole_models(home: Path, tmp_path: Path
 
     def job(*, fsdp: bool) -> Ran:
         text = yaml_text.dump(configuration(values, training__fsdp=fsdp).model_dump())
-        made = create(home, kind="training", name=f"fsdp-{fsdp}", config_text=text)
+        made = create_run(home, kind="training", name=f"fsdp-{fsdp}", config_text=text)
         command = [sys.executable, "-m", "deepsynth_tui.training.job", str(made.path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert ("layers are shared out" in done.stdout) == fsdp
+        assert ("layers are sharded" in done.stdout) == fsdp
         return Ran(made, 0)
 
     shared, whole = job(fsdp=True), job(fsdp=False)

@@ -135,7 +135,7 @@ def test_hidden_cards_are_not_offered(visible: str, said: str):
 @pytest.mark.parametrize(
     ("nvml", "said"),
     [
-        (lambda: Nvml(cards=0), "sees no GPU"),
+        (lambda: Nvml(cards=0), "finds no GPU"),
         (lambda: SlicedCard(slices=0), "MIG mode"),
         (lambda: LostCard(), "failed: the GPU is lost"),
     ],

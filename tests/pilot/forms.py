@@ -29,8 +29,8 @@ from deepsynth_tui.tui.widgets.start_bar import StartBar
 from tests.pilot.screen_host import until
 
 
-def known_model(name: str = DEFAULT_MODEL) -> ModelLayout:
-    """Put a small model's profile into the cache, so that no child process has to make it."""
+def cache_model_layout(name: str = DEFAULT_MODEL) -> ModelLayout:
+    """Cache the layout of a small model, so that no child process has to make it."""
     layers = tuple((layer,) for layer in range(4))
     weights = tuple(
         WeightGroup(
@@ -44,7 +44,7 @@ def known_model(name: str = DEFAULT_MODEL) -> ModelLayout:
         )
         for projection in ("q_proj", "v_proj")
     )
-    profile = ModelLayout(
+    layout = ModelLayout(
         name=name,
         revision=None,
         role="model",
@@ -54,23 +54,23 @@ def known_model(name: str = DEFAULT_MODEL) -> ModelLayout:
         text=TextDimensions(512, 4, 8, 8, 64, 2048, 32000),
         image=ImageDimensions("fixed", 256, 2, 512, 16, 1, 224, 196),
     )
-    save_layout(profile)
-    return profile
+    save_layout(layout)
+    return layout
 
 
 @asynccontextmanager
 async def form_app(
     home: Path, mode: Mode = "training", size: tuple[int, int] = (120, 36)
 ) -> AsyncIterator[Pilot[Any]]:
-    """Run the application until its form stands there, filled to the last open section."""
+    """Run the application until its form and all open sections are mounted."""
     app = DeepsynthApp(home, mode=mode)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: form_is_there(pilot))
+        await until(pilot, lambda: form_is_ready(pilot))
         yield pilot
 
 
-def form_is_there(pilot: Pilot[Any]) -> bool:
-    """Whether every section that is open at first has its rows."""
+def form_is_ready(pilot: Pilot[Any]) -> bool:
+    """Return whether every open section has its rows."""
     screen = pilot.app.screen
     if not isinstance(screen, FormScreen) or screen.form is None or screen.checked is None:
         return False
@@ -79,23 +79,23 @@ def form_is_there(pilot: Pilot[Any]) -> bool:
 
 
 def screen_of(pilot: Pilot[Any]) -> FormScreen:
-    """The form screen in view."""
+    """Return the form screen that is shown."""
     assert isinstance(pilot.app.screen, FormScreen)
     return pilot.app.screen
 
 
 def form_of(pilot: Pilot[Any]) -> Form:
-    """The form in view."""
+    """Return the form that is shown."""
     return pilot.app.screen.query_one(Form)
 
 
 def row_of(pilot: Pilot[Any], key: str) -> FieldRow:
-    """The row of a field that is mounted."""
+    """Return the row of a field, which must be mounted."""
     return next(row for row in form_of(pilot).query(FieldRow) if row.spec.key == key)
 
 
 async def type_into(pilot: Pilot[Any], key: str, text: str) -> None:
-    """Go to a field and type over what it holds; all but the end of a long text is pasted."""
+    """Replace the text of a field: all but the last four characters are pasted, these are typed."""
     await form_of(pilot).focus_field(key)
     await pilot.pause()
     await pilot.press("home", "shift+end", "delete")
@@ -107,11 +107,11 @@ async def type_into(pilot: Pilot[Any], key: str, text: str) -> None:
 
 
 def start_bar(pilot: Pilot[Any]) -> tuple[bool, str]:
-    """Whether Start can be pressed, and what is said beside it."""
+    """Return whether Start is enabled, and the text beside it."""
     bar = pilot.app.screen.query_one(StartBar)
     return not bar.query_one(Button).disabled, str(bar.query_one(Static).render())
 
 
 def help_line(pilot: Pilot[Any]) -> str:
-    """What the help line says."""
+    """Return the text of the help line."""
     return str(pilot.app.screen.query_one(HelpLine).render())

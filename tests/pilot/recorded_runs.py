@@ -1,4 +1,4 @@
-"""Runs for the screens to show: real directories, with events as the jobs write them."""
+"""Run directories for the screens, with events as the jobs write them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.liveness import ENDED, status_here, write_status
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.liveness import ENDED, new_status, write_status
 
 START = 1_790_000_000.0
 """When every recorded run was created, in seconds since the epoch."""
@@ -22,7 +22,7 @@ Recorded = tuple[float, str, dict[str, Any]]
 
 
 def append(run: RunDirectory, events: Sequence[Recorded]) -> None:
-    """Append events at fixed times, which the job's own writer would not give them."""
+    """Append events at fixed times; `EventLog` would use the clock."""
     seq = len(run.events.read_bytes().splitlines()) if run.events.exists() else 0
     with run.events.open("a") as log:
         for t, kind, fields in events:
@@ -40,30 +40,30 @@ def new_run(
     later: float = 0.0,
     config_text: str = "",
 ) -> RunDirectory:
-    """A run directory without a word in it, created `later` seconds after START."""
+    """Create a run directory without events, `later` seconds after START."""
     text = config_text or f"kind: {kind}\nname: {name}\n"
-    return create(home, kind=kind, name=name, config_text=text, after=after, now=START + later)
+    return create_run(home, kind=kind, name=name, config_text=text, after=after, now=START + later)
 
 
 def alive(run: RunDirectory, phase: str, *, at: float | None = None) -> None:
-    """Let this very process be the run's job, heard from at START + `at` (or just now)."""
-    heard = time.time() if at is None else START + at
-    write_status(run, replace(status_here(START, os.getpid()), heartbeat=heard, phase=phase))
+    """Make this process the job of the run, with a heartbeat at START + `at`, or now."""
+    heartbeat = time.time() if at is None else START + at
+    write_status(run, replace(new_status(START, os.getpid()), heartbeat=heartbeat, phase=phase))
 
 
 def ended(run: RunDirectory) -> None:
-    """The job said that it has ended."""
+    """Write the status of a job that has ended."""
     alive(run, ENDED, at=0)
 
 
 def vanished(run: RunDirectory, phase: str = "training") -> None:
-    """The job's process is gone without having said so."""
-    own = replace(status_here(START, os.getpid()), heartbeat=START, phase=phase)
+    """Write the status of a job whose process is gone without having ended properly."""
+    own = replace(new_status(START, os.getpid()), heartbeat=START, phase=phase)
     write_status(run, replace(own, process_start="of a process that is gone"))
 
 
 def training(steps: int, total: int = 120) -> Iterator[Recorded]:
-    """A training run up to `steps`, one step a second, an evaluation and a checkpoint each 20."""
+    """Yield a training run: one step a second, an evaluation and a checkpoint every 20 steps."""
     yield 0.0, "phase", {"name": "starting", "detail": ""}
     yield 1.0, "phase", {"name": "loading", "detail": "builtin:tiny-vlm"}
     yield 3.0, "phase", {"name": "preparing", "detail": "sample-pages"}
@@ -96,7 +96,7 @@ def training(steps: int, total: int = 120) -> Iterator[Recorded]:
 
 
 def finish(t: float, run: RunDirectory) -> Iterator[Recorded]:
-    """The end of a completed training run."""
+    """Yield the end of a completed training run."""
     yield t, "phase", {"name": "saving", "detail": ""}
     yield (
         t + 1,
@@ -108,7 +108,7 @@ def finish(t: float, run: RunDirectory) -> Iterator[Recorded]:
 
 
 def drawing(done: int, total: int = 40) -> Iterator[Recorded]:
-    """A dataset run that has drawn `done` documents."""
+    """Yield a dataset run that has drawn `done` documents."""
     yield 0.0, "phase", {"name": "starting", "detail": ""}
     yield 1.0, "phase", {"name": "reading", "detail": "builtin:sample"}
     yield 2.0, "phase", {"name": "drawing", "detail": "DejaVu Sans"}
@@ -117,7 +117,7 @@ def drawing(done: int, total: int = 40) -> Iterator[Recorded]:
 
 
 def drawn(run: RunDirectory, total: int = 40) -> Iterator[Recorded]:
-    """The end of a completed dataset run."""
+    """Yield the end of a completed dataset run."""
     yield 50.0, "phase", {"name": "writing", "detail": str(run.dataset)}
     yield (
         52.0,
@@ -132,12 +132,12 @@ def drawn(run: RunDirectory, total: int = 40) -> Iterator[Recorded]:
 
 
 def loss(step: int) -> float:
-    """A curve with some noise, the same each time."""
+    """Return the loss at a step: a decaying curve with fixed noise."""
     return 0.6 + 4 * math.exp(-step / 30) + 0.12 * math.sin(step * 2.4) * math.cos(step)
 
 
 def console(steps: int, first: int = 1) -> str:
-    """What the job printed."""
+    """Return the console output of these steps."""
     lines = [
         f"step {step:>4}  loss {loss(step):.4f}  lr {2e-4:.1e}"
         for step in range(first, first + steps)

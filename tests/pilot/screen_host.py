@@ -1,4 +1,4 @@
-"""A small application around one screen: what `Shell` promises, and a record of what was asked."""
+"""An application with one screen: it implements `AppApi` by recording the calls."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.pilot.recorded_runs import START
 
 
 class ScreenHost(App[None]):
-    """Shows `first` and remembers what its screens asked of the shell."""
+    """Shows the screen that `first` makes. `calls` holds the calls of `AppApi`."""
 
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, home: Path, first: Callable[[], Screen[Any]]) -> None:
         super().__init__()
         self.home = home
-        self.asked: list[tuple[str, object]] = []
+        self.calls: list[tuple[str, object]] = []
         self.painted = 0
         self._first = first
         for theme in THEMES:
@@ -40,20 +40,20 @@ class ScreenHost(App[None]):
         super()._display(screen, renderable)
 
     def open_run(self, run: RunDirectory) -> None:
-        self.asked.append(("run", run.id))
+        self.calls.append(("run", run.id))
 
     def use_dataset(self, path: str) -> None:
-        self.asked.append(("dataset", path))
+        self.calls.append(("dataset", path))
 
     def use_config(self, values: Mapping[str, Any], kind: str) -> None:
-        self.asked.append((kind, values))
+        self.calls.append((kind, values))
 
     def report_error(self, error: BaseException) -> None:
-        self.asked.append(("error", error))
+        self.calls.append(("error", error))
 
 
 class CountingClock:
-    """A clock that stands still at START + `at`, and counts how often a reader looked at it."""
+    """A clock that stands still at START + `at` and counts its readings, one for each poll."""
 
     def __init__(self, at: float) -> None:
         self.at = at
@@ -63,23 +63,23 @@ class CountingClock:
         self.calls += 1
         return START + self.at
 
-    async def looks(self, pilot: Pilot[Any], more: int) -> None:
-        """Wait until the reader has looked `more` times, and what it found is on screen."""
+    async def polls(self, pilot: Pilot[Any], more: int) -> None:
+        """Wait until the reader has polled `more` times and the result is on screen."""
         enough = self.calls + more + 1
         await until(pilot, lambda: self.calls >= enough)
 
 
-async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
-    """Let the application run until `true`; fails after a generous number of turns."""
+async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
+    """Run the application until `condition` holds; fail after a generous number of turns."""
     for _ in range(600):
         await pilot.pause(0.02)
-        if true():
+        if condition():
             await pilot.pause()
             return
-    raise AssertionError(f"never came true: {true.__name__}")
+    raise AssertionError(f"the condition never held: {condition}")
 
 
 def text_of(screen: Screen[Any]) -> str:
-    """What stands on the screen, in lines without trailing spaces."""
+    """Return the text on the screen, in lines without trailing spaces."""
     strips = screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips)

@@ -1,4 +1,4 @@
-"""The application around the screens: modes, actions, help, leaving, errors."""
+"""The application: modes, palette, help, quitting, errors."""
 
 from __future__ import annotations
 
@@ -11,64 +11,43 @@ from textual.widgets import Input, OptionList
 
 from deepsynth_tui.tui.actions import ACTIONS
 from deepsynth_tui.tui.app import DeepsynthApp
-from deepsynth_tui.tui.fit.panel import FitPanel
-from deepsynth_tui.tui.palette import applicable
+from deepsynth_tui.tui.palette import applicable_actions
 from deepsynth_tui.tui.screens.crash import CrashDialog
-from deepsynth_tui.tui.screens.dataset import DatasetScreen
 from deepsynth_tui.tui.screens.help import HelpScreen
-from deepsynth_tui.tui.screens.monitor import MonitorScreen
 from deepsynth_tui.tui.screens.runs import RunsScreen
-from deepsynth_tui.tui.screens.stop import StopDialog
 from deepsynth_tui.tui.screens.too_small import TooSmall
-from deepsynth_tui.tui.screens.training import TrainingScreen
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
-from tests.pilot.forms import form_app, form_is_there, form_of, known_model, screen_of, type_into
+from tests.pilot.forms import (
+    cache_model_layout,
+    form_app,
+    form_is_ready,
+    form_of,
+    screen_of,
+    type_into,
+)
 from tests.pilot.screen_host import text_of, until
-
-NEVER_THE_ONLY_KEY = ("ctrl+", "alt+")
 
 
 @pytest.fixture(autouse=True)
 def _model(home: Path) -> None:
-    known_model()
-
-
-def test_every_action_has_an_id_of_its_own_and_a_method() -> None:
-    ids = [action.id for action in ACTIONS]
-    assert len(ids) == len(set(ids))
-    owners = (
-        DeepsynthApp,
-        DatasetScreen,
-        TrainingScreen,
-        FitPanel,
-        MonitorScreen,
-        RunsScreen,
-        StopDialog,
-    )
-    for action in ACTIONS:
-        name = f"action_{action.method.partition('(')[0]}"
-        assert any(hasattr(owner, name) for owner in owners), action.id
-
-
-def test_no_action_depends_on_a_key_that_terminals_take() -> None:
-    for action in ACTIONS:
-        free = [key for key in action.keys.split(",") if not key.startswith(NEVER_THE_ONLY_KEY)]
-        assert free, action.id
+    cache_model_layout()
 
 
 async def test_the_palette_offers_what_applies_and_the_presets(home: Path) -> None:
     async with form_app(home) as pilot:
-        places = {"app", "form", "fit"}
-        offered = {one.action.id for one in applicable(pilot.app.screen)}
-        assert offered == {action.id for action in ACTIONS if action.place in places}
+        places = {"app", "form", "training"}
+        offered = {applicable.action.id for applicable in applicable_actions(pilot.app.screen)}
+        expected = {action.id for action in ACTIONS if action.place in places}
+        # In a text field Ctrl+C copies.
+        assert offered == expected - {"app.help_quit"}
         await pilot.press("f9")
         assert isinstance(pilot.app.screen, CommandPalette)
         await pilot.press(*"qlora_4bit")
         await until(pilot, lambda: pilot.app.screen.query_one(OptionList).option_count > 0)
         await until(pilot, lambda: "qlora_4bit" in text_of(pilot.app.screen))
         await pilot.press("enter")
-        await until(pilot, lambda: form_is_there(pilot))
+        await until(pilot, lambda: form_is_ready(pilot))
         assert form_of(pilot).values.values["quantization.enabled"] is True
 
 
@@ -76,7 +55,7 @@ async def test_modes_stay_as_they_were_left(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "kept")
         await pilot.press("f2")
-        await until(pilot, lambda: screen_of(pilot).kind == "dataset" and form_is_there(pilot))
+        await until(pilot, lambda: screen_of(pilot).kind == "dataset" and form_is_ready(pilot))
         assert "[Dataset]" in str(pilot.app.screen.query_one(ModeBar).render())
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
@@ -89,7 +68,7 @@ async def test_a_dataset_and_settings_can_be_handed_over(home: Path) -> None:
         app = pilot.app
         assert isinstance(app, DeepsynthApp)
         app.use_dataset("/data/pages")
-        await until(pilot, lambda: screen_of(pilot).kind == "training" and form_is_there(pilot))
+        await until(pilot, lambda: screen_of(pilot).kind == "training" and form_is_ready(pilot))
         assert form_of(pilot).values.values["data.path"] == "/data/pages"
         await type_into(pilot, "lora.r", "99")
         app.use_config({"name": "again", "lora": {"r": 4, "lora_alpha": 8}}, "training")
@@ -118,6 +97,17 @@ async def test_help_explains_the_field_filters_and_runs(home: Path) -> None:
         assert pilot.app.focused is focused
 
 
+async def test_help_keeps_its_columns_apart_in_a_narrow_terminal(home: Path) -> None:
+    async with form_app(home, size=(80, 24)) as pilot:
+        await pilot.press("f1", *"x-ray")
+        await until(pilot, lambda: pilot.app.screen.query_one(OptionList).option_count == 1)
+        text = text_of(pilot.app.screen)
+        first = next(line for line in text.splitlines() if "^r" in line)
+        rest = text.splitlines()[text.splitlines().index(first) + 1]
+        assert "X-ray  Show the first batch" in first
+        assert rest.index("token") == first.index("Show"), "long help wraps in its own column"
+
+
 async def test_a_question_mark_can_be_typed(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "what?")
@@ -125,7 +115,7 @@ async def test_a_question_mark_can_be_typed(home: Path) -> None:
         assert not isinstance(pilot.app.screen, HelpScreen)
 
 
-async def test_leaving_says_that_runs_go_on_and_how_to_see_them(
+async def test_the_farewell_names_the_live_run_and_the_command_to_watch_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with form_app(home) as pilot:
@@ -133,10 +123,10 @@ async def test_leaving_says_that_runs_go_on_and_how_to_see_them(
         assert isinstance(app, DeepsynthApp)
         assert app.farewell() is None
         run = _run_of_this_process(home)
-        assert app.farewell() == f"long goes on. To watch again: deepsynth-tui attach {run}"
+        assert app.farewell() == f"long continues. To watch: deepsynth-tui attach {run}"
 
 
-async def test_an_error_in_a_worker_is_shown_with_its_trace_and_ends_nothing(
+async def test_an_error_in_a_worker_is_shown_with_its_traceback(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with form_app(home) as pilot:
@@ -156,7 +146,7 @@ async def test_an_error_in_a_worker_is_shown_with_its_trace_and_ends_nothing(
         await pilot.press("c")
         assert copied == [file.read_text()]
         await pilot.press("escape")
-        assert form_is_there(pilot)
+        assert form_is_ready(pilot)
         assert pilot.app.focused is focused
 
 
@@ -169,7 +159,7 @@ async def test_a_terminal_that_is_too_small_gets_one_line(home: Path) -> None:
         assert "DeepSynth needs 60x16" in text_of(pilot.app.screen)
         assert "long: " in text_of(pilot.app.screen)
         await pilot.resize_terminal(100, 30)
-        await until(pilot, lambda: form_is_there(pilot))
+        await until(pilot, lambda: form_is_ready(pilot))
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
@@ -177,11 +167,13 @@ async def test_both_themes_draw_every_style(home: Path, theme: Theme) -> None:
     async with form_app(home) as pilot:
         pilot.app.theme = theme.name
         await pilot.press("f6", "escape", "f1", "escape")
-        assert form_is_there(pilot)
+        assert form_is_ready(pilot)
         assert pilot.app.current_theme.dark is (theme is DARK)
 
 
-async def test_state_is_told_without_colour(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_state_is_readable_without_colour(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with form_app(home) as pilot:
         await type_into(pilot, "data.max_length", "x")
@@ -193,9 +185,9 @@ async def test_state_is_told_without_colour(home: Path, monkeypatch: pytest.Monk
 
 
 def _run_of_this_process(home: Path) -> str:
-    from deepsynth_tui.runs.directory import create
+    from deepsynth_tui.runs.directory import create_run
     from deepsynth_tui.runs.liveness import own_status, write_status
 
-    run = create(home, kind="training", name="long", config_text="kind: training\n")
+    run = create_run(home, kind="training", name="long", config_text="kind: training\n")
     write_status(run, own_status(0.0))
     return run.id

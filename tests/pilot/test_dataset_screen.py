@@ -1,12 +1,16 @@
-"""The Dataset screen: a look at the source before the start, and the start itself."""
+"""The Dataset screen: the preview of the source, and the start."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widgets import Static
 
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.models.layout_client import request_layout
-from deepsynth_tui.runs.directory import scan
+from deepsynth_tui.runs.directory import list_runs
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.tui.forms.drafts import save_draft
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
@@ -41,6 +45,14 @@ async def test_a_wrong_column_is_named_beside_its_field(home: Path, tmp_path: Pa
         assert not start_bar(pilot)[0]
 
 
+async def test_the_panel_says_why_a_chosen_source_is_not_checked(home: Path) -> None:
+    async with form_app(home, "dataset") as pilot:
+        assert "No documents chosen yet" in text_of(screen_of(pilot))
+        await type_into(pilot, "page.margin", "wide")
+        await type_into(pilot, "source.path", "builtin:sample")
+        await until(pilot, lambda: "when all settings are valid" in flat_text(pilot))
+
+
 async def test_a_missing_file_holds_start_back(home: Path, tmp_path: Path) -> None:
     async with form_app(home, "dataset", (80, 24)) as pilot:
         await type_into(pilot, "source.path", str(tmp_path / "nothing.csv"))
@@ -48,17 +60,17 @@ async def test_a_missing_file_holds_start_back(home: Path, tmp_path: Path) -> No
         assert not start_bar(pilot)[0]
         await pilot.press("f5")
         await pilot.pause()
-        assert scan(home) == []
+        assert list_runs(home) == []
 
 
-async def test_start_makes_a_run_that_goes_on_by_itself_and_shows_it(home: Path) -> None:
+async def test_start_shows_a_run_that_completes_by_itself(home: Path) -> None:
     async with form_app(home, "dataset") as pilot:
         await type_into(pilot, "source.max_samples", "2")
         await type_into(pilot, "source.path", "builtin:sample")
         await until(pilot, lambda: start_bar(pilot)[0])
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(pilot.app.screen, MonitorScreen))
-        (run,) = scan(home)
+        (run,) = list_runs(home)
         text = run.config.read_text()
         assert "# Pixels left empty on each side." in text
         config = load_file(run.config).config
@@ -76,10 +88,10 @@ async def test_the_first_page_is_shown_and_follows_the_form(home: Path) -> None:
         await until(pilot, lambda: "text 40 px" in text_of(screen_of(pilot)))
 
 
-async def test_proposed_columns_are_shown_and_taken_with_one_key(
+async def test_suggested_columns_are_shown_and_used_with_one_key(
     home: Path, tmp_path: Path
 ) -> None:
-    file = tmp_path / "asked.jsonl"
+    file = tmp_path / "questions.jsonl"
     row = '{"question": "Who?", "context": "A letter by \\u001b[31mAnna.", "answer": "Anna"}\n'
     file.write_text(row)
     async with form_app(home, "dataset", (120, 60)) as pilot:
@@ -98,13 +110,18 @@ async def test_proposed_columns_are_shown_and_taken_with_one_key(
         assert form.values.values["source.text_column"] is None
 
 
-async def test_what_a_page_is_to_the_model_of_the_training_form(home: Path) -> None:
+async def test_the_page_is_judged_for_the_model_of_the_training_form(home: Path) -> None:
     request_layout("builtin:tiny-vlm")
     save_draft(home, {"kind": "training", "model": {"name_or_path": "builtin:tiny-vlm"}})
     async with form_app(home, "dataset", (120, 60)) as pilot:
         await type_into(pilot, "source.path", "builtin:sample")
         await until(
-            pilot, lambda: "builtin:tiny-vlm: 1024 tokens a page" in text_of(screen_of(pilot))
+            pilot, lambda: "builtin:tiny-vlm: 1024 tokens per page" in text_of(screen_of(pilot))
         )
-        # 20 pixels of DejaVu Sans on 1024, seen at 512.
-        assert "! x-height 5.5 px after its resize" in text_of(screen_of(pilot))
+        # 20 pixels of DejaVu Sans on a page of 1024, resized to 512.
+        assert "! x-height 5.5 px after resizing" in text_of(screen_of(pilot))
+
+
+def flat_text(pilot: Pilot[Any]) -> str:
+    """Return the text of the source panel without line breaks."""
+    return " ".join(str(pilot.app.screen.query_one("#source-details", Static).render()).split())

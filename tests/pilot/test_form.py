@@ -1,4 +1,4 @@
-"""Forms: what is shown, what a key does to it, and what is said about it."""
+"""Forms: rows, sections, keys, problems and help."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from textual.widgets import Input, Select, Switch
 from textual.widgets.collapsible import CollapsibleTitle
 
 from deepsynth_tui.config.fields import fields_by_key
-from deepsynth_tui.config.load import CONFIG_TYPES, RunKind
-from deepsynth_tui.tui.forms.values import PRESET_FIELD
+from deepsynth_tui.config.kinds import CONFIG_TYPES, RunKind
+from deepsynth_tui.tui.forms.values import PRESET_KEY
 from deepsynth_tui.tui.widgets.field_row import FieldRow
-from deepsynth_tui.tui.widgets.section import More, Section
+from deepsynth_tui.tui.widgets.section import AdvancedFields, Section
 from tests.pilot.forms import (
+    cache_model_layout,
     form_app,
     form_of,
     help_line,
-    known_model,
     row_of,
     screen_of,
     start_bar,
@@ -28,7 +28,7 @@ from tests.pilot.screen_host import text_of, until
 
 @pytest.fixture(autouse=True)
 def _model(home: Path) -> None:
-    known_model()
+    cache_model_layout()
 
 
 @pytest.mark.parametrize("kind", ["training", "dataset"])
@@ -43,7 +43,7 @@ async def test_every_declared_field_has_a_row_with_the_editor_of_its_kind(
         shown = {
             key for key, field in fields_by_key(CONFIG_TYPES[kind]).items() if not field.yaml_only
         }
-        assert {key for key in rows if not key.startswith("preset.")} == shown - {PRESET_FIELD}
+        assert {key for key in rows if not key.startswith("preset.")} == shown - {PRESET_KEY}
         editors = {"bool": Switch, "choice": Select}
         for key, row in rows.items():
             assert isinstance(row.editor, editors.get(row.spec.kind, Input)), key
@@ -111,7 +111,7 @@ async def test_problems_stand_beside_their_fields_and_hold_start_back(home: Path
         await type_into(pilot, "training.learning_rate", "-1")
         await pilot.pause()
         assert "whole number" in row_of(pilot, "data.max_length").problem
-        assert "expected a whole number" in text_of(screen_of(pilot))
+        assert "must be a whole number" in text_of(screen_of(pilot))
         can_start, reason = start_bar(pilot)
         assert not can_start
         assert "3 problems" in reason
@@ -176,7 +176,7 @@ async def test_titles_count_changes_and_two_keys_take_them_back(home: Path) -> N
 
 async def test_advanced_fields_fold_away(home: Path) -> None:
     async with form_app(home) as pilot:
-        more = form_of(pilot).query_one("#section-data", Section).query_one(More)
+        more = form_of(pilot).query_one("#section-data", Section).query_one(AdvancedFields)
         assert more.collapsed
         assert "more" in text_of(screen_of(pilot))
         await form_of(pilot).focus_field("data.split")

@@ -14,7 +14,7 @@ from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.nvml import Probe
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.fit.panel import FitPanel
-from tests.pilot.forms import form_is_there, form_of, known_model, start_bar, type_into
+from tests.pilot.forms import cache_model_layout, form_is_ready, form_of, start_bar, type_into
 from tests.pilot.screen_host import until
 
 SIZES = [(80, 24), (120, 36)]
@@ -23,7 +23,7 @@ Compare = Callable[..., bool]
 
 @pytest.fixture(autouse=True)
 def _same_everywhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known_model()
+    cache_model_layout()
     monkeypatch.setattr(nvml, "probe", lambda: Probe((), "none here"))
 
 
@@ -36,7 +36,7 @@ async def _still(pilot: Pilot[Any]) -> None:
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_training(snap_compare: Compare, home: Path, size: tuple[int, int]) -> None:
     async def before(pilot: Pilot[Any]) -> None:
-        await until(pilot, lambda: form_is_there(pilot))
+        await until(pilot, lambda: form_is_ready(pilot))
         await type_into(pilot, "lora.r", "64")
         await form_of(pilot).focus_field("lora.lora_alpha")
         panel = pilot.app.screen.query_one(FitPanel)
@@ -45,7 +45,7 @@ def test_training(snap_compare: Compare, home: Path, size: tuple[int, int]) -> N
             lambda: (
                 panel.view is not None
                 and panel.view.computed.trainable_params == 8 * 64 * 1024
-                and panel.view.fresh
+                and panel.view.report_is_current
                 and panel.view.probe is not None
             ),
         )
@@ -58,7 +58,7 @@ def test_training(snap_compare: Compare, home: Path, size: tuple[int, int]) -> N
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_dataset(snap_compare: Compare, home: Path, size: tuple[int, int]) -> None:
     async def before(pilot: Pilot[Any]) -> None:
-        await until(pilot, lambda: form_is_there(pilot))
+        await until(pilot, lambda: form_is_ready(pilot))
         await type_into(pilot, "source.path", "builtin:sample")
         await until(pilot, lambda: start_bar(pilot)[0])
         await _still(pilot)

@@ -36,7 +36,7 @@ async def test_it_follows_the_newest_line(app: PaneHost):
     async with app.run_test(size=(40, 12)) as pilot:
         pane = app.query_one(LogPane)
         for start in range(0, 60, 20):
-            pane.add(numbered(range(start, start + 20)))
+            pane.append_lines(numbered(range(start, start + 20)))
             await pilot.pause()
         assert "line 59" in text_of(app.screen)
         assert "following" in text_of(app.screen)
@@ -45,7 +45,7 @@ async def test_it_follows_the_newest_line(app: PaneHost):
 async def test_scrolled_up_it_stays_where_it_is_while_lines_come_and_are_dropped(app: PaneHost):
     async with app.run_test(size=(40, 12)) as pilot:
         pane, lines = app.query_one(LogPane), app.query_one(LogLines)
-        pane.add(numbered(range(100)))
+        pane.append_lines(numbered(range(100)))
         await pilot.pause()
         lines.focus()
         await pilot.press("pageup", "pageup")
@@ -53,7 +53,7 @@ async def test_scrolled_up_it_stays_where_it_is_while_lines_come_and_are_dropped
         read = top_line(app)
 
         for start in range(100, 150, 10):
-            pane.add(numbered(range(start, start + 10)))
+            pane.append_lines(numbered(range(start, start + 10)))
             await pilot.pause()
 
         assert lines.line_count == 100
@@ -65,14 +65,14 @@ async def test_scrolled_up_it_stays_where_it_is_while_lines_come_and_are_dropped
 async def test_end_follows_again(app: PaneHost):
     async with app.run_test(size=(40, 12)) as pilot:
         pane, lines = app.query_one(LogPane), app.query_one(LogLines)
-        pane.add(numbered(range(80)))
+        pane.append_lines(numbered(range(80)))
         await pilot.pause()
         lines.focus()
         await pilot.press("home")
         await until(pilot, lambda: not pane.following)
         await pilot.press("end")
         await until(pilot, lambda: pane.following)
-        pane.add(["the newest"])
+        pane.append_lines(["the newest"])
         await pilot.pause()
         assert "the newest" in text_of(app.screen)
         assert pane.unread == 0
@@ -81,7 +81,7 @@ async def test_end_follows_again(app: PaneHost):
 async def test_a_resize_does_not_count_as_scrolling(app: PaneHost):
     async with app.run_test(size=(40, 20)) as pilot:
         pane = app.query_one(LogPane)
-        pane.add(numbered(range(80)))
+        pane.append_lines(numbered(range(80)))
         await pilot.resize_terminal(40, 9)
         await pilot.pause()
         assert pane.following
@@ -91,19 +91,19 @@ async def test_a_resize_does_not_count_as_scrolling(app: PaneHost):
 async def test_a_selection_stays_on_its_text(app: PaneHost):
     async with app.run_test(size=(40, 12)) as pilot:
         pane, lines = app.query_one(LogPane), app.query_one(LogLines)
-        pane.add(numbered(range(100)))
+        pane.append_lines(numbered(range(100)))
         await pilot.pause()
         app.screen.selections = {lines: Selection(Offset(0, 92), Offset(7, 92))}
         await pilot.pause()
         assert not pane.following
-        pane.add(numbered(range(100, 130)))
+        pane.append_lines(numbered(range(100, 130)))
         await pilot.pause()
         assert app.screen.get_selected_text() == "line 92"
 
 
 async def test_the_mouse_selects_text(app: PaneHost):
     async with app.run_test(size=(40, 12)) as pilot:
-        app.query_one(LogPane).add(numbered(range(100)))
+        app.query_one(LogPane).append_lines(numbered(range(100)))
         await pilot.pause()
         first = top_line(app)
         await pilot.mouse_down(LogLines, offset=(0, 0))
@@ -118,13 +118,15 @@ async def test_the_mouse_selects_text(app: PaneHost):
 async def test_skipped_and_unfinished_lines_are_shown(app: PaneHost):
     async with app.run_test(size=(80, 12)) as pilot:
         pane = app.query_one(LogPane)
-        pane.add(["after", "", "blank above"], skipped=19_000, unfinished=" 42%|####   | 42/100")
+        pane.append_lines(
+            ["after", "", "blank above"], skipped=19_000, unfinished=" 42%|####   | 42/100"
+        )
         await pilot.pause()
         shown = text_of(app.screen)
         assert "19,000 lines skipped" in shown
         assert "42%|####   | 42/100" in shown
         assert shown.index("after") < shown.index("blank above")
-        pane.add([], unfinished="")
+        pane.append_lines([], unfinished="")
         await pilot.pause()
         assert "42/100" not in text_of(app.screen)
 
@@ -132,6 +134,6 @@ async def test_skipped_and_unfinished_lines_are_shown(app: PaneHost):
 async def test_the_tail_is_whole_lines(app: PaneHost):
     async with app.run_test(size=(40, 12)):
         pane = app.query_one(LogPane)
-        pane.add(numbered(range(100)))
-        assert pane.tail(most_lines=2, most_bytes=1000) == "line 98\nline 99\n"
-        assert pane.tail(most_lines=50, most_bytes=17) == "line 98\nline 99\n"
+        pane.append_lines(numbered(range(100)))
+        assert pane.tail(max_lines=2, max_bytes=1000) == "line 98\nline 99\n"
+        assert pane.tail(max_lines=50, max_bytes=17) == "line 98\nline 99\n"

@@ -18,10 +18,10 @@ from tests.pilot.recorded_runs import alive, append, new_run, training
 SCRIPT = """
 import sys
 from pathlib import Path
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
 from tests.pilot.screen_host import ScreenHost
-run = open_path(Path(sys.argv[2]))
+run = open_run(Path(sys.argv[2]))
 ScreenHost(Path(sys.argv[1]), lambda: MonitorScreen(run)).run()
 """
 EVIL = b"\x1b]0;a title\x07\x1b[77;7H\xc2\x9b99;9H\x1bPq#0\x1b\\left\x07\x08 over\r\x1b[?1049l"

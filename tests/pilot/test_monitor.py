@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.events import EventLog
-from deepsynth_tui.tui.screens.monitor import MonitorScreen, period
+from deepsynth_tui.tui.screens.monitor import MonitorScreen, poll_seconds
 from deepsynth_tui.tui.screens.stop import StopDialog
 from deepsynth_tui.tui.widgets.log_pane import MAX_LINES, LogLines, LogPane
 from deepsynth_tui.tui.widgets.metric_chart import MetricChart
@@ -77,7 +77,7 @@ async def test_a_running_run_at_a_glance(home: Path, running: RunDirectory, size
             "74 of 120 steps  61 %  1.0 steps/s  about 45 s left",
             "4.513 → 0.960",
             "6.4e-05",
-            "1.3 GB",
+            "1.3 GiB",
             "train 0.960",
             "eval 1.397",
             "step   74  loss 0.9600",
@@ -92,7 +92,7 @@ async def test_it_follows_a_job_that_writes(home: Path):
     alive(run, "starting")
     app = host(home, run, now=None)
     async with app.run_test(size=SMALL) as pilot:
-        await shows(pilot, "live", "The curve begins with the first training step.")
+        await shows(pilot, "live", "The curve starts at the first training step.")
         with EventLog(run.events) as log:
             log.write("phase", name="training", detail="")
             alive(run, "training")
@@ -116,13 +116,13 @@ async def test_it_follows_a_job_that_writes(home: Path):
 
 
 async def test_opened_again_it_shows_the_same(home: Path, running: RunDirectory):
-    seen: list[str] = []
+    texts: list[str] = []
     for _ in range(2):
         app = host(home, running)
         async with app.run_test(size=LARGE) as pilot:
             await shows(pilot, "step   74  loss 0.9600", "74 of 120 steps")
-            seen.append(text_of(app.screen))
-    assert seen[0] == seen[1]
+            texts.append(text_of(app.screen))
+    assert texts[0] == texts[1]
 
 
 async def test_nothing_is_painted_while_nothing_changes(home: Path, running: RunDirectory):
@@ -130,11 +130,11 @@ async def test_nothing_is_painted_while_nothing_changes(home: Path, running: Run
     app = ScreenHost(home, lambda: MonitorScreen(running, clock=clock))
     async with app.run_test(size=LARGE) as pilot:
         await shows(pilot, "74 of 120 steps")
-        await clock.looks(pilot, 2)
+        await clock.polls(pilot, 2)
         before, painted = monitor(app).snapshot, app.painted
         for beat in range(3):
             alive(running, "training", at=80.0 + beat / 10)
-            await clock.looks(pilot, 1)
+            await clock.polls(pilot, 1)
         assert monitor(app).snapshot is before
         assert app.painted == painted
 
@@ -144,7 +144,7 @@ async def test_nothing_is_painted_while_nothing_changes(home: Path, running: Run
         assert app.painted > painted
 
 
-async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
+async def test_done_shows_the_adapter_and_how_to_load_it(home: Path):
     run = new_run(home, "demo-train")
     append(run, [*training(120), *finish(126, run)])
     ended(run)
@@ -154,6 +154,8 @@ async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
             pilot,
             "✓ done",
             str(run.adapter),
+            "Results",
+            "In Python",
             "PeftModel.from_pretrained(model,",
             "Rain fills the wells.",
             "2 min 08 s",
@@ -163,9 +165,9 @@ async def test_done_says_where_the_adapter_is_and_how_to_load_it(home: Path):
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
-    [(True, "as the trained model does, and not as the base"), (False, "no effect yet")],
+    [(True, "same answers as the trained model"), (False, "had no effect yet")],
 )
-async def test_done_says_what_came_of_loading_the_adapter_again(
+async def test_done_says_whether_the_reloaded_adapter_has_an_effect(
     home: Path, changes: bool, sentence: str
 ):
     run = new_run(home, "checked")
@@ -173,12 +175,12 @@ async def test_done_says_what_came_of_loading_the_adapter_again(
     append(run, [*training(3), (126, "done", {"verdict": "completed", **results})])
     ended(run)
     async with host(home, run, now=200).run_test(size=(160, 30)) as pilot:
-        await shows(pilot, "Loaded again from disk", sentence)
+        await shows(pilot, "Reloaded from disk", sentence)
 
 
 async def test_failed_says_why_and_what_to_do(home: Path, running: RunDirectory):
-    said = {"class": "OutOfMemoryError", "message": "CUDA out of memory", "advice": "Lower it."}
-    append(running, [(81, "error", said), (81, "done", {"verdict": "failed"})])
+    error = {"class": "OutOfMemoryError", "message": "CUDA out of memory", "advice": "Lower it."}
+    append(running, [(81, "error", error), (81, "done", {"verdict": "failed"})])
     ended(running)
     async with host(home, running).run_test(size=SMALL) as pilot:
         await shows(pilot, "✗ failed", "CUDA out of memory", "Lower it.", "--resume", "step   74")
@@ -190,19 +192,21 @@ async def test_crashed_shows_the_last_lines_and_the_likely_cause(home: Path, run
     vanished(running)
     app = host(home, running)
     async with app.run_test(size=LARGE) as pilot:
-        await shows(pilot, "✗ crashed", "Native code crashed", "Fatal Python error")
+        await shows(
+            pilot, "✗ crashed", "Native code (a library or a driver) crashed", "Fatal Python error"
+        )
         held = app.screen.query_one(LogPane).lines
         assert [line.split("loss")[0].strip() for line in held[-20:-1]] == [
             f"step   {step}" for step in range(56, 75)
         ]
 
 
-async def test_killed_without_a_line_is_said_to_be_killed(home: Path):
+async def test_a_process_that_vanished_without_a_line_may_have_been_killed(home: Path):
     run = new_run(home, "silent")
     append(run, list(training(3)))
     vanished(run)
     async with host(home, run).run_test(size=SMALL) as pilot:
-        await shows(pilot, "✗ crashed", "ended from outside", "dmesg", "last held 1.3 GB of it")
+        await shows(pilot, "✗ crashed", "Killed from outside", "dmesg", "last used 1.3 GiB")
 
 
 async def test_a_dead_process_is_noticed_while_watching(home: Path, running: RunDirectory):
@@ -214,7 +218,7 @@ async def test_a_dead_process_is_noticed_while_watching(home: Path, running: Run
 
 async def test_unresponsive_is_a_state_of_its_own(home: Path, running: RunDirectory):
     async with host(home, running, now=200).run_test(size=SMALL) as pilot:
-        await shows(pilot, "? no answer", "s offers to end it")
+        await shows(pilot, "? no response", "s offers to end it")
 
 
 async def test_waiting_names_the_other_run_and_its_progress(home: Path):
@@ -246,16 +250,16 @@ async def test_a_dataset_run_has_its_own_figures_and_a_key_to_train_on_it(home: 
         ended(run)
         await shows(pilot, "✓ done", "pages 55", "load_dataset(", "t trains on it")
         await pilot.press("t")
-        await until(pilot, lambda: bool(app.asked))
-    assert app.asked == [("dataset", str(run.dataset))]
+        await until(pilot, lambda: bool(app.calls))
+    assert app.calls == [("dataset", str(run.dataset))]
 
 
-async def test_a_dataset_run_that_did_not_end_well_says_how_it_goes_on(home: Path):
+async def test_an_incomplete_dataset_run_shows_the_command_that_resumes_it(home: Path):
     run = new_run(home, "pages", "dataset")
     append(run, list(drawing(12)))
     vanished(run)
     async with host(home, run, now=16).run_test(size=LARGE) as pilot:
-        await shows(pilot, "✗ crashed", "go on", "deepsynth-tui generate", "--resume")
+        await shows(pilot, "✗ crashed", "Resume", "deepsynth-tui generate", "--resume")
         append(run, [(17, "done", {"verdict": "stopped", "partial": "there.partial"})])
         ended(run)
         await shows(pilot, "■ stopped", "there.partial", "deepsynth-tui generate", "--resume")
@@ -271,11 +275,11 @@ async def test_it_moves_on_to_the_run_that_waited(home: Path):
         await shows(pilot, "● running")
         append(pages, list(drawn(pages)))
         ended(pages)
-        await until(pilot, lambda: app.asked == [("run", after.id)])
+        await until(pilot, lambda: app.calls == [("run", after.id)])
         assert not isinstance(app.screen, MonitorScreen)
 
 
-async def test_it_does_not_move_on_from_under_a_reader(home: Path):
+async def test_it_does_not_move_on_while_the_log_is_scrolled_up(home: Path):
     pages = new_run(home, "pages", "dataset")
     append(pages, list(drawing(12)))
     pages.console.write_text(console(60))
@@ -289,9 +293,9 @@ async def test_it_does_not_move_on_from_under_a_reader(home: Path):
         append(pages, list(drawn(pages)))
         ended(pages)
         await shows(pilot, "✓ done")
-        assert app.asked == []
+        assert app.calls == []
         await pilot.press("n")
-        await until(pilot, lambda: app.asked == [("run", after.id)])
+        await until(pilot, lambda: app.calls == [("run", after.id)])
 
 
 async def test_stop_asks_once_names_the_run_and_escape_only_closes(
@@ -302,13 +306,11 @@ async def test_stop_asks_once_names_the_run_and_escape_only_closes(
         await shows(pilot, "● running")
         focused = app.focused
         await pilot.press("s")
-        await shows(
-            pilot, "This stops the run demo-train.", "After the next checkpoint", "Now", "Close"
-        )
+        await shows(pilot, "Stop demo-train?", "After the next checkpoint", "Now", "Close")
         assert isinstance(app.screen, StopDialog)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is monitor(app))
-        assert control.pending(running) is None
+        assert control.pending_request(running) is None
         assert app.focused is focused
 
 
@@ -332,7 +334,7 @@ async def test_stop_leaves_the_request_that_was_chosen(
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, StopDialog))
         await pilot.press(*keys)
-        await until(pilot, lambda: control.pending(running) == request_left)
+        await until(pilot, lambda: control.pending_request(running) == request_left)
         await shows(pilot, shown)
 
 
@@ -355,10 +357,10 @@ async def test_escape_goes_back_and_stops_nothing(home: Path, running: RunDirect
         await shows(pilot, "● running")
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, MonitorScreen))
-        assert control.pending(running) is None
+        assert control.pending_request(running) is None
 
 
-async def test_copy_sends_osc_52_and_says_the_file(home: Path, running: RunDirectory):
+async def test_copy_sends_osc_52_and_names_the_file(home: Path, running: RunDirectory):
     app = host(home, running)
     async with app.run_test(size=SMALL) as pilot:
         await shows(pilot, "step   74")
@@ -370,8 +372,8 @@ async def test_copy_sends_osc_52_and_says_the_file(home: Path, running: RunDirec
         await until(pilot, lambda: copied.exists() and any("\x1b]52;" in w for w in written))
         sent = next(w for w in written if "\x1b]52;" in w).split(";")[2].rstrip("\a")
         assert base64.b64decode(sent).decode() == copied.read_text() == console(74)
-        (said,) = app._notifications
-        assert str(copied) in said.message
+        (toast,) = app._notifications
+        assert str(copied) in toast.message
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
@@ -415,31 +417,31 @@ async def test_the_state_stays_visible_in_a_tiny_terminal(home: Path, running: R
         await shows(pilot, "● running   demo-train", "74 of 120 steps", "step   74")
 
 
-async def test_a_deleted_run_is_said(home: Path, running: RunDirectory):
+async def test_a_deleted_run_is_reported(home: Path, running: RunDirectory):
     app = host(home, running)
     async with app.run_test(size=SMALL) as pilot:
         await shows(pilot, "● running")
         running.identity.unlink()
-        await until(pilot, lambda: any("deleted" in said.message for said in app._notifications))
+        await until(pilot, lambda: any("deleted" in toast.title for toast in app._notifications))
 
 
 async def test_tab_reaches_every_widget_and_comes_back(home: Path, running: RunDirectory):
     app = host(home, running)
     async with app.run_test(size=LARGE) as pilot:
         await shows(pilot, "● running", "samples")
-        first, seen = app.focused, []
+        first, focused = app.focused, []
         for _ in range(len(app.screen.focus_chain)):
-            seen.append(app.focused)
+            focused.append(app.focused)
             await pilot.press("tab")
         assert app.focused is first
-        assert set(seen) == set(app.screen.focus_chain)
+        assert set(focused) == set(app.screen.focus_chain)
 
 
-def test_over_ssh_it_looks_half_as_often(monkeypatch: pytest.MonkeyPatch):
+def test_over_ssh_it_polls_half_as_often(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
-    at_home = period()
+    local = poll_seconds()
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 1 10.0.0.2 22")
-    assert period() == 2 * at_home
+    assert poll_seconds() == 2 * local
 
 
 def test_no_heavy_library_is_in_the_process(home: Path, running: RunDirectory):
@@ -447,11 +449,11 @@ def test_no_heavy_library_is_in_the_process(home: Path, running: RunDirectory):
     script = f"""
 import asyncio, sys
 from pathlib import Path
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from tests.pilot.test_monitor import LARGE, host, shows
 
 async def main():
-    async with host(Path({str(home)!r}), open_path(Path({str(running.path)!r}))).run_test(
+    async with host(Path({str(home)!r}), open_run(Path({str(running.path)!r}))).run_test(
         size=LARGE
     ) as pilot:
         await shows(pilot, "train 0.960", "samples")

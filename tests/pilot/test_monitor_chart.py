@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
-from deepsynth_tui.tui.widgets.chart_scale import decimate, labels, ticks
+from deepsynth_tui.tui.widgets.chart_scale import decimate, tick_labels, ticks
 from deepsynth_tui.tui.widgets.metric_chart import Curves, MetricChart
 from tests.pilot.screen_host import text_of, until
 
@@ -36,7 +36,7 @@ def test_ticks_are_few_round_and_inside(low: float, width: float, most: int):
     found = ticks(low, high, most)
     assert len(found) <= most
     assert all(low - width * 1e-6 <= tick <= high + width * 1e-6 for tick in found)
-    assert len(set(labels(found))) == len(found)
+    assert len(set(tick_labels(found))) == len(found)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_ticks_are_few_round_and_inside(low: float, width: float, most: int):
     ],
 )
 def test_tick_labels(low: float, high: float, most: int, expected: list[str]):
-    assert labels(ticks(low, high, most)) == expected
+    assert tick_labels(ticks(low, high, most)) == expected
 
 
 def test_steps_are_labelled_with_whole_numbers():
-    assert labels(ticks(1, 3, 8, whole=True)) == ["1", "2", "3"]
+    assert tick_labels(ticks(1, 3, 8, integers=True)) == ["1", "2", "3"]
 
 
 class ChartHost(App[None]):
@@ -74,8 +74,8 @@ async def test_it_draws_at_any_size(size: tuple[int, int], count: int):
 async def test_empty_it_says_what_it_waits_for():
     app = ChartHost()
     async with app.run_test(size=(60, 10)) as pilot:
-        app.query_one(MetricChart).waiting = "Waiting for the first step."
-        await until(pilot, lambda: "Waiting for the first step." in text_of(app.screen))
+        app.query_one(MetricChart).placeholder = "DataWaitMonitor for the first step."
+        await until(pilot, lambda: "DataWaitMonitor for the first step." in text_of(app.screen))
 
 
 async def test_train_and_eval_are_told_apart_without_colour():

@@ -105,7 +105,7 @@ def test_stop(snap_compare: Any, size: tuple[int, int]):
     async def ask(pilot: Pilot[Any]) -> None:
         await shown("● running", "step   74")(pilot)
         await pilot.press("s")
-        await shown("This stops the run")(pilot)
+        await shown("Stop demo-train?")(pilot)
 
     app = host(lambda: MonitorScreen(run, clock=lambda: START + 81))
     assert snap_compare(app, terminal_size=size, run_before=ask)

@@ -39,14 +39,14 @@ async def shows(pilot: Pilot[Any], *texts: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def quick_looks(monkeypatch: pytest.MonkeyPatch):
-    """The list looks at the directories without the rest in between."""
-    monkeypatch.setattr(runs_screen, "PERIOD", 0.05)
+def quick_polls(monkeypatch: pytest.MonkeyPatch):
+    """Poll the directories without long pauses."""
+    monkeypatch.setattr(runs_screen, "POLL_SECONDS", 0.05)
 
 
 @pytest.fixture
 def three(home: Path) -> list[RunDirectory]:
-    """A dataset run that is done, a training run at work, and one that crashed; oldest first."""
+    """A completed dataset run, a live training run and a crashed one, oldest first."""
     pages = new_run(home, "pages", "dataset", later=0)
     append(pages, [*drawing(40), *drawn(pages)])
     ended(pages)
@@ -99,11 +99,11 @@ async def test_nothing_is_painted_while_nothing_changes(home: Path, three: list[
     app = ScreenHost(home, lambda: RunsScreen(clock=clock))
     async with app.run_test(size=SMALL) as pilot:
         await shows(pilot, "step 74 of 120")
-        await clock.looks(pilot, 2)
+        await clock.polls(pilot, 2)
         painted = app.painted
         for beat in range(5):
             alive(three[1], "training", at=80.0 + beat / 10)
-            await clock.looks(pilot, 1)
+            await clock.polls(pilot, 1)
         assert app.painted == painted
 
 
@@ -112,7 +112,7 @@ async def test_enter_opens_the_highlighted_run(home: Path, three: list[RunDirect
     async with app.run_test(size=SMALL) as pilot:
         await shows(pilot, "demo-train")
         await pilot.press("down", "enter")
-        await until(pilot, lambda: app.asked == [("run", three[1].id)])
+        await until(pilot, lambda: app.calls == [("run", three[1].id)])
 
 
 async def test_stop_names_the_run_and_asks(home: Path, three: list[RunDirectory]):
@@ -122,13 +122,13 @@ async def test_stop_names_the_run_and_asks(home: Path, three: list[RunDirectory]
         await pilot.pause()
         assert isinstance(pilot.app.screen, RunsScreen), "a crashed run cannot be stopped"
         await pilot.press("down", "s")
-        await shows(pilot, "This stops the run demo-train.")
+        await shows(pilot, "Stop demo-train?")
         await pilot.press("n")
-        await until(pilot, lambda: control.pending(three[1]) == "stop")
+        await until(pilot, lambda: control.pending_request(three[1]) == "stop")
         await shows(pilot, "◐ stopping")
 
 
-async def test_its_settings_go_to_a_new_run(home: Path):
+async def test_clone_fills_the_form_with_its_settings(home: Path):
     text = "kind: training\nname: again\nlora:\n  r: 8\ndata:\n  path: some/data\n"
     run = new_run(home, "again", config_text=text)
     ended(run)
@@ -136,15 +136,15 @@ async def test_its_settings_go_to_a_new_run(home: Path):
     async with app.run_test(size=SMALL) as pilot:
         await shows(pilot, "again")
         await pilot.press("c")
-        await until(pilot, lambda: bool(app.asked))
-    ((kind, values),) = app.asked
+        await until(pilot, lambda: bool(app.calls))
+    ((kind, values),) = app.calls
     assert kind == "training"
     assert isinstance(values, dict)
     assert values["lora"] == {"r": 8}
     assert values["data"] == {"path": "some/data"}
 
 
-async def test_unreadable_settings_are_said(home: Path):
+async def test_unreadable_settings_are_reported(home: Path):
     run = new_run(home, "odd", config_text="kind: training\nlora:\n  ranks: 8\n")
     ended(run)
     app = host(home)
@@ -152,7 +152,7 @@ async def test_unreadable_settings_are_said(home: Path):
         await shows(pilot, "odd")
         await pilot.press("c")
         await until(pilot, lambda: any("ranks" in n.message for n in app._notifications))
-    assert app.asked == []
+    assert app.calls == []
 
 
 async def test_no_runs_yet_says_what_to_do(home: Path):
@@ -173,19 +173,19 @@ async def test_a_long_name_leaves_room_for_the_figures(home: Path):
         assert pilot.app.screen.query_one(RunTable).max_scroll_x == 0
 
 
-async def test_a_hidden_list_lets_the_directories_rest(home: Path, three: list[RunDirectory]):
+async def test_a_hidden_list_does_not_poll(home: Path, three: list[RunDirectory]):
     clock = CountingClock(90)
     app = ScreenHost(home, lambda: RunsScreen(clock=clock))
     async with app.run_test(size=SMALL) as pilot:
         await shows(pilot, "demo-train")
-        await clock.looks(pilot, 1)
+        await clock.polls(pilot, 1)
         await pilot.press("down", "s")
-        await shows(pilot, "This stops the run")
+        await shows(pilot, "Stop demo-train?")
         newer = new_run(home, "newer", later=30)
         alive(newer, "starting", at=88)
-        await pilot.pause(10 * runs_screen.PERIOD)
+        await pilot.pause(10 * runs_screen.POLL_SECONDS)
         hidden = clock.calls
-        await pilot.pause(10 * runs_screen.PERIOD)
+        await pilot.pause(10 * runs_screen.POLL_SECONDS)
         assert clock.calls == hidden
         await pilot.press("escape")
         await shows(pilot, "newer")

@@ -1,4 +1,4 @@
-"""What the interface loads, and when: a static graph cannot see an import inside a function."""
+"""What the interface imports, and when: a static graph misses imports inside functions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ print(" ".join(sys.modules))
 USED = """
 import asyncio, sys
 from pathlib import Path
-from tests.pilot.forms import form_app, form_of, known_model
+from tests.pilot.forms import form_app, form_of, cache_model_layout
 
 async def use():
-    known_model()
+    cache_model_layout()
     async with form_app(Path(sys.argv[1]), {mode!r}) as pilot:
         await form_of(pilot).focus_field("output.dir")
         await pilot.app.workers.wait_for_complete()

@@ -1,4 +1,4 @@
-"""The interface in a real pseudo-terminal: how it ends when the terminal, or the system, does."""
+"""The interface in a pseudo-terminal: how it ends on signals and when the terminal goes away."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEADLINE = 60.0
 
 
 class Interface:
-    """A process of the interface with a pseudo-terminal as its controlling one."""
+    """A process of the interface whose controlling terminal is a pseudo-terminal."""
 
     def __init__(self, home: Path, *, hang_up: str = "default") -> None:
         self.output = b""
@@ -89,7 +89,7 @@ def test_a_signal_leaves_a_clean_terminal(home: Path, number: signal.Signals) ->
     assert STOP_MOUSE_REPORTS in interface.output
 
 
-def test_a_hang_up_ends_the_process_and_keeps_what_was_typed(home: Path) -> None:
+def test_a_hang_up_ends_the_process_and_saves_the_draft(home: Path) -> None:
     interface = Interface(home)
     interface.wait_for(b"freeze")
     interface.type(b"typed")
@@ -99,7 +99,7 @@ def test_a_hang_up_ends_the_process_and_keeps_what_was_typed(home: Path) -> None
     assert "typed" in (home / "drafts" / "training.yaml").read_text()
 
 
-def test_a_hang_up_ends_the_process_where_nothing_can_be_kept(home: Path) -> None:
+def test_a_hang_up_ends_the_process_even_if_the_draft_cannot_be_saved(home: Path) -> None:
     interface = Interface(home)
     interface.wait_for(b"freeze")
     home.mkdir(exist_ok=True)
@@ -117,8 +117,8 @@ def test_a_terminal_that_goes_without_a_signal_ends_the_process(home: Path) -> N
     assert interface.wait(reading=False) != 0
 
 
-def test_a_loop_that_is_stuck_does_not_outlive_the_terminal(home: Path) -> None:
-    """As it is in a write to a terminal that died: the loop then looks at nothing itself."""
+def test_a_blocked_event_loop_does_not_outlive_the_terminal(home: Path) -> None:
+    """The event loop blocks in a write to a dead terminal; the handler of SIGUSR1 stands for it."""
     interface = Interface(home, hang_up="ignore")
     interface.wait_for(b"freeze")
     os.kill(interface.pid, signal.SIGUSR1)

@@ -20,10 +20,10 @@ from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.gpu_catalogue import Fit
 from deepsynth_tui.machine.nvml import Probe
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.training.simulation import client
 from deepsynth_tui.training.simulation.client import SimulationError
-from deepsynth_tui.training.simulation.simulated_estimate import Simulated
+from deepsynth_tui.training.simulation.simulated_estimate import SimulatedMemory
 from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.fit.view import FitView
 from deepsynth_tui.tui.forms.drafts import draft_path, save_draft
@@ -32,10 +32,10 @@ from deepsynth_tui.tui.screens.save import SaveDialog
 from deepsynth_tui.tui.screens.training import TrainingScreen
 from deepsynth_tui.workflows.estimate import gather_inputs
 from tests.pilot.forms import (
+    cache_model_layout,
     form_app,
-    form_is_there,
+    form_is_ready,
     form_of,
-    known_model,
     row_of,
     screen_of,
     start_bar,
@@ -46,15 +46,15 @@ from tests.pilot.screen_host import text_of, until
 
 @pytest.fixture(autouse=True)
 def _model(home: Path) -> None:
-    known_model()
+    cache_model_layout()
 
 
 async def answered(pilot: Pilot[Any]) -> FitView:
     """Wait until the panel has the whole answer for the form as it stands."""
     panel = pilot.app.screen.query_one(FitPanel)
-    await until(pilot, lambda: panel.view is not None and panel.view.fresh)
+    await until(pilot, lambda: panel.view is not None and panel.view.report_is_current)
     assert panel.view is not None
-    assert panel.view.answer is not None
+    assert panel.view.report is not None
     return panel.view
 
 
@@ -67,10 +67,10 @@ async def test_the_fit_panel_follows_every_change(home: Path) -> None:
         await pilot.press("right")
         view = await answered(pilot)
         assert view.computed.trainable_params == 8 * 32 * 1024
-        assert view.before == before
+        assert view.previous == before
         text = text_of(screen_of(pilot))
         assert "262 k of" in text
-        assert "▲ +131 k" in text
+        assert "+131 k" in text
         assert "✓ fits  T4 (16GB)" in text
         assert "computed" in text
 
@@ -92,12 +92,12 @@ async def test_the_panel_shows_what_the_command_line_prints(home: Path) -> None:
         view = await answered(pilot)
         config = form_of(pilot).values.as_config()
         assert isinstance(config, TrainingConfig)
-        said = fit_report(config, gather_inputs(config)).to_json()
-        assert view.computed.to_json().items() <= said.items()
-        assert {row.name: row.fit.value for row in view.rows} == said["gpu_fit_word"]
-        assert view.answer is not None
-        assert view.answer.to_json()["largest_batch"] == said["largest_batch"]
-        assert view.answer.to_json()["ranks"] == said["ranks"]
+        report = fit_report(config, gather_inputs(config)).to_json()
+        assert view.computed.to_json().items() <= report.items()
+        assert {row.name: row.fit.value for row in view.gpu_rows} == report["gpu_fit_word"]
+        assert view.report is not None
+        assert view.report.to_json()["largest_batch"] == report["largest_batch"]
+        assert view.report.to_json()["ranks"] == report["ranks"]
 
 
 async def test_a_narrow_terminal_keeps_the_verdict_on_one_line_until_it_is_opened(
@@ -124,12 +124,12 @@ async def test_the_change_that_makes_it_fit_is_one_key_and_can_be_taken_back(hom
     async with form_app(home) as pilot:
         await type_into(pilot, "training.per_device_train_batch_size", "64")
         view = await answered(pilot)
-        assert view.row is not None
-        assert view.row.fit is Fit.NO
+        assert view.selected_gpu is not None
+        assert view.selected_gpu.fit is Fit.NO
         await pilot.press("escape", "a")
         now = await answered(pilot)
-        name = view.row.name
-        assert next(row for row in now.rows if row.name == name).fit is not Fit.NO
+        name = view.selected_gpu.name
+        assert next(row for row in now.gpu_rows if row.name == name).fit is not Fit.NO
         values = form_of(pilot).values
         changed = [key for key in values.values if values.is_changed(key)]
         assert changed, "marked like any other change"
@@ -140,7 +140,7 @@ async def test_the_change_that_makes_it_fit_is_one_key_and_can_be_taken_back(hom
         await answered(pilot)
         await pilot.press("ctrl+y")
         toasts = [toast.message for toast in pilot.app._notifications]
-        assert any("names no change" in toast for toast in toasts), "it fits: nothing to make"
+        assert any("suggests no change" in toast for toast in toasts), "it fits: nothing to make"
 
 
 async def test_left_and_right_step_the_rank_from_the_panel(home: Path) -> None:
@@ -164,30 +164,30 @@ async def test_the_table_of_ranks_comes_into_view_with_the_field(home: Path) -> 
         await until(pilot, lambda: "weights" in text_of(screen_of(pilot)))
 
 
-async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
+async def test_a_simulation_is_shown_beside_the_computed_figure_until_a_change(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, released = threading.Event(), threading.Event()
+    started, released = threading.Event(), threading.Event()
 
-    def simulate(config: TrainingConfig, dataset: RowStatistics) -> Simulated:
-        asked.set()
+    def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
+        started.set()
         assert released.wait(30)
         parts: dict[MemoryItem, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
-        return Simulated(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
+        return SimulatedMemory(2**30, 2**30, 2**30, parts, notes=(), seconds=1.0)
 
-    monkeypatch.setattr(client, "simulate", simulate)
+    monkeypatch.setattr(client, "request_simulation", simulate)
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
         await answered(pilot)
         await type_into(pilot, "data.path", "owner/data")
         await pilot.press("ctrl+t")
-        await until(pilot, asked.is_set)
+        await until(pilot, started.is_set)
         assert "Simulating one training step" in text_of(screen_of(pilot))
         await type_into(pilot, "lora.r", "64")
         assert not panel.simulating, "a change drops it"
         released.set()
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: "simulated 1.0 GB (" in text_of(screen_of(pilot)))
+        await until(pilot, lambda: "simulated 1.0 GiB (" in text_of(screen_of(pilot)))
         assert panel.estimate is not None
         assert panel.estimate.source == "simulated"
         await type_into(pilot, "lora.r", "32")
@@ -198,10 +198,10 @@ async def test_a_simulation_stands_beside_the_computed_figure_until_a_change(
 async def test_a_simulation_that_fails_says_why(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def simulate(config: TrainingConfig, dataset: RowStatistics) -> Simulated:
+    def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
         raise SimulationError("No such kernel.", "Take another model.")
 
-    monkeypatch.setattr(client, "simulate", simulate)
+    monkeypatch.setattr(client, "request_simulation", simulate)
     async with form_app(home) as pilot:
         await type_into(pilot, "data.path", "owner/data")
         await answered(pilot)
@@ -211,34 +211,34 @@ async def test_a_simulation_that_fails_says_why(
         assert not pilot.app.screen.query_one(FitPanel).simulating
 
 
-async def test_the_gpus_are_looked_at_only_while_the_screen_is_there(
+async def test_the_gpus_are_probed_only_while_the_screen_is_shown(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = 0
+    probes = 0
 
     def probe() -> Probe:
-        nonlocal looks
-        looks += 1
+        nonlocal probes
+        probes += 1
         return Probe((), "none here")
 
     monkeypatch.setattr(nvml, "probe", probe)
-    monkeypatch.setattr(training, "PROBE_EVERY", 0.01)
+    monkeypatch.setattr(training, "PROBE_SECONDS", 0.01)
     async with form_app(home) as pilot:
-        await until(pilot, lambda: looks > 2)
+        await until(pilot, lambda: probes > 2)
         await pilot.press("f4")
         await until(pilot, lambda: not isinstance(pilot.app.screen, TrainingScreen))
-        before = looks
+        before = probes
         await pilot.pause(0.1)
-        assert looks <= before + 1, "at most the one that was under way"
+        assert probes <= before + 1, "at most the one that was under way"
         await pilot.press("f3")
-        await until(pilot, lambda: looks > before + 2)
+        await until(pilot, lambda: probes > before + 2)
 
 
-async def test_a_model_that_cannot_be_read_is_said_with_the_way_out(home: Path) -> None:
+async def test_an_unreadable_model_is_reported_with_advice(home: Path) -> None:
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)
         await type_into(pilot, "model.name_or_path", "no/such-model")
-        assert "Reading the layout of no/such-model" in panel.state
+        assert "MemoryReading the layout of no/such-model" in panel.status
         await until(pilot, lambda: panel.advice != "")
         assert panel.estimate is None
         assert "no/such-model" in text_of(screen_of(pilot))
@@ -246,17 +246,16 @@ async def test_a_model_that_cannot_be_read_is_said_with_the_way_out(home: Path) 
         await until(pilot, lambda: panel.estimate is not None)
 
 
-async def test_a_missing_dataset_is_found_and_said_beside_its_field(home: Path) -> None:
+async def test_a_missing_dataset_is_reported_at_its_field(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "data.path", str(home / "nowhere"))
-        can_start, said = start_bar(pilot)
-        assert (can_start, said) == (False, "… checking the files")
+        assert start_bar(pilot) == (False, "… checking the files")
         await until(pilot, lambda: row_of(pilot, "data.path").problem != "")
         assert not start_bar(pilot)[0]
         assert "problems" in start_bar(pilot)[1]
 
 
-async def test_what_was_typed_is_there_next_time(home: Path) -> None:
+async def test_typed_values_are_restored(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "lora.r", "24")
         await type_into(pilot, "data.max_length", "many")
@@ -267,14 +266,14 @@ async def test_what_was_typed_is_there_next_time(home: Path) -> None:
         assert "1 changed" in text_of(screen_of(pilot))
 
 
-async def test_a_draft_is_saved_while_one_types(home: Path) -> None:
+async def test_a_draft_is_saved_while_typing(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "half-way")
         await until(pilot, lambda: draft_path(home, "training").is_file())
         assert "half-way" in draft_path(home, "training").read_text()
 
 
-async def test_the_end_waits_for_a_draft_that_is_being_saved(
+async def test_quitting_waits_for_a_draft_that_is_being_saved(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, may_end = threading.Event(), threading.Event()
@@ -288,7 +287,7 @@ async def test_the_end_waits_for_a_draft_that_is_being_saved(
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "half-way")
         await until(pilot, begun.is_set)
-        ending = threading.Thread(target=screen_of(pilot).keep_draft)
+        ending = threading.Thread(target=screen_of(pilot).save_draft)
         ending.start()
         ending.join(0.2)
         assert ending.is_alive()
@@ -307,7 +306,7 @@ async def test_a_broken_draft_is_reported_and_kept_aside(home: Path) -> None:
     assert draft.with_name("training.yaml.broken").read_text() == "lora: [1, 2\n"
 
 
-async def test_settings_are_saved_with_comments_and_replace_nothing_unasked(
+async def test_settings_are_saved_with_comments_and_overwrite_only_when_confirmed(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -320,10 +319,10 @@ async def test_settings_are_saved_with_comments_and_replace_nothing_unasked(
         await pilot.press("enter")
         await pilot.pause()
         assert file.read_text() == "mine\n"
-        assert "is there already" in text_of(pilot.app.screen)
+        assert "exists. Save again" in text_of(pilot.app.screen)
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(pilot.app.screen, SaveDialog))
-        assert form_is_there(pilot)
+        assert form_is_ready(pilot)
     text = file.read_text()
     assert "# Rank: width of the two adapter matrices." in text
     loaded = load_file(file).config
@@ -332,7 +331,7 @@ async def test_settings_are_saved_with_comments_and_replace_nothing_unasked(
 
 
 async def test_datasets_of_ended_runs_are_offered(home: Path) -> None:
-    run = create(home, kind="dataset", name="pages", config_text="kind: dataset\n")
+    run = create_run(home, kind="dataset", name="pages", config_text="kind: dataset\n")
     run.dataset.mkdir()
     (run.dataset / "report.json").write_text("{}")
     async with form_app(home) as pilot:

@@ -1,4 +1,4 @@
-"""The x-ray screen, with the real child process on a real dataset."""
+"""The X-ray screen, with the real child process on a real dataset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from textual.containers import VerticalScroll
 
 from deepsynth_tui.child_process import ChildError
-from deepsynth_tui.config.load import check
+from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.training.xray import client
 from deepsynth_tui.tui.screens.xray import XrayScreen
@@ -21,7 +21,7 @@ from tests.training.small_datasets import row, write
 
 
 def _config(dataset: Path, **data: Any) -> TrainingConfig:
-    checked = check(
+    checked = check_values(
         {
             "kind": "training",
             "name": "look",
@@ -62,8 +62,8 @@ async def test_closing_ends_the_process(
     started: list[asyncio.subprocess.Process] = []
     start = asyncio.create_subprocess_exec
 
-    async def recorded(*command: Any, **given: Any) -> asyncio.subprocess.Process:
-        started.append(await start(*command, **given))
+    async def recorded(*command: Any, **options: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*command, **options))
         return started[-1]
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", recorded)
@@ -75,22 +75,22 @@ async def test_closing_ends_the_process(
         assert started[0].returncode == -signal.SIGKILL
 
 
-async def test_a_refusal_is_shown_with_its_advice(
+async def test_an_error_is_shown_with_its_advice(
     home: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refused(config: TrainingConfig) -> None:
+    async def fail(config: TrainingConfig) -> None:
         raise ChildError("row 3 is [red]too long\x1b[2J", "Make it shorter.")
 
-    monkeypatch.setattr(client, "request_xray_async", refused)
+    monkeypatch.setattr(client, "request_xray_async", fail)
     app = ScreenHost(home, lambda: XrayScreen(_config(dataset)))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "Make it shorter." in text_of(app.screen))
         assert "row 3 is [red]too long\\x1b[2J" in text_of(app.screen)
 
 
-async def test_a_form_with_problems_is_not_looked_into(home: Path) -> None:
+async def test_a_form_with_problems_has_no_xray(home: Path) -> None:
     async with form_app(home) as pilot:
         await pilot.press("escape", "x")
         await pilot.pause()
         assert not isinstance(pilot.app.screen, XrayScreen)
-        assert [one.title for one in pilot.app._notifications] == ["Not yet"]
+        assert [toast.title for toast in pilot.app._notifications] == ["Cannot show the X-ray yet"]

@@ -1,5 +1,8 @@
-"""`python -m tests.process.adapter_alone BASE ADAPTER PAGE QUESTION`: what transformers and PEFT
-make of a page without this program, as JSON: the base model, the adapter, the two merged."""
+"""Answer a question about a page with transformers and PEFT alone.
+
+`python -m tests.process.adapter_alone BASE ADAPTER PAGE QUESTION` prints the answers of the base
+model, of the adapter, and of the two merged as JSON.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from tests.builtin.plain_reading import read
 def main() -> None:
     base, adapter, page, question = sys.argv[1:]
     model = AutoModelForImageTextToText.from_pretrained(base, dtype="float32").eval()
-    said = {"base": read(model, adapter, Path(page), question)}
+    answers = {"base": read(model, adapter, Path(page), question)}
     adapted = PeftModel.from_pretrained(model, adapter).eval()
-    said["adapter"] = read(adapted, adapter, Path(page), question)
+    answers["adapter"] = read(adapted, adapter, Path(page), question)
     merged = adapted.merge_and_unload()
-    said["merged"] = read(merged, adapter, Path(page), question)
+    answers["merged"] = read(merged, adapter, Path(page), question)
     assert not any(name.startswith("deepsynth_tui") for name in sys.modules)
-    sys.stdout.write(json.dumps(said))
+    sys.stdout.write(json.dumps(answers))
 
 
 if __name__ == "__main__":

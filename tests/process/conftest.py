@@ -1,4 +1,4 @@
-"""A dataset that the dataset job made, for tests that train on it."""
+"""A generated dataset for tests that train on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def pages(tmp_path: Path) -> Path:
-    """The folder of a run that drew four of the built-in documents."""
+    """The folder of a dataset of four built-in documents."""
     config = tmp_path / "pages.yaml"
     folder = tmp_path / "pages"
     config.write_text(

@@ -1,9 +1,8 @@
-"""A dataset run killed at random moments, with all its processes, until it is done.
+"""Kill a dataset run at random moments until it is done, and compare the result.
 
-`python -m tests.process.dataset_kills [KILLS]` kills the job of one and the same run that often
-(50), each time after a random part of what is left of it, and compares what it comes to with a run
-that nobody disturbed: every file must have the same bytes. Where a run ends before it was killed
-often enough, another one begins.
+`python -m tests.process.dataset_kills [KILLS]` kills runs 50 times, or KILLS times, and resumes
+them. Each result must have the same bytes as that of an undisturbed run. A new run starts when one
+is done.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 
 DOCUMENTS = 1500
 CONFIG = {
@@ -46,7 +45,7 @@ def new_run(folder: Path, name: str, num_proc: int) -> RunDirectory:
     """Make a run on the documents in `folder`."""
     settings = {**CONFIG, "source": {"path": str(folder / "a.jsonl")}, "num_proc": num_proc}
     text = yaml.safe_dump(settings)
-    return create(folder / "home", kind="dataset", name=name, config_text=text)
+    return create_run(folder / "home", kind="dataset", name=name, config_text=text)
 
 
 def job(run: RunDirectory) -> subprocess.Popen[bytes]:
@@ -63,12 +62,12 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def last_phase(run: RunDirectory) -> str:
-    """Return in which phase the run was when it last spoke."""
+    """Return the phase of the run at its last event."""
     if not run.events.exists():
-        return "before its first word"
-    whole = run.events.read_bytes().rpartition(b"\n")[0]
-    events = [json.loads(line) for line in whole.splitlines()]
-    return next((one["name"] for one in reversed(events) if one["kind"] == "phase"), "starting")
+        return "before its first event"
+    complete_lines = run.events.read_bytes().rpartition(b"\n")[0]
+    events = [json.loads(line) for line in complete_lines.splitlines()]
+    return next((e["name"] for e in reversed(events) if e["kind"] == "phase"), "starting")
 
 
 def main() -> None:
@@ -78,11 +77,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         source(folder / "a.jsonl")
-        calm = new_run(folder, "calm", 2)
+        undisturbed = new_run(folder, "undisturbed", 2)
         start = time.monotonic()
-        assert job(calm).wait() == 0, calm.console.read_text()
-        whole = time.monotonic() - start
-        wanted = files(calm.dataset)
+        assert job(undisturbed).wait() == 0, undisturbed.console.read_text()
+        duration = time.monotonic() - start
+        wanted = files(undisturbed.dataset)
         phases: Counter[str] = Counter()
         runs = 0
         while phases.total() < kills:
@@ -90,9 +89,9 @@ def main() -> None:
             run = new_run(folder, f"killed-{runs}", 1 + runs % 3)
             while not run.dataset.exists() and phases.total() < kills:
                 process = job(run)
-                time.sleep(chance.random() * whole * 0.6)
+                time.sleep(chance.random() * duration * 0.6)
                 if process.poll() is None:
-                    # Half of the time the job alone: its processes must then end by themselves.
+                    # Half of the time only the job: its workers must then exit by themselves.
                     if chance.random() < 0.5:
                         os.kill(process.pid, signal.SIGKILL)
                     else:

@@ -1,4 +1,4 @@
-"""A job that does nothing, in several ways: `python dummy_job.py RUN_PATH WAY`."""
+"""A job that trains nothing: `python dummy_job.py RUN_PATH BEHAVIOUR`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAUSE = 0.02
 
 
 def steps(job: Job) -> str:
-    """Step for ever, with a checkpoint every tenth."""
+    """Report steps for ever, with a checkpoint every tenth."""
     job.phase("training")
     step = 0
     while True:
@@ -33,23 +33,23 @@ def steps(job: Job) -> str:
                 return "stopped"
 
 
-def brief(job: Job) -> str:
-    """Be done at once, having said where and with what."""
+def finishes(job: Job) -> str:
+    """Finish at once and report working directory, stdin and session."""
     job.result(cwd=str(Path.cwd()), stdin=sys.stdin.read(), session=os.getsid(0) == os.getpid())
     os.write(2, b"from the depths\n")
     sys.stdout.write("\ud800 in any encoding\n")
     return "completed"
 
 
-def deaf(job: Job) -> str:
-    """Never look at a request."""
+def ignores_requests(job: Job) -> str:
+    """Never check for a request."""
     job.phase("training")
     while True:
         time.sleep(PAUSE)
 
 
-def immune(job: Job) -> str:
-    """Take neither requests nor SIGTERM, with a child that does not either."""
+def ignores_signals(job: Job) -> str:
+    """Ignore requests and SIGTERM, and have a child process."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     job.phase("training", child=child.pid)
@@ -58,7 +58,7 @@ def immune(job: Job) -> str:
 
 
 def segfault(job: Job) -> str:
-    """Die of a native fault."""
+    """Die of a segmentation fault."""
     job.phase("training")
     os.kill(os.getpid(), signal.SIGSEGV)
     return "completed"
@@ -82,7 +82,10 @@ def _wait(ready: Event) -> None:
     time.sleep(600)
 
 
-WAYS = {way.__name__: way for way in (steps, brief, deaf, immune, segfault, workers)}
+BEHAVIOURS = {
+    function.__name__: function
+    for function in (steps, finishes, ignores_requests, ignores_signals, segfault, workers)
+}
 
 
 def explain(error: BaseException) -> Failure:
@@ -90,5 +93,5 @@ def explain(error: BaseException) -> Failure:
 
 
 if __name__ == "__main__":
-    way = WAYS[sys.argv[2]]
-    sys.exit(run_job(Path(sys.argv[1]), way, explain=explain, heartbeat_seconds=0.1))
+    behaviour = BEHAVIOURS[sys.argv[2]]
+    sys.exit(run_job(Path(sys.argv[1]), behaviour, explain=explain, heartbeat_seconds=0.1))

@@ -1,6 +1,6 @@
-"""A rank without PyTorch, in several ways: `python dummy_rank.py WAY RUN_PATH --reports FD ...`.
+"""A rank without PyTorch: `python dummy_rank.py BEHAVIOUR RUN_PATH --messages FD ...`.
 
-The first rank tells its pid, and those of the others, as they start.
+Each rank first sends its pid.
 """
 
 from __future__ import annotations
@@ -11,61 +11,72 @@ import sys
 import threading
 
 from deepsynth_tui.runs.job import Failure
-from deepsynth_tui.training.ranks.protocol import Ended, Failed, Happened, Orders, Reports
+from deepsynth_tui.training.ranks.protocol import (
+    EventMessage,
+    FailedMessage,
+    FinishedMessage,
+    MessageWriter,
+    RequestReader,
+)
 
-WAY, _, _, REPORTS, *_ = sys.argv[1:]
-NUMBER = int(os.environ["RANK"])
-LOST = Failed(Failure("RuntimeError", "[gloo] Connection closed by peer", "see the log"), True)
+BEHAVIOUR, _, _, MESSAGE_FD, *_ = sys.argv[1:]
+RANK = int(os.environ["RANK"])
+LOST_CONTACT = FailedMessage(
+    Failure("RuntimeError", "[gloo] Connection closed by peer", "see the log"), True
+)
 
 
-def obedient(reports: Reports, orders: Orders) -> None:
-    """Wait for a request, and say which it was."""
-    if NUMBER == 0:
-        orders.asked.wait()
-        reports.write("warning", message=f"heard {orders.request}")
-        reports.send(Ended("stopped", {"path": "adapter"}))
+def obeys(writer: MessageWriter, requests: RequestReader) -> None:
+    """Wait for a request and report which it was."""
+    if RANK == 0:
+        requests.stop_event.wait()
+        writer.write("warning", message=f"received {requests.request}")
+        writer.send(FinishedMessage("stopped", {"path": "adapter"}))
     else:
         sys.stdout.write("a word\nanother")
-        reports.send(Ended("stopped", {}))
+        writer.send(FinishedMessage("stopped", {}))
 
 
-def deaf(reports: Reports, orders: Orders) -> None:
+def hangs(writer: MessageWriter, requests: RequestReader) -> None:
     """Never end."""
     threading.Event().wait()
 
 
-def contagious(reports: Reports, orders: Orders) -> None:
-    """The first one loses contact before the second, which is why, has said anything."""
-    if NUMBER == 0:
-        reports.send(LOST)
+def fails_second(writer: MessageWriter, requests: RequestReader) -> None:
+    """The first rank reports a lost connection before the second reports its own failure."""
+    if RANK == 0:
+        writer.send(LOST_CONTACT)
     else:
-        orders.asked.wait(1)
-        reports.send(Failed(Failure("TrainingError", "The loss became nan", "lower it"), False))
+        requests.stop_event.wait(1)
+        writer.send(
+            FailedMessage(Failure("TrainingError", "The loss became nan", "lower it"), False)
+        )
 
 
-def full(reports: Reports, orders: Orders) -> None:
-    """The second runs out of memory, and knows what would help."""
-    if NUMBER == 0:
+def out_of_memory(writer: MessageWriter, requests: RequestReader) -> None:
+    """The second rank runs out of memory and knows what would help."""
+    if RANK == 0:
         threading.Event().wait()
     changes = {"training.per_device_train_batch_size": 1}
-    reports.send(Failed(Failure("OutOfMemoryError", "The GPU is full", "less", changes), False))
+    failure = Failure("OutOfMemoryError", "The GPU is full", "less", changes)
+    writer.send(FailedMessage(failure, False))
 
 
-def lonely(reports: Reports, orders: Orders) -> None:
-    """The second is killed, and the first has said something already."""
-    if NUMBER == 0:
-        reports.send(LOST)
+def killed(writer: MessageWriter, requests: RequestReader) -> None:
+    """The second rank is killed after the first has reported a lost connection."""
+    if RANK == 0:
+        writer.send(LOST_CONTACT)
         threading.Event().wait()
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def silent(reports: Reports, orders: Orders) -> None:
-    """The second just ends."""
-    if NUMBER == 0:
+def exits(writer: MessageWriter, requests: RequestReader) -> None:
+    """The second rank exits without a last message."""
+    if RANK == 0:
         threading.Event().wait()
 
 
 if __name__ == "__main__":
-    reports = Reports(int(REPORTS))
-    reports.send(Happened("phase", {"name": "training", "rank": NUMBER, "pid": os.getpid()}))
-    globals()[WAY](reports, Orders(sys.stdin.fileno()))
+    writer = MessageWriter(int(MESSAGE_FD))
+    writer.send(EventMessage("phase", {"name": "training", "rank": RANK, "pid": os.getpid()}))
+    globals()[BEHAVIOUR](writer, RequestReader(sys.stdin.fileno()))

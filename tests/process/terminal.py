@@ -62,7 +62,7 @@ class Terminal:
         os.write(self._fd, keys.encode())
 
     def wait_for(self, condition: Callable[[str], bool], seconds: float = 60) -> str:
-        """Read until the screen's text meets `condition`; fails with the screen after `seconds`."""
+        """Read until the text of the screen meets `condition`; fails after `seconds`."""
         deadline = time.monotonic() + seconds
         while not condition(self.text):
             assert time.monotonic() < deadline, f"not seen in {seconds} s:\n{self.text}"
@@ -84,7 +84,7 @@ class Terminal:
             self.pid = 0
 
     def wait_until_gone(self, seconds: float = 20) -> None:
-        """Read on until the program has ended; fails when it lives longer than `seconds`."""
+        """Read until the program has exited; fails if it lives longer than `seconds`."""
         deadline = time.monotonic() + seconds
         while os.waitpid(self.pid, os.WNOHANG) == (0, 0):
             assert time.monotonic() < deadline, f"still there after {seconds} s:\n{self.text}"

@@ -1,4 +1,4 @@
-"""The interface may die in any way: the run goes on, and can be watched again."""
+"""The interface may die in any way: the run goes on, and another one can attach to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.runs.control import stop_and_wait
-from deepsynth_tui.runs.directory import RunDirectory, identity, scan
+from deepsynth_tui.runs.directory import RunDirectory, list_runs, read_identity
 from deepsynth_tui.runs.summary import summarize
 from tests.process.terminal import Terminal
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.slow
 def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "the state did not come"
-        time.sleep(0.05)  # between two looks at the state that is waited for
+        assert time.monotonic() < deadline, "the condition was not met in time"
+        time.sleep(0.05)
 
 
 def step_of(run: RunDirectory) -> int:
@@ -36,18 +36,18 @@ def step_of(run: RunDirectory) -> int:
 
 
 def training_runs(home: Path) -> list[RunDirectory]:
-    return [run for run in scan(home) if identity(run).kind == "training"]
+    return [run for run in list_runs(home) if read_identity(run).kind == "training"]
 
 
-def goes_on(run: RunDirectory) -> None:
+def wait_for_steps(run: RunDirectory) -> None:
     """Wait until the run has made more steps."""
-    seen = step_of(run)
-    wait_until(lambda: step_of(run) >= seen + MORE_STEPS)
+    before = step_of(run)
+    wait_until(lambda: step_of(run) >= before + MORE_STEPS)
 
 
 @pytest.fixture
 def endless(home: Path, pages: Path) -> Path:
-    """A home whose training form is filled with a run that never ends by itself."""
+    """A home whose training form holds a run that never ends by itself."""
     draft = home / "drafts" / "training.yaml"
     draft.parent.mkdir(parents=True)
     draft.write_text(
@@ -61,7 +61,7 @@ def endless(home: Path, pages: Path) -> Path:
     return home
 
 
-def test_a_run_survives_the_interface_and_is_found_again(endless: Path):
+def test_a_run_outlives_the_interface_and_can_be_attached(endless: Path):
     try:
         with Terminal(PROGRAM) as terminal:
             terminal.press(F3)
@@ -71,20 +71,20 @@ def test_a_run_survives_the_interface_and_is_found_again(endless: Path):
             terminal.signal(signal.SIGKILL)
             terminal.wait_until_gone()
         (run,) = training_runs(endless)
-        goes_on(run)
+        wait_for_steps(run)
 
         with Terminal([*PROGRAM, "attach", "endless"]) as terminal:
             terminal.wait_for(lambda text: "endless" in text and "loss" in text)
             terminal.hang_up()
             terminal.wait_until_gone()
-        goes_on(run)
+        wait_for_steps(run)
 
         with Terminal([*PROGRAM, "attach", run.id], size=(80, 24)) as terminal:
             terminal.wait_for(lambda text: "endless" in text and "running" in text)
             terminal.press(F10)
             terminal.wait_until_gone()
             assert f"deepsynth-tui attach {run.id}" in terminal.output.decode()
-        goes_on(run)
+        wait_for_steps(run)
     finally:
         for run in training_runs(endless):
             stop_and_wait(run, grace=20)

@@ -1,4 +1,4 @@
-"""The whole job for real: documents, pages, training, and an adapter that PEFT alone can load."""
+"""The demo for real: documents, pages, training, and an adapter that PEFT alone can load."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tests.builtin import drawn_pages
 
 pytestmark = pytest.mark.slow
 
-MOST_ERRORS = 0.1  # of the characters; random weights make more errors than there are
+MAX_ERROR_RATE = 0.1  # of characters; random weights give more than 1
 QUESTION = "What is to be paid?"
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demo that has ended: where its runs lie, what it printed, and what runs are known."""
+    """A finished demo: the folder of its runs, what it printed, and the runs by kind."""
 
     folder: Path
-    said: str
+    stdout: str
     runs: dict[str, Any]
 
     @property
@@ -35,34 +35,34 @@ class Demo:
         return self.folder / "training" / "adapter"
 
     def samples(self, when: str) -> list[dict[str, Any]]:
-        """What the model said before or after to the papers that are shown."""
+        """Return the samples "before" or "after" training."""
         lines = (self.folder / "training" / "events.jsonl").read_text().splitlines()
         events = [json.loads(line) for line in lines]
-        return [one for one in events if one["kind"] == "sample" and one["when"] == when]
+        return [e for e in events if e["kind"] == "sample" and e["when"] == when]
 
 
-def paper(sample: dict[str, Any]) -> str:
-    """What is on the page of a sample: its input is the question, a blank line and that."""
+def page_text(sample: dict[str, Any]) -> str:
+    """Return the text on the page of a sample, which follows the question and a blank line."""
     question, _, text = sample["input"].partition("\n\n")
     assert question == QUESTION
     return text
 
 
 def program(*arguments: str | Path, home: Path | None = None) -> subprocess.CompletedProcess[str]:
-    given = {"DEEPSYNTH_HOME": str(home), "HF_HUB_OFFLINE": "1"} if home else {}
+    variables = {"DEEPSYNTH_HOME": str(home), "HF_HUB_OFFLINE": "1"} if home else {}
     return subprocess.run(
         [sys.executable, "-m", "deepsynth_tui", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, **given},
+        env={**os.environ, **variables},
     )
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo as a person starts it, once for all tests: it takes a minute on two cores."""
+    """Run the demo once for all tests: it takes a minute on two cores."""
     home = tmp_path_factory.mktemp("home")
     done = program("demo", "--headless", "--dir", home / "demo", home=home)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -71,34 +71,34 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(home / "demo", done.stdout, runs)
 
 
-def test_the_demo_does_the_whole_job(demo: Demo):
-    assert "Dataset generated: 480 documents on 480 pages." in demo.said
+def test_the_demo_generates_trains_and_reports(demo: Demo):
+    assert "Dataset generated: 480 documents on 480 pages." in demo.stdout
     first, last = (
         float(figure)
-        for figure in demo.said.split(" steps, loss ")[1].split(".\n")[0].split(" -> ")
+        for figure in demo.stdout.split(" steps, loss ")[1].split(".\n")[0].split(" -> ")
     )
     assert last < first / 1.5
-    assert demo.said.count("A document that it never learned from:") == 3
-    assert re.findall("The model (.*) training:", demo.said) == ["before", "after"] * 3
+    assert demo.stdout.count("A held-out document:") == 3
+    assert re.findall("The model (.*) training:", demo.stdout) == ["before", "after"] * 3
     assert demo.runs["dataset"]["state"] == demo.runs["training"]["state"] == "done"
-    assert f"deepsynth-tui attach {demo.runs['training']['id']}" in demo.said
-    assert f"Adapter: {demo.adapter}" in demo.said
+    assert f"deepsynth-tui attach {demo.runs['training']['id']}" in demo.stdout
+    assert f"Adapter: {demo.adapter}" in demo.stdout
 
 
-def test_the_demo_teaches_it_to_answer(demo: Demo):
-    """It reads the papers aloud, and after a minute it answers the question instead."""
-    (line,) = re.findall(r"Exact match on held-out documents: (.*)\.", demo.said)
+def test_the_demo_teaches_the_model_to_answer(demo: Demo):
+    """Before training the model transcribes the page; after it, it answers the question."""
+    (line,) = re.findall(r"Exact match on held-out documents: (.*)\.", demo.stdout)
     before, after = (int(percent) for percent in re.findall(r"(\d+)%", line))
     assert before < 10
     assert after > 80
-    read = demo.samples("before")
-    said = [one["output"] for one in read]
-    assert character_error_rate([paper(one) for one in read], said) < MOST_ERRORS
+    samples = demo.samples("before")
+    outputs = [sample["output"] for sample in samples]
+    assert character_error_rate([page_text(s) for s in samples], outputs) < MAX_ERROR_RATE
 
 
-def test_peft_alone_answers_with_the_adapter_and_with_both_merged(demo: Demo, tmp_path: Path):
-    right = next(one for one in demo.samples("after") if one["output"] == one["target"])
-    page = drawn_pages.write(tmp_path, paper(right))
+def test_peft_alone_answers_with_the_adapter_loaded_and_merged(demo: Demo, tmp_path: Path):
+    sample = next(s for s in demo.samples("after") if s["output"] == s["target"])
+    page = drawn_pages.write(tmp_path, page_text(sample))
     base = json.loads((demo.adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
     alone = subprocess.run(
         [sys.executable, "-m", "tests.process.adapter_alone", base, demo.adapter, page, QUESTION],
@@ -107,9 +107,9 @@ def test_peft_alone_answers_with_the_adapter_and_with_both_merged(demo: Demo, tm
         check=False,
     )
     assert alone.returncode == 0, alone.stderr
-    said = json.loads(alone.stdout)
-    assert character_error_rate([paper(right)], [said["base"]]) < MOST_ERRORS
-    assert said["merged"] == said["adapter"] == right["target"]
+    outputs = json.loads(alone.stdout)
+    assert character_error_rate([page_text(sample)], [outputs["base"]]) < MAX_ERROR_RATE
+    assert outputs["merged"] == outputs["adapter"] == sample["target"]
 
 
 def test_a_wrong_setting_leaves_nothing_behind(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What the tests of runs share: a run, and waiting for a state instead of for a time."""
+"""Fixtures of the tests of runs: a run, and waiting for a condition instead of a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -16,7 +16,7 @@ Wait = Callable[[Callable[[], object]], None]
 @pytest.fixture
 def run(home: Path) -> RunDirectory:
     """A training run that was created and not launched."""
-    return create(home, kind="training", name="My run", config_text="kind: training\n")
+    return create_run(home, kind="training", name="My run", config_text="kind: training\n")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whatever a job prints, what a terminal is given is printable text."""
+"""Whatever a job prints, a terminal gets printable text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.runs.console import LONGEST, ConsoleTail, clean
+from deepsynth_tui.runs.console import MAX_CHARACTERS, ConsoleTail, sanitize
 
 NASTY = st.text(
     st.sampled_from("ab \r\n\t\b\x1b[]0;mKJ?\x07\\\x9b\x9d\x9c\x90PX^_\x7f\x00é\u202e\u2066\ud800"),
@@ -45,19 +45,19 @@ NASTY = st.text(
         ("", ""),
     ],
 )
-def test_clean(raw: str, shown: str):
-    assert clean(raw) == shown
+def test_sanitize(raw: str, shown: str):
+    assert sanitize(raw) == shown
 
 
-def test_long_line_says_what_was_cut():
-    assert clean("x" * LONGEST) == "x" * LONGEST
-    assert clean("x" * (LONGEST + 1)) == "x" * LONGEST + " … (+1 characters)"
-    assert clean("x" * 1_000_000) == "x" * LONGEST + " … (+998000 characters)"
+def test_a_long_line_has_the_number_of_characters_cut():
+    assert sanitize("x" * MAX_CHARACTERS) == "x" * MAX_CHARACTERS
+    assert sanitize("x" * (MAX_CHARACTERS + 1)) == "x" * MAX_CHARACTERS + " … (+1 characters)"
+    assert sanitize("x" * 1_000_000) == "x" * MAX_CHARACTERS + " … (+998000 characters)"
 
 
 @given(NASTY | st.text())
-def test_clean_never_yields_a_control(raw: str):
-    shown = clean(raw)
+def test_sanitize_removes_all_control_characters(raw: str):
+    shown = sanitize(raw)
     assert not {unicodedata.category(character) for character in shown} & {"Cc", "Cs", "Zl", "Zp"}
     assert not any("\u202a" <= character <= "\u202e" for character in shown)
     assert not any("\u2066" <= character <= "\u2069" for character in shown)
@@ -66,15 +66,13 @@ def test_clean_never_yields_a_control(raw: str):
 @pytest.mark.parametrize(
     "unit", ["\x1b]", "\x9d", "\x1b[", "\x1b[1;", "\x1bP\x1b", "\b", "\r", "x\r"]
 )
-def test_hostile_line_of_a_megabyte_is_cleaned(unit: str):
+def test_a_hostile_line_of_a_megabyte(unit: str):
     """Ends at all only when cleaning takes linear time."""
-    assert len(clean(unit * (1_000_000 // len(unit)))) < 2 * LONGEST
+    assert len(sanitize(unit * (1_000_000 // len(unit)))) < 2 * MAX_CHARACTERS
 
 
 @given(st.lists(NASTY.map(lambda text: text.encode(errors="replace")) | st.binary(max_size=9)))
-def test_chunks_show_the_same_as_the_whole(
-    tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]
-):
+def test_chunks_give_the_same_lines(tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]):
     path = tmp_path_factory.mktemp("console") / "log"
     tail = ConsoleTail(path)
     lines: list[str] = []
@@ -84,9 +82,11 @@ def test_chunks_show_the_same_as_the_whole(
         lines += tail.poll()
         tail.unfinished  # noqa: B018 - looking at it must change nothing
     *whole, rest = b"".join(chunks).decode(errors="replace").split("\n")
-    assert lines == [clean(line) for line in whole]
+    assert lines == [sanitize(line) for line in whole]
     # An unfinished character at the very end is not shown yet.
-    assert clean(rest).startswith(tail.unfinished) or "\r" in rest or "\b" in rest or "\x1b" in rest
+    assert (
+        sanitize(rest).startswith(tail.unfinished) or "\r" in rest or "\b" in rest or "\x1b" in rest
+    )
 
 
 def test_progress_bar_is_one_line_that_changes(tmp_path: Path):
@@ -114,16 +114,16 @@ def test_invalid_bytes_are_marked(tmp_path: Path):
     assert ConsoleTail(tmp_path / "log").poll() == ["caf\ufffd!"]
 
 
-def test_hour_of_progress_does_not_end_the_reading(tmp_path: Path):
+def test_long_progress_output_does_not_end_polling(tmp_path: Path):
     path, tail = tmp_path / "log", ConsoleTail(tmp_path / "log")
     path.write_bytes(b"".join(b"\r%d/20000" % step for step in range(20001)) + b"\nend\n")
     assert tail.poll() == ["20000/20000", "end"]
     assert tail.poll() == []
 
 
-def test_from_the_end_counts_what_it_skips(tmp_path: Path):
+def test_starting_near_the_end_counts_skipped_bytes(tmp_path: Path):
     (tmp_path / "log").write_bytes(b"one\ntwo\nthree\n")
-    tail = ConsoleTail.from_end(tmp_path / "log", 8)
+    tail = ConsoleTail(tmp_path / "log", last=8)
     assert tail.skipped == 5
     assert tail.unfinished == ""
     assert tail.poll() == ["three"]

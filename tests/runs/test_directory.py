@@ -1,4 +1,4 @@
-"""A run is a folder with a run.json: made whole or not at all, found by whatever one knows."""
+"""A run is a folder with a run.json, created completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from deepsynth_tui.runs.directory import (
     RunDirectory,
     RunExists,
     RunNotFound,
-    RunUnwritable,
-    create,
-    find,
-    identity,
-    open_path,
-    scan,
+    RunNotWritable,
+    create_run,
+    find_run,
+    list_runs,
+    open_run,
+    read_identity,
 )
 
 NOON = 1763812800.0
 
 
 def make(home: Path, name: str = "run", **more) -> RunDirectory:
-    return create(home, kind="training", name=name, config_text="a: 1\n", **more)
+    return create_run(home, kind="training", name=name, config_text="a: 1\n", **more)
 
 
-def test_create_writes_what_never_changes(home: Path):
-    run = create(
+def test_create_run_writes_the_identity(home: Path):
+    run = create_run(
         home, kind="dataset", name="Böse Namen/..", config_text="kind: dataset\n", now=NOON
     )
     assert run.path == home / "runs" / run.id
     assert run.id.endswith("-böse-namen")
     assert run.config.read_text() == "kind: dataset\n"
-    who = identity(run)
+    who = read_identity(run)
     assert (who.id, who.kind, who.name, who.created) == (run.id, "dataset", "Böse Namen/..", NOON)
     assert who.cwd == Path.cwd()
     assert who.after is None
     assert run.control.is_dir()
 
 
-def test_name_without_a_letter_gives_the_kind(home: Path):
+def test_id_of_a_name_without_letters_has_the_kind(home: Path):
     assert make(home, "..//__").id.endswith("-training")
 
 
@@ -54,10 +54,10 @@ def test_ids_of_the_same_second_differ(home: Path):
     assert ids == [ids[0], f"{ids[0]}-2", f"{ids[0]}-3"]
 
 
-def test_runs_created_at_once_by_many_processes_all_exist(home: Path):
+def test_processes_create_runs_concurrently(home: Path):
     code = (
-        "import sys, pathlib; from deepsynth_tui.runs.directory import create\n"
-        "print(create(pathlib.Path(sys.argv[1]), kind='training', name='x', config_text='',"
+        "import sys, pathlib; from deepsynth_tui.runs.directory import create_run\n"
+        "print(create_run(pathlib.Path(sys.argv[1]), kind='training', name='x', config_text='',"
         f" now={NOON}).id)"
     )
     started = [
@@ -66,7 +66,7 @@ def test_runs_created_at_once_by_many_processes_all_exist(home: Path):
     ]
     ids = {process.communicate()[0].decode().strip() for process in started}
     assert len(ids) == 6
-    assert ids == {run.id for run in scan(home)}
+    assert ids == {run.id for run in list_runs(home)}
 
 
 def test_run_elsewhere_is_listed_through_a_link(home: Path, tmp_path: Path):
@@ -74,24 +74,24 @@ def test_run_elsewhere_is_listed_through_a_link(home: Path, tmp_path: Path):
     run = make(home, at=at)
     assert run.path == at.resolve()
     assert (home / "runs" / run.id).is_symlink()
-    assert scan(home) == [run]
-    assert find(home, run.id) == run
-    assert find(home, at) == run
+    assert list_runs(home) == [run]
+    assert find_run(home, run.id) == run
+    assert find_run(home, at) == run
 
 
-def test_empty_folder_is_taken(home: Path, tmp_path: Path):
+def test_an_empty_folder_is_used(home: Path, tmp_path: Path):
     (tmp_path / "out").mkdir()
     assert make(home, at=tmp_path / "out").config.is_file()
 
 
-def test_full_folder_is_refused_untouched(home: Path, tmp_path: Path):
+def test_a_folder_with_files_is_refused_and_unchanged(home: Path, tmp_path: Path):
     at = tmp_path / "out"
     at.mkdir()
     (at / "thesis.txt").write_text("years of work")
     with pytest.raises(RunExists, match=r"not empty.*output\.dir"):
         make(home, at=at)
     assert [path.name for path in at.iterdir()] == ["thesis.txt"]
-    assert scan(home) == []
+    assert list_runs(home) == []
     with pytest.raises(RunExists, match="is a file"):
         make(home, at=at / "thesis.txt")
 
@@ -100,20 +100,20 @@ def test_folder_of_another_run_is_refused_with_advice(home: Path, tmp_path: Path
     make(home, at=tmp_path / "out")
     with pytest.raises(RunExists, match=r"already holds a run.*resume"):
         make(home, at=tmp_path / "out")
-    assert len(scan(home)) == 1
+    assert len(list_runs(home)) == 1
 
 
-def test_home_that_cannot_be_made(tmp_path: Path):
+def test_home_that_cannot_be_created(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunUnwritable, match="DEEPSYNTH_HOME"):
+    with pytest.raises(RunNotWritable, match="DEEPSYNTH_HOME"):
         make(tmp_path / "file" / "home")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_home_without_rights(tmp_path: Path):
+def test_home_that_is_not_writable(tmp_path: Path):
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(RunUnwritable, match="Permission denied"):
+        with pytest.raises(RunNotWritable, match="Permission denied"):
             make(tmp_path / "home")
     finally:
         tmp_path.chmod(0o700)
@@ -130,14 +130,14 @@ def test_nothing_is_left_when_the_disk_is_full(
 
     monkeypatch.setattr(directory.atomic, "replace", full)
     at = tmp_path / "out" if elsewhere else None
-    with pytest.raises(RunUnwritable, match="No space left"):
+    with pytest.raises(RunNotWritable, match="No space left"):
         make(home, at=at)
     assert list((home / "runs").iterdir()) == []
     assert at is None or list(at.iterdir()) == []
 
 
-def test_scan_is_newest_first_and_skips_what_is_no_run(home: Path, tmp_path: Path):
-    assert scan(home) == []
+def test_list_is_newest_first_and_skips_other_folders(home: Path, tmp_path: Path):
+    assert list_runs(home) == []
     old, new = make(home, "a", now=NOON), make(home, "b", now=NOON + 100)
     gone = make(home, "gone", at=tmp_path / "gone")
     shutil.rmtree(gone.path)
@@ -146,62 +146,62 @@ def test_scan_is_newest_first_and_skips_what_is_no_run(home: Path, tmp_path: Pat
     torn = home / "runs" / "torn"
     torn.mkdir()
     (torn / "run.json").write_text('{"id": "to')
-    assert scan(home) == [new, old]
+    assert list_runs(home) == [new, old]
 
 
-def test_run_reachable_twice_is_listed_once(home: Path):
+def test_run_with_two_names_is_listed_once(home: Path):
     run = make(home)
     (home / "runs" / "zz-link").symlink_to(run.path)
-    assert [known.id for known in scan(home)] == [run.id]
+    assert [known.id for known in list_runs(home)] == [run.id]
 
 
-def test_run_renamed_or_copied_by_hand_goes_by_its_folder(home: Path):
+def test_id_of_a_copied_run_is_its_folder_name(home: Path):
     run = make(home)
     shutil.copytree(run.path, home / "runs" / "kept")
-    assert {known.id for known in scan(home)} == {run.id, "kept"}
-    assert find(home, "kept").path == home / "runs" / "kept"
+    assert {known.id for known in list_runs(home)} == {run.id, "kept"}
+    assert find_run(home, "kept").path == home / "runs" / "kept"
 
 
-def test_find(home: Path, tmp_path: Path):
+def test_find_run(home: Path, tmp_path: Path):
     old = make(home, "twin", now=NOON)
     new = make(home, "twin", now=NOON + 100_000)
-    assert find(home, old.id) == old
-    assert find(home, old.id[:-6]) == old
-    assert find(home, "twin") == new
-    assert find(home, str(old.path)) == old
+    assert find_run(home, old.id) == old
+    assert find_run(home, old.id[:-6]) == old
+    assert find_run(home, "twin") == new
+    assert find_run(home, str(old.path)) == old
     alone = make(tmp_path / "other home", "alone")
-    assert find(home, alone.path).id == alone.id
+    assert find_run(home, alone.path).id == alone.id
 
 
-def test_find_names_what_comes_close(home: Path):
-    one = make(home, "letters", now=NOON)
+def test_find_run_suggests_similar_ids(home: Path):
+    first = make(home, "letters", now=NOON)
     two = make(home, "numbers", now=NOON + 1)
     with pytest.raises(RunNotFound, match="Did you mean") as caught:
-        find(home, "leters")
-    assert caught.value.nearest == (one.id,)
+        find_run(home, "leters")
+    assert caught.value.nearest == (first.id,)
     with pytest.raises(RunNotFound, match="beginning of 2 runs") as caught:
-        find(home, one.id[:8])
-    assert set(caught.value.nearest) == {one.id, two.id}
-    with pytest.raises(RunNotFound, match="No run is called ''"):
-        find(home, "")
+        find_run(home, first.id[:8])
+    assert set(caught.value.nearest) == {first.id, two.id}
+    with pytest.raises(RunNotFound, match="There is no run ''"):
+        find_run(home, "")
 
 
-def test_after_names_a_run_that_exists(home: Path, tmp_path: Path):
+def test_after_must_exist(home: Path, tmp_path: Path):
     first = make(home, "first", at=tmp_path / "first")
     second = make(home, "second", after="first")
-    assert identity(second).after == first
+    assert read_identity(second).after == first
     with pytest.raises(RunNotFound):
         make(home, "third", after="no such")
-    assert len(scan(home)) == 2
+    assert len(list_runs(home)) == 2
 
 
 def test_run_removed_under_a_reader(home: Path):
     run = make(home)
     shutil.rmtree(run.path)
     with pytest.raises(RunNotFound, match=r"run\.json"):
-        identity(run)
+        read_identity(run)
     with pytest.raises(RunNotFound, match="not a run directory"):
-        open_path(run.path)
+        open_run(run.path)
 
 
 def test_run_json_is_plain_json(home: Path):

@@ -1,4 +1,4 @@
-"""Predicted against measured."""
+"""Predicted and measured figures."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.estimate_vs_measured import (
     Measured,
     Predicted,
-    compared,
     comparison_lines,
-    errors,
     off_by,
+    prediction_errors,
+    read_comparison,
 )
 
 ANYTHING = st.recursive(
@@ -27,37 +27,41 @@ ANYTHING = st.recursive(
 )
 
 
-def test_an_error_is_relative_to_what_was_measured():
-    found = errors(Predicted(110, 90, 2.0), Measured(allocated=100, device=100, steps=3))
-    assert found == pytest.approx({"allocated": 0.1, "device": -0.1})
-    assert errors(Predicted(1, 1), Measured(allocated=0, steps=1)) == {}
-    assert errors(None, Measured(steps=1)) == errors(Predicted(1, 1), None) == {}
+def test_errors_are_relative_to_the_measurement():
+    errors = prediction_errors(
+        Predicted(110, 90, 2.0), Measured(allocated=100, device=100, steps=3)
+    )
+    assert errors == pytest.approx({"allocated": 0.1, "device": -0.1})
+    assert prediction_errors(Predicted(1, 1), Measured(allocated=0, steps=1)) == {}
+    assert (
+        prediction_errors(None, Measured(steps=1)) == prediction_errors(Predicted(1, 1), None) == {}
+    )
 
 
 @given(ANYTHING)
-def test_nothing_that_is_read_raises(said: object):
+def test_from_json_never_raises(content: object):
     for kind in (Predicted, Measured):
-        read = kind.from_json(said)
+        read = kind.from_json(content)
         assert read is None or kind.from_json(asdict(read)) == read
 
 
-def test_a_run_that_measured_nothing_yet_compares_nothing(home: Path):
-    run = create(home, kind="training", name="x", config_text="")
-    assert compared(run) == {"predicted": None, "measured": None, "prediction_error": {}}
+def test_comparison_of_a_run_without_measurements(home: Path):
+    run = create_run(home, kind="training", name="x", config_text="")
+    assert read_comparison(run) == {"predicted": None, "measured": None, "prediction_error": {}}
 
 
-def test_figures_are_told_side_by_side():
+def test_comparison_lines():
     took = Measured(allocated=2 << 30, device=4 << 30, host=9, seconds_per_step=2.0, steps=5)
     assert list(comparison_lines(Predicted(1 << 30, 5 << 30, 2.004), took)) == [
-        "2.00 GB allocated, predicted 1.00 GB (50 % too low)",
-        "4.00 GB of the device, predicted 5.00 GB (25 % too high)",
+        "2.00 GiB allocated, predicted 1.00 GiB (50 % too low)",
+        "4.00 GiB of the device, predicted 5.00 GiB (25 % too high)",
         "2 s per step, predicted 2 s (right within 1 %)",
     ]
     assert off_by(-0.04) == "4 % too low"
 
 
-def test_on_a_cpu_no_gpu_figure_is_made_up():
+def test_prediction_on_a_cpu():
     guess = Predicted(1 << 30, 2 << 30)
     assert "on the CPU" in str(guess)
     took = Measured(host=3 << 30, seconds_per_step=0.25, steps=5)
-    assert list(comparison_lines(guess, took)) == ["3.00 GB of main memory", "0.25 s per step"]
+    assert list(comparison_lines(guess, took)) == ["3.00 GiB of main memory", "0.25 s per step"]

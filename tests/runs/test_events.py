@@ -1,4 +1,4 @@
-"""The log survives being cut anywhere, and says what it could not write."""
+"""The log survives being cut anywhere, and reports what it could not write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.runs.events import EventLog, parse
+from deepsynth_tui.runs.events import EventLog, parse_event
 from deepsynth_tui.runs.tail import EventTail
 
 JSON = st.recursive(
@@ -29,7 +29,7 @@ def read(path: Path) -> list[dict]:
     return [json.loads(line, parse_constant=pytest.fail) for line in path.read_bytes().splitlines()]
 
 
-def test_lines_hold_the_envelope_and_the_fields(tmp_path: Path):
+def test_lines_have_the_envelope_and_the_fields(tmp_path: Path):
     with EventLog(tmp_path / "e") as log:
         log.write("phase", name="training", detail="")
         log.write("metric", step=1, loss=0.5)
@@ -39,7 +39,7 @@ def test_lines_hold_the_envelope_and_the_fields(tmp_path: Path):
     assert (second["step"], second["loss"]) == (1, 0.5)
 
 
-def test_what_is_returned_is_what_is_read(tmp_path: Path):
+def test_write_returns_the_event_as_read(tmp_path: Path):
     with EventLog(tmp_path / "e") as log:
         written = log.write("sample", input="ü\n\u2028\ud800", target=(1, 2), path=tmp_path)
     read = EventTail(tmp_path / "e").poll()[0]
@@ -47,7 +47,7 @@ def test_what_is_returned_is_what_is_read(tmp_path: Path):
     assert read.data == {"input": "ü\n\u2028\ud800", "target": [1, 2], "path": str(tmp_path)}
 
 
-def test_numbers_that_json_has_no_form_for_are_null_and_named(tmp_path: Path):
+def test_nonfinite_numbers_are_null_and_listed(tmp_path: Path):
     with EventLog(tmp_path / "e") as log:
         log.write("metric", loss=float("nan"), deep={"x": [1.0, float("-inf")]}, fine=2.0)
     (event,) = read(tmp_path / "e")
@@ -82,7 +82,7 @@ def test_reopening_continues(tmp_path: Path):
 
 
 @given(cut=st.integers(min_value=0))
-def test_log_cut_at_any_byte_goes_on_whole(tmp_path_factory: pytest.TempPathFactory, cut: int):
+def test_a_log_cut_at_any_byte_can_be_continued(tmp_path_factory: pytest.TempPathFactory, cut: int):
     path = tmp_path_factory.mktemp("log") / "e"
     with EventLog(path) as log:
         for step in range(4):
@@ -109,7 +109,7 @@ def test_torn_line_longer_than_a_block_is_cut(tmp_path: Path):
     assert [event["name"] for event in read(tmp_path / "e")] == ["x", "z"]
 
 
-def test_garbage_at_the_end_does_not_restart_the_numbers(tmp_path: Path):
+def test_garbage_at_the_end_does_not_reset_seq(tmp_path: Path):
     with EventLog(tmp_path / "e") as log:
         for _ in range(5):
             log.write("phase", name="x")
@@ -134,7 +134,7 @@ def test_threads_do_not_mix_lines(tmp_path: Path):
     assert [event["seq"] for event in read(tmp_path / "e")] == list(range(1, 801))
 
 
-def test_full_disk_is_an_error_and_leaves_no_part(tmp_path: Path):
+def test_a_full_disk_is_an_error_and_leaves_no_partial_line(tmp_path: Path):
     """A limit on the file's size makes the kernel write a part, as a full disk does."""
     path = tmp_path / "e"
     with EventLog(path) as log:
@@ -153,7 +153,7 @@ def test_full_disk_is_an_error_and_leaves_no_part(tmp_path: Path):
     assert [event["kind"] for event in read(path)] == ["phase", "done"]
 
 
-def test_what_must_survive_a_power_cut_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_durable_events_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     flushed: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda file: flushed.append(os.fstat(file).st_size))
     with EventLog(tmp_path / "e") as log:
@@ -163,7 +163,7 @@ def test_what_must_survive_a_power_cut_is_flushed(tmp_path: Path, monkeypatch: p
     assert flushed == [sum(ends[:3]), sum(ends[:4]), sum(ends)]
 
 
-def test_closed_log_refuses(tmp_path: Path):
+def test_closed_log_raises(tmp_path: Path):
     log = EventLog(tmp_path / "e")
     log.close()
     log.close()
@@ -189,23 +189,23 @@ def test_closed_log_refuses(tmp_path: Path):
         b'{"seq": ' + b"9" * 10_000 + b', "t": 1, "kind": "x"}',
     ],
 )
-def test_line_that_is_no_event(line: bytes):
-    assert parse(line) is None
+def test_lines_that_are_not_events(line: bytes):
+    assert parse_event(line) is None
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_parse_never_raises(line: bytes):
-    parse(line)
+    parse_event(line)
 
 
 def test_unknown_fields_and_kinds_are_kept():
-    event = parse(b'{"v": 9, "seq": 1, "t": 2, "kind": "new", "more": [1]}')
+    event = parse_event(b'{"v": 9, "seq": 1, "t": 2, "kind": "new", "more": [1]}')
     assert event is not None
     assert (event.kind, event.t, event.data) == ("new", 2.0, {"more": [1]})
 
 
 @given(st.dictionaries(st.text().filter(lambda name: name not in "v seq t kind nonfinite"), JSON))
-def test_whatever_is_written_can_be_read(tmp_path_factory: pytest.TempPathFactory, fields: dict):
+def test_write_read_round_trip(tmp_path_factory: pytest.TempPathFactory, fields: dict):
     path = tmp_path_factory.mktemp("log") / "e"
     with EventLog(path) as log:
         written = log.write("new", **fields)

@@ -1,4 +1,4 @@
-"""The process boundary, in this process: what a body does becomes events and an exit code."""
+"""The process boundary, in this process: the body's actions become events and an exit status."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.runs.control import clear, pending, request_stop
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create
+from deepsynth_tui.runs.control import clear_requests, pending_request, request_stop
+from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create_run
 from deepsynth_tui.runs.events import Event, EventLog
 from deepsynth_tui.runs.job import Failure, Job, JobFailed, run_job
 from deepsynth_tui.runs.liveness import ENDED, own_status, read_status, write_status
@@ -53,7 +53,7 @@ def test_completed(run: RunDirectory):
         return "completed"
 
     assert work(run, body) == 0
-    seen = state(run)
+    result = state(run)
     assert [event.kind for event in events(run)] == [
         "phase",
         "phase",
@@ -65,8 +65,8 @@ def test_completed(run: RunDirectory):
         "warning",
         "done",
     ]
-    assert (seen.verdict, seen.results) == ("completed", {"path": str(run.adapter)})
-    assert seen.checkpoints == (
+    assert (result.verdict, result.results) == ("completed", {"path": str(run.adapter)})
+    assert result.checkpoints == (
         Checkpoint("checkpoints/checkpoint-1", 1),
         Checkpoint("/elsewhere", 2),
     )
@@ -76,7 +76,9 @@ def test_completed(run: RunDirectory):
     assert summarize(run).state == "done"
 
 
-def test_failure_is_explained_and_traced(run: RunDirectory, capfd: pytest.CaptureFixture[str]):
+def test_failure_is_explained_and_its_traceback_printed(
+    run: RunDirectory, capfd: pytest.CaptureFixture[str]
+):
     def body(job: Job) -> str:
         raise MemoryError("no room")
 
@@ -92,7 +94,7 @@ def test_failure_is_explained_and_traced(run: RunDirectory, capfd: pytest.Captur
     assert (summarize(run).state, summarize(run).message) == ("failed", "explained: no room")
 
 
-def test_body_may_know_its_own_failure(run: RunDirectory):
+def test_body_may_raise_its_own_failure(run: RunDirectory):
     def body(job: Job) -> str:
         raise JobFailed(Failure("Rows", "3 rows are empty", "fill them"))
 
@@ -101,7 +103,7 @@ def test_body_may_know_its_own_failure(run: RunDirectory):
 
 
 @pytest.mark.parametrize("leave", [SystemExit(0), KeyboardInterrupt()])
-def test_nothing_slips_through_the_boundary(run: RunDirectory, leave: BaseException):
+def test_every_exception_is_recorded(run: RunDirectory, leave: BaseException):
     def body(job: Job) -> str:
         raise leave
 
@@ -124,16 +126,18 @@ def test_heartbeat_and_phase_reach_the_status(run: RunDirectory, wait_until):
         first = read_status(run)
         assert first is not None
         job.phase("training")
-        wait_until(lambda: (seen := read_status(run)) and seen.phase == "training")
+        wait_until(lambda: (status := read_status(run)) and status.phase == "training")
         wait_until(
-            lambda: (seen := read_status(run)) and (seen.heartbeat or 0) > (first.heartbeat or 0)
+            lambda: (
+                (status := read_status(run)) and (status.heartbeat or 0) > (first.heartbeat or 0)
+            )
         )
         return "completed"
 
     assert work(run, body) == 0
 
 
-def test_requests_reach_the_body_and_are_honoured_once(run: RunDirectory, wait_until):
+def test_requests_reach_the_body_once(run: RunDirectory, wait_until):
     def body(job: Job) -> str:
         assert job.stop_requested() is None
         request_stop(run, now=False)
@@ -144,13 +148,13 @@ def test_requests_reach_the_body_and_are_honoured_once(run: RunDirectory, wait_u
 
     assert work(run, body) == 0
     assert summarize(run).state == "stopped"
-    assert pending(run) is None
+    assert pending_request(run) is None
     assert work(run, lambda job: "stopped" if job.stop_requested() else "completed") == 0
     assert summarize(run).state == "done"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_is_a_request_and_the_second_interrupts(run: RunDirectory, number: int):
+def test_first_signal_requests_a_stop_and_the_second_interrupts(run: RunDirectory, number: int):
     reached: list[str] = []
 
     def body(job: Job) -> str:
@@ -180,7 +184,7 @@ def test_hang_up_is_ignored(run: RunDirectory):
     assert state(run).verdict == "completed"
 
 
-def test_progress_is_thinned_but_its_last_word_is_kept(run: RunDirectory):
+def test_progress_is_thinned_but_the_last_is_kept(run: RunDirectory):
     def body(job: Job) -> str:
         job.phase("drawing")
         for done in range(10_000):
@@ -191,15 +195,15 @@ def test_progress_is_thinned_but_its_last_word_is_kept(run: RunDirectory):
         return "completed"
 
     work(run, body)
-    told = [event.data["done"] for event in events(run) if event.kind == "progress"]
-    pages = told[: told.index(9999) + 1]
+    done = [event.data["done"] for event in events(run) if event.kind == "progress"]
+    pages = done[: done.index(9999) + 1]
     assert pages[0] == 0
     assert len(pages) < 5000
-    assert told[-1] == 4
+    assert done[-1] == 4
     assert state(run).progress == Progress(4, 4, "shards")
 
 
-def test_resumed_run_goes_on_in_the_same_log(run: RunDirectory):
+def test_resumed_run_continues_the_log(run: RunDirectory):
     def first(job: Job) -> str:
         for step in range(1, 9):
             job.metric(step=step, loss=float(step))
@@ -211,12 +215,12 @@ def test_resumed_run_goes_on_in_the_same_log(run: RunDirectory):
         return "completed"
 
     assert (work(run, first), work(run, second)) == (0, 0)
-    seen = state(run)
-    assert seen.series["loss"][3:] == ((4, 4.0), (5, 50.0))
-    assert (seen.attempts, seen.verdict) == (2, "completed")
+    result = state(run)
+    assert result.series["loss"][3:] == ((4, 4.0), (5, 50.0))
+    assert (result.attempts, result.verdict) == (2, "completed")
 
 
-def test_run_that_cannot_say_what_it_does_does_not_go_on(
+def test_run_whose_events_cannot_be_written_ends(
     run: RunDirectory, capfd: pytest.CaptureFixture[str]
 ):
     def body(job: Job) -> str:
@@ -231,20 +235,20 @@ def test_run_that_cannot_say_what_it_does_does_not_go_on(
     assert summarize(run).state == "crashed"
 
 
-def test_heartbeat_that_cannot_be_written_is_reported_not_fatal(
+def test_unwritable_heartbeat_is_reported_but_not_fatal(
     run: RunDirectory, wait_until, capfd: pytest.CaptureFixture[str]
 ):
-    said: list[str] = []
+    stderr: list[str] = []
 
     def body(job: Job) -> str:
         away = run.path.with_name("away")
         run.path.rename(away)
-        wait_until(lambda: said.append(capfd.readouterr().err) or "heartbeat" in "".join(said))
+        wait_until(lambda: stderr.append(capfd.readouterr().err) or "heartbeat" in "".join(stderr))
         away.rename(run.path)
         return "completed"
 
     assert work(run, body) == 0
-    assert "".join(said).count("The heartbeat cannot be written") == 1
+    assert "".join(stderr).count("Cannot write the heartbeat") == 1
 
 
 class TestAfter:
@@ -252,11 +256,11 @@ class TestAfter:
 
     @pytest.fixture
     def first(self, home: Path) -> RunDirectory:
-        return create(home, kind="dataset", name="first", config_text="")
+        return create_run(home, kind="dataset", name="first", config_text="")
 
     @pytest.fixture
     def second(self, home: Path, first: RunDirectory) -> RunDirectory:
-        return create(home, kind="training", name="second", config_text="", after=first.id)
+        return create_run(home, kind="training", name="second", config_text="", after=first.id)
 
     def test_goes_on_when_it_is_completed(self, first: RunDirectory, second: RunDirectory):
         assert work(first, lambda job: "completed") == 0
@@ -314,4 +318,4 @@ class TestAfter:
         request_stop(second, now=now)
         assert work(second, pytest.fail) == 0
         assert summarize(second).state == "stopped"
-        clear(second)
+        clear_requests(second)

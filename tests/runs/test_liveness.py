@@ -1,4 +1,4 @@
-"""A run lives while exactly its process is there and speaks."""
+"""A run is alive while exactly its process exists and writes heartbeats."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from deepsynth_tui.runs.liveness import (
     STALE_AFTER,
     START_LIMIT,
     Liveness,
-    Status,
-    is_elsewhere,
-    is_here,
+    ProcessStatus,
+    is_alive_here,
+    is_remote,
     liveness,
+    new_status,
     own_status,
     read_status,
-    status_here,
     write_status,
 )
 
@@ -31,11 +31,11 @@ NOW = 1_000_000.0
 
 
 @pytest.fixture
-def mine() -> Status:
+def mine() -> ProcessStatus:
     return replace(own_status(NOW), heartbeat=NOW, phase="training")
 
 
-def test_status_survives_the_file(run: RunDirectory, mine: Status):
+def test_status_round_trip(run: RunDirectory, mine: ProcessStatus):
     assert read_status(run) is None
     write_status(run, mine)
     assert read_status(run) == mine
@@ -43,12 +43,12 @@ def test_status_survives_the_file(run: RunDirectory, mine: Status):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": 1}', b"\0\0\0"])
-def test_status_that_a_power_cut_left(run: RunDirectory, content: bytes):
+def test_status_file_after_a_power_cut(run: RunDirectory, content: bytes):
     run.status.write_bytes(content)
     assert read_status(run) is None
 
 
-def test_fresh_heartbeat_of_a_living_process(mine: Status):
+def test_fresh_heartbeat_of_a_living_process(mine: ProcessStatus):
     assert liveness(mine, NOW) is Liveness.ALIVE
     assert liveness(mine, NOW + STALE_AFTER) is Liveness.UNRESPONSIVE
     assert liveness(mine, NOW + 5, stale_after=5) is Liveness.UNRESPONSIVE
@@ -59,14 +59,14 @@ def test_fresh_heartbeat_of_a_living_process(mine: Status):
 @pytest.mark.parametrize(
     "other", [{"process_start": "1"}, {"boot_id": "another boot"}, {"pid": 2**22 - 1}]
 )
-def test_pid_alone_proves_nothing(mine: Status, other: dict):
-    assert is_here(mine)
-    assert not is_here(replace(mine, **other))
+def test_a_pid_alone_is_not_enough(mine: ProcessStatus, other: dict):
+    assert is_alive_here(mine)
+    assert not is_alive_here(replace(mine, **other))
     assert liveness(replace(mine, **other), NOW) is Liveness.DEAD
 
 
-def test_launched_and_silent_so_far(mine: Status):
-    before_pid = status_here(NOW)
+def test_launched_without_heartbeat(mine: ProcessStatus):
+    before_pid = new_status(NOW)
     assert liveness(before_pid, NOW) is Liveness.STARTING
     assert liveness(before_pid, NOW + STALE_AFTER) is Liveness.DEAD
     silent = replace(mine, heartbeat=None)
@@ -76,10 +76,10 @@ def test_launched_and_silent_so_far(mine: Status):
 
 
 @pytest.mark.parametrize("where", [{"host": "b", "boot_id": "b"}, {"namespace": "pid:[1]"}])
-def test_run_elsewhere_is_judged_by_its_heartbeat(mine: Status, where: dict):
+def test_remote_run_is_judged_by_its_heartbeat(mine: ProcessStatus, where: dict):
     there = replace(mine, **where)
-    assert is_elsewhere(there)
-    assert not is_here(there)
+    assert is_remote(there)
+    assert not is_alive_here(there)
     assert liveness(there, NOW) is Liveness.ALIVE
     assert liveness(replace(there, heartbeat=None), NOW) is Liveness.STARTING
     assert liveness(there, NOW + STALE_AFTER) is Liveness.UNRESPONSIVE
@@ -88,36 +88,36 @@ def test_run_elsewhere_is_judged_by_its_heartbeat(mine: Status, where: dict):
 
 def test_zombie_is_dead(wait_until):
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert process.start_of(child.pid) is not None
+    assert process.process_start(child.pid) is not None
     child.kill()
-    wait_until(lambda: process.start_of(child.pid) is None)
+    wait_until(lambda: process.process_start(child.pid) is None)
     os.kill(child.pid, 0)  # it is still there, uncollected
     child.communicate()
 
 
-def test_name_of_a_process_may_hold_anything():
+def test_process_names_with_spaces_and_brackets():
     after_name = "S 1 1 1 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4242 0"
     assert process.parse_stat(f"77 (a) Z 1 (b)) {after_name}") == "4242"
     assert process.parse_stat(f"77 (x) {after_name.replace('S', 'Z', 1)}") is None
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="there is no ps on this machine")
-def test_ps_tells_the_same_story_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch):
+def test_ps_replaces_proc(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(process, "_PROC", False)
-    first = process.start_of(os.getpid())
+    first = process.process_start(os.getpid())
     assert first is not None
-    assert first == process.start_of(os.getpid())
-    assert process.start_of(2**22 - 1) is None
+    assert first == process.process_start(os.getpid())
+    assert process.process_start(2**22 - 1) is None
     assert process.parse_ps("Z+   Sun Nov 22 17:22:33 2026\n") is None
     assert process.parse_ps("Ss   Sun Nov  2 17:22:33 2026\n") == "Sun Nov 2 17:22:33 2026"
 
 
-def test_boot_of_a_mac():
-    said = "{ sec = 1732265000, usec = 77 } Fri Nov 22 09:43:20 2024\n"
-    assert process.parse_boottime(said) == "1732265000"
+def test_boot_time_on_macos():
+    text = "{ sec = 1732265000, usec = 77 } Fri Nov 22 09:43:20 2024\n"
+    assert process.parse_boottime(text) == "1732265000"
 
 
-def test_machine_is_the_same_for_every_process():
-    code = "from deepsynth_tui.runs.process import *; print(host(), boot_id(), namespace())"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == [process.host(), process.boot_id(), process.namespace()]
+def test_machine_ids_are_the_same_in_every_process():
+    code = "from deepsynth_tui.runs.process import *; print(hostname(), boot_id(), pid_namespace())"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.split() == [process.hostname(), process.boot_id(), process.pid_namespace()]

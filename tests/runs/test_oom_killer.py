@@ -1,4 +1,4 @@
-"""What the kernel knows about a process that it ended for lack of main memory."""
+"""Whether the kernel killed a process because main memory ran out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ import pytest
 
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.liveness import own_status, read_status, write_status
-from deepsynth_tui.runs.oom_killer import GROUPS, KillCount, kill_count, killed
-from deepsynth_tui.runs.summary import KILLED_FOR_MEMORY, summarize
+from deepsynth_tui.runs.oom_killer import (
+    GROUPS,
+    KillCount,
+    explain_sigkill,
+    read_kill_count,
+    was_killed,
+)
+from deepsynth_tui.runs.summary import summarize
 
 V1 = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
 V2 = "low 0\nhigh 0\nmax 12\noom 3\noom_kill {}\noom_group_kill 0\n"
@@ -39,33 +45,33 @@ def group(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, P
     return root, membership, counts, form
 
 
-def test_a_count_that_has_grown(group: tuple[Path, Path, Path, str], tmp_path: Path):
+def test_a_count_that_has_increased(group: tuple[Path, Path, Path, str], tmp_path: Path):
     root, membership, counts, form = group
-    before = kill_count(root, membership)
+    before = read_kill_count(root, membership)
     assert before == KillCount(str(counts), 2)
-    assert killed(before, 1, 0.0, tmp_path / "no log") is False
+    assert was_killed(before, 1, 0.0, tmp_path / "no log") is False
     counts.write_text(form.format(3))
-    assert killed(before, 1, 0.0, tmp_path / "no log") is True
+    assert was_killed(before, 1, 0.0, tmp_path / "no log") is True
 
 
-def test_where_nothing_counts_the_log_of_the_kernel_says_it(tmp_path: Path):
+def test_the_kernel_log_is_read_without_a_counter(tmp_path: Path):
     log, gone = tmp_path / "kmsg", KillCount(str(tmp_path / "gone"), 0)
     log.write_text(
         "3,900,77,-;Out of memory: Killed process 4711 (python) total-vm:9kB, anon-rss:8kB\n"
     )
-    assert killed(gone, 4711, 1.0, log) is True
-    assert killed(None, 471, 1.0, log) is None
-    assert killed(None, 4711, 1.0, tmp_path / "no log") is None
-    assert killed(None, None, 1.0, log) is None
+    assert was_killed(gone, 4711, 1.0, log) is True
+    assert was_killed(None, 471, 1.0, log) is None
+    assert was_killed(None, 4711, 1.0, tmp_path / "no log") is None
+    assert was_killed(None, None, 1.0, log) is None
 
 
 def test_no_control_groups(tmp_path: Path):
-    assert kill_count(tmp_path, tmp_path / "none") is None
+    assert read_kill_count(tmp_path, tmp_path / "none") is None
     (tmp_path / "cgroup").write_text("0::/\n")
-    assert kill_count(tmp_path, tmp_path / "cgroup") is None
+    assert read_kill_count(tmp_path, tmp_path / "cgroup") is None
 
 
-def test_a_crashed_run_says_so(run: RunDirectory, tmp_path: Path):
+def test_summary_of_an_oom_killed_run(run: RunDirectory, tmp_path: Path):
     counts = tmp_path / "memory.events"
     counts.write_text(V2.format(0))
     status = replace(
@@ -76,12 +82,12 @@ def test_a_crashed_run_says_so(run: RunDirectory, tmp_path: Path):
     )
     write_status(run, status)
     assert read_status(run) == status
-    seen = summarize(run)
-    assert (seen.state, seen.killed_for_memory) == ("crashed", False)
+    summary = summarize(run)
+    assert (summary.state, summary.killed_for_memory) == ("crashed", False)
     counts.write_text(V2.format(1))
-    seen = summarize(run)
-    assert (seen.state, seen.killed_for_memory) == ("crashed", True)
-    assert seen.message == KILLED_FOR_MEMORY
+    summary = summarize(run)
+    assert (summary.state, summary.killed_for_memory) == ("crashed", True)
+    assert summary.message == explain_sigkill("Its process", True)
     write_status(run, replace(status, boot_id="another"))  # the counts began anew since
     assert summarize(run).killed_for_memory is None
 
@@ -109,12 +115,12 @@ def small_group() -> Iterator[Path]:
     pytest.skip("no control group with a limit can be made here")
 
 
-def test_a_process_that_the_kernel_kills(small_group: Path):
+def test_a_process_killed_by_the_kernel(small_group: Path):
     code = (
         "import os, sys\n"
         "open(sys.argv[1], 'w').write(str(os.getpid()))\n"
-        "from deepsynth_tui.runs.oom_killer import kill_count\n"
-        "before = kill_count()\n"
+        "from deepsynth_tui.runs.oom_killer import read_kill_count\n"
+        "before = read_kill_count()\n"
         "print(before.path, before.kills, flush=True)\n"
         f"held = bytearray(b'x' * {8 * LIMIT})\n"
     )
@@ -127,4 +133,4 @@ def test_a_process_that_the_kernel_kills(small_group: Path):
     assert process.returncode == -signal.SIGKILL
     path, kills = process.stdout.split()
     assert path.startswith(str(small_group))
-    assert killed(KillCount(path, int(kills)), None, 0.0) is True
+    assert was_killed(KillCount(path, int(kills)), None, 0.0) is True

@@ -1,4 +1,4 @@
-"""Events add up to the same state in whatever batches they come."""
+"""Events give the same state in batches of any size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.events import UNREADABLE, Event
-from deepsynth_tui.runs.reduce_events import PACE_POINTS, fold
+from deepsynth_tui.runs.reduce_events import WINDOW_POINTS, fold
 from deepsynth_tui.runs.state import (
     Checkpoint,
     ErrorReport,
@@ -19,7 +19,7 @@ from deepsynth_tui.runs.state import (
     RunState,
     WarningCount,
     eta_seconds,
-    rate,
+    throughput,
 )
 
 VALUES = st.recursive(
@@ -77,7 +77,7 @@ ANYTHING = st.lists(
 
 
 def log(*events: tuple[str, dict] | tuple[str, dict, float]) -> list[Event]:
-    """Events as a log has them, a second apart unless told otherwise."""
+    """Return events as in a log, by default a second apart."""
     t, made = 1000.0, []
     for seq, (kind, data, *gap) in zip(count(1), events, strict=False):
         t += gap[0] if gap else 1.0
@@ -90,7 +90,7 @@ def of(*events: tuple[str, dict] | tuple[str, dict, float]) -> RunState:
 
 
 @given(ANYTHING, st.lists(st.integers(0, 30)))
-def test_batches_do_not_matter_and_nothing_raises(events: list, cuts: list[int]):
+def test_batch_sizes_do_not_matter_and_nothing_raises(events: list, cuts: list[int]):
     made = log(*events)
     at_once = fold(RunState(), made)
     state = RunState()
@@ -99,11 +99,11 @@ def test_batches_do_not_matter_and_nothing_raises(events: list, cuts: list[int])
         state = fold(state, made[start:end])
     assert repr(state) == repr(at_once)
     assert fold(state, made) == state
-    rate(state)
+    throughput(state)
     eta_seconds(state)
 
 
-def test_fold_leaves_the_state_it_was_given():
+def test_fold_does_not_change_its_argument():
     before = of(("metric", {"step": 1, "loss": 2.0}))
     fold(before, [Event(2, 0.0, "metric", {"step": 2, "loss": 1.0})])
     assert before.series["loss"] == ((1, 2.0),)
@@ -124,7 +124,7 @@ def test_metrics():
     assert (state.first_loss, state.last_loss) == (3.0, 2.0)
 
 
-def test_loss_that_is_no_number_is_a_warning_and_no_point():
+def test_nonfinite_loss_is_a_warning_and_not_a_point():
     nan = {"loss": None, "nonfinite": {"loss": "nan"}}
     state = of(
         ("metric", {"step": 1, "loss": 3.0}),
@@ -134,7 +134,7 @@ def test_loss_that_is_no_number_is_a_warning_and_no_point():
     assert state.warnings == (WarningCount("loss was nan", 1002.0, 2, 3),)
 
 
-def test_resuming_replaces_what_came_after_the_checkpoint():
+def test_resuming_discards_what_came_after_the_checkpoint():
     state = of(
         *(("metric", {"step": step, "loss": float(step)}) for step in range(1, 9)),
         ("metric", {"step": 6, "eval_loss": 6.0}),
@@ -151,7 +151,7 @@ def test_resuming_replaces_what_came_after_the_checkpoint():
     assert state.series["loss"][-2:] == ((4, 4.0), (5, 50.0))
 
 
-def test_step_that_goes_back_without_a_word_replaces_its_own_series():
+def test_a_lower_step_replaces_later_points_of_its_series():
     state = of(
         *(("metric", {"step": step, "loss": float(step)}) for step in (1, 2, 3)),
         ("metric", {"step": 3, "eval_loss": 1.0}),
@@ -161,7 +161,7 @@ def test_step_that_goes_back_without_a_word_replaces_its_own_series():
     assert state.series["eval_loss"] == ((3, 1.0),)
 
 
-def test_phases_have_times_and_a_killed_one_ends_with_its_last_word():
+def test_phase_of_a_killed_process_ends_with_its_last_event():
     state = of(
         ("phase", {"name": "starting"}),
         ("phase", {"name": "training", "detail": "a model"}),
@@ -194,12 +194,12 @@ def test_later_verdict_wins():
     assert (done.verdict, done.results) == ("completed", {"path": "adapter"})
 
 
-def test_changes_that_would_help():
-    said = {"class": "OutOfMemoryError", "message": "full", "advice": "less"}
+def test_changes_of_an_error():
+    error = {"class": "OutOfMemoryError", "message": "full", "advice": "less"}
     changes = {"training.per_device_train_batch_size": 1}
-    state = of(("error", {**said, "changes": changes}))
+    state = of(("error", {**error, "changes": changes}))
     assert state.error == ErrorReport("OutOfMemoryError", "full", "less", changes)
-    assert of(("error", {**said, "changes": ["r"]})).error == ErrorReport(
+    assert of(("error", {**error, "changes": ["r"]})).error == ErrorReport(
         "OutOfMemoryError", "full", "less"
     )
 
@@ -210,7 +210,7 @@ def test_memory_keeps_the_peak():
     assert state.peak_memory == Memory(allocated=5, device=9, host=7)
 
 
-def test_a_peak_between_two_looks_counts():
+def test_a_peak_between_two_events_counts():
     state = of(("memory", {"host": 5, "host_peak": 9}), ("memory", {"host": 6, "host_peak": 9}))
     assert (state.memory.host, state.peak_memory.host) == (6, 9)
 
@@ -249,31 +249,31 @@ def test_unreadable_lines_are_counted_and_unknown_kinds_are_not_fatal():
     assert (state.unreadable_lines, state.last_seq) == (1, 1)
 
 
-def test_rate_and_eta():
+def test_throughput_and_eta():
     step = {"total": 100, "unit": "steps"}
-    assert rate(RunState()) is None
+    assert throughput(RunState()) is None
     state = of(*(("progress", {"done": done, **step}, 2) for done in range(0, 50, 5)))
     assert state.progress == Progress(45, 100, "steps")
     assert (state.step, state.total_steps) == (45, 100)
-    assert rate(state) == (2.5, "steps")
+    assert throughput(state) == (2.5, "steps")
     assert eta_seconds(state) == 22.0
     ended = fold(state, [Event(99, 9e9, "done", {"verdict": "stopped"})])
     assert eta_seconds(ended) is None
 
 
-def test_rate_is_that_of_the_recent_window():
+def test_throughput_is_that_of_the_recent_window():
     slow = [("progress", {"done": done, "unit": "pages"}, 10) for done in range(100)]
-    fast = [("progress", {"done": 100 + done, "unit": "pages"}, 1) for done in range(PACE_POINTS)]
+    fast = [("progress", {"done": 100 + done, "unit": "pages"}, 1) for done in range(WINDOW_POINTS)]
     state = of(*slow, *fast)
-    assert rate(state) == (1.0, "pages")
+    assert throughput(state) == (1.0, "pages")
     assert eta_seconds(state) is None
 
 
 def test_many_progress_events_in_a_second_do_not_shorten_the_window():
     state = of(*(("progress", {"done": done, "unit": "rows"}, 0.25) for done in range(200)))
-    (first, _), (last, _) = state.pace[0], state.pace[-1]
+    (first, _), (last, _) = state.throughput_window[0], state.throughput_window[-1]
     assert last - first >= 45
-    assert rate(state) == (4.0, "rows")
+    assert throughput(state) == (4.0, "rows")
 
 
 def test_new_phase_has_its_own_progress():
@@ -282,7 +282,7 @@ def test_new_phase_has_its_own_progress():
         ("progress", {"done": 2, "total": 2, "unit": "steps"}),
         ("phase", {"name": "saving"}),
     )
-    assert (state.progress, rate(state)) == (Progress(), None)
+    assert (state.progress, throughput(state)) == (Progress(), None)
     assert (state.step, state.total_steps) == (2, 2)
 
 

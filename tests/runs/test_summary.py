@@ -1,4 +1,4 @@
-"""One word about a run, right in every combination of process, verdict and request."""
+"""The state of a run, for every combination of process, verdict and request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.runs.control import request_stop
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create
+from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create_run
 from deepsynth_tui.runs.events import EventLog
-from deepsynth_tui.runs.liveness import ENDED, Status, own_status, write_status
-from deepsynth_tui.runs.summary import LIVE, RunSummary, summaries, summarize
+from deepsynth_tui.runs.liveness import ENDED, ProcessStatus, own_status, write_status
+from deepsynth_tui.runs.summary import LIVE, RunSummary, list_summaries, summarize
 
 
 @pytest.fixture
-def alive(run: RunDirectory) -> Status:
+def alive(run: RunDirectory) -> ProcessStatus:
     """The status of a job that is this very process."""
     now = time.time()
     status = replace(own_status(now), heartbeat=now, phase="training")
@@ -26,7 +26,7 @@ def alive(run: RunDirectory) -> Status:
     return status
 
 
-def dead(run: RunDirectory, status: Status, **more) -> None:
+def dead(run: RunDirectory, status: ProcessStatus, **more) -> None:
     write_status(run, replace(status, process_start="1", **more))
 
 
@@ -42,7 +42,7 @@ def test_created_only(run: RunDirectory):
     assert (later.state, later.message) == ("crashed", "It was never started")
 
 
-def test_running_through_its_phases(run: RunDirectory, alive: Status):
+def test_running_through_its_phases(run: RunDirectory, alive: ProcessStatus):
     for phase, state in [
         ("starting", "starting"),
         ("waiting", "waiting"),
@@ -54,15 +54,15 @@ def test_running_through_its_phases(run: RunDirectory, alive: Status):
     assert summarize(run).state == "starting"
 
 
-def test_stopping(run: RunDirectory, alive: Status):
+def test_stopping(run: RunDirectory, alive: ProcessStatus):
     request_stop(run, now=False)
     assert summarize(run).state == "stopping"
 
 
-def test_silent(run: RunDirectory, alive: Status):
-    seen = summarize(run, time.time() + 100)
-    assert (seen.state, seen.pid) == ("unresponsive", alive.pid)
-    assert str(alive.pid) in seen.message
+def test_unresponsive(run: RunDirectory, alive: ProcessStatus):
+    summary = summarize(run, time.time() + 100)
+    assert (summary.state, summary.pid) == ("unresponsive", alive.pid)
+    assert str(alive.pid) in summary.message
     assert summarize(run, time.time() + 10, stale_after=5).state == "unresponsive"
 
 
@@ -70,7 +70,7 @@ def test_silent(run: RunDirectory, alive: Status):
     ("verdict", "state"), [("completed", "done"), ("stopped", "stopped"), ("failed", "failed")]
 )
 def test_verdict_counts_once_the_process_has_ended(
-    run: RunDirectory, alive: Status, verdict: str, state: str
+    run: RunDirectory, alive: ProcessStatus, verdict: str, state: str
 ):
     ends(run, verdict)
     assert summarize(run).state == "running"
@@ -80,20 +80,20 @@ def test_verdict_counts_once_the_process_has_ended(
     assert summarize(run).state == state
 
 
-def test_death_without_a_verdict(run: RunDirectory, alive: Status):
+def test_crashed(run: RunDirectory, alive: ProcessStatus):
     dead(run, alive)
     assert summarize(run).state == "crashed"
 
 
 def test_verdict_of_an_earlier_process_is_not_that_of_a_crashed_one(
-    run: RunDirectory, alive: Status
+    run: RunDirectory, alive: ProcessStatus
 ):
     ends(run, "stopped")
     dead(run, alive, launched=time.time() + 1)
     assert summarize(run).state == "crashed"
 
 
-def test_failure_says_why(run: RunDirectory, alive: Status):
+def test_failed_has_the_message(run: RunDirectory, alive: ProcessStatus):
     with EventLog(run.events) as log:
         log.write("error", **{"class": "X", "message": "no room", "advice": "make some"})
     ends(run, "failed")
@@ -101,46 +101,46 @@ def test_failure_says_why(run: RunDirectory, alive: Status):
     assert summarize(run).message == "no room"
 
 
-def test_figures_are_the_last_and_json(run: RunDirectory, alive: Status):
+def test_figures_are_the_last_and_json(run: RunDirectory, alive: ProcessStatus):
     with EventLog(run.events) as log:
         log.write("phase", name="training", detail="")
         log.write("metric", step=1, loss=3.0)
         log.write("metric", step=2, loss=2.0)
         log.write("progress", done=2, total=9, unit="steps")
-    seen = summarize(run)
-    assert (seen.last_step, seen.total_steps, seen.last_loss) == (2, 9, 2.0)
-    assert (seen.done, seen.total, seen.unit, seen.phase) == (2, 9, "steps", "training")
-    said = json.loads(json.dumps(seen.to_json()))
-    assert said.keys() == set(RunSummary.__dataclass_fields__)
-    assert said["path"] == str(run.path)
-    assert (said["id"], said["kind"], said["state"]) == (run.id, "training", "running")
+    summary = summarize(run)
+    assert (summary.last_step, summary.total_steps, summary.last_loss) == (2, 9, 2.0)
+    assert (summary.done, summary.total, summary.unit, summary.phase) == (2, 9, "steps", "training")
+    content = json.loads(json.dumps(summary.to_json()))
+    assert content.keys() == set(RunSummary.__dataclass_fields__)
+    assert content["path"] == str(run.path)
+    assert (content["id"], content["kind"], content["state"]) == (run.id, "training", "running")
 
 
-def test_only_the_end_of_a_long_log_is_read_but_enough_of_it(run: RunDirectory, alive: Status):
+def test_reads_only_as_much_of_a_long_log_as_needed(run: RunDirectory, alive: ProcessStatus):
     with EventLog(run.events) as log:
         log.write("progress", done=1, total=5, unit="steps")
         log.write("metric", step=1, loss=7.0)
         for _ in range(3):
             log.write("sample", input="x" * 100_000, target="", output="", when="during")
-    seen = summarize(run)
-    assert (seen.last_loss, seen.total_steps) == (7.0, 5)
+    summary = summarize(run)
+    assert (summary.last_loss, summary.total_steps) == (7.0, 5)
     with EventLog(run.events) as log:
         log.write("metric", step=2, loss=6.0)
     assert summarize(run).last_loss == 6.0
 
 
-def test_list_is_newest_first_and_survives_a_removal(home: Path):
+def test_list_is_newest_first_and_tolerates_a_removal(home: Path):
     made = [
-        create(home, kind="dataset", name=str(n), config_text="", now=1e9 + n) for n in range(3)
+        create_run(home, kind="dataset", name=str(n), config_text="", now=1e9 + n) for n in range(3)
     ]
-    assert [seen.id for seen in summaries(home)] == [run.id for run in reversed(made)]
+    assert [summary.id for summary in list_summaries(home)] == [run.id for run in reversed(made)]
     shutil.rmtree(made[1].path)
-    assert len(summaries(home)) == 2
+    assert len(list_summaries(home)) == 2
     with pytest.raises(RunNotFound):
         summarize(made[1])
 
 
-def test_live_is_what_has_a_process(run: RunDirectory, alive: Status):
+def test_is_live(run: RunDirectory, alive: ProcessStatus):
     assert summarize(run).is_live
     dead(run, alive)
     assert not summarize(run).is_live

@@ -1,4 +1,4 @@
-"""A reader at an offset: nothing twice, nothing torn, whatever happens to the file."""
+"""Reading from an offset: nothing twice, nothing torn, whatever happens to the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def drain(tail: LineTail, max_bytes: int = 65536) -> list[bytes]:
     return lines
 
 
-def test_file_that_is_not_there_yet(tmp_path: Path):
+def test_file_that_does_not_exist_yet(tmp_path: Path):
     tail = LineTail(tmp_path / "not" / "yet")
     assert tail.poll() == []
     (tmp_path / "not").mkdir()
@@ -33,7 +33,7 @@ def test_file_that_is_not_there_yet(tmp_path: Path):
     assert tail.poll() == [b"one"]
 
 
-def test_half_a_line_is_not_yet(tmp_path: Path):
+def test_an_unfinished_line_is_not_returned(tmp_path: Path):
     path, tail = tmp_path / "f", LineTail(tmp_path / "f")
     append(path, b"one\ntw")
     assert tail.poll() == [b"one"]
@@ -51,7 +51,7 @@ def test_batches_end_at_lines(tmp_path: Path):
     assert tail.poll(11) == [b"cccc"]
 
 
-def test_line_longer_than_a_batch_is_whole(tmp_path: Path):
+def test_line_longer_than_a_batch_is_returned_whole(tmp_path: Path):
     path, tail = tmp_path / "f", LineTail(tmp_path / "f")
     append(path, b"x" * 1000)
     assert tail.poll(16) == []
@@ -85,7 +85,7 @@ def test_replaced_file_is_read_again_even_if_longer(tmp_path: Path):
     assert drain(tail) == [b"another, and longer"]
 
 
-def test_removed_file_is_silent_and_may_come_back(tmp_path: Path):
+def test_removed_file_has_nothing_new_until_it_returns(tmp_path: Path):
     path, tail = tmp_path / "f", LineTail(tmp_path / "f")
     append(path, b"one\n")
     drain(tail)
@@ -95,7 +95,7 @@ def test_removed_file_is_silent_and_may_come_back(tmp_path: Path):
     assert drain(tail) == [b"again"]
 
 
-def test_torn_line_cut_by_the_writer_does_not_disturb(tmp_path: Path):
+def test_torn_line_may_be_cut_off_by_the_writer(tmp_path: Path):
     path = tmp_path / "f"
     with EventLog(path) as log:
         log.write("phase", name="a")
@@ -111,19 +111,19 @@ def test_torn_line_cut_by_the_writer_does_not_disturb(tmp_path: Path):
     ("last", "lines"),
     [(0, []), (1, []), (3, []), (4, [b"two"]), (5, [b"two"]), (8, [b"one", b"two"]), (99, None)],
 )
-def test_from_the_end_begins_with_a_whole_line(
+def test_starting_near_the_end_begins_with_a_complete_line(
     tmp_path: Path, last: int, lines: list[bytes] | None
 ):
     append(tmp_path / "f", b"one\ntwo\n")
-    tail = LineTail.from_end(tmp_path / "f", last)
+    tail = LineTail(tmp_path / "f", last=last)
     assert drain(tail) == ([b"one", b"two"] if lines is None else lines)
     append(tmp_path / "f", b"three\n")
     assert drain(tail) == [b"three"]
 
 
-def test_from_the_end_within_a_line_still_being_written(tmp_path: Path):
+def test_starting_within_an_unfinished_line(tmp_path: Path):
     append(tmp_path / "f", b"one\n" + b"x" * 50)
-    tail = LineTail.from_end(tmp_path / "f", 10)
+    tail = LineTail(tmp_path / "f", last=10)
     assert tail.poll() == []
     append(tmp_path / "f", b"\nthree\n")
     assert drain(tail) == [b"three"]
@@ -140,7 +140,7 @@ def test_unreadable_lines_are_events(tmp_path: Path):
     st.lists(st.binary(max_size=12), max_size=12),
     st.integers(min_value=1, max_value=20),
 )
-def test_chunks_of_any_size_give_the_whole(
+def test_chunks_of_any_size_give_all_lines(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes], max_bytes: int
 ):
     path = tmp_path_factory.mktemp("tail") / "f"

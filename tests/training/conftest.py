@@ -1,4 +1,4 @@
-"""A trained-in-a-second world: one model, one dataset, and a way to run the job on them."""
+"""Fixtures: small models and a dataset that train in a second, and a way to run the job on them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import pytest
 import torch
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.config.load import check
+from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.events import parse
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.events import parse_event
 from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.job import train
-from deepsynth_tui.training.silence_libraries import no_progress_bars
+from deepsynth_tui.training.silence_libraries import silence_libraries
 from tests.training import small_datasets, small_models
 
-no_progress_bars()
+silence_libraries()
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Sums in one order: results that are compared bit for bit, and a machine that is shared."""
+    """Use one thread: sums in one order, for results that are compared bit for bit."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Hub's client has read the environment on import, so it is told here."""
+    """Set the constant: huggingface_hub reads the environment on import."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
@@ -55,7 +55,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def values(vision_model: Path, dataset: Path) -> dict[str, Any]:
-    """A configuration that trains three steps."""
+    """The values of a configuration that trains three steps."""
     return {
         "kind": "training",
         "name": "small",
@@ -76,17 +76,17 @@ def values(vision_model: Path, dataset: Path) -> dict[str, Any]:
 
 
 def configuration(values: dict[str, Any], **changes: Any) -> TrainingConfig:
-    """The checked configuration; `changes` are dotted keys with __ for the dot."""
+    """Return the checked configuration; `changes` are dotted keys with __ for the dot."""
     for key, value in changes.items():
         values = yaml_text.with_value(values, key.replace("__", "."), value)
-    checked = check(values)
+    checked = check_values(values)
     assert isinstance(checked.config, TrainingConfig), checked.problems
     return checked.config
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A run that has ended."""
+    """A finished run."""
 
     run: RunDirectory
     exit_code: int
@@ -94,7 +94,7 @@ class Ran:
     @property
     def events(self) -> list[Any]:
         lines = self.run.events.read_bytes().splitlines()
-        return [event for line in lines if (event := parse(line))]
+        return [event for line in lines if (event := parse_event(line))]
 
     def of(self, kind: str) -> list[Any]:
         return [event for event in self.events if event.kind == kind]
@@ -141,7 +141,7 @@ def run(home: Path, values: dict[str, Any]) -> Run:
     ) -> Ran:
         config = configuration(values, **changes)
         text = yaml_text.dump(config.model_dump())
-        directory = resume or create(home, kind="training", name="small", config_text=text)
+        directory = resume or create_run(home, kind="training", name="small", config_text=text)
 
         def body(job: Job) -> str:
             if during is not None:

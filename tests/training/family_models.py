@@ -1,4 +1,4 @@
-"""More checkpoints small enough to train in a second, of the families people fine-tune most."""
+"""More checkpoints that train in a second, of the families that are fine-tuned most."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
 
 
 def qwen2_5_vl(folder: Path) -> Path:
-    """A Qwen2.5-VL of 0.2 M parameters: windows of attention in the vision tower."""
+    """A Qwen2.5-VL of 0.2 M parameters, with window attention in the vision tower."""
     tokenizer = chat_tokenizer.tokenizer()
     marks = [f"<|{name}|>" for name in ("image_pad", "video_pad", "vision_start", "vision_end")]
     tokenizer.add_special_tokens({"additional_special_tokens": marks})
@@ -111,7 +111,7 @@ def smolvlm(folder: Path) -> Path:
 
 
 def qwen3(folder: Path) -> Path:
-    """A Qwen3 of 0.1 M parameters: norms of queries and keys, and the head tied to the input."""
+    """A Qwen3 of 0.1 M parameters, with query and key norms and tied embeddings."""
     tokenizer = chat_tokenizer.tokenizer()
     tokenizer.chat_template = chat_tokenizer.CHAT_TEMPLATE
     config = Qwen3Config(

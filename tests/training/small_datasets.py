@@ -1,4 +1,4 @@
-"""Datasets as `generate` writes them, small."""
+"""Small datasets in the format that `generate` writes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FEATURES = datasets.Features(
 
 
 def row(number: int, *, side: int = 64, pages: int = 1) -> dict[str, Any]:
-    """A page of one colour whose answer is the colour's name."""
+    """Return a row with a page of one colour; the target is its name."""
     colour = COLOURS[number % len(COLOURS)]
     file = io.BytesIO()
     Image.new("RGB", (side, side), colour).save(file, "PNG")
@@ -63,7 +63,7 @@ def row(number: int, *, side: int = 64, pages: int = 1) -> dict[str, Any]:
 
 
 def paper(number: int, text: str, target: str) -> dict[str, Any]:
-    """A page of print, which the builtin model can read."""
+    """Return a row with a printed page, which the builtin model can read."""
     page = {"bytes": drawn_pages.png(text), "path": None}
     changed = {"images": [page], "text": text, "prompted_text": text, "target": target}
     return row(number) | changed

@@ -1,4 +1,4 @@
-"""Checkpoints small enough to train in a second: real architectures, random weights."""
+"""Checkpoints that train in a second: real architectures with random weights."""
 
 from __future__ import annotations
 
@@ -78,8 +78,7 @@ def vision_model(folder: Path) -> Path:
 
 
 def qwen3_vl(folder: Path) -> Path:
-    """A Qwen3-VL of 0.2 M parameters: patches of any number of pages in one list, positions in
-    three dimensions, vision features in several layers of the decoder."""
+    """A Qwen3-VL of 0.2 M parameters, with 3-D rotary positions and DeepStack features."""
     tokenizer = chat_tokenizer.tokenizer()
     marks = [f"<|{name}|>" for name in ("image_pad", "video_pad", "vision_start", "vision_end")]
     tokenizer.add_special_tokens({"additional_special_tokens": marks})
@@ -145,7 +144,7 @@ def language_model(folder: Path, *, chat_template: bool = True) -> Path:
 
 
 def document_model(folder: Path) -> Path:
-    """DeepSeek-OCR-2, scaled down: fused experts, and a vision encoder like a language model."""
+    """A small DeepSeek-OCR-2: fused experts, and a language model as vision encoder."""
     tokenizer = chat_tokenizer.tokenizer()
     config = DeepseekOcr2Config(
         image_token_id=tokenizer.get_vocab()[chat_tokenizer.IMAGE],
@@ -191,7 +190,7 @@ def document_model(folder: Path) -> Path:
 
 
 def special_tokens(tokenizer: TokenizersBackend) -> dict[str, Any]:
-    """The ids of the tokens that begin, end and pad, as a model's config names them."""
+    """Return the ids of the special tokens under their names in a model config."""
     ids = tokenizer.get_vocab()
     return {
         "bos_token_id": ids[chat_tokenizer.START],

@@ -1,5 +1,7 @@
-"""A RoBERTa small enough to train in a second, with random weights: of BERT's family, but its
-positions begin behind the padding token's id, and no builtin is one."""
+"""A RoBERTa with random weights that trains in a second.
+
+Unlike BERT's, its positions start after the padding token's id. No builtin encoder is one.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from transformers import RobertaConfig, RobertaModel
 
 from deepsynth_tui.builtin import byte_tokenizer
 
-POSITIONS = 128  # tokens that it reads at most, one for each byte and two around them
-HIDDEN = 48  # not the width of any small decoder
+POSITIONS = 128  # at most: one token per byte, and two special tokens
+HIDDEN = 48  # differs from the width of every small decoder
 START, PAD, END = "<s>", "<pad>", "</s>"
 
 

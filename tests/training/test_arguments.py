@@ -1,4 +1,4 @@
-"""Settings of the loop as transformers gets them: optimizers, kernels and trackers."""
+"""The configuration as transformers gets it: optimizers, kernels and trackers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from transformers import Trainer
 from deepsynth_tui.config.training import TrainingSettings
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.callbacks import trackers
+from deepsynth_tui.training.trackers import configure_tracker
 from tests.training.conftest import configuration
 
 OPTIMIZERS = {*get_args(TrainingSettings.model_fields["optim"].annotation)} - {"muon"}
 
 
-class Straight(nn.Module):
-    """A layer large enough for bitsandbytes to hold its state in 8 bits (4096 numbers)."""
+class LinearModel(nn.Module):
+    """Large enough for bitsandbytes to keep its optimizer state in 8 bits (4096 values)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ def test_every_optimizer_of_transformers_takes_a_step_on_the_cpu(
 ) -> None:
     config = configuration(values, training__optim=name, training__max_steps=2)
     torch.manual_seed(0)
-    model = Straight()
+    model = LinearModel()
     before = model.layer.weight.detach().clone()
     rows = [{"x": torch.randn(64), "labels": torch.ones(64)} for _ in range(4)]
     trainer = Trainer(
@@ -61,12 +61,14 @@ def test_every_optimizer_of_transformers_takes_a_step_on_the_cpu(
         assert dtypes == {torch.uint8}
 
 
-def test_trackers_get_the_name_and_liger_its_switch(values: dict[str, Any], tmp_path: Path) -> None:
+def test_tracker_names_and_liger_kernel(values: dict[str, Any], tmp_path: Path) -> None:
     config = configuration(values, training__use_liger_kernel=True)
-    made = training_arguments(config, checkpoints=tmp_path, evaluates=False, run="20261125-small")
-    assert made.use_liger_kernel
-    assert (made.run_name, made.project) == ("20261125-small", "deepsynth-tui")
-    assert made.trackio_static_space_id is False
+    arguments = training_arguments(
+        config, checkpoints=tmp_path, evaluates=False, run_name="20261125-small"
+    )
+    assert arguments.use_liger_kernel
+    assert (arguments.run_name, arguments.project) == ("20261125-small", "deepsynth-tui")
+    assert arguments.trackio_static_space_id is False
     assert not training_arguments(
         configuration(values), checkpoints=tmp_path, evaluates=False
     ).use_liger_kernel
@@ -77,9 +79,9 @@ VARIABLES = ("TENSORBOARD_LOGGING_DIR", "WANDB_DIR", "WANDB_RUN_ID", "WANDB_RESU
 
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of the variables that trackers read is set, and those that are get put back."""
+    """Unset the variables that trackers read, and restore them after the test."""
     for name in VARIABLES:
-        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.setenv(name, "")  # so that it is restored
         monkeypatch.delenv(name)
 
 
@@ -93,22 +95,22 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
         ("wandb", {"WANDB_DIR": "run", "WANDB_RUN_ID": "1-small", "WANDB_RESUME": "allow"}),
     ],
 )
-def test_trackers_write_in_the_run_and_know_it_again(
+def test_trackers_write_to_the_run_directory_and_resume_its_record(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tracker: str, variables: dict[str, str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    trackers.prepare(RunDirectory("1-small", Path("run")), tracker)
+    configure_tracker(RunDirectory("1-small", Path("run")), tracker)
     assert {name: os.environ[name] for name in VARIABLES if name in os.environ} == variables
     folders = [place for name, place in variables.items() if name.endswith("_DIR")]
     assert all((tmp_path / place).is_dir() for place in folders)
 
 
 @pytest.mark.usefixtures("unset")
-def test_what_a_person_tells_a_tracker_stays(
+def test_variables_that_the_user_set_are_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("WANDB_DIR", str(tmp_path / "own"))
     monkeypatch.setenv("WANDB_RUN_ID", "mine")
-    trackers.prepare(RunDirectory("1-small", tmp_path / "run"), "wandb")
+    configure_tracker(RunDirectory("1-small", tmp_path / "run"), "wandb")
     assert os.environ["WANDB_DIR"] == str(tmp_path / "own")
     assert os.environ["WANDB_RUN_ID"] == "mine"

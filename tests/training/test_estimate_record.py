@@ -1,4 +1,4 @@
-"""The estimate that a run freezes, and what becomes of it when the run is over or out of memory."""
+"""A run saves its estimate, and is compared with it at its end or when memory runs out."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import torch
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import load_catalogue
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.runs.estimate_vs_measured import Measured, compared
+from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.runs.estimate_vs_measured import Measured, read_comparison
 from deepsynth_tui.runs.job import Job, run_job
-from deepsynth_tui.training import estimate_record as forecasting
-from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter
+from deepsynth_tui.training import estimate_record
+from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.estimate_record import (
-    Forecast,
     Hardware,
-    explained,
-    forecast,
-    held_against,
-    record,
+    RunEstimate,
+    estimate_run,
+    explain_by_estimate,
+    history_record,
+    record_against,
 )
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.memory import out_of_memory
+from deepsynth_tui.training.failures.memory import out_of_memory_failure
 from tests.training.conftest import Ran, Run, configuration
 
 GIB = 2**30
@@ -36,85 +36,85 @@ ROWS = RowStatistics(rows=100, lengths=(40, 60, 64))
 
 
 @pytest.fixture
-def expected(values: dict[str, Any]) -> Forecast:
-    """The forecast of a small run, as if this machine had a T4."""
-    made = forecast(configuration(values), ROWS)
+def expected(values: dict[str, Any]) -> RunEstimate:
+    """The estimate of a small run, as if this machine had a T4."""
+    made = estimate_run(configuration(values), ROWS)
     hardware = Hardware("Tesla T4", T4.usable_bytes, T4)
-    return Forecast(made.config, made.grounds, made.estimate, hardware)
+    return RunEstimate(made.config, made.inputs, made.estimate, hardware)
 
 
 @pytest.mark.slow
-def test_a_run_freezes_its_estimate_and_is_held_against_it(run: Run) -> None:
+def test_a_run_saves_its_estimate_and_is_compared_with_it(run: Run) -> None:
     ran = run(training__max_steps=4)
 
-    (told,) = ran.of("estimate")
+    (event,) = ran.of("estimate")
     frozen = json.loads(ran.run.estimate.read_text())
-    assert frozen["peak_allocated_bytes"] == told.data["allocated"] > 0
-    assert frozen["peak_device_bytes"] == told.data["device"]
+    assert frozen["peak_allocated_bytes"] == event.data["allocated"] > 0
+    assert frozen["peak_device_bytes"] == event.data["device"]
     assert frozen["tokens_per_sample"] == 55  # the longest row, not data.max_length
     assert frozen["steps"] == 4
-    order = [event.kind for event in ran.events]
-    assert order.index("estimate") < order.index("metric")
+    kinds = [event.kind for event in ran.events]
+    assert kinds.index("estimate") < kinds.index("metric")
 
-    both = compared(ran.run)
+    both = read_comparison(ran.run)
     assert both["predicted"]["source"] == "closed_form"
     assert both["measured"]["steps"] == 4
     assert both["measured"]["seconds_per_step"] > 0
     assert both["measured"]["host"] > 100 << 20
-    if not torch.cuda.is_available():  # nothing of a GPU is said, compared or remembered
-        assert told.data["gpu"] == ""
+    if not torch.cuda.is_available():  # no GPU figures, no comparison, no history
+        assert event.data["gpu"] == ""
         assert {both["measured"][name] for name in ("allocated", "reserved", "device")} == {None}
         assert both["prediction_error"] == {}
         assert measured_runs.read_runs() == ()
 
 
 @pytest.mark.slow
-def test_no_estimate_is_a_warning_and_no_end(run: Run, home: Path) -> None:
+def test_without_an_estimate_the_run_goes_on_with_a_warning(run: Run, home: Path) -> None:
     home.mkdir(parents=True)
     (home / "gpus.yaml").write_text("gpus: [{name: mine}]")
     ran = run()
 
     assert ran.verdict == "completed", ran.failure
     (warning,) = ran.of("warning")
-    assert "There is no estimate of this run: CatalogueError" in warning.data["message"]
+    assert "This run has no estimate: CatalogueError" in warning.data["message"]
     assert "gpus.yaml" in warning.data["message"]
     assert not ran.run.estimate.exists()
     assert len(ran.of("measured")) == 2
 
 
-def test_the_speed_is_that_of_the_gpu_here(expected: Forecast) -> None:
+def test_the_speed_is_that_of_the_gpu_here(expected: RunEstimate) -> None:
     row = next(row for row in expected.estimate.gpus if row.gpu == T4)
     assert expected.predicted.seconds_per_step == row.seconds_per_step
     unknown = Hardware("NVIDIA GB10", T4.usable_bytes, None)
-    elsewhere = Forecast(expected.config, expected.grounds, expected.estimate, unknown)
+    elsewhere = RunEstimate(expected.config, expected.inputs, expected.estimate, unknown)
     assert elsewhere.predicted.seconds_per_step is None
     assert elsewhere.predicted.gpu == "NVIDIA GB10"
 
 
-def test_what_is_remembered_is_found_again(expected: Forecast) -> None:
+def test_the_history_finds_a_record_by_its_settings(expected: RunEstimate) -> None:
     assert expected.hardware is not None
-    took = Measured(allocated=1, steps=3)
-    line = record(expected, expected.hardware, took, driver="580.1", ran_out=False)
+    measured = Measured(allocated=1, steps=3)
+    line = history_record(expected, expected.hardware, measured, driver="580.1", ran_out=False)
     measured_runs.append_run(line)
     assert measured_runs.find_measured_run(expected.config, 64) == line
     assert (line.torch, line.driver, line.gpu) == (version("torch"), "580.1", "Tesla T4")
 
 
-def test_running_out_of_memory_is_explained_by_the_estimate_and_remembered(
-    home: Path, expected: Forecast
+def test_running_out_of_memory_is_explained_by_the_estimate_and_recorded(
+    home: Path, expected: RunEstimate
 ) -> None:
     def body(job: Job) -> str:
-        gauge = Gauge(job, Meter())
-        with held_against(expected, job, gauge):
+        memory_time = MemoryTimeCallback(job, MemoryMeter())
+        with record_against(expected, job, memory_time):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.2 GiB")
         return "completed"
 
-    run = create(home, kind="training", name="full", config_text="")
+    run = create_run(home, kind="training", name="full", config_text="")
     ran = Ran(run, run_job(run.path, body, explain=explain))
 
     assert ran.of("error")[-1].data["class"] == "OutOfMemoryError"
-    assert "The GPU ran out of memory: 1.2 GB more were asked for" in ran.failure
-    assert "The run was estimated to need 0.6 GB, most of it overhead" in ran.failure
+    assert "The GPU ran out of memory: 1.2 GiB more were requested" in ran.failure
+    assert "The run was estimated to need 0.6 GiB, mostly overhead" in ran.failure
     assert "The cheapest change that helps" in ran.failure or "No change" in ran.failure
     assert ran.of("measured")
     (line,) = measured_runs.read_runs()
@@ -131,7 +131,7 @@ def test_running_out_of_memory_is_explained_by_the_estimate_and_remembered(
     ids=["pytorch", "cublas"],
 )
 def test_another_rank_gets_the_same_explanation_and_records_nothing(
-    home: Path, expected: Forecast, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+    home: Path, expected: RunEstimate, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
 ) -> None:
     big = configuration(
         expected.config.model_dump(),
@@ -139,14 +139,14 @@ def test_another_rank_gets_the_same_explanation_and_records_nothing(
         training__per_device_train_batch_size=64,
     )
     here = Hardware("Tesla T4", T4.usable_bytes, T4)
-    monkeypatch.setattr(forecasting, "_hardware", lambda gpus: here)
+    monkeypatch.setattr(estimate_record, "_hardware", lambda gpus: here)
 
     def body(job: Job) -> str:
-        with explained(job, big, RowStatistics(rows=100, lengths=(2048,))):
+        with explain_by_estimate(job, big, RowStatistics(rows=100, lengths=(2048,))):
             raise error
         return "completed"
 
-    run = create(home, kind="training", name="second", config_text="")
+    run = create_run(home, kind="training", name="second", config_text="")
     ran = Ran(run, run_job(run.path, body, explain=explain))
     assert ran.of("error")[-1].data["changes"]
     assert "The run was estimated to need" in ran.failure
@@ -156,37 +156,39 @@ def test_another_rank_gets_the_same_explanation_and_records_nothing(
     assert measured_runs.read_runs() == ()
 
 
-def test_another_error_is_left_alone(home: Path, expected: Forecast) -> None:
+def test_another_error_is_left_alone(home: Path, expected: RunEstimate) -> None:
     def body(job: Job) -> str:
-        with explained(job, expected.config, ROWS):
+        with explain_by_estimate(job, expected.config, ROWS):
             raise RuntimeError("shape mismatch")
         return "completed"
 
-    run = create(home, kind="training", name="second", config_text="")
+    run = create_run(home, kind="training", name="second", config_text="")
     ran = Ran(run, run_job(run.path, body, explain=explain))
     assert ran.of("error")[-1].data["message"] == "shape mismatch"
 
 
-def test_a_remedy_needs_less_than_what_was_too_much(expected: Forecast) -> None:
+def test_a_fix_needs_less_than_the_estimate_that_did_not_fit(expected: RunEstimate) -> None:
     big = configuration(
         expected.config.model_dump(),
         data__max_length=2048,
         training__per_device_train_batch_size=64,
     )
     rows = RowStatistics(rows=100, lengths=(2048,))
-    made = forecast(big, rows)
-    assert made.remedy() is None  # on a CPU there is nothing to fit
-    here = Forecast(big, made.grounds, made.estimate, Hardware("Tesla T4", T4.usable_bytes, T4))
-    remedy = here.remedy()
-    assert remedy is not None
-    assert remedy.needed <= 0.9 * made.estimate.needed
-    failure = out_of_memory(torch.OutOfMemoryError("full"), made.estimate, remedy)
-    assert failure.changes == remedy.changes
+    made = estimate_run(big, rows)
+    assert made.cheapest_fix() is None  # on a CPU
+    here = RunEstimate(big, made.inputs, made.estimate, Hardware("Tesla T4", T4.usable_bytes, T4))
+    fix = here.cheapest_fix()
+    assert fix is not None
+    assert fix.needed <= 0.9 * made.estimate.needed
+    failure = out_of_memory_failure(torch.OutOfMemoryError("full"), made.estimate, fix)
+    assert failure.changes == fix.changes
     assert failure.message == "full"
     advice = failure.advice
     assert "--retry" in advice
     largest = max(made.estimate.breakdown.items(), key=lambda item: item[1])[0]
-    assert f"most of it {largest}" in advice
-    for key in remedy.changes:
+    assert f"mostly {largest}" in advice
+    for key in fix.changes:
         assert f"{key}: " in advice
-    assert "larger GPU" in out_of_memory(torch.OutOfMemoryError(), made.estimate, None).advice
+    assert (
+        "larger GPU" in out_of_memory_failure(torch.OutOfMemoryError(), made.estimate, None).advice
+    )

@@ -1,4 +1,4 @@
-"""The whole job on a small model: what is trained, what is left, and what a stop leaves."""
+"""Whole jobs on a small model: what they train, what they write, and what a stop leaves."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, Auto
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.runs.control import request_stop
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.runs.job import Job
-from deepsynth_tui.training.result import verify
+from deepsynth_tui.training import run as training_run
+from deepsynth_tui.training.result.verify import Verification
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.small_datasets import row
 from tests.training.small_models import language_model as make_language_model
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 
 def _inputs(folder: Path) -> dict[str, torch.Tensor]:
-    from deepsynth_tui.training.data.formats import page
+    from deepsynth_tui.training.data.pages import load_page
 
     processor = AutoProcessor.from_pretrained(folder)
     stored = row(0)["images"][0]
@@ -37,14 +38,14 @@ def _inputs(folder: Path) -> dict[str, torch.Tensor]:
     ).model
     message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]}
     text = processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
-    return processor(text=[text], images=[[page(stored, settings)]], return_tensors="pt")
+    return processor(text=[text], images=[[load_page(stored, settings)]], return_tensors="pt")
 
 
 def test_a_process_trains_and_peft_alone_loads_the_adapter(
     home: Path, values: dict[str, Any], vision_model: Path
 ) -> None:
     config = configuration(values, training__max_steps=20)
-    run = create(
+    run = create_run(
         home,
         kind="training",
         name="small",
@@ -57,7 +58,7 @@ def test_a_process_trains_and_peft_alone_loads_the_adapter(
     assert done.returncode == 0, done.stdout + done.stderr
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "bitsandbytes" in imported
-    # The compiler, and what scores answers, which this run has none of.
+    # Not the compiler, nor the library that scores generated answers.
     assert not {"torch._inductor.compile_fx", "rapidfuzz"} & imported
     ran = Ran(run, done.returncode)
     assert ran.verdict == "completed"
@@ -123,7 +124,7 @@ def test_only_language_adapters_move(run: Run, vision_model: Path) -> None:
     assert training.data["adapted"] == {"language": dict.fromkeys(seven, 2)}
 
 
-def test_vision_tower_and_projector_learn_when_they_may(run: Run) -> None:
+def test_vision_tower_and_projector_train_unless_frozen(run: Run) -> None:
     ran = run(model__freeze_vision_tower=False, model__freeze_projector=False)
 
     names = " ".join(load_file(ran.run.adapter / "adapter_model.safetensors"))
@@ -208,7 +209,7 @@ def test_early_stopping_keeps_the_best(run: Run) -> None:
 def test_stop_now_leaves_checkpoint_and_adapter(run: Run) -> None:
     def stop(job: Job) -> None:
         request_stop(job.run, now=True)
-        assert job.heartbeat.asked.wait(30)
+        assert job.heartbeat.stop_event.wait(30)
 
     ran = run(training__max_steps=50, during=stop)
 
@@ -223,7 +224,7 @@ def test_stop_now_leaves_checkpoint_and_adapter(run: Run) -> None:
 def test_stop_after_checkpoint_waits_for_one(run: Run) -> None:
     def stop(job: Job) -> None:
         request_stop(job.run, now=False)
-        assert job.heartbeat.asked.wait(30)
+        assert job.heartbeat.stop_event.wait(30)
 
     ran = run(training__max_steps=50, training__save_steps=4, during=stop)
 
@@ -232,7 +233,7 @@ def test_stop_after_checkpoint_waits_for_one(run: Run) -> None:
     assert [event.data["step"] for event in ran.of("checkpoint")] == [4]
 
 
-def test_resume_is_exact_and_passes_over_a_torn_checkpoint(run: Run) -> None:
+def test_resume_is_exact_and_skips_incomplete_checkpoints(run: Run) -> None:
     changes: dict[str, Any] = {
         "training__max_steps": 8,
         "training__save_steps": 3,
@@ -245,16 +246,16 @@ def test_resume_is_exact_and_passes_over_a_torn_checkpoint(run: Run) -> None:
     whole = run(**changes)
     assert whole.verdict == "completed"
 
-    torn = whole.run.checkpoints / "checkpoint-6" / "adapter_model.safetensors"
-    torn.write_bytes(torn.read_bytes()[:-100])
+    incomplete = whole.run.checkpoints / "checkpoint-6" / "adapter_model.safetensors"
+    incomplete.write_bytes(incomplete.read_bytes()[:-100])
     (whole.run.checkpoints / "checkpoint-8" / "trainer_state.json").unlink()
     former = load_file(whole.run.adapter / "adapter_model.safetensors")
     resumed = run(resume=whole.run, **changes)
 
     assert resumed.verdict == "completed"
     warnings = " ".join(str(event.data["message"]) for event in resumed.of("warning"))
-    assert "checkpoint-8 is passed over: trainer_state.json" in warnings
-    assert "checkpoint-6 is passed over: adapter_model.safetensors" in warnings
+    assert "checkpoint-8 is skipped: trainer_state.json" in warnings
+    assert "checkpoint-6 is skipped: adapter_model.safetensors" in warnings
     again = next(e for e in resumed.of("phase") if e.data["name"] == "resumed")
     assert again.data["step"] == 3
     figures = [
@@ -281,10 +282,10 @@ def test_resuming_a_finished_run_trains_nothing_more(run: Run) -> None:
         assert torch.equal(value, before[name]), name
 
 
-def test_a_target_that_no_linear_is_called_is_told(run: Run) -> None:
+def test_a_target_that_matches_no_layer_is_a_warning(run: Run) -> None:
     ran = run(lora__target_modules=["q_proj", "query"], training__max_steps=1)
-    told = [event.data["message"] for event in ran.of("warning")]
-    assert "The model has no linear called query (lora.target_modules)" in told
+    messages = [event.data["message"] for event in ran.of("warning")]
+    assert "The model has no linear layer query (lora.target_modules)" in messages
 
 
 @pytest.mark.slow
@@ -296,19 +297,19 @@ def test_float16_trains_on_a_cpu_too(run: Run, dtype: str) -> None:
     assert ran.of("done")[-1].data["verification"]["from_trained"] == 0
 
 
-def test_the_trained_model_is_gone_before_it_is_loaded_again(
+def test_the_trained_model_is_freed_before_the_saved_one_is_loaded(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def models() -> int:
-        return sum(issubclass(type(one), PeftModel) for one in gc.get_objects())
+        return sum(issubclass(type(item), PeftModel) for item in gc.get_objects())
 
-    def counting(*given: Any, **named: Any) -> verify.Verdict:
+    def counting(*args: Any, **kwargs: Any) -> Verification:
         alive.append(models())
-        return verified(*given, **named)
+        return verify(*args, **kwargs)
 
-    verified, before = verify.verify, models()
+    verify, before = training_run.verify, models()
     alive: list[int] = []
-    monkeypatch.setattr(verify, "verify", counting)
+    monkeypatch.setattr(training_run, "verify", counting)
     ran = run()
     assert ran.verdict == "completed", ran.failure
     assert alive == [before]

@@ -1,4 +1,4 @@
-"""Muon: which weights it moves, and that it goes on from what was saved as if never ended."""
+"""Muon: which parameters it gets, and that it resumes exactly from its state dict."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.runs.directory import create
+from deepsynth_tui.runs.directory import create_run
 from deepsynth_tui.training.muon import Muon
 from tests.training.conftest import Ran, configuration
 from tests.training.test_resume import after, run_in_child
 
 
-class Speller(nn.Module):
-    """A vocabulary that is its own head, a matrix and a vector."""
+class SmallModel(nn.Module):
+    """An embedding, a linear layer with a bias, and an output head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Speller(nn.Module):
         return self.head(self.layer(self.words(ids)).tanh())
 
 
-def learn(model: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
     for step in steps:
         torch.manual_seed(step)
         ids = torch.randint(11, (16,))
@@ -43,40 +43,40 @@ def learn(model: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> N
         optimizer.step()
 
 
-def test_matrices_alone_are_moved_in_all_directions_alike() -> None:
+def test_updates_of_matrices_are_nearly_orthogonal() -> None:
     torch.manual_seed(0)
-    model = Speller()
+    model = SmallModel()
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     optimizer = Muon(model, learning_rate=0.1, weight_decay=0.0)
-    learn(model, optimizer, range(1))
+    train(model, optimizer, range(1))
     moved = {name: value.detach() - before[name] for name, value in model.named_parameters()}
 
     spread = torch.linalg.svdvals(moved["layer.weight"])
-    assert spread.max() / spread.min() < 3  # of the gradient itself: 10 and more
+    assert spread.max() / spread.min() < 3  # of the gradient it is 10 and more
     muon, adamw = optimizer.parts
     assert [value.shape for value in muon.state] == [(8, 8)]
     assert {value.shape for value in adamw.state} == {(11, 8), (8,)}
-    # AdamW's first step is as long as the learning rate.
+    # The first AdamW update has the size of the learning rate.
     assert moved["head.weight"].abs().max() == pytest.approx(0.1, rel=1e-3)
 
 
-def test_what_was_saved_goes_on_as_if_never_ended() -> None:
+def test_a_loaded_state_continues_exactly() -> None:
     torch.manual_seed(0)
-    whole = Speller()
+    whole = SmallModel()
     broken = copy.deepcopy(whole)
-    learn(whole, Muon(whole, learning_rate=0.1, weight_decay=0.1), range(6))
+    train(whole, Muon(whole, learning_rate=0.1, weight_decay=0.1), range(6))
 
     first = Muon(broken, learning_rate=0.1, weight_decay=0.1)
-    learn(broken, first, range(3))
+    train(broken, first, range(3))
     second = Muon(broken, learning_rate=0.7, weight_decay=0.1)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
-    learn(broken, second, range(3, 6))
+    train(broken, second, range(3, 6))
     for name, value in whole.named_parameters():
         assert torch.equal(value, broken.get_parameter(name)), name
 
 
-def test_the_schedule_reaches_what_was_loaded() -> None:
-    model = Speller()
+def test_a_scheduler_reaches_both_parts_after_loading() -> None:
+    model = SmallModel()
     optimizer = Muon(model, learning_rate=0.1, weight_decay=0.0)
     optimizer.load_state_dict(optimizer.state_dict())
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
@@ -84,7 +84,7 @@ def test_the_schedule_reaches_what_was_loaded() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_trains_with_it_and_resumes(home: Path, values: dict[str, Any]) -> None:
+def test_a_run_with_muon_resumes_exactly(home: Path, values: dict[str, Any]) -> None:
     changes = {
         "training__optim": "muon",
         "training__max_steps": 6,
@@ -93,7 +93,7 @@ def test_a_run_trains_with_it_and_resumes(home: Path, values: dict[str, Any]) ->
         "lora__enabled": False,
     }
     text = yaml_text.dump(configuration(values, **changes).model_dump())
-    runs = [create(home, kind="training", name="small", config_text=text) for _ in range(2)]
+    runs = [create_run(home, kind="training", name="small", config_text=text) for _ in range(2)]
     assert run_in_child(runs[0], None, resume=False) == 0
     assert os.WIFSIGNALED(run_in_child(runs[1], after("metric", step=5), resume=False))
     assert run_in_child(runs[1], None, resume=True) == 0

@@ -1,4 +1,4 @@
-"""Problems are found before the start, all at once, without torch."""
+"""The preflight check reports all problems at once, without torch."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3, TINY_VLM, locate
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.models.layout import save_layout
 from deepsynth_tui.models.layout_server import build_layout
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.training.model_availability import MADE_ONCE, KnownModel, look_up
-from deepsynth_tui.training.preflight import LEAST_BYTES, check, inspect
+from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.training.model_availability import BUILT_ON_FIRST_USE, ModelFacts, find_model
+from deepsynth_tui.training.preflight import MIN_DISK_BYTES, check, inspect
 from tests.training import small_roberta
 from tests.training.conftest import configuration
 from tests.training.small_datasets import row, write
 from tests.training.text_encoder.conftest import ENCODERS, encoder_settings
 
 
-def test_nothing_wrong(values: dict[str, Any]) -> None:
-    found = inspect(configuration(values))
-    assert found.problems == ()
-    assert found.dataset.rows == 10
-    assert "target" in (found.dataset.columns or ())
+def test_no_problems(values: dict[str, Any]) -> None:
+    report = inspect(configuration(values))
+    assert report.problems == ()
+    assert report.dataset.rows == 10
+    assert "target" in (report.dataset.columns or ())
 
 
-def test_the_command_finds_everything_without_torch(
+def test_the_command_reports_all_problems_without_torch(
     values: dict[str, Any], home: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "full").mkdir()
@@ -72,20 +72,20 @@ def test_the_command_finds_everything_without_torch(
 
 
 @pytest.mark.parametrize(
-    ("change", "key", "said"),
+    ("change", "key", "message"),
     [
         ({"data__target_column": "summary"}, None, ""),  # the messages hold the answer
         ({"data__image_column": "pages"}, "data.image_column", "no column 'pages'"),
         ({"data__eval_fraction": 0.01}, "data.eval_fraction", "of 10 rows is less than one"),
         ({"model__name_or_path": "/nowhere"}, "model.name_or_path", "there is no folder"),
-        ({"model__name_or_path": "builtin:big"}, "model.name_or_path", "no such builtin"),
+        ({"model__name_or_path": "builtin:big"}, "model.name_or_path", "there is no builtin model"),
         ({"model__attn_implementation": "flash_attention_2"}, "model.attn_implementation", "flash"),
     ],
 )
-def test_one_problem(values: dict[str, Any], change: dict, key: str | None, said: str) -> None:
-    found = check(configuration(values, **change))
-    assert [problem.key for problem in found] == ([key] if key else [])
-    assert all(said in problem.message for problem in found)
+def test_one_problem(values: dict[str, Any], change: dict, key: str | None, message: str) -> None:
+    problems = check(configuration(values, **change))
+    assert [problem.key for problem in problems] == ([key] if key else [])
+    assert all(message in problem.message for problem in problems)
 
 
 def test_datasets(values: dict[str, Any], tmp_path: Path, home: Path) -> None:
@@ -96,17 +96,17 @@ def test_datasets(values: dict[str, Any], tmp_path: Path, home: Path) -> None:
     assert [problem.key for problem in torn] == ["data.path"]
     assert str(shard) in torn[0].message
 
-    run = create(home, kind="dataset", name="pages", config_text="kind: dataset\n")
+    run = create_run(home, kind="dataset", name="pages", config_text="kind: dataset\n")
     unfinished = check(configuration(values, data__path=run.id))
     assert "no dataset yet" in unfinished[0].message
     write(run.dataset, [row(0)])
     assert check(configuration(values, data__path=run.id)) == []
 
 
-def test_a_folder_that_is_no_model(values: dict[str, Any], tmp_path: Path) -> None:
+def test_adapter_folder_as_model(values: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").touch()
-    found = check(configuration(values, model__name_or_path=str(tmp_path)))
-    assert "is an adapter, not a model" in found[0].message
+    (problem,) = check(configuration(values, model__name_or_path=str(tmp_path)))
+    assert "is an adapter, not a model" in problem.message
 
 
 def test_a_text_encoder_of_another_family(values: dict[str, Any], tmp_path: Path) -> None:
@@ -120,41 +120,41 @@ def test_a_text_encoder_of_another_family(values: dict[str, Any], tmp_path: Path
     assert gone.key == "text_encoder.name_or_path"
 
 
-def test_what_is_known_of_the_builtin_models_is_true(values: dict[str, Any]) -> None:
-    known = look_up(configuration(values, model__name_or_path=TINY_VLM).model, [])
+def test_facts_of_the_builtin_models(values: dict[str, Any]) -> None:
+    facts = find_model(configuration(values, model__name_or_path=TINY_VLM).model, [])
     weights = Path(locate(TINY_VLM)) / "model.safetensors"
-    assert known == KnownModel(True, "qwen3_vl", weights.stat().st_size)
-    for name, encoder in MADE_ONCE.items():
-        stated = json.loads((Path(locate(name)) / "config.json").read_text(encoding="utf-8"))
-        assert encoder.model_type == stated["model_type"]
+    assert facts == ModelFacts(True, "qwen3_vl", weights.stat().st_size)
+    for name, encoder in BUILT_ON_FIRST_USE.items():
+        config = json.loads((Path(locate(name)) / "config.json").read_text(encoding="utf-8"))
+        assert encoder.model_type == config["model_type"]
 
 
 @pytest.mark.parametrize(
-    ("family", "name", "key", "said", "hint"),
+    ("family", "name", "key", "message", "hint"),
     [
         ("bert", TINY_QWEN3, "type", "is of type qwen3, not bert", "qwen3"),
-        ("qwen3", TINY_VLM, "name_or_path", "no such builtin text encoder", TINY_QWEN3),
+        ("qwen3", TINY_VLM, "name_or_path", "there is no builtin text encoder", TINY_QWEN3),
         ("bert", "nobody/no-such-encoder", "name_or_path", "cannot be reached", TINY_BERT),
     ],
 )
 def test_builtin_text_encoders(
-    values: dict[str, Any], family: str, name: str, key: str, said: str, hint: str
+    values: dict[str, Any], family: str, name: str, key: str, message: str, hint: str
 ) -> None:
-    for known in ENCODERS:
-        assert check(configuration(values, text_encoder=encoder_settings(known))) == []
+    for encoder in ENCODERS:
+        assert check(configuration(values, text_encoder=encoder_settings(encoder))) == []
     section = encoder_settings(family, name_or_path=name)
     (wrong,) = check(configuration(values, text_encoder=section))
     assert wrong.key == f"text_encoder.{key}"
-    assert said in wrong.message
+    assert message in wrong.message
     assert hint in (wrong.hint or "")
 
 
 def test_a_disk_too_small_for_the_checkpoints(
     values: dict[str, Any], vision_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=LEAST_BYTES))
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=MIN_DISK_BYTES))
     config = configuration(values)
-    assert check(config) == []  # nothing is known of the model's layout
+    assert check(config) == []  # the layout of the model is not cached
     save_layout(build_layout(str(vision_model), None, "model", trust_remote_code=False))
     (problem,) = check(config)
     assert problem.key == "output.dir"
@@ -166,13 +166,13 @@ def test_targets_that_match_nothing(values: dict[str, Any], vision_model: Path) 
     (problem,) = check(configuration(values, lora__target_modules=["q_prok", "query"]))
     assert problem.key == "lora.target_modules"
     assert "q_proj" in (problem.hint or "")
-    frozen = configuration(values, lora__target_modules=["fc1"])  # of the vision tower alone
-    assert [one.key for one in check(frozen)] == ["lora.target_modules"]
+    frozen = configuration(values, lora__target_modules=["fc1"])  # only in the vision tower
+    assert [problem.key for problem in check(frozen)] == ["lora.target_modules"]
     assert check(configuration(values, lora__target_modules=["q_proj", "query"])) == []
     assert check(configuration(values, lora__target_modules=["q_prok"], lora__enabled=False)) == []
 
 
-def test_wandb_without_a_login_is_a_problem_before_the_start(
+def test_wandb_without_a_login(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "wandb").mkdir()
@@ -186,7 +186,7 @@ def test_wandb_without_a_login_is_a_problem_before_the_start(
     (problem,) = check(config)
     assert (problem.key, problem.message) == (
         "training.report_to",
-        "nobody is logged in to wandb",
+        "there is no wandb login",
     )
 
     with monkeypatch.context() as patch:
@@ -195,5 +195,5 @@ def test_wandb_without_a_login_is_a_problem_before_the_start(
     with monkeypatch.context() as patch:
         patch.setenv("WANDB_API_KEY", "made up")
         assert not check(config)
-    (tmp_path / ".netrc").touch()  # for wandb to say what it finds in it
+    (tmp_path / ".netrc").touch()  # wandb itself reports what it finds in it
     assert not check(config)

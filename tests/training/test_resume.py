@@ -1,4 +1,4 @@
-"""A run that is killed at any moment ends as one that was left alone, to the bit."""
+"""A run that is killed and resumed gives the same result, to the bit, as one that is not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from transformers import TrainerState
 
 from deepsynth_tui.config import yaml_text
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import Events, Job, run_job
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.job import train
@@ -42,8 +42,8 @@ SETTINGS: dict[str, Any] = {
 Point = Callable[[Job], None]
 
 
-class Fatal:
-    """Events, after one of which the process is killed."""
+class FatalEvents:
+    """An event log that kills the process after one of its events."""
 
     def __init__(self, events: Events, last: Callable[[int, str, dict[str, Any]], bool]) -> None:
         self._events = events
@@ -62,39 +62,39 @@ def die() -> None:
 
 
 def after(kind: str, **wanted: object) -> Point:
-    """Die after an event with such fields."""
+    """Die after an event of this kind with these fields."""
 
     def set_up(job: Job) -> None:
-        job.events = Fatal(
+        job.events = FatalEvents(
             job.events,
-            lambda count, said, fields: said == kind and wanted.items() <= fields.items(),
+            lambda count, written, fields: written == kind and wanted.items() <= fields.items(),
         )
 
     return set_up
 
 
 def after_events(count: int) -> Point:
-    """Die after so many events."""
+    """Die after `count` events."""
 
     def set_up(job: Job) -> None:
-        job.events = Fatal(job.events, lambda so_far, said, fields: so_far == count)
+        job.events = FatalEvents(job.events, lambda written, kind, fields: written == count)
 
     return set_up
 
 
 def inside(name: str, step: int) -> Point:
-    """Die with half of a file of that checkpoint written by torch."""
+    """Die when torch has written half of this file of a checkpoint."""
 
     def set_up(job: Job) -> None:
         whole = torch.save
 
-        def half(what: Any, path: Any, *given: Any, **named: Any) -> None:
+        def half(what: Any, path: Any, *args: Any, **kwargs: Any) -> None:
             if str(path).endswith(f"checkpoint-{step}/{name}"):
                 content = io.BytesIO()
                 whole(what, content)
                 Path(path).write_bytes(content.getvalue()[: content.tell() // 2])
                 die()
-            whole(what, path, *given, **named)
+            whole(what, path, *args, **kwargs)
 
         torch.save = half
 
@@ -102,7 +102,7 @@ def inside(name: str, step: int) -> Point:
 
 
 def inside_state(step: int) -> Point:
-    """Die with half of the trainer's state written."""
+    """Die when half of trainer_state.json is written."""
 
     def set_up(job: Job) -> None:
         whole = TrainerState.save_to_json
@@ -120,7 +120,7 @@ def inside_state(step: int) -> Point:
 
 
 def run_in_child(run: RunDirectory, point: Point | None, *, resume: bool) -> int:
-    """Run the job in a process of its own; return what `waitpid` says of its end."""
+    """Run the job in a child process and return its wait status."""
 
     def body(job: Job) -> str:
         if point is not None:
@@ -131,7 +131,7 @@ def run_in_child(run: RunDirectory, point: Point | None, *, resume: bool) -> int
 
 
 def killed_at(run: RunDirectory, *points: Point) -> Ran:
-    """Kill the run at each of the points, one process after the other, then let it end."""
+    """Kill the run at each of the points, one process after the other, then let it finish."""
     for number, point in enumerate(points):
         assert run_in_child(run, point, resume=number > 0) == signal.SIGKILL
     assert run_in_child(run, None, resume=bool(points)) == 0
@@ -139,13 +139,13 @@ def killed_at(run: RunDirectory, *points: Point) -> Ran:
 
 
 def figures(ran: Ran) -> dict[tuple[int, str], list[float]]:
-    """All that was said of each figure at each step: of a step taken twice, twice."""
-    said: dict[tuple[int, str], list[float]] = {}
+    """All values of each metric at each step; a step that was taken twice has two."""
+    values: dict[tuple[int, str], list[float]] = {}
     for event in ran.of("metric"):
         for name in ("loss", "eval_loss", "grad_norm", "learning_rate"):
             if name in event.data:
-                said.setdefault((event.data["step"], name), []).append(event.data[name])
-    return said
+                values.setdefault((event.data["step"], name), []).append(event.data[name])
+    return values
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def new(home: Path, values: dict[str, Any]) -> Callable[..., RunDirectory]:
     def make(**changes: Any) -> RunDirectory:
         config = configuration(values, **{**SETTINGS, **changes})
         text = yaml_text.dump(config.model_dump())
-        return create(home, kind="training", name="small", config_text=text)
+        return create_run(home, kind="training", name="small", config_text=text)
 
     return make
 
@@ -188,16 +188,16 @@ def test_killed_at_any_moment(new: Callable[..., RunDirectory]) -> None:
         after("phase", name="verifying"),
     )
     assert_same(whole, broken)
-    passed_over = [str(event.data["message"]) for event in broken.of("warning")]
+    warnings = [str(event.data["message"]) for event in broken.of("warning")]
     for step in (3, 6):
-        told = f"checkpoint-{step} is passed over: trainer_state.json is missing or incomplete"
-        assert told in passed_over
+        message = f"checkpoint-{step} is skipped: trainer_state.json is missing or incomplete"
+        assert message in warnings
     steps = [e.data["step"] for e in broken.of("phase") if e.data["name"] == "resumed"]
     assert steps == sorted(steps)
     assert {0, 3, 9, 12} <= set(steps)
 
 
-def test_patience_does_not_begin_anew(new: Callable[..., RunDirectory]) -> None:
+def test_early_stopping_keeps_its_count(new: Callable[..., RunDirectory]) -> None:
     # Nothing gets better than after the first step, so the run ends five steps later.
     changes = {"training__learning_rate": 1e-30, "training__early_stopping_patience": 5}
     whole = killed_at(new(**changes))

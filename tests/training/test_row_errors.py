@@ -1,4 +1,4 @@
-"""Which rows a failed step is told with, and which failures are no fault of a row."""
+"""Errors of a step name the rows of the batch, unless the rows are not the cause."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import pytest
 import torch
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.row_errors import BatchError, naming
+from deepsynth_tui.training.row_errors import BatchError, errors_with_row_ids
 
 ROWS = ["row 3 (document a)", "row 7"]
 
 
 def test_an_error_of_the_model_names_the_rows():
-    told = r"step 5, on row 3 \(document a\), row 7"
-    with pytest.raises(BatchError, match=told) as found, naming(ROWS, 5):
+    where = r"step 5, on row 3 \(document a\), row 7"
+    with pytest.raises(BatchError, match=where) as raised, errors_with_row_ids(ROWS, 5):
         raise IndexError("index 9 is out of range")
-    assert isinstance(found.value.__cause__, IndexError)
+    assert isinstance(raised.value.__cause__, IndexError)
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        TrainingError("said", "already"),
+        TrainingError("explained", "already"),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("[gloo/transport/tcp/pair.cc:537] Connection closed by peer"),
     ],
-    ids=["known", "memory", "memory of a library", "processes"],
+    ids=["explained", "memory", "memory of a library", "lost connection"],
 )
-def test_what_is_no_fault_of_a_row_stays_what_it_is(error: Exception):
-    with pytest.raises(type(error)) as found, naming(ROWS, 5):
+def test_errors_that_rows_do_not_cause_keep_their_type(error: Exception):
+    with pytest.raises(type(error)) as raised, errors_with_row_ids(ROWS, 5):
         raise error
-    assert found.value is error
+    assert raised.value is error

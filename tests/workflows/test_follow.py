@@ -1,4 +1,4 @@
-"""A run as plain lines: what it was predicted to take, and what it took."""
+"""Predicted and measured figures of a run as plain lines."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.runs.directory import RunDirectory, create
-from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, compared
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, read_comparison
 from deepsynth_tui.runs.job import Failure, Job, run_job
-from deepsynth_tui.workflows.follow import Narrator
+from deepsynth_tui.workflows.follow import EventPrinter
 
 GIB = 2**30
 
 
 def measured(home: Path) -> RunDirectory:
     """A run on a GPU that was predicted and measured."""
-    run = create(home, kind="training", name="x", config_text="")
+    run = create_run(home, kind="training", name="x", config_text="")
 
     def body(job: Job) -> str:
         guess = Predicted(20 * GIB, 22 * GIB, 2.0, gpu="Tesla T4")
@@ -28,18 +28,18 @@ def measured(home: Path) -> RunDirectory:
     return run
 
 
-def test_prediction_and_measurement_are_told(home: Path):
-    said: list[str] = []
-    assert Narrator(measured(home), said.append).listen()
-    assert "  estimated: 20.00 GB allocated, 22.00 GB in all, on Tesla T4" in said
-    (line,) = (line for line in said if line.startswith("  measured: "))
-    assert "25.00 GB allocated, predicted 20.00 GB (20 % too low)" in line
-    assert "22.00 GB of the device, predicted 22.00 GB (right within 1 %)" in line
+def test_prediction_and_measurement_are_printed(home: Path):
+    lines: list[str] = []
+    assert EventPrinter(measured(home), lines.append).poll()
+    assert "  estimated: 20.00 GiB allocated, 22.00 GiB in total, on Tesla T4" in lines
+    (line,) = (line for line in lines if line.startswith("  measured: "))
+    assert "25.00 GiB allocated, predicted 20.00 GiB (20 % too low)" in line
+    assert "22.00 GiB of the device, predicted 22.00 GiB (right within 1 %)" in line
     assert "1 s per step, predicted 2 s (100 % too high)" in line
 
 
-def test_programs_get_the_same_figures(home: Path):
-    both = compared(measured(home))
+def test_json_has_the_same_figures(home: Path):
+    both = read_comparison(measured(home))
     assert both["predicted"]["allocated"] == 20 * GIB
     assert both["measured"]["allocated"] == 25 * GIB
     wrong = {"allocated": -0.2, "device": 0.0, "seconds_per_step": 1.0}

@@ -1,7 +1,7 @@
-"""How the reader `builtin:tiny-vlm` is made from nothing: `python -m deepsynth_tui.builtin.recipe`.
+"""Train the model `builtin:tiny-vlm` from scratch: `python -m deepsynth_tui.builtin.recipe FOLDER`.
 
-`texts` writes what is to be read, `model` the untrained checkpoint, `stages` the settings of the
-runs, and `pretrain` starts those runs one after the other: ordinary dataset and training jobs.
-`examination` says what came of it, and `shipping` writes the folder that is copied to
-`builtin/tiny-vlm`.
+`texts` generates the training texts, `questions` what is asked about them, `model` the untrained
+checkpoint, and `stages` the settings of each training stage. `pretrain` runs the stages as ordinary
+dataset and training jobs, `evaluate` measures the character error rate, and `export` writes the
+folder that is copied to `builtin/tiny-vlm`.
 """

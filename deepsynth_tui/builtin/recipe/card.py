@@ -1,23 +1,23 @@
-"""The model card of the reader, from its figures alone."""
+"""The model card of `builtin:tiny-vlm`, written from `figures.json` alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-PARTS = {"seen_fonts": "fonts it learned with", "unseen_fonts": "other fonts of the system"}
+PARTS = {"seen_fonts": "fonts seen in training", "unseen_fonts": "other fonts"}
 
 
-def card(figures: Mapping[str, Any]) -> str:
-    """Return the text of README.md; every number in it is one of `figures`."""
-    marks, bar = figures["marks"], figures["bar"]
-    rows = "\n".join(
-        f"| {PARTS[part]} | {mark['documents']} | {mark['characters']} | {mark['cer']:.2%} "
-        f"| {mark['cer_low']:.2%} to {mark['cer_high']:.2%} | {mark['exact']:.0%} "
-        f"| {bar[part]:.0%} |"
-        for part, mark in marks.items()
+def model_card(figures: Mapping[str, Any]) -> str:
+    """Return the text of README.md; every number in it is from `figures`."""
+    metrics, thresholds = figures["marks"], figures["bar"]
+    evaluation_rows = "\n".join(
+        f"| {PARTS[part]} | {values['documents']} | {values['characters']} | {values['cer']:.2%} "
+        f"| {values['cer_low']:.2%} to {values['cer_high']:.2%} | {values['exact']:.0%} "
+        f"| {thresholds[part]:.0%} |"
+        for part, values in metrics.items()
     )
-    stages = "\n".join(
+    stage_rows = "\n".join(
         f"| {stage['name']} | {stage['width']} x {stage['height']} | 1 to {stage['lines']} "
         f"| {', '.join(map(str, stage['sizes']))} | {stage['pages']:,} "
         f"| {stage['questions']:.0%} | {stage['steps']} "
@@ -34,34 +34,36 @@ tags: [ocr, deepsynth-tui]
 
 # tiny-vlm
 
-A vision-language model of {figures["parameters"]:,} parameters ({figures["bytes"]:,} bytes of
-float16) that reads small pages of printed Latin text, digits and marks, as DeepSynth draws them.
-It is Qwen3-VL as transformers has it, scaled down, with one token for each byte. It was made to
-show a real fine-tuning on a machine without a GPU and without a network; it knows no language.
+A vision-language model with {figures["parameters"]:,} parameters ({figures["bytes"]:,} bytes in
+float16) that reads small pages of printed Latin text, digits and punctuation, as DeepSynth draws
+them. Its architecture is Qwen3-VL from transformers, scaled down, with one token per byte. Its
+purpose is to demonstrate fine-tuning on a machine without a GPU and without a network; it has no
+knowledge of any language.
 
-## What it reads
+## Evaluation
 
-Pages of 256 x 128 pixels with 1 to 6 lines, of words that were in no lesson. Character error rate:
-characters to insert, delete or replace over the characters of the page; the interval is a
-bootstrap over pages. It is asked to "Read."; lessons also asked for parts of a page, such as its
-last line or what follows a word, so that it listens to what it is asked.
+Pages of 256 x 128 pixels with 1 to 6 lines, of words that do not occur in the training data. The
+character error rate is the number of characters to insert, delete or replace, divided by the number
+of characters on the page; the interval is a bootstrap over pages. The question is "Read."; training
+also asked for parts of a page, such as its last line or what follows a word, so that the model
+attends to the question.
 
-| pages in | pages | characters | error rate | 95 % interval | without any error | allowed |
+| fonts | pages | characters | character error rate | 95 % interval | no errors | threshold |
 |---|---|---|---|---|---|---|
-{rows}
+{evaluation_rows}
 
-## How it was made
+## Training
 
-`python -m deepsynth_tui.builtin.recipe FOLDER` makes it again from nothing: seed
-{figures["seed"]}, {versions}. Texts are made up by the recipe, pages are drawn by the dataset job,
-and all weights learn in the training job. The curve of each stage is in `figures.json`.
+`python -m deepsynth_tui.builtin.recipe FOLDER` trains it again from scratch: seed
+{figures["seed"]}, {versions}. The recipe generates the texts, the dataset job draws the pages, and
+the training job trains all weights. `figures.json` holds the loss curve of each stage.
 
-| stage | page | lines | text sizes | pages | asked about a part | steps | last loss |
+| stage | page | lines | font sizes | pages | questions about a part | steps | last loss |
 |---|---|---|---|---|---|---|---|
-{stages}
+{stage_rows}
 
-## What it does not
+## Limitations
 
-Pages of another size than it learned with, handwriting, other scripts, photographs, text under 13
-pixels, languages, answers to questions that it was not fine-tuned for.
+It is not trained for pages of other sizes, handwriting, other scripts, photographs, text below 13
+pixels, or questions it was not fine-tuned on.
 """

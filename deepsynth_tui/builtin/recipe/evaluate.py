@@ -1,4 +1,4 @@
-"""What the reader is worth: pages of words that it never saw, in fonts it saw and in others."""
+"""Evaluate the model on held-out words, in fonts seen in training and in other fonts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.builtin.recipe.pretrain import join, run, run_config, write_texts
+from deepsynth_tui.builtin.recipe.pretrain import (
+    complete_run,
+    merge_shards,
+    write_config,
+    write_texts,
+)
 from deepsynth_tui.builtin.recipe.stages import Stage
 
-SEED = 900_000  # of the texts; lessons have seeds below
-PAPER = Stage("exam", 256, 128, 6, (13, 14, 15, 16, 18), 250, 25, 1e-3)
-TRIAL_PAPER = Stage("exam", 96, 64, 2, (14, 16), 8, 4, 1e-3)
-SEEN: Mapping[str, Any] = {}  # what pages.yaml says
-# Of the packages fonts-dejavu, fonts-noto-core and fonts-noto-cjk.
-UNSEEN: Mapping[str, Any] = {
+SEED = 900_000  # of the texts; training uses smaller seeds
+EVALUATION = Stage("evaluation", 256, 128, 6, (13, 14, 15, 16, 18), 250, 25, 1e-3)
+TRIAL_EVALUATION = Stage("evaluation", 96, 64, 2, (14, 16), 8, 4, 1e-3)
+SEEN_FONTS: Mapping[str, Any] = {}  # those in pages.yaml
+# From the packages fonts-dejavu, fonts-noto-core and fonts-noto-cjk.
+UNSEEN_FONTS: Mapping[str, Any] = {
     "page.fonts": dict.fromkeys(
         (
             "DejaVu Sans Condensed",
@@ -34,44 +39,51 @@ UNSEEN: Mapping[str, Any] = {
         1,
     )
 }
-PARTS: Mapping[str, Mapping[str, Any]] = {"seen_fonts": SEEN, "unseen_fonts": UNSEEN}
+PARTS: Mapping[str, Mapping[str, Any]] = {"seen_fonts": SEEN_FONTS, "unseen_fonts": UNSEEN_FONTS}
 
 
-def examine(reader: Path, folder: Path, paper: Stage = PAPER) -> dict[str, dict[str, Any]]:
-    """Let the checkpoint `reader` read the examination, whose pages are kept in `folder`; return
-    the figures of each part, without the answers, which are left in `folder` too.
+def evaluate(
+    checkpoint: Path, folder: Path, evaluation: Stage = EVALUATION
+) -> dict[str, dict[str, Any]]:
+    """Return the metrics of `checkpoint` on each part of `PARTS`.
+
+    Pages, answers and metrics are kept in `folder`.
 
     Raises:
-        RunFailed: pages could not be drawn.
-        CalledProcessError: the examination itself failed; it has said why.
+        RunFailed: a dataset run failed.
+        CalledProcessError: the evaluation process failed; its error is on stderr.
     """
-    figures = {}
-    for part, settings in PARTS.items():
-        pages = exam_pages(folder / part, paper, settings)
-        given = paper.training_settings() | {
-            "model.name_or_path": reader.resolve(),
+    metrics = {}
+    for part, font_settings in PARTS.items():
+        pages = _draw_pages(folder / part, evaluation, font_settings)
+        settings = evaluation.training_settings() | {
+            "model.name_or_path": checkpoint.resolve(),
             "data.path": pages.resolve(),
             "data.eval_fraction": 0,
         }
-        config = run_config("training", folder / part / "exam.yaml", given)
-        out = folder / f"{part}.json"
+        config = write_config("training", folder / part / "evaluation.yaml", settings)
+        output = folder / f"{part}.json"
         module = "deepsynth_tui.training.evaluation.evaluate"
-        subprocess.run([sys.executable, "-m", module, str(config), str(out)], check=True)
-        figures[part] = json.loads(out.read_text(encoding="utf-8"))
-        del figures[part]["answers"]
-    return figures
+        subprocess.run([sys.executable, "-m", module, str(config), str(output)], check=True)
+        metrics[part] = json.loads(output.read_text(encoding="utf-8"))
+        del metrics[part]["answers"]
+    return metrics
 
 
-def exam_pages(place: Path, paper: Stage, settings: Mapping[str, Any]) -> Path:
-    """Draw the pages of one part; return their folder."""
-    whole = place / "pages"
-    if whole.is_dir():
-        return whole
-    made = []
-    for size in paper.sizes:
-        source = place / f"texts-{size}.jsonl"
-        write_texts(source, paper, size, seed=SEED, held_out=True)
-        given = {**paper.page_settings(size), "source.path": source.resolve(), **settings}
-        made.append(run("pages", place / f"pages-{size}", given) / "dataset")
-    join(made, whole)
-    return whole
+def _draw_pages(folder: Path, evaluation: Stage, font_settings: Mapping[str, Any]) -> Path:
+    """Draw the pages of one part and return their folder."""
+    pages = folder / "pages"
+    if pages.is_dir():
+        return pages
+    datasets = []
+    for font_size in evaluation.sizes:
+        texts = folder / f"texts-{font_size}.jsonl"
+        write_texts(texts, evaluation, font_size, seed=SEED, held_out=True)
+        settings = {
+            **evaluation.page_settings(font_size),
+            "source.path": texts.resolve(),
+            **font_settings,
+        }
+        datasets.append(complete_run("pages", folder / f"pages-{font_size}", settings) / "dataset")
+    merge_shards(datasets, pages)
+    return pages

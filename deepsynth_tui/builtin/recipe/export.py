@@ -1,6 +1,6 @@
-"""From the end of the course to the folder that goes into the wheel: half the bytes, and figures.
+"""Export the trained model: weights in float16, model card and `figures.json`.
 
-Beside the weights: `figures.json` (seeds, versions, stages, losses, marks) and the model card.
+`figures.json` holds seed, versions, stages with their loss curves, and evaluation metrics.
 """
 
 from __future__ import annotations
@@ -15,85 +15,99 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.builtin.recipe import model
-from deepsynth_tui.builtin.recipe.card import card
+from deepsynth_tui.builtin.recipe.card import model_card
 from deepsynth_tui.builtin.recipe.stages import Stage
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.tail import EventTail
 
-MOST_BYTES = 10_000_000  # of the weights, as the wheel may grow
-MOST_PARAMETERS = 5_000_000
-# Character error rates that the reader has to stay under.
-BAR: Mapping[str, float] = {"seen_fonts": 0.03, "unseen_fonts": 0.10}
+MAX_BYTES = 10_000_000  # size limit of the weights in the wheel
+MAX_PARAMETERS = 5_000_000
+# The highest character error rates with which the model ships.
+MAX_ERROR_RATES: Mapping[str, float] = {"seen_fonts": 0.03, "unseen_fonts": 0.10}
 LIBRARIES = ("torch", "transformers", "deepsynth-tui")
 WEIGHTS = "model.safetensors"
 PROCESSOR = "processor_config.json"
-# What a training run adds to a model or a checkpoint, and the wheel has no use for.
-OF_THE_RUN = ("deepsynth.json", "README.md", "trainer_state.json", "*.pt", "*.pth")
+# Files that a training run adds to a checkpoint; they do not ship.
+RUN_FILES = ("deepsynth.json", "README.md", "trainer_state.json", "*.pt", "*.pth")
 
 
-def halve(trained: Path, target: Path) -> int:
-    """Write the model `trained` to `target` with weights of 2 bytes; return their number.
+def export_float16(checkpoint: Path, folder: Path) -> int:
+    """Write `checkpoint` to `folder` with float16 weights, and return the number of parameters.
 
-    What it may be loaded with elsewhere, torchvision, is seen to as well.
-
-    float16 rather than bfloat16: nothing in so small a model is too large for it, and it keeps
-    three bits more of each weight.
+    float16 rather than bfloat16: the values of so small a model stay in range, and each weight
+    keeps three more bits. A video processor is added to the processor's configuration, which
+    transformers requires if torchvision is installed.
 
     Raises:
-        ValueError: the model is too large to be shipped.
+        ValueError: the model is too large to ship.
     """
     import torch
     from safetensors.torch import load_file, save_file
 
-    weights = load_file(trained / WEIGHTS)
-    count = sum(weight.numel() for weight in weights.values())
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(trained, target, ignore=shutil.ignore_patterns(WEIGHTS, *OF_THE_RUN))
-    halved = {name: weight.to(torch.float16) for name, weight in weights.items()}
-    save_file(halved, target / WEIGHTS, metadata={"format": "pt"})
-    size = (target / WEIGHTS).stat().st_size
-    if count > MOST_PARAMETERS or size > MOST_BYTES:
-        raise ValueError(f"{count:,} parameters in {size:,} bytes are too much for the wheel")
-    config = json.loads((target / "config.json").read_text(encoding="utf-8"))
-    for part in (config, config["text_config"], config["vision_config"]):
-        part["dtype"] = "float16"
-    (target / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    processor = json.loads((target / PROCESSOR).read_text(encoding="utf-8"))
-    processor["video_processor"] = model.VIDEOS
-    (target / PROCESSOR).write_text(json.dumps(processor, indent=2) + "\n", encoding="utf-8")
-    return count
+    weights = load_file(checkpoint / WEIGHTS)
+    parameters = sum(weight.numel() for weight in weights.values())
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns(WEIGHTS, *RUN_FILES))
+    float16_weights = {name: weight.to(torch.float16) for name, weight in weights.items()}
+    save_file(float16_weights, folder / WEIGHTS, metadata={"format": "pt"})
+    size = (folder / WEIGHTS).stat().st_size
+    if parameters > MAX_PARAMETERS or size > MAX_BYTES:
+        raise ValueError(f"{parameters:,} parameters in {size:,} bytes are too large to ship")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for section in (config, config["text_config"], config["vision_config"]):
+        section["dtype"] = "float16"
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    processor = json.loads((folder / PROCESSOR).read_text(encoding="utf-8"))
+    processor["video_processor"] = model.VIDEO_PROCESSOR
+    (folder / PROCESSOR).write_text(json.dumps(processor, indent=2) + "\n", encoding="utf-8")
+    return parameters
 
 
-def describe(
-    target: Path, course: Path, stages: Sequence[Stage], parameters: int, marks: Mapping[str, Any]
+def write_card_and_figures(
+    folder: Path,
+    training_folder: Path,
+    stages: Sequence[Stage],
+    parameters: int,
+    metrics: Mapping[str, Any],
 ) -> bool:
-    """Write figures and card beside the weights in `target`; return whether the bar is reached."""
+    """Write `figures.json` and the model card to `folder`; return whether the model may ship.
+
+    Args:
+        folder: The exported model.
+        training_folder: Folder of the recipe, with the runs of all `stages`.
+        stages: The stages the model was trained with.
+        parameters: Number of parameters.
+        metrics: What `evaluate` returned.
+    """
     figures = {
         "seed": model.SEED,
         "versions": {"python": platform.python_version()}
         | {library: version(library) for library in LIBRARIES},
         "parameters": parameters,
-        "bytes": (target / WEIGHTS).stat().st_size,
-        "stages": [asdict(stage) | learned(course / stage.name / "training") for stage in stages],
-        "bar": dict(BAR),
-        "marks": dict(marks),
+        "bytes": (folder / WEIGHTS).stat().st_size,
+        "stages": [
+            asdict(stage) | training_curve(training_folder / stage.name / "training")
+            for stage in stages
+        ],
+        "bar": dict(MAX_ERROR_RATES),
+        "marks": dict(metrics),
     }
     text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
-    (target / "figures.json").write_text(text, encoding="utf-8")
-    (target / "README.md").write_text(card(figures), encoding="utf-8")
-    return passes(marks)
+    (folder / "figures.json").write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(model_card(figures), encoding="utf-8")
+    return meets_thresholds(metrics)
 
 
-def passes(marks: Mapping[str, Any]) -> bool:
-    """Whether every part of the examination was read with fewer errors than `BAR` allows."""
-    return all(marks[part]["cer"] <= most for part, most in BAR.items())
+def meets_thresholds(metrics: Mapping[str, Any]) -> bool:
+    """Return whether the error rate of every part is within `MAX_ERROR_RATES`."""
+    return all(metrics[part]["cer"] <= limit for part, limit in MAX_ERROR_RATES.items())
 
 
-def learned(run: Path) -> dict[str, Any]:
-    """Return steps, seconds and the curve of a training run: [step, loss] each."""
-    tail = EventTail(open_path(run).events)
+def training_curve(run: Path) -> dict[str, Any]:
+    """Return `steps`, `seconds` and `losses` of a training run, as pairs [step, loss]."""
+    tail = EventTail(open_run(run).events)
     state = RunState()
     while events := tail.poll():
         state = fold(state, events)

@@ -1,4 +1,4 @@
-"""The untrained reader: Qwen3-VL as transformers has it, very small, and its processor."""
+"""The untrained model: a very small Qwen3-VL of transformers, and its processor."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 SEED = 20_261_125
-PATCH_SIDE = 8  # pixels
-MERGE = 2  # patches along each side that become one image token
-LARGEST_PAGE = 512 * 512  # pixels; larger ones are shrunk to it
+PATCH_SIZE = 8  # pixels
+MERGE_SIZE = 2  # patches along each side of an image token
+MAX_PIXELS = 512 * 512  # larger pages are resized
 CONTEXT = 2048  # tokens
 
 PAD, START, END = "<pad>", "<|im_start|>", "<|im_end|>"
@@ -22,18 +22,18 @@ USER, ASSISTANT, SYSTEM = "<|user|>", "<|assistant|>", "<|system|>"
 # Names that `Qwen3VLProcessor` looks up in its tokenizer.
 IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
-SPECIAL = (PAD, START, END, USER, ASSISTANT, SYSTEM, IMAGE, VIDEO, VISION_START, VISION_END)
+SPECIAL_TOKENS = (PAD, START, END, USER, ASSISTANT, SYSTEM, IMAGE, VIDEO, VISION_START, VISION_END)
 
-# Of the processor's file. Where torchvision is installed, transformers wants a processor of videos
-# for every Qwen3-VL; a machine without it can write none.
-VIDEOS = {
+# For processor_config.json. If torchvision is installed, transformers requires a video processor
+# for every Qwen3-VL; without torchvision it cannot write one.
+VIDEO_PROCESSOR = {
     "video_processor_type": "Qwen3VLVideoProcessor",
-    "patch_size": PATCH_SIDE,
-    "merge_size": MERGE,
+    "patch_size": PATCH_SIZE,
+    "merge_size": MERGE_SIZE,
     "temporal_patch_size": 1,
 }
 
-# A role is one token: a page has few, and they would cost a byte for each letter.
+# Each role is one special token; spelled out, it would take one token per letter.
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
 <|{{ message['role'] }}|>
@@ -53,51 +53,51 @@ CHAT_TEMPLATE = """\
 
 
 def write(folder: Path) -> None:
-    """Write weights drawn from `SEED`, tokenizer, processor, template and generation settings."""
+    """Write random weights, tokenizer, image processor, chat template and generation config."""
     import torch
     from transformers import GenerationConfig, Qwen3VLForConditionalGeneration
 
-    language = tokenizer()
-    ids = language.get_vocab()
+    byte_level = tokenizer()
+    ids = byte_level.get_vocab()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        model = Qwen3VLForConditionalGeneration(configuration(language))
+        model = Qwen3VLForConditionalGeneration(model_config(byte_level))
     model.generation_config = GenerationConfig(
         bos_token_id=ids[START], eos_token_id=ids[END], pad_token_id=ids[PAD], max_new_tokens=512
     )
     model.save_pretrained(folder)
-    language.chat_template = CHAT_TEMPLATE
-    language.save_pretrained(folder)
-    images().save_pretrained(folder)
+    byte_level.chat_template = CHAT_TEMPLATE
+    byte_level.save_pretrained(folder)
+    image_processor().save_pretrained(folder)
 
 
 def tokenizer() -> TokenizersBackend:
     """Return the byte-level tokenizer."""
-    return byte_tokenizer.tokenizer(SPECIAL, pad=PAD, end=END, start=START, context=CONTEXT)
+    return byte_tokenizer.tokenizer(SPECIAL_TOKENS, pad=PAD, end=END, start=START, context=CONTEXT)
 
 
-def images() -> Qwen2VLImageProcessorPil:
-    """Return the image processor: pages as large as they are."""
+def image_processor() -> Qwen2VLImageProcessorPil:
+    """Return the image processor, which keeps pages at their size up to `MAX_PIXELS`."""
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    side = PATCH_SIDE * MERGE
+    side = PATCH_SIZE * MERGE_SIZE
     return Qwen2VLImageProcessorPil(
-        patch_size=PATCH_SIDE,
-        merge_size=MERGE,
+        patch_size=PATCH_SIZE,
+        merge_size=MERGE_SIZE,
         temporal_patch_size=1,
-        size={"shortest_edge": side * side, "longest_edge": LARGEST_PAGE},
+        size={"shortest_edge": side * side, "longest_edge": MAX_PIXELS},
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
     )
 
 
-def configuration(language: TokenizersBackend) -> Qwen3VLConfig:
-    """Return the shape of the model. Widths and depths are ours, chosen for two CPU cores."""
+def model_config(tokenizer: TokenizersBackend) -> Qwen3VLConfig:
+    """Return the model configuration; its size is chosen for training on two CPU cores."""
     from transformers import Qwen3VLConfig
 
-    ids = language.get_vocab()
+    ids = tokenizer.get_vocab()
     text: dict[str, Any] = {
-        "vocab_size": len(language),
+        "vocab_size": len(tokenizer),
         "hidden_size": 192,
         "intermediate_size": 512,
         "num_hidden_layers": 4,
@@ -122,8 +122,8 @@ def configuration(language: TokenizersBackend) -> Qwen3VLConfig:
         "depth": 4,
         "num_heads": 4,
         "out_hidden_size": 192,
-        "patch_size": PATCH_SIDE,
-        "spatial_merge_size": MERGE,
+        "patch_size": PATCH_SIZE,
+        "spatial_merge_size": MERGE_SIZE,
         "temporal_patch_size": 1,
         "num_position_embeddings": 64,
         "deepstack_visual_indexes": [1],

@@ -1,8 +1,9 @@
-"""The lessons in their order: from two short words to a full page.
+"""The training stages in order: from two short words to a full page.
 
-A model that is given full pages at once learns for hours how letters follow each other before it
-looks at any: with few of them on a page it finds out soon where to look. On pages of a new size it
-is lost at first (6.5 nats a character where it had come to 0.6, 3.9 twenty steps later).
+A model that starts with full pages spends hours learning which letters follow each other before it
+looks at the image. With few letters on a page it soon finds out where to look. On pages of a new
+size it is lost at first: the loss rises from 0.6 to 6.5 nats per character, and is 3.9 after twenty
+more steps.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# As multiples of the text size: how wide a lower-case letter is in DejaVu Sans Bold, how high a
-# line in Noto Sans, and the distance of two lines, as pages.yaml says.
-LETTER = 0.64
+# In multiples of the font size: the width of a lower-case letter in DejaVu Sans Bold, the height of
+# a line in Noto Sans, and the line spacing in pages.yaml.
+LETTER_WIDTH = 0.64
 LINE_HEIGHT = 1.362
 LINE_SPACING = 1.15
-MARGIN = 8  # pixels, as pages.yaml says
+MARGIN = 8  # pixels, as in pages.yaml
 
-# Beside those of pages.yaml, once letters are known: with these alone, twice as many characters
-# were wrong in fonts that were in no lesson. Of the packages fonts-liberation, fonts-lato,
+# Added to those in pages.yaml once the model knows letters; without them, twice as many characters
+# were wrong in fonts not seen in training. From the packages fonts-liberation, fonts-lato,
 # fonts-roboto-unhinted, fonts-open-sans, fonts-cantarell, fonts-crosextra-carlito and -caladea.
 FURTHER_FONTS = (
     "Liberation Sans",
@@ -39,9 +40,22 @@ FURTHER_FONTS = (
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Pages of `width` by `height` pixels with up to `lines` lines, `pages` of them in all, in
-    equal parts at each of the text `sizes`; about the part `questions` of them something else is
-    asked than to read them. The rows of a `batch` are shared out to `processes`."""
+    """Settings of a stage. The fields are stored in `figures.json`.
+
+    Args:
+        name: Name of the stage and of its folder.
+        width: Page width in pixels; likewise `height`.
+        height: Page height in pixels.
+        lines: Most lines on a page.
+        sizes: Font sizes in pixels, with an equal number of pages each.
+        pages: Number of pages in all.
+        batch: Batch size over all processes.
+        learning_rate: Peak learning rate.
+        schedule: `training.lr_scheduler_type`.
+        further_fonts: Fonts in addition to those in pages.yaml.
+        questions: Fraction of pages with a question about a part of the page.
+        processes: `training.num_processes`.
+    """
 
     name: str
     width: int
@@ -56,27 +70,27 @@ class Stage:
     questions: float = 0.0
     processes: int = 1
 
-    def letters(self, size: int) -> float:
-        """Return how many lower-case letters go on a line."""
-        return (self.width - 2 * MARGIN) / (LETTER * size)
+    def line_width(self, font_size: int) -> float:
+        """Return how many lower-case letters fit on a line."""
+        return (self.width - 2 * MARGIN) / (LETTER_WIDTH * font_size)
 
-    def lines_at(self, size: int) -> int:
-        """Return how many lines a page has at most: as many as go on one, or `lines`."""
-        room = self.height - 2 * MARGIN - LINE_HEIGHT * size
-        return min(self.lines, 1 + int(room / (LINE_SPACING * size)))
+    def max_lines(self, font_size: int) -> int:
+        """Return how many lines fit on a page, at most `lines`."""
+        below_first_line = self.height - 2 * MARGIN - LINE_HEIGHT * font_size
+        return min(self.lines, 1 + int(below_first_line / (LINE_SPACING * font_size)))
 
-    def page_settings(self, size: int) -> dict[str, Any]:
-        """Return the dataset's settings that are of this stage."""
+    def page_settings(self, font_size: int) -> dict[str, Any]:
+        """Return the settings of the dataset run for one font size."""
         fonts = {f"page.fonts.{name}": 1 for name in self.further_fonts}
         return {
             "page.width": self.width,
             "page.height": self.height,
-            "page.font_size": size,
+            "page.font_size": font_size,
             **fonts,
         }
 
     def training_settings(self) -> dict[str, Any]:
-        """Return the run's settings that are of this stage."""
+        """Return the settings of the training run."""
         return {
             "training.per_device_train_batch_size": self.batch // self.processes,
             "training.num_processes": self.processes,
@@ -86,18 +100,19 @@ class Stage:
 
 
 def stages() -> Iterator[Stage]:
-    """Yield the whole course."""
+    """Yield all stages in order."""
     rate = 5e-3
     yield Stage("words", 96, 64, 2, (14, 16), 24_000, 48, rate)
     yield Stage("lines", 160, 64, 3, (13, 14, 16), 24_000, 32, rate)
     page = (256, 128, 6, (13, 14, 15, 16, 18))
     fonts = FURTHER_FONTS
     yield Stage("pages", *page, 40_000, 16, rate, further_fonts=fonts)
-    # On two cores, two processes of a thread each take two thirds of the time of one with two.
+    # On two cores, two processes with one thread each need two thirds of the time of one process
+    # with two threads.
     yield Stage("questions", *page, 40_000, 16, rate, "cosine", fonts, 0.5, processes=2)
 
 
-# Trial of the recipe itself: every part of it, in a minute.
+# For `--trial`: every step of the recipe, in a minute.
 TRIAL = (
     Stage("words", 96, 64, 2, (14, 16), 400, 16, 4e-3),
     Stage("questions", 96, 64, 2, (14, 16), 400, 16, 4e-3, "cosine", questions=0.5),

@@ -1,5 +1,5 @@
-"""Small papers that nobody ever sent: what the demo teaches the model to answer questions on.
+"""Generate the sample documents of the demo, which teach the model to answer questions.
 
-`names` makes up who sends and gets them, `figures` days and sums as papers write them, `kinds` the
-papers themselves. `python -m deepsynth_tui.builtin.sample_documents` writes `builtin:papers` again.
+`names` makes up people and companies, `amounts` dates and sums of money, and `templates` the
+documents. `python -m deepsynth_tui.builtin.sample_documents` writes `builtin:papers` again.
 """

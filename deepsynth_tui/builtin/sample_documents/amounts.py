@@ -1,4 +1,4 @@
-"""Days and sums of money, in the ways that papers write them."""
+"""Dates and sums of money, in the formats that documents use."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ MONTHS = (
 FIRST_DAY, DAYS = date(2019, 1, 1), 3000
 
 
-def day(rng: random.Random) -> date:
-    """Return some day."""
+def random_date(rng: random.Random) -> date:
+    """Return a random day within `DAYS` of `FIRST_DAY`."""
     return FIRST_DAY + timedelta(days=rng.randrange(DAYS))
 
 
-def written(rng: random.Random, when: date) -> str:
-    """Return a day in one of five ways, none of which leaves open which number is the month."""
-    month = MONTHS[when.month - 1]
+def format_date(rng: random.Random, day: date) -> str:
+    """Return a date in one of five formats, all of which are clear about the month."""
+    month = MONTHS[day.month - 1]
     return rng.choice(
         (
-            when.isoformat(),
-            f"{when.day:02}.{when.month:02}.{when.year}",
-            f"{when.day} {month} {when.year}",
-            f"{month} {when.day}, {when.year}",
-            f"{when.day} {month[:3]} {when.year}",
+            day.isoformat(),
+            f"{day.day:02}.{day.month:02}.{day.year}",
+            f"{day.day} {month} {day.year}",
+            f"{month} {day.day}, {day.year}",
+            f"{day.day} {month[:3]} {day.year}",
         )
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
-    """How one paper writes sums: its currency, and what stands before the cents."""
+class MoneyFormat:
+    """The format of all sums in a document: currency before or after, and decimal mark."""
 
-    before: str
-    after: str
-    point: str
+    prefix: str
+    suffix: str
+    decimal_mark: str
 
-    def written(self, cents: int) -> str:
-        """Return a sum of so many cents."""
-        return f"{self.before}{cents // 100}{self.point}{cents % 100:02}{self.after}"
+    def format(self, cents: int) -> str:
+        """Return an amount of `cents`."""
+        return f"{self.prefix}{cents // 100}{self.decimal_mark}{cents % 100:02}{self.suffix}"
 
 
-MONIES = (
-    Money("", "", "."),
-    Money("", "", ","),
-    Money("", " €", ","),
-    Money("€", "", "."),
-    Money("$", "", "."),
-    Money("£", "", "."),
-    Money("", " EUR", "."),
-    Money("", " CHF", "."),
+MONEY_FORMATS = (
+    MoneyFormat("", "", "."),
+    MoneyFormat("", "", ","),
+    MoneyFormat("", " €", ","),
+    MoneyFormat("€", "", "."),
+    MoneyFormat("$", "", "."),
+    MoneyFormat("£", "", "."),
+    MoneyFormat("", " EUR", "."),
+    MoneyFormat("", " CHF", "."),
 )
 
 
-def plain(cents: int) -> str:
-    """Return a sum as the answer has it: 17.40."""
+def format_answer(cents: int) -> str:
+    """Return an amount as in the answer: 17.40."""
     return f"{cents // 100}.{cents % 100:02}"

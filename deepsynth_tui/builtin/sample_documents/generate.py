@@ -1,4 +1,4 @@
-"""The file `papers.jsonl`: as many papers of each kind, in an order by chance, from one seed."""
+"""The content of `papers.jsonl`: equal numbers of each kind of document, in random order."""
 
 from __future__ import annotations
 
@@ -7,41 +7,44 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from deepsynth_tui.builtin.sample_documents.templates import KINDS, Paper
+from deepsynth_tui.builtin.sample_documents.templates import TEMPLATES, SampleDocument
 
 FILE = Path(__file__).parent.parent / "papers.jsonl"
 SEED = 20_261_126
 COUNT = 480
 
 
-def papers(seed: int = SEED, count: int = COUNT) -> Iterator[Paper]:
-    """Yield `count` papers, no two with the same text."""
+def sample_documents(seed: int = SEED, count: int = COUNT) -> Iterator[SampleDocument]:
+    """Yield `count` documents with different texts."""
     rng = random.Random(seed)
-    kinds = [kind for kind in KINDS for _ in range(-(-count // len(KINDS)))][:count]
-    rng.shuffle(kinds)
-    seen: set[str] = set()
-    for kind in kinds:
-        while (paper := kind(rng)).text in seen:
+    per_template = -(-count // len(TEMPLATES))
+    templates = [template for template in TEMPLATES for _ in range(per_template)][:count]
+    rng.shuffle(templates)
+    texts: set[str] = set()
+    for template in templates:
+        while (document := template(rng)).text in texts:
             pass
-        seen.add(paper.text)
-        yield paper
+        texts.add(document.text)
+        yield document
 
 
 def jsonl() -> str:
-    """Return the file: a JSON object each line, with the answers to three questions beside the
-    text: `total` (such as 17.40), `date` (YYYY-MM-DD) and `from`."""
+    """Return the file: one JSON object per line, with the text and the answers to three questions.
+
+    The answers are `total` (such as 17.40), `date` (YYYY-MM-DD) and `from`.
+    """
     lines = (
         json.dumps(
             {
-                "id": f"{paper.kind}-{number:03}",
-                "kind": paper.kind,
-                "text": paper.text,
-                "total": paper.total,
-                "date": paper.date,
-                "from": paper.sender,
+                "id": f"{document.kind}-{number:03}",
+                "kind": document.kind,
+                "text": document.text,
+                "total": document.total,
+                "date": document.date,
+                "from": document.sender,
             },
             ensure_ascii=False,
         )
-        for number, paper in enumerate(papers(), start=1)
+        for number, document in enumerate(sample_documents(), start=1)
     )
     return "".join(f"{line}\n" for line in lines)

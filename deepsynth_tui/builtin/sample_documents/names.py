@@ -1,4 +1,4 @@
-"""People, shops and towns that do not exist."""
+"""Fictional people, shops and places."""
 
 from __future__ import annotations
 
@@ -6,19 +6,8 @@ import random
 
 FIRST = (
     *("Ada", "Bela", "Carl", "Dora", "Emil", "Frida", "Gustav", "Hanna", "Igor", "Jana", "Karim"),
-    *(
-        "Lena",
-        "Marko",
-        "Nora",
-        "Otto",
-        "Petra",
-        "Ruben",
-        "Selma",
-        "Tomas",
-        "Ursula",
-        "Vera",
-        "Yusuf",
-    ),
+    *("Lena", "Marko", "Nora", "Otto", "Petra", "Ruben", "Selma", "Tomas", "Ursula", "Vera"),
+    "Yusuf",
 )
 LAST = (
     *("Aldoun", "Bergholm", "Castell", "Dahlin", "Eskov", "Farrow", "Grunt", "Hollis", "Ivarsen"),
@@ -34,11 +23,11 @@ CLUBS = ("Choir", "Chess Club", "Museum", "Library", "Theatre", "Rowing Club", "
 SENDERS = ("Books", "Wines", "Seeds", "Lamps", "Toys", "Shoes", "Tools", "Records", "Stamps")
 
 
-def person(rng: random.Random) -> str:
-    """Return somebody's full name."""
+def random_person(rng: random.Random) -> str:
+    """Return a first and a last name."""
     return f"{rng.choice(FIRST)} {rng.choice(LAST)}"
 
 
-def firm(rng: random.Random, trades: tuple[str, ...]) -> str:
-    """Return a firm of one of these trades."""
+def random_company(rng: random.Random, trades: tuple[str, ...]) -> str:
+    """Return the name of a company in one of `trades`."""
     return f"{rng.choice((*LAST, *PLACES))} {rng.choice(trades)}"

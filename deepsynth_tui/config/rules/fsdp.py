@@ -1,7 +1,7 @@
-"""What `training.fsdp` needs, and what it excludes.
+"""What `training.fsdp` requires, and what it excludes.
 
-Layers are shared out once adapters are attached to them, and gathered only while they compute: what
-changes frozen weights, trains them, or looks at them at another time does not go with it.
+Layers are sharded after the adapters are attached, and gathered only while they compute. Settings
+that change, train or read the frozen base weights at another time are therefore excluded.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from deepsynth_tui.config.rules.rule import Rule
-
-BEGINNINGS = (True, "gaussian")
-"""Values of `lora.init_lora_weights` that leave the frozen weights as they are."""
+from deepsynth_tui.config.training import INITS_THAT_KEEP_BASE_WEIGHTS
 
 
 def _excludes(
-    key: str, *others: str, found: Callable[[Any], bool], message: str, hint: str
+    key: str, *other_keys: str, condition: Callable[[Any], bool], message: str, hint: str
 ) -> Rule:
-    """A rule that is broken where `training.fsdp` is on and something is `found` at `key`."""
+    """Return a rule that is broken if `training.fsdp` is on and `condition` holds."""
     return Rule(
-        (key, "training.fsdp", *others),
-        lambda config: config.training.fsdp and found(config),
+        (key, "training.fsdp", *other_keys),
+        lambda config: config.training.fsdp and condition(config),
         message,
         f"{hint}, or turn training.fsdp off",
     )
@@ -30,68 +28,70 @@ def _excludes(
 FSDP_RULES = (
     _excludes(
         "training.num_processes",
-        found=lambda c: c.training.num_processes == 1,
-        message="training.fsdp shares the model out among processes, and there is one",
+        condition=lambda c: c.training.num_processes == 1,
+        message="training.fsdp shards the model across processes, and there is only one",
         hint="set it to the number of GPUs",
     ),
     _excludes(
         "lora.enabled",
-        found=lambda c: not c.lora.enabled,
-        message="training.fsdp shares out frozen weights alone, and without LoRA all are trained",
+        condition=lambda c: not c.lora.enabled,
+        message="training.fsdp shards frozen weights only, and without LoRA all are trained",
         hint="turn it on",
     ),
     _excludes(
         "quantization.bits",
         "quantization.enabled",
-        found=lambda c: c.quantization.enabled and c.quantization.bits == 8,
-        message="training.fsdp cannot share out bitsandbytes' 8-bit weights, whose scales lie "
-        "inside them",
+        condition=lambda c: c.quantization.enabled and c.quantization.bits == 8,
+        message="training.fsdp cannot shard the 8-bit weights of bitsandbytes, which contain "
+        "their own scales",
         hint="set it to 4",
     ),
     _excludes(
         "quantization.quant_storage",
         "quantization.enabled",
         "model.dtype",
-        found=lambda c: c.quantization.enabled and c.quantization.quant_storage != c.model.dtype,
-        message="training.fsdp gathers a layer as one, and its 4-bit weights are packed into "
-        "another format than the rest of it, model.dtype, has",
-        hint="make the two the same",
+        condition=lambda c: (
+            c.quantization.enabled and c.quantization.quant_storage != c.model.dtype
+        ),
+        message="training.fsdp gathers a layer as one tensor of one dtype, and its 4-bit weights "
+        "are stored in a dtype other than model.dtype",
+        hint="set both to the same dtype",
     ),
     _excludes(
         "text_encoder.enabled",
-        found=lambda c: c.text_encoder.enabled,
-        message="training.fsdp has no place for a second model",
+        condition=lambda c: c.text_encoder.enabled,
+        message="training.fsdp does not support a text encoder",
         hint="turn it off",
     ),
     _excludes(
         "lora.use_dora",
-        found=lambda c: c.lora.use_dora,
-        message="DoRA reads whole frozen weights, of which training.fsdp leaves each process a "
-        "part",
+        condition=lambda c: c.lora.use_dora,
+        message="DoRA reads whole frozen weights, and training.fsdp leaves only a shard of them "
+        "in each process",
         hint="turn it off",
     ),
     _excludes(
         "lora.init_lora_weights",
-        found=lambda c: c.lora.init_lora_weights not in BEGINNINGS,
-        message="changes frozen weights, or computes from them, which training.fsdp shares out",
+        condition=lambda c: c.lora.init_lora_weights not in INITS_THAT_KEEP_BASE_WEIGHTS,
+        message="changes or reads the frozen weights, which training.fsdp shards",
         hint="set it to true or gaussian",
     ),
     _excludes(
         "lora.bias",
-        found=lambda c: c.lora.bias != "none",
-        message="trains tensors of the layers that training.fsdp shares out as frozen",
+        condition=lambda c: c.lora.bias != "none",
+        message="trains biases of the layers that training.fsdp shards as frozen",
         hint="set it to none",
     ),
     _excludes(
         "lora.modules_to_save",
-        found=lambda c: bool(c.lora.modules_to_save),
-        message="trains modules whole, and training.fsdp shares out frozen weights alone",
+        condition=lambda c: bool(c.lora.modules_to_save),
+        message="trains whole modules, and training.fsdp shards frozen weights only",
         hint="leave it empty",
     ),
     _excludes(
         "lora.target_parameters",
-        found=lambda c: bool(c.lora.target_parameters),
-        message="PEFT puts the parameter itself in another place, where training.fsdp loses it",
+        condition=lambda c: bool(c.lora.target_parameters),
+        message="PEFT moves the parameter to another module, where training.fsdp does not find it",
         hint="leave it empty",
     ),
 )

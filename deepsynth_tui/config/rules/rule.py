@@ -1,7 +1,8 @@
-"""The form of a rule between fields."""
+"""A rule between fields: one fault that no field can detect alone."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +10,32 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A fault that a valid-looking configuration can have.
+    """A check of a configuration whose fields are each valid on their own.
 
-    `broken` returns something true where it has; `{}` in the message stands for that. `reads` are
-    the dotted keys it depends on; the problem is shown at the first of them. A rule `of_starting`
-    keeps a run from starting, but not from being estimated.
+    Attributes:
+        keys: Dotted keys that the rule depends on. The problem is reported at the first of them.
+        is_broken: Returns a true value if the configuration breaks the rule.
+        message: What is wrong. `{}` in it stands for the value that `is_broken` returns.
+        hint: What to change.
+        blocks_start_only: The rule prevents a start, but not an estimate.
     """
 
-    reads: tuple[str, ...]
-    broken: Callable[[Any], object]
+    keys: tuple[str, ...]
+    is_broken: Callable[[Any], object]
     message: str
     hint: str
-    of_starting: bool = False
+    blocks_start_only: bool = False
+
+
+def is_file_name(name: str) -> bool:
+    """Whether `name` can name a run: printable, without slashes, and more than dots."""
+    return bool(name.strip(". ")) and name.isprintable() and "/" not in name and "\\" not in name
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` compiles as a regular expression. Plain module names do."""
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True

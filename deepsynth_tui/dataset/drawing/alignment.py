@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from deepsynth_tui.dataset.drawing.bidi import visual_order
-from deepsynth_tui.dataset.drawing.measuring import Measured
+from deepsynth_tui.dataset.drawing.measured_text import Measured
 from deepsynth_tui.dataset.drawing.wrapping import Line, Segment
 
 

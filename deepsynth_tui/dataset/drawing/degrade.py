@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from deepsynth_tui.config.dataset import DegradeSettings
-from deepsynth_tui.dataset.drawing.page import Sheet
+from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 
 BARE = 255
 BEST_JPEG = 95
 
 
 def degraded(
-    page: NDArray[np.uint8], settings: DegradeSettings, sheet: Sheet, rng: np.random.Generator
+    page: NDArray[np.uint8],
+    settings: DegradeSettings,
+    sheet: PageGeometry,
+    rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
     """Return `page`, height by width, 0 full ink and 255 bare paper, with some of each flaw.
 
@@ -39,7 +42,7 @@ def degraded(
     return np.asarray(image)
 
 
-def _inside(angle: float, sheet: Sheet) -> float:
+def _inside(angle: float, sheet: PageGeometry) -> float:
     """Return `angle`, in degrees, halved until no corner of the text is turned off the paper."""
     x, y = sheet.width / 2 - sheet.margin, sheet.height / 2 - sheet.margin
     while True:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from deepsynth_tui.dataset.errors import FontError
 
-EMBEDDED_NAME = "DejaVu Sans"
-EMBEDDED = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
+BUNDLED_FONT_NAME = "DejaVu Sans"
+BUNDLED_FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 # A family name means its upright cut.
 UPRIGHT = ("regular", "book", "roman", "medium")
@@ -25,8 +25,8 @@ def find_font(name: str) -> Path:
     of an installed font, such as "Noto Serif" or "NotoSerif-Bold"; spaces, hyphens and case do
     not matter. Raises `FontError`, which names the nearest installed ones.
     """
-    if _plain(name) == _plain(EMBEDDED_NAME):
-        return EMBEDDED
+    if _plain(name) == _plain(BUNDLED_FONT_NAME):
+        return BUNDLED_FONT
     if Path(name).suffix.lower() in SUFFIXES and (os.sep in name or Path(name).is_file()):
         path = Path(name).expanduser()
         if not path.is_file():
@@ -39,7 +39,7 @@ def find_font(name: str) -> Path:
             return installed[candidate]
     near = difflib.get_close_matches(wanted, installed, n=3, cutoff=0.5)
     names = ", ".join(installed[one].stem for one in near)
-    advice = f'Use "{EMBEDDED_NAME}", which is always there, or the path of a font file.'
+    advice = f'Use "{BUNDLED_FONT_NAME}", which is always there, or the path of a font file.'
     raise FontError(
         f"no font named {name!r} is installed",
         f"Near to it: {names}. {advice}" if near else advice,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deepsynth_tui.dataset.drawing.shaping import Growing
+from deepsynth_tui.dataset.drawing.shape_cache import Growing
 
 # Pieces kept at most, about 200 bytes each with the words that are made of them.
 MOST_PIECES = 200_000

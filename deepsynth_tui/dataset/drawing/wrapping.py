@@ -11,7 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from deepsynth_tui.dataset.drawing.measuring import Measured, Paragraph
+from deepsynth_tui.dataset.drawing.measured_text import Measured, Paragraph
 
 # Distance of tab stops; a tab is never narrower than one space.
 TAB_SPACES = 8

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.instruction_template import Template, parse
+from deepsynth_tui.config.instruction_template import Template, parse_template
 from deepsynth_tui.dataset.clean_text import is_blank
 
 
-def instruction_columns(config: DatasetConfig) -> tuple[str, ...]:
-    """Return the columns that the instructions name, each once."""
-    named = (column for template, _ in _weighted(config) for column in template.columns)
-    return tuple(dict.fromkeys(named))
+@dataclass(frozen=True, slots=True)
+class InstructionColumns:
+    """Columns that the instruction set under `key` names in braces."""
+
+    columns: tuple[str, ...]
+    key: str
 
 
-def instruction_key(config: DatasetConfig) -> str:
-    """Return the setting that the instructions stand in."""
-    return "instructions" if config.instructions else "instruction"
+NO_INSTRUCTION_COLUMNS = InstructionColumns((), "")
 
 
-def instruct(config: DatasetConfig, source_hash: str, values: Mapping[str, str]) -> str | None:
+def instruction_columns(config: DatasetConfig) -> InstructionColumns:
+    """Return the columns that the instructions of `config` name, each once."""
+    columns = (column for template, _ in _weighted(config) for column in template.columns)
+    key = "instructions" if config.instructions else "instruction"
+    return InstructionColumns(tuple(dict.fromkeys(columns)), key)
+
+
+def choose_instruction(
+    config: DatasetConfig, source_hash: str, values: Mapping[str, str]
+) -> str | None:
     """Return the instruction of the document with this hash; `values` are those of its row.
 
     Of several, one is taken by weight among those whose columns are filled. The seed and the hash
@@ -46,7 +56,7 @@ def instruct(config: DatasetConfig, source_hash: str, values: Mapping[str, str])
 def _weighted(config: DatasetConfig) -> list[tuple[Template, float]]:
     # Sorted: the order in which they are written decides nothing.
     several = config.instructions or {config.instruction or "": 1.0}
-    return [(parse(text), weight) for text, weight in sorted(several.items())]
+    return [(parse_template(text), weight) for text, weight in sorted(several.items())]
 
 
 def _between_0_and_1(text: str) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.clean_text import clean, is_blank
-from deepsynth_tui.dataset.reading.choose_instruction import instruct
+from deepsynth_tui.dataset.reading.choose_instruction import choose_instruction
 from deepsynth_tui.dataset.reading.filter_documents import reason_to_leave_out
 from deepsynth_tui.dataset.reading.sources import Document
 
@@ -19,7 +19,7 @@ EMPTY_INSTRUCTION = "a column of the instruction is empty"
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
+class ComposedDocument:
     """A document ready to be drawn.
 
     `text` and `target` are the document's after cleaning; `prompted_text` is the instruction and
@@ -48,7 +48,7 @@ class Skipped:
     reason: str
 
 
-def compose(document: Document, config: DatasetConfig) -> Composed | Skipped:
+def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Skipped:
     """Clean `document` and put its instruction above it.
 
     Skipped are documents that cannot be read, that have no visible text, that `filter` does not
@@ -67,7 +67,7 @@ def compose(document: Document, config: DatasetConfig) -> Composed | Skipped:
     if is_blank(target.text):
         return Skipped(name, EMPTY_TARGET)
     source_hash = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
-    instruction = instruct(config, source_hash, document.columns)
+    instruction = choose_instruction(config, source_hash, document.columns)
     if instruction is None:
         return Skipped(name, EMPTY_INSTRUCTION)
     asked = clean(instruction, show=shown)
@@ -75,7 +75,7 @@ def compose(document: Document, config: DatasetConfig) -> Composed | Skipped:
     # A target that is the text itself counts once.
     cleaned = (text, asked) if document.target is None else (text, asked, target)
     prompted = head + SEPARATOR + text.text if head else text.text
-    return Composed(
+    return ComposedDocument(
         source_id=name,
         source_hash=source_hash,
         instruction=head,

@@ -10,8 +10,8 @@ from typing import Any
 
 from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.dataset.clean_text import is_blank
-from deepsynth_tui.dataset.reading.named_columns import TEXT_NAMES, id_column
-from deepsynth_tui.dataset.reading.readers import TEXT, Reader, Record
+from deepsynth_tui.dataset.reading.named_columns import TEXT_NAMES, find_id_column
+from deepsynth_tui.dataset.reading.reader import TEXT, SourceReader, SourceRow
 
 LOOKED_AT = 100
 """Rows that are read before anything is said of the columns."""
@@ -25,7 +25,7 @@ TARGET_NAMES = ("summary", "highlights", "target", "label", "translation", "capt
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnPreview:
     """A column in the first rows. `filled` is the part of them with a value, from 0 to 1;
     `mean_length` is in characters, of the values there are. Of a column that holds neither text
     nor numbers only the kind is known."""
@@ -49,10 +49,10 @@ class Proposal:
         return asdict(self)
 
 
-def look_at(reader: Reader) -> tuple[Column, ...]:
+def preview_columns(reader: SourceReader) -> tuple[ColumnPreview, ...]:
     """Return what the first rows say of each column. Raises what reading raises."""
     sayable = [name for name, kind in reader.kinds.items() if _is_sayable(kind)]
-    records: list[Record] = []
+    records: list[SourceRow] = []
     characters = 0
     for record in islice(reader.records(sayable), LOOKED_AT):
         records.append(record)
@@ -60,17 +60,17 @@ def look_at(reader: Reader) -> tuple[Column, ...]:
         if characters > LOOKED_AT_CHARACTERS:
             break
     return tuple(
-        _column(name, kind, records) if name in sayable else Column(name, kind)
+        _column(name, kind, records) if name in sayable else ColumnPreview(name, kind)
         for name, kind in reader.kinds.items()
     )
 
 
-def propose(columns: Sequence[Column]) -> Proposal | None:
+def guess_columns(columns: Sequence[ColumnPreview]) -> Proposal | None:
     """Return settings for a source with these columns; None where no column holds text."""
     texts = {
         column.name.casefold(): column
         for column in reversed(columns)
-        if column.kind == TEXT and column.filled and column.name != id_column([column.name])
+        if column.kind == TEXT and column.filled and column.name != find_id_column([column.name])
     }
     if not texts:
         return None
@@ -91,7 +91,9 @@ def propose(columns: Sequence[Column]) -> Proposal | None:
     return Proposal(settings, why)
 
 
-def _of_questions(question: Column, answer: Column, text: Column | None) -> Proposal:
+def _of_questions(
+    question: ColumnPreview, answer: ColumnPreview, text: ColumnPreview | None
+) -> Proposal:
     settings = {"source.text_column": question.name, "source.target_column": answer.name}
     why = f"{question.name!r} asks and {answer.name!r} answers"
     if text is None:
@@ -101,14 +103,14 @@ def _of_questions(question: Column, answer: Column, text: Column | None) -> Prop
     return Proposal(settings, f"{why} about {text.name!r}")
 
 
-def _first(names: Sequence[str], columns: Mapping[str, Column]) -> Column | None:
+def _first(names: Sequence[str], columns: Mapping[str, ColumnPreview]) -> ColumnPreview | None:
     return next((columns[name] for name in names if name in columns), None)
 
 
-def _column(name: str, kind: str, records: Sequence[Record]) -> Column:
+def _column(name: str, kind: str, records: Sequence[SourceRow]) -> ColumnPreview:
     values = list(_filled(name, records))
     lengths = [len(value) for value in values]
-    return Column(
+    return ColumnPreview(
         name,
         kind,
         filled=round(len(values) / len(records), 3) if records else None,
@@ -117,7 +119,7 @@ def _column(name: str, kind: str, records: Sequence[Record]) -> Column:
     )
 
 
-def _filled(name: str, records: Sequence[Record]) -> Iterator[str]:
+def _filled(name: str, records: Sequence[SourceRow]) -> Iterator[str]:
     for record in records:
         value = record.values.get(name)
         text = value if isinstance(value, str) else as_text(value)

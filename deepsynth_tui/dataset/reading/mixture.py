@@ -11,8 +11,8 @@ from pathlib import PurePath
 from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
 from deepsynth_tui.config.problems import Notice
 from deepsynth_tui.dataset.errors import DatasetError
-from deepsynth_tui.dataset.reading.choose_instruction import instruction_columns, instruction_key
-from deepsynth_tui.dataset.reading.sources import Document, Named, Source, open_source
+from deepsynth_tui.dataset.reading.choose_instruction import instruction_columns
+from deepsynth_tui.dataset.reading.sources import Document, Source, open_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Mixture:
     def notices(self) -> tuple[Notice, ...]:
         """What the sources have to say, each under its number."""
         return tuple(
-            Notice(at_number(number, notice.key), notice.message)
+            Notice(numbered_key(number, notice.key), notice.message)
             for number, source in enumerate(self.sources, start=1)
             for notice in source.notices
         )
@@ -72,7 +72,7 @@ class Mixture:
 
 def open_documents(config: DatasetConfig) -> Source | Mixture:
     """Open all that `config` names. Raises `SourceError` and `ColumnError`."""
-    named = columns_named(config)
+    named = instruction_columns(config)
     if not config.sources:
         return open_source(config.source, named)
     opened = []
@@ -80,21 +80,16 @@ def open_documents(config: DatasetConfig) -> Source | Mixture:
         try:
             opened.append(open_source(settings, named))
         except DatasetError as error:
-            raise of_number(number, settings.path, error) from error
-    return mixed(opened, config)
+            raise error_in_source(number, settings.path, error) from error
+    return mix_sources(opened, config)
 
 
-def mixed(opened: Sequence[Source], config: DatasetConfig) -> Mixture:
+def mix_sources(opened: Sequence[Source], config: DatasetConfig) -> Mixture:
     """Return the opened `config.sources` as one."""
-    return Mixture(tuple(opened), names_of(config.sources), tuple(config.sources), config.seed)
+    return Mixture(tuple(opened), source_names(config.sources), tuple(config.sources), config.seed)
 
 
-def columns_named(config: DatasetConfig) -> Named:
-    """Return the columns that the instructions of `config` name."""
-    return Named(instruction_columns(config), instruction_key(config))
-
-
-def names_of(settings: Sequence[MixedSource]) -> tuple[str, ...]:
+def source_names(settings: Sequence[MixedSource]) -> tuple[str, ...]:
     """Return a name for each source: as much of the end of its path as tells it from others; a
     number after it where that is all of it."""
     paths = [PurePath(one.path).parts for one in settings]
@@ -110,12 +105,12 @@ def names_of(settings: Sequence[MixedSource]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def at_number(number: int, key: str) -> str:
+def numbered_key(number: int, key: str) -> str:
     """Return the key of a setting of the source of that number, from its key in `source`."""
     return key.replace("source.", f"sources.{number}.", 1) if key.startswith("source.") else key
 
 
-def of_number(number: int, path: str, error: DatasetError) -> DatasetError:
+def error_in_source(number: int, path: str, error: DatasetError) -> DatasetError:
     """Return an error of one source that says which of several it was."""
     message = error.message if path in error.message else f"{path}: {error.message}"
-    return type(error)(message, error.advice, at_number(number, error.key))
+    return type(error)(message, error.advice, numbered_key(number, error.key))

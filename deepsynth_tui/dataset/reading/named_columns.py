@@ -15,13 +15,13 @@ TEXT_NAMES = (
 ID_NAME = "id"
 
 
-def text_column(columns: Sequence[str], wanted: str | None) -> str:
+def choose_text_column(columns: Sequence[str], wanted: str | None) -> str:
     """Return the column to draw: `wanted`, else the first well-known name, else the only one.
 
     Raises `ColumnError` where `wanted` does not exist or nothing can be chosen.
     """
     if wanted is not None:
-        return existing(columns, wanted, "source.text_column")
+        return require_column(columns, wanted, "source.text_column")
     by_folded = {column.casefold(): column for column in reversed(columns)}
     for name in TEXT_NAMES:
         if name in by_folded:
@@ -35,7 +35,7 @@ def text_column(columns: Sequence[str], wanted: str | None) -> str:
     )
 
 
-def existing(columns: Sequence[str], wanted: str, key: str) -> str:
+def require_column(columns: Sequence[str], wanted: str, key: str) -> str:
     """Return `wanted`, a column set as `key`. Raises `ColumnError` naming those that exist."""
     if wanted in columns:
         return wanted
@@ -46,6 +46,6 @@ def existing(columns: Sequence[str], wanted: str, key: str) -> str:
     )
 
 
-def id_column(columns: Sequence[str]) -> str | None:
+def find_id_column(columns: Sequence[str]) -> str | None:
     """Return the column with the documents' own names, where there is one."""
     return next((column for column in columns if column.casefold() == ID_NAME), None)

@@ -14,18 +14,26 @@ from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.config.problems import Notice
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.reading.files import TEXT_OF, FolderReader
-from deepsynth_tui.dataset.reading.hub import HubReader
-from deepsynth_tui.dataset.reading.named_columns import existing, id_column, text_column
-from deepsynth_tui.dataset.reading.readers import (
+from deepsynth_tui.dataset.reading.choose_instruction import (
+    NO_INSTRUCTION_COLUMNS,
+    InstructionColumns,
+)
+from deepsynth_tui.dataset.reading.folder_reader import TEXT_OF, FolderReader
+from deepsynth_tui.dataset.reading.hub_reader import HubReader
+from deepsynth_tui.dataset.reading.named_columns import (
+    choose_text_column,
+    find_id_column,
+    require_column,
+)
+from deepsynth_tui.dataset.reading.reader import (
     CsvReader,
     JsonReader,
     ParquetReader,
-    Reader,
-    Record,
+    SourceReader,
+    SourceRow,
 )
 
-READERS: dict[str, Callable[[Path], Reader]] = {
+READERS: dict[str, Callable[[Path], SourceReader]] = {
     ".csv": CsvReader,
     ".tsv": CsvReader,
     ".jsonl": JsonReader,
@@ -53,22 +61,11 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """Columns that the setting `key` names, to be read besides text and target."""
-
-    columns: tuple[str, ...]
-    key: str
-
-
-NOTHING_NAMED = Named((), "")
-
-
-@dataclass(frozen=True, slots=True)
 class Source:
     """An opened source. `target_column` None: the text is its own target. `instruction_columns`
     are those whose values go along with each document."""
 
-    reader: Reader
+    reader: SourceReader
     text_column: str
     target_column: str | None
     max_samples: int | None
@@ -80,7 +77,7 @@ class Source:
 
         Raises `SourceError` and `ColumnError` naming the place of what cannot be read.
         """
-        identity = id_column(self.reader.columns)
+        identity = find_id_column(self.reader.columns)
         wanted = dict.fromkeys(
             column
             for column in (
@@ -108,21 +105,25 @@ class Source:
         return self.reader.count(self.max_samples)
 
 
-def open_source(settings: SourceSettings, named: Named = NOTHING_NAMED) -> Source:
+def open_source(
+    settings: SourceSettings, named: InstructionColumns = NO_INSTRUCTION_COLUMNS
+) -> Source:
     """Open the documents that `settings` describes. Raises `SourceError` and `ColumnError`."""
-    return choose_columns(open_reader(settings), settings, named)
+    return source_from_reader(open_reader(settings), settings, named)
 
 
-def choose_columns(
-    reader: Reader, settings: SourceSettings, named: Named = NOTHING_NAMED
+def source_from_reader(
+    reader: SourceReader,
+    settings: SourceSettings,
+    named: InstructionColumns = NO_INSTRUCTION_COLUMNS,
 ) -> Source:
     """Return `reader` as a source of documents. Raises `ColumnError`."""
     for column in named.columns:
-        existing(tuple(reader.kinds), column, named.key)
-    chosen = text_column(reader.columns, settings.text_column)
+        require_column(tuple(reader.kinds), column, named.key)
+    chosen = choose_text_column(reader.columns, settings.text_column)
     target = settings.target_column
     if target is not None:
-        existing(reader.columns, target, "source.target_column")
+        require_column(reader.columns, target, "source.target_column")
     notices = []
     if settings.text_column is None and len(reader.columns) > 1:
         notices.append(Notice("source.text_column", f"not set: the column {chosen!r} is drawn"))
@@ -134,7 +135,7 @@ def is_on_hub(settings: SourceSettings) -> bool:
     return HUB_ID.match(settings.path) is not None and not _is_local(settings.path)
 
 
-def open_reader(settings: SourceSettings) -> Reader:
+def open_reader(settings: SourceSettings) -> SourceReader:
     """Open the place that `settings.path` names. Raises `SourceError` and `ColumnError`."""
     if not settings.path.strip():
         raise SourceError(
@@ -175,7 +176,7 @@ def open_reader(settings: SourceSettings) -> Reader:
         ) from error
 
 
-def _file_reader(path: Path) -> Callable[[Path], Reader]:
+def _file_reader(path: Path) -> Callable[[Path], SourceReader]:
     if not path.exists():
         raise FileNotFoundError(path)
     suffix = path.suffix.lower()
@@ -200,7 +201,7 @@ def _nearest_parent(path: Path) -> str:
     return f"Of its path only {parent} exists."
 
 
-def _text(record: Record, column: str, key: str) -> str:
+def _text(record: SourceRow, column: str, key: str) -> str:
     value: Any = record.values.get(column)
     if value is None:
         return ""
@@ -213,7 +214,7 @@ def _text(record: Record, column: str, key: str) -> str:
     return value
 
 
-def _plain(record: Record, column: str) -> str:
+def _plain(record: SourceRow, column: str) -> str:
     """Return a value as it may stand in an instruction: text, a number, true or false."""
     value: Any = record.values.get(column)
     if value is not None and not isinstance(value, (str, bool, int, float)):

@@ -1,4 +1,4 @@
-"""Whether a dataset will fit on the disk, judged by its first documents."""
+"""Check that a dataset fits on the disk, extrapolating from its first documents."""
 
 from __future__ import annotations
 
@@ -6,40 +6,37 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from deepsynth_tui.config.preflight import nearest_existing_parent
 from deepsynth_tui.dataset.draw_document import DrawnDocument
 from deepsynth_tui.dataset.errors import NotEnoughSpace
+from deepsynth_tui.units import format_bytes
 
-# Left free on the disk for everything else that runs there.
+# Kept free for everything else on the disk.
 RESERVE_BYTES = 64 << 20
 
 
-def needed_bytes(first: Sequence[DrawnDocument], documents: int | None) -> int:
-    """Return about how many bytes `documents` documents like the `first` take in the dataset.
+def estimate_bytes(sample: Sequence[DrawnDocument], documents: int | None) -> int:
+    """Return the approximate size in bytes of `documents` documents like those in `sample`.
 
-    Where their number is not known, that of the first alone.
+    If their number is unknown (None), return the size of the sample alone.
     """
-    if not first:
+    if not sample:
         return 0
-    each = sum(_row_bytes(drawn) for drawn in first) / len(first)
-    return round(each * (documents or len(first)))
+    mean = sum(_row_bytes(document) for document in sample) / len(sample)
+    return round(mean * (documents or len(sample)))
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Raise `NotEnoughSpace` where `needed` bytes more do not fit on the disk of `folder`."""
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    """Raise `NotEnoughSpace` if `needed` more bytes do not fit on the disk of `folder`."""
+    existing_folder = nearest_existing_parent(folder)
+    free = shutil.disk_usage(existing_folder).free
     if free < needed + RESERVE_BYTES:
         raise NotEnoughSpace(
-            f"the dataset would take about {gigabytes(needed)}, and {place} has "
-            f"{gigabytes(free)} free",
+            f"the dataset needs about {format_bytes(needed)}, but {existing_folder} has only "
+            f"{format_bytes(free)} free",
             "Free some space, choose another output.dir, or set source.max_samples.",
             "output.dir",
         )
-
-
-def gigabytes(count: int) -> str:
-    """Return `count` bytes for people, a GB being 2^30."""
-    return f"{count / 2**30:.2f} GB"
 
 
 def _row_bytes(drawn: DrawnDocument) -> int:

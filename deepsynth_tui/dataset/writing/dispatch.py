@@ -1,4 +1,4 @@
-"""Groups to a crew, shards back; one that is lost is made again."""
+"""Hand batches to a backend and collect their shards; lost shards are written again."""
 
 from __future__ import annotations
 
@@ -6,75 +6,87 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 
 from deepsynth_tui.dataset.errors import ShardLost
-from deepsynth_tui.dataset.progress import Stopped
-from deepsynth_tui.dataset.writing.document_batches import Group
+from deepsynth_tui.dataset.progress import StopRequested
+from deepsynth_tui.dataset.writing.backends import LostShard, WorkerBackend
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
 from deepsynth_tui.dataset.writing.shards import Shard
-from deepsynth_tui.dataset.writing.workers import Crew, Lost
 
-ATTEMPTS = 2
-"""How often a shard is begun whose process is killed."""
-POLL = 0.1
-"""Seconds between two looks at the requests while all are at work."""
+MAX_ATTEMPTS = 2
+"""How often a shard is started if its worker is killed."""
+POLL_SECONDS = 0.1
+"""Longest wait for a shard between two checks for a stop request."""
 
 
-def make_shards(
-    groups: Iterable[Group | None], crew: Crew, look: Callable[[int], bool]
+def write_shards(
+    batches: Iterable[DocumentBatch | None],
+    backend: WorkerBackend,
+    report_and_check_stop: Callable[[int], bool],
 ) -> Iterator[Shard]:
-    """Yield the shards of `groups` as they are finished; None among them says that one fills.
+    """Yield the shards of `batches` as they are finished.
 
-    `look` is told all the time how many documents of the shards under way are done; once it
-    returns True no shard is begun any more, and once the last is finished `Stopped` is raised,
-    unless it was the last of all.
-    One group for each member of the crew is read ahead. Raises `ShardLost`, and what making shards
-    raises.
+    A None among the batches only means that the next one is still being read. At most one batch
+    per worker is read ahead.
+
+    Args:
+        batches: One batch for each shard.
+        backend: Writes the shards.
+        report_and_check_stop: Called at least every `POLL_SECONDS` with the number of documents
+            done in unfinished shards. Once it returns True no further shard is started.
+
+    Raises:
+        StopRequested: it returned True, and shards remain to be written.
+        ShardLost: the worker of a shard was killed `MAX_ATTEMPTS` times.
     """
-    work, all_dealt = _Work(crew, look), False
-    for group in groups:
-        if group is not None:
-            work.waiting.append(group)
-        yield from work.go_on(wait=0.0)
-        while len(work.waiting) > crew.busy and not work.closing:
-            yield from work.go_on(wait=POLL)
-        if work.closing:
+    dispatcher, all_read = _Dispatcher(backend, report_and_check_stop), False
+    for batch in batches:
+        if batch is not None:
+            dispatcher.pending.append(batch)
+        yield from dispatcher.step(timeout=0.0)
+        while len(dispatcher.pending) > backend.running and not dispatcher.stopping:
+            yield from dispatcher.step(timeout=POLL_SECONDS)
+        if dispatcher.stopping:
             break
     else:
-        all_dealt = True
-    while crew.busy or (work.waiting and not work.closing):
-        yield from work.go_on(wait=POLL)
-    if work.waiting or not all_dealt:
-        raise Stopped
+        all_read = True
+    while backend.running or (dispatcher.pending and not dispatcher.stopping):
+        yield from dispatcher.step(timeout=POLL_SECONDS)
+    if dispatcher.pending or not all_read:
+        raise StopRequested
 
 
-class _Work:
-    """Groups that wait to be begun, and how often each was lost."""
+class _Dispatcher:
+    """Pending batches, and how often the shard of each was lost."""
 
-    def __init__(self, crew: Crew, look: Callable[[int], bool]) -> None:
-        self.waiting: deque[Group] = deque()
-        self.closing = False
-        self._crew = crew
-        self._look = look
-        self._lost: Counter[str] = Counter()
+    def __init__(
+        self, backend: WorkerBackend, report_and_check_stop: Callable[[int], bool]
+    ) -> None:
+        self.pending: deque[DocumentBatch] = deque()
+        self.stopping = False
+        self._backend = backend
+        self._report_and_check_stop = report_and_check_stop
+        self._losses: Counter[str] = Counter()
 
-    def go_on(self, *, wait: float) -> Iterator[Shard]:
-        """Begin what can be begun, and yield what is finished within `wait` seconds."""
-        self.closing = self._look(self._crew.documents_done()) or self.closing
-        while self.waiting and self._crew.free and not self.closing:
-            self._crew.begin(self.waiting.popleft())
-        for one in self._crew.finished(wait):
-            if isinstance(one, Lost):
-                self._again(one)
+    def step(self, *, timeout: float) -> Iterator[Shard]:
+        """Submit as many batches as fit, and yield the shards finished within `timeout` seconds."""
+        stop = self._report_and_check_stop(self._backend.documents_done())
+        self.stopping = stop or self.stopping
+        while self.pending and self._backend.free and not self.stopping:
+            self._backend.submit(self.pending.popleft())
+        for shard in self._backend.wait(timeout):
+            if isinstance(shard, LostShard):
+                self._retry(shard)
             else:
-                yield one
+                yield shard
 
-    def _again(self, lost: Lost) -> None:
-        group = lost.group
-        self._lost[group.name] += 1
-        if self._lost[group.name] == ATTEMPTS:
-            first, last = group.documents[0].source_id, group.documents[-1].source_id
+    def _retry(self, lost: LostShard) -> None:
+        batch = lost.batch
+        self._losses[batch.name] += 1
+        if self._losses[batch.name] == MAX_ATTEMPTS:
+            first, last = batch.documents[0].source_id, batch.documents[-1].source_id
             raise ShardLost(
-                f"the process that made shard {group.name} (documents {first} to {last}) was lost "
-                f"{ATTEMPTS} times, at last {lost.how}",
-                "Most likely it wanted more memory than there is: lower num_proc, and go on with "
-                "--resume. Or one of these documents brings it down: the log may say more.",
+                f"the worker writing shard {batch.name} (documents {first} to {last}) died "
+                f"{MAX_ATTEMPTS} times, most recently: {lost.reason}",
+                "It probably ran out of memory: lower num_proc and continue with --resume. If a "
+                "document in this shard crashes the worker, the log may say more.",
             )
-        self.waiting.appendleft(group)
+        self.pending.appendleft(batch)

@@ -1,7 +1,7 @@
-"""Documents dealt to the two sides of a dataset, and on each side into groups.
+"""Assign documents to splits, and group those of each split into batches.
 
-A group becomes a shard. Which documents it holds follows from the source and the settings alone,
-so that a run that goes on deals the same groups again.
+A batch becomes one shard. Which documents it holds depends only on the source and the settings, so
+a resumed run builds the same batches again.
 """
 
 from __future__ import annotations
@@ -15,113 +15,117 @@ from deepsynth_tui.dataset.reading.sources import Document
 
 TRAIN = "train"
 TEST = "test"
-"""The name that `Dataset.train_test_split` and TRL give rows that are held out."""
+"""The name that `Dataset.train_test_split` and TRL give the held-out rows."""
 SPLITS = (TRAIN, TEST)
-GROUP_CHARACTERS = 16 << 20
-"""A group of long documents ends at so many: what a process holds of texts at most."""
+MAX_BATCH_CHARACTERS = 16 << 20
+"""A batch of long documents ends here, to bound the memory a worker needs for texts."""
 DIGEST_BYTES = 8
-"""Enough to see that a document is another one."""
-CONTENT_BYTES = 16
-"""Enough that no two contents among all documents of the world are taken for the same."""
-_LOOK_UP = 0.05
-"""Seconds of reading after which whoever deals is told that it goes on."""
+"""Enough to notice that a document has changed."""
+CONTENT_DIGEST_BYTES = 16
+"""Enough to find duplicates without a collision."""
+_YIELD_SECONDS = 0.05
+"""Seconds of reading after which `batch_documents` yields None."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """The documents of one shard, `number` counting from 0 in its split.
+class DocumentBatch:
+    """The documents of one shard; `number` counts from 0 within the split.
 
-    `repeated` are the positions of documents whose text and answer came before, in any group.
-    `digests` holds a digest of each document, in hexadecimal, one after the other.
+    `duplicates` holds the positions of documents whose text and target occurred before, in any
+    batch. `digests` is the concatenation of a hexadecimal digest of each document.
     """
 
     split: str
     number: int
     documents: tuple[Document, ...]
-    repeated: frozenset[int]
+    duplicates: frozenset[int]
     digests: str
 
     @property
     def name(self) -> str:
-        """What its shard is called while the dataset is made."""
+        """Name of its shard until the dataset is complete."""
         return shard_name(self.split, self.number)
 
 
 def shard_name(split: str, number: int) -> str:
-    """Return what a shard is called while the dataset is made."""
+    """Return the name of a shard until the dataset is complete."""
     return f"{split}-{number:05d}"
 
 
 def content_hash(text: str) -> str:
-    """Return the SHA-256 of a text as its source has it: `source_hash` of its row."""
+    """Return the SHA-256 of a text as it is in the source: the `source_hash` of its row."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def split_of(source_hash: str, eval_fraction: float) -> str:
-    """Return the split of a document: always the same for the same text and fraction."""
+    """Return the split of a document; it depends on the text and the fraction alone."""
     return TEST if int(source_hash[:16], 16) < eval_fraction * 2**64 else TRAIN
 
 
-def deal(
+def batch_documents(
     documents: Iterable[Document], *, size: int, eval_fraction: float
-) -> Iterator[Group | None]:
-    """Yield groups of at most `size` documents, and now and then None while one fills."""
-    sides = {split: _Side(split) for split in SPLITS}
-    seen: set[bytes] = set()
-    looked = time.monotonic()
+) -> Iterator[DocumentBatch | None]:
+    """Yield batches of at most `size` documents.
+
+    Yields None every `_YIELD_SECONDS` while a batch fills, so that the caller can do other work.
+    """
+    builders = {split: _BatchBuilder(split) for split in SPLITS}
+    seen_digests: set[bytes] = set()
+    last_yield = time.monotonic()
     for document in documents:
-        side = sides[split_of(content_hash(document.text), eval_fraction)]
-        content = _digest(CONTENT_BYTES, document.text, document.target, document.columns)
-        side.add(document, repeated=bool(document.text) and content in seen)
-        seen.add(content)
-        if len(side.documents) == size or side.characters >= GROUP_CHARACTERS:
-            yield side.take()
-        elif time.monotonic() - looked > _LOOK_UP:
+        builder = builders[split_of(content_hash(document.text), eval_fraction)]
+        digest = _digest(CONTENT_DIGEST_BYTES, document.text, document.target, document.columns)
+        builder.add(document, duplicate=bool(document.text) and digest in seen_digests)
+        seen_digests.add(digest)
+        if len(builder.documents) == size or builder.characters >= MAX_BATCH_CHARACTERS:
+            yield builder.build()
+        elif time.monotonic() - last_yield > _YIELD_SECONDS:
             yield None
-            looked = time.monotonic()
-    yield from (side.take() for side in sides.values() if side.documents)
+            last_yield = time.monotonic()
+    yield from (builder.build() for builder in builders.values() if builder.documents)
 
 
-def digests_of(digests: str) -> list[str]:
-    """Return the digests of the single documents of a group."""
-    step = 2 * DIGEST_BYTES
-    return [digests[at : at + step] for at in range(0, len(digests), step)]
+def split_digests(digests: str) -> list[str]:
+    """Return the digest of each document of a batch."""
+    length = 2 * DIGEST_BYTES
+    return [digests[start : start + length] for start in range(0, len(digests), length)]
 
 
 @dataclass(slots=True)
-class _Side:
-    """The group that is filling on one side."""
+class _BatchBuilder:
+    """The batch that is filling in one split."""
 
     split: str
     number: int = 0
     characters: int = 0
     documents: list[Document] = field(default_factory=list)
-    repeated: set[int] = field(default_factory=set)
+    duplicates: set[int] = field(default_factory=set)
 
-    def add(self, document: Document, *, repeated: bool) -> None:
-        if repeated:
-            self.repeated.add(len(self.documents))
+    def add(self, document: Document, *, duplicate: bool) -> None:
+        if duplicate:
+            self.duplicates.add(len(self.documents))
         self.documents.append(document)
         self.characters += len(document.text) + len(document.target or "")
 
-    def take(self) -> Group:
-        """Return the group, and begin the next."""
-        # All of a document counts, and whether it came before: both decide what is in the shard.
+    def build(self) -> DocumentBatch:
+        """Return the batch and start the next one."""
+        # The whole document and whether it is a duplicate: both decide what the shard holds.
         digests = (
-            _digest(DIGEST_BYTES, document, position in self.repeated).hex()
+            _digest(DIGEST_BYTES, document, position in self.duplicates).hex()
             for position, document in enumerate(self.documents)
         )
-        group = Group(
+        batch = DocumentBatch(
             self.split,
             self.number,
             tuple(self.documents),
-            frozenset(self.repeated),
+            frozenset(self.duplicates),
             "".join(digests),
         )
-        self.number, self.characters, self.documents, self.repeated = self.number + 1, 0, [], set()
-        return group
+        self.number += 1
+        self.characters, self.documents, self.duplicates = 0, [], set()
+        return batch
 
 
-def _digest(size: int, *of: object) -> bytes:
-    """Return a digest of values whose `repr` says all there is of them."""
-    return hashlib.blake2b(repr(of).encode(), digest_size=size).digest()
+def _digest(size: int, *values: object) -> bytes:
+    """Return a digest of `values` by their `repr`, which has to show all of their content."""
+    return hashlib.blake2b(repr(values).encode(), digest_size=size).digest()

@@ -1,4 +1,4 @@
-"""What becomes of a document with a flaw: the job stops, it is left out, or it stays."""
+"""What happens to a document with a flaw: the run stops, or the document is dropped or kept."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from deepsynth_tui.config.dataset import FlawSettings
 from deepsynth_tui.dataset.errors import FlawError
 from deepsynth_tui.dataset.reading.compose import EMPTY_TARGET, EMPTY_TEXT, Skipped
 
-NAMED_CHARACTERS = 8
+MAX_NAMED_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """`counted` says how much of it there is, with `{}` for the number; `reason` why a document
-    was left out; `remedy` what other than another policy would help."""
+    """The texts about one kind of flaw.
 
-    counted: str
+    Args:
+        count_text: How much of it there is, with `{}` for the number.
+        reason: Why a document was dropped: a key in `report.json`.
+        fix: What helps other than another policy.
+    """
+
+    count_text: str
     reason: str
-    remedy: str
+    fix: str
 
 
 FLAWS: Mapping[str, Flaw] = {
@@ -37,20 +42,20 @@ FLAWS: Mapping[str, Flaw] = {
     "split_tokens": Flaw(
         "{} words longer than a line, broken anywhere",
         "words longer than a line",
-        "take a wider page or a smaller font",
+        "use a wider page or a smaller font",
     ),
     "removed_characters": Flaw(
-        "{} control or broken characters taken out",
+        "{} control or invalid characters, which are removed",
         "control or broken characters",
         "clean the source",
     ),
     "duplicates": Flaw(
-        "text and answer that came before",
+        "the text and target of an earlier document",
         "came before",
         "clean the source",
     ),
 }
-"""The flaws of `FlawSettings` that a drawn document can have; `empty` keeps it from being drawn."""
+"""The flaws in `FlawSettings` that a drawn document can have; an `empty` one is never drawn."""
 _EMPTY = Flaw("{}", "", "correct its row")
 
 
@@ -60,37 +65,40 @@ def reason_to_drop(
     policies: FlawSettings,
     missing: Counter[str],
 ) -> str | None:
-    """Return why a document with so many of each flaw is left out, None where it stays.
+    """Return why a document with these flaws is dropped, or None if it is kept.
 
-    Raises `FlawError` for the first flaw that may not be.
+    Raises:
+        FlawError: the policy for one of its flaws is `stop`.
     """
-    found = [name for name in FLAWS if counts.get(name)]
-    for name in found:
+    names = [name for name in FLAWS if counts.get(name)]
+    for name in names:
         if getattr(policies, name) == "stop":
-            figures = FLAWS[name].counted.format(counts[name])
+            description = FLAWS[name].count_text.format(counts[name])
             if name == "missing_glyphs":
-                figures += f": {characters(missing)}"
-            raise _not_allowed(source_id, name, figures, "drop or keep", FLAWS[name])
-    return next((FLAWS[name].reason for name in found if getattr(policies, name) == "drop"), None)
+                description += f": {describe_characters(missing)}"
+            raise _not_allowed(source_id, name, description, "drop or keep", FLAWS[name])
+    return next((FLAWS[name].reason for name in names if getattr(policies, name) == "drop"), None)
 
 
 def check_skipped(skipped: Skipped, policies: FlawSettings) -> None:
-    """Raise `FlawError` where the document is empty, and none may be."""
+    """Raise `FlawError` if the document is empty and `flaws.empty` is `stop`."""
     if skipped.reason in (EMPTY_TEXT, EMPTY_TARGET) and policies.empty == "stop":
         raise _not_allowed(skipped.source_id, "empty", skipped.reason, "drop", _EMPTY)
 
 
-def characters(missing: Counter[str]) -> str:
-    """Return the most common of the `missing` characters for a sentence."""
-    common = missing.most_common(NAMED_CHARACTERS)
-    kinds = ", ".join(f"{character} (U+{ord(character[0]):04X})" for character, _ in common)
-    return kinds + (", ..." if len(missing) > len(common) else "")
+def describe_characters(missing: Counter[str]) -> str:
+    """Return the most common of the `missing` characters with their code points."""
+    common = missing.most_common(MAX_NAMED_CHARACTERS)
+    names = ", ".join(f"{character} (U+{ord(character[0]):04X})" for character, _ in common)
+    return names + (", ..." if len(missing) > len(common) else "")
 
 
-def _not_allowed(source_id: str, name: str, figures: str, others: str, flaw: Flaw) -> FlawError:
+def _not_allowed(
+    source_id: str, name: str, description: str, other_policies: str, flaw: Flaw
+) -> FlawError:
     return FlawError(
-        f"document {source_id} has {figures}; flaws.{name} is stop",
-        f"Set flaws.{name} to {others} and go on with --resume: what is written stays. "
-        f"Or {flaw.remedy} and start anew.",
+        f"document {source_id} has {description}; flaws.{name} is stop",
+        f"Set flaws.{name} to {other_policies} and continue with --resume: finished shards are "
+        f"kept. Or {flaw.fix} and start a new run.",
         f"flaws.{name}",
     )

@@ -1,4 +1,4 @@
-"""`manifest.json`: with which settings a dataset is made, and, once it is whole, its files."""
+"""`manifest.json`: the settings a dataset is generated with and, once complete, its files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from deepsynth_tui.config.resume_dataset import incompatible_changes, settings_i
 from deepsynth_tui.dataset.writing.shards import Shard
 from deepsynth_tui.runs import atomic
 
-NAME = "manifest.json"
+FILENAME = "manifest.json"
 VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`settings` by dotted key are those that decide what is in the shards; `font` is the one
-    that `page.font` names. `files` are the shards in order: path, split, rows, bytes, SHA-256.
+    """The content of `manifest.json`.
+
+    Args:
+        settings: Those that decide what the shards hold, by dotted key.
+        font: Name of the font that `page.font` selects.
+        program: Name and version of the program.
+        files: The shards in order: path, split, rows, bytes and SHA-256 of each.
     """
 
     settings: Mapping[str, Any]
@@ -31,27 +36,27 @@ class Manifest:
 
     @classmethod
     def of(cls, config: DatasetConfig, font: str) -> Self:
-        """Return what is known of a dataset that has not been begun."""
+        """Return the manifest of a dataset that has no files yet."""
         return cls(settings_in_shards(config), font)
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Return the manifest in `folder`; None where there is none, or none of ours."""
+        """Return the manifest in `folder`, or None if there is none that can be read."""
         try:
-            said = json.loads((folder / NAME).read_bytes())
-            if said["version"] != VERSION:
+            data = json.loads((folder / FILENAME).read_bytes())
+            if data["version"] != VERSION:
                 return None
-            return cls(said["settings"], said["font"], said["program"], tuple(said["files"]))
+            return cls(data["settings"], data["font"], data["program"], tuple(data["files"]))
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
 
     def write(self, folder: Path) -> None:
-        """Put it into `folder`, in one step."""
+        """Write the manifest into `folder` atomically."""
         text = json.dumps({"version": VERSION, **asdict(self)}, ensure_ascii=False, indent=2)
-        atomic.replace(folder / NAME, text.encode() + b"\n", durable=True)
+        atomic.replace(folder / FILENAME, text.encode() + b"\n", durable=True)
 
     def with_files(self, shards: Iterable[tuple[Shard, str]]) -> Manifest:
-        """Return it with the files of `shards`, each with its path in the dataset."""
+        """Return the manifest with the files of `shards`, each with its path in the dataset."""
         files = tuple(
             {
                 "path": path,
@@ -64,9 +69,11 @@ class Manifest:
         )
         return replace(self, files=files)
 
-    def incompatible_changes(self, wanted: Manifest) -> list[str]:
-        """Return what keeps `wanted` from going on with what this one has begun, in lines
-        `name: old -> new`."""
-        ours = {"made with": self.program, "font": self.font, **self.settings}
-        theirs = {"made with": wanted.program, "font": wanted.font, **wanted.settings}
-        return incompatible_changes(ours, theirs)
+    def incompatible_changes(self, new: Manifest) -> list[str]:
+        """Return why a dataset begun with this manifest cannot be continued with `new`.
+
+        Each line reads `name: old -> new`.
+        """
+        before = {"made with": self.program, "font": self.font, **self.settings}
+        after = {"made with": new.program, "font": new.font, **new.settings}
+        return incompatible_changes(before, after)

@@ -1,10 +1,10 @@
-"""A dataset on its way: the folder `<name>.partial`, its finished shards, and its last step.
+"""The folder of a dataset in progress, `<name>.partial`, from its first shard to its final name.
 
     <name>.partial/manifest.json           the settings; written first
-    <name>.partial/.shards/train-00000.parquet, .json   a shard and the note that it is finished
-    <name>.partial/data/, report.json ...  at the end, when all shards are there
+    <name>.partial/.shards/train-00000.parquet, .json   a finished shard and its metadata
+    <name>.partial/data/, report.json ...  written last, when all shards are finished
 
-Every step leaves a state that another process can go on from, or do again with the same result.
+After every step another process can continue, or repeat the step with the same result.
 """
 
 from __future__ import annotations
@@ -19,34 +19,35 @@ from pathlib import Path
 
 from deepsynth_tui.config.resume_dataset import incompatible_changes
 from deepsynth_tui.dataset.errors import OutputError, SettingsChanged, SourceChanged
-from deepsynth_tui.dataset.writing.document_batches import SPLITS, Group, digests_of
+from deepsynth_tui.dataset.writing.document_batches import SPLITS, DocumentBatch, split_digests
 from deepsynth_tui.dataset.writing.manifest import Manifest
-from deepsynth_tui.dataset.writing.shards import Shard, note_file, shard_file
+from deepsynth_tui.dataset.writing.shards import Shard, metadata_file, shard_file
 
 SHARDS = ".shards"
 DATA = "data"
 
 
 def partial_folder(folder: Path) -> Path:
-    """Return where the dataset `folder` lies until it is whole."""
+    """Return the folder of the dataset `folder` until it is complete."""
     return folder.with_name(f"{folder.name}.partial")
 
 
-def is_whole(folder: Path, manifest: Manifest) -> bool:
-    """Return whether `folder` is the dataset of `manifest`, complete.
+def is_complete(folder: Path, manifest: Manifest) -> bool:
+    """Return whether `folder` is the complete dataset that `manifest` describes.
 
-    Raises `OutputError` where it is anything else.
+    Raises:
+        OutputError: the folder exists and is anything else.
     """
     if not folder.exists():
         return False
-    found = Manifest.read(folder)
-    if found is None:
+    existing = Manifest.read(folder)
+    if existing is None:
         raise OutputError(
-            f"{folder} exists already", "Choose another output.dir, or remove it.", "output.dir"
+            f"{folder} already exists", "Choose another output.dir, or remove it.", "output.dir"
         )
-    if changed := incompatible_changes(found.settings, manifest.settings):
+    if changes := incompatible_changes(existing.settings, manifest.settings):
         raise OutputError(
-            f"{folder} exists already, made with other settings:\n" + "\n".join(changed),
+            f"{folder} already exists, with different settings:\n" + "\n".join(changes),
             "Choose another output.dir, or remove it.",
             "output.dir",
         )
@@ -55,9 +56,12 @@ def is_whole(folder: Path, manifest: Manifest) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
-    """The folder of a dataset that is not whole. `kept` are the names of the shards that an
-    earlier attempt finished, `kept_documents` how many documents they were made of."""
+class PartialDataset:
+    """A dataset that is not complete.
+
+    `kept` are the names of the shards that an earlier run finished, made from `kept_documents`
+    documents.
+    """
 
     folder: Path
     partial: Path
@@ -66,132 +70,143 @@ class Unfinished:
     kept_documents: int
 
     @classmethod
-    def open(cls, folder: Path, manifest: Manifest) -> Unfinished:
-        """Begin a dataset, or go on with the one that is begun there.
+    def open(cls, folder: Path, manifest: Manifest) -> PartialDataset:
+        """Create the partial dataset of `folder`, or continue the one that is there.
 
-        A shard is kept if its note is there and its file has the SHA-256 that the note says.
-        Raises `SettingsChanged`, `OutputError` where something else is in the way, and OSError.
+        A shard is kept if its metadata exists and its file has the SHA-256 recorded there.
+
+        Raises:
+            SettingsChanged: it was begun with settings that lead to other shards.
+            OutputError: its folder holds something else.
+            OSError: the folder cannot be written.
         """
         partial = partial_folder(folder)
-        begun = Manifest.read(partial)
-        if begun is None:
-            _check_nothing_there(partial)
-        elif changed := begun.incompatible_changes(manifest):
+        existing = Manifest.read(partial)
+        if existing is None:
+            _check_unused(partial)
+        elif changes := existing.incompatible_changes(manifest):
             raise SettingsChanged(
-                f"{partial} was begun with other settings:\n" + "\n".join(changed),
-                f"Set them back to go on, or remove {partial} to start anew.",
+                f"{partial} was begun with different settings:\n" + "\n".join(changes),
+                f"Change them back to continue, or remove {partial} to start over.",
             )
         (partial / SHARDS).mkdir(parents=True, exist_ok=True)
         manifest.write(partial)
-        _take_back(partial)
-        kept = {shard.name: shard.tally.read for shard in _whole_shards(partial / SHARDS)}
-        made = cls(folder, partial, manifest, frozenset(kept), sum(kept.values()))
-        made.sweep()
-        return made
+        _undo_assemble(partial)
+        kept = {shard.name: shard.tally.documents_read for shard in _intact(partial / SHARDS)}
+        dataset = cls(folder, partial, manifest, frozenset(kept), sum(kept.values()))
+        dataset.remove_temporary_files()
+        return dataset
 
     @property
     def shards(self) -> Path:
-        """Where shards are written."""
+        """Folder of the finished shards."""
         return self.partial / SHARDS
 
-    def sweep(self) -> None:
-        """Remove what processes that were killed had not finished."""
-        for leftover in self.shards.glob(".*"):
-            leftover.unlink(missing_ok=True)
+    def remove_temporary_files(self) -> None:
+        """Remove the unfinished files of workers that were killed."""
+        for path in self.shards.glob(".*"):
+            path.unlink(missing_ok=True)
 
-    def lacking(self, groups: Iterable[Group | None]) -> Iterator[Group | None]:
-        """Yield the groups whose shards are still to be made, and None while others go by.
+    def missing_batches(
+        self, batches: Iterable[DocumentBatch | None]
+    ) -> Iterator[DocumentBatch | None]:
+        """Yield the batches whose shards are not finished, and None in place of the others.
 
-        They are held back until the documents of every kept shard were seen again, so that no
-        dataset is made of two sources. Raises `SourceChanged` where those are others.
+        Batches are held back until all finished shards have been compared with the source, so that
+        a dataset never mixes two versions of it.
+
+        Raises:
+            SourceChanged: the documents of a finished shard are not those in the source.
         """
-        unseen, held = set(self.kept), []
-        for group in groups:
-            if group is None:
+        unchecked, held_back = set(self.kept), []
+        for batch in batches:
+            if batch is None:
                 yield None
-            elif group.name in self.kept:
-                self._check_unchanged(group)
-                unseen.remove(group.name)
+            elif batch.name in self.kept:
+                self._check_unchanged(batch)
+                unchecked.remove(batch.name)
                 yield None
-            elif unseen:
-                held.append(group)
+            elif unchecked:
+                held_back.append(batch)
             else:
-                yield from held
-                held.clear()
-                yield group
-        if unseen:
+                yield from held_back
+                held_back.clear()
+                yield batch
+        if unchecked:
             raise SourceChanged(
-                "the source has fewer documents than when this dataset was begun: none is left "
-                f"for shard {min(unseen)}",
-                "Bring the source back to go on, or start anew in another folder.",
+                "the source has fewer documents than when this dataset was begun: shard "
+                f"{min(unchecked)} would have none",
+                "Restore the source to continue, or start over in another folder.",
                 "source.path",
             )
-        yield from held
+        yield from held_back
 
-    def _check_unchanged(self, group: Group) -> None:
-        digests = self.read(group.name).digests
-        if digests != group.digests:
-            raise _changed(group, digests_of(digests))
+    def _check_unchanged(self, batch: DocumentBatch) -> None:
+        digests = self.read(batch.name).digests
+        if digests != batch.digests:
+            raise _source_changed(batch, split_digests(digests))
 
     def read(self, name: str) -> Shard:
-        """Return the note of a finished shard."""
-        return Shard.from_json(json.loads(note_file(self.shards, name).read_bytes()))
+        """Return the metadata of a finished shard."""
+        return Shard.from_json(json.loads(metadata_file(self.shards, name).read_bytes()))
 
     def finished(self) -> Iterator[Shard]:
-        """Yield the notes of all finished shards, in the order of the dataset."""
-        return _notes(self.shards)
+        """Yield the metadata of all finished shards, in the order of the dataset."""
+        return _finished(self.shards)
 
-    def placed(self) -> Iterator[tuple[Shard, str]]:
-        """Yield each finished shard that has rows, with the path of its file in the dataset."""
-        return _placed(self.shards)
+    def files(self) -> Iterator[tuple[Shard, str]]:
+        """Yield each finished shard that has rows, and the path of its file in the dataset."""
+        return _files(self.shards)
 
     def assemble(self) -> None:
-        """Give the files of all shards the names and the place they have in the dataset."""
+        """Move the files of all shards to their names and places in the dataset."""
         (self.partial / DATA).mkdir(exist_ok=True)
-        for shard, path in self.placed():
+        for shard, path in self.files():
             shard_file(self.shards, shard.name).replace(self.partial / path)
 
-    def publish(self) -> None:
-        """Give the folder its final name: from now on it is a whole dataset."""
+    def finalize(self) -> None:
+        """Rename the folder: from now on it is a complete dataset."""
         self.partial.replace(self.folder)
         _remove(self.folder / SHARDS)
 
 
-def _placed(shards: Path) -> Iterator[tuple[Shard, str]]:
-    totals = Counter(shard.split for shard in _notes(shards) if shard.rows)
-    placed: Counter[str] = Counter()
-    for shard in _notes(shards):
+def _files(shards: Path) -> Iterator[tuple[Shard, str]]:
+    totals = Counter(shard.split for shard in _finished(shards) if shard.rows)
+    counts: Counter[str] = Counter()
+    for shard in _finished(shards):
         if shard.rows:
-            number, total = placed[shard.split], totals[shard.split]
+            number, total = counts[shard.split], totals[shard.split]
             yield shard, f"{DATA}/{shard.split}-{number:05d}-of-{total:05d}.parquet"
-            placed[shard.split] += 1
+            counts[shard.split] += 1
 
 
-def _check_nothing_there(partial: Path) -> None:
-    """Raise `OutputError` where a folder without manifest holds more than a dataset that was killed
-    in its first moment."""
+def _check_unused(partial: Path) -> None:
+    """Raise `OutputError` if a folder without a manifest holds any but hidden files.
+
+    Hidden files alone are left by a run that was killed while it created the folder.
+    """
     if partial.exists() and any(path.name[0] != "." for path in partial.iterdir()):
         raise OutputError(
-            f"{partial} is in the way, and is no dataset that is begun",
+            f"{partial} already exists and is not a partial dataset",
             "Choose another output.dir, or remove it.",
             "output.dir",
         )
 
 
-def _take_back(partial: Path) -> None:
-    """Undo `assemble`, as far as it came."""
+def _undo_assemble(partial: Path) -> None:
+    """Move shard files back that `assemble` has moved."""
     shards = partial / SHARDS
     if (partial / DATA).exists():
-        for shard, path in _placed(shards):
+        for shard, path in _files(shards):
             if (partial / path).exists():
                 (partial / path).replace(shard_file(shards, shard.name))
         shutil.rmtree(partial / DATA)
 
 
-def _notes(folder: Path) -> Iterator[Shard]:
-    """Yield what is noted of finished shards, in the order of the dataset.
+def _finished(folder: Path) -> Iterator[Shard]:
+    """Yield the metadata of the finished shards, in the order of the dataset.
 
-    A name holds a number of at least five digits; longer ones come later.
+    The number in a name has at least five digits; longer names sort after shorter ones.
     """
     for split in SPLITS:
         paths = folder.glob(f"{split}-*.json")
@@ -199,13 +214,13 @@ def _notes(folder: Path) -> Iterator[Shard]:
             yield Shard.from_json(json.loads(path.read_bytes()))
 
 
-def _whole_shards(folder: Path) -> Iterator[Shard]:
-    """Yield the finished shards whose files are what they were; forget the others."""
-    for shard in _notes(folder):
+def _intact(folder: Path) -> Iterator[Shard]:
+    """Yield the finished shards whose files are unchanged; remove the metadata of the others."""
+    for shard in _finished(folder):
         if not shard.rows or _sha256(shard_file(folder, shard.name)) == shard.sha256:
             yield shard
         else:
-            note_file(folder, shard.name).unlink()
+            metadata_file(folder, shard.name).unlink()
 
 
 def _remove(folder: Path) -> None:
@@ -221,17 +236,17 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _changed(group: Group, before: list[str]) -> SourceChanged:
-    now = digests_of(group.digests)
-    pairs = zip(group.documents, before, now, strict=False)
-    other = next((document for document, old, new in pairs if old != new), None)
-    what = (
-        f"it had {len(before)} documents, and there are {len(now)}"
-        if other is None
-        else f"document {other.source_id} is another one, or stood elsewhere"
+def _source_changed(batch: DocumentBatch, old_digests: list[str]) -> SourceChanged:
+    new_digests = split_digests(batch.digests)
+    documents = zip(batch.documents, old_digests, new_digests, strict=False)
+    changed = next((document for document, old, new in documents if old != new), None)
+    difference = (
+        f"it had {len(old_digests)} documents, now there are {len(new_digests)}"
+        if changed is None
+        else f"document {changed.source_id} has changed or moved"
     )
     return SourceChanged(
-        f"the source is no longer what shard {group.name} was made of: {what}",
-        "Bring the source back to go on, or start anew in another folder.",
+        f"the source has changed since shard {batch.name} was written: {difference}",
+        "Restore the source to continue, or start over in another folder.",
         "source.path",
     )

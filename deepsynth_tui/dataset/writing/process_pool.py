@@ -1,16 +1,17 @@
-"""Shards made by processes of this machine, each of which makes one at a time."""
+"""The backend for `num_proc` > 1: worker processes on this machine, each writing one shard."""
 
 from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Self
@@ -18,18 +19,22 @@ from typing import Self
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.errors import DatasetError
 from deepsynth_tui.dataset.writing import shards
-from deepsynth_tui.dataset.writing.document_batches import Group
-from deepsynth_tui.dataset.writing.shards import Count, Shard, write_shard
-from deepsynth_tui.dataset.writing.workers import Lost
+from deepsynth_tui.dataset.writing.backends import LostShard
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
+from deepsynth_tui.dataset.writing.shards import Shard, write_shard
 
-# Forked from a process of their own that does nothing but import, which would take each of them
-# 0.3 s: a copy of this one, whose threads may hold locks, could hang.
+# Workers are forked from a server process that has done nothing but import `shards`, which takes
+# 0.3 s. A fork of the job itself could hang on locks that its threads hold.
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([shards.__name__])
 
 
-class Processes(AbstractContextManager["Processes"]):
-    """`config.num_proc` processes. They end when this one does, however it ends."""
+class ProcessPoolBackend(AbstractContextManager["ProcessPoolBackend"]):
+    """`config.num_proc` worker processes, which end with this process however it ends.
+
+    `concurrent.futures.ProcessPoolExecutor` is of no use here: it fails as a whole when a process
+    is killed, and does not tell which of its tasks the process had.
+    """
 
     def __init__(self, config: DatasetConfig, folder: Path) -> None:
         self._config = config
@@ -37,12 +42,12 @@ class Processes(AbstractContextManager["Processes"]):
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
-        """Start all of them: a process takes longer to start than to be asked to."""
+        """Start all workers now, so that they start up in parallel."""
         self._workers += [self._new_worker() for _ in range(self._config.num_proc)]
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the processes where they are: a shard is whole or not there."""
+        """Kill the workers; a shard is either complete or absent."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
@@ -50,103 +55,108 @@ class Processes(AbstractContextManager["Processes"]):
 
     @property
     def free(self) -> int:
-        """How many processes have nothing to do, or are to be replaced."""
-        return self._config.num_proc - self.busy
+        """Number of workers that are idle or to be replaced."""
+        return self._config.num_proc - self.running
 
     @property
-    def busy(self) -> int:
-        """How many processes are making a shard."""
-        return sum(worker.group is not None for worker in self._workers)
+    def running(self) -> int:
+        """Number of workers that are writing a shard."""
+        return sum(worker.batch is not None for worker in self._workers)
 
     def documents_done(self) -> int:
-        """How many documents of the shards being made are done."""
-        return sum(worker.done for worker in self._workers)
+        """Return how many documents of the running batches are done."""
+        return sum(worker.documents_done for worker in self._workers)
 
-    def begin(self, group: Group) -> None:
-        """Hand `group` to a process that has nothing to do; a lost one is replaced first."""
-        if self.busy == len(self._workers):
+    def submit(self, batch: DocumentBatch) -> None:
+        """Send `batch` to an idle worker, after replacing a worker that has died."""
+        if self.running == len(self._workers):
             self._workers.append(self._new_worker())
-        next(worker for worker in self._workers if worker.group is None).take(group)
+        next(worker for worker in self._workers if worker.batch is None).send(batch)
 
-    def finished(self, seconds: float) -> Sequence[Shard | Lost]:
-        """Wait at most `seconds` for processes to have something to say, or to be gone."""
-        busy = [worker for worker in self._workers if worker.group is not None]
-        # A process that is gone leaves its end of the connection closed, which counts as ready.
-        ready = wait([worker.connection for worker in busy], seconds)
-        return [self._hear(worker) for worker in busy if worker.connection in ready]
+    def wait(self, timeout: float) -> Sequence[Shard | LostShard]:
+        """Wait up to `timeout` seconds for workers to answer or to die."""
+        busy = [worker for worker in self._workers if worker.batch is not None]
+        # The connection of a dead worker is at its end, which counts as ready.
+        ready = multiprocessing.connection.wait([worker.connection for worker in busy], timeout)
+        return [self._receive(worker) for worker in busy if worker.connection in ready]
 
     def _new_worker(self) -> _Worker:
         return _Worker(self._config, self._folder)
 
-    def _hear(self, worker: _Worker) -> Shard | Lost:
-        group = worker.group
-        assert group is not None  # only those that make a shard are listened to
+    def _receive(self, worker: _Worker) -> Shard | LostShard:
+        batch = worker.batch
+        assert batch is not None  # `wait` looks at busy workers only
         try:
-            said = worker.connection.recv()
+            result = worker.connection.recv()
         except (EOFError, ConnectionResetError):
             worker.process.join()
             self._workers.remove(worker)
-            return Lost(group, _ending(worker.process.exitcode))
-        worker.group = None
-        worker.counted.value = 0
-        if isinstance(said, BaseException):
-            raise said
-        return said
+            return LostShard(batch, _exit_reason(worker.process.exitcode))
+        worker.batch = None
+        worker.counter.value = 0
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
 
 class _Worker:
-    """A process, and what it is doing: `group` is None when it has nothing to do."""
+    """A worker process and the batch it works on, None while it is idle."""
 
     def __init__(self, config: DatasetConfig, folder: Path) -> None:
-        self.connection, theirs = _CONTEXT.Pipe()
-        self.counted = _CONTEXT.RawValue(ctypes.c_uint64)
-        self.group: Group | None = None
+        self.connection, child_connection = _CONTEXT.Pipe()
+        self.counter = _CONTEXT.RawValue(ctypes.c_uint64)
+        self.batch: DocumentBatch | None = None
         self.process = _CONTEXT.Process(
-            target=_work, args=(theirs, self.counted, config, folder), daemon=True
+            target=_worker_main, args=(child_connection, self.counter, config, folder), daemon=True
         )
         self.process.start()
-        # With the only other end in the process, its death is the end of the connection.
-        theirs.close()
+        # Close our copy of the other end: the connection then ends when the worker dies.
+        child_connection.close()
 
     @property
-    def done(self) -> int:
-        """How many documents of the group are done."""
-        return self.counted.value
+    def documents_done(self) -> int:
+        """Number of documents of the batch that are done."""
+        return self.counter.value
 
-    def take(self, group: Group) -> None:
-        """Send the process a group. One that is gone is noticed when it is listened to."""
-        self.group = group
+    def send(self, batch: DocumentBatch) -> None:
+        """Send the worker a batch. If the worker is dead, `wait` notices."""
+        self.batch = batch
         try:
-            self.connection.send(group)
+            self.connection.send(batch)
         except (BrokenPipeError, ConnectionResetError):
             return
 
 
-def _work(
-    connection: Connection, counted: ctypes.c_uint64, config: DatasetConfig, folder: Path
+def _worker_main(
+    connection: Connection, counter: ctypes.c_uint64, config: DatasetConfig, folder: Path
 ) -> None:
-    """Make a shard of each group that comes, and send back what is known of it, or the error."""
-    _leave_with_parent()
+    """Answer each batch received with its shard, or with the exception that was raised."""
+    _exit_with_parent()
 
-    def count(done: int) -> None:
-        counted.value = done
+    def on_document(done: int) -> None:
+        counter.value = done
 
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone
         while True:
-            connection.send(_answer(connection.recv(), config, folder, count))
+            connection.send(_shard_or_error(connection.recv(), config, folder, on_document))
 
 
-def _answer(group: Group, config: DatasetConfig, folder: Path, count: Count) -> Shard | Exception:
+def _shard_or_error(
+    batch: DocumentBatch,
+    config: DatasetConfig,
+    folder: Path,
+    on_document: Callable[[int], object],
+) -> Shard | Exception:
     try:
-        return write_shard(group, config, folder, count)
+        return write_shard(batch, config, folder, on_document)
     except Exception as error:  # noqa: BLE001 - the process boundary: raised again in the parent
         if not isinstance(error, DatasetError):
             traceback.print_exc()
         return error
 
 
-def _leave_with_parent() -> None:
-    """Make this process end when its parent does, and only then: signals are for the parent."""
+def _exit_with_parent() -> None:
+    """Exit when the parent does. Signals sent to the process group are the parent's to handle."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -159,8 +169,8 @@ def _wait_and_exit(parent: BaseProcess) -> None:
     os._exit(1)
 
 
-def _ending(code: int | None) -> str:
-    """Return how a process ended, for people."""
+def _exit_reason(code: int | None) -> str:
+    """Return how a process ended, for the user."""
     if code is not None and code < 0:
         return f"killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
+    return f"exited with code {code}"

@@ -1,10 +1,9 @@
-"""Shards made by Ray, on the cluster that is there, or on one of this machine.
+"""The backend for `engine: ray`: tasks on a running Ray cluster, or on one started here.
 
-Each shard is a Ray task. Ray Data would serve a source that the cluster itself reads; here the
-parent reads, deals and counts duplicates, and Ray Data takes such documents only all at once
-(`from_items`), in its object store. Tasks are begun as others end, so that memory stays flat, a
-request to stop is heard between documents, and a task whose process is killed is told from one
-that failed.
+Each shard is a Ray task. Ray Data suits sources that the cluster reads itself; here the job reads
+them, splits them into batches and finds duplicates, and `ray.data.from_items` would put all
+documents into the object store at once. Submitting tasks as others finish keeps memory use
+constant, lets the job stop between two documents, and tells a killed worker from a failed task.
 """
 
 from __future__ import annotations
@@ -21,45 +20,47 @@ from typing import Any, Self
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.errors import EngineError
-from deepsynth_tui.dataset.writing.document_batches import Group
-from deepsynth_tui.dataset.writing.ray_available import check_ray
+from deepsynth_tui.dataset.writing.backends import LostShard
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch
 from deepsynth_tui.dataset.writing.shards import Shard, write_shard
-from deepsynth_tui.dataset.writing.workers import Lost
 
-CONNECT_SECONDS = 10.0
-REPORTED_EVERY = 20
-"""Documents after which a task says how far it is."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for a connection to the cluster."""
+REPORT_INTERVAL = 20
+"""Documents between two progress reports of a task."""
 
 
-class OnRay(AbstractContextManager["OnRay"]):
-    """As many tasks as the cluster has CPUs."""
+class RayBackend(AbstractContextManager["RayBackend"]):
+    """One task for each CPU of the cluster."""
 
     def __init__(self, config: DatasetConfig, folder: Path) -> None:
-        """Raises `EngineError` where Ray is not installed."""
-        check_ray()
         self._config = config
         self._folder = folder.absolute()
-        self._tasks: dict[Any, Group] = {}
+        self._tasks: dict[Any, DocumentBatch] = {}
         self._done: dict[str, int] = {}
 
     def __enter__(self) -> Self:
-        """Join the cluster. Raises `EngineError` where a machine of it does not see the folder."""
+        """Connect to the cluster.
+
+        Raises:
+            EngineError: the cluster does not answer, or one of its nodes does not see the folder.
+        """
         ray = _ray()
-        _join(self._config.num_proc)
+        _connect(self._config.num_proc)
         with ExitStack() as on_error:
             on_error.callback(ray.shutdown)
-            self._places = max(1, int(ray.cluster_resources().get("CPU", 1)))
+            self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
             _check_shared(self._folder)
-            # Where its machine is lost, it begins anew on another one: figures for a while less.
-            counter = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Counter)
+            # If its node dies, the counter restarts elsewhere, and progress is too low for a while.
+            counter = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_ProgressCounter)
             self._counter = counter.remote()
-            self._given = ray.put(self._config)
+            self._config_ref = ray.put(self._config)
             on_error.pop_all()
-        self._make = ray.remote(num_cpus=1, max_retries=0)(_make)
+        self._write_shard = ray.remote(num_cpus=1, max_retries=0)(_write_shard)
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the tasks where they are, and leave the cluster."""
+        """Kill the running tasks and disconnect from the cluster."""
         ray = _ray()
         for task in self._tasks:
             ray.cancel(task, force=True)
@@ -67,133 +68,135 @@ class OnRay(AbstractContextManager["OnRay"]):
 
     @property
     def free(self) -> int:
-        """How many CPUs have no task of ours."""
-        return self._places - self.busy
+        """Number of CPUs without a task of this job."""
+        return self._cpus - self.running
 
     @property
-    def busy(self) -> int:
-        """How many shards are being made."""
+    def running(self) -> int:
+        """Number of tasks that are writing a shard."""
         return len(self._tasks)
 
     def documents_done(self) -> int:
-        """How many documents of the shards being made are done, as last heard."""
-        return sum(self._done.get(group.name, 0) for group in self._tasks.values())
+        """Return how many documents of the running batches are done, as last reported."""
+        return sum(self._done.get(batch.name, 0) for batch in self._tasks.values())
 
-    def begin(self, group: Group) -> None:
-        """Begin a task; what an earlier one had done of the group counts no more."""
-        self._counter.note.remote(group.name, 0)
-        self._done.pop(group.name, None)
-        task = self._make.remote(group, self._given, str(self._folder), self._counter)
-        self._tasks[task] = group
+    def submit(self, batch: DocumentBatch) -> None:
+        """Start a task, and reset the progress of an earlier attempt at the same batch."""
+        self._counter.set.remote(batch.name, 0)
+        self._done.pop(batch.name, None)
+        task = self._write_shard.remote(batch, self._config_ref, str(self._folder), self._counter)
+        self._tasks[task] = batch
 
-    def finished(self, seconds: float) -> Sequence[Shard | Lost]:
-        """Wait at most `seconds` for tasks to be finished or lost."""
+    def wait(self, timeout: float) -> Sequence[Shard | LostShard]:
+        """Wait up to `timeout` seconds for tasks to finish or to be lost."""
         ray = _ray()
         if not self._tasks:
             return []
-        ready, _ = ray.wait(list(self._tasks), num_returns=1, timeout=seconds)
-        if seconds:
-            self._done = ray.get(self._counter.done.remote())
-        return [self._hear(task, self._tasks.pop(task)) for task in ready]
+        ready, _ = ray.wait(list(self._tasks), num_returns=1, timeout=timeout)
+        if timeout:
+            self._done = ray.get(self._counter.values.remote())
+        return [self._result(task, self._tasks.pop(task)) for task in ready]
 
-    def _hear(self, task: Any, group: Group) -> Shard | Lost:
+    def _result(self, task: Any, batch: DocumentBatch) -> Shard | LostShard:
         ray = _ray()
-        gone = ray.exceptions
+        errors = ray.exceptions
         try:
             return ray.get(task)
-        except gone.RayTaskError as error:
+        except errors.RayTaskError as error:
             raise error.cause from error
-        except (gone.WorkerCrashedError, gone.NodeDiedError, gone.OutOfMemoryError) as error:
-            return Lost(group, str(error).splitlines()[0])
+        except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError) as error:
+            return LostShard(batch, str(error).splitlines()[0])
 
 
 def _ray() -> Any:
-    """Return Ray, which only those have installed who want it."""
+    """Return the optional module `ray`."""
     return import_module("ray")
 
 
-def _make(group: Group, config: DatasetConfig, folder: str, counter: Any) -> Shard:
-    """The task: `write_shard`, saying now and then how far it is."""
+def _write_shard(batch: DocumentBatch, config: DatasetConfig, folder: str, counter: Any) -> Shard:
+    """Run `write_shard` as a Ray task that reports its progress to `counter`."""
 
-    def count(done: int) -> None:
-        if done % REPORTED_EVERY == 0:
-            counter.note.remote(group.name, done)
+    def on_document(done: int) -> None:
+        if done % REPORT_INTERVAL == 0:
+            counter.set.remote(batch.name, done)
 
-    return write_shard(group, config, Path(folder), count)
+    return write_shard(batch, config, Path(folder), on_document)
 
 
-class _Counter:
-    """The actor that knows how far each task is."""
+class _ProgressCounter:
+    """A Ray actor that holds the progress of each task."""
 
     def __init__(self) -> None:
         self._done: dict[str, int] = {}
 
-    def note(self, name: str, done: int) -> None:
-        """`done` documents of the shard `name` are done."""
+    def set(self, name: str, done: int) -> None:
+        """Record that `done` documents of the shard `name` are done."""
         self._done[name] = done
 
-    def done(self) -> dict[str, int]:
-        """Return how many documents of each shard are done."""
+    def values(self) -> dict[str, int]:
+        """Return the number of documents done, by name of the shard."""
         return self._done
 
 
-def _join(num_cpus: int) -> None:
-    """Join the cluster that `RAY_ADDRESS` names or that runs here, else start one."""
-    # Nothing is reported to anyone unless the person has said so.
+def _connect(num_cpus: int) -> None:
+    """Connect to the cluster of `RAY_ADDRESS` or of this machine, or start one with `num_cpus`."""
+    # Ray sends usage statistics by default; leave that to an explicit choice of the user.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray = _ray()
-    _check_answers(os.environ.get("RAY_ADDRESS", ""))
-    before = signal.getsignal(signal.SIGTERM)
+    _check_reachable(os.environ.get("RAY_ADDRESS", ""))
+    handler = signal.getsignal(signal.SIGTERM)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
     try:
         ray.init(address="auto", **quiet)
     except ConnectionError:
         ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **quiet)
     finally:
-        # Ray takes SIGTERM for itself, and would end the job without a word.
-        signal.signal(signal.SIGTERM, before)
+        # Ray's own SIGTERM handler exits without letting the job stop in order.
+        signal.signal(signal.SIGTERM, handler)
 
 
-def _check_answers(address: str) -> None:
-    """Raise `EngineError` where nothing listens at `address`: Ray itself tries for minutes."""
+def _check_reachable(address: str) -> None:
+    """Raise `EngineError` if nothing listens at `address`; Ray itself retries for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not port.isdigit():
         return
     try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT).close()
     except OSError as error:
         raise EngineError(
-            f"no Ray cluster answers at {address}: {error.strerror or error}",
-            "Start it, or take RAY_ADDRESS out of the environment.",
+            f"cannot connect to the Ray cluster at {address}: {error.strerror or error}",
+            "Start the cluster, or unset RAY_ADDRESS.",
             "engine",
         ) from error
 
 
 def _check_shared(folder: Path) -> None:
-    """Raise `EngineError` where a machine of the cluster does not see `folder`."""
+    """Raise `EngineError` unless every node of the cluster can write to `folder`."""
     ray, strategies = _ray(), import_module("ray.util.scheduling_strategies")
-    token = folder / f".seen-{secrets.token_hex(8)}"
-    token.touch()
+    marker = folder / f".seen-{secrets.token_hex(8)}"
+    marker.touch()
     try:
-        sees = ray.remote(num_cpus=0)(_sees)
+        task = ray.remote(num_cpus=0)(_is_writable)
         nodes = [node for node in ray.nodes() if node["Alive"]]
-        there = [
+        on_node = [
             strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes
         ]
-        answers = ray.get([sees.options(scheduling_strategy=at).remote(str(token)) for at in there])
+        writable = ray.get(
+            [task.options(scheduling_strategy=strategy).remote(str(marker)) for strategy in on_node]
+        )
     finally:
-        token.unlink()
-    blind = [
-        node["NodeManagerHostname"] for node, seen in zip(nodes, answers, strict=True) if not seen
+        marker.unlink()
+    names = [
+        node["NodeManagerHostname"] for node, ok in zip(nodes, writable, strict=True) if not ok
     ]
-    if blind:
+    if names:
         raise EngineError(
-            f"{folder} is not there, or may not be written, on {', '.join(blind)}",
-            "Set output.dir to a folder that all machines of the cluster share.",
+            f"{folder} does not exist or is not writable on {', '.join(names)}",
+            "Set output.dir to a folder that all nodes of the cluster share.",
             "output.dir",
         )
 
 
-def _sees(path: str) -> bool:
-    """Return whether a file is there, in a folder that may be written."""
+def _is_writable(path: str) -> bool:
+    """Return whether the file exists and its folder is writable."""
     return Path(path).exists() and os.access(Path(path).parent, os.W_OK)

@@ -1,4 +1,4 @@
-"""What became of the documents, for people: `report.json`, `flaws.jsonl`, and the warnings."""
+"""`report.json`, `flaws.jsonl` and the warnings about what was skipped or is flawed."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.dataset.writing.document_batches import SPLITS
-from deepsynth_tui.dataset.writing.flaws import FLAWS, characters
+from deepsynth_tui.dataset.writing.flaws import FLAWS, describe_characters
 from deepsynth_tui.dataset.writing.shards import Shard
-from deepsynth_tui.dataset.writing.tally import NAMED, Tally
+from deepsynth_tui.dataset.writing.tally import MAX_NAMED_DOCUMENTS, Tally
 
 VERSION = 2
-REPORT = "report.json"
+REPORT_FILE = "report.json"
 FLAWS_FILE = "flaws.jsonl"
-# What `flaws` allows by default is no news unless asked for.
-_WORTH_A_WARNING = ("missing_glyphs", "clipped_glyphs")
+# The other flaws are allowed by default and need no warning.
+_FLAWS_TO_WARN_ABOUT = ("missing_glyphs", "clipped_glyphs")
 
 
 def write_flaws(folder: Path, shards: Iterable[Shard], paths: Mapping[str, str]) -> None:
-    """Put `flaws.jsonl` into `folder`: a line for each document with a flaw, or left out.
+    """Write `flaws.jsonl` into `folder`: a line for each document that has a flaw or was dropped.
 
-    `row` counts in the file `file`; both are null where the document was left out.
+    `row` is the position in the file `file`; both are null if the document was dropped. `paths`
+    maps the name of a shard to its file.
     """
     with (folder / FLAWS_FILE).open("w", encoding="utf-8") as file:
         for shard in shards:
-            for one in shard.flawed:
-                line = {**one, "file": None if one["row"] is None else paths[shard.name]}
+            for document in shard.flawed:
+                path = None if document["row"] is None else paths[shard.name]
+                line = {**document, "file": path}
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 class Report:
-    """The figures of finished shards, added up in their order."""
+    """The counts of all finished shards, added up in order."""
 
     def __init__(self, shards: Iterable[Shard]) -> None:
         self.tally = Tally()
@@ -50,34 +52,38 @@ class Report:
         self.fingerprint = f"sha256:{contents.hexdigest()}"
 
     def warnings(self, font: str) -> Iterator[str]:
-        """Yield a sentence for each thing that a person should know."""
+        """Yield a warning for each reason to skip documents, and for flaws that stay in pages."""
         tally = self.tally
-        for reason, one in tally.skipped.items():
-            yield f"skipped {one.documents} of {tally.read} documents, {reason}: {one.named()}"
-        for name in _WORTH_A_WARNING:
-            if one := tally.flaws.get(name):
-                said = FLAWS[name].counted.format(one.count)
+        for reason, skipped in tally.skipped.items():
+            yield (
+                f"skipped {skipped.documents} of {tally.documents_read} documents, {reason}: "
+                f"{skipped.name_documents()}"
+            )
+        for name in _FLAWS_TO_WARN_ABOUT:
+            if flaw := tally.flaws.get(name):
+                description = FLAWS[name].count_text.format(flaw.count)
                 if name == "missing_glyphs":
-                    said += f", {font}: {characters(tally.missing)}"
-                yield f"{said}; in {one.named()}"
+                    description += f", {font}: {describe_characters(tally.missing)}"
+                yield f"{description}; in {flaw.name_documents()}"
 
     def to_json(self, *, font: str, page: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `report.json`; `page` are the page settings."""
+        """Return the content of `report.json`; `page` holds the page settings."""
         tally = self.tally
         flaws: dict[str, dict[str, Any]] = {name: tally.flaws[name].to_json() for name in FLAWS}
-        flaws["missing_glyphs"]["characters"] = dict(tally.missing.most_common(NAMED))
+        characters = tally.missing.most_common(MAX_NAMED_DOCUMENTS)
+        flaws["missing_glyphs"]["characters"] = dict(characters)
         return {
             "version": VERSION,
             "documents": tally.documents,
-            "documents_read": tally.read,
+            "documents_read": tally.documents_read,
             "pages": tally.pages,
             "splits": {name: dict(self.splits[name]) for name in SPLITS if name in self.splits},
             "skipped": {
-                reason: {"count": one.documents, "first_documents": one.first}
-                for reason, one in tally.skipped.items()
+                reason: {"count": skipped.documents, "first_documents": skipped.first}
+                for reason, skipped in tally.skipped.items()
             },
             "lines": tally.lines,
-            # A lost line ends the run, whatever the settings say.
+            # Always: a lost line ends the run with `CharactersLost`.
             "lost_lines": 0,
             **flaws,
             "font": font,

@@ -1,4 +1,4 @@
-"""The rows of a dataset, as `datasets`, TRL and LLaMA-Factory read them without help."""
+"""The Parquet schema of a dataset, which `datasets`, TRL and LLaMA-Factory read as it is."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from deepsynth_tui.dataset.draw_document import DrawnDocument
 from deepsynth_tui.dataset.writing.arrow_columns import column
 
 NEUTRAL_PROMPT = "Transcribe this document."
-"""What the user says in `messages` where no instruction is set."""
+"""The question in `messages` if there is no instruction."""
 
-CONTENT_DIGITS = 32
+DIGEST_DIGITS = 32
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 CONTENT = pa.struct([("type", pa.string()), ("text", pa.string())])
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.list_(CONTENT))])
 STRING = {"dtype": "string", "_type": "Value"}
 
-# The features of `datasets`; a list is written as a JSON list, which all its releases read.
+# Features as `datasets` stores them; every release reads a list written as a JSON list.
 FEATURES = {
     "images": [{"_type": "Image"}],
     "messages": [{"role": STRING, "content": [{"type": STRING, "text": STRING}]}],
@@ -49,8 +49,8 @@ SCHEMA = pa.schema(
 )
 
 
-def row(drawn: DrawnDocument) -> dict[str, Any]:
-    """Return the row of a drawn document: a mapping that fits `SCHEMA`."""
+def to_row(drawn: DrawnDocument) -> dict[str, Any]:
+    """Return the row of a drawn document, a mapping that fits `SCHEMA`."""
     document = drawn.document
     names = (f"{document.source_hash[:16]}-{page}.png" for page in range(1, len(drawn.pages) + 1))
     return {
@@ -71,9 +71,10 @@ def row(drawn: DrawnDocument) -> dict[str, Any]:
 
 
 def messages(*, pages: int, instruction: str, target: str) -> list[dict[str, Any]]:
-    """Return a conversation in TRL's form: one image entry per page, the question, the answer.
+    """Return a conversation in TRL's format: an image entry for each page, the question, the
+    answer.
 
-    The question is the instruction, which is on the page too, or `NEUTRAL_PROMPT`.
+    The question is the instruction, even if it is on the page too, or else `NEUTRAL_PROMPT`.
     """
     question = {"type": "text", "text": instruction or NEUTRAL_PROMPT}
     image = {"type": "image", "text": None}
@@ -84,17 +85,17 @@ def messages(*, pages: int, instruction: str, target: str) -> list[dict[str, Any
 
 
 def content_digest(drawn: DrawnDocument) -> str:
-    """Return a digest of everything in the row, in hexadecimal: `CONTENT_DIGITS` of it."""
+    """Return the first `DIGEST_DIGITS` hexadecimal digits of a SHA-256 of everything in the row."""
     document = drawn.document
     digest = hashlib.sha256()
     texts = (document.source_id, document.instruction, document.text, document.target)
     for part in (*(text.encode() for text in texts), *drawn.pages):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
-    return digest.hexdigest()[:CONTENT_DIGITS]
+    return digest.hexdigest()[:DIGEST_DIGITS]
 
 
-def table(rows: Sequence[dict[str, Any]]) -> pa.Table:
+def to_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Return `rows` as an Arrow table."""
     columns = [column([row[field.name] for row in rows], field.type) for field in SCHEMA]
     return pa.Table.from_arrays(columns, schema=SCHEMA)

@@ -1,4 +1,4 @@
-"""A group of documents to a shard: a Parquet file, and then a note that it is finished."""
+"""Write one shard: a Parquet file with the documents of a batch, then its metadata."""
 
 from __future__ import annotations
 
@@ -9,26 +9,31 @@ from pathlib import Path
 from typing import Any, Self
 
 from deepsynth_tui.config.dataset import DatasetConfig, FlawSettings
-from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.reading.compose import Skipped
-from deepsynth_tui.dataset.writing.document_batches import Group, shard_name
+from deepsynth_tui.dataset.writing.document_batches import DocumentBatch, shard_name
 from deepsynth_tui.dataset.writing.flaws import check_skipped, reason_to_drop
-from deepsynth_tui.dataset.writing.parquet_file import ParquetFile
-from deepsynth_tui.dataset.writing.schema import content_digest, row
+from deepsynth_tui.dataset.writing.parquet_writer import AtomicParquetWriter
+from deepsynth_tui.dataset.writing.schema import content_digest, to_row
 from deepsynth_tui.dataset.writing.tally import Tally
 from deepsynth_tui.runs import atomic
-
-Count = Callable[[int], object]
-"""Told after each document how many of the group are done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What is known of a finished shard, kept beside it as JSON.
+    """The metadata of a finished shard, stored beside it as JSON. That it exists means: finished.
 
-    `digests` are those of its group. A shard of which every document was left out has no rows, no
-    file and no `sha256`. `contents` holds a digest of each row, one after the other; `flawed` says
-    of each document with a flaw how many of each, in which `row` it is (None: in none), and why.
+    Args:
+        split: Name of its split.
+        number: Position in the split.
+        digests: Those of its `DocumentBatch`.
+        rows: Number of rows. A shard whose documents were all dropped has no rows and no file.
+        bytes: Size of the file.
+        sha256: Hash of the file, or "".
+        contents: The concatenation of a digest of each row.
+        flawed: The documents with a flaw: how many of each flaw, the `row` (None if dropped), and
+            in `left_out` why it was dropped.
+        tally: Counts of its documents.
     """
 
     split: str
@@ -43,66 +48,79 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """What it is called while the dataset is made."""
+        """Name of the shard until the dataset is complete."""
         return shard_name(self.split, self.number)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything in JSON's types."""
-        said = {field.name: getattr(self, field.name) for field in fields(self)}
-        return said | {"tally": self.tally.to_json()}
+        """Return all fields in JSON types."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"tally": self.tally.to_json()}
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Self:
-        """Read what `to_json` returned. Raises KeyError or TypeError on other data."""
-        return cls(**{**said, "tally": Tally.from_json(said["tally"])})
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_json` returned. Raises KeyError or TypeError for other data."""
+        return cls(**{**data, "tally": Tally.from_json(data["tally"])})
 
 
 def shard_file(folder: Path, name: str) -> Path:
-    """Return where in `folder` the rows of a shard lie."""
+    """Return the Parquet file of a shard in `folder`."""
     return folder / f"{name}.parquet"
 
 
-def note_file(folder: Path, name: str) -> Path:
-    """Return where in `folder` it is noted that a shard is finished."""
+def metadata_file(folder: Path, name: str) -> Path:
+    """Return the metadata file of a shard in `folder`."""
     return folder / f"{name}.json"
 
 
-def write_shard(group: Group, config: DatasetConfig, folder: Path, count: Count) -> Shard:
-    """Draw `group` into a file in `folder`, note beside it that it is finished, return the note.
+def write_shard(
+    batch: DocumentBatch,
+    config: DatasetConfig,
+    folder: Path,
+    on_document: Callable[[int], object],
+) -> Shard:
+    """Draw `batch` into a Parquet file in `folder`, write its metadata and return it.
 
-    Raises what drawing raises, `FlawError`, and OSError; nothing of it is then in `folder`.
+    `on_document` is called after each document with the number of documents done. If the function
+    raises, it leaves nothing in `folder`.
+
+    Raises:
+        DatasetError: a document cannot be drawn.
+        FlawError: a document has a flaw that `config.flaws` does not allow.
+        OSError: the file cannot be written.
     """
     tally = Tally()
     flawed: list[dict[str, Any]] = []
     contents: list[str] = []
-    draws = renderer(config)
-    with ParquetFile(shard_file(folder, group.name)) as file:
-        for position, document in enumerate(group.documents):
-            drawn = draw_document(document, config, draws)
-            repeated = position in group.repeated
-            name, flaws, left_out = _judge(drawn, config.flaws, repeated=repeated)
-            tally.flawed(name, flaws)
-            if flaws or left_out:
-                at = None if left_out else file.rows
-                flawed.append({"source_id": name, "row": at, "left_out": left_out, **flaws})
+    renderer = cached_renderer(config)
+    with AtomicParquetWriter(shard_file(folder, batch.name)) as file:
+        for position, document in enumerate(batch.documents):
+            drawn = draw_document(document, config, renderer)
+            duplicate = position in batch.duplicates
+            source_id, flaws, reason = _check_flaws(drawn, config.flaws, duplicate=duplicate)
+            tally.add_flaws(source_id, flaws)
+            if flaws or reason:
+                row_number = None if reason else file.rows
+                flawed.append(
+                    {"source_id": source_id, "row": row_number, "left_out": reason, **flaws}
+                )
             if isinstance(drawn, DrawnDocument):
                 tally.missing.update(drawn.missing)
-            if left_out:
-                tally.skipped[left_out].add(name, 1)
+            if reason:
+                tally.skipped[reason].add(source_id, 1)
             elif isinstance(drawn, DrawnDocument):
-                tally.keep(
+                tally.add_document(
                     pages=len(drawn.pages),
                     lines=drawn.lines,
                     font_size=drawn.font_size,
                     fonts=drawn.fonts,
                 )
                 contents.append(content_digest(drawn))
-                file.add(row(drawn))
-            count(position + 1)
+                file.write(to_row(drawn))
+            on_document(position + 1)
     shard = Shard(
-        split=group.split,
-        number=group.number,
-        digests=group.digests,
+        split=batch.split,
+        number=batch.number,
+        digests=batch.digests,
         rows=file.rows,
         bytes=file.bytes,
         sha256=file.sha256,
@@ -111,19 +129,22 @@ def write_shard(group: Group, config: DatasetConfig, folder: Path, count: Count)
         tally=tally,
     )
     text = json.dumps(shard.to_json(), ensure_ascii=False)
-    atomic.replace(note_file(folder, group.name), text.encode(), durable=True)
+    atomic.replace(metadata_file(folder, batch.name), text.encode(), durable=True)
     return shard
 
 
-def _judge(
-    drawn: DrawnDocument | Skipped, policies: FlawSettings, *, repeated: bool
+def _check_flaws(
+    drawn: DrawnDocument | Skipped, policies: FlawSettings, *, duplicate: bool
 ) -> tuple[str, dict[str, int], str | None]:
-    """Return the id of a document, how many of each flaw it has, and why it is left out (None
-    where it stays). Raises `FlawError`."""
-    again = {"duplicates": 1} if repeated else {}
+    """Return the id of a document, its flaws with their counts, and why it is dropped (or None).
+
+    Raises:
+        FlawError: the policy for one of its flaws is `stop`.
+    """
+    duplicates = {"duplicates": 1} if duplicate else {}
     if isinstance(drawn, Skipped):
         check_skipped(drawn, policies)
-        return drawn.source_id, again, drawn.reason
-    name = drawn.document.source_id
-    flaws = {flaw: count for flaw, count in drawn.flaws.items() if count} | again
-    return name, flaws, reason_to_drop(name, flaws, policies, drawn.missing)
+        return drawn.source_id, duplicates, drawn.reason
+    source_id = drawn.document.source_id
+    flaws = {flaw: count for flaw, count in drawn.flaws.items() if count} | duplicates
+    return source_id, flaws, reason_to_drop(source_id, flaws, policies, drawn.missing)

@@ -1,4 +1,4 @@
-"""What became of documents, in figures that can be kept as JSON and added up."""
+"""Counts of documents, pages and flaws, which are stored as JSON and added up shard by shard."""
 
 from __future__ import annotations
 
@@ -7,69 +7,69 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-# Of the documents with some flaw, and of the missing characters, this many are named.
-NAMED = 100
-NAMED_IN_WARNING = 8
+# The most documents with a flaw, and missing characters, that are listed by name.
+MAX_NAMED_DOCUMENTS = 100
+MAX_NAMED_IN_WARNING = 8
 
 
 @dataclass(slots=True)
-class Affected:
-    """How often something happened, in how many documents, and which were the first."""
+class Occurrences:
+    """How often something occurred, in how many documents, and the first of their ids."""
 
     count: int = 0
     documents: int = 0
     first: list[str] = field(default_factory=list)
 
     def add(self, source_id: str, count: int) -> None:
-        """Count `count` in one document; none leaves no trace."""
+        """Add `count` occurrences in one document."""
         if count:
-            self.merge(Affected(count, 1, [source_id]))
+            self.merge(Occurrences(count, 1, [source_id]))
 
-    def merge(self, later: Affected) -> None:
-        """Add what came after."""
+    def merge(self, later: Occurrences) -> None:
+        """Add the occurrences in later documents."""
         self.count += later.count
         self.documents += later.documents
-        self.first = (self.first + later.first)[:NAMED]
+        self.first = (self.first + later.first)[:MAX_NAMED_DOCUMENTS]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures under their names in `report.json`."""
+        """Return the counts as in `report.json`."""
         return {"count": self.count, "documents": self.documents, "first_documents": self.first}
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` returned."""
-        return cls(said["count"], said["documents"], list(said["first_documents"]))
+        return cls(data["count"], data["documents"], list(data["first_documents"]))
 
-    def named(self) -> str:
-        """Return the first documents for a sentence."""
-        shown = ", ".join(self.first[:NAMED_IN_WARNING])
-        rest = self.documents - min(len(self.first), NAMED_IN_WARNING)
-        return shown + (f" and {rest} more" if rest else "")
+    def name_documents(self) -> str:
+        """Return the ids of the first documents and how many more there are."""
+        names = ", ".join(self.first[:MAX_NAMED_IN_WARNING])
+        more = self.documents - min(len(self.first), MAX_NAMED_IN_WARNING)
+        return names + (f" and {more} more" if more else "")
 
 
 @dataclass(slots=True)
 class Tally:
-    """Figures of any number of documents.
+    """Counts of any number of documents.
 
-    `documents` are in the dataset, `skipped` by reason are not; `flaws` and `missing`, the
-    characters without a glyph, count in both.
+    `documents` counts those in the dataset and `skipped` the others, by reason. `flaws`, and the
+    characters without a glyph in `missing`, are counted in both.
     """
 
     documents: int = 0
     pages: int = 0
     lines: int = 0
-    skipped: defaultdict[str, Affected] = field(default_factory=lambda: defaultdict(Affected))
-    flaws: defaultdict[str, Affected] = field(default_factory=lambda: defaultdict(Affected))
+    skipped: defaultdict[str, Occurrences] = field(default_factory=lambda: defaultdict(Occurrences))
+    flaws: defaultdict[str, Occurrences] = field(default_factory=lambda: defaultdict(Occurrences))
     missing: Counter[str] = field(default_factory=Counter)
     font_sizes: Counter[str] = field(default_factory=Counter)
     fonts: Counter[str] = field(default_factory=Counter)
 
     @property
-    def read(self) -> int:
-        """How many documents have been read, drawn or skipped."""
-        return self.documents + sum(one.documents for one in self.skipped.values())
+    def documents_read(self) -> int:
+        """Number of documents in the dataset and skipped."""
+        return self.documents + sum(skipped.documents for skipped in self.skipped.values())
 
-    def keep(self, *, pages: int, lines: int, font_size: int, fonts: Iterable[str]) -> None:
+    def add_document(self, *, pages: int, lines: int, font_size: int, fonts: Iterable[str]) -> None:
         """Count a document that is in the dataset."""
         self.fonts.update(fonts)
         self.documents += 1
@@ -77,50 +77,52 @@ class Tally:
         self.lines += lines
         self.font_sizes[str(font_size)] += 1
 
-    def flawed(self, source_id: str, flaws: Mapping[str, int]) -> None:
-        """Count how many of each flaw a document has."""
+    def add_flaws(self, source_id: str, flaws: Mapping[str, int]) -> None:
+        """Count the flaws of a document."""
         for name, count in flaws.items():
             self.flaws[name].add(source_id, count)
 
     def merge(self, later: Tally) -> None:
-        """Add the figures of documents that came after these."""
+        """Add the counts of later documents."""
         self.documents += later.documents
         self.pages += later.pages
         self.lines += later.lines
         self.missing.update(later.missing)
         self.font_sizes.update(later.font_sizes)
         self.fonts.update(later.fonts)
-        for mine, others in ((self.skipped, later.skipped), (self.flaws, later.flaws)):
-            for name, affected in others.items():
-                mine[name].merge(affected)
+        for target, source in ((self.skipped, later.skipped), (self.flaws, later.flaws)):
+            for name, occurrences in source.items():
+                target[name].merge(occurrences)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything in JSON's types."""
+        """Return all counts in JSON types."""
         return {
             "documents": self.documents,
             "pages": self.pages,
             "lines": self.lines,
-            "skipped": {name: one.to_json() for name, one in self.skipped.items()},
-            "flaws": {name: one.to_json() for name, one in self.flaws.items()},
+            "skipped": {reason: skipped.to_json() for reason, skipped in self.skipped.items()},
+            "flaws": {name: flaw.to_json() for name, flaw in self.flaws.items()},
             "missing": dict(self.missing),
             "font_sizes": dict(self.font_sizes),
             "fonts": dict(self.fonts),
         }
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Self:
-        """Read what `to_json` returned. Raises KeyError or TypeError on other data."""
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_json` returned. Raises KeyError or TypeError for other data."""
         return cls(
-            documents=said["documents"],
-            pages=said["pages"],
-            lines=said["lines"],
-            skipped=_affected(said["skipped"]),
-            flaws=_affected(said["flaws"]),
-            missing=Counter(said["missing"]),
-            font_sizes=Counter(said["font_sizes"]),
-            fonts=Counter(said["fonts"]),
+            documents=data["documents"],
+            pages=data["pages"],
+            lines=data["lines"],
+            skipped=_occurrences(data["skipped"]),
+            flaws=_occurrences(data["flaws"]),
+            missing=Counter(data["missing"]),
+            font_sizes=Counter(data["font_sizes"]),
+            fonts=Counter(data["fonts"]),
         )
 
 
-def _affected(said: Mapping[str, Any]) -> defaultdict[str, Affected]:
-    return defaultdict(Affected, {name: Affected.from_json(one) for name, one in said.items()})
+def _occurrences(data: Mapping[str, Any]) -> defaultdict[str, Occurrences]:
+    return defaultdict(
+        Occurrences, {name: Occurrences.from_json(value) for name, value in data.items()}
+    )

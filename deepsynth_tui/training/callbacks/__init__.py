@@ -1,1 +1,1 @@
-"""What is seen of the steps: memory, time, losses, whether anything learns."""
+"""The trainer callbacks of a run; `build` puts them together, in the order in which they act."""

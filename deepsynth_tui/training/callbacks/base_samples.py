@@ -1,6 +1,7 @@
-"""What the base model says to a few documents, asked after the first step instead of before it.
+"""Sample the base model after the first step instead of before it.
 
-A first step that fails, for lack of memory above all, is told the sooner by the time of an answer.
+A first step that fails, most often for lack of memory, then fails earlier by the time that the
+generation takes.
 """
 
 from __future__ import annotations
@@ -11,64 +12,62 @@ from typing import TYPE_CHECKING, Any
 from peft import PeftModel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from deepsynth_tui.training.evaluation.samples import Sample, sample
+from deepsynth_tui.config.training import INITS_THAT_KEEP_BASE_WEIGHTS
+from deepsynth_tui.training.evaluation.samples import Sample, take_sample
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.callbacks.memory_time import Gauge
+    from deepsynth_tui.training.callbacks.memory_time import MemoryTimeCallback
     from deepsynth_tui.training.data.collator import Collator
 
-LEAVES_THE_BASE = (True, "gaussian")
-"""Ways to begin adapters that do not change the weights they are for."""
 
-
-def base_stays(config: TrainingConfig) -> bool:
-    """Whether a model of this configuration, its adapters off, is the base at any time."""
+def adapters_keep_base(config: TrainingConfig) -> bool:
+    """Whether disabling the adapters gives the base model at any time during training."""
     lora = config.lora
     return (
         lora.enabled
         and not lora.modules_to_save
         and lora.bias == "none"
-        and lora.init_lora_weights in LEAVES_THE_BASE
+        and lora.init_lora_weights in INITS_THAT_KEEP_BASE_WEIGHTS
         and not config.text_encoder.enabled
     )
 
 
-class FirstLook(TrainerCallback):
-    """Takes samples of the base once the first step is told, and hands each to `show`.
+class BaseSamplesCallback(TrainerCallback):
+    """Generates the answers of the base model to `rows` after the first step.
 
-    Its time is none of a step that `gauge` measures.
+    Each sample goes to `report`. The time is not part of any step that `memory_time` measures.
     """
 
     def __init__(
         self,
         model: PeftModel,
-        batcher: Collator,
+        collator: Collator,
         rows: Sequence[dict[str, Any]],
-        show: Callable[[Sample], None],
-        gauge: Gauge,
+        report: Callable[[Sample], None],
+        memory_time: MemoryTimeCallback,
     ) -> None:
         self.model = model
-        self.batcher = batcher
+        self.collator = collator
         self.rows = rows
-        self.show = show
-        self.gauge = gauge
+        self.report = report
+        self.memory_time = memory_time
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Of the second step."""
+        """Sample before the second step: the first is logged by now."""
         if state.global_step == 1:
-            self._look()
+            self._sample()
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Of a run that has no second step."""
+        """Sample at the end of a run of one step."""
         if state.global_step == 1:
-            self._look()
+            self._sample()
 
-    def _look(self) -> None:
-        with self.gauge.aside(), self.model.disable_adapter():
+    def _sample(self) -> None:
+        with self.memory_time.excluded(), self.model.disable_adapter():
             for row in self.rows:
-                self.show(sample(self.model, self.batcher, row))
+                self.report(take_sample(self.model, self.collator, row))

@@ -1,43 +1,47 @@
-"""Is the model kept waiting for batches? Told once, when it stays so."""
+"""Warn once when training keeps waiting for data."""
 
 from __future__ import annotations
 
 from collections import deque
 from statistics import median
 
-HIGH = 0.2
-"""Share of the time at which it is worth telling: a fifth of the run could be saved."""
-FIRST = 3
-"""Figures that are passed over: workers start, files are read for the first time."""
-LOOKED_AT = 10
-"""Figures of which the one in the middle must be `HIGH`."""
-FEWEST_WORKERS = 2
+HIGH_SHARE = 0.2
+"""Share of the time that is worth a warning: a fifth of the run could be saved."""
+IGNORED_FIRST = 3
+"""Measurements to ignore: workers start, and files are read for the first time."""
+WINDOW = 10
+"""Number of measurements whose median must reach `HIGH_SHARE`."""
+MIN_WORKERS = 2
 
 
-class Waiting:
-    """Hears each share of the time that was spent waiting, and says once that it is too much.
+class DataWaitMonitor:
+    """Collects the share of time spent waiting for data, and returns a warning once.
 
-    `workers` are those of each process, `training.dataloader_num_workers`.
+    `num_workers` is `training.dataloader_num_workers`, per process.
     """
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self._heard = 0
-        self._last: deque[float] = deque(maxlen=LOOKED_AT)
-        self._told = False
+    def __init__(self, num_workers: int) -> None:
+        self.num_workers = num_workers
+        self._count = 0
+        self._recent: deque[float] = deque(maxlen=WINDOW)
+        self._has_warned = False
 
-    def hear(self, share: float) -> str | None:
-        """Take a share between 0 and 1; return what to tell the person, if anything, and once."""
-        self._heard += 1
-        if self._told or self._heard <= FIRST:
+    def update(self, share: float) -> str | None:
+        """Add a share between 0 and 1; return the warning to show, if any."""
+        self._count += 1
+        if self._has_warned or self._count <= IGNORED_FIRST:
             return None
-        self._last.append(share)
-        if len(self._last) < LOOKED_AT or (usual := median(self._last)) < HIGH:
+        self._recent.append(share)
+        if len(self._recent) < WINDOW or (usual := median(self._recent)) < HIGH_SHARE:
             return None
-        self._told = True
-        more = max(FEWEST_WORKERS, 2 * self.workers)
-        there = f"{self.workers} processes prepare" if self.workers else "None prepares"
+        self._has_warned = True
+        more = max(MIN_WORKERS, 2 * self.num_workers)
+        present = (
+            f"{self.num_workers} worker processes prepare batches"
+            if self.num_workers
+            else "No worker process prepares batches"
+        )
         return (
-            f"{usual:.0%} of the time goes into waiting for data. {there} batches ahead: set "
-            f"training.dataloader_num_workers to {more}, as far as there are processors for them"
+            f"Training spends {usual:.0%} of the time waiting for data. {present}: set "
+            f"training.dataloader_num_workers to {more}, if there are that many free CPU cores"
         )

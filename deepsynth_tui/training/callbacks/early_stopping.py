@@ -1,4 +1,4 @@
-"""Early stopping that a resumed run goes on with where it was."""
+"""Early stopping that keeps its count when the run is resumed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,28 @@ from transformers import (
     TrainingArguments,
 )
 
+FORMER_NAME = "Patience"
+"""The class name, and so the key in trainer_state.json, of runs that began before a renaming."""
 
-class Patience(EarlyStoppingCallback):
-    """Ends the loop after so many evaluations without a better loss.
 
-    transformers writes the count into each checkpoint, but begins anew with 0 when it resumes.
+class ResumableEarlyStopping(EarlyStoppingCallback):
+    """Ends training after a number of evaluations without an improvement.
+
+    transformers 5.24 saves the count in each checkpoint, but resets it to 0 on resume unless
+    `restore_callback_states_from_checkpoint` is on, which replaces the trainer control as well.
     """
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take over the count. A run that had run out of patience already trains no further."""
-        super().on_train_begin(args, state, control, **given)
-        saved: Any = state.stateful_callbacks  # by name of the class, whatever it is declared as
-        mine = saved[type(self).__name__]["attributes"]
-        self.early_stopping_patience_counter = mine["early_stopping_patience_counter"]
+        """Restore the count. A run that already ran out of patience trains no further."""
+        super().on_train_begin(args, state, control, **kwargs)
+        saved: Any = state.stateful_callbacks  # a dict by class name, whatever its declared type
+        name = type(self).__name__
+        if FORMER_NAME in saved:
+            saved[name] = saved.pop(FORMER_NAME)
+        self.early_stopping_patience_counter = saved[name]["attributes"][
+            "early_stopping_patience_counter"
+        ]
         if self.early_stopping_patience_counter >= self.early_stopping_patience:
             control.should_training_stop = True

@@ -1,15 +1,15 @@
-"""What the loop does, as events for the screens and as plain lines for the log."""
+"""Report the progress of training as events for the screens and as lines in the log."""
 
 from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from deepsynth_tui.training.callbacks.data_wait import Waiting
+from deepsynth_tui.training.callbacks.data_wait import DataWaitMonitor
+from deepsynth_tui.training.result.checkpoints import checkpoint_path
 
 if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
@@ -18,35 +18,36 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVALUATED = ("eval_loss", "eval_exact_match", "eval_rouge_l", "eval_cer")
-FIGURES = ("loss", "learning_rate", "grad_norm", *EVALUATED)
+EVAL_METRICS = ("eval_loss", "eval_exact_match", "eval_rouge_l", "eval_cer")
+METRICS = ("loss", "learning_rate", "grad_norm", *EVAL_METRICS)
 
 
-class Reporter(TrainerCallback):
-    """Writes events of the loop, and ends it when the person asks, in all processes at once."""
+class EventReporterCallback(TrainerCallback):
+    """Writes events, and stops training when the user asks, in all ranks at the same step."""
 
-    def __init__(self, job: Job, peers: RankGroup, waiting: Waiting) -> None:
+    def __init__(self, job: Job, ranks: RankGroup, trainer: DocumentTrainer) -> None:
         self.job = job
-        self.peers = peers
-        self.waiting = waiting
-        self.trainer: DocumentTrainer | None = None  # set once the trainer exists
+        self.ranks = ranks
+        self.trainer = trainer
+        self.data_wait = DataWaitMonitor(trainer.args.dataloader_num_workers)
         self.stopped = False
-        self._logged = (0, time.perf_counter())
+        self._last_log = (0, time.perf_counter())
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self._logged = (state.global_step, time.perf_counter())
+        self._last_log = (state.global_step, time.perf_counter())
         self.job.progress(state.global_step, state.max_steps, "steps")
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.job.progress(state.global_step, state.max_steps, "steps")
-        if self.peers.agreed(self.job.stop_requested()) == "stop":
+        if self.ranks.broadcast_request(self.job.stop_requested()) == "stop":
             self._stop(control, state)
             control.should_save = True
-        # A loss is the mean since the one before; one across a checkpoint could not be resumed.
+        # A logged loss is the mean since the last one. A mean over steps before and after a
+        # checkpoint could not be continued from it.
         control.should_log = control.should_log or control.should_save
 
     def on_log(
@@ -57,50 +58,50 @@ class Reporter(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        figures = {name: value for name, value in (logs or {}).items() if name in FIGURES}
-        if not figures:  # the summary at the end of the loop
+        metrics = {name: value for name, value in (logs or {}).items() if name in METRICS}
+        if not metrics:  # the summary at the end of training
             return
-        if "loss" in figures and self.trainer is not None:
-            figures["tokens_per_second"] = round(self.trainer.tokens_per_second(), 1)
-            figures["data_wait"] = round(self.trainer.data_wait(), 4)
-        self.job.metric(step=state.global_step, epoch=state.epoch, **figures)
-        log.info(self._line(state, figures))
-        if "data_wait" in figures and (said := self.waiting.hear(figures["data_wait"])):
-            self.job.warning(said)
-            log.warning("%s", said)
+        if "loss" in metrics:
+            metrics["tokens_per_second"] = round(self.trainer.tokens_per_second(), 1)
+            metrics["data_wait"] = round(self.trainer.data_wait(), 4)
+        self.job.metric(step=state.global_step, epoch=state.epoch, **metrics)
+        log.info(self._log_line(state, metrics))
+        if "data_wait" in metrics and (warning := self.data_wait.update(metrics["data_wait"])):
+            self.job.warning(warning)
+            log.warning("%s", warning)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        path = checkpoint_path(str(args.output_dir), state.global_step)
         self.job.checkpoint(path, state.global_step)
         log.info("checkpoint %s", path.name)
-        if self.peers.agreed(self.job.stop_requested()) == "stop-after-checkpoint":
+        if self.ranks.broadcast_request(self.job.stop_requested()) == "stop-after-checkpoint":
             self._stop(control, state)
 
     def _stop(self, control: TrainerControl, state: TrainerState) -> None:
-        """End the loop after this step; a stop asked for at the last step is no stop."""
+        """End training after this step. A run whose last step this is counts as completed."""
         self.stopped = state.global_step < state.max_steps
         control.should_training_stop = True
         control.should_evaluate = False
 
-    def _line(self, state: TrainerState, figures: dict[str, Any]) -> str:
+    def _log_line(self, state: TrainerState, metrics: dict[str, Any]) -> str:
         step = f"step {state.global_step}/{state.max_steps}"
-        if "eval_loss" in figures:
-            scored = ""
-            if "eval_cer" in figures:
-                scored = (
-                    f"  exact {figures['eval_exact_match']:.1%}"
-                    f"  ROUGE-L {figures['eval_rouge_l']:.3f}"
-                    f"  character errors {figures['eval_cer']:.1%}"
+        if "eval_loss" in metrics:
+            scores = ""
+            if "eval_cer" in metrics:
+                scores = (
+                    f"  exact {metrics['eval_exact_match']:.1%}"
+                    f"  ROUGE-L {metrics['eval_rouge_l']:.3f}"
+                    f"  character errors {metrics['eval_cer']:.1%}"
                 )
-            return f"{step}  held-out loss {figures['eval_loss']:.3f}{scored}"
-        last_step, last_time = self._logged
+            return f"{step}  held-out loss {metrics['eval_loss']:.3f}{scores}"
+        last_step, last_time = self._last_log
         now = time.perf_counter()
-        self._logged = (state.global_step, now)
+        self._last_log = (state.global_step, now)
         speed = (state.global_step - last_step) / (now - last_time)
         rate = f"{speed:.1f} steps/s" if speed >= 1 else f"{1 / speed:.1f} s/step"
         return (
-            f"{step}  loss {figures['loss']:.3f}  lr {figures['learning_rate']:.1e}  {rate}  "
-            f"{figures['tokens_per_second']:.0f} tokens/s  data {figures['data_wait']:.0%}"
+            f"{step}  loss {metrics['loss']:.3f}  lr {metrics['learning_rate']:.1e}  {rate}  "
+            f"{metrics['tokens_per_second']:.0f} tokens/s  data {metrics['data_wait']:.0%}"
         )

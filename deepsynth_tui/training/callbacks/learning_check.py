@@ -1,4 +1,4 @@
-"""Does it learn? The first steps are watched: gradients in every adapter, and weights that move."""
+"""Check in the first steps that everything trainable gets gradients and changes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.modeling.lora import base_name, tower_of_trained
-from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
+from deepsynth_tui.training.modeling.lora import strip_peft_prefix, tower_of_parameter
+from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
     from deepsynth_tui.estimate.memory.text_encoder import EncoderPart
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STEPS = 5
-"""Steps that are watched. More than one, for experts that few tokens reach."""
+"""Steps to check. More than one, for experts that get few tokens."""
 SHOWN_NAMES = 3
 IMAGE_TOWERS = ("vision", "projector")
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @dataclass(slots=True)
-class Learner:
-    """What learns as one: the matrices of an adapter, or a tensor that is trained itself.
+class TrainableUnit:
+    """The matrices of one adapter, or one tensor of the model that is trained directly.
 
-    It counts as moved once one of `moving` has: an adapter's B matrix, which begins as zero by
-    default. `first` are their fingerprints before the first step.
+    It counts as moved once one tensor of `moving` has changed: for an adapter its B matrix, which
+    is zero by default. `initial` are the fingerprints of `moving` before the first step.
     """
 
     name: str
@@ -44,31 +44,33 @@ class Learner:
     kind: Literal["adapter", "tensor"]
     tensors: list[nn.Parameter] = field(default_factory=list)
     moving: list[nn.Parameter] = field(default_factory=list)
-    first: list[torch.Tensor] = field(default_factory=list)
+    initial: list[torch.Tensor] = field(default_factory=list)
     has_gradient: bool = False
     moved: bool = False
 
 
-def learners(model: nn.Module) -> list[Learner]:
-    """Everything in `model` that is to learn, in the order of its parameters."""
-    found: dict[str, Learner] = {}
+def trainable_units(model: nn.Module) -> list[TrainableUnit]:
+    """Return everything trainable in `model`, in the order of its parameters."""
+    units: dict[str, TrainableUnit] = {}
     for name, parameter, tower in _parameters(model):
         if not parameter.requires_grad:
             continue
         stem, lora, _ = name.partition(".lora_")
         kind = "adapter" if lora else "tensor"
-        learner = found.setdefault(f"{tower} {stem}", Learner(base_name(stem), tower, kind))
-        learner.tensors.append(parameter)
+        unit = units.setdefault(
+            f"{tower} {stem}", TrainableUnit(strip_peft_prefix(stem), tower, kind)
+        )
+        unit.tensors.append(parameter)
         if not lora or ".lora_B." in name:
-            learner.moving.append(parameter)
-    return list(found.values())
+            unit.moving.append(parameter)
+    return list(units.values())
 
 
 def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | EncoderPart]]:
-    with set_aside(model) as encoder:
-        own = list(model.named_parameters())
-    for name, parameter in own:
-        yield name, parameter, tower_of_trained(name)
+    with without_text_encoder(model) as encoder:
+        named_parameters = list(model.named_parameters())
+    for name, parameter in named_parameters:
+        yield name, parameter, tower_of_parameter(name)
     if encoder is not None:
         for name, parameter in encoder.encoder.named_parameters():
             yield name, parameter, "text_encoder"
@@ -77,42 +79,43 @@ def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, Tower | E
 
 
 def fingerprint(tensor: torch.Tensor) -> torch.Tensor:
-    """What changes when any number in `tensor` does: its bits, summed up over the last dimension.
+    """Return the bits of `tensor` as integers, summed over the last dimension.
 
-    Exact, and small beside the tensor: a copy of a whole model would not fit beside it.
+    Any changed number changes it. It is small, where a copy of a whole model would not fit into
+    memory.
     """
     bits = tensor.detach().view(_BITS[tensor.element_size()])
     return bits.sum(dim=-1, dtype=torch.int64) if bits.ndim > 1 else bits.clone()
 
 
-def largest(gradients: Sequence[torch.Tensor]) -> list[float]:
-    """Largest magnitude in each gradient, brought to the CPU at once."""
-    norms = [torch.linalg.vector_norm(one, ord=float("inf")).float() for one in gradients]
+def max_magnitudes(gradients: Sequence[torch.Tensor]) -> list[float]:
+    """Return the largest magnitude in each gradient, with one transfer to the CPU."""
+    norms = [torch.linalg.vector_norm(grad, ord=float("inf")).float() for grad in gradients]
     return torch.stack(norms).tolist() if norms else []
 
 
-class LearningWatch(TrainerCallback):
-    """Looks at gradients in the first steps and at the weights after them, then no more.
+class LearningCheckCallback(TrainerCallback):
+    """Looks at the gradients of the first steps, compares the weights after them, then stops.
 
-    A step whose gradients are not finite, which the scaler of float16 leaves out, tells nothing.
+    Steps whose gradients are not finite, which the float16 scaler skips, are not counted.
     """
 
-    def __init__(self, job: Job, model: nn.Module) -> None:
+    def __init__(self, job: Job, model: nn.Module, trainer: DocumentTrainer) -> None:
         self.job = job
         self.model = model
-        self.trainer: DocumentTrainer | None = None  # set once the trainer exists
-        self._learners: list[Learner] = []
-        self._seen = 0
-        self._rate = 0.0
+        self.trainer = trainer
+        self._units: list[TrainableUnit] = []
+        self._steps = 0
+        self._learning_rate = 0.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Remember the weights, unless the run is resumed behind the first steps."""
+        """Take fingerprints of the weights, unless the run resumes after the first steps."""
         if state.global_step < STEPS:
-            self._learners = learners(self.model)
-            for learner in self._learners:
-                learner.first = [fingerprint(one) for one in learner.moving]
+            self._units = trainable_units(self.model)
+            for unit in self._units:
+                unit.initial = [fingerprint(tensor) for tensor in unit.moving]
 
     def on_pre_optimizer_step(
         self,
@@ -123,65 +126,68 @@ class LearningWatch(TrainerCallback):
         optimizer: Any,
         **_: Any,
     ) -> None:
-        """Note what has a gradient."""
-        if not self._learners:
+        """Note which units have a gradient that is not zero."""
+        if not self._units:
             return
-        having = [
-            (learner, tensor.grad)
-            for learner in self._learners
-            for tensor in learner.tensors
+        gradients = [
+            (unit, tensor.grad)
+            for unit in self._units
+            for tensor in unit.tensors
             if tensor.grad is not None
         ]
-        sizes = largest([gradient for _, gradient in having])
-        if not all(size < float("inf") for size in sizes):
+        magnitudes = max_magnitudes([gradient for _, gradient in gradients])
+        if not all(magnitude < float("inf") for magnitude in magnitudes):
             return
-        self._seen += 1
-        self._rate = max(self._rate, *(group["lr"] for group in optimizer.param_groups))
-        for (learner, _gradient), size in zip(having, sizes, strict=True):
-            learner.has_gradient |= size > 0
+        self._steps += 1
+        self._learning_rate = max(
+            self._learning_rate, *(group["lr"] for group in optimizer.param_groups)
+        )
+        for (unit, _gradient), magnitude in zip(gradients, magnitudes, strict=True):
+            unit.has_gradient |= magnitude > 0
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Judge once enough was seen, or with the last step.
+        """Report after `STEPS` steps, or after the last one.
 
         Raises:
             TrainingError: nothing in a tower has a gradient.
         """
         last = control.should_training_stop or state.global_step >= state.max_steps
-        if self._seen >= STEPS or (self._seen and last):
-            watched, self._learners = self._learners, []
-            if watched:
-                self._judge(watched, state.global_step)
+        if self._steps >= STEPS or (self._steps and last):
+            units, self._units = self._units, []
+            if units:
+                self._report(units, state.global_step)
 
-    def _judge(self, watched: list[Learner], step: int) -> None:
-        _note_movement(watched)
-        self.job.learning(step=step, towers=summary(watched))
-        for line in told(watched):
-            log.info("after %d steps, %s", self._seen, line)
-        pages = self.trainer is not None and self.trainer.pages_seen
-        for warning in faults(watched, self._seen, self._rate, pages=pages):
+    def _report(self, units: list[TrainableUnit], step: int) -> None:
+        _mark_moved(units)
+        self.job.learning(step=step, towers=counts_by_tower(units))
+        for line in summary_lines(units):
+            log.info("after %d steps, %s", self._steps, line)
+        for warning in learning_warnings(
+            units, self._steps, self._learning_rate, pages_seen=self.trainer.pages_seen
+        ):
             self.job.warning(warning)
             log.warning("%s", warning)
 
 
-def summary(watched: Iterable[Learner]) -> dict[str, dict[str, int]]:
-    """By tower: how many adapters and tensors there are, have gradients, and moved."""
+def counts_by_tower(units: Iterable[TrainableUnit]) -> dict[str, dict[str, int]]:
+    """Count per tower the adapters, the tensors, and those with a gradient and that moved."""
     counts: dict[str, dict[str, int]] = {}
-    for learner in watched:
+    for unit in units:
         count = counts.setdefault(
-            learner.tower, {"adapters": 0, "tensors": 0, "with_gradient": 0, "moved": 0}
+            unit.tower, {"adapters": 0, "tensors": 0, "with_gradient": 0, "moved": 0}
         )
-        count[f"{learner.kind}s"] += 1
-        count["with_gradient"] += learner.has_gradient
-        count["moved"] += learner.moved
+        count[f"{unit.kind}s"] += 1
+        count["with_gradient"] += unit.has_gradient
+        count["moved"] += unit.moved
     return counts
 
 
-def told(watched: Iterable[Learner]) -> list[str]:
-    """A line for each tower."""
+def summary_lines(units: Iterable[TrainableUnit]) -> list[str]:
+    """Return the counts of each tower as a line."""
     lines = []
-    for tower, count in summary(watched).items():
+    for tower, count in counts_by_tower(units).items():
         total = count["adapters"] + count["tensors"]
         nouns = " and ".join(noun for noun in ("adapters", "tensors") if count[noun])
         moved = "all" if count["moved"] == total else str(count["moved"])
@@ -192,65 +198,68 @@ def told(watched: Iterable[Learner]) -> list[str]:
     return lines
 
 
-def faults(watched: Iterable[Learner], steps: int, rate: float, *, pages: bool) -> list[str]:
-    """What the person should know of a few that do not learn. `rate` is the highest learning rate
-    so far, `pages` whether any batch had images.
+def learning_warnings(
+    units: Iterable[TrainableUnit], steps: int, learning_rate: float, *, pages_seen: bool
+) -> list[str]:
+    """Return warnings about units that do not learn.
+
+    `learning_rate` is the highest so far, `pages_seen` whether any batch had images.
 
     Raises:
-        TrainingError: nothing in a tower has a gradient, though its inputs were there.
+        TrainingError: nothing in a tower has a gradient, although there was input for it.
     """
-    said: list[str] = []
-    for tower, those in _by_tower(watched).items():
-        dead = [one for one in those if not one.has_gradient]
-        still = [one for one in those if one.has_gradient and not one.moved]
-        part = tower.replace("_", " ")
-        if dead:
-            noun = "adapters" if dead[0].kind == "adapter" else "tensors"
-            what = (
-                f"{len(dead)} of {len(those)} {noun} in the {part} have no "
-                f"gradient after {steps} steps: {_names(dead)}"
+    warnings: list[str] = []
+    for tower, tower_units in _by_tower(units).items():
+        without_gradient = [unit for unit in tower_units if not unit.has_gradient]
+        unmoved = [unit for unit in tower_units if unit.has_gradient and not unit.moved]
+        name = tower.replace("_", " ")
+        if without_gradient:
+            noun = "adapters" if without_gradient[0].kind == "adapter" else "tensors"
+            problem = (
+                f"{len(without_gradient)} of {len(tower_units)} {noun} in the {name} have no "
+                f"gradient after {steps} steps: {_names(without_gradient)}"
             )
-            if len(dead) < len(those):
-                said.append(
-                    f"{what}. Experts that no token was sent to have none, and may get one later; "
+            if len(without_gradient) < len(tower_units):
+                warnings.append(
+                    f"{problem}. Experts that got no token have none, and may get one later; "
                     "other modules are never reached by the model's forward pass"
                 )
-            elif tower in IMAGE_TOWERS and not pages:
-                said.append(f"{what}. No row so far has a page")
+            elif tower in IMAGE_TOWERS and not pages_seen:
+                warnings.append(f"{problem}. No row so far has a page")
             else:
                 raise TrainingError(
-                    f"Nothing learns: {what}",
-                    "The forward pass never reaches these modules, no token is sent to these "
-                    "experts, or their output has no part in the loss: choose others with "
+                    f"Nothing learns: {problem}",
+                    "The forward pass never reaches these modules, these experts get no token, "
+                    "or the loss does not depend on their output: choose others with "
                     "lora.target_modules, or leave this part frozen.",
                 )
-        if still and rate > 0:
-            said.append(
-                f"{len(still)} of {len(those)} have gradients in the {part}, but did not move in "
-                f"{steps} steps: {_names(still)}. Steps of training.learning_rate may be too small "
-                "for weights in half precision, which then stay where they are"
+        if unmoved and learning_rate > 0:
+            warnings.append(
+                f"{len(unmoved)} of {len(tower_units)} have gradients in the {name}, but did not "
+                f"move in {steps} steps: {_names(unmoved)}. With weights in half precision, "
+                "updates of training.learning_rate may be too small to change them"
             )
-    return said
+    return warnings
 
 
-def _note_movement(watched: Iterable[Learner]) -> None:
+def _mark_moved(units: Iterable[TrainableUnit]) -> None:
     pairs = [
-        (learner, (fingerprint(tensor) != first).any())
-        for learner in watched
-        for tensor, first in zip(learner.moving, learner.first, strict=True)
+        (unit, (fingerprint(tensor) != initial).any())
+        for unit in units
+        for tensor, initial in zip(unit.moving, unit.initial, strict=True)
     ]
     changes = torch.stack([changed for _, changed in pairs]).tolist()
-    for (learner, _), changed in zip(pairs, changes, strict=True):
-        learner.moved |= changed
+    for (unit, _), changed in zip(pairs, changes, strict=True):
+        unit.moved |= changed
 
 
-def _by_tower(watched: Iterable[Learner]) -> Mapping[str, list[Learner]]:
-    found: dict[str, list[Learner]] = defaultdict(list)
-    for learner in watched:
-        found[learner.tower].append(learner)
-    return found
+def _by_tower(units: Iterable[TrainableUnit]) -> Mapping[str, list[TrainableUnit]]:
+    towers: dict[str, list[TrainableUnit]] = defaultdict(list)
+    for unit in units:
+        towers[unit.tower].append(unit)
+    return towers
 
 
-def _names(those: Sequence[Learner]) -> str:
-    shown = ", ".join(one.name for one in those[:SHOWN_NAMES])
-    return shown if len(those) <= SHOWN_NAMES else f"{shown} and {len(those) - SHOWN_NAMES} more"
+def _names(units: Sequence[TrainableUnit]) -> str:
+    shown = ", ".join(unit.name for unit in units[:SHOWN_NAMES])
+    return shown if len(units) <= SHOWN_NAMES else f"{shown} and {len(units) - SHOWN_NAMES} more"

@@ -1,4 +1,4 @@
-"""What training really takes: memory and step times, measured while it runs."""
+"""Measure the memory and the step times of training."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_STEPS = 3
-"""Steps whose peaks are told one by one; after them the figures are compared with the estimate."""
+"""Steps whose peaks are reported one by one; then they are compared with the estimate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """Bytes at one moment; those of the GPU are None where there is none.
+class MemoryReading:
+    """Memory in bytes at one moment; the GPU fields are None without a GPU.
 
-    `host` is what this process keeps resident, `host_peak` the most it ever did. `allocated` and
-    `reserved` are the peaks of PyTorch's allocator since the last `Meter.reset`, `held` is
-    allocated at this moment. `device` is what this process takes of the device: its context and
-    libraries too, what others took before it began not. PyTorch gives memory back only when it
-    runs short, so this is also the most it took.
+    `host` is resident main memory of this process, `host_peak` its peak. `allocated` and `reserved`
+    are peaks of PyTorch's allocator since the last `MemoryMeter.reset`, `held` is allocated now.
+    `device` is device memory used since the meter was created, with the CUDA context and
+    libraries. PyTorch returns memory only when it runs short, so this is also its peak.
     """
 
     host: int
@@ -46,135 +45,135 @@ class Reading:
     device: int | None = None
 
     def to_event(self) -> dict[str, int]:
-        """The figures there are, by name."""
-        named = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {name: value for name, value in named.items() if value is not None}
+        """Return the fields of a memory event: those that are known."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value for name, value in values.items() if value is not None}
 
 
-class Meter:
-    """Reads memory. Make it before anything touches the GPU: what is taken then is not ours."""
+class MemoryMeter:
+    """Reads memory. Create it before anything uses the GPU: it subtracts what is used by then."""
 
     def __init__(self) -> None:
-        found = nvml.probe()
-        self.driver = found.driver
-        self._before = {device.uuid: device.used for device in found.devices}
+        probe = nvml.probe()
+        self.driver = probe.driver
+        self._used_before = {device.uuid: device.used for device in probe.devices}
 
-    def read(self) -> Reading:
-        """Read everything: microseconds, and no wait for the GPU."""
-        host, peak = resident()
+    def read(self) -> MemoryReading:
+        """Read all counters. Takes microseconds and does not synchronise with the GPU."""
+        host, host_peak = resident_memory()
         if not torch.cuda.is_available():
-            return Reading(host, peak)
-        return Reading(
+            return MemoryReading(host, host_peak)
+        return MemoryReading(
             host=host,
-            host_peak=peak,
+            host_peak=host_peak,
             allocated=torch.cuda.max_memory_allocated(),
             reserved=torch.cuda.max_memory_reserved(),
             held=torch.cuda.memory_allocated(),
-            device=self._taken(),
+            device=self._device_bytes(),
         )
 
     def reset(self) -> None:
-        """Begin anew with the peaks of PyTorch's allocator."""
+        """Reset the peaks of PyTorch's allocator."""
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
 
-    def _taken(self) -> int | None:
-        """Bytes taken of our device since the meter was made; None where no driver tells."""
-        now = self._used() if self._used else None
-        return None if now is None else max(0, now - self._before[self._ours])
+    def _device_bytes(self) -> int | None:
+        """Device memory used since the meter was created; None if the driver does not tell."""
+        used = self._read_used() if self._read_used else None
+        return None if used is None else max(0, used - self._used_before[self._uuid])
 
     @cached_property
-    def _ours(self) -> str:
-        """The driver's id of the device that PyTorch uses; "" where it knows none."""
-        if not self._before:
+    def _uuid(self) -> str:
+        """The driver's UUID of the device that PyTorch uses; "" if the driver has none."""
+        if not self._used_before:
             return ""
-        uuid = str(torch.cuda.get_device_properties(0).uuid)
-        return next((known for known in self._before if uuid in known), "")
+        torch_uuid = str(torch.cuda.get_device_properties(0).uuid)
+        return next((uuid for uuid in self._used_before if torch_uuid in uuid), "")
 
     @cached_property
-    def _used(self) -> Callable[[], int | None] | None:
-        return nvml.memory_reader(self._ours) if self._ours else None
+    def _read_used(self) -> Callable[[], int | None] | None:
+        return nvml.memory_reader(self._uuid) if self._uuid else None
 
 
-class Gauge(TrainerCallback):
-    """Measures a training loop.
+class MemoryTimeCallback(TrainerCallback):
+    """Measures peak memory and step times.
 
-    Peaks are read after each of the first `FIRST_STEPS` steps, and reset in between so that the
-    first, in which the optimizer makes its states, is known apart; then with every loss that is
-    logged. A step lasts from the end of the one before to its own end.
+    Peaks are read after each of the first `FIRST_STEPS` steps, and reset in between because the
+    optimizer creates its state in the first step; later they are read with every logged loss. A
+    step lasts from the end of the previous one to its own end, without evaluation and saving.
     """
 
     def __init__(
-        self, job: Job, meter: Meter, *, clock: Callable[[], float] = time.perf_counter
+        self, job: Job, meter: MemoryMeter, *, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.job = job
         self.meter = meter
         self._clock = clock
-        self._since = clock()
-        self._seconds: list[float] = []
-        self._most: dict[str, int] = {}
-        self._first: int | None = None
+        self._step_start = clock()
+        self._step_seconds: list[float] = []
+        self._peaks: dict[str, int] = {}
+        self._first_step_peak: int | None = None
         self._steady: int | None = None
 
     @property
     def steps(self) -> int:
-        """Steps measured so far."""
-        return len(self._seconds)
+        """Number of steps measured so far."""
+        return len(self._step_seconds)
 
     def measured(self) -> Measured:
-        """What was measured up to now. After the loop, or inside it when a step has failed."""
-        self._keep(self.meter.read())
-        later = self._seconds[1:]
+        """Return the measurements up to now. Also usable after a step has failed."""
+        self._update_peaks(self.meter.read())
+        later = self._step_seconds[1:]
         return Measured(
-            allocated=self._most.get("allocated"),
-            reserved=self._most.get("reserved"),
-            device=self._most.get("device"),
-            host=self._most.get("host_peak"),
-            first_step=self._first,
+            allocated=self._peaks.get("allocated"),
+            reserved=self._peaks.get("reserved"),
+            device=self._peaks.get("device"),
+            host=self._peaks.get("host_peak"),
+            first_step=self._first_step_peak,
             steady=self._steady,
             seconds_per_step=median(later) if later else None,
             steps=self.steps,
         )
 
     @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
-        """The time of the block belongs to no step."""
-        begun = self._clock()
+    def excluded(self) -> Iterator[None]:
+        """Leave the time of the block out of the step times."""
+        start = self._clock()
         try:
             yield
         finally:
-            self._since += self._clock() - begun
+            self._step_start += self._clock() - start
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """The peak of loading is told under a name of its own; from here on steps are measured."""
-        loaded = self.meter.read()
-        figures = loaded.to_event()
-        if loaded.allocated is not None:
-            figures["loading"] = loaded.allocated
+        """Report the peak of loading as `loading`, and start to measure steps."""
+        reading = self.meter.read()
+        fields = reading.to_event()
+        if reading.allocated is not None:
+            fields["loading"] = reading.allocated
         for name in ("allocated", "reserved"):
-            figures.pop(name, None)
-        self.job.memory(step=state.global_step, **figures)
+            fields.pop(name, None)
+        self.job.memory(step=state.global_step, **fields)
         self.meter.reset()
-        self._since = self._clock()
+        self._step_start = self._clock()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """A step is over."""
-        self._seconds.append(self._clock() - self._since)
+        """Measure the step, and report the memory of the first ones."""
+        self._step_seconds.append(self._clock() - self._step_start)
         if self.steps <= FIRST_STEPS:
             reading = self.meter.read()
-            self._keep(reading)
+            self._update_peaks(reading)
             self._steady = reading.held
             if self.steps == 1:
-                self._first = reading.allocated
+                self._first_step_peak = reading.allocated
             self.job.memory(step=state.global_step, **reading.to_event())
             self.meter.reset()
             if self.steps == FIRST_STEPS:
                 self.job.measured(self.measured())
-        self._since = self._clock()
+        self._step_start = self._clock()
 
     def on_log(
         self,
@@ -184,51 +183,51 @@ class Gauge(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """A loss is told: tell the memory beside it."""
+        """Report memory together with each loss."""
         if "loss" in (logs or {}) and self.steps > FIRST_STEPS:
             reading = self.meter.read()
-            self._keep(reading)
+            self._update_peaks(reading)
             self.job.memory(step=state.global_step, **reading.to_event())
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """The next step begins after the evaluation, the first with no peak of it."""
+        """Start the next step now; the peak of an evaluation before the first step is reset."""
         if not self.steps:
             self.meter.reset()
-        self._since = self._clock()
+        self._step_start = self._clock()
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """The next step begins after the checkpoint."""
-        self._since = self._clock()
+        """Start the next step after the checkpoint."""
+        self._step_start = self._clock()
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Tell what the whole loop took."""
+        """Report the measurements of the whole training."""
         if self.steps:
-            took = self.measured()
-            self.job.measured(took)
-            log.info("measured: %s", "; ".join(comparison_lines(self.job.prediction, took)))
+            measured = self.measured()
+            self.job.measured(measured)
+            log.info("measured: %s", "; ".join(comparison_lines(self.job.prediction, measured)))
 
-    def _keep(self, reading: Reading) -> None:
+    def _update_peaks(self, reading: MemoryReading) -> None:
         for name, value in reading.to_event().items():
-            self._most[name] = max(value, self._most.get(name, 0))
+            self._peaks[name] = max(value, self._peaks.get(name, 0))
 
 
-def resident() -> tuple[int, int]:
-    """Bytes of memory that this process holds, and the most it ever held.
+def resident_memory() -> tuple[int, int]:
+    """Return the resident memory of this process and its peak, in bytes.
 
-    From /proc; where there is none, both are the most.
+    Read from /proc; without it, both are the peak.
     """
     status = Path("/proc/self/status")
     if status.exists():
         sizes = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        now, most = (int(sizes[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
-        return now, most
+        resident, peak = (int(sizes[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+        return resident, peak
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
-    return most, most
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    return peak, peak

@@ -1,1 +1,1 @@
-"""From rows of a dataset to batches: what the model is given, and what it is to learn."""
+"""From the rows of a dataset to batches of model inputs and labels."""

@@ -1,4 +1,4 @@
-"""The dataset on disk as rows to train on and rows held out; pixels are decoded later."""
+"""The dataset on disk, split into rows to train on and held-out rows. Images stay encoded."""
 
 from __future__ import annotations
 
@@ -17,67 +17,71 @@ import torch
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
 from deepsynth_tui.training.data.dataset_folder import dataset_folder
-from deepsynth_tui.training.data.formats import POSITION, Cut
+from deepsynth_tui.training.data.formats import ROW_INDEX, Truncation
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings
 
-DOCUMENT = "source_hash"  # rows that share it come from one document
-NO_CUTS: Mapping[int, Cut] = MappingProxyType({})
+DOCUMENT_COLUMN = "source_hash"  # equal for all rows of one document
+NO_TRUNCATIONS: Mapping[int, Truncation] = MappingProxyType({})
 
 
 class Rows(torch.utils.data.Dataset[dict[str, Any]]):
-    """Some rows of a dataset, by position, each read from disk when it is asked for.
+    """A subset of a dataset's rows, each read from disk on access.
 
-    `cuts` say, by position, which rows are shortened.
+    `indices` are those of the rows in `dataset`. `truncations` maps the index of a row to its
+    truncation.
     """
 
     def __init__(
         self,
         dataset: datasets.Dataset,
-        positions: Sequence[int],
-        cuts: Mapping[int, Cut] = NO_CUTS,
+        indices: Sequence[int],
+        truncations: Mapping[int, Truncation] = NO_TRUNCATIONS,
     ) -> None:
         self.dataset = dataset
-        self.positions = positions
-        self.cuts = cuts
+        self.indices = indices
+        self.truncations = truncations
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return len(self.indices)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        position = self.positions[index]
-        row = {**self.dataset[position], POSITION: position}
-        cut = self.cuts.get(position)
-        return row if cut is None else {**row, Cut.KEY: cut}
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        index = self.indices[position]
+        row = {**self.dataset[index], ROW_INDEX: index}
+        truncation = self.truncations.get(index)
+        return row if truncation is None else {**row, Truncation.KEY: truncation}
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The rows to learn from, and those held out (possibly none)."""
+    """The rows to train on and the held-out rows, possibly none."""
 
     train: Rows
     held_out: Rows
 
 
-def load_rows(data: DataSettings, *, images: bool) -> Split:
-    """Open the dataset of a configuration and split it; `images` says whether pages are needed.
+def load_split(data: DataSettings, *, images: bool) -> Split:
+    """Open the dataset and split it. With `images` it must have page images.
 
-    Rows of one document are never on both sides. The choice depends on `data.split_seed` and the
-    dataset alone.
+    Rows of one document are never on both sides. The split depends only on `data.split_seed` and
+    the dataset.
 
     Raises:
-        TrainingError: no such dataset, split or column, or nothing left to train on.
+        TrainingError: the dataset, the split or a column does not exist, or no row is left to
+            train on.
     """
     dataset = open_dataset(data)
     check_columns(dataset.column_names, data, images=images)
-    dataset = undecoded(dataset, data.image_column)
-    groups = dataset[DOCUMENT] if DOCUMENT in dataset.column_names else range(len(dataset))
-    train, held_out = split(list(groups), data.eval_fraction, seed=data.split_seed)
+    dataset = keep_images_encoded(dataset, data.image_column)
+    groups = (
+        dataset[DOCUMENT_COLUMN] if DOCUMENT_COLUMN in dataset.column_names else range(len(dataset))
+    )
+    train, held_out = group_shuffle_split(list(groups), data.eval_fraction, seed=data.split_seed)
     if not train:
         raise TrainingError(
-            f"{data.path}: of {len(dataset)} rows none is left to train on",
+            f"{data.path}: none of {len(dataset)} rows is left to train on",
             "Lower data.eval_fraction or make a larger dataset.",
         )
     if data.eval_fraction and not held_out:
@@ -95,18 +99,18 @@ def open_dataset(data: DataSettings) -> datasets.Dataset:
     """Open the split `data.split` of `data.path`.
 
     Raises:
-        TrainingError: it is neither folder, run nor Hub dataset, or has no such split.
+        TrainingError: the path is not a folder, run or Hub dataset, or it has no such split.
     """
     folder = dataset_folder(data.path)
-    cache = _cache_of(folder) if folder else None
+    cache = _cache_dir(folder) if folder else None
     try:
         dataset = datasets.load_dataset(
             str(folder or data.path), split=data.split, cache_dir=str(cache) if cache else None
         )
     except (FileNotFoundError, DatasetNotFoundError) as error:
         raise TrainingError(
-            f"data.path: {data.path} is no folder, no run of this machine and no dataset that can "
-            f"be reached on the Hub ({error})",
+            f"data.path: {data.path} is not a folder, not a run on this machine and not a dataset "
+            f"that can be reached on the Hub ({error})",
             "Give the folder that `generate` wrote, or the id of its run.",
         ) from error
     except (DatasetGenerationError, pyarrow.ArrowInvalid) as error:
@@ -121,11 +125,11 @@ def open_dataset(data: DataSettings) -> datasets.Dataset:
     return dataset
 
 
-def _cache_of(folder: Path) -> Path:
-    """Return a cache for the files in `folder` as they are now.
+def _cache_dir(folder: Path) -> Path:
+    """Return a cache folder for the present state of the files in `folder`.
 
-    `datasets` alone knows a folder with a card by its last name, and gives its rows for those of
-    any other folder called the same.
+    By default `datasets` identifies a folder with a dataset card by its last path component, and
+    returns cached rows of another folder of the same name.
     """
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     state = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
@@ -134,22 +138,22 @@ def _cache_of(folder: Path) -> Path:
 
 
 def check_columns(columns: Sequence[str], data: DataSettings, *, images: bool) -> None:
-    """Raise TrainingError unless rows hold an answer to learn and, with `images`, pages."""
-    there = f"the dataset has {', '.join(columns)}"
+    """Raise TrainingError unless there is an answer column and, with `images`, a page column."""
+    existing = f"the dataset has {', '.join(columns)}"
     if data.target_column not in columns and "messages" not in columns:
         raise TrainingError(
-            f"data.target_column: there is no column {data.target_column!r}; {there}",
+            f"data.target_column: there is no column {data.target_column!r}; {existing}",
             "Name the column that holds the text to learn.",
         )
     if images and data.image_column not in columns:
         raise TrainingError(
-            f"data.image_column: there is no column {data.image_column!r}; {there}",
-            "Name the column that holds the page images, or choose a model for text alone.",
+            f"data.image_column: there is no column {data.image_column!r}; {existing}",
+            "Name the column that holds the page images, or choose a text-only model.",
         )
 
 
-def undecoded(dataset: datasets.Dataset, column: str) -> datasets.Dataset:
-    """Leave the images of `column` as the bytes they are stored as, until a batch needs them."""
+def keep_images_encoded(dataset: datasets.Dataset, column: str) -> datasets.Dataset:
+    """Return the dataset with the images of `column` as stored bytes instead of pixels."""
     feature = dataset.features.get(column)
     if isinstance(feature, datasets.Image):
         return dataset.cast_column(column, datasets.Image(decode=False))
@@ -158,23 +162,22 @@ def undecoded(dataset: datasets.Dataset, column: str) -> datasets.Dataset:
     return dataset
 
 
-def split(groups: Sequence[Any], fraction: float, *, seed: int) -> tuple[list[int], list[int]]:
-    """Positions to train on and positions held out, both in order; whole groups at a time.
+def group_shuffle_split(
+    groups: Sequence[Any], fraction: float, *, seed: int
+) -> tuple[list[int], list[int]]:
+    """Split row indices by group; return sorted (training indices, held-out indices).
 
-    About `fraction` of the rows are held out: groups are drawn at random until the next would
-    exceed it.
+    `groups` has the group of each row. Groups are drawn at random and held out as long as at most
+    `fraction` of the rows are.
     """
     members: dict[Any, list[int]] = {}
-    for position, group in enumerate(groups):
-        members.setdefault(group, []).append(position)
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
     order = list(members)
     random.Random(seed).shuffle(order)
-    wanted = int(fraction * len(groups))
+    limit = int(fraction * len(groups))
     held_out: set[int] = set()
     for group in order:
-        if len(held_out) + len(members[group]) <= wanted:
+        if len(held_out) + len(members[group]) <= limit:
             held_out.update(members[group])
-    return (
-        [position for position in range(len(groups)) if position not in held_out],
-        sorted(held_out),
-    )
+    return [index for index in range(len(groups)) if index not in held_out], sorted(held_out)

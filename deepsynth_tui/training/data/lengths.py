@@ -1,4 +1,4 @@
-"""How many tokens each row takes, before training begins, without processing every image."""
+"""Length of each row in tokens, counted before training without processing every image."""
 
 from __future__ import annotations
 
@@ -8,87 +8,94 @@ from typing import TYPE_CHECKING
 
 from deepsynth_tui.estimate.row_statistics import RowStatistics, quantiles
 from deepsynth_tui.models.image_tokens import PageSize
-from deepsynth_tui.training.data.collator import Collator, Rendered
-from deepsynth_tui.training.data.formats import image_size
+from deepsynth_tui.training.data.pages import page_size
 
 if TYPE_CHECKING:
+    from deepsynth_tui.training.data.chat_template import RenderedChat
+    from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.dataset import Rows
 
-Sizes = tuple[tuple[int, int], ...]
+PageSizes = tuple[tuple[int, int], ...]
+"""(width, height) of each page of a row in pixels, as the model gets it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Length:
-    """Tokens of a row, those of them without its images, and its pages in pixels as the model gets
-    them: (width, height) each."""
+class RowLength:
+    """Tokens of a row, its tokens without image tokens, and its page sizes."""
 
     tokens: int
-    text: int
-    sizes: Sizes
+    text_tokens: int
+    page_sizes: PageSizes
 
 
-class Lengths:
-    """Counts tokens. How many an image takes depends on its size alone, so the processor runs
-    once per new combination of sizes, and of every other image only the header is read."""
+class TokenCounter:
+    """Counts the tokens of rows.
 
-    def __init__(self, batcher: Collator) -> None:
-        self.batcher = batcher
-        self._image_tokens: dict[Sizes, int] = {}
+    The number of image tokens depends only on the page sizes, so the processor runs once per
+    combination of sizes; of all other images only the header is read.
+    """
 
-    def of(self, rendered: Rendered) -> Length:
-        """The length of a row: prompt and answer, image tokens and soft ones together."""
-        batcher = self.batcher
-        text = len(batcher.tokenizer(rendered.prompt, add_special_tokens=False)["input_ids"])
-        text += batcher.soft_tokens(rendered)
-        sizes: Sizes = tuple(
-            image_size(stored, batcher.config.model) for stored in rendered.conversation.images
+    def __init__(self, collator: Collator) -> None:
+        self.collator = collator
+        self._image_tokens: dict[PageSizes, int] = {}
+
+    def count(self, chat: RenderedChat) -> RowLength:
+        """Count prompt, answer, image tokens and soft tokens of a row."""
+        collator = self.collator
+        prompt = collator.tokenizer(chat.prompt, add_special_tokens=False)["input_ids"]
+        text_tokens = len(prompt) + collator.count_soft_tokens(chat)
+        sizes: PageSizes = tuple(
+            page_size(stored, collator.config.model) for stored in chat.conversation.images
         )
         if sizes not in self._image_tokens:
-            prompt = batcher.prompts([rendered])["input_ids"].shape[1]
-            self._image_tokens[sizes] = prompt - text
-        text += len(batcher.answer_tokens(rendered))
-        return Length(text + self._image_tokens[sizes], text, sizes)
+            prompt_tokens = collator.encode_prompts([chat])["input_ids"].shape[1]
+            self._image_tokens[sizes] = prompt_tokens - text_tokens
+        text_tokens += len(collator.answer_ids(chat))
+        return RowLength(text_tokens + self._image_tokens[sizes], text_tokens, sizes)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class RowLengths:
     """The lengths of rows, in their order."""
 
-    rows: Sequence[Length]
+    rows: Sequence[RowLength]
 
     @property
     def tokens(self) -> Sequence[int]:
         """Tokens of each row."""
         return [row.tokens for row in self.rows]
 
-    def facts(self, *, split: int) -> RowStatistics:
-        """What an estimate takes of these rows, of a split of so many; the largest page is as the
-        model gets it."""
-        pages = (PageSize(*size) for row in self.rows for size in row.sizes)
+    def statistics(self, *, total_rows: int) -> RowStatistics:
+        """Return the input of an estimate; `total_rows` is the size of the whole dataset split.
+
+        The largest page has the size that the model gets.
+        """
+        pages = (PageSize(*size) for row in self.rows for size in row.page_sizes)
         return RowStatistics(
-            rows=split,
+            rows=total_rows,
             lengths=quantiles(sorted(self.tokens)),
             page=max(pages, key=lambda page: page.width * page.height, default=None),
             counted=len(self.rows),
-            text=max(row.text for row in self.rows),
-            pages=max(len(row.sizes) for row in self.rows),
+            text=max(row.text_tokens for row in self.rows),
+            pages=max(len(row.page_sizes) for row in self.rows),
         )
 
 
-def count_lengths(
-    rows: Rows, batcher: Collator, *, report: Callable[[int], bool]
-) -> Counted | None:
+def count_row_lengths(
+    rows: Rows, collator: Collator, *, report: Callable[[int], bool]
+) -> RowLengths | None:
     """Count the tokens of all rows.
 
-    `report` is told how many rows are done and says whether to go on; None when it did not.
+    `report` gets the number of rows done and returns whether to continue. Returns None if it was
+    stopped.
 
     Raises:
-        TrainingError: a row cannot be used at all.
+        TrainingError: a row cannot be used.
     """
-    lengths = Lengths(batcher)
-    counted: list[Length] = []
-    for index in range(len(rows)):
-        counted.append(lengths.of(batcher.render(rows[index])))
-        if not report(index + 1):
+    counter = TokenCounter(collator)
+    lengths: list[RowLength] = []
+    for position in range(len(rows)):
+        lengths.append(counter.count(collator.render(rows[position])))
+        if not report(position + 1):
             return None
-    return Counted(counted)
+    return RowLengths(lengths)

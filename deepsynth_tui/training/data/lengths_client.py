@@ -1,4 +1,4 @@
-"""Ask how long a dataset's rows are: from the cache, else from a child process that counts."""
+"""Row statistics of a dataset: from the cache, or from a child process that counts tokens."""
 
 from __future__ import annotations
 
@@ -15,83 +15,91 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
 
-JOB = "deepsynth_tui.training.data.lengths_server"
-# The job counts for 10 seconds; the rest is for its imports and for a processor from the Hub.
+SERVER = "deepsynth_tui.training.data.lengths_server"
+# The server counts for 10 seconds; the rest is for imports and for a processor from the Hub.
 TIMEOUT_SECONDS = 30
 
-# Part of the cache key: raise it when `RowStatistics` or the counting changes, or the processor of
-# a
-# builtin model, which is known by its name.
-FORMAT = 3
+# Part of the cache key. Increase it when `RowStatistics`, the counting, or the processor of a
+# builtin model changes: a builtin model is identified by its name.
+CACHE_VERSION = 3
 
 
 class RowStatisticsError(ChildError):
-    """The rows could not be counted. `message`: why; `advice`: what to do next."""
+    """The tokens of the rows could not be counted."""
 
 
 def request_row_statistics(
     config: TrainingConfig, *, timeout: float = TIMEOUT_SECONDS
 ) -> RowStatistics:
-    """Return what is known of the dataset of `config`, counting its rows if need be.
+    """Return statistics of the rows of `config`, `UNKNOWN` without ``data.path``.
 
-    Blocks: seconds. Call it from a thread; `load` is the instant half of it. Nothing is known
-    while ``data.path`` is empty. Raises `RowStatisticsError`.
+    Blocks for seconds, so call it from a thread; `cached_row_statistics` returns at once.
+
+    Raises:
+        RowStatisticsError: there is no such dataset, or its rows cannot be used.
     """
     path = config.data.path
     if not path:
         return UNKNOWN_ROWS
     folder = dataset_folder(path)
     if folder is None and not may_be_on_hub(path):
-        hint = "Give the folder that `generate` wrote, or the id of its run."
-        raise RowStatisticsError(f"{path} is no folder and no run.", hint)
+        raise RowStatisticsError(
+            f"{path} is not a folder and not a run.",
+            "Give the folder that `generate` wrote, or the id of its run.",
+        )
     if folder is not None and not folder.is_dir():
         raise RowStatisticsError(f"The run {path} has no dataset yet.", "Let it finish first.")
-    place = cache_path(config)
-    if place is not None and (known := _read(place)) is not None:
-        return known
+    cached = cached_row_statistics(config)
+    if cached is not None:
+        return cached
     try:
         answer = ask(
-            JOB,
+            SERVER,
+            config.model_dump(mode="json"),
             subject=f"The length of the rows of {path}",
             timeout=timeout,
             timeout_advice="The run itself counts every row before it trains.",
-            question=config.model_dump(mode="json"),
         )
     except ChildError as error:
         raise RowStatisticsError(error.message, error.advice) from error
-    facts = RowStatistics.from_json(answer)
-    if place is not None and facts.lengths:
-        _write(place, facts)
-    return facts
+    statistics = RowStatistics.from_json(answer)
+    cache_file = cache_path(config)
+    if cache_file is not None and statistics.lengths:
+        _write(cache_file, statistics)
+    return statistics
 
 
-def load(config: TrainingConfig) -> RowStatistics | None:
-    """What was counted before, None if these rows were not counted for this model yet."""
-    place = cache_path(config)
-    return _read(place) if place else None
+def cached_row_statistics(config: TrainingConfig) -> RowStatistics | None:
+    """Return cached statistics, None if these rows were not counted for this model yet."""
+    path = cache_path(config)
+    if path is None or not path.is_file():
+        return None
+    return RowStatistics.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def cache_path(config: TrainingConfig) -> Path | None:
-    """Where the lengths of these rows lie; None for a dataset that is no folder.
+    """Return the cache file of these rows; None for a dataset that is not a folder.
 
-    The name carries all that they depend on: the dataset's files, the model's where it is a
-    folder, how the rows are read, and the version of transformers.
+    Its name is a hash of everything the lengths depend on: the files of the dataset, those of a
+    model folder, the settings of both, and the version of transformers.
     """
     folder = dataset_folder(config.data.path) if config.data.path else None
     if folder is None or not folder.is_dir():
         return None
     model = config.model
-    second = config.text_encoder
-    encoder = second.name_or_path if second.enabled else ""
+    text_encoder = config.text_encoder
+    encoder = text_encoder.name_or_path if text_encoder.enabled else ""
     identity = [
-        FORMAT,
+        CACHE_VERSION,
         metadata.version("transformers"),
         list(_files(folder)),
         [model.name_or_path, model.revision, model.trust_remote_code],
         list(_files(Path(model.name_or_path).expanduser())),
         [model.min_pixels, model.max_pixels],
         config.data.model_dump(mode="json", exclude={"path", "max_length", "on_too_long"}),
-        [encoder, second.revision, second.tokens, second.max_length] if encoder else [],
+        [encoder, text_encoder.revision, text_encoder.tokens, text_encoder.max_length]
+        if encoder
+        else [],
         list(_files(Path(encoder).expanduser())) if encoder else [],
     ]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
@@ -99,21 +107,15 @@ def cache_path(config: TrainingConfig) -> Path | None:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of change of each file below a folder; none if it is no folder."""
+    """Yield path, size and modification time of each file below a folder, if it is one."""
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if path.is_file():
             state = path.stat()
             yield str(path.resolve()), state.st_size, state.st_mtime_ns
 
 
-def _read(place: Path) -> RowStatistics | None:
-    if not place.is_file():
-        return None
-    return RowStatistics.from_json(json.loads(place.read_text(encoding="utf-8")))
-
-
-def _write(place: Path, facts: RowStatistics) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
-    draft.write_text(json.dumps(facts.to_json()), encoding="utf-8")
-    draft.replace(place)
+def _write(path: Path, statistics: RowStatistics) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(statistics.to_json()), encoding="utf-8")
+    temporary.replace(path)

@@ -1,6 +1,6 @@
-"""Which rows of a large dataset to count the tokens of, so that the longest are among them.
+"""Samples of the rows of a large dataset, among them the likely longest.
 
-Text is measured in characters over whole Arrow columns, which takes no tokenizer and no image.
+Text is measured in characters over whole Arrow columns, which needs no tokenizer and no image.
 """
 
 from __future__ import annotations
@@ -20,58 +20,61 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.dataset import Rows
 
 
-def likely_longest(rows: Rows, data: DataSettings, *, images: bool, count: int) -> list[int]:
-    """Indices of about `count` rows: those with the most text, and those with the most images.
+def likely_longest_rows(rows: Rows, data: DataSettings, *, images: bool, count: int) -> list[int]:
+    """Return the positions of about `count` rows: those with most text and those with most images.
 
-    Characters are no tokens, so the longest row in tokens is likely, not certain, to be there.
+    The longest row in tokens is likely among them, but not certainly: characters are not tokens.
     """
     table: Any = rows.dataset.with_format("arrow")
-    read = {data.target_column, "messages", "instruction", *(() if images else TEXT_COLUMNS)}
+    columns = {data.target_column, "messages", "instruction", *(() if images else TEXT_COLUMNS)}
     text = np.zeros(len(rows.dataset), dtype=np.int64)
-    for column in sorted(read.intersection(rows.dataset.column_names)):
-        text += _over(table[column], characters)
-    pages = _over(table[data.image_column], entries) if images else np.zeros_like(text)
-    mine = np.asarray(rows.positions)
-    text, pages = text[mine], pages[mine]
+    for column in sorted(columns.intersection(rows.dataset.column_names)):
+        text += _map_chunks(table[column], character_counts)
+    pages = _map_chunks(table[data.image_column], list_lengths) if images else np.zeros_like(text)
+    indices = np.asarray(rows.indices)
+    text, pages = text[indices], pages[indices]
     by_text = np.argsort(-text, kind="stable")[: count // 2]
     by_pages = np.lexsort((-text, -pages))[: count // 2]
-    return list(dict.fromkeys(int(index) for index in (*by_text, *by_pages)))
+    return list(dict.fromkeys(int(position) for position in (*by_text, *by_pages)))
 
 
-def even_sample(total: int, count: int, *, seed: int) -> list[int]:
-    """`count` of `total` indices, or all, at even distances; any beginning is spread over them."""
+def evenly_spaced_sample(total: int, count: int, *, seed: int) -> list[int]:
+    """Return up to `count` of `total` positions, evenly spaced and in random order.
+
+    Any prefix of the result is therefore spread over all positions, too.
+    """
     size = min(count, total)
-    chosen = [index * total // size for index in range(size)]
-    random.Random(seed).shuffle(chosen)
-    return chosen
+    positions = [i * total // size for i in range(size)]
+    random.Random(seed).shuffle(positions)
+    return positions
 
 
-def characters(array: pa.Array) -> np.ndarray:
-    """Characters of all strings inside each entry, however deep they lie; (entries,) int64."""
+def character_counts(array: pa.Array) -> np.ndarray:
+    """Count the characters of all strings in each entry, at any depth; (entries,) int64."""
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        return _numbers(pc.call_function("utf8_length", [array]))
+        return _to_numpy(pc.call_function("utf8_length", [array]))
     if pa.types.is_struct(array.type):
-        fields = [characters(field) for field in array.flatten()]
+        fields = [character_counts(field) for field in array.flatten()]
         return sum(fields, start=np.zeros(len(array), dtype=np.int64))
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-        inner = np.concatenate([[0], np.cumsum(characters(array.values))])
-        ends = array.offsets.to_numpy()
-        return inner[ends[1:]] - inner[ends[:-1]]
+        cumulative = np.concatenate([[0], np.cumsum(character_counts(array.values))])
+        offsets = array.offsets.to_numpy()
+        return cumulative[offsets[1:]] - cumulative[offsets[:-1]]
     return np.zeros(len(array), dtype=np.int64)
 
 
-def entries(array: pa.Array) -> np.ndarray:
-    """Length of each list; 1 where the column holds one value and 0 where it holds none."""
+def list_lengths(array: pa.Array) -> np.ndarray:
+    """Return the length of each list; for a column of single values 1, or 0 for null."""
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-        return _numbers(pc.call_function("list_value_length", [array]))
+        return _to_numpy(pc.call_function("list_value_length", [array]))
     return np.asarray(array.is_valid()).astype(np.int64)
 
 
-def _over(column: Any, measure: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
-    """Measure a column chunk by chunk: joining them would read every image into memory."""
+def _map_chunks(column: Any, measure: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
+    """Measure a column chunk by chunk: combining them would read every image into memory."""
     return np.concatenate([measure(chunk) for chunk in column[:].chunks])
 
 
-def _numbers(array: pa.Array) -> np.ndarray:
-    """An integer array, its nulls as 0."""
+def _to_numpy(array: pa.Array) -> np.ndarray:
+    """Convert an integer array, nulls as 0."""
     return array.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)

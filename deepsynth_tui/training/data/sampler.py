@@ -1,4 +1,4 @@
-"""In which order rows are trained on, where it is not simply random."""
+"""A sampler that groups rows by length in a reproducible order."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import torch
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 
-class GroupedByLength(LengthGroupedSampler):
-    """transformers' sampler: rows of like length together, the longest batch first.
+class SeededLengthGroupedSampler(LengthGroupedSampler):
+    """transformers' sampler: rows of similar length together, the longest batch first.
 
-    It draws from seed and epoch alone, not from random numbers that other things use up: a run
-    that is resumed in the middle of an epoch, and every process of a run, get the same order.
+    The order depends only on seed and epoch, not on the state of the global random number
+    generator: a run resumed in the middle of an epoch, and every rank of a run, get the same order.
     """
 
     def __init__(self, batch_size: int, lengths: Sequence[int], *, seed: int) -> None:
-        self._random = torch.Generator()
-        super().__init__(batch_size, lengths=list(lengths), generator=self._random)
+        self._generator = torch.Generator()
+        super().__init__(batch_size, lengths=list(lengths), generator=self._generator)
         self.seed = seed
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch begins."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        self._random.manual_seed(self.seed + self.epoch)
+        self._generator.manual_seed(self.seed + self.epoch)
         return super().__iter__()

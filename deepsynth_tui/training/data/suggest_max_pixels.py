@@ -1,4 +1,4 @@
-"""How few pixels a page may have for rows to fit, found by trying it with the model's processor."""
+"""A `model.max_pixels` with which rows fit, found by trying it with the model's processor."""
 
 from __future__ import annotations
 
@@ -7,59 +7,69 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from deepsynth_tui.training.data.lengths import Counted, Lengths, Sizes
+from deepsynth_tui.training.data.lengths import PageSizes, RowLengths, TokenCounter
 
 if TYPE_CHECKING:
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.dataset import Rows
 
-LEAST = 64 * 64  # pixels: of a smaller page nothing can be read
-CLOSE = 1.02  # a value this near the largest that fits will do
-ROUND = 1024  # pixels
-TRIED = 50  # rows, the longest of those with different pages: each takes the processor a moment
+MIN_READABLE_PIXELS = 64 * 64  # text on a smaller page is not readable
+TOLERANCE = 1.02  # the result is within this factor of the largest value that fits
+ROUND_TO_PIXELS = 1024
+MAX_ROWS_TRIED = 50  # the longest rows with different page sizes; each runs the processor
 
 
-def advice(rows: Rows, counted: Counted, over: Sequence[int], batcher: Collator) -> str:
-    """Say to which `model.max_pixels` these rows would fit, or that none makes them."""
-    if not any(counted.rows[i].sizes for i in over):
+def suggest_max_pixels(
+    rows: Rows, lengths: RowLengths, too_long: Sequence[int], collator: Collator
+) -> str:
+    """Return advice: the `model.max_pixels` with which the rows `too_long` fit, if there is one."""
+    if not any(lengths.rows[i].page_sizes for i in too_long):
         return "Or make shorter texts."
-    longest: dict[Sizes, int] = {}  # of the rows with the same pages, the one with most text
-    for i in sorted(over, key=lambda i: -counted.rows[i].tokens):
-        longest.setdefault(counted.rows[i].sizes, i)
-    tried = list(longest.values())[:TRIED]
-    found = fitting(rows, counted, tried, batcher)
-    if found is None:
+    longest: dict[PageSizes, int] = {}  # the row with most text for each combination of page sizes
+    for i in sorted(too_long, key=lambda i: -lengths.rows[i].tokens):
+        longest.setdefault(lengths.rows[i].page_sizes, i)
+    tried = list(longest.values())[:MAX_ROWS_TRIED]
+    max_pixels = largest_fitting_max_pixels(rows, lengths, tried, collator)
+    if max_pixels is None:
         return "Fewer pixels do not help: no model.max_pixels makes every row fit."
-    fit = "every row fits" if len(tried) == len(longest) else f"the {TRIED} longest rows fit"
-    return f"Or set model.max_pixels to {found}: with it, {fit}."
+    fitting = (
+        "every row fits" if len(tried) == len(longest) else f"the {MAX_ROWS_TRIED} longest rows fit"
+    )
+    return f"Or set model.max_pixels to {max_pixels}: with it, {fitting}."
 
 
-def fitting(rows: Rows, counted: Counted, tried: Sequence[int], batcher: Collator) -> int | None:
-    """The largest `model.max_pixels`, about, with which the rows `tried` are short enough."""
-    trials = [rows[i] for i in tried]
+def largest_fitting_max_pixels(
+    rows: Rows, lengths: RowLengths, tried: Sequence[int], collator: Collator
+) -> int | None:
+    """Return about the largest `model.max_pixels` with which the rows `tried` are short enough.
 
-    def fit(pixels: int) -> bool:
-        lengths = Lengths(with_pixels(batcher, pixels))
-        limit = batcher.config.data.max_length
-        return all(lengths.of(batcher.render(row)).tokens <= limit for row in trials)
+    Binary search on a logarithmic scale; None if even the smallest value is too large.
+    """
+    trial_rows = [rows[i] for i in tried]
 
-    low = max(LEAST, batcher.config.model.min_pixels or 0)
-    high = max((w * h for i in tried for w, h in counted.rows[i].sizes), default=low)
-    if low >= high or not fit(low):
+    def fits(max_pixels: int) -> bool:
+        trial = with_max_pixels(collator, max_pixels)
+        counter = TokenCounter(trial)
+        limit = collator.config.data.max_length
+        return all(counter.count(trial.render(row)).tokens <= limit for row in trial_rows)
+
+    low = max(MIN_READABLE_PIXELS, collator.config.model.min_pixels or 0)
+    high = max((w * h for i in tried for w, h in lengths.rows[i].page_sizes), default=low)
+    if low >= high or not fits(low):
         return None
-    while high > CLOSE * low:
+    while high > TOLERANCE * low:
         middle = math.isqrt(low * high)
-        if fit(middle):
+        if fits(middle):
             low = middle
         else:
             high = middle
-    rounded = low // ROUND * ROUND
-    return rounded if rounded >= LEAST and fit(rounded) else low
+    rounded = low // ROUND_TO_PIXELS * ROUND_TO_PIXELS
+    return rounded if rounded >= MIN_READABLE_PIXELS and fits(rounded) else low
 
 
-def with_pixels(batcher: Collator, pixels: int) -> Collator:
-    """A batcher whose pages have at most so many pixels."""
-    changed = copy.copy(batcher)
-    model = batcher.config.model.model_copy(update={"max_pixels": pixels})
-    changed.config = batcher.config.model_copy(update={"model": model})
+def with_max_pixels(collator: Collator, max_pixels: int) -> Collator:
+    """Return a copy of the collator with another `model.max_pixels`."""
+    changed = copy.copy(collator)
+    model = collator.config.model.model_copy(update={"max_pixels": max_pixels})
+    changed.config = collator.config.model_copy(update={"model": model})
     return changed

@@ -1,1 +1,1 @@
-"""What the model answers, before, during and after training, and how good that is."""
+"""Answers of the model before, during and after training, and metrics of them."""

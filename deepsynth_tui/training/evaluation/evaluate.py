@@ -2,8 +2,8 @@
 
 `python -m deepsynth_tui.training.evaluation.evaluate CONFIG OUT`
 
-
-Every row is answered as in the evaluations of a run. What comes of it is one JSON object in OUT.
+Generates an answer to every row as the evaluations of a run do, and writes metrics and answers to
+OUT as one JSON object.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.config.load import load_file
-from deepsynth_tui.training.silence_libraries import no_progress_bars
+from deepsynth_tui.training.silence_libraries import silence_libraries
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -27,54 +27,58 @@ log = logging.getLogger("deepsynth_tui.training.evaluation.evaluate")
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A row of the exam: what was wanted and what came."""
+class Prediction:
+    """The target of a row and the output of the model."""
 
     row: str
     target: str
     output: str
 
 
-def examine(config: TrainingConfig) -> Iterator[Answered]:
+def predict(config: TrainingConfig) -> Iterator[Prediction]:
     """Yield the answer of `config.model` to every row of `config.data`, shorter ones first.
 
-    Raises as `load_base` and `load_rows`.
+    Raises as `load_model_and_processor` and `load_split`.
     """
     from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.data.dataset import load_rows
-    from deepsynth_tui.training.evaluation.answer_scorer import ROOM
-    from deepsynth_tui.training.evaluation.generate import answers
-    from deepsynth_tui.training.modeling.load import load_base
+    from deepsynth_tui.training.data.dataset import load_split
+    from deepsynth_tui.training.evaluation.answer_scorer import MAX_NEW_TOKENS_FACTOR
+    from deepsynth_tui.training.evaluation.generate import generate_answers
+    from deepsynth_tui.training.modeling.load import load_model_and_processor
 
-    base = load_base(config)
-    rows = load_rows(config.data, images=base.reads_images).train
-    batcher = Collator(base, config)
-    rendered = [batcher.render(rows[index]) for index in range(len(rows))]
-    most = [math.ceil(ROOM * len(batcher.answer_tokens(one))) for one in rendered]
-    order = sorted(range(len(rendered)), key=most.__getitem__)
-    size = config.training.per_device_train_batch_size
-    for start in range(0, len(order), size):
-        chosen = order[start : start + size]
-        new_tokens = [most[index] for index in chosen]
-        made = answers(base.model, batcher, [rendered[i] for i in chosen], new_tokens=new_tokens)
-        log.info("%d of %d answered", start + len(chosen), len(order))
-        for index, output in zip(chosen, made, strict=True):
-            yield Answered(
-                rendered[index].row_id, rendered[index].conversation.answer.strip(), output.strip()
-            )
+    base = load_model_and_processor(config)
+    rows = load_split(config.data, images=base.reads_images).train
+    collator = Collator(base, config)
+    chats = [collator.render(rows[position]) for position in range(len(rows))]
+    max_new_tokens = [
+        math.ceil(MAX_NEW_TOKENS_FACTOR * len(collator.answer_ids(chat))) for chat in chats
+    ]
+    order = sorted(range(len(chats)), key=max_new_tokens.__getitem__)
+    batch_size = config.training.per_device_train_batch_size
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        outputs = generate_answers(
+            base.model,
+            collator,
+            [chats[i] for i in batch],
+            max_new_tokens=[max_new_tokens[i] for i in batch],
+        )
+        log.info("%d of %d answers", start + len(batch), len(order))
+        for i, output in zip(batch, outputs, strict=True):
+            target = chats[i].conversation.answer
+            yield Prediction(chats[i].row_id, target.strip(), output.strip())
 
 
-def marks(answered: list[Answered]) -> dict[str, float | int]:
-    """Return the figures of an exam: the character error rate with its 95 % interval over the
-    documents, and the share of answers without any error."""
-    from deepsynth_tui.training.evaluation.metrics import character_errors, error_interval
+def compute_metrics(predictions: list[Prediction]) -> dict[str, float | int]:
+    """Return the character error rate with its 95 % interval, and the share of exact matches."""
+    from deepsynth_tui.training.evaluation.metrics import character_errors, error_rate_interval
 
-    targets = [one.target for one in answered]
-    errors = character_errors(targets, [one.output for one in answered])
+    targets = [prediction.target for prediction in predictions]
+    errors = character_errors(targets, [prediction.output for prediction in predictions])
     lengths = [len(target) for target in targets]
-    low, high = error_interval(errors, lengths)
+    low, high = error_rate_interval(errors, lengths)
     return {
-        "documents": len(answered),
+        "documents": len(predictions),
         "characters": sum(lengths),
         "errors": sum(errors),
         "cer": sum(errors) / sum(lengths),
@@ -85,21 +89,25 @@ def marks(answered: list[Answered]) -> dict[str, float | int]:
 
 
 def main() -> None:
-    """Read the configuration, examine, write."""
+    """Read the configuration, evaluate, and write the results."""
     from deepsynth_tui.config.training import TrainingConfig
 
     parser = argparse.ArgumentParser(prog="python -m deepsynth_tui.training.evaluation.evaluate")
-    parser.add_argument("config", type=Path, help="a training configuration: its model and data")
-    parser.add_argument("out", type=Path, help="JSON file for figures and answers")
-    given = parser.parse_args()
+    parser.add_argument("config", type=Path, help="training configuration: its model and data")
+    parser.add_argument("out", type=Path, help="JSON file for metrics and answers")
+    arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    no_progress_bars()
-    config = load_file(given.config).config
+    silence_libraries()
+    config = load_file(arguments.config).config
     if not isinstance(config, TrainingConfig):
-        parser.error(f"{given.config} is of kind {config.kind}, not training")
-    answered = list(examine(config))
-    said = {**marks(answered), "answers": [asdict(one) for one in answered]}
-    given.out.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        parser.error(f"{arguments.config} is of kind {config.kind}, not training")
+    predictions = list(predict(config))
+    results = {
+        **compute_metrics(predictions),
+        "answers": [asdict(prediction) for prediction in predictions],
+    }
+    text = json.dumps(results, indent=1, ensure_ascii=False)
+    arguments.out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Answers of the model, as it is at this moment of training, several at once."""
+"""Greedy generation of a batch of answers with the model as it is in training."""
 
 from __future__ import annotations
 
@@ -8,68 +8,77 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from deepsynth_tui.training.modeling.load import inference
-from deepsynth_tui.training.text_encoder.instructions import IDS, MASK
-from deepsynth_tui.training.text_encoder.soft_tokens import heard
+from deepsynth_tui.training.modeling.load import no_grad_autocast
+from deepsynth_tui.training.text_encoder.instruction_tokenizer import (
+    INSTRUCTION_IDS,
+    INSTRUCTION_MASK,
+)
+from deepsynth_tui.training.text_encoder.soft_tokens import with_encoder_inputs
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
-    from deepsynth_tui.training.data.collator import Collator, Rendered
+    from deepsynth_tui.training.data.chat_template import RenderedChat
+    from deepsynth_tui.training.data.collator import Collator
 
 
-def answers(
+def generate_answers(
     model: PeftModel | PreTrainedModel,
-    batcher: Collator,
-    rendered: Sequence[Rendered],
+    collator: Collator,
+    chats: Sequence[RenderedChat],
     *,
-    new_tokens: Sequence[int],
+    max_new_tokens: Sequence[int],
 ) -> list[str]:
-    """Generate the answers to a batch, each the likeliest token by token and at most so many
-    `new_tokens` long; special tokens are left out."""
+    """Generate the answers to a batch greedily, without special tokens.
+
+    Each answer has its own limit in `max_new_tokens`.
+    """
     device = next(model.parameters()).device
-    inputs = left_padded(batcher.prompts(rendered), batcher.padding)
-    prompt = {name: value.to(device) for name, value in inputs.items()}
-    generate: Any = model.generate  # PEFT hands it on to the base model
-    with inference(batcher.config), heard(model, prompt) as known:
+    inputs = pad_left(collator.encode_prompts(chats), collator.pad_token_id)
+    prompts = {name: value.to(device) for name, value in inputs.items()}
+    generate: Any = model.generate  # PEFT passes it on to the base model
+    with (
+        no_grad_autocast(collator.config),
+        with_encoder_inputs(model, prompts) as model_inputs,
+    ):
         ids = generate(
-            **known,
-            max_new_tokens=max(new_tokens),
+            **model_inputs,
+            max_new_tokens=max(max_new_tokens),
             do_sample=False,
             use_cache=True,
-            pad_token_id=batcher.padding,
-            eos_token_id=sorted(batcher.ends) or None,
+            pad_token_id=collator.pad_token_id,
+            eos_token_id=sorted(collator.eos_token_ids) or None,
         )
-    width = prompt["input_ids"].shape[1]
-    # Cut to its own bound, an answer does not depend on the rows beside it.
-    new = [row[width : width + most] for row, most in zip(ids, new_tokens, strict=True)]
-    return [str(batcher.tokenizer.decode(row, skip_special_tokens=True)) for row in new]
+    width = prompts["input_ids"].shape[1]
+    # With its own limit, an answer does not depend on the other rows of the batch.
+    answers = [row[width : width + limit] for row, limit in zip(ids, max_new_tokens, strict=True)]
+    return [str(collator.tokenizer.decode(ids, skip_special_tokens=True)) for ids in answers]
 
 
-def left_padded(inputs: dict[str, torch.Tensor], padding: int) -> dict[str, torch.Tensor]:
-    """The same prompts, padded on the left: what is generated stands right behind each.
+def pad_left(inputs: dict[str, torch.Tensor], pad_token_id: int) -> dict[str, torch.Tensor]:
+    """Move the padding to the left, so that generated tokens follow each prompt.
 
-    Tensors with one value per token, (rows, tokens), are moved; all others stay, and so do those
-    of a text encoder, whose tokens are others.
+    Changes tensors with one value per token, (rows, tokens), but not the inputs of a text encoder,
+    which count other tokens.
     """
     mask = inputs["attention_mask"].bool()
     moved = {}
     for name, value in inputs.items():
-        if value.shape[:2] == mask.shape and name not in (IDS, MASK):
-            rows = [one[kept] for one, kept in zip(value, mask, strict=True)]
+        if value.shape[:2] == mask.shape and name not in (INSTRUCTION_IDS, INSTRUCTION_MASK):
+            rows = [row[row_mask] for row, row_mask in zip(value, mask, strict=True)]
             moved[name] = torch.nn.utils.rnn.pad_sequence(
                 rows,
                 batch_first=True,
-                padding_value=padding if name == "input_ids" else 0,
+                padding_value=pad_token_id if name == "input_ids" else 0,
                 padding_side="left",
             )
     return {**inputs, **moved}
 
 
 @contextlib.contextmanager
-def undisturbed(model: PeftModel | PreTrainedModel) -> Iterator[None]:
-    """Evaluation mode, after which mode and random numbers are as if nothing had happened."""
+def evaluation_mode(model: PeftModel | PreTrainedModel) -> Iterator[None]:
+    """Set evaluation mode; restore the mode and the state of random number generators after."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()

@@ -1,4 +1,4 @@
-"""What the model makes of one document, and how well it expects the right answer."""
+"""The model's answer to one document, and the loss of the right answer."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from deepsynth_tui.page_thumbnail import WIDE, braille_lines
-from deepsynth_tui.training.data.collator import IGNORED
-from deepsynth_tui.training.data.formats import page
-from deepsynth_tui.training.evaluation.generate import answers, undisturbed
-from deepsynth_tui.training.modeling.load import inference
+from deepsynth_tui.training.data.collator import IGNORE_INDEX
+from deepsynth_tui.training.data.pages import load_page
+from deepsynth_tui.training.evaluation.generate import evaluation_mode, generate_answers
+from deepsynth_tui.training.modeling.load import no_grad_autocast
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.data.collator import Collator, Rendered
+    from deepsynth_tui.training.data.chat_template import RenderedChat
+    from deepsynth_tui.training.data.collator import Collator
 
-NEW_TOKENS = 48
-READ_ALOUD = 160  # tokens: a base that does not answer but reads the page may be heard so long
-SHOWN_CHARACTERS = 2000  # of the document
-PAGE_COLUMNS = 128  # braille characters, at most
+MIN_NEW_TOKENS_LIMIT = 48
+MAX_NEW_TOKENS_LIMIT = 160  # for a base model that transcribes the page instead of answering
+MAX_INPUT_CHARACTERS = 2000  # of the document
+MAX_PAGE_COLUMNS = 128  # braille characters
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`loss` is the mean over the tokens of the right answer, in nats; `page` the first page in
-    braille, no lines where the model gets none."""
+    """An answer beside its target.
+
+    `loss` is the mean over the tokens of the target, in nats. `page` is the first page in braille,
+    no lines for a text-only model.
+    """
 
     input: str
     target: str
@@ -38,66 +42,68 @@ class Sample:
     page: tuple[str, ...]
 
 
-def sample(model: PeftModel | PreTrainedModel, batcher: Collator, row: dict[str, Any]) -> Sample:
-    """Generate the answer to one row, greedily, and compute the loss of the right one."""
-    rendered = batcher.render(row)
+def take_sample(
+    model: PeftModel | PreTrainedModel, collator: Collator, row: dict[str, Any]
+) -> Sample:
+    """Generate the answer to one row greedily, and compute the loss of the target."""
+    chat = collator.render(row)
     device = next(model.parameters()).device
-    with undisturbed(model):
-        output = answer(model, batcher, rendered, new_tokens=_patience(row, batcher))
-        with inference(batcher.config):
-            inputs = batcher.encode([rendered])
+    with evaluation_mode(model):
+        output = generate_answer(model, collator, chat, new_tokens=_new_tokens(row, collator))
+        with no_grad_autocast(collator.config):
+            inputs = collator.encode([chat])
             loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss
     return Sample(
-        input=shown_input(row, rendered),
-        target=rendered.conversation.answer,
+        input=input_text(row, chat),
+        target=chat.conversation.answer,
         output=output,
         loss=loss.item(),
-        page=tuple(_page(rendered, batcher)),
+        page=tuple(_first_page_in_braille(chat, collator)),
     )
 
 
-def answer(
+def generate_answer(
     model: PeftModel | PreTrainedModel,
-    batcher: Collator,
-    rendered: Rendered,
+    collator: Collator,
+    chat: RenderedChat,
     *,
-    new_tokens: int = NEW_TOKENS,
+    new_tokens: int = MIN_NEW_TOKENS_LIMIT,
 ) -> str:
-    """Generate at most `new_tokens` tokens, each the likeliest; special tokens are left out."""
-    return answers(model, batcher, [rendered], new_tokens=[new_tokens])[0]
+    """Generate at most `new_tokens` tokens greedily, without special tokens."""
+    return generate_answers(model, collator, [chat], max_new_tokens=[new_tokens])[0]
 
 
-def _patience(row: dict[str, Any], batcher: Collator) -> int:
-    """Return how many tokens an answer may have: the document's, within bounds."""
-    read = (document(row) or "")[:SHOWN_CHARACTERS]
-    tokens = batcher.tokenizer(read, add_special_tokens=False)["input_ids"]
-    return min(max(NEW_TOKENS, len(tokens)), READ_ALOUD)
+def _new_tokens(row: dict[str, Any], collator: Collator) -> int:
+    """Return the limit of an answer: the tokens of the document, within bounds."""
+    document = (document_text(row) or "")[:MAX_INPUT_CHARACTERS]
+    tokens = collator.tokenizer(document, add_special_tokens=False)["input_ids"]
+    return min(max(MIN_NEW_TOKENS_LIMIT, len(tokens)), MAX_NEW_TOKENS_LIMIT)
 
 
-def _page(rendered: Rendered, batcher: Collator) -> list[str]:
-    images = rendered.conversation.images
+def _first_page_in_braille(chat: RenderedChat, collator: Collator) -> list[str]:
+    images = chat.conversation.images
     if not images:
         return []
-    first = page(images[0], batcher.config.model)
-    return braille_lines(first, min(PAGE_COLUMNS, -(-first.width // WIDE)))
+    page = load_page(images[0], collator.config.model)
+    return braille_lines(page, min(MAX_PAGE_COLUMNS, -(-page.width // WIDE)))
 
 
-def shown_input(row: dict[str, Any], rendered: Rendered) -> str:
-    """What a person is shown of a row: the beginning of the document, else the prompt."""
-    return str(document(row) or rendered.prompt)[:SHOWN_CHARACTERS]
+def input_text(row: dict[str, Any], chat: RenderedChat) -> str:
+    """Return the input to show for a row: the beginning of its document, else of the prompt."""
+    return str(document_text(row) or chat.prompt)[:MAX_INPUT_CHARACTERS]
 
 
-def document(row: dict[str, Any]) -> str | None:
-    """The text that was drawn on the pages, where the dataset tells it."""
+def document_text(row: dict[str, Any]) -> str | None:
+    """Return the text that was drawn on the pages, None if the dataset lacks it."""
     return row.get("prompted_text") or row.get("text")
 
 
 def answer_logits(
     model: PeftModel | PreTrainedModel, inputs: dict[str, torch.Tensor], config: TrainingConfig
 ) -> torch.Tensor:
-    """Scores that predict the answer's tokens, float32 on the CPU: (tokens, vocabulary)."""
+    """Return the logits that predict the answer, float32 on the CPU: (tokens, vocabulary)."""
     device = next(model.parameters()).device
-    with inference(config):
+    with no_grad_autocast(config):
         logits = model(**{name: value.to(device) for name, value in inputs.items()}).logits
-    predicts_answer = inputs["labels"][0, 1:] != IGNORED
+    predicts_answer = inputs["labels"][0, 1:] != IGNORE_INDEX
     return logits[0, :-1][predicts_answer.to(logits.device)].float().cpu()

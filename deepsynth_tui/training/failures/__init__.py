@@ -1,66 +1,76 @@
-"""Errors in words: what happened, and what to do next. Each module knows one kind of problem."""
+"""Explain errors: what happened, and what to do next. Each module knows one kind of problem."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from deepsynth_tui.errors import UserError
 from deepsynth_tui.runs.job import Failure
-from deepsynth_tui.training.failures import (
-    disk,
-    files,
-    gpus,
-    hub,
-    memory,
-    processes,
-    settings,
-    trackers,
-)
-from deepsynth_tui.training.failures.chain import causes, said
+from deepsynth_tui.training.failures.chain import causes, message_of
+from deepsynth_tui.training.failures.disk import explain_disk_error
+from deepsynth_tui.training.failures.files import explain_loading_error
+from deepsynth_tui.training.failures.gpus import explain_gpu_error
+from deepsynth_tui.training.failures.hub import explain_hub_error
+from deepsynth_tui.training.failures.memory import explain_out_of_memory
+from deepsynth_tui.training.failures.processes import explain_lost_connection
+from deepsynth_tui.training.failures.settings import explain_unsupported_setting
+from deepsynth_tui.training.failures.trackers import explain_tracker_error
 
 SEE_LOG = "The traceback is in console.log."
 
 
-class TrainingError(Exception):
-    """Something about model, dataset or settings that ends the run; `advice` says what to do.
+class TrainingError(UserError):
+    """A problem with model, dataset or settings that ends the run; `advice` says what to do.
 
-    What a process that loads data raises, torch raises again with the text of the traceback alone,
-    which ends with both.
+    If a DataLoader worker raises it, torch raises it again in the main process with the text of
+    the worker's traceback as its only argument. Message and advice are parsed from that text: its
+    last lines are the error as `str` gives it, and a note with the advice alone.
     """
 
-    def __init__(self, message: str, advice: str | None = None) -> None:
+    def __init__(self, message: str, advice: str | None = None, key: str = "") -> None:
         if advice is None:
-            message, _, advice = message.rpartition("TrainingError: ")[2].strip().partition("\n")
-        super().__init__(message)
-        self.advice = advice
+            text = message.rpartition("TrainingError: ")[2].strip()
+            message, _, advice = text.rpartition("\n")
+            message = message.removesuffix(f". {advice}")
+        super().__init__(message, advice, key)
         self.add_note(advice)
 
 
 def explain(error: BaseException) -> Failure:
-    """Say what an exception means to the person, from it and from what caused it.
+    """Describe an exception for the user.
 
-    Libraries wrap the telling error in general ones, so the whole chain is looked at.
+    Libraries wrap a specific error in a general one, so the whole chain of causes is searched.
     """
     chain = list(causes(error))
-    for known in _KNOWN:
+    for explain_problem in _EXPLANATIONS:
         for cause in chain:
-            if (advice := known(cause)) is not None:
-                told = said(error) if cause is error else f"{said(error)} ({said(cause)})"
-                return Failure(type(cause).__name__, told, advice)
-    return Failure(type(error).__name__, said(error), SEE_LOG)
+            if (advice := explain_problem(cause)) is not None:
+                message = message_of(error)
+                if cause is not error:
+                    message = f"{message} ({message_of(cause)})"
+                return Failure(type(cause).__name__, message, advice)
+    return Failure(type(error).__name__, message_of(error), SEE_LOG)
 
 
-def _ours(error: BaseException) -> str | None:
-    return error.advice if isinstance(error, TrainingError) else None
+def explain_as_user_error(error: BaseException) -> UserError:
+    """Describe an exception as the `UserError` that `child_process.serve` sends to its client."""
+    failure = explain(error)
+    return UserError(failure.message, failure.advice)
 
 
-_KNOWN: tuple[Callable[[BaseException], str | None], ...] = (
-    _ours,
-    memory.advice,
-    disk.advice,
-    trackers.advice,
-    gpus.advice,
-    processes.advice,
-    hub.advice,
-    files.advice,
-    settings.advice,
+def _advice_of_user_error(error: BaseException) -> str | None:
+    return (error.advice or None) if isinstance(error, UserError) else None
+
+
+# Each returns advice for its kind of problem, None for any other error. The first answer counts.
+_EXPLANATIONS: tuple[Callable[[BaseException], str | None], ...] = (
+    _advice_of_user_error,
+    explain_out_of_memory,
+    explain_disk_error,
+    explain_tracker_error,
+    explain_gpu_error,
+    explain_lost_connection,
+    explain_hub_error,
+    explain_loading_error,
+    explain_unsupported_setting,
 )

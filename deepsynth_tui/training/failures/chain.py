@@ -1,20 +1,23 @@
-"""An exception, and those behind it."""
+"""The chain of causes of an exception, and its message."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deepsynth_tui.errors import UserError
+
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, then what caused it, then what caused that."""
-    seen: set[int] = set()
+    """Yield the error, its cause or context, the cause of that, and so on."""
+    visited: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
+    while cause is not None and id(cause) not in visited:
+        visited.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__
 
 
-def said(error: BaseException) -> str:
-    """Its message, or its class where it has none."""
-    return str(error) or type(error).__name__
+def message_of(error: BaseException) -> str:
+    """Return the message without advice, or the name of the class if it is empty."""
+    message = error.message if isinstance(error, UserError) else str(error)
+    return message or type(error).__name__

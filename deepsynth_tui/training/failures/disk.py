@@ -1,21 +1,21 @@
-"""A disk that is full, or may not be written."""
+"""A disk that is full or cannot be written to."""
 
 from __future__ import annotations
 
 import errno
 
-_CACHE = ("huggingface/hub", "HF_HOME", "hub/models--", "hub/datasets--", "xet/")
+_HUB_CACHE = ("huggingface/hub", "HF_HOME", "hub/models--", "hub/datasets--", "xet/")
 
 
-def advice(error: BaseException) -> str | None:
-    """What to do about an error of the file system."""
+def explain_disk_error(error: BaseException) -> str | None:
+    """Return advice for a full disk or a missing permission."""
     if not isinstance(error, OSError):
         return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        if any(sign in str(error) for sign in _CACHE):
+        if any(path in str(error) for path in _HUB_CACHE):
             return (
-                "The Hub's cache has no room for the download. Free some with `hf cache prune`, "
-                "or set HF_HOME to a larger disk; what is there already is kept."
+                "The disk of the Hub's cache is full. Free space with `hf cache prune`, or set "
+                "HF_HOME to a larger disk; files downloaded so far are kept."
             )
         return "Free some disk space, lower training.save_total_limit, then --resume the run."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

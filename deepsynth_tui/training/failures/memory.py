@@ -1,4 +1,4 @@
-"""Memory that ran out: of the GPU, told beside the estimate, or of the machine."""
+"""Out of memory: on the GPU, compared with the estimate, or on the machine."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.runs.job import Failure
-from deepsynth_tui.training.failures.chain import said
+from deepsynth_tui.training.failures.chain import message_of
+from deepsynth_tui.units import format_bytes
 
 if TYPE_CHECKING:
     from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.fixes import Fix
 
-SHOWN_ITEMS = 3
-RETRY = "`r` in the run's view, or `train CONFIG --retry`, makes it and goes on in a new run."
-FRAGMENTS = (
-    "PyTorch holds {unused} that it cannot use for it: PYTORCH_ALLOC_CONF=expandable_segments:True "
-    "in the environment may be enough."
+MAX_ITEMS_SHOWN = 3
+RETRY = "Press `r` in the run's view, or run `train CONFIG --retry`, to apply it in a new run."
+FRAGMENTATION = (
+    "PyTorch has reserved {unused} that it cannot use for this request: "
+    "PYTORCH_ALLOC_CONF=expandable_segments:True in the environment may be enough."
 )
 ALLOC_FAILED = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "error: out of memory")
-"""What libraries beside PyTorch's allocator say when a GPU has no room for them."""
+"""Messages of libraries that allocate GPU memory outside PyTorch's allocator."""
 # c10/cuda/CUDACachingAllocator.cpp formats sizes with two decimals.
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE = r"([\d.]+) (bytes|KiB|MiB|GiB)"
@@ -32,11 +33,11 @@ _UNUSED = re.compile(rf"{_SIZE} is reserved by PyTorch but unallocated")
 
 
 @dataclass(frozen=True, slots=True)
-class Shortage:
-    """What PyTorch says when a GPU runs out, in bytes, None where it does not say.
+class OutOfMemoryFigures:
+    """Figures of PyTorch's out-of-memory message in bytes, None where it lacks them.
 
-    `requested` were asked for and `free` were left of `capacity`; `unused` are held by PyTorch's
-    allocator without being in use.
+    PyTorch requested `requested` while `free` of `capacity` were left. `unused` are reserved by
+    PyTorch's allocator but not allocated.
     """
 
     requested: int | None
@@ -45,54 +46,59 @@ class Shortage:
     unused: int | None
 
     def __str__(self) -> str:
-        """One sentence; "" where nothing is known."""
+        """Return one sentence; empty if nothing is known."""
         if self.requested is None:
             return ""
-        told = f"The GPU ran out of memory: {_size(self.requested)} more were asked for"
-        if self.free is not None and self.capacity is not None:
-            told += f", and of its {_size(self.capacity)} {_size(self.free)} were free"
-        return told
+        requested = format_bytes(self.requested)
+        if self.free is None or self.capacity is None:
+            return f"The GPU ran out of memory: {requested} more were requested"
+        return (
+            f"The GPU ran out of memory: {requested} more were requested, and "
+            f"{format_bytes(self.free)} of {format_bytes(self.capacity)} were free"
+        )
 
 
-def shortage(message: str) -> Shortage:
-    """Read the figures off the message of torch.OutOfMemoryError."""
-    found = (_bytes(sign.search(message)) for sign in (_REQUESTED, _FREE, _CAPACITY, _UNUSED))
-    return Shortage(*found)
+def parse_out_of_memory(message: str) -> OutOfMemoryFigures:
+    """Parse the message of `torch.OutOfMemoryError`."""
+    patterns = (_REQUESTED, _FREE, _CAPACITY, _UNUSED)
+    return OutOfMemoryFigures(*(_parse_bytes(pattern.search(message)) for pattern in patterns))
 
 
-def ran_out(error: BaseException) -> bool:
-    """Whether it was the GPU's memory that ran out: PyTorch's, or a library's beside it."""
+def is_gpu_out_of_memory(error: BaseException) -> bool:
+    """Return whether PyTorch, or a library that allocates GPU memory itself, ran out of it."""
     if type(error).__name__ == "OutOfMemoryError":  # torch's, on any device
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in ALLOC_FAILED)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in ALLOC_FAILED)
 
 
-def out_of_memory(error: BaseException, estimate: Estimate, remedy: Fix | None) -> Failure:
-    """Explain that the GPU's memory ran out by what takes most of it, and say what to change.
+def out_of_memory_failure(error: BaseException, estimate: Estimate, fix: Fix | None) -> Failure:
+    """Describe a GPU out of memory by the largest items of the estimate and what to change.
 
-    `remedy` is the cheapest change that helps, None where there is none.
+    `fix` is the cheapest change that makes the run fit, None if there is none.
     """
-    found = shortage(str(error))
-    largest = sorted(estimate.breakdown.items(), key=lambda item: -item[1])[:SHOWN_ITEMS]
-    takes = ", ".join(f"{name.replace('_', ' ')} {_size(size)}" for name, size in largest if size)
-    advice = f"The run was estimated to need {_size(estimate.needed)}, most of it {takes}. "
-    if remedy is None:
+    figures = parse_out_of_memory(str(error))
+    largest = sorted(estimate.breakdown.items(), key=lambda item: -item[1])[:MAX_ITEMS_SHOWN]
+    items = ", ".join(
+        f"{name.replace('_', ' ')} {format_bytes(size)}" for name, size in largest if size
+    )
+    advice = f"The run was estimated to need {format_bytes(estimate.needed)}, mostly {items}. "
+    if fix is None:
         advice += "No change of settings helps: choose a smaller model or a larger GPU."
     else:
-        changes = ", ".join(f"{key}: {json.dumps(to)}" for key, to in remedy.changes.items())
+        settings = ", ".join(f"{key}: {json.dumps(value)}" for key, value in fix.changes.items())
         advice += (
-            f"The cheapest change that helps: {remedy.words} ({changes}), which needs "
-            f"{_size(remedy.needed)}. {RETRY}"
+            f"The cheapest change that helps: {fix.words} ({settings}), which needs "
+            f"{format_bytes(fix.needed)}. {RETRY}"
         )
-    if found.unused and found.requested and found.unused > found.requested:
-        advice += f" {FRAGMENTS.format(unused=_size(found.unused))}"
-    changes = dict(remedy.changes) if remedy else {}
-    return Failure(type(error).__name__, str(found) or said(error), advice, changes)
+    if figures.unused and figures.requested and figures.unused > figures.requested:
+        advice += f" {FRAGMENTATION.format(unused=format_bytes(figures.unused))}"
+    changes = dict(fix.changes) if fix else {}
+    return Failure(type(error).__name__, str(figures) or message_of(error), advice, changes)
 
 
-def advice(error: BaseException) -> str | None:
-    """What to do about a lack of memory, where no estimate helps to say it better."""
-    if ran_out(error):
+def explain_out_of_memory(error: BaseException) -> str | None:
+    """Return advice for a lack of memory when there is no estimate to compare with."""
+    if is_gpu_out_of_memory(error):
         return (
             "Lower training.per_device_train_batch_size (raise gradient_accumulation_steps to "
             "match), turn on training.gradient_checkpointing, lower model.max_pixels, or turn on "
@@ -103,9 +109,5 @@ def advice(error: BaseException) -> str | None:
     return None
 
 
-def _bytes(found: re.Match[str] | None) -> int | None:
-    return None if found is None else round(float(found[1]) * _UNITS[found[2]])
-
-
-def _size(size: int) -> str:
-    return f"{size / 2**30:.1f} GB" if size >= 2**29 else f"{size / 2**20:.0f} MB"
+def _parse_bytes(match: re.Match[str] | None) -> int | None:
+    return None if match is None else round(float(match[1]) * _UNITS[match[2]])

@@ -1,41 +1,44 @@
-"""The ranks of a run that cannot talk to each other."""
+"""Ranks of a run that lost the connection to each other."""
 
 from __future__ import annotations
 
 from deepsynth_tui.training.failures.chain import causes
 
-GO_ON = "NCCL_DEBUG=INFO in the environment makes NCCL say more. --resume goes on."
+DEBUG_AND_RESUME = (
+    "NCCL_DEBUG=INFO in the environment makes NCCL log more. --resume continues the run."
+)
 _TRANSPORT = ("unhandled system error", "ncclsystemerror", "unhandled cuda error", "peer access")
 _TIMEOUT = ("timeout", "timed out", "watchdog")
 
 
-def lost_contact(error: BaseException) -> bool:
-    """Whether a process failed only because it no longer reaches another one."""
-    return any(advice(cause) is not None for cause in causes(error))
+def is_lost_connection(error: BaseException) -> bool:
+    """Return whether a rank failed only because it lost the connection to another one."""
+    return any(explain_lost_connection(cause) is not None for cause in causes(error))
 
 
-def advice(error: BaseException) -> str | None:
-    """What to do when NCCL or gloo fails; the rank that this happened in is named by its owner."""
-    told = str(error).lower()
-    in_library = isinstance(error, RuntimeError) and ("gloo" in told or "nccl" in told)
-    if not in_library and type(error).__name__ not in ("DistNetworkError", "DistStoreError"):
+def explain_lost_connection(error: BaseException) -> str | None:
+    """Return advice for a failure of NCCL or gloo; the launcher adds the rank."""
+    message = str(error).lower()
+    is_backend = isinstance(error, RuntimeError) and ("gloo" in message or "nccl" in message)
+    if not is_backend and type(error).__name__ not in ("DistNetworkError", "DistStoreError"):
         return None
-    if "invalid usage" in told or "duplicate gpu" in told:
+    if "invalid usage" in message or "duplicate gpu" in message:
         return (
-            "Two ranks have the same GPU, or one that is missing: check CUDA_VISIBLE_DEVICES and "
-            f"training.num_processes. {GO_ON}"
+            "Two ranks use the same GPU, or one uses a GPU that is missing: check "
+            f"CUDA_VISIBLE_DEVICES and training.num_processes. {DEBUG_AND_RESUME}"
         )
-    if any(sign in told for sign in _TRANSPORT):
+    if any(phrase in message for phrase in _TRANSPORT):
         return (
-            "NCCL could not reach another GPU. NCCL_P2P_DISABLE=1 does without direct access "
-            "between GPUs, NCCL_IB_DISABLE=1 without InfiniBand; in a container, /dev/shm may be "
-            f"too small (--shm-size). {GO_ON}"
+            "NCCL could not reach another GPU. NCCL_P2P_DISABLE=1 turns off direct access between "
+            "GPUs, NCCL_IB_DISABLE=1 turns off InfiniBand; in a container, /dev/shm may be too "
+            f"small (--shm-size). {DEBUG_AND_RESUME}"
         )
-    if any(sign in told for sign in _TIMEOUT):
+    if any(phrase in message for phrase in _TIMEOUT):
         return (
-            "A rank waited too long for another: console.log shows which one came no further. If "
-            f"they hang at once, try NCCL_P2P_DISABLE=1. {GO_ON}"
+            "A rank waited too long for another: console.log shows which one stopped. If they "
+            f"hang from the start, try NCCL_P2P_DISABLE=1. {DEBUG_AND_RESUME}"
         )
     return (
-        f"The processes of the run lost each other. console.log shows which one went first; {GO_ON}"
+        "The ranks of the run lost the connection to each other. console.log shows which one "
+        f"failed first. {DEBUG_AND_RESUME}"
     )

@@ -1,12 +1,12 @@
-"""FSDP: the frozen layers of a model shared out among the processes that train its adapters.
+"""FSDP: the frozen layers of a model are sharded over the ranks that train its adapters.
 
-torch's FSDP2 (`fully_shard`) keeps a part of each layer in each process, gathers the layer for as
-long as it computes, and drops it again. Adapters are left out of it: they are small, so every
-process has them whole, and their gradients are averaged as without FSDP. What is saved, resumed and
-verified is therefore the same, and needs no gathering. accelerate's own FSDP would share out the
-adapters too, knows GPUs alone, and writes checkpoints in a form of its own.
+torch's FSDP2 (`fully_shard`) keeps a shard of each layer on each rank, gathers a layer while it
+computes, and frees it again. Adapters are not sharded: they are small, so every rank has all of
+them, and DDP averages their gradients as it does without FSDP. Saving, resuming and verifying
+therefore work the same and gather nothing. accelerate's own FSDP would shard the adapters too,
+supports only GPUs, and writes checkpoints in its own format.
 
-From then on a forward pass of any process waits for the same pass in all others.
+Once a model is sharded, a forward pass on one rank waits for the same pass on all others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.modeling.load import device
+from deepsynth_tui.training.modeling.load import current_device
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -33,65 +33,70 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def share_out(model: PeftModel) -> None:
-    """Move a model with adapters from the CPU to this process's device, layers as a part of each.
+def shard_model(model: PeftModel) -> None:
+    """Move a model with adapters from the CPU to this rank's device, with sharded layers.
 
-    Only the parts, and one whole layer at a time, are ever on the device. Embeddings, the head and
-    whatever else is in no layer stay whole in each process. Call it in all processes of the default
-    group, once, and with adapters: PEFT asks quantised weights for what FSDP does not keep.
+    The device never holds more than the shards and one whole layer at a time. Embeddings, the head
+    and everything else outside the layers stay whole on each rank. Call it once, on all ranks of
+    the default group, after adding adapters: PEFT reads attributes of quantized weights that FSDP
+    does not keep.
 
     Raises:
-        TrainingError: the model has no layers of the form that transformers' own models have.
+        TrainingError: the model has no layers of transformers' class for them.
     """
     base: PreTrainedModel = model.get_base_model()  # pyright: ignore[reportAssignmentType]
-    here = device()
-    mesh = init_device_mesh(here.type, (distributed.get_world_size(),))
-    learning = {one for one in model.parameters() if one.requires_grad}
-    found = list(layers(base))
-    if not found:
+    device = current_device()
+    mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
+    trainable = {parameter for parameter in model.parameters() if parameter.requires_grad}
+    layers = list(transformer_layers(base))
+    if not layers:
         raise TrainingError(
-            f"{type(base).__name__} has no layers of transformers' own form to share out",
+            f"{type(base).__name__} cannot be sharded: it has no layers of transformers' "
+            "GradientCheckpointingLayer class",
             "Turn training.fsdp off.",
         )
-    total = sum(one.numel() for one in base.parameters())
-    shared: set[nn.Parameter] = set()
-    for layer in found:
-        layer.to(here)
-        fully_shard(layer, mesh=mesh, ignored_params=learning)
-        shared |= set(layer.parameters()) - learning
-    model.to(here)
-    _move_scales(base, here)
-    # It has nothing of its own to share out, but fetches each layer while the one before computes.
-    whole = set(model.parameters()) - shared
-    fully_shard(base.base_model, mesh=mesh, ignored_params=whole)
-    # Else DDP would send the first process's weights, parts of layers, to the others. torch has no
-    # public way but `init_sync`, which accelerate does not hand on.
-    frozen = [name for name, one in model.named_parameters() if not one.requires_grad]
+    total = sum(parameter.numel() for parameter in base.parameters())
+    sharded: set[nn.Parameter] = set()
+    for layer in layers:
+        layer.to(device)
+        fully_shard(layer, mesh=mesh, ignored_params=trainable)
+        sharded |= set(layer.parameters()) - trainable
+    model.to(device)
+    _move_quant_states(base, device)
+    # The root has no parameters of its own to shard, but prefetches the next layer.
+    unsharded = set(model.parameters()) - sharded
+    fully_shard(base.base_model, mesh=mesh, ignored_params=unsharded)
+    # Otherwise DDP broadcasts the first rank's shards to the others. torch's only public way is
+    # `init_sync`, which accelerate does not pass on.
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, frozen)
-    held = sum(_held(one) for one in base.parameters())
+    local = sum(_local_numel(parameter) for parameter in base.parameters())
     log.info(
-        "%d layers are shared out: %s of %s numbers are here", len(found), f"{held:,}", f"{total:,}"
+        "%d layers are sharded: %s of %s values on this rank",
+        len(layers),
+        f"{local:,}",
+        f"{total:,}",
     )
 
 
-def _move_scales(base: nn.Module, here: torch.device) -> None:
-    """Scales of quantised experts are neither parameters nor buffers: nothing else moves them."""
+def _move_quant_states(base: nn.Module, device: torch.device) -> None:
+    """Move the scales of quantized experts, which are neither parameters nor buffers."""
     from bitsandbytes.nn.parametrize import Bnb4bitParametrization
 
     for module in base.modules():
         if isinstance(module, Bnb4bitParametrization):
-            module.quant_state.to(here)
+            module.quant_state.to(device)
 
 
-def _held(parameter: nn.Parameter) -> int:
-    own = parameter.to_local() if isinstance(parameter, DTensor) else parameter
-    return own.numel()
+def _local_numel(parameter: nn.Parameter) -> int:
+    local = parameter.to_local() if isinstance(parameter, DTensor) else parameter
+    return local.numel()
 
 
-def layers(module: nn.Module) -> Iterator[nn.Module]:
-    """The layers of each tower: what transformers runs, and recomputes, as one."""
+def transformer_layers(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the layers of each tower: the units of gradient checkpointing in transformers."""
     for child in module.children():
         if isinstance(child, GradientCheckpointingLayer):
             yield child
         else:
-            yield from layers(child)
+            yield from transformer_layers(child)

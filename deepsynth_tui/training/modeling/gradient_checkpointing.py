@@ -1,4 +1,4 @@
-"""Activations that are computed twice instead of kept."""
+"""Gradient checkpointing: activations that are recomputed instead of kept."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def checkpoint_activations(model: PeftModel | PreTrainedModel) -> None:
-    """Keep only the input of each layer for the backward pass, and only where something learns.
+def enable_gradient_checkpointing(model: PeftModel | PreTrainedModel) -> None:
+    """Keep only the input of each layer for the backward pass, where a layer needs gradients.
 
-    transformers also makes the outputs of all embeddings require gradients, for the sake of
-    re-entrant checkpointing, which this is not: a frozen vision tower would then be recomputed and
-    differentiated in every step for nothing.
+    transformers also makes all embedding outputs require gradients, because re-entrant
+    checkpointing needs that. This is non-re-entrant checkpointing, so that is undone: it would
+    recompute and differentiate a frozen vision tower in every step.
     """
     model.activation_checkpointing_enable({"use_reentrant": False})
     model.disable_input_require_grads()

@@ -1,49 +1,197 @@
-"""Processors of models that could read videos too, on a machine that has no torchvision.
-
-transformers loads a video processor for each of them (Qwen-VL, SmolVLM), and that needs
-torchvision, which pages do not.
-"""
+"""The processor of a checkpoint: tokenizer, image processor and chat template, without weights."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from transformers import PROCESSOR_MAPPING, AutoConfig, AutoProcessor, ProcessorMixin
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    PROCESSOR_MAPPING,
+    AutoConfig,
+    AutoProcessor,
+    AutoTokenizer,
+    GenerationConfig,
+    ProcessorMixin,
+)
 from transformers.utils.import_utils import is_torchvision_available
 
-VIDEO = "video_processor"
+from deepsynth_tui import builtin
+from deepsynth_tui.models.hub_config import hub_is_reachable
+from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.text_encoder.instruction_tokenizer import (
+    InstructionTokenizer,
+    load_instruction_tokenizer,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+    from deepsynth_tui.config.training import ModelSettings, TrainingConfig
+
+VIDEO_PROCESSOR = "video_processor"
 
 
-def load_image_text_processor(path: str, **source: Any) -> ProcessorMixin:
-    """Load the processor of an image model, without its part for videos where that cannot be had.
+@dataclass(frozen=True, slots=True)
+class Preprocessor:
+    """Everything that turns documents into model inputs.
+
+    `processor` is a processor for an image model and a tokenizer for a language model.
+    `generation_config` has the tokens at which generation ends; None for a model that does not
+    generate. `instruction_tokenizer` is None without a text encoder.
+    """
+
+    processor: ProcessorMixin | PreTrainedTokenizerBase
+    reads_images: bool
+    generation_config: GenerationConfig | None
+    instruction_tokenizer: InstructionTokenizer | None
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return tokenizer_of(self.processor)
+
+
+def load_preprocessor(config: TrainingConfig, *, local_files_only: bool) -> Preprocessor:
+    """Load what `load_model_and_processor` loads except for the weights: a few MB.
+
+    Raises:
+        TrainingError: as `load_model_and_processor`.
+        OSError: a file is missing; with `local_files_only`, on this machine.
+    """
+    settings = config.model
+    path = builtin.locate(settings.name_or_path)
+    options: dict[str, Any] = {
+        "revision": settings.revision,
+        "trust_remote_code": settings.trust_remote_code,
+        "local_files_only": local_files_only,
+    }
+    model_config = AutoConfig.from_pretrained(path, **options)
+    reads_images = is_image_model(model_config, settings)
+    processor = load_processor(path, reads_images=reads_images, **options)
+    options.pop("trust_remote_code")
+    try:
+        generation_config = GenerationConfig.from_pretrained(path, **options)
+    except OSError:  # most checkpoints have none; transformers then reads the model's config
+        generation_config = GenerationConfig.from_model_config(model_config)
+    return Preprocessor(
+        processor=processor,
+        reads_images=reads_images,
+        generation_config=generation_config,
+        instruction_tokenizer=instruction_tokenizer_of(config, local_files_only=local_files_only),
+    )
+
+
+def load_preprocessor_offline_first(config: TrainingConfig) -> Preprocessor:
+    """Load the preprocessor from this machine or, if a file is missing, from the Hub.
+
+    Raises:
+        TrainingError: as `load_preprocessor`.
+        OSError: a file is missing on this machine, and the Hub lacks it or cannot be reached.
+    """
+    try:
+        return load_preprocessor(config, local_files_only=True)
+    except OSError:
+        if not hub_is_reachable():
+            raise
+    return load_preprocessor(config, local_files_only=False)
+
+
+def load_processor(
+    path: str, *, reads_images: bool, **options: Any
+) -> ProcessorMixin | PreTrainedTokenizerBase:
+    """Load the processor of an image model or the tokenizer of a language model.
+
+    A tokenizer without a padding token pads with its end-of-text token: padding is masked, so any
+    token will do.
+
+    Raises:
+        TrainingError: an image model has no image processor.
+        OSError: the checkpoint has no processor or tokenizer.
+    """
+    load = load_image_text_processor if reads_images else AutoTokenizer.from_pretrained
+    processor = load(path, **options)
+    if reads_images and getattr(processor, "image_processor", None) is None:
+        raise TrainingError(
+            f"{path} is an image model, but its checkpoint has no image processor",
+            "Copy preprocessor_config.json or processor_config.json of the original model into it.",
+        )
+    tokenizer = tokenizer_of(processor)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return processor
+
+
+def load_image_text_processor(path: str, **options: Any) -> ProcessorMixin:
+    """Load the processor of an image model, without its video processor if torchvision is missing.
+
+    transformers loads a video processor for models that also read videos (Qwen-VL, SmolVLM). It
+    needs torchvision, which pages do not.
 
     Raises:
         OSError: the checkpoint has no processor.
     """
     if not is_torchvision_available():
-        architecture = type(AutoConfig.from_pretrained(path, **source))
-        kind: Any = PROCESSOR_MAPPING.get(architecture, None)
-        if kind is not None and VIDEO in kind.get_attributes():
-            return without_video(kind).from_pretrained(path, **source)
-    return AutoProcessor.from_pretrained(path, **source)
+        config_class = type(AutoConfig.from_pretrained(path, **options))
+        processor_class: Any = PROCESSOR_MAPPING.get(config_class, None)
+        if processor_class is not None and VIDEO_PROCESSOR in processor_class.get_attributes():
+            return without_video(processor_class).from_pretrained(path, **options)
+    return AutoProcessor.from_pretrained(path, **options)
 
 
-def without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
-    """The class without its video processor, under its own name, which goes into saved files."""
+def without_video(processor_class: type[ProcessorMixin]) -> type[ProcessorMixin]:
+    """Return a subclass without a video processor; it keeps the name, which is saved in files."""
 
     def get_attributes(cls: type[ProcessorMixin]) -> list[str]:
-        return [name for name in kind.get_attributes() if name != VIDEO]
+        return [name for name in processor_class.get_attributes() if name != VIDEO_PROCESSOR]
 
     def from_args_and_dict(
-        cls: type[ProcessorMixin], args: Any, processor_dict: dict[str, Any], **named: Any
+        cls: type[ProcessorMixin], args: Any, processor_dict: dict[str, Any], **kwargs: Any
     ) -> Any:
-        without = {**processor_dict, VIDEO: None}  # SmolVLM's has no default
-        return kind.from_args_and_dict.__func__(cls, args, without, **named)
+        values = {**processor_dict, VIDEO_PROCESSOR: None}  # required by SmolVLM's processor
+        return processor_class.from_args_and_dict.__func__(cls, args, values, **kwargs)
 
-    changed = {
+    overrides = {
         "get_attributes": classmethod(get_attributes),
         "from_args_and_dict": classmethod(from_args_and_dict),
-        # SmolVLM's own asks the missing part how many frames it takes, then calls this one.
+        # SmolVLM's own method asks the video processor for its number of frames, then calls this.
         "apply_chat_template": ProcessorMixin.apply_chat_template,
     }
-    return type(kind.__name__, (kind,), changed)
+    return type(processor_class.__name__, (processor_class,), overrides)
+
+
+def is_image_model(model_config: PreTrainedConfig, settings: ModelSettings) -> bool:
+    """Return whether the checkpoint is an image-text-to-text model; False for a language model.
+
+    Raises:
+        TrainingError: it is neither.
+    """
+    auto_map = getattr(model_config, "auto_map", None) or {}
+    if not settings.trust_remote_code:
+        auto_map = {}
+    config_class = type(model_config)
+    if (
+        config_class in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+        or "AutoModelForImageTextToText" in auto_map
+    ):
+        return True
+    if config_class in MODEL_FOR_CAUSAL_LM_MAPPING or "AutoModelForCausalLM" in auto_map:
+        return False
+    raise TrainingError(
+        f"{settings.name_or_path} is a {model_config.model_type} model, which neither reads pages "
+        "nor writes text",
+        "Choose an image-text-to-text model, or a causal language model to train on text only.",
+    )
+
+
+def tokenizer_of(
+    processor: ProcessorMixin | PreTrainedTokenizerBase,
+) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a processor; a tokenizer is returned as it is."""
+    return processor.tokenizer if isinstance(processor, ProcessorMixin) else processor
+
+
+def instruction_tokenizer_of(config: TrainingConfig, **options: Any) -> InstructionTokenizer | None:
+    """Load the tokenizer of the text encoder; None where `text_encoder:` is off."""
+    settings = config.text_encoder
+    return load_instruction_tokenizer(settings, **options) if settings.enabled else None

@@ -1,8 +1,8 @@
-"""QLoRA's frozen weights: bitsandbytes in 4 or 8 bits.
+"""QLoRA's frozen weights, quantized by bitsandbytes to 4 or 8 bits.
 
-Nothing that stays unquantised (norms, embeddings, the head) is widened to float32, as PEFT's
-`prepare_model_for_kbit_training` would: it also widens fused experts, which for the default model
-are 2.4 of 3.4 billion parameters. The adapters are float32 all the same.
+Unlike PEFT's `prepare_model_for_kbit_training`, this does not upcast unquantized weights (norms,
+embeddings, the head) to float32: PEFT also upcasts fused experts, which are 2.4 of the 3.4 billion
+parameters of the default model. The adapters are float32 either way.
 """
 
 from __future__ import annotations
@@ -22,37 +22,39 @@ if TYPE_CHECKING:
 
     from deepsynth_tui.config.training import TrainingConfig
 
-HEAD = "lm_head"
+OUTPUT_HEAD = "lm_head"
 
 
 def bitsandbytes_config(config: TrainingConfig) -> BitsAndBytesConfig | None:
-    """Return what `from_pretrained` needs for `quantization:`, None where it is off.
+    """Return the `quantization_config` for `from_pretrained`, None without quantization.
 
-    Every linear is quantised but the output head and `lora.modules_to_save`, which are trained.
+    Every linear layer is quantized except the output head and `lora.modules_to_save`, which are
+    trained.
     """
     settings = config.quantization
     if not settings.enabled:
         return None
-    whole = config.lora.modules_to_save
-    skipped = [HEAD, *whole] if whole else None  # None: transformers skips the head by itself
+    trained = config.lora.modules_to_save
+    # None: transformers itself skips the head.
+    skip_modules = [OUTPUT_HEAD, *trained] if trained else None
     if settings.bits == 8:
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skip_modules)
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type=settings.quant_type,
         bnb_4bit_use_double_quant=settings.double_quant,
         bnb_4bit_quant_storage=getattr(torch, settings.quant_storage),
         bnb_4bit_compute_dtype=getattr(torch, settings.compute_dtype),
-        llm_int8_skip_modules=skipped,
+        llm_int8_skip_modules=skip_modules,
     )
 
 
 def quantize_fused_experts(model: PreTrainedModel, config: TrainingConfig) -> tuple[str, ...]:
-    """Quantise expert weights held as 3-D parameters to 4 bits; return their full names.
+    """Quantize experts stored as 3-D parameters to 4 bits and return their full names.
 
-    transformers fuses the experts of a mixture into parameters, which bitsandbytes passes over
-    because they are no `nn.Linear` (bitsandbytes issue 1849). There is no 8-bit form for them.
-    Experts that `lora.target_parameters` adapts stay as they are: PEFT needs them whole.
+    transformers fuses the experts of a mixture of experts into one parameter, which bitsandbytes
+    skips because it is not an `nn.Linear` (bitsandbytes issue 1849). It has no 8-bit form of them.
+    Experts adapted by `lora.target_parameters` are not quantized: PEFT needs the full weights.
     """
     from bitsandbytes.nn.parametrize import replace_parameter_4bit
 
@@ -61,8 +63,8 @@ def quantize_fused_experts(model: PreTrainedModel, config: TrainingConfig) -> tu
         return ()
     names = fused_expert_parameters(model)
     adapted = set(resolve_target_parameters(names, config.lora, config.model))
-    chosen = tuple(name for name in names if name not in adapted)
-    for name in chosen:
+    quantized = tuple(name for name in names if name not in adapted)
+    for name in quantized:
         module, _, parameter = name.rpartition(".")
         replace_parameter_4bit(
             model.get_submodule(module),
@@ -70,15 +72,15 @@ def quantize_fused_experts(model: PreTrainedModel, config: TrainingConfig) -> tu
             compress_statistics=settings.double_quant,
             quant_type=settings.quant_type,
         )
-    return chosen
+    return quantized
 
 
-def keep_differentiable(model: nn.Module) -> None:
+def disable_avx512_repacking(model: nn.Module) -> None:
     """Keep 4-bit layers in the layout that has a backward pass.
 
-    On a CPU with AVX512-BF16, bitsandbytes 0.50 repacks a layer for a faster kernel at its first
-    forward pass in evaluation mode, for good, and that kernel has no gradient: an evaluation
-    between two steps would silently end the learning.
+    On a CPU with AVX512-BF16, bitsandbytes 0.50 permanently repacks a layer for a faster kernel at
+    its first forward pass in evaluation mode. That kernel has no gradient: after an evaluation
+    between two steps the model would silently stop learning.
     """
     from bitsandbytes.nn.modules import Linear4bit
 
@@ -87,26 +89,28 @@ def keep_differentiable(model: nn.Module) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def flatten_for_cpu(model: nn.Module) -> None:
-    """Hand 8-bit layers on a CPU their inputs in two dimensions where there are more than three.
+def flatten_8bit_inputs_on_cpu(model: nn.Module) -> None:
+    """Flatten inputs of 8-bit layers on the CPU to two dimensions if they have more than three.
 
-    bitsandbytes 0.50 has no kernel of its own there, and its fallback scales rows along the wrong
-    dimension of what the vision encoder of DeepSeek-OCR-2 gives: (pages, height, width, channels).
+    bitsandbytes 0.50 has no CPU kernel for them, and its fallback scales the inputs from the vision
+    encoder of DeepSeek-OCR-2, (pages, height, width, channels), along the wrong dimension.
     """
     from bitsandbytes.nn.modules import Linear8bitLt
 
-    def flattened(forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    def flat_forward(
+        forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
+    ) -> torch.Tensor:
         if x.ndim <= 3:
             return forward(x)
         return forward(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
 
     for module in model.modules():
         if isinstance(module, Linear8bitLt) and module.weight.device.type == "cpu":
-            module.forward = partial(flattened, module.forward)
+            module.forward = partial(flat_forward, module.forward)
 
 
 def fused_expert_parameters(model: nn.Module) -> tuple[str, ...]:
-    """Full names of the floating-point 3-D parameters of modules called `experts`."""
+    """Return the full names of floating-point 3-D parameters in modules named `experts`."""
     return tuple(
         name
         for name, parameter in model.named_parameters()

@@ -1,4 +1,4 @@
-"""Which commit of a Hub repository is loaded: looked up once, so that it can be put on record."""
+"""The Hub commit that a revision stands for, resolved once so that it can be recorded."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
 
 
-def commit_of(path: str, revision: str | None) -> str | None:
-    """The commit that a branch, tag or None, the newest, stands for; None for a folder, and where
-    neither the Hub nor the cache knows the repository."""
-    found = resolve_revision(path, revision)
-    return found.resolved if isinstance(found, ResolvedRevision) else None
+def resolve_commit(path: str, revision: str | None) -> str | None:
+    """Return the commit of a branch or tag of a Hub repository, of the default branch for None.
+
+    None for a folder, and for a repository that neither the Hub nor the cache has.
+    """
+    resolved = resolve_revision(path, revision)
+    return resolved.resolved if isinstance(resolved, ResolvedRevision) else None
 
 
-def pinned(
+def pin_revisions(
     config: TrainingConfig, *, model: str | None, encoder: str | None = None
 ) -> TrainingConfig:
-    """The configuration with the commits that were loaded in place of branches and tags."""
+    """Return the configuration with these commits as revisions; None leaves a revision as it is."""
     sections = {
         "model": config.model.model_copy(update={"revision": model or config.model.revision}),
         "text_encoder": config.text_encoder.model_copy(

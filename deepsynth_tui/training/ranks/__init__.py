@@ -1,1 +1,1 @@
-"""Training in several processes: one owns the run, the others, the ranks, share every batch."""
+"""Training in several processes: a launcher that owns the run and one rank per GPU."""

@@ -1,4 +1,4 @@
-"""Why a rank is no more, in words."""
+"""Explain why a rank ended."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from dataclasses import replace
 
 from deepsynth_tui.runs.job import Failure
 
-RESUME = "--resume goes on from the last checkpoint."
+RESUME = "--resume continues from the last checkpoint."
 
 
-def named(failure: Failure, rank: int) -> Failure:
-    """The failure with the rank that it happened in."""
+def with_rank(failure: Failure, rank: int) -> Failure:
+    """Return the failure with the number of the rank in its message."""
     return replace(failure, message=f"Rank {rank}: {failure.message}")
 
 
-def without_a_word(
-    rank: int, pid: int, code: int, *, killed_for_memory: bool | None = None
+def unreported_exit(
+    rank: int, pid: int, exit_code: int, *, killed_for_memory: bool | None = None
 ) -> Failure:
-    """Explain the end of a process that gave no reason; `code` is -N for signal N. The kernel may
-    know whether it was killed for lack of main memory; None: it does not."""
-    if code >= 0:
-        message = f"Rank {rank} ended without a word, with exit code {code}"
-        return Failure("RankEnded", message, f"console.log may hold what it said last. {RESUME}")
-    number = signal.Signals(-code)
+    """Explain the exit of a rank that sent no last message.
+
+    `exit_code` is -N for signal N. `killed_for_memory` says whether the kernel's OOM killer ended
+    the process, None where the kernel does not tell.
+    """
+    if exit_code >= 0:
+        message = f"Rank {rank} exited with status {exit_code} and gave no reason"
+        return Failure("RankEnded", message, f"The last lines of console.log may tell. {RESUME}")
+    number = signal.Signals(-exit_code)
     message = f"Rank {rank} (pid {pid}) was ended by {number.name}"
-    advice = f"console.log holds what it was doing. {RESUME}"
+    advice = f"console.log shows what it was doing. {RESUME}"
     if number == signal.SIGKILL and killed_for_memory:
         message = (
-            f"The kernel ended rank {rank} (pid {pid}): the machine or its container ran out of "
+            f"The kernel killed rank {rank} (pid {pid}): the machine or its container ran out of "
             "main memory"
         )
         advice = (
@@ -37,12 +40,12 @@ def without_a_word(
         )
     elif number == signal.SIGKILL and killed_for_memory is None:
         advice = (
-            "If nobody did that, the kernel did, because the machine ran out of main memory: "
-            f"`dmesg` says so. {RESUME}"
+            "If nobody killed it, the kernel did because the machine ran out of main memory: see "
+            f"`dmesg`. {RESUME}"
         )
     elif number == signal.SIGKILL:
         advice = (
-            "Somebody did that: it was not for lack of main memory, of which the kernel keeps "
-            f"count. {RESUME}"
+            "A user or another program killed it: the kernel's counter shows no kill for lack of "
+            f"main memory. {RESUME}"
         )
     return Failure("RankKilled", message, advice)

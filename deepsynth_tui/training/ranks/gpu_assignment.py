@@ -1,4 +1,4 @@
-"""Which GPUs the ranks of a run get, one each."""
+"""Assign one GPU to each rank."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import os
 from deepsynth_tui.machine.nvml import Probe
 
 
-def visible(processes: int) -> str:
-    """CUDA_VISIBLE_DEVICES for so many processes: the first of those that this one may see."""
-    stated = os.environ.get("CUDA_VISIBLE_DEVICES")
-    entries = [str(place) for place in range(processes)] if stated is None else stated.split(",")
-    return ",".join(entries[:processes])
+def visible_devices(num_processes: int) -> str:
+    """Return CUDA_VISIBLE_DEVICES for the ranks: the first GPUs that this process may use."""
+    setting = os.environ.get("CUDA_VISIBLE_DEVICES")
+    devices = map(str, range(num_processes)) if setting is None else setting.split(",")
+    return ",".join(list(devices)[:num_processes])
 
 
-def missing(processes: int, found: Probe) -> str | None:
-    """Say why so many processes cannot get a GPU each; None where they can, and where there is no
-    GPU at all: then they train on the CPU.
+def gpu_shortage(num_processes: int, probe: Probe) -> str | None:
+    """Return why there is not a GPU for each process, or None.
 
-    A process sees one MIG slice at most (CUDA, "Multi-Instance GPU"), so slices do not add up.
+    None also without any GPU: the ranks then train on the CPU. MIG slices do not count, because a
+    process can use one at most (CUDA documentation, "Multi-Instance GPU").
     """
-    cards = [device for device in found.devices if device.slice_of is None]
-    if not found.devices or processes <= max(1, len(cards)):
+    gpus = [device for device in probe.devices if device.slice_of is None]
+    if not probe.devices or num_processes <= max(1, len(gpus)):
         return None
-    if not cards:
-        return f"{processes} processes need as many GPUs; slices of one do not count"
-    return f"{processes} processes need as many GPUs, and this machine shows {len(cards)}"
+    if not gpus:
+        return f"{num_processes} processes need {num_processes} whole GPUs; MIG slices do not count"
+    return f"{num_processes} processes need {num_processes} GPUs, but this machine has {len(gpus)}"

@@ -1,7 +1,7 @@
-"""The lines between the process that owns a run and its ranks.
+"""Messages between the launcher of a run and its ranks, over one pipe in each direction.
 
-Up go JSON lines: events to record, and how the rank ended. Down go requests, a word each; when
-that line closes, the owner is gone, and the rank ends too.
+Ranks send JSON lines: events to record, and how the rank ended. The launcher sends requests, one
+word per line, on stdin; when that pipe closes, the launcher is gone and the rank exits.
 """
 
 from __future__ import annotations
@@ -17,105 +17,112 @@ from typing import Any
 from deepsynth_tui.runs.control import REQUESTS, Request
 from deepsynth_tui.runs.job import Failure
 
-_MOST = 4096  # bytes of requests at once; a pipe takes so many whole (PIPE_BUF)
+_READ_BYTES = 4096  # writes to a pipe up to this size are atomic (PIPE_BUF)
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
-    """An event to record, in the words of `runs.events`."""
+class EventMessage:
+    """An event to record; `kind` and `fields` are those of `runs.events`."""
 
     kind: str
     fields: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """The rank failed. `lost_contact`: only because it lost another one, which knows the reason."""
+class FailedMessage:
+    """The rank failed. `lost_contact` is true when it only lost its connection to another rank,
+    which knows the reason."""
 
     failure: Failure
     lost_contact: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """The rank has done its part. `results` are those of the run, from the first rank only."""
+class FinishedMessage:
+    """The rank finished. `results` are those of the run and come from the first rank only."""
 
     verdict: str
     results: dict[str, Any]
 
 
-Said = Happened | Failed | Ended
+Message = EventMessage | FailedMessage | FinishedMessage
 
 
-def encode(said: Said) -> str:
-    """One line. Paths are written as text, scalars of torch and numpy as numbers."""
-    return json.dumps({"said": type(said).__name__, **asdict(said)}, default=_plain) + "\n"
+def encode(message: Message) -> str:
+    """Return a message as a JSON line. Paths become strings, torch and numpy scalars numbers."""
+    fields = {"type": type(message).__name__, **asdict(message)}
+    return json.dumps(fields, default=_to_json) + "\n"
 
 
-def decode(line: str) -> Said:
-    """What `encode` wrote."""
+def decode(line: str) -> Message:
+    """Return the message that `encode` wrote."""
     fields = json.loads(line)
-    match fields.pop("said"):
-        case "Happened":
-            return Happened(**fields)
-        case "Failed":
-            return Failed(Failure(**fields["failure"]), fields["lost_contact"])
+    match fields.pop("type"):
+        case "EventMessage":
+            return EventMessage(**fields)
+        case "FailedMessage":
+            return FailedMessage(Failure(**fields["failure"]), fields["lost_contact"])
         case _:
-            return Ended(**fields)
+            return FinishedMessage(**fields)
 
 
-class Reports:
-    """A rank's end of the line up. As the events of a Job it sends every one to the owner."""
+class MessageWriter:
+    """Sends the messages of a rank. Serves as the `Events` of its `Job`."""
 
-    def __init__(self, file: int) -> None:
-        self._line = os.fdopen(file, "w", encoding="utf-8", buffering=1)
+    def __init__(self, fd: int) -> None:
+        self._file = os.fdopen(fd, "w", encoding="utf-8", buffering=1)
         self._lock = threading.Lock()
 
-    def send(self, said: Said) -> None:
-        """Raises OSError when the owner is gone."""
+    def send(self, message: Message) -> None:
+        """Send a message.
+
+        Raises:
+            OSError: the launcher is gone.
+        """
         with self._lock:
-            self._line.write(encode(said))
+            self._file.write(encode(message))
 
     def write(self, kind: str, /, **fields: object) -> None:
-        """Let the owner record an event."""
-        self.send(Happened(kind, fields))
+        """Send an event for the launcher to record."""
+        self.send(EventMessage(kind, fields))
 
 
-class Silence:
-    """The events of the other ranks: what they do, the first one says."""
+class NullEvents:
+    """The `Events` of all ranks but the first, whose events stand for the whole run."""
 
     def write(self, kind: str, /, **fields: object) -> None:
-        """Say nothing."""
+        """Discard the event."""
 
 
-class Orders:
-    """A rank's end of the line down, as the pulse of its Job: the owner keeps the status."""
+class RequestReader:
+    """Reads the requests of the launcher. Serves as the heartbeat of a rank's `Job`; the launcher
+    writes status.json."""
 
-    def __init__(self, file: int) -> None:
-        self._file = file
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
         self._request: Request | None = None
-        self.asked = threading.Event()
-        threading.Thread(target=self._listen, name="orders", daemon=True).start()
+        self.stop_event = threading.Event()
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
 
     @property
     def request(self) -> Request | None:
-        """The last request."""
+        """The last request, None before the first."""
         return self._request
 
     def enter_phase(self, name: str) -> None:
-        """The owner reads it off the event."""
+        """Do nothing: the launcher reads the phase from the event."""
 
-    def _listen(self) -> None:
-        # Read from the file itself: a thread that holds a lock of sys.stdin makes exit() crash.
-        while words := os.read(self._file, _MOST):
+    def _read(self) -> None:
+        # Not through sys.stdin: exit() crashes while a thread holds its lock.
+        while words := os.read(self._fd, _READ_BYTES):
             for word in words.decode().split():
                 self._request = next(request for request in REQUESTS if request == word)
-                self.asked.set()
+                self.stop_event.set()
         try:
             sys.stderr.write("The process that owns this run is gone, so this one ends.\n")
-        finally:  # what a rank prints may have gone through the owner
-            os._exit(1)  # the main thread may be inside a step that waits for another rank
+        finally:  # stderr may be a pipe to that process
+            os._exit(1)  # the main thread may hang in a collective operation
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value.item()

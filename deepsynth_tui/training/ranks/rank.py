@@ -1,6 +1,6 @@
-"""One process of several that train together; `owner` starts it.
+"""One rank of a run that trains in several processes; started by `ranks.launcher`.
 
-`python -m deepsynth_tui.training.ranks.rank RUN_PATH --reports FD [--listen FD] [--resume]`
+`python -m deepsynth_tui.training.ranks.rank RUN_PATH --messages FD [--listen FD] [--resume]`
 """
 
 from __future__ import annotations
@@ -14,58 +14,67 @@ import sys
 import traceback
 from pathlib import Path
 
-from deepsynth_tui.runs.directory import open_path
+from deepsynth_tui.runs.directory import open_run
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.processes import lost_contact
-from deepsynth_tui.training.ranks.protocol import Ended, Failed, Orders, Reports, Said, Silence
-from deepsynth_tui.training.silence_libraries import no_progress_bars
+from deepsynth_tui.training.failures.processes import is_lost_connection
+from deepsynth_tui.training.ranks.protocol import (
+    FailedMessage,
+    FinishedMessage,
+    Message,
+    MessageWriter,
+    NullEvents,
+    RequestReader,
+)
+from deepsynth_tui.training.silence_libraries import silence_libraries
 
-STDIN = 0
+STDIN_FD = 0
 
 
-def work(run_path: Path, reports: Reports, *, listen: int | None, resume: bool) -> Said:
-    """Do this rank's part and return how it ended."""
-    first = os.environ["RANK"] == "0"
-    # Before the libraries are imported, which takes seconds: the owner may be gone by then.
-    job = Job(open_path(run_path), reports if first else Silence(), Orders(STDIN))
+def run_rank(
+    run_path: Path, writer: MessageWriter, *, listen_fd: int | None, resume: bool
+) -> Message:
+    """Train as one rank and return the message that says how it ended."""
+    is_main = os.environ["RANK"] == "0"
+    # Before the libraries are imported, which takes seconds: the launcher may be gone by then.
+    job = Job(open_run(run_path), writer if is_main else NullEvents(), RequestReader(STDIN_FD))
     try:
-        no_progress_bars()
+        silence_libraries()
         from deepsynth_tui.training.job import train
-        from deepsynth_tui.training.ranks.rank_group import meet
+        from deepsynth_tui.training.ranks.rank_group import join_rank_group
 
-        verdict = train(job, resume=resume, peers=meet(listen=listen))
-    except BaseException as error:  # noqa: BLE001 - the process boundary: told to the owner
+        verdict = train(job, resume=resume, ranks=join_rank_group(listen_fd=listen_fd))
+    except BaseException as error:  # noqa: BLE001 - the process boundary: sent to the launcher
         traceback.print_exc()
         failure = error.failure if isinstance(error, JobFailed) else explain(error)
         job.flush()
-        return Failed(failure, lost_contact(error))
+        return FailedMessage(failure, is_lost_connection(error))
     job.flush()
-    return Ended(verdict, job.results)
+    return FinishedMessage(verdict, job.results)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one rank. Returns 0; a rank that failed exits with 1 on the spot."""
+    """Run one rank. Return 0; a rank that failed exits with status 1 at once."""
     parser = argparse.ArgumentParser(prog="python -m deepsynth_tui.training.ranks.rank")
     parser.add_argument("run", type=Path)
-    parser.add_argument("--reports", type=int, required=True, help="file to send reports to")
-    parser.add_argument("--listen", type=int, help="socket where the first rank awaits the others")
+    parser.add_argument("--messages", type=int, required=True, help="fd to write messages to")
+    parser.add_argument("--listen", type=int, help="fd of the socket that the first rank serves")
     parser.add_argument("--resume", action="store_true")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     if not faulthandler.is_enabled():
         faulthandler.enable()
-    # The owner alone decides what these mean; a terminal sends them to the whole group.
+    # Only the launcher acts on these; a terminal sends them to the whole process group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     if os.environ["RANK"] == "0":
         logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
-    reports = Reports(given.reports)
-    ended = work(given.run, reports, listen=given.listen, resume=given.resume)
-    reports.send(ended)
+    writer = MessageWriter(options.messages)
+    message = run_rank(options.run, writer, listen_fd=options.listen, resume=options.resume)
+    writer.send(message)
     sys.stdout.flush()
-    if isinstance(ended, Failed):
-        os._exit(1)  # its libraries would wait for the other ranks in their exit handlers
+    if isinstance(message, FailedMessage):
+        os._exit(1)  # exit handlers of NCCL and gloo would wait for the other ranks
     return 0
 
 

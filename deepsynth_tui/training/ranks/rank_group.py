@@ -1,7 +1,8 @@
-"""What the ranks of a run agree on, from inside one of them; alone, they agree at once.
+"""Collective operations between the ranks of a run; a run of one process has none.
 
-Gradients go through the main group (NCCL on GPUs). Everything else goes through a second one over
-gloo, whose patience lasts while the first rank counts rows, writes, or waits for disk space.
+Gradients use the default process group (NCCL on GPUs). Everything else uses a second group over
+gloo with a long timeout: ranks wait while the first one counts tokens, saves, or waits for disk
+space.
 """
 
 from __future__ import annotations
@@ -14,70 +15,75 @@ from torch import distributed
 
 from deepsynth_tui.runs.control import REQUESTS, Request
 
-# A rank that dies is noticed by the owner within a second; this ends ranks that wait for ever.
-STEP_LIMIT = timedelta(minutes=30)
-PATIENCE = timedelta(days=7)
+# The launcher notices within a second that a rank died; this ends ranks that hang in a step.
+STEP_TIMEOUT = timedelta(minutes=30)
+CONTROL_TIMEOUT = timedelta(days=7)
 
 
 class RankGroup:
-    """The other ranks; without a group there are none."""
+    """The ranks of this run, seen from one of them. Without a process group it is the only one."""
 
     def __init__(self, group: distributed.ProcessGroup | None = None) -> None:
         self._group = group
-        self.count = distributed.get_world_size() if group else 1
-        self.first = group is None or distributed.get_rank() == 0
+        self.world_size = distributed.get_world_size() if group else 1
+        self.is_main = group is None or distributed.get_rank() == 0
 
-    def agreed(self, request: Request | None) -> Request | None:
-        """The request that the first rank has heard, the same in every rank."""
+    def broadcast_request(self, request: Request | None) -> Request | None:
+        """Return the request of the first rank in all ranks, so that they stop at the same step."""
         if self._group is None:
             return request
-        answers = (None, *REQUESTS)
-        number = torch.tensor([answers.index(request)])
-        distributed.broadcast(number, src=0, group=self._group)
-        return answers[int(number.item())]
+        choices = (None, *REQUESTS)
+        index = torch.tensor([choices.index(request)])
+        distributed.broadcast(index, src=0, group=self._group)
+        return choices[int(index.item())]
 
-    def total(self, number: int) -> int:
-        """The sum over all ranks."""
+    def all_reduce_sum(self, number: int) -> int:
+        """Return the sum of `number` over all ranks."""
         if self._group is None:
             return number
-        summed = torch.tensor([number], dtype=torch.long)  # a bool is an int, and takes one byte
-        distributed.all_reduce(summed, group=self._group)
-        return int(summed.item())
+        total = torch.tensor([number], dtype=torch.long)  # for a bool, the default is one byte
+        distributed.all_reduce(total, group=self._group)
+        return int(total.item())
 
-    def wait(self) -> None:
-        """Return when every rank has come here."""
-        self.total(0)
+    def barrier(self) -> None:
+        """Wait until every rank has reached this call."""
+        self.all_reduce_sum(0)
 
-    def part(self) -> None:
-        """Leave the others, all at the same point: what follows needs the first rank alone."""
+    def leave(self) -> None:
+        """Destroy the process groups, in all ranks at the same point; the first rank goes on."""
         if self._group is not None:
-            self.wait()
+            self.barrier()
             distributed.destroy_process_group()
             self._group = None
 
 
-def meet(*, listen: int | None) -> RankGroup:
-    """Meet the other ranks where RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say, each on the
-    GPU of its number. `listen` is the first rank's socket of that address, already bound.
+def join_rank_group(*, listen_fd: int | None) -> RankGroup:
+    """Join the other ranks at MASTER_ADDR:MASTER_PORT and use the GPU of this rank's number.
+
+    `listen_fd` is the first rank's socket, which the launcher has bound to that address.
 
     Raises:
-        RuntimeError: they did not come, or a GPU is missing (of CUDA, NCCL or gloo).
+        RuntimeError: a rank did not come, or a GPU is missing (raised by CUDA, NCCL or gloo).
     """
-    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    on_gpus = torch.cuda.is_available()
-    if on_gpus:
+    rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    has_gpus = torch.cuda.is_available()
+    if has_gpus:
         torch.cuda.set_device(rank)
     store = distributed.TCPStore(  # pyright: ignore[reportPrivateImportUsage] - documented
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
-        count,
+        world_size,
         is_master=rank == 0,
-        timeout=STEP_LIMIT,
-        master_listen_fd=listen,
+        timeout=STEP_TIMEOUT,
+        master_listen_fd=listen_fd,
     )
     distributed.init_process_group(
-        "nccl" if on_gpus else "gloo", store=store, rank=rank, world_size=count, timeout=STEP_LIMIT
+        "nccl" if has_gpus else "gloo",
+        store=store,
+        rank=rank,
+        world_size=world_size,
+        timeout=STEP_TIMEOUT,
     )
-    group = distributed.new_group(backend="gloo", timeout=PATIENCE)
-    assert isinstance(group, distributed.ProcessGroup)  # an int where this rank is not in it
+    group = distributed.new_group(backend="gloo", timeout=CONTROL_TIMEOUT)
+    assert isinstance(group, distributed.ProcessGroup)  # an int in ranks outside of the group
     return RankGroup(group)

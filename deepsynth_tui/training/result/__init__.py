@@ -1,1 +1,1 @@
-"""What a run leaves: checkpoints, the adapter, the proof that it is what was trained."""
+"""What a run writes: checkpoints, and the adapter or model with model card and lineage."""

@@ -1,4 +1,4 @@
-"""The checkpoint of an earlier run, for a run that continues it with other settings."""
+"""Copy the checkpoint of an earlier run into a run that continues it with other settings."""
 
 from __future__ import annotations
 
@@ -11,66 +11,70 @@ from typing import TYPE_CHECKING
 from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.runs.directory import RunDirectory, identity
-from deepsynth_tui.training.result.checkpoints import TRAINER_STATE, newest_whole
+from deepsynth_tui.runs.directory import RunDirectory, read_identity
+from deepsynth_tui.training.result.checkpoints import TRAINER_STATE, newest_complete
 from deepsynth_tui.training.result.disk_space import folder_bytes
-from deepsynth_tui.training.result.save import whole_folder
+from deepsynth_tui.training.result.save import atomic_folder
 
 if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
-    from deepsynth_tui.training.result.disk_space import Room
+    from deepsynth_tui.training.result.disk_space import DiskSpace
 
 log = logging.getLogger(__name__)
 
-BEST = "best_model_checkpoint"  # in transformers' TrainerState: a path
+BEST = "best_model_checkpoint"  # a path in transformers' TrainerState
 
 
-def take_over(job: Job, config: TrainingConfig, room: Room, processes: int) -> None:
-    """Copy the newest whole checkpoint of the run that this one continues, and its best one, into
-    this run, unless this run has come as far itself.
+def copy_checkpoint(
+    job: Job, config: TrainingConfig, disk_space: DiskSpace, num_processes: int
+) -> None:
+    """Copy the newest complete checkpoint of the run that this one continues, and its best one.
 
-    A copy, not a link: a checkpoint of the same step may be written over it. What keeps the
-    checkpoint from being used, and what its steps were trained with, becomes a warning.
+    Nothing is copied if this run has a checkpoint of that step itself. The checkpoint is copied
+    and not linked, because this run may overwrite a checkpoint of the same step. Warnings say why
+    a checkpoint cannot be used, and with which other settings its steps were trained.
 
     Raises:
-        TrainingError: there is no room on the disk, and the person asked to stop.
-        OSError: it cannot be copied.
+        TrainingError: the disk is too full, and the user asked to stop.
+        OSError: the checkpoint cannot be copied.
     """
-    former = identity(job.run).continues
-    if former is None:
+    source = read_identity(job.run).continues
+    if source is None:
         return
-    if not former.config.is_file():
-        job.warning(f"{former.id}, which this run continues, was deleted")
+    if not source.config.is_file():
+        job.warning(f"{source.id}, which this run continues, was deleted")
         return
-    before = load_file(former.config).config
-    assert isinstance(before, TrainingConfig)  # a run continues one of its own kind
-    if reason := resume_training.incompatible_change(before, config):
-        job.warning(f"The checkpoints of {former.id} are of no use: {reason}")
+    source_config = load_file(source.config).config
+    assert isinstance(source_config, TrainingConfig)  # a run continues one of its own kind
+    if reason := resume_training.incompatible_change(source_config, config):
+        job.warning(f"The checkpoints of {source.id} cannot be used: {reason}")
         return
-    found = newest_whole(former.checkpoints, processes)
-    for path, flaw in found.torn:
-        job.warning(f"{path.name} of {former.id} is passed over: {flaw}")
-    if found.path is None or newest_whole(job.run.checkpoints, processes).step >= found.step:
+    newest = newest_complete(source.checkpoints, num_processes)
+    for path, problem in newest.incomplete:
+        job.warning(f"{path.name} of {source.id} is skipped: {problem}")
+    own_step = newest_complete(job.run.checkpoints, num_processes).step
+    if newest.path is None or own_step >= newest.step:
         return
-    _copy(job, room, former, found.path)
-    log.info("took %s over from %s", found.path.name, former.id)
-    if felt := resume_training.changed_effects(resume_training.differences(before, config)):
-        job.warning(f"The first {found.step} steps were trained with {felt}")
+    _copy(job, disk_space, source, newest.path)
+    log.info("copied %s of %s", newest.path.name, source.id)
+    changes = resume_training.differences(source_config, config)
+    if former_settings := resume_training.changed_effects(changes):
+        job.warning(f"The first {newest.step} steps were trained with {former_settings}")
 
 
-def _copy(job: Job, room: Room, former: RunDirectory, newest: Path) -> None:
-    recorded = json.loads((newest / TRAINER_STATE).read_text(encoding="utf-8"))
-    best = former.checkpoints / Path(recorded[BEST]).name if recorded.get(BEST) else newest
-    has_other_best = best != newest and best.is_dir()
-    size = folder_bytes(newest) + (folder_bytes(best) if has_other_best else 0)
+def _copy(job: Job, disk_space: DiskSpace, source: RunDirectory, newest: Path) -> None:
+    state = json.loads((newest / TRAINER_STATE).read_text(encoding="utf-8"))
+    best = source.checkpoints / Path(state[BEST]).name if state.get(BEST) else newest
+    copies_best = best != newest and best.is_dir()
+    size = folder_bytes(newest) + (folder_bytes(best) if copies_best else 0)
     phase, target = "continuing", job.run.checkpoints
-    job.phase(phase, f"from {newest.name} of {former.id}")
-    room.require(size, f"{newest.name} of {former.id}", phase=phase)
-    with whole_folder(target / newest.name) as draft:
-        if has_other_best:  # in its place first: the newest names it
-            with whole_folder(target / best.name) as draft_of_best:
-                shutil.copytree(best, draft_of_best, dirs_exist_ok=True)
+    job.phase(phase, f"from {newest.name} of {source.id}")
+    disk_space.require(size, f"{newest.name} of {source.id}", phase=phase)
+    with atomic_folder(target / newest.name) as draft:
+        if copies_best:  # complete before the newest, which names it
+            with atomic_folder(target / best.name) as best_draft:
+                shutil.copytree(best, best_draft, dirs_exist_ok=True)
         shutil.copytree(newest, draft, dirs_exist_ok=True)
-        if recorded.get(BEST) and best.is_dir():
-            recorded[BEST] = str(target / best.name)
-            (draft / TRAINER_STATE).write_text(json.dumps(recorded, indent=2), encoding="utf-8")
+        if state.get(BEST) and best.is_dir():
+            state[BEST] = str(target / best.name)
+            (draft / TRAINER_STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")

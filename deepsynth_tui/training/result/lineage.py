@@ -1,4 +1,4 @@
-"""Where an adapter comes from: `deepsynth.json` for programs, `card` for people."""
+"""What an adapter was trained from and on: `deepsynth.json`, and a model card made from it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
-from deepsynth_tui.training.data.dataset import DOCUMENT
-from deepsynth_tui.training.result.model_card import card
+from deepsynth_tui.training.data.dataset import DOCUMENT_COLUMN
+from deepsynth_tui.training.result.file_names import LINEAGE
+from deepsynth_tui.training.result.model_card import model_card
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings, TextEncoderSettings, TrainingConfig
     from deepsynth_tui.training.data.dataset import Split
-    from deepsynth_tui.training.modeling.load import Base
+    from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
-FILE = "deepsynth.json"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "datasets")
 
 
-def describe(
-    base: Base,
+def build_lineage(
+    base: LoadedModel,
     config: TrainingConfig,
     split: Split,
     metrics: Mapping[str, Any],
-    excess: Sequence[str],
+    too_long: Sequence[str],
     encoder: TextEncoder | None = None,
 ) -> dict[str, Any]:
-    """Everything needed to know what was trained on what, as JSON values. `excess` says what was
-    done about rows that were too long."""
+    """Return the base model, dataset, configuration, metrics and library versions of a run as
+    JSON values. `too_long` says what was done with rows that are too long."""
     return {
         "v": 1,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -44,13 +44,13 @@ def describe(
             "architecture": type(base.model).__name__,
             "reads_images": base.reads_images,
         },
-        **({"text_encoder": _encoder(config.text_encoder, encoder)} if encoder else {}),
+        **({"text_encoder": _text_encoder(config.text_encoder, encoder)} if encoder else {}),
         "dataset": {
             "path": config.data.path,
             "fingerprint": fingerprint(split, config.data),
             "train_rows": len(split.train),
             "held_out_rows": len(split.held_out),
-            "too_long": list(excess),
+            "too_long": list(too_long),
         },
         "config": config.model_dump(mode="json"),
         "metrics": dict(metrics),
@@ -58,7 +58,7 @@ def describe(
     }
 
 
-def _encoder(settings: TextEncoderSettings, encoder: TextEncoder) -> dict[str, Any]:
+def _text_encoder(settings: TextEncoderSettings, encoder: TextEncoder) -> dict[str, Any]:
     return {
         "name": settings.name_or_path,
         "path": builtin.locate(settings.name_or_path),
@@ -70,26 +70,26 @@ def _encoder(settings: TextEncoderSettings, encoder: TextEncoder) -> dict[str, A
 
 
 def fingerprint(split: Split, data: DataSettings) -> str:
-    """A hash of what is learned from what: every row's document hash and answer, and the split.
+    """Return a hash of every row's document hash and answer, and of the split.
 
-    The same dataset has the same fingerprint wherever it lies; pixels are not read for it.
+    The same dataset has the same fingerprint in any folder. Pixels are not read.
     """
     dataset = split.train.dataset
     columns = [
         column
-        for column in (DOCUMENT, data.target_column, "messages")
+        for column in (DOCUMENT_COLUMN, data.target_column, "messages")
         if column in dataset.column_names
     ]
     digest = hashlib.sha256()
     for row in dataset.select_columns(columns):
         digest.update(json.dumps(row, sort_keys=True).encode())
-    sides = [list(split.train.positions), list(split.held_out.positions)]
-    digest.update(json.dumps(sides).encode())
+    indices = [list(split.train.indices), list(split.held_out.indices)]
+    digest.update(json.dumps(indices).encode())
     return digest.hexdigest()[:16]
 
 
-def write(folder: Path, lineage: Mapping[str, Any]) -> None:
+def write_lineage(folder: Path, lineage: Mapping[str, Any]) -> None:
     """Write `deepsynth.json` and the model card into a folder of weights."""
     text = json.dumps(lineage, indent=2, ensure_ascii=False) + "\n"
-    (folder / FILE).write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(card(lineage), encoding="utf-8")
+    (folder / LINEAGE).write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(model_card(lineage), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The model card: front matter that the Hub reads, then how to load what was trained."""
+"""The model card: metadata for the Hub, and the code that loads the adapter or model."""
 
 from __future__ import annotations
 
@@ -10,91 +10,95 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_fr
 
 from deepsynth_tui.builtin import PREFIX
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
+from deepsynth_tui.training.result.file_names import LINEAGE
 
-# Of `metrics`: the metric's id on the Hub, and its name.
-SCORES = {
+HUB_METRICS = {
     "eval_loss": ("loss", "Loss"),
     "eval_exact_match": ("exact_match", "Exact match"),
     "eval_rouge_l": ("rouge", "ROUGE-L"),
     "eval_cer": ("cer", "Character error rate"),
 }
+"""Key in `metrics` -> id of the metric on the Hub, and its name."""
 
 
-def card(lineage: Mapping[str, Any]) -> str:
-    """The text of README.md, from what `deepsynth.json` holds."""
+def model_card(lineage: Mapping[str, Any]) -> str:
+    """Return the text of README.md for the contents of `deepsynth.json`."""
     base, config, metrics = lineage["base"], lineage["config"], lineage["metrics"]
-    adapter = config["lora"]["enabled"]
+    dataset = lineage["dataset"]
+    kind = "LoRA adapter for" if config["lora"]["enabled"] else "Fine-tuned from"
+    encoder = lineage.get("text_encoder")
+    encoder_note = f" Instructions are read by `{encoder['name']}`." if encoder else ""
+    metric_lines = "\n".join(f"- {name}: {value}" for name, value in metrics.items())
+    too_long = "".join(f"\n\n{message}." for message in dataset["too_long"])
+    return (
+        f"---\n{metadata(lineage).to_yaml()}\n---\n\n# {config['name']}\n\n"
+        f"{kind} `{base['name']}`, trained on {dataset['train_rows']} rows of "
+        f"`{dataset['path']}`. Configuration, versions and figures are in `{LINEAGE}`."
+        f"{encoder_note}{too_long}\n\n{metric_lines}\n\n```python\n{_loading_code(lineage)}\n```\n"
+    )
+
+
+def _loading_code(lineage: Mapping[str, Any]) -> str:
+    base = lineage["base"]
     auto = "AutoModelForImageTextToText" if base["reads_images"] else "AutoModelForCausalLM"
-    if adapter:
+    if lineage["config"]["lora"]["enabled"]:
         imports = ["from peft import PeftModel", f"from transformers import {auto}"]
-        where = f'"{base["path"]}"'
-        if base["name"].startswith(PREFIX):  # it lies in another folder on each machine
+        path = f'"{base["path"]}"'
+        if base["name"].startswith(PREFIX):  # it has another path on each machine
             imports.insert(0, "from deepsynth_tui.builtin import locate")
-            where = f'locate("{base["name"]}")'
-        load = f"base = {auto}.from_pretrained({where})"
-        use = "\n".join(
-            [*imports, "", load, 'model = PeftModel.from_pretrained(base, "path/to/this/folder")']
-        )
+            path = f'locate("{base["name"]}")'
+        load_base = f"base = {auto}.from_pretrained({path})"
+        load = 'model = PeftModel.from_pretrained(base, "path/to/this/folder")'
+        code = "\n".join([*imports, "", load_base, load])
     else:
-        use = (
+        code = (
             f"from transformers import {auto}\n\n"
             f'model = {auto}.from_pretrained("path/to/this/folder")'
         )
-    if encoder := lineage.get("text_encoder"):
-        use += (
+    if lineage.get("text_encoder"):
+        code += (
             "\n# Its instructions come through the text encoder in text_encoder/, which PEFT does "
             "not load:\n# python -m deepsynth_tui.adapters.try_out path/to/this/folder"
         )
-        read = f" Instructions are read by `{encoder['name']}`."
-    else:
-        read = ""
-    figures = "\n".join(f"- {name}: {value}" for name, value in metrics.items())
-    dataset = lineage["dataset"]
-    excess = "".join(f"\n\n{said}." for said in dataset["too_long"])
-    return (
-        f"---\n{front_matter(lineage).to_yaml()}\n---\n\n# {config['name']}\n\n"
-        f"{'LoRA adapter for' if adapter else 'Fine-tuned from'} `{base['name']}`, trained on "
-        f"{dataset['train_rows']} rows of `{dataset['path']}`. Configuration, versions and figures "
-        f"are in `deepsynth.json`.{read}{excess}\n\n{figures}\n\n```python\n{use}\n```\n"
-    )
+    return code
 
 
-def front_matter(lineage: Mapping[str, Any]) -> ModelCardData:
-    """What the Hub knows of a model. It takes ids only: a folder of this machine, as base or as
-    dataset, means nothing there."""
+def metadata(lineage: Mapping[str, Any]) -> ModelCardData:
+    """Return the metadata of the card. Only Hub ids are given as base model and dataset: a local
+    path means nothing on the Hub."""
     base, config, dataset = lineage["base"], lineage["config"], lineage["dataset"]
-    adapter = config["lora"]["enabled"]
+    is_adapter = config["lora"]["enabled"]
     task = "image-text-to-text" if base["reads_images"] else "text-generation"
-    methods = ["lora"] if adapter else []
+    methods = ["lora"] if is_adapter else []
     methods += ["qlora"] if config["quantization"]["enabled"] else []
     path = dataset["path"]
-    public = may_be_on_hub(path) and dataset_folder(path) is None
-    scores = [
+    on_hub = may_be_on_hub(path) and dataset_folder(path) is None
+    results = [
         EvalResult(
             task_type=task,
-            dataset_type=path if public else "held-out",
+            dataset_type=path if on_hub else "held-out",
             dataset_name=f"{dataset['held_out_rows']} rows held out of the dataset",
-            metric_type=kind,
+            metric_type=metric_id,
             metric_name=name,
             metric_value=lineage["metrics"][key],
         )
-        for key, (kind, name) in SCORES.items()
+        for key, (metric_id, name) in HUB_METRICS.items()
         if key in lineage["metrics"]
     ]
     return ModelCardData(
-        library_name="peft" if adapter else "transformers",
+        library_name="peft" if is_adapter else "transformers",
         base_model=base["name"] if base["commit"] else None,
-        datasets=[path] if public else None,
-        license=license_of(base),
+        datasets=[path] if on_hub else None,
+        license=base_license(base),
         pipeline_tag=task,
         tags=[*methods, "sft", "deepsynth"],
-        model_name=config["name"] if scores else None,
-        eval_results=scores or None,
+        model_name=config["name"] if results else None,
+        eval_results=results or None,
     )
 
 
-def license_of(base: Mapping[str, Any]) -> str | None:
-    """The license that the base model's own card names, where that is on this machine."""
+def base_license(base: Mapping[str, Any]) -> str | None:
+    """Return the license in the base model's own card, if that is on this machine."""
     path = Path(base["path"]) / "README.md"
     if not path.is_file():
         if not base["commit"]:

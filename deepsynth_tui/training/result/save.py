@@ -1,4 +1,4 @@
-"""Writing what was trained: never half a folder under the name of a whole one."""
+"""Write the adapter or model, and never leave an incomplete folder under its final name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from peft import PeftModel
 
 from deepsynth_tui.training.result.adapter_keys import make_loadable
 from deepsynth_tui.training.text_encoder import checkpoint
-from deepsynth_tui.training.text_encoder.soft_tokens import set_aside
+from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
@@ -23,17 +23,17 @@ def save_trained(
     processor: ProcessorMixin | PreTrainedTokenizerBase,
     folder: Path,
 ) -> None:
-    """Write the adapter, or the whole model where there is none, its text encoder and processor.
+    """Write the adapter, or the whole model without one, with its text encoder and processor.
 
     Weights are safetensors.
 
     Raises:
-        OSError: the disk is full or the folder may not be written.
+        OSError: the disk is full or the folder is not writable.
     """
-    with set_aside(model) as encoder:
+    with without_text_encoder(model) as encoder:
         if isinstance(model, PeftModel):
-            # "auto" would ask the Hub whether the vocabulary grew; no embedding is ever a target,
-            # and one in modules_to_save is saved with its adapter anyway.
+            # "auto" would ask the Hub whether the vocabulary grew. No embedding is a LoRA target,
+            # and one in modules_to_save is saved with the adapter anyway.
             model.save_pretrained(str(folder), save_embedding_layers=False)
             make_loadable(model, folder)
         else:
@@ -44,21 +44,21 @@ def save_trained(
 
 
 @contextlib.contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Yield a new folder that takes the place of `target` when the block ends without error.
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a new folder that replaces `target` when the block ends without an error.
 
-    Until then `target` is as it was; after an error nothing is left of the new one.
+    Until then `target` is unchanged; after an error the new folder is deleted.
     """
     draft = target.with_name(f".{target.name}.new")
-    former = target.with_name(f".{target.name}.old")
+    replaced = target.with_name(f".{target.name}.old")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
         yield draft
         if target.exists():
-            shutil.rmtree(former, ignore_errors=True)
-            target.replace(former)
+            shutil.rmtree(replaced, ignore_errors=True)
+            target.replace(replaced)
         draft.replace(target)
-        shutil.rmtree(former, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Does the folder on disk hold what was trained? Loaded afresh, by PEFT alone, and compared."""
+"""Verify the saved adapter or model: load it again with PEFT alone and compare its logits."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from peft import PeftModel
 
 from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.modeling.fsdp import share_out
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.fsdp import shard_model
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.text_encoder import checkpoint
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
-from deepsynth_tui.training.text_encoder.soft_tokens import attached
+from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
 
-# Largest difference of a logit, as a share of the largest logit, at which two computations of one
-# model count as the same. Equal weights on equal kernels give 0; bfloat16 keeps 8 bits.
 TOLERANCE = 2.0**-7
+"""Largest difference of a logit, as a share of the largest logit, between two computations of the
+same model. Equal weights and kernels give 0; bfloat16 has 8 bits of precision."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """Differences of the saved weights' logits, as shares of the largest logit.
 
     `from_trained` should be 0, `from_base` should not.
@@ -37,13 +37,16 @@ class Verdict:
 
     @property
     def reproduces(self) -> bool:
+        """Whether the saved weights are those that were trained."""
         return self.from_trained <= TOLERANCE
 
     @property
     def changes_the_base(self) -> bool:
+        """Whether training changed the model at all."""
         return self.from_base > self.from_trained
 
     def to_json(self) -> dict[str, Any]:
+        """Return the `verification` of the `done` event."""
         return {
             **asdict(self),
             "reproduces": self.reproduces,
@@ -57,63 +60,64 @@ def verify(
     *,
     inputs: dict[str, torch.Tensor],
     trained: torch.Tensor,
-) -> Verdict:
+) -> Verification:
     """Load base and adapter (or the whole model) in `folder` again and compare their logits.
 
-    A text encoder is loaded again with each: as the run began with it, and as it was saved.
-    `trained` are the `answer_logits` on `inputs` of the model as it was in memory.
+    `trained` are the `answer_logits` of the model in memory for `inputs`, (tokens, vocabulary).
+    A text encoder is loaded twice: as at the start of the run for the base, as saved for the rest.
 
     Raises:
-        TrainingError: the saved weights do not reproduce them.
+        TrainingError: the saved weights do not give the logits of the trained ones.
     """
     if config.training.fsdp:
-        saved, untrained = _shared_out(folder, config, inputs)
-        return _judged(folder, saved=saved, untrained=untrained, trained=trained)
-    base = load_base(config).model
+        saved, base_logits = _sharded_logits(folder, config, inputs)
+        return _compare(folder, saved=saved, base=base_logits, trained=trained)
+    base = load_model_and_processor(config).model
     encoder = load_text_encoder(base, config)
-    with attached(base, encoder):
-        untrained = answer_logits(base, inputs, config)
+    with text_encoder_attached(base, encoder):
+        base_logits = answer_logits(base, inputs, config)
     if config.lora.enabled:
         loaded = PeftModel.from_pretrained(base, str(folder)).eval()
     else:
         del base
         settings = config.model.model_copy(update={"name_or_path": str(folder), "revision": None})
-        loaded = load_base(config.model_copy(update={"model": settings})).model
+        loaded = load_model_and_processor(config.model_copy(update={"model": settings})).model
     if encoder is not None:
         checkpoint.restore(encoder, folder)
-    with attached(loaded, encoder):
+    with text_encoder_attached(loaded, encoder):
         saved = answer_logits(loaded, inputs, config)
-    return _judged(folder, saved=saved, untrained=untrained, trained=trained)
+    return _compare(folder, saved=saved, base=base_logits, trained=trained)
 
 
-def _shared_out(
+def _sharded_logits(
     folder: Path, config: TrainingConfig, inputs: dict[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The logits of the saved adapter and of its base, which no process may hold alone."""
-    base = load_base(config, stay_on_cpu=True).model
-    # Trainable, so that its weights are left whole, as they were in training.
+    """Return the logits of the saved adapter and of its base, sharded over the ranks by FSDP."""
+    base = load_model_and_processor(config, stay_on_cpu=True).model
+    # Trainable, so that FSDP does not shard its weights, as in training.
     loaded = PeftModel.from_pretrained(base, str(folder), is_trainable=True).eval()
-    share_out(loaded)
+    shard_model(loaded)
     saved = answer_logits(loaded, inputs, config)
     with loaded.disable_adapter():
         return saved, answer_logits(loaded, inputs, config)
 
 
-def _judged(
-    folder: Path, *, saved: torch.Tensor, untrained: torch.Tensor, trained: torch.Tensor
-) -> Verdict:
-    verdict = Verdict(
-        from_trained=difference(saved, trained), from_base=difference(saved, untrained)
+def _compare(
+    folder: Path, *, saved: torch.Tensor, base: torch.Tensor, trained: torch.Tensor
+) -> Verification:
+    verification = Verification(
+        from_trained=relative_difference(saved, trained),
+        from_base=relative_difference(saved, base),
     )
-    if not verdict.reproduces:
+    if not verification.reproduces:
         raise TrainingError(
             f"{folder} does not reproduce the trained model: its logits differ by "
-            f"{verdict.from_trained:.1%} of the largest",
+            f"{verification.from_trained:.1%} of the largest",
             "The last checkpoint holds the trained weights. Please report this with config.yaml.",
         )
-    return verdict
+    return verification
 
 
-def difference(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Largest difference of two tensors, as a share of the largest magnitude in `other`."""
-    return ((one - other).abs().max() / other.abs().max()).item()
+def relative_difference(logits: torch.Tensor, reference: torch.Tensor) -> float:
+    """Return the largest difference as a share of the largest magnitude in `reference`."""
+    return ((logits - reference).abs().max() / reference.abs().max()).item()

@@ -1,1 +1,1 @@
-"""One training step of the real code on tensors without memory, counted byte by byte."""
+"""Simulate one training step of the real code on fake tensors, and count its memory."""

@@ -1,4 +1,4 @@
-"""The longest batch of a run, as its processor would make it: the same shapes, no content."""
+"""The longest batch of a run, with the shapes its processor would return and no content."""
 
 from __future__ import annotations
 
@@ -20,92 +20,97 @@ TEXT_TOKEN = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """Rows of `length` tokens with the same page in each; `views` None for rows of text."""
+class BatchShape:
+    """Rows of `length` tokens with the same page in each; `views` is None for text-only rows."""
 
     rows: int
     length: int
     views: PageViews | None = None
 
 
-def tokens(shape: Shape, architecture: PreTrainedConfig) -> dict[str, torch.Tensor]:
-    """Integer inputs of (rows, length): the page's tokens first, then text; real tensors.
+def text_inputs(shape: BatchShape, model_config: PreTrainedConfig) -> dict[str, torch.Tensor]:
+    """Return ids, mask and labels, (rows, length), as real tensors: image tokens, then text.
 
-    Several rows are seldom of one length, so one is padded: that decides the attention kernel.
+    Rows of a batch seldom have equal lengths, so one of several is padded: the mask decides which
+    attention kernel is used.
     """
     ids = torch.full((shape.rows, shape.length), TEXT_TOKEN)
     labels = ids.clone()
     mask = torch.ones_like(ids)
     if shape.views is not None:
-        ids[:, : shape.views.tokens - shape.views.separator_tokens] = image_token(architecture)
+        ids[:, : shape.views.tokens - shape.views.separator_tokens] = image_token_id(model_config)
         labels[:, : shape.views.tokens] = -100
     if shape.rows > 1:
         mask[-1, -1], labels[-1, -1] = 0, -100
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
-def image_token(architecture: PreTrainedConfig) -> int:
-    """Id of the token that stands for a piece of a page."""
-    token = getattr(architecture, "image_token_id", None)
-    return int(token if token is not None else getattr(architecture, "image_token_index"))  # noqa: B009
+def image_token_id(model_config: PreTrainedConfig) -> int:
+    """Return the id of the model's image placeholder."""
+    token = getattr(model_config, "image_token_id", None)
+    return int(token if token is not None else getattr(model_config, "image_token_index"))  # noqa: B009
 
 
-def pages(
-    shape: Shape, image: ImageDimensions, architecture: PreTrainedConfig, fake: FakeTensorMode
+def image_inputs(
+    shape: BatchShape,
+    image: ImageDimensions,
+    model_config: PreTrainedConfig,
+    fake_mode: FakeTensorMode,
 ) -> dict[str, Any]:
-    """Pixels of every row under the names of the model's own processor; pixels take no memory."""
+    """Return the image inputs of all rows, named as the processor does; pixels are fake."""
     if shape.views is None:
         return {}
-    sizes, facts = _BUILDERS[image.rule](shape, shape.views, image, architecture)
-    with fake:
-        return {name: torch.empty(size) for name, size in sizes.items()} | facts
+    shapes, real_inputs = _BUILDERS[image.rule](shape, shape.views, image, model_config)
+    with fake_mode:
+        return {name: torch.empty(shape) for name, shape in shapes.items()} | real_inputs
 
 
-_Made = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
+_ImageInputs = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
+"""Shapes of fake inputs, and real inputs."""
 
 
 def _patches(
-    shape: Shape, views: PageViews, image: ImageDimensions, architecture: PreTrainedConfig
-) -> _Made:
-    """models/qwen2_vl/image_processing_qwen2_vl.py: pixels already cut into patches."""
-    vision: Any = architecture.vision_config
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
+) -> _ImageInputs:
+    """models/qwen2_vl/image_processing_qwen2_vl.py: pixels as flattened patches."""
+    vision: Any = model_config.vision_config
     height, width = views.global_grid
-    numbers = vision.in_channels * vision.temporal_patch_size * image.patch**2
-    kinds = torch.zeros(shape.rows, shape.length, dtype=torch.int32)
-    kinds[:, : views.tokens] = 1
-    return {"pixel_values": (shape.rows * height * width, numbers)}, {
+    patch_numel = vision.in_channels * vision.temporal_patch_size * image.patch**2
+    token_types = torch.zeros(shape.rows, shape.length, dtype=torch.int32)
+    token_types[:, : views.tokens] = 1
+    return {"pixel_values": (shape.rows * height * width, patch_numel)}, {
         "image_grid_thw": torch.tensor([[1, height, width]] * shape.rows),
-        "mm_token_type_ids": kinds,
+        "mm_token_type_ids": token_types,
     }
 
 
 def _deepseek_ocr2(
-    shape: Shape, views: PageViews, image: ImageDimensions, architecture: PreTrainedConfig
-) -> _Made:
-    """models/deepseek_ocr2/image_processing_deepseek_ocr2.py: the page, and its tiles apart."""
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
+) -> _ImageInputs:
+    """models/deepseek_ocr2/image_processing_deepseek_ocr2.py: the page and its tiles separately."""
     edge, tile = views.global_grid[0] * image.patch, views.tile_side * image.patch
-    page = {"pixel_values": (shape.rows, 3, edge, edge)}
+    pages = {"pixel_values": (shape.rows, 3, edge, edge)}
     if not views.tile_count:
-        return page, {}
-    local = {"pixel_values_local": (shape.rows * views.tile_count, 3, tile, tile)}
-    return page | local, {"num_local_patches": [views.tile_count] * shape.rows}
+        return pages, {}
+    tiles = {"pixel_values_local": (shape.rows * views.tile_count, 3, tile, tile)}
+    return pages | tiles, {"num_local_patches": [views.tile_count] * shape.rows}
 
 
 def _tiles(
-    shape: Shape, views: PageViews, image: ImageDimensions, architecture: PreTrainedConfig
-) -> _Made:
-    """models/idefics3/image_processing_idefics3.py: tiles and the page, all of one size."""
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
+) -> _ImageInputs:
+    """models/idefics3/image_processing_idefics3.py: tiles and the page in one size."""
     return {"pixel_values": (shape.rows, views.tile_count + 1, 3, image.tile, image.tile)}, {}
 
 
 def _fixed(
-    shape: Shape, views: PageViews, image: ImageDimensions, architecture: PreTrainedConfig
-) -> _Made:
-    """models/clip/image_processing_clip.py and its like."""
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
+) -> _ImageInputs:
+    """models/clip/image_processing_clip.py and similar."""
     return {"pixel_values": (shape.rows, 3, image.tile, image.tile)}, {}
 
 
-_BUILDERS: Mapping[str, Callable[..., _Made]] = {
+_BUILDERS: Mapping[str, Callable[..., _ImageInputs]] = {
     "pixels": _patches,
     "deepseek_ocr2": _deepseek_ocr2,
     "tiles": _tiles,

@@ -1,44 +1,41 @@
-"""Ask for a simulation: a child process that has torch takes one step without memory."""
+"""Request a simulated training step from a child process, which imports torch."""
 
 from __future__ import annotations
 
 from deepsynth_tui.child_process import ChildError, ask
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.training.simulation.simulated_estimate import Simulated
+from deepsynth_tui.training.simulation.simulated_estimate import SimulatedMemory
 
-JOB = "deepsynth_tui.training.simulation.server"
+SERVER = "deepsynth_tui.training.simulation.server"
 # A model of 3 billion parameters takes 10 to 20 seconds on one core.
 TIMEOUT_SECONDS = 120
 
 
 class SimulationError(ChildError):
-    """The step could not be simulated. `message`: why; `advice`: what to do next."""
+    """The step could not be simulated."""
 
 
-def simulate(
+def request_simulation(
     config: TrainingConfig, dataset: RowStatistics, *, timeout: float = TIMEOUT_SECONDS
-) -> Simulated:
-    """Simulate a step of `config` on the longest batch of `dataset`. Blocks: seconds.
+) -> SimulatedMemory:
+    """Simulate a step of `config` on the longest batch of `dataset`, without the text encoder.
 
-    The text encoder is not part of it. Raises `SimulationError`. Call it from a thread.
+    Blocks for seconds, so call it from a thread.
+
+    Raises:
+        SimulationError: the model is unknown, or its code cannot run on fake tensors.
     """
     question = {"config": config.model_dump(mode="json"), "dataset": dataset.to_json()}
     try:
         answer = ask(
-            JOB,
+            SERVER,
+            question,
             subject=f"The simulation of {config.model.name_or_path}",
             timeout=timeout,
-            timeout_advice="The calculated estimate stands; a shorter row is simulated faster.",
-            question=question,
+            timeout_advice="The calculated estimate still holds; a shorter row is simulated "
+            "faster.",
         )
     except ChildError as error:
         raise SimulationError(error.message, error.advice) from error
-    return Simulated(
-        allocated=answer["allocated"],
-        reserved=answer["reserved"],
-        least=answer["least"],
-        parts=answer["parts"],
-        notes=tuple(answer["notes"]),
-        seconds=answer["seconds"],
-    )
+    return SimulatedMemory(**{**answer, "notes": tuple(answer["notes"])})

@@ -1,4 +1,4 @@
-"""Kernels whose inner tensors no dispatcher sees, written out as what they allocate on CUDA."""
+"""The allocations inside CUDA kernels, which the dispatcher does not see."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ aten = torch.ops.aten
 Kernel = Callable[..., Any]
 
 
-def kernels() -> Mapping[Any, Kernel]:
-    """Replacements of operations, of bitsandbytes where it is installed."""
+def bitsandbytes_kernels() -> Mapping[Any, Kernel]:
+    """Return replacements of bitsandbytes' operations; none if it is not installed."""
     try:
         import bitsandbytes  # noqa: F401 - registers the operations
     except ImportError:
@@ -25,8 +25,8 @@ def kernels() -> Mapping[Any, Kernel]:
     }
 
 
-def hidden_bytes() -> Mapping[Any, Callable[..., int]]:
-    """Bytes that an operation takes and gives back before it returns."""
+def workspace_bytes() -> Mapping[Any, Callable[..., int]]:
+    """Return functions for the bytes that an operation allocates and frees before it returns."""
     return {
         aten._scaled_dot_product_flash_attention_backward.default: _float32_query_gradient,
         aten._scaled_dot_product_efficient_attention_backward.default: _float32_query_gradient,
@@ -34,7 +34,7 @@ def hidden_bytes() -> Mapping[Any, Callable[..., int]]:
 
 
 def _float32_query_gradient(grad: torch.Tensor, query: torch.Tensor, *_: Any, **__: Any) -> int:
-    """Both kernels add up the query's gradient in float32 (flash_api.cpp, `dq_accum`)."""
+    """Both kernels accumulate the query's gradient in float32 (flash_api.cpp, `dq_accum`)."""
     return 4 * query.numel()
 
 
@@ -42,14 +42,14 @@ def _int8_vectorwise_quant(
     A: torch.Tensor,
     threshold: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """bitsandbytes/backends/cuda/ops.py. Which columns hold outliers is not known: none."""
+    """bitsandbytes/backends/cuda/ops.py. Outlier columns are unknown; none are assumed."""
     row_stats = A.new_empty(A.numel() // A.shape[-1], dtype=torch.float32)
-    quantised = torch.empty_like(A, dtype=torch.int8)
+    quantized = torch.empty_like(A, dtype=torch.int8)
     if threshold == 0.0:
-        return quantised, row_stats, None
+        return quantized, row_stats, None
     outliers = A.abs() >= threshold
     del outliers
-    return quantised, row_stats, torch.empty(0, dtype=torch.int64)
+    return quantized, row_stats, torch.empty(0, dtype=torch.int64)
 
 
 def _int8_mixed_scaled_mm(
@@ -70,6 +70,6 @@ def _gemm_4bit(
     *_: Any,
     **__: Any,
 ) -> torch.Tensor:
-    """bitsandbytes/backends/cuda/ops.py: beyond some hundred rows the weight is made wide first."""
-    wide = A.new_empty(shape)
-    return A.new_empty((*A.shape[:-1], wide.shape[0]))
+    """bitsandbytes/backends/cuda/ops.py: for more than some hundred rows it dequantizes first."""
+    weight = A.new_empty(shape)
+    return A.new_empty((*A.shape[:-1], weight.shape[0]))

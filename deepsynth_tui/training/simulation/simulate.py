@@ -1,4 +1,4 @@
-"""A training step without memory: build, run, read the ledger."""
+"""Simulate a training step: build the model on fake tensors, run a step, read the tracker."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch._subclasses import FakeTensorMode
 
 from deepsynth_tui.models.image_tokens import page_views
-from deepsynth_tui.training.simulation.batch import Shape, pages, tokens
-from deepsynth_tui.training.simulation.cuda import CudaKernels
-from deepsynth_tui.training.simulation.ledger import Ledger, Owner
-from deepsynth_tui.training.simulation.model import build, quantisation_states
-from deepsynth_tui.training.simulation.step import make_optimizer, take_step
-from deepsynth_tui.training.simulation.tensors import Weightless
+from deepsynth_tui.training.simulation.batch import BatchShape, image_inputs, text_inputs
+from deepsynth_tui.training.simulation.cuda_emulation import CudaEmulation
+from deepsynth_tui.training.simulation.fake_tensors import TrackedFakeTensors
+from deepsynth_tui.training.simulation.memory_tracker import Category, MemoryTracker
+from deepsynth_tui.training.simulation.model import build_fake_model, quantization_states
+from deepsynth_tui.training.simulation.step import make_optimizer, run_step
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -25,44 +25,49 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Peak:
-    """Most bytes alive at once in a step, and whose they are then.
+class StepMemory:
+    """Memory of a step in bytes: `allocated` at its peak, of that `by_category`.
 
-    `reserved` is what the caching allocator takes from a GPU that has plenty, `least` what the
-    smallest GPU must have on which it still serves every allocation.
+    PyTorch's allocator takes `reserved` from a GPU with plenty of memory, and serves every
+    allocation on a GPU with `min_capacity`.
     """
 
     allocated: int
     reserved: int
-    least: int
-    parts: Mapping[Owner, int]
+    min_capacity: int
+    by_category: Mapping[Category, int]
 
 
-def simulate(
+def simulate_step(
     config: TrainingConfig,
-    architecture: HubConfig,
+    hub_config: HubConfig,
     image: ImageDimensions | None,
     dataset: RowStatistics,
-) -> Peak:
-    """Take one step of the run that `config` describes, on its longest batch."""
+) -> StepMemory:
+    """Simulate one step of the run of `config` on its longest batch."""
     length = dataset.longest(config.data.max_length)
     views = page_views(dataset.page, image, config.model, length) if image else None
     if views is not None and views.tokens >= length:
         views = None  # the trainer refuses such a row; the estimate warns of it
-    shape = Shape(config.training.per_device_train_batch_size, length, views)
-    fake = FakeTensorMode(allow_non_fake_inputs=True)
-    model = build(architecture.config, config, fake)
-    ledger = Ledger(architecture.config.get_text_config().vocab_size)
+    shape = BatchShape(config.training.per_device_train_batch_size, length, views)
+    model_config = hub_config.config
+    fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
+    model = build_fake_model(model_config, config, fake_mode)
+    tracker = MemoryTracker(model_config.get_text_config().vocab_size)
     for parameter in model.parameters():
-        own = config.lora.enabled and parameter.requires_grad
-        ledger.assign([parameter], "adapters" if own else "weights")
-    ledger.assign(quantisation_states(model), "weights")
-    ledger.assign(model.buffers(), "weights")
-    batch = tokens(shape, architecture.config)
+        is_adapter = config.lora.enabled and parameter.requires_grad
+        tracker.assign([parameter], "adapters" if is_adapter else "weights")
+    tracker.assign(quantization_states(model), "weights")
+    tracker.assign(model.buffers(), "weights")
+    batch = text_inputs(shape, model_config)
     if image is not None:
-        batch |= pages(shape, image, architecture.config, fake)
-    ledger.assign((one for one in batch.values() if isinstance(one, torch.Tensor)), "activations")
+        batch |= image_inputs(shape, image, model_config, fake_mode)
+    inputs = (value for value in batch.values() if isinstance(value, torch.Tensor))
+    tracker.assign(inputs, "activations")
     optimizer = make_optimizer(model, config)
-    with CudaKernels(), Weightless(fake, ledger):
-        take_step(model, optimizer, batch, config, ledger)
-    return Peak(ledger.peak, ledger.trace.reserved(), ledger.trace.least(), ledger.at_peak)
+    with CudaEmulation(), TrackedFakeTensors(fake_mode, tracker):
+        run_step(model, optimizer, batch, config, tracker)
+    trace = tracker.trace
+    return StepMemory(
+        tracker.peak, trace.peak_reserved(), trace.min_capacity(), tracker.peak_by_category
+    )

@@ -1,4 +1,4 @@
-"""What a simulation found, and an estimate that says it."""
+"""The result of a simulation, and an estimate with it."""
 
 from __future__ import annotations
 
@@ -9,38 +9,37 @@ from deepsynth_tui.estimate.closed_form import Estimate, MemoryItem
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
-    """Bytes of one step: `allocated` at its peak, and `parts` of that by what they belong to.
+class SimulatedMemory:
+    """Memory of one step in bytes: `allocated` at its peak, of that `parts` by item.
 
-    `reserved` is what PyTorch's allocator takes from a GPU that has plenty, `least` what it must
-    have at least. `notes` say what differs from a GPU; `seconds` is how long the simulation itself
-    took.
+    PyTorch's allocator takes `reserved` from a GPU with plenty of memory, and needs at least
+    `min_capacity`. `notes` say what differs from a GPU. The simulation itself took `seconds`.
     """
 
     allocated: int
     reserved: int
-    least: int
+    min_capacity: int
     parts: Mapping[MemoryItem, int]
     notes: tuple[str, ...]
     seconds: float
 
     def apply(self, estimate: Estimate) -> Estimate:
-        """The same estimate with the simulated memory; what was not simulated stays."""
-        beside = estimate.breakdown["text_encoder"]
+        """Return the estimate with the simulated memory; what was not simulated stays."""
+        text_encoder = estimate.breakdown["text_encoder"]
         overhead = estimate.overhead
-        held_back = self.reserved - self.allocated
-        device = self.allocated + beside + overhead.total(held_back)
+        cached = self.reserved - self.allocated
+        device = self.allocated + text_encoder + overhead.total(cached)
         breakdown: dict[MemoryItem, int] = {
             **estimate.breakdown,
             **self.parts,
-            "overhead": overhead.total(self.least - self.allocated),
+            "overhead": overhead.total(self.min_capacity - self.allocated),
         }
         needed = max(sum(breakdown.values()), estimate.peak_loading)
         return replace(
             estimate,
             breakdown=breakdown,
-            peak_allocated=self.allocated + beside,
-            cached=held_back,
+            peak_allocated=self.allocated + text_encoder,
+            cached=cached,
             peak_device=device,
             gpus=tuple(row.with_memory(needed, device) for row in estimate.gpus),
             warnings=(*estimate.warnings, *self.notes),

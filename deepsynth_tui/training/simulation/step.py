@@ -16,52 +16,51 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.training.simulation.ledger import Ledger
+    from deepsynth_tui.training.simulation.memory_tracker import MemoryTracker
 
 
-def take_step(
+def run_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     batch: dict[str, Any],
     config: TrainingConfig,
-    ledger: Ledger,
+    tracker: MemoryTracker,
 ) -> None:
-    """Go through a step whose optimizer state is there already, as from the second step on."""
+    """Run a step with existing optimizer states, like the second and later steps of a run."""
     training = config.training
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter in trained:
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in trainable:
         parameter.grad = torch.zeros_like(parameter)
-    ledger.assign((p.grad for p in trained if p.grad is not None), "gradients")
+    tracker.assign((p.grad for p in trainable if p.grad is not None), "gradients")
     optimizer.step()
     states = [value for state in optimizer.state.values() for value in state.values()]
-    ledger.assign((value for value in states if isinstance(value, torch.Tensor)), "optimizer")
+    tracker.assign((value for value in states if isinstance(value, torch.Tensor)), "optimizer")
     if training.gradient_accumulation_steps == 1:
         optimizer.zero_grad(set_to_none=True)
-    ledger.start()
+    tracker.start_step()
     loss = _loss(model, batch, config)
     _backward(loss)
-    ledger.assign((p.grad for p in trained if p.grad is not None), "gradients")
+    tracker.assign((p.grad for p in trainable if p.grad is not None), "gradients")
     if training.max_grad_norm > 0:
-        torch.nn.utils.clip_grad_norm_(trained, training.max_grad_norm, foreach=True)
-    ledger.trace.updates()
+        torch.nn.utils.clip_grad_norm_(trainable, training.max_grad_norm, foreach=True)
+    tracker.trace.start_optimizer_step()
     optimizer.step()
 
 
 def _loss(model: nn.Module, batch: dict[str, Any], config: TrainingConfig) -> torch.Tensor:
-    """`Accelerator.prepare_model` wraps the forward in autocast and widens its outputs."""
+    """Compute the loss with autocast and float32 outputs, as `Accelerator.prepare_model` does."""
     training = config.training
-    half = torch.bfloat16 if training.bf16 else torch.float16
-    mixed = training.bf16 or training.fp16
-    count = (batch["labels"] != -100).sum()
+    dtype = torch.bfloat16 if training.bf16 else torch.float16
     forward = model.forward
-    if mixed:
-        forward = convert_outputs_to_fp32(torch.autocast("cpu", dtype=half)(forward))
-    outputs: Any = forward(**batch, num_items_in_batch=count)
+    if training.bf16 or training.fp16:
+        forward = convert_outputs_to_fp32(torch.autocast("cpu", dtype=dtype)(forward))
+    num_items = (batch["labels"] != -100).sum()
+    outputs: Any = forward(**batch, num_items_in_batch=num_items)
     return outputs["loss"]
 
 
 def _backward(loss: torch.Tensor) -> None:
-    """`loss.backward()`, whose call would suspend the mode that chooses kernels while it runs."""
+    """Run `loss.backward()`; calling that would suspend `CudaEmulation` while it runs."""
     torch.autograd.graph._engine_run_backward(
         (loss,),
         (torch.ones_like(loss),),
@@ -76,14 +75,14 @@ def _backward(loss: torch.Tensor) -> None:
 def make_optimizer(
     model: PeftModel | PreTrainedModel, config: TrainingConfig
 ) -> torch.optim.Optimizer:
-    """The optimizer that the `Trainer` makes on CUDA: all tensors at once where it can."""
+    """Create the optimizer of the `Trainer` on CUDA, which has foreach where possible."""
     if config.training.optim == "muon":
         return Muon(model, learning_rate=config.training.learning_rate, weight_decay=0.0)
     arguments = TrainingArguments(
         optim=config.training.optim.removeprefix("paged_"), use_cpu=True, report_to="none"
     )
-    kind, given = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    optimizer_class, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
     if config.training.optim in ("adamw_torch", "sgd"):
-        given = given | {"foreach": True}
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return kind(trained, **given)
+        options = options | {"foreach": True}
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return optimizer_class(trainable, **options)

@@ -1,4 +1,7 @@
-"""Writing and reading what was trained of the encoder, laid out as `layout` says."""
+"""Save and restore the trained parts of the text encoder.
+
+The package docstring describes the files.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,13 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from deepsynth_tui.training.result.adapter_keys import make_loadable
-from deepsynth_tui.training.text_encoder.files import ADAPTER, FOLDER, MODEL, PROJECTION
-from deepsynth_tui.training.text_encoder.load import load_weights
+from deepsynth_tui.training.text_encoder import (
+    ADAPTER_FOLDER,
+    ENCODER_FOLDER,
+    MODEL_FOLDER,
+    PROJECTION_FILE,
+)
+from deepsynth_tui.training.text_encoder.load import load_encoder_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -19,45 +27,51 @@ if TYPE_CHECKING:
 
 
 def save(encoder: TextEncoder, folder: Path) -> None:
-    """Write what was trained of the encoder into `folder`/text_encoder.
+    """Write the trained parts of the encoder into `folder`/text_encoder.
 
     Raises:
-        OSError: the disk is full or the folder may not be written.
+        OSError: the disk is full or the folder cannot be written to.
     """
-    place = folder / FOLDER
-    place.mkdir(exist_ok=True)
+    encoder_folder = folder / ENCODER_FOLDER
+    encoder_folder.mkdir(exist_ok=True)
     weights = {name: value.cpu() for name, value in encoder.projection.state_dict().items()}
-    save_file(weights, place / PROJECTION, metadata={"format": "pt"})
-    if isinstance(encoder.encoder, PeftModel):
-        encoder.encoder.save_pretrained(str(place / ADAPTER), save_embedding_layers=False)
-        make_loadable(encoder.encoder, place / ADAPTER)
-    elif encoder.learns:
-        encoder.encoder.save_pretrained(str(place / MODEL))
+    save_file(weights, encoder_folder / PROJECTION_FILE, metadata={"format": "pt"})
+    model = encoder.encoder
+    if isinstance(model, PeftModel):
+        adapter_folder = encoder_folder / ADAPTER_FOLDER
+        model.save_pretrained(str(adapter_folder), save_embedding_layers=False)
+        make_loadable(model, adapter_folder)
+    elif encoder.is_trained:
+        model.save_pretrained(str(encoder_folder / MODEL_FOLDER))
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Put the tokenizer beside a whole encoder that `save` wrote into `folder`, so that it loads
-    unaided. Where a part of it was trained, the rest is at its source anyway.
+    """Write the tokenizer beside a whole encoder in `folder`, so that it loads on its own.
+
+    Does nothing if `save` wrote no whole encoder: loading the other parts needs the original
+    checkpoint anyway.
 
     Raises:
-        OSError: the disk is full or the folder may not be written.
+        OSError: the disk is full or the folder cannot be written to.
     """
-    if (place := folder / FOLDER / MODEL).is_dir():
-        tokenizer.save_pretrained(str(place))
+    model_folder = folder / ENCODER_FOLDER / MODEL_FOLDER
+    if model_folder.is_dir():
+        tokenizer.save_pretrained(str(model_folder))
 
 
 def restore(encoder: TextEncoder, folder: Path) -> None:
     """Load what `save` wrote into an encoder of the same configuration, in place.
 
     Raises:
-        FileNotFoundError: a part of it is missing in `folder`.
-        RuntimeError: the weights are of another shape.
+        FileNotFoundError: a file is missing in `folder`.
+        RuntimeError: the shapes of the weights differ.
     """
-    place = folder / FOLDER
-    encoder.projection.load_state_dict(load_file(place / PROJECTION))
+    encoder_folder = folder / ENCODER_FOLDER
+    encoder.projection.load_state_dict(load_file(encoder_folder / PROJECTION_FILE))
     model = encoder.encoder
     if isinstance(model, PeftModel):
-        model.load_adapter(str(place / ADAPTER), "default", is_trainable=True)
-    elif encoder.learns:
-        path = str(place / MODEL)
-        model.load_state_dict(load_weights(path, model.config, dtype=model.dtype).state_dict())
+        model.load_adapter(str(encoder_folder / ADAPTER_FOLDER), "default", is_trainable=True)
+    elif encoder.is_trained:
+        path = str(encoder_folder / MODEL_FOLDER)
+        weights = load_encoder_weights(path, model.config, dtype=model.dtype)
+        model.load_state_dict(weights.state_dict())

@@ -1,7 +1,7 @@
-"""Places for soft tokens in the decoder's sequence.
+"""Placeholders for soft tokens in the decoder's sequence.
 
-A place holds the id of an ordinary token, so that every architecture counts its positions, masks
-and image tokens as it always does; what the id would have meant is replaced at the embedding.
+A placeholder has the id of an ordinary token, so that every architecture counts positions, masks
+and image tokens as usual. The embedding of that id is replaced by a soft token.
 """
 
 from __future__ import annotations
@@ -10,46 +10,46 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
-ROOM = "soft_tokens"  # of a batch: which places are for soft tokens, as 0 and 1 (rows, tokens)
+SOFT_TOKEN_MASK = "soft_tokens"  # key of a batch: 1 at placeholders, else 0; (rows, tokens)
 
 
 def is_per_token(name: str) -> bool:
-    """Whether an input has one value for each token, 0 for text, beside its id and mask."""
-    return name.endswith("token_type_ids") or name == ROOM
+    """Return whether an input other than ids and mask has one value per token, 0 for text."""
+    return name.endswith("token_type_ids") or name == SOFT_TOKEN_MASK
 
 
-def make_room(
+def insert_placeholders(
     inputs: Mapping[str, torch.Tensor],
     counts: Sequence[int],
     *,
-    filler: int,
-    starts: Collection[int],
+    placeholder_id: int,
+    bos_token_ids: Collection[int],
     pad_left: bool,
 ) -> dict[str, torch.Tensor]:
-    """Return padded inputs with `counts` places more in each row, and `ROOM`.
+    """Insert `counts` placeholders into the rows of padded inputs, and add `SOFT_TOKEN_MASK`.
 
-    The places hold `filler` and lie before everything else but one of the tokens `starts`, which
-    models expect first. `inputs` has `input_ids` and `attention_mask`, (rows, tokens); tensors
-    that are not one value per token come back as they are.
+    Placeholders have `placeholder_id` and come first, but after a start token (`bos_token_ids`),
+    which models expect first. `inputs` has `input_ids` and `attention_mask`, (rows, tokens). Inputs
+    without one value per token are returned unchanged.
     """
     ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
     rows = [ids[i][mask[i]] for i in range(len(counts))]
-    begins = [int(len(row) > 0 and int(row[0]) in starts) for row in rows]
+    starts = [int(len(row) > 0 and int(row[0]) in bos_token_ids) for row in rows]
 
-    def filled(values: torch.Tensor, room: int, padding: int) -> torch.Tensor:
-        longer = []
+    def extend(values: torch.Tensor, placeholder: int, padding: int) -> torch.Tensor:
+        extended = []
         for i, count in enumerate(counts):
-            row, begin = values[i][mask[i]], begins[i]
-            places = row.new_full((count,), room)
-            longer.append(torch.cat([row[:begin], places, row[begin:]]))
-        return _pad(longer, padding, left=pad_left)
+            row, start = values[i][mask[i]], starts[i]
+            placeholders = row.new_full((count,), placeholder)
+            extended.append(torch.cat([row[:start], placeholders, row[start:]]))
+        return _pad(extended, padding, left=pad_left)
 
     return {
         **inputs,
-        **{name: filled(inputs[name], 0, 0) for name in inputs if is_per_token(name)},
-        "input_ids": filled(ids, filler, filler),
-        "attention_mask": filled(inputs["attention_mask"], 1, 0),
-        ROOM: filled(torch.zeros_like(ids), 1, 0),
+        **{name: extend(inputs[name], 0, 0) for name in inputs if is_per_token(name)},
+        "input_ids": extend(ids, placeholder_id, placeholder_id),
+        "attention_mask": extend(inputs["attention_mask"], 1, 0),
+        SOFT_TOKEN_MASK: extend(torch.zeros_like(ids), 1, 0),
     }
 
 

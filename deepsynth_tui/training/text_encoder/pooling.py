@@ -1,4 +1,4 @@
-"""Which states of the encoder a soft token is made of."""
+"""Pooling of encoder states into soft tokens."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ from typing import Literal
 
 import torch
 
-Pooled = Literal["first", "last"]
+PooledToken = Literal["first", "last"]
 
-POOLED: dict[str, Pooled] = {"qwen3": "last", "bert": "first"}
-"""The token whose state stands for the whole text, as sentence embeddings of each family have it:
-the last of a causal model, which alone has read everything, and [CLS]."""
+POOLED_TOKEN: dict[str, PooledToken] = {"qwen3": "last", "bert": "first"}
+"""The token whose state represents the whole text, by family, as in sentence embeddings: the last
+token of a causal model, the only one that attends to all others, and [CLS] of BERT."""
 
 
-def shares(mask: torch.Tensor, most: int, pooled: Pooled) -> torch.Tensor:
-    """Share of each state in each soft token: (rows, `most`, tokens), each row of it adding up to
-    1, or to 0 where an instruction has fewer soft tokens than `most`.
+def pooling_weights(
+    mask: torch.Tensor, max_soft_tokens: int, pooled_token: PooledToken
+) -> torch.Tensor:
+    """Return the weight of each state in each soft token: (rows, `max_soft_tokens`, tokens).
 
-    A single soft token is the `pooled` state. Of several, an instruction of no more tokens than
-    `most` has one for each; a longer one is divided into `most` stretches of equal length, to
-    within a token, and each gives its mean. `mask` is (rows, tokens), padded on the right.
+    Weights of a soft token sum to 1, or to 0 if an instruction has fewer soft tokens. A single soft
+    token is the state of `pooled_token`. Of several, an instruction of up to `max_soft_tokens`
+    tokens has one for each token. A longer one is divided into `max_soft_tokens` segments of equal
+    length, to within a token, and each gives its mean. `mask` is (rows, tokens), padded on the
+    right.
     """
     lengths = mask.sum(dim=1, keepdim=True)
-    places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-    if most == 1:
-        chosen = places == (lengths - 1 if pooled == "last" else torch.zeros_like(lengths))
-        return chosen.float().unsqueeze(1)
-    stretch = places * lengths.clamp(max=most) // lengths
-    numbers = torch.arange(most, device=mask.device).view(1, most, 1)
-    inside = (stretch.unsqueeze(1) == numbers) & mask.bool().unsqueeze(1)
-    return inside / inside.sum(dim=2, keepdim=True).clamp(min=1)
+    positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    if max_soft_tokens == 1:
+        position = lengths - 1 if pooled_token == "last" else torch.zeros_like(lengths)
+        return (positions == position).float().unsqueeze(1)
+    segments = positions * lengths.clamp(max=max_soft_tokens) // lengths
+    numbers = torch.arange(max_soft_tokens, device=mask.device).view(1, max_soft_tokens, 1)
+    in_segment = (segments.unsqueeze(1) == numbers) & mask.bool().unsqueeze(1)
+    return in_segment / in_segment.sum(dim=2, keepdim=True).clamp(min=1)

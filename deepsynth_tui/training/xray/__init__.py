@@ -1,1 +1,1 @@
-"""The first batch, taken apart before a run."""
+"""X-ray: the first training batch token by token, with its labels, before the run starts."""

@@ -1,4 +1,4 @@
-"""The first batch of a run, taken apart: what the model reads of each row, and what it learns."""
+"""The first batch of a run token by token: what the model reads of each row, and what it learns."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from transformers import set_seed
 
 from deepsynth_tui.config.training import ModelSettings
 from deepsynth_tui.training.arguments import training_arguments
-from deepsynth_tui.training.data.collator import IGNORED, Collator, Rendered
-from deepsynth_tui.training.data.formats import Cut, cuttable, image_size
-from deepsynth_tui.training.data.too_long_rows import fit_split
+from deepsynth_tui.training.data.collator import IGNORE_INDEX, Collator
+from deepsynth_tui.training.data.formats import Truncation, truncatable_text
+from deepsynth_tui.training.data.pages import StoredImage, page_size
+from deepsynth_tui.training.data.too_long_rows import limit_split_length
 from deepsynth_tui.training.ranks.rank_group import RankGroup
-from deepsynth_tui.training.simulation.batch import image_token
-from deepsynth_tui.training.text_encoder.placeholders import ROOM
+from deepsynth_tui.training.simulation.batch import image_token_id
+from deepsynth_tui.training.text_encoder.placeholders import SOFT_TOKEN_MASK
 from deepsynth_tui.training.trainer import DocumentTrainer
-from deepsynth_tui.training.xray.image_features import Uncounted, VisionTower
-from deepsynth_tui.training.xray.report import Kind, Page, Row, Span, Xray
+from deepsynth_tui.training.xray.image_features import FeatureCountError, VisionTower
+from deepsynth_tui.training.xray.report import TokenKind, TokenSpan, Xray, XrayPage, XrayRow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
     from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.training.data.chat_template import RenderedChat
     from deepsynth_tui.training.data.dataset import Split
 
-COUNTED = "counted by running the model's own vision tower on tensors without memory"
-AS_STORED = ModelSettings()  # pages of whatever size
-# Nothing of these matters to which rows come first, and a machine that only looks may lack them.
-ORDER_ASIDE = {
+COUNTED_BY = "counted by running the model's own vision tower on fake tensors"
+UNBOUNDED = ModelSettings()  # page sizes as stored
+# These settings do not affect which rows come first, and this machine may not support them.
+IRRELEVANT_TO_ORDER = {
     "report_to": "none",
     "bf16": False,
     "fp16": False,
@@ -41,65 +43,69 @@ ORDER_ASIDE = {
 }
 
 
-def xray(
-    config: TrainingConfig, batcher: Collator, split: Split, architecture: PreTrainedConfig
+def xray_first_batch(
+    config: TrainingConfig, collator: Collator, split: Split, model_config: PreTrainedConfig
 ) -> Xray:
-    """Make the first batch that the run will train on and look through it.
+    """Make the first batch that the run trains on, and describe it.
 
     Raises:
-        TrainingError: a row of it cannot be used or is too long.
+        TrainingError: one of its rows cannot be used or is too long.
     """
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     lengths: Sequence[int] | None = None
     by_length = config.training.train_sampling_strategy == "group_by_length"
     if by_length or config.data.on_too_long != "error":
-        fitted = fit_split(split, batcher, report=lambda _: True)
-        assert fitted is not None  # nobody asks it to stop
-        split, said, lengths = fitted.split, fitted.said, fitted.lengths
-    rows = first_rows(config, split, batcher.processor, lengths)
-    rendered = [batcher.render(row) for row in rows]
-    batch = batcher(rows)
-    features, counted_by = _features(config, batcher, rendered, architecture)
-    placeholder = image_token(architecture) if batcher.reads_images else None
-    seen = [
-        Row(
-            row_id=one.row_id,
-            template=one.prompt + one.answer,
-            learned=_decoded(batcher, labels[labels != IGNORED]),
-            spans=_spans(batcher, ids, mask, labels, soft, placeholder),
-            pages=tuple(_page(stored, config.model) for stored in one.conversation.images),
+        limited = limit_split_length(split, collator, report=lambda _: True)
+        assert limited is not None  # `report` never stops it
+        split, notes, lengths = limited.split, limited.notes, limited.lengths
+    rows = first_batch_rows(config, split, collator.processor, lengths)
+    chats = [collator.render(row) for row in rows]
+    batch = collator(rows)
+    features, counted_by = _count_features(config, collator, chats, model_config)
+    image_token = image_token_id(model_config) if collator.reads_images else None
+    xray_rows = [
+        XrayRow(
+            row_id=chat.row_id,
+            template=chat.prompt + chat.answer,
+            learned=_decode(collator, labels[labels != IGNORE_INDEX]),
+            spans=_spans(collator, ids, mask, labels, soft, image_token),
+            pages=tuple(_page(stored, config.model) for stored in chat.conversation.images),
             features=count,
-            cut=_cut(row, batcher),
-            instruction=one.conversation.instruction,
+            cut=_truncation_text(row, collator),
+            instruction=chat.conversation.instruction,
         )
-        for row, one, count, ids, mask, labels, soft in zip(
+        for row, chat, count, ids, mask, labels, soft in zip(
             rows,
-            rendered,
+            chats,
             features,
             batch["input_ids"],
             batch["attention_mask"],
             batch["labels"],
-            batch.get(ROOM, torch.zeros_like(batch["input_ids"])),
+            batch.get(SOFT_TOKEN_MASK, torch.zeros_like(batch["input_ids"])),
             strict=True,
         )
     ]
     return Xray(
         model=config.model.name_or_path,
-        processor=type(batcher.processor).__name__,
-        template_of="declared here, the checkpoint has none" if batcher.template else "its own",
+        processor=type(collator.processor).__name__,
+        template_of="built-in default, the checkpoint has none"
+        if collator.chat_template.is_fallback
+        else "its own",
         shapes={n: tuple(v.shape) for n, v in batch.items() if isinstance(v, torch.Tensor)},
-        rows=tuple(seen),
+        rows=tuple(xray_rows),
         counted_by=counted_by,
-        notes=said,
+        notes=notes,
     )
 
 
-def first_rows(
+def first_batch_rows(
     config: TrainingConfig, split: Split, processor: Any, lengths: Sequence[int] | None
 ) -> list[dict[str, Any]]:
-    """The rows of the first batch, in the order in which the trainer itself takes them; `lengths`
-    of all rows in tokens where that depends on them."""
-    training = config.training.model_copy(update=ORDER_ASIDE)
+    """Return the rows of the first batch in the trainer's own order.
+
+    `lengths` are the tokens of all rows, if the order depends on them.
+    """
+    training = config.training.model_copy(update=IRRELEVANT_TO_ORDER)
     with tempfile.TemporaryDirectory(prefix="deepsynth-") as folder:
         arguments = training_arguments(
             config.model_copy(update={"training": training}),
@@ -107,13 +113,13 @@ def first_rows(
             evaluates=False,
         )
         set_seed(training.seed)
-        stand_in: Any = torch.nn.Linear(1, 1)  # the order has nothing to do with the model
+        groups_by_length = training.train_sampling_strategy == "group_by_length"
+        any_model: Any = torch.nn.Linear(1, 1)  # the order does not depend on the model
         trainer = DocumentTrainer(
-            model=stand_in,
+            model=any_model,
             processor=processor,
-            peers=RankGroup(),
-            kept_checkpoints=training.save_total_limit,
-            lengths=lengths,
+            ranks=RankGroup(),
+            group_by_lengths=lengths if groups_by_length else None,
             args=arguments,
             train_dataset=split.train,
             data_collator=list,
@@ -121,65 +127,70 @@ def first_rows(
         return next(iter(trainer.get_train_dataloader()))
 
 
-def _features(
+def _count_features(
     config: TrainingConfig,
-    batcher: Collator,
-    rendered: Sequence[Rendered],
-    architecture: PreTrainedConfig,
+    collator: Collator,
+    chats: Sequence[RenderedChat],
+    model_config: PreTrainedConfig,
 ) -> tuple[list[int | None], str]:
-    if not batcher.reads_images:
-        return [0] * len(rendered), "none: the model reads no images"
+    """Return the image features of each row, and how they were counted or why not."""
+    if not collator.reads_images:
+        return [0] * len(chats), "none: the model reads no images"
     try:
-        tower = VisionTower(architecture, config)
-        return [tower.features(batcher.encode([one])) for one in rendered], COUNTED
-    except Uncounted as error:
-        return [None] * len(rendered), f"not counted: {error}"
+        tower = VisionTower(model_config, config)
+        return [tower.count_features(collator.encode([chat])) for chat in chats], COUNTED_BY
+    except FeatureCountError as error:
+        return [None] * len(chats), f"not counted: {error}"
 
 
 def _spans(
-    batcher: Collator,
+    collator: Collator,
     ids: torch.Tensor,
     mask: torch.Tensor,
     labels: torch.Tensor,
     soft: torch.Tensor,
-    placeholder: int | None,
-) -> tuple[Span, ...]:
-    """Neighbouring tokens of one kind, (tokens,) each; of those without text, that of one."""
+    image_token: int | None,
+) -> tuple[TokenSpan, ...]:
+    """Group the tokens of a row, (tokens,) each tensor, by kind.
 
-    def kind(position: int) -> Kind:
+    The text of image, soft and padding tokens is that of a single one.
+    """
+
+    def kind_at(position: int) -> TokenKind:
         if not mask[position]:
             return "padding"
         if soft[position]:
             return "soft"
-        if ids[position] == placeholder:
+        if ids[position] == image_token:
             return "image"
-        return "masked" if labels[position] == IGNORED else "learned"
+        return "masked" if labels[position] == IGNORE_INDEX else "learned"
 
     spans = []
-    for one, run in groupby(range(len(ids)), key=kind):
-        positions = list(run)
-        shown = positions if one in ("masked", "learned") else positions[:1]
-        spans.append(Span(one, len(positions), _decoded(batcher, ids[shown])))
+    for kind, group in groupby(range(len(ids)), key=kind_at):
+        positions = list(group)
+        decoded = positions if kind in ("masked", "learned") else positions[:1]
+        spans.append(TokenSpan(kind, len(positions), _decode(collator, ids[decoded])))
     return tuple(spans)
 
 
-def _page(stored: Any, model: ModelSettings) -> Page:
-    return Page(image_size(stored, AS_STORED), image_size(stored, model))
+def _page(stored: StoredImage, model: ModelSettings) -> XrayPage:
+    return XrayPage(page_size(stored, UNBOUNDED), page_size(stored, model))
 
 
-def _cut(row: Mapping[str, Any], batcher: Collator) -> str:
-    cut: Cut | None = row.get(Cut.KEY)
-    if cut is None:
+def _truncation_text(row: Mapping[str, Any], collator: Collator) -> str:
+    truncation: Truncation | None = row.get(Truncation.KEY)
+    if truncation is None:
         return ""
-    whole = {name: value for name, value in row.items() if name != Cut.KEY}
-    _, text = cuttable(
-        whole,
-        batcher.config.data,
-        images=cut.part == "answer",
-        encoded=batcher.instructions is not None,
+    whole_row = {name: value for name, value in row.items() if name != Truncation.KEY}
+    _, text = truncatable_text(
+        whole_row,
+        collator.config.data,
+        images=truncation.part == "answer",
+        text_encoder=collator.instruction_tokenizer is not None,
     )
-    return f"of the {cut.part} {cut.characters} of {len(text)} characters are left"
+    kept, total = truncation.characters, len(text)
+    return f"the {truncation.part} is truncated to {kept} of {total} characters"
 
 
-def _decoded(batcher: Collator, ids: torch.Tensor) -> str:
-    return str(batcher.tokenizer.decode(ids))
+def _decode(collator: Collator, ids: torch.Tensor) -> str:
+    return str(collator.tokenizer.decode(ids))

@@ -1,7 +1,7 @@
-"""How many features a model's vision tower really makes of the pages of a row.
+"""The number of image features that a model's vision tower returns for the pages of a row.
 
-The tower and the projector run as they do in training, on tensors without memory: only shapes
-are computed, by the model's own code, and no weight is read.
+Vision tower and projector run as in training, but on fake tensors: the model's own code computes
+only shapes, and no weights are loaded.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch._subclasses import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForImageTextToText
 
-from deepsynth_tui.training.simulation.ledger import Ledger
-from deepsynth_tui.training.simulation.model import materialise
-from deepsynth_tui.training.simulation.tensors import Weightless
+from deepsynth_tui.training.simulation.fake_tensors import TrackedFakeTensors
+from deepsynth_tui.training.simulation.memory_tracker import MemoryTracker
+from deepsynth_tui.training.simulation.model import fake_meta_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -26,54 +26,57 @@ if TYPE_CHECKING:
 TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
 
 
-class Uncounted(Exception):
-    """The features of this architecture cannot be counted; the message says why."""
+class FeatureCountError(Exception):
+    """The image features of this architecture cannot be counted; the message says why."""
 
 
 class VisionTower:
     """The vision tower and projector of a model, without weights."""
 
-    def __init__(self, architecture: PreTrainedConfig, config: TrainingConfig) -> None:
-        self._fake = FakeTensorMode(allow_non_fake_inputs=True)
+    def __init__(self, model_config: PreTrainedConfig, config: TrainingConfig) -> None:
+        self._fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
         with torch.device("meta"):
             self._model: PreTrainedModel = AutoModelForImageTextToText.from_config(
-                architecture,
+                model_config,
                 dtype=getattr(torch, config.model.dtype),
                 attn_implementation=config.model.attn_implementation,
                 trust_remote_code=config.model.trust_remote_code,
             ).eval()
-        with self._fake:
-            materialise(self._model, dtype=self._model.dtype)
-        self._vocabulary = architecture.get_text_config().vocab_size
+        with self._fake_mode:
+            fake_meta_tensors(self._model, dtype=self._model.dtype)
+        self._vocab_size = model_config.get_text_config().vocab_size
 
-    def features(self, inputs: Mapping[str, Any]) -> int:
-        """Features that go to the language model for one row, from the inputs of that row alone:
-        in a batch, some models fill up rows of fewer pages with empty ones.
+    def count_features(self, inputs: Mapping[str, Any]) -> int:
+        """Return the features that the language model gets for the inputs of a single row.
+
+        In a batch, some models pad rows of fewer pages with empty pages.
 
         Raises:
-            Uncounted: the model has no such method, or what it does depends on pixels.
+            FeatureCountError: the model has no `get_image_features`, or its result depends on the
+                values of pixels.
         """
-        pixels = {
-            name: self._without_content(value)
+        pixel_inputs = {
+            name: self._to_fake(value)
             for name, value in inputs.items()
             if name not in TEXT_INPUTS and not name.endswith("token_type_ids")
         }
-        if not pixels:
+        if not pixel_inputs:
             return 0
-        look: Any = getattr(self._model, "get_image_features", None)
-        if look is None:
-            raise Uncounted(f"{type(self._model).__name__} has no get_image_features")
+        get_image_features: Any = getattr(self._model, "get_image_features", None)
+        if get_image_features is None:
+            raise FeatureCountError(f"{type(self._model).__name__} has no get_image_features")
+        tracker = MemoryTracker(self._vocab_size)
         try:
-            with torch.no_grad(), Weightless(self._fake, Ledger(self._vocabulary)):
-                made = look(**pixels)
+            with torch.no_grad(), TrackedFakeTensors(self._fake_mode, tracker):
+                outputs = get_image_features(**pixel_inputs)
         except (RuntimeError, TypeError, NotImplementedError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise Uncounted(reason) from error
-        found = getattr(made, "pooler_output", made)
-        return sum(one.numel() // one.shape[-1] for one in tree_leaves(found))
+            raise FeatureCountError(reason) from error
+        features = getattr(outputs, "pooler_output", outputs)
+        return sum(tensor.numel() // tensor.shape[-1] for tensor in tree_leaves(features))
 
-    def _without_content(self, value: Any) -> Any:
+    def _to_fake(self, value: Any) -> Any:
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
             return value
-        with self._fake:
+        with self._fake_mode:
             return torch.empty(value.shape, dtype=self._model.dtype)

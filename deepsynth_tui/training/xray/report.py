@@ -1,4 +1,4 @@
-"""What an x-ray shows of a batch. Made by `training.xray`, which has torch; read without it."""
+"""The content of an x-ray. The server makes it with torch; reading it needs no heavy library."""
 
 from __future__ import annotations
 
@@ -6,85 +6,87 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-Kind = Literal["masked", "learned", "image", "soft", "padding"]
+TokenKind = Literal["masked", "learned", "image", "soft", "padding"]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Tokens in a row of one kind, and their text.
+class TokenSpan:
+    """Consecutive tokens of one kind in a row, and their text.
 
-    `masked` ones have the label -100, as placeholders of an `image`, places of the text encoder's
-    `soft` tokens and `padding` have; `learned` ones are what the loss is computed on.
+    The loss is computed on `learned` tokens. All others have the label -100: `masked` ones, image
+    placeholders, placeholders of the text encoder's `soft` tokens, and `padding`.
     """
 
-    kind: Kind
+    kind: TokenKind
     tokens: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A page as it is stored and as the processor gets it: (width, height) in pixels."""
+class XrayPage:
+    """Size of a page as stored and as given to the processor: (width, height) in pixels."""
 
     stored: tuple[int, int]
     given: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class XrayRow:
     """A row of the batch.
 
-    `template` is the conversation in the model's own words, before the processor puts a
-    placeholder for every feature into it; `instruction` what a text encoder reads beside it, None
-    without one. `learned` is the text of the labels. `features` of the
-    vision tower take the place of the image tokens; None where they could not be counted.
-    `cut` says what was left out of the row, empty if nothing was.
+    `template` is the rendered chat template, before the processor inserts a placeholder for every
+    image feature. `learned` is the text of the labels. `features` of the vision tower replace the
+    image placeholders; None if they could not be counted. `cut` says what was truncated, empty if
+    nothing. `instruction` goes to the text encoder, None without one.
     """
 
     row_id: str
     template: str
     learned: str
-    spans: tuple[Span, ...]
-    pages: tuple[Page, ...]
+    spans: tuple[TokenSpan, ...]
+    pages: tuple[XrayPage, ...]
     features: int | None
     cut: str = ""
     instruction: str | None = None
 
-    def tokens(self, kind: Kind) -> int:
-        """Tokens of one kind."""
+    def tokens(self, kind: TokenKind) -> int:
+        """Return the number of tokens of one kind."""
         return sum(span.tokens for span in self.spans if span.kind == kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Xray:
-    """A batch. `shapes` of the tensors by their names; `counted_by` says how features were
-    counted, or why they were not; `notes` are on the dataset as a whole."""
+    """A batch.
+
+    `shapes` are those of its tensors by name. `counted_by` says how features were counted, or why
+    not. `notes` are about the whole dataset.
+    """
 
     model: str
     processor: str
     template_of: str
     shapes: Mapping[str, tuple[int, ...]]
-    rows: tuple[Row, ...]
+    rows: tuple[XrayRow, ...]
     counted_by: str
     notes: tuple[str, ...] = ()
 
-    def tokens(self, kind: Kind) -> int:
-        """Tokens of one kind in all rows."""
+    def tokens(self, kind: TokenKind) -> int:
+        """Return the number of tokens of one kind in all rows."""
         return sum(row.tokens(kind) for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads."""
+        """Return a dictionary for `from_json`."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """Read what `to_json` returned."""
-        shapes = {name: tuple(shape) for name, shape in found["shapes"].items()}
-        rows = tuple(_row(one) for one in found["rows"])
-        return cls(**{**found, "shapes": shapes, "rows": rows, "notes": tuple(found["notes"])})
+        shapes = {name: tuple(shape) for name, shape in fields["shapes"].items()}
+        rows = tuple(_row_from_json(row) for row in fields["rows"])
+        return cls(**{**fields, "shapes": shapes, "rows": rows, "notes": tuple(fields["notes"])})
 
 
-def _row(found: Mapping[str, Any]) -> Row:
-    pages = (Page(tuple(one["stored"]), tuple(one["given"])) for one in found["pages"])
-    spans = (Span(**one) for one in found["spans"])
-    return Row(**{**found, "spans": tuple(spans), "pages": tuple(pages)})
+def _row_from_json(fields: Mapping[str, Any]) -> XrayRow:
+    pages = (XrayPage(tuple(page["stored"]), tuple(page["given"])) for page in fields["pages"])
+    spans = (TokenSpan(**span) for span in fields["spans"])
+    return XrayRow(**{**fields, "spans": tuple(spans), "pages": tuple(pages)})

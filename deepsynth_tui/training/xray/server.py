@@ -1,77 +1,64 @@
-"""Child process of an x-ray: a training configuration as JSON on stdin, the first batch on stdout.
+"""Child process that makes an x-ray; see `deepsynth_tui.child_process`.
 
-``python -m deepsynth_tui.training.xray.server`` prints one object: an `Xray`, or
-``{"message", "advice"}`` and exit status 1. No weights are read and no dataset is downloaded; the
-model's tokenizer and processor are, where they are not on this machine.
+The question is a training configuration, the answer an `Xray`. No weights are loaded and no dataset
+is downloaded; tokenizer and processor of the model are, if they are not on this machine.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import sys
-import traceback
 from typing import Any
 
+from deepsynth_tui.child_process import serve
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.training.failures import TrainingError, explain_as_user_error
 
 
-def look(config: TrainingConfig) -> dict[str, Any]:
-    """X-ray the first batch of `config`.
+def xray(config: TrainingConfig) -> dict[str, Any]:
+    """Return the x-ray of the first batch of `config` as JSON fields.
 
     Raises:
         TrainingError: the dataset is not on this machine, or its rows cannot be used.
-        OSError: the model's tokenizer or processor cannot be had.
+        OSError: tokenizer or processor of the model cannot be loaded.
     """
     from transformers import AutoConfig
 
     from deepsynth_tui import builtin
     from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.data.dataset import load_rows
-    from deepsynth_tui.training.failures import TrainingError
-    from deepsynth_tui.training.modeling.processor_offline_first import load_processor_offline_first
-    from deepsynth_tui.training.xray.first_batch import xray
+    from deepsynth_tui.training.data.dataset import load_split
+    from deepsynth_tui.training.modeling.processor import load_preprocessor_offline_first
+    from deepsynth_tui.training.xray.first_batch import xray_first_batch
 
-    reader = load_processor_offline_first(config)
+    preprocessor = load_preprocessor_offline_first(config)
     try:
-        split = load_rows(config.data, images=reader.reads_images)
+        split = load_split(config.data, images=preprocessor.reads_images)
     except ConnectionError as error:
         raise TrainingError(
             f"{config.data.path} is not on this machine, and an x-ray downloads no dataset",
-            "Download it with `hf download`, or start the run, which does.",
+            "Download it with `hf download`, or start the run, which downloads it.",
         ) from error
-    architecture = AutoConfig.from_pretrained(
+    model_config = AutoConfig.from_pretrained(
         builtin.locate(config.model.name_or_path),
         revision=config.model.revision,
         trust_remote_code=config.model.trust_remote_code,
     )
-    return xray(config, Collator(reader, config), split, architecture).to_json()
+    collator = Collator(preprocessor, config)
+    return xray_first_batch(config, collator, split, model_config).to_json()
+
+
+def _answer(question: Any) -> dict[str, Any]:
+    # Read on import: downloads no dataset, and uses no GPU that a run may be using.
+    os.environ |= {"HF_DATASETS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    from deepsynth_tui.training.silence_libraries import silence_libraries
+
+    silence_libraries()
+    return xray(TrainingConfig.model_validate(question))
 
 
 def main() -> int:
-    """Answer the configuration on stdin; the exit status is 1 if nothing can be shown."""
-    # Libraries that print must not spoil the one object on stdout.
-    with contextlib.redirect_stdout(sys.stderr):
-        # Read on import: no dataset is downloaded, and no GPU that a run may be using is touched.
-        os.environ |= {"HF_DATASETS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-        said, status = answer(TrainingConfig.model_validate_json(sys.stdin.read()))
-    print(json.dumps(said))  # noqa: T201 - the answer of this process
-    return status
-
-
-def answer(config: TrainingConfig) -> tuple[dict[str, Any], int]:
-    """The x-ray or the reason why there is none, and the exit status."""
-    from deepsynth_tui.training.failures import explain
-    from deepsynth_tui.training.silence_libraries import no_progress_bars
-
-    no_progress_bars()
-    try:
-        return look(config), 0
-    except Exception as error:  # noqa: BLE001 - the process boundary: told, and exit status 1
-        traceback.print_exc()
-        failure = explain(error)
-        return {"message": failure.message, "advice": failure.advice}, 1
+    """Answer the question on stdin and return the exit status."""
+    return serve(_answer, explain=explain_as_user_error)
 
 
 if __name__ == "__main__":

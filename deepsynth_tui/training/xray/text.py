@@ -1,4 +1,4 @@
-"""An x-ray in words, for any terminal: kinds of tokens are named, style only repeats it."""
+"""An x-ray as text for any terminal: styles only repeat what the words say."""
 
 from __future__ import annotations
 
@@ -7,75 +7,79 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from deepsynth_tui.training.xray.report import Page, Row, Xray
+from deepsynth_tui.training.xray.report import Xray, XrayPage, XrayRow
 
 STYLES = {"masked": "dim", "learned": "bold", "image": "", "soft": "", "padding": "dim"}
 
+LabelledTexts = Iterator[tuple[str, str | Text]]
 
-Labelled = Iterator[tuple[str, str | Text]]
 
-
-def xray_sections(xray: Xray) -> Iterator[tuple[str, Labelled]]:
-    """A title and labelled texts for the batch, then for each of its rows."""
+def xray_sections(xray: Xray) -> Iterator[tuple[str, LabelledTexts]]:
+    """Yield a title and labelled texts for the batch, then for each of its rows."""
     yield "The first batch", _batch(xray)
     for row in xray.rows:
-        yield visible(row.row_id), _row(row)
+        yield escape_invisible(row.row_id), _row(row)
 
 
-def visible(text: str) -> str:
-    """`text` with every character seen: line ends are marked, and what moves the cursor, hides or
-    reorders is written out, such as \\x1b."""
-    return "".join(_visible(character) for character in text).removesuffix("\n")
+def escape_invisible(text: str) -> str:
+    """Mark line ends, and escape characters that move the cursor, hide or reorder text.
+
+    ESC, for example, becomes \\x1b.
+    """
+    return "".join(_escape(character) for character in text).removesuffix("\n")
 
 
-def _visible(character: str) -> str:
+def _escape(character: str) -> str:
     if character.isprintable() or unicodedata.category(character) == "Zs":
         return character
     return "↵\n" if character == "\n" else character.encode("unicode_escape").decode()
 
 
-def _batch(xray: Xray) -> Labelled:
+def _batch(xray: Xray) -> LabelledTexts:
     rows, width = xray.shapes["input_ids"]
     total = rows * width
     padding = xray.tokens("padding")
-    yield "batch", f"{_count(rows, 'row')} of {width} tokens, {total:,} in all"
+    yield "batch", f"{_count(rows, 'row')} of {width} tokens, {total:,} in total"
     yield "learned", f"{xray.tokens('learned'):,} tokens: the loss is computed on them"
     yield "masked", f"{xray.tokens('masked'):,} tokens of the questions"
     yield "image", f"{xray.tokens('image'):,} placeholders"
     if soft := xray.tokens("soft"):
-        yield "soft", f"{soft:,} places for what the text encoder makes of the instructions"
+        yield "soft", f"{soft:,} placeholders for the text encoder's soft tokens"
     yield "padding", f"{padding:,} tokens ({padding / total:.0%})"
-    yield "features", visible(xray.counted_by)
-    yield "template", f"{visible(xray.template_of)} ({xray.processor} of {visible(xray.model)})"
+    yield "features", escape_invisible(xray.counted_by)
+    template, model = escape_invisible(xray.template_of), escape_invisible(xray.model)
+    yield "template", f"{template} ({xray.processor} of {model})"
     shapes = (f"{name} {'×'.join(map(str, shape))}" for name, shape in xray.shapes.items())
     yield "tensors", ", ".join(shapes)
     for note in xray.notes:
-        yield "!", Text(visible(note), "bold")
+        yield "!", Text(escape_invisible(note), "bold")
 
 
-def _row(row: Row) -> Labelled:
+def _row(row: XrayRow) -> LabelledTexts:
     if row.pages:
         yield "pages", ", ".join(map(_page, row.pages))
     placeholders = row.tokens("image")
     if row.features is not None and (placeholders or row.features):
         equal = placeholders == row.features
-        said = f"{placeholders} placeholders, {_count(row.features, 'feature')}"
-        yield "image", Text(f"{said}: {'equal' if equal else 'NOT EQUAL'}", "" if equal else "bold")
+        counts = f"{_count(placeholders, 'placeholder')}, {_count(row.features, 'feature')}"
+        verdict = "equal" if equal else "NOT EQUAL"
+        yield "image", Text(f"{counts}: {verdict}", "" if equal else "bold")
     if row.cut:
-        yield "cut", Text(visible(row.cut), "bold")
+        yield "cut", Text(escape_invisible(row.cut), "bold")
     if row.instruction is not None:
-        yield "encoder", visible(row.instruction)
-    yield "template", visible(row.template)
+        yield "encoder", escape_invisible(row.instruction)
+    yield "template", escape_invisible(row.template)
     yield "tokens", ""
     for span in row.spans:
-        is_text = span.kind in ("masked", "learned")
-        shown = visible(span.text) if is_text else f"{visible(span.text)} × {span.tokens}"
-        yield f" {span.kind} {span.tokens}", Text(shown, STYLES[span.kind])
+        text = escape_invisible(span.text)
+        if span.kind not in ("masked", "learned"):
+            text = f"{text} × {span.tokens}"
+        yield f" {span.kind} {span.tokens}", Text(text, STYLES[span.kind])
 
 
-def _page(page: Page) -> str:
+def _page(page: XrayPage) -> str:
     stored, given = ("×".join(map(str, size)) for size in (page.stored, page.given))
-    return f"{stored} pixels" if stored == given else f"{stored} pixels, made {given}"
+    return f"{stored} pixels" if stored == given else f"{stored} pixels, resized to {given}"
 
 
 def _count(number: int, unit: str) -> str:

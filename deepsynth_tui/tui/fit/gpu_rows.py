@@ -1,4 +1,4 @@
-"""The rows of the fit matrix: this machine's GPUs as they are now, then the catalogue. Pure."""
+"""Rows of the GPU table: GPUs of this machine with their free memory, then the catalogue. Pure."""
 
 from __future__ import annotations
 
@@ -11,52 +11,65 @@ from deepsynth_tui.machine.gpu_catalogue import Fit, classify_fit
 from deepsynth_tui.machine.match_gpu import match_gpu
 from deepsynth_tui.machine.nvml import Device, Probe
 
+FIT_SIGNS = {
+    Fit.FITS: ("✓", "$text-success"),
+    Fit.TIGHT: ("~", "$text-warning"),
+    Fit.NO: ("✗", "$text-error"),
+}
+"""Sign and colour of each `Fit`. The signs differ, so that they can be read without colour."""
+
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One GPU. `room` bytes can be had of it, `headroom` of them are left over.
+class GpuRow:
+    """A GPU, and whether the run fits it.
 
-    `on` is its estimate in the catalogue, None for a GPU of this machine that the catalogue does
-    not have. `device` is there for a GPU of this machine: its room is what is free now.
+    Attributes:
+        name: Name in the table.
+        available: Bytes a run can use: free memory of a GPU of this machine, usable memory of a
+            GPU of the catalogue.
+        fit: Whether the run fits.
+        headroom: Bytes left over, negative if the run does not fit.
+        estimate: Time and cost on this GPU, None if the catalogue does not have it.
+        device: The GPU of this machine, None for a GPU of the catalogue.
     """
 
     name: str
-    room: int
+    available: int
     fit: Fit
     headroom: int
-    on: GpuEstimate | None = None
+    estimate: GpuEstimate | None = None
     device: Device | None = None
 
 
-def rows(estimate: Estimate, probe: Probe | None) -> tuple[Row, ...]:
-    """Return the rows in the order of the screen."""
-    here = probe.devices if probe else ()
+def gpu_rows(estimate: Estimate, probe: Probe | None) -> tuple[GpuRow, ...]:
+    """Return the rows in the order they are shown."""
+    devices = probe.devices if probe else ()
     return (
-        *(_device_row(device, estimate) for device in here),
+        *(_device_row(device, estimate) for device in devices),
         *(
-            Row(on.gpu.name, on.gpu.usable_bytes, on.fit, on.headroom, on=on)
-            for on in estimate.gpus
+            GpuRow(gpu.gpu.name, gpu.gpu.usable_bytes, gpu.fit, gpu.headroom, estimate=gpu)
+            for gpu in estimate.gpus
         ),
     )
 
 
-def chosen_row(found: Sequence[Row], name: str) -> Row | None:
-    """Return the row called `name`; without one, that of this machine or the first without room."""
-    named = next((row for row in found if row.name == name), None)
-    here = next((row for row in found if row.device), None)
-    lacking = next((row for row in found if row.fit is Fit.NO), None)
-    return named or here or lacking or next(iter(found), None)
+def select_row(rows: Sequence[GpuRow], name: str) -> GpuRow | None:
+    """Return the row called `name`, else a GPU of this machine, else the first one too small."""
+    by_name = (row for row in rows if row.name == name)
+    local = (row for row in rows if row.device)
+    too_small = (row for row in rows if row.fit is Fit.NO)
+    return next((row for group in (by_name, local, too_small, rows) for row in group), None)
 
 
-def _device_row(device: Device, estimate: Estimate) -> Row:
-    kind = None
+def _device_row(device: Device, estimate: Estimate) -> GpuRow:
+    model = None
     if device.slice_of is None:
-        kind = match_gpu(device.name, device.total, [on.gpu for on in estimate.gpus])
-    return Row(
+        model = match_gpu(device.name, device.total, [gpu.gpu for gpu in estimate.gpus])
+    return GpuRow(
         name=device_label(device),
-        room=device.free,
+        available=device.free,
         fit=classify_fit(device.free, estimate.needed),
         headroom=device.free - estimate.needed,
-        on=next((on for on in estimate.gpus if on.gpu is kind), None),
+        estimate=next((gpu for gpu in estimate.gpus if gpu.gpu is model), None),
         device=device,
     )

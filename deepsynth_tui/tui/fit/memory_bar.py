@@ -1,8 +1,7 @@
-"""What takes the memory: one bar of all items, and its legend. Pure.
+"""What takes the memory: a bar with a segment for each item, and its legend. Pure.
 
-Each item has a pattern of its own, so that the bar is read without colour. The colour says what
-kind of memory it is: what the model holds all along, what comes and goes within a step, and what
-PyTorch does not count.
+Each item has its own pattern, so that the bar can be read without colour. The colour shows the
+kind of memory: held throughout training, allocated within a step, or not counted by PyTorch.
 """
 
 from __future__ import annotations
@@ -13,58 +12,60 @@ from itertools import accumulate
 from textual.content import Content
 
 from deepsynth_tui.estimate.closed_form import Estimate, MemoryItem
-from deepsynth_tui.tui.fit.figures import moved, percent, size
+from deepsynth_tui.tui.fit.delta import format_delta
+from deepsynth_tui.units import format_bytes, format_percent
 
-HELD, PASSING, BESIDE = "$primary", "$accent", "$muted"
-MARKS: dict[MemoryItem, tuple[str, str]] = {
-    "weights": ("█", HELD),
-    "adapters": ("▚", HELD),
-    "gradients": ("▞", PASSING),
-    "optimizer": ("▌", HELD),
-    "activations": ("▓", PASSING),
-    "logits": ("▒", PASSING),
-    "text_encoder": ("▄", HELD),
-    "overhead": ("░", BESIDE),
+PERSISTENT, TRANSIENT, OUTSIDE_PYTORCH = "$primary", "$accent", "$muted"
+PATTERNS: dict[MemoryItem, tuple[str, str]] = {
+    "weights": ("█", PERSISTENT),
+    "adapters": ("▚", PERSISTENT),
+    "gradients": ("▞", TRANSIENT),
+    "optimizer": ("▌", PERSISTENT),
+    "activations": ("▓", TRANSIENT),
+    "logits": ("▒", TRANSIENT),
+    "text_encoder": ("▄", PERSISTENT),
+    "overhead": ("░", OUTSIDE_PYTORCH),
 }
+"""Character and colour of each item."""
 NAME_WIDTH = 13
 
 
-def shares(sizes: Sequence[int], width: int) -> list[int]:
-    """Divide `width` cells as `sizes` divide their sum, each to within one cell of its share."""
+def proportional_widths(sizes: Sequence[int], width: int) -> list[int]:
+    """Divide `width` cells in proportion to `sizes`, each to within one cell."""
     total = sum(sizes)
     if total == 0:
         return [0] * len(sizes)
     ends = [round(width * end / total) for end in accumulate(sizes)]
-    return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def bar(estimate: Estimate, width: int) -> Content:
-    """Return the items side by side over `width` cells; one below half a cell is not seen."""
-    cells = shares(list(estimate.breakdown.values()), width)
-    parts = []
-    for item, count in zip(estimate.breakdown, cells, strict=True):
-        sign, style = MARKS[item]
-        parts.append((sign * count, style))
-    return Content.assemble(*parts)
+def memory_bar(estimate: Estimate, width: int) -> Content:
+    """Return a bar of `width` cells; items below half a cell are not visible."""
+    widths = proportional_widths(list(estimate.breakdown.values()), width)
+    segments = []
+    for item, cells in zip(estimate.breakdown, widths, strict=True):
+        character, style = PATTERNS[item]
+        segments.append((character * cells, style))
+    return Content.assemble(*segments)
 
 
-def legend(estimate: Estimate, before: Estimate | None) -> list[Content]:
-    """Return a line for each item that takes anything, or did before: size, share and change."""
+def memory_legend(estimate: Estimate, baseline: Estimate | None) -> list[Content]:
+    """Return size, percentage and change of each item that is or was above zero."""
     needed = max(estimate.needed, 1)
     lines = []
-    for item, now in estimate.breakdown.items():
-        was = before.breakdown[item] if before else None
-        if not now and not was:
+    for item, size in estimate.breakdown.items():
+        previous = baseline.breakdown[item] if baseline else None
+        if not size and not previous:
             continue
-        sign, style = MARKS[item]
+        character, style = PATTERNS[item]
         lines.append(
             Content.assemble(
-                (f"{sign} ", style),
+                (f"{character} ", style),
                 (item.replace("_", " ").ljust(NAME_WIDTH), "$muted"),
-                size(now).rjust(9),
-                (percent(now / needed).rjust(7), "$muted"),
+                format_bytes(size).rjust(9),
+                (format_percent(size / needed).rjust(7), "$muted"),
                 "  ",
-                moved(now, was, size),
+                format_delta(size, previous, format_bytes),
             )
         )
     return lines

@@ -1,49 +1,48 @@
-"""Will it fit? Memory, trained parameters and the GPUs that have enough, beside the form."""
+"""The fit panel beside the Training form: memory needed, trained parameters, GPUs that fit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.geometry import Region, Spacing
 from textual.message import Message
 
-from deepsynth_tui.tui.actions import bindings
-from deepsynth_tui.tui.widgets.diffed_lines import Lines
+from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.widgets.diffed_lines import DiffedLines
 
 if TYPE_CHECKING:
     from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.fixes import Fix
     from deepsynth_tui.estimate.report import FitReport
     from deepsynth_tui.machine.nvml import Device, Probe
-    from deepsynth_tui.tui.fit.gpu_rows import Row
+    from deepsynth_tui.tui.fit.gpu_rows import GpuRow
     from deepsynth_tui.tui.fit.view import FitView
 
-HEAD, FOOT = 2, 6
-"""Lines of the head, and of the foot with the rule above it."""
+HEADER_HEIGHT, FOOTER_HEIGHT = 2, 6
+"""Lines above and below the scrolling part; the rule above the footer included."""
 
 
 class FitPanel(VerticalScroll):
-    """Shows what it was last given, and says when that is not of the form as it stands.
+    """Shows the last `FitView`, and a status line while that is not the current form's.
 
-    In a narrow terminal its verdict is one line until it is opened; in a wide one the whole stands
-    beside the form. The column scrolls between a head and a foot; the foot is about one GPU.
+    In a narrow terminal it is one line (the verdict) until it has the focus. The details scroll
+    between a fixed header and a fixed footer; the footer is about the selected GPU.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("fit_panel")]
+    BINDINGS = bindings("fit_panel")
     DEFAULT_CSS = f"""
     FitPanel {{
         scrollbar-size-vertical: 1;
-        & > #fit-head {{ dock: top; height: {HEAD}; background: $background; }}
+        & > #fit-head {{ dock: top; height: {HEADER_HEIGHT}; background: $background; }}
         & > #fit-foot {{
             dock: bottom;
-            height: {FOOT};
+            height: {FOOTER_HEIGHT};
             border-top: solid $panel;
             background: $background;
         }}
@@ -51,8 +50,8 @@ class FitPanel(VerticalScroll):
     }}
     """
 
-    class Stepped(Message):
-        """A person asks for the next rank in a direction."""
+    class RankStepped(Message):
+        """Request for the next rank in a direction (-1 or 1)."""
 
         def __init__(self, panel: FitPanel, direction: int) -> None:
             super().__init__()
@@ -66,77 +65,83 @@ class FitPanel(VerticalScroll):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.view: FitView | None = None
-        self.state = "Reading the settings …"
+        self.status = "MemoryReading the settings …"
         self.advice = ""
         self._is_simulating = False
         self._probe: Probe | None = None
-        self._chosen = ""
-        self._places: Mapping[str, int] = {}
+        self._selected_name = ""
+        self._anchors: Mapping[str, int] = {}
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="fit-verdict")
-        yield Lines(id="fit-head")
-        yield Lines(id="fit-column")
-        yield Lines(id="fit-foot")
+        yield DiffedLines(id="fit-verdict")
+        yield DiffedLines(id="fit-head")
+        yield DiffedLines(id="fit-column")
+        yield DiffedLines(id="fit-foot")
 
     def on_mount(self) -> None:
-        self.border_title, self.border_subtitle = "Will it fit?", "Esc"
+        self.border_title, self.border_subtitle = "Will it fit?", key_of("fit.panel")
         self._draw()
 
     def on_focus(self) -> None:
-        self.border_subtitle = "↑↓ GPU · ←→ rank · Esc back"
+        gpu = key_of("fit.gpu_up") + key_of("fit.gpu_down")
+        rank = key_of("fit.rank_down") + key_of("fit.rank_up")
+        self.border_subtitle = f"{gpu} GPU · {rank} rank · {key_of('fit.panel')} back"
         self._draw()
 
     def on_blur(self) -> None:
-        self.border_subtitle = "Esc"
+        self.border_subtitle = key_of("fit.panel")
         self._draw()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
 
-    # What the panel is given
+    # State
 
     @property
     def estimate(self) -> Estimate | None:
-        """The best estimate shown, None while there is none."""
+        """The best estimate available, None if there is none."""
         return self.view.estimate if self.view else None
 
     @property
-    def row(self) -> Row | None:
-        """The GPU that is looked at."""
-        return self.view.row if self.view else None
+    def selected_gpu(self) -> GpuRow | None:
+        """The selected row of the GPU table."""
+        return self.view.selected_gpu if self.view else None
 
     @property
-    def remedy(self) -> Fix | None:
-        """The change that would make the run fit the GPU that is looked at."""
-        place = self.view.place if self.view else None
-        return place.fix if place else None
+    def fix(self) -> Fix | None:
+        """The change of settings that makes the run fit the selected GPU."""
+        fit = self.view.selected_fit if self.view else None
+        return fit.fix if fit else None
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        """The GPUs of this machine, as far as they are known."""
+        """The GPUs of this machine, empty until they were probed."""
         return self._probe.devices if self._probe else ()
 
-    def show(self, view: FitView) -> None:
-        """Show an estimate of the form as it stands; the answer that follows it comes later."""
-        answer = self.view.answer if self.view else None
-        self.state = self.advice = ""
+    def show_estimate(self, view: FitView) -> None:
+        """Show an estimate of the current form; its report follows later."""
+        report = self.view.report if self.view else None
+        self.status = self.advice = ""
         self.view = replace(
-            view, answer=answer, fresh=False, probe=self._probe, chosen=self._chosen
+            view,
+            report=report,
+            report_is_current=False,
+            probe=self._probe,
+            selected_name=self._selected_name,
         )
         self._draw()
 
-    def show_answer(self, answer: FitReport) -> None:
-        """Show what follows the estimate."""
-        self._alter(answer=answer, fresh=True)
+    def show_report(self, report: FitReport) -> None:
+        """Show the report on the current estimate."""
+        self._update_view(report=report, report_is_current=True)
 
     def show_simulated(self, simulated: Estimate) -> None:
-        """Show a simulation beside the estimate."""
-        self._alter(simulated=simulated)
+        """Show a simulated estimate beside the computed one."""
+        self._update_view(simulated=simulated)
 
     @property
     def simulating(self) -> bool:
-        """Whether a simulation is under way."""
+        """Whether a simulation is running."""
         return self._is_simulating
 
     @simulating.setter
@@ -145,57 +150,57 @@ class FitPanel(VerticalScroll):
         self._draw()
 
     def show_probe(self, probe: Probe) -> None:
-        """Show the GPUs of this machine as they are now."""
+        """Show the current state of this machine's GPUs."""
         if probe != self._probe:
             self._probe = probe
-            self._alter(probe=probe)
+            self._update_view(probe=probe)
 
-    def wait(self, state: str, advice: str = "") -> None:
-        """Say what is under way, or why something is missing; the last estimate stays."""
-        self.state, self.advice = state, advice
+    def show_status(self, status: str, advice: str = "") -> None:
+        """Show what is in progress, or why something is missing; keep the last estimate."""
+        self.status, self.advice = status, advice
         self._draw()
 
-    def fail(self, message: str, advice: str) -> None:
-        """Say why there is no estimate, and what to do."""
+    def show_error(self, message: str, advice: str) -> None:
+        """Show why there is no estimate, and what to do."""
         self.view = None
-        self.wait(message, advice)
+        self.show_status(message, advice)
 
     # Keys
 
     def action_rank(self, direction: int) -> None:
         """Ask for the next lower or higher rank."""
-        self.post_message(self.Stepped(self, direction))
+        self.post_message(self.RankStepped(self, direction))
 
     def action_gpu(self, direction: int) -> None:
-        """Look at the GPU above or below; before the first, go to the top of the column."""
-        if self.view is None or self.row is None:
+        """Select the GPU above or below; above the first, scroll to the top."""
+        if self.view is None or self.selected_gpu is None:
             return
-        rows = self.view.rows
-        place = rows.index(self.row) + direction
-        if place < 0:
+        rows = self.view.gpu_rows
+        index = rows.index(self.selected_gpu) + direction
+        if index < 0:
             self.scroll_home(animate=False)
-        elif place < len(rows):
-            self._chosen = rows[place].name
-            self._alter(chosen=self._chosen)
-            self.show_place(self._chosen)
+        elif index < len(rows):
+            self._selected_name = rows[index].name
+            self._update_view(selected_name=self._selected_name)
+            self._scroll_to_anchor(self._selected_name)
 
-    def show_ranks(self) -> None:
-        """Scroll so that the table of ranks is in view."""
-        from deepsynth_tui.tui.fit.text import RANKS
+    def scroll_to_ranks(self) -> None:
+        """Scroll the table of ranks into view."""
+        from deepsynth_tui.tui.fit.details import RANKS
 
-        if self.view is not None and self.view.answer is not None:
-            self.show_place(RANKS, 1 + len(self.view.answer.ranks))
+        if self.view is not None and self.view.report is not None:
+            self._scroll_to_anchor(RANKS, height=1 + len(self.view.report.ranks))
 
-    def show_place(self, key: str, height: int = 1) -> None:
-        """Scroll so that what the column has under `key` is in view."""
-        if key in self._places:
+    def _scroll_to_anchor(self, anchor: str, height: int = 1) -> None:
+        if anchor in self._anchors:
             top = self.query_one("#fit-column").virtual_region.y
-            place = Region(0, top + self._places[key], 1, height)
-            self.scroll_to_region(place, spacing=Spacing(HEAD, 0, FOOT, 0), animate=False)
+            region = Region(0, top + self._anchors[anchor], 1, height)
+            spacing = Spacing(HEADER_HEIGHT, 0, FOOTER_HEIGHT, 0)
+            self.scroll_to_region(region, spacing=spacing, animate=False)
 
     # Drawing
 
-    def _alter(self, **changes: Any) -> None:
+    def _update_view(self, **changes: Any) -> None:
         if self.view is not None:
             self.view = replace(self.view, **changes)
             self._draw()
@@ -205,34 +210,36 @@ class FitPanel(VerticalScroll):
             return
         self.set_class(self.view is None, "-blank")
         if self.view is None:
-            self._draw_state()
+            self._draw_status()
         else:
             self._draw_view(self.view)
 
-    def _draw_state(self) -> None:
+    def _draw_status(self) -> None:
         style = "$text-warning" if self.advice else "$muted"
         width = max(self.scrollable_content_region.width, 20)
-        lines = [Content.styled(line, style) for line in wrap(self.state, width)]
+        lines = [Content.styled(line, style) for line in wrap(self.status, width)]
         lines += [Content(line) for line in ("", *wrap(self.advice, width)) if self.advice]
-        self._say("#fit-verdict", [Content.styled(f"{self.state} {self.advice}", style)])
-        self._say("#fit-head", lines[:HEAD])
-        self._say("#fit-column", lines[HEAD:])
+        self._update("#fit-verdict", [Content.styled(f"{self.status} {self.advice}", style)])
+        self._update("#fit-head", lines[:HEADER_HEIGHT])
+        self._update("#fit-column", lines[HEADER_HEIGHT:])
 
     def _draw_view(self, view: FitView) -> None:
-        from deepsynth_tui.tui.fit.selected_gpu import choice
-        from deepsynth_tui.tui.fit.text import column, cross_check, headline, verdict
+        from deepsynth_tui.tui.fit.details import details
+        from deepsynth_tui.tui.fit.headline import cross_check, headline, verdict
+        from deepsynth_tui.tui.fit.selected_gpu import selected_gpu_lines
 
-        state = self.state or ("Simulating one training step …" if self._is_simulating else "")
-        said = Content.styled(state, "$text-warning" if self.advice else "$muted")
+        text = self.status or ("Simulating one training step …" if self._is_simulating else "")
+        status = Content.styled(text, "$text-warning" if self.advice else "$muted")
+        prefix = Content.assemble(status, "  ") if text else Content("")
         width = self.scrollable_content_region.width
-        simulate, apply = ("s", "a") if self.has_focus else ("^t", "^y")
-        drawn = column(view, width)
-        self._places = drawn.places
-        mark = Content.assemble(said, "  ") if state else Content("")
-        self._say("#fit-verdict", [mark + verdict(view)])
-        self._say("#fit-head", [headline(view), said if state else cross_check(view, simulate)])
-        self._say("#fit-column", drawn.lines)
-        self._say("#fit-foot", choice(view, width, apply))
+        simulate = key_of("fit.simulate", while_typing=not self.has_focus)
+        apply = key_of("fit.apply", while_typing=not self.has_focus)
+        column = details(view, width)
+        self._anchors = column.anchors
+        self._update("#fit-verdict", [prefix + verdict(view)])
+        self._update("#fit-head", [headline(view), status if text else cross_check(view, simulate)])
+        self._update("#fit-column", column.lines)
+        self._update("#fit-foot", selected_gpu_lines(view, width, apply))
 
-    def _say(self, part: str, lines: Sequence[Content]) -> None:
-        self.query_one(part, Lines).say(lines)
+    def _update(self, part: str, lines: Sequence[Content]) -> None:
+        self.query_one(part, DiffedLines).update(lines)

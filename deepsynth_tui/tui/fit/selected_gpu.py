@@ -1,4 +1,4 @@
-"""The GPU that is looked at: how well the run fits it, how long it takes, what would help. Pure."""
+"""Text on the selected GPU: memory left, time and cost, and what makes the run fit. Pure."""
 
 from __future__ import annotations
 
@@ -10,79 +10,80 @@ from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
 from deepsynth_tui.estimate.report import GpuFit
 from deepsynth_tui.machine.gpu_catalogue import Fit
-from deepsynth_tui.tui.fit.figures import (
-    SIGNS,
-    gigabytes,
-    money,
-    moved,
-    number,
-    size,
-    span,
-)
-from deepsynth_tui.tui.fit.gpu_rows import Row
+from deepsynth_tui.tui.fit.delta import format_delta
+from deepsynth_tui.tui.fit.gpu_rows import FIT_SIGNS, GpuRow
 from deepsynth_tui.tui.fit.view import FitView
+from deepsynth_tui.units import format_bytes, format_dollars, format_number, format_range
 
-WORDS = {Fit.FITS: "fits", Fit.TIGHT: "tight", Fit.NO: "does not fit"}
-HEIGHT = 5
+FIT_TEXTS = {Fit.FITS: "fits", Fit.TIGHT: "tight", Fit.NO: "does not fit"}
+LINE_COUNT = 5
 
 
-def choice(view: FitView, width: int, key: str) -> list[Content]:
-    """Return `HEIGHT` lines of `width` cells; `key` is the one that makes the run fit."""
-    row = view.row
+def selected_gpu_lines(view: FitView, width: int, key: str) -> list[Content]:
+    """Return `LINE_COUNT` lines of `width` cells; `key` is the key that applies the fix."""
+    row = view.selected_gpu
     if row is None:
-        return [Content("")] * HEIGHT
-    was = next((one for one in view.rows_before if one.name == row.name), None)
-    sign, style = SIGNS[row.fit]
-    word = Content.assemble((f"{row.name}  ", "bold"), (f"{sign} {WORDS[row.fit]}", style))
-    lines = [word, _room(row, was, view.place), _pace(row, was, view.estimate)]
-    lines += _help(row, view.place, width, key)
-    return [*lines, *[Content("")] * HEIGHT][:HEIGHT]
+        return [Content("")] * LINE_COUNT
+    previous = view.baseline_rows.get(row.name)
+    sign, style = FIT_SIGNS[row.fit]
+    lines = [
+        Content.assemble((f"{row.name}  ", "bold"), (f"{sign} {FIT_TEXTS[row.fit]}", style)),
+        _memory(row, previous, view.selected_fit),
+        _time(row, previous, view.estimate),
+        *_fix(row, view.selected_fit, width, key),
+    ]
+    return [*lines, *[Content("")] * LINE_COUNT][:LINE_COUNT]
 
 
-def _room(row: Row, was: Row | None, place: GpuFit | None) -> Content:
-    left = f"{gigabytes(abs(row.headroom))} {'free' if row.headroom >= 0 else 'short'} "
-    if place is None:
+def _memory(row: GpuRow, previous: GpuRow | None, fit: GpuFit | None) -> Content:
+    if fit is None:
         batch = "…"
-    elif place.batch == 0:
-        batch = "none, not even one row"
+    elif fit.batch == 0:
+        batch = "0: not even one row fits"
     else:
-        batch = f"at least {place.batch}" if place.batch >= MAX_BATCH_SIZE else str(place.batch)
+        batch = f"{fit.batch} or more" if fit.batch >= MAX_BATCH_SIZE else str(fit.batch)
     return Content.assemble(
-        left,
-        moved(row.headroom, was.headroom if was else None, size),
+        f"{format_bytes(abs(row.headroom))} {'free' if row.headroom >= 0 else 'short'} ",
+        format_delta(row.headroom, previous.headroom if previous else None, format_bytes),
         (f" · largest batch {batch}", "$muted"),
     )
 
 
-def _pace(row: Row, was: Row | None, estimate: Estimate) -> Content:
-    on = row.on
-    if on is None:
-        return Content.styled("Speed not known: the list has no such GPU.", "$muted")
-    low, high = on.seconds_range
-    before = round(was.on.seconds_per_step, 1) if was and was.on else None
-    said = ""
+def _time(row: GpuRow, previous: GpuRow | None, estimate: Estimate) -> Content:
+    on_gpu = row.estimate
+    if on_gpu is None:
+        return Content.styled("Speed unknown: this GPU is not in the catalogue.", "$muted")
+    low, high = on_gpu.seconds_range
+    run = ""
     if estimate.steps is not None:
-        hours = span(low * estimate.steps / 3600, high * estimate.steps / 3600)
-        said = f" · {hours} h"
-    if on.cost is not None and row.device is None:
-        least, most = (money(on.cost * bound / on.seconds_per_step) for bound in (low, high))
-        said += f" · {least}" if least == most else f" · {least}–{most}"
+        hours = format_range(low * estimate.steps / 3600, high * estimate.steps / 3600)
+        run = f" · {hours} h"
+    if on_gpu.cost is not None and row.device is None:
+        least, most = (
+            format_dollars(on_gpu.cost * bound / on_gpu.seconds_per_step) for bound in (low, high)
+        )
+        run += f" · {least}" if least == most else f" · {least}–{most}"
+    seconds = round(on_gpu.seconds_per_step, 1)
+    before = previous.estimate if previous else None
     return Content.assemble(
-        f"{span(low, high)} s a step ",
-        moved(round(on.seconds_per_step, 1), before, lambda seconds: f"{number(seconds)} s"),
-        (said, "$muted"),
+        f"{format_range(low, high)} s per step ",
+        format_delta(
+            seconds,
+            round(before.seconds_per_step, 1) if before else None,
+            lambda value: f"{format_number(value)} s",
+        ),
+        (run, "$muted"),
     )
 
 
-def _help(row: Row, place: GpuFit | None, width: int, key: str) -> list[Content]:
-    if row.fit is not Fit.NO or (place and place.fit is not Fit.NO):
+def _fix(row: GpuRow, fit: GpuFit | None, width: int, key: str) -> list[Content]:
+    if row.fit is not Fit.NO or (fit and fit.fit is not Fit.NO):
         return []
-    if place is None:
-        return [Content.styled("Looking for what would make it fit …", "$muted")]
-    remedy = place.fix
-    if remedy is None:
+    if fit is None:
+        return [Content.styled("Searching for settings that fit …", "$muted")]
+    if fit.fix is None:
         return [Content.styled("No change of one or two settings makes it fit.", "$text-warning")]
-    fits = f"{remedy.words}: {gigabytes(remedy.needed)}, {remedy.effect}"
-    first, *rest = wrap(f"{key} {fits}", max(width, 20), max_lines=2, placeholder=" …")
-    said = [Content.assemble((key, "bold $primary"), first.removeprefix(key))]
-    return said + [Content(line) for line in rest]
+    text = f"{key} {fit.fix.words}: {format_bytes(fit.fix.needed)}, {fit.fix.effect}"
+    first, *rest = wrap(text, max(width, 20), max_lines=2, placeholder=" …")
+    line = Content.assemble((key, "bold $primary"), first.removeprefix(key))
+    return [line, *(Content(line) for line in rest)]

@@ -1,4 +1,4 @@
-"""Everything that the fit panel shows, as one value. Pure."""
+"""Everything that the fit panel shows, as one immutable value. Pure."""
 
 from __future__ import annotations
 
@@ -10,64 +10,71 @@ from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.report import FitReport, GpuFit
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.nvml import Probe
-from deepsynth_tui.tui.fit.gpu_rows import Row, chosen_row, rows
+from deepsynth_tui.tui.fit.gpu_rows import GpuRow, gpu_rows, select_row
 
 
 @dataclass(frozen=True)
 class FitView:
-    """What the panel shows.
+    """What the fit panel shows.
 
-    `computed` and `simulated` are of the form as it stands, whose rank is `r`; `before` is of the
-    form before its last change. `dataset` is what the estimate knew of the rows. `answer` follows
-    a moment later, since it takes hundreds of estimates: one that is not `fresh` is of the form
-    before. `chosen` names a GPU's row, "" for none yet.
+    Attributes:
+        computed: Closed-form estimate of the current form.
+        rank: LoRA rank in the current form.
+        dataset: Statistics of the dataset's rows that the estimate used.
+        previous: Estimate of the form before its last change.
+        simulated: Simulated estimate of the current form, if one was asked for.
+        report: Largest batches, fixes and ranks. Takes hundreds of estimates, so it arrives later.
+        report_is_current: Whether `report` belongs to the current form or to the one before.
+        probe: The GPUs of this machine.
+        selected_name: Name of the selected GPU, empty until one is selected.
     """
 
     computed: Estimate
-    r: int
+    rank: int
     dataset: RowStatistics
-    before: Estimate | None = None
+    previous: Estimate | None = None
     simulated: Estimate | None = None
-    answer: FitReport | None = None
-    fresh: bool = True
+    report: FitReport | None = None
+    report_is_current: bool = True
     probe: Probe | None = None
-    chosen: str = ""
+    selected_name: str = ""
 
     @property
     def estimate(self) -> Estimate:
-        """The best estimate there is."""
+        """The best estimate available."""
         return self.simulated or self.computed
 
     @property
-    def earlier(self) -> Estimate | None:
-        """What the marks of change compare with: a simulation is compared with the computation."""
-        return self.computed if self.simulated else self.before
+    def baseline(self) -> Estimate | None:
+        """The estimate that changes are relative to; for a simulation, the computed one."""
+        return self.computed if self.simulated else self.previous
 
     @cached_property
-    def rows(self) -> tuple[Row, ...]:
-        """The GPUs, those of this machine first."""
-        return rows(self.estimate, self.probe)
+    def gpu_rows(self) -> tuple[GpuRow, ...]:
+        """Rows of the GPU table, GPUs of this machine first."""
+        return gpu_rows(self.estimate, self.probe)
 
     @cached_property
-    def rows_before(self) -> tuple[Row, ...]:
-        """The same with the estimate that marks of change compare with."""
-        return rows(self.earlier, self.probe) if self.earlier else ()
+    def baseline_rows(self) -> Mapping[str, GpuRow]:
+        """Rows of the GPU table for `baseline`, by GPU name."""
+        rows = gpu_rows(self.baseline, self.probe) if self.baseline else ()
+        return {row.name: row for row in rows}
 
     @cached_property
-    def row(self) -> Row | None:
-        """The GPU that is looked at."""
-        return chosen_row(self.rows, self.chosen)
+    def selected_gpu(self) -> GpuRow | None:
+        """The selected row of the GPU table."""
+        return select_row(self.gpu_rows, self.selected_name)
 
     @property
-    def place(self) -> GpuFit | None:
-        """What the answer says of that GPU, None until it is of the form as it stands."""
-        return self.place_of(self.row) if self.row else None
+    def selected_fit(self) -> GpuFit | None:
+        """The report on the selected GPU, None until it belongs to the current form."""
+        return self.fit_of(self.selected_gpu) if self.selected_gpu else None
 
-    def place_of(self, row: Row) -> GpuFit | None:
-        """What the answer says of a GPU, None until it is of the form as it stands."""
-        return self._places.get(row.name) if self.fresh else None
+    def fit_of(self, row: GpuRow) -> GpuFit | None:
+        """Return the report on a GPU, None until it belongs to the current form."""
+        return self._fits.get(row.name) if self.report_is_current else None
 
     @cached_property
-    def _places(self) -> Mapping[str, GpuFit]:
-        places = (*self.answer.machine_gpus, *self.answer.catalogue_gpus) if self.answer else ()
-        return {place.name: place for place in places}
+    def _fits(self) -> Mapping[str, GpuFit]:
+        fits = (*self.report.machine_gpus, *self.report.catalogue_gpus) if self.report else ()
+        return {fit.name: fit for fit in fits}

@@ -1,1 +1,1 @@
-"""What the form screens know and do beside drawing: values, drafts, checks, estimates, starting."""
+"""The form screens without widgets: values, drafts, help texts, suggestions."""

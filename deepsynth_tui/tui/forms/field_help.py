@@ -1,15 +1,15 @@
-"""What is to be said about a field in words. Pure: no widgets."""
+"""Help texts of a field. Pure: no widgets."""
 
 from __future__ import annotations
 
 from deepsynth_tui.config.fields import FieldSpec, as_text
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.tui.forms.values import SELECTOR
+from deepsynth_tui.tui.forms.values import PRESET_ROW_PREFIX
 
 
-def facts_of(spec: FieldSpec) -> str:
+def field_facts(spec: FieldSpec) -> str:
     """Return choices or range, unit, default and key of a field, on one line."""
-    if spec.key.startswith(SELECTOR):
+    if spec.key.startswith(PRESET_ROW_PREFIX):
         return "← → to step · Enter for the list"
     choices = ", ".join(as_text(choice) for choice in spec.choices)
     default = as_text(spec.default) or "none"
@@ -18,6 +18,6 @@ def facts_of(spec: FieldSpec) -> str:
     return " · ".join(fact for fact in facts if fact)
 
 
-def way_out(problem: Problem) -> str:
-    """Return what to do; what is wrong stands below the field already."""
+def fix_hint(problem: Problem) -> str:
+    """Return how to fix a problem. The problem itself is shown below the field."""
     return problem.hint or problem.message

@@ -1,42 +1,23 @@
-"""What the title of a section says while the section is closed. Pure: no widgets."""
+"""Titles of sections, with a summary of their values. Pure: no widgets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from deepsynth_tui.config.fields import SectionSpec, as_text
+from deepsynth_tui.config.fields import SectionSpec
 from deepsynth_tui.tui.forms.values import FormValues
-
-NAMES = {"lora": "LoRA", "quantization": "QLoRA", "source": "Documents"}
-
-SUMMARIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "lora": lambda v: f"r {as_text(v['lora.r'])} alpha {as_text(v['lora.lora_alpha'])}",
-    "quantization": lambda v: f"{as_text(v['quantization.bits'])}-bit",
-    "text_encoder": lambda v: (
-        f"{as_text(v['text_encoder.type'])} {as_text(v['text_encoder.trainable'])}"
-    ),
-    "output": lambda v: as_text(v["output.dir"]) or "a new folder among the runs",
-}
-
-
-def section_name(key: str) -> str:
-    """Return what a section is called on screen."""
-    return NAMES.get(key) or key.replace("_", " ").capitalize()
 
 
 def section_state(section: SectionSpec, form: FormValues) -> str:
-    """Return `off`, or a section's most telling values; empty where it needs no summary."""
+    """Return `off` or a section's most important values; empty if it has no summary."""
     if section.switch and form.values[section.switch.key] is not True:
         return "off"
-    return SUMMARIES[section.key](form.values) if section.key in SUMMARIES else ""
+    return section.summarize(form.values)
 
 
 def changes_text(count: int) -> str:
-    """Return how many fields differ from the preset, in words; empty for none."""
+    """Return the number of fields that differ from the preset as text, empty for none."""
     return f"{count} changed" if count else ""
 
 
 def problems_text(count: int) -> str:
-    """Return how many fields have a problem, in words; empty for none."""
+    """Return the number of fields with a problem as text, empty for none."""
     return f"✗ {count} problem{'s' if count > 1 else ''}" if count else ""

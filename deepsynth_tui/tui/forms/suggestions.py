@@ -1,11 +1,11 @@
-"""What text fields offer to complete."""
+"""Completions offered by text fields."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from deepsynth_tui.config.training import DEFAULT_ENCODER, DEFAULT_MODEL
-from deepsynth_tui.runs.directory import identity, scan
+from deepsynth_tui.runs.directory import list_runs, read_identity
 
 BUILTIN_MODEL = "builtin:tiny-vlm"
 BUILTIN_ENCODERS = ("builtin:tiny-qwen3", "builtin:tiny-bert")
@@ -13,16 +13,16 @@ BUILTIN_DOCUMENTS = ("builtin:sample", "builtin:papers")
 
 
 def dataset_paths(home: Path) -> list[str]:
-    """Return the folders of datasets that runs under `home` have finished, newest first."""
+    """Return the dataset folders of completed runs under `home`, newest first."""
     return [
         str(run.dataset)
-        for run in scan(home)
-        if identity(run).kind == "dataset" and (run.dataset / "report.json").is_file()
+        for run in list_runs(home)
+        if read_identity(run).kind == "dataset" and (run.dataset / "report.json").is_file()
     ]
 
 
 def model_names() -> list[str]:
-    """Return models that are known to work."""
+    """Return vision-language models that are known to work."""
     return [DEFAULT_MODEL, BUILTIN_MODEL]
 
 

@@ -1,1 +1,1 @@
-"""What the screens on runs know beside drawing: reading a run's folder, and words for its state."""
+"""What the run screens show: snapshots of a run directory, and states and figures as text."""

@@ -1,11 +1,11 @@
-"""Why a process may have ended without a word, judged by the last lines it printed."""
+"""The likely cause of a crash, from the last lines the process printed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-_SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+_CAUSES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), cause)
     for pattern, cause in (
         (
@@ -22,48 +22,51 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (
             r"Segmentation fault|Fatal Python error|SIGSEGV|Bus error|Aborted|core dumped",
-            "Native code crashed: a library or driver. The lines below name where it stood.",
+            "Native code (a library or a driver) crashed. The lines below show where.",
         ),
         (
             r"CUDA error|NCCL|cudaError|CUDNN_STATUS",
-            "The GPU or its driver failed. `nvidia-smi` and `dmesg` may say more.",
+            "The GPU or its driver failed. See `nvidia-smi` and `dmesg`.",
         ),
         (
             r"ModuleNotFoundError|ImportError",
-            "A library is missing or does not load. `deepsynth-tui doctor` lists them.",
+            "A library is missing or cannot be imported. Run `deepsynth-tui doctor`.",
         ),
     )
 )
-_FOR_MEMORY = (
-    "The kernel killed it: the machine or its container ran out of main memory{last}. Lower the "
-    "batch size, max_pixels or dataloader_num_workers, or close other programs."
+_OUT_OF_MEMORY = (
+    "The kernel killed the process: the machine or its container ran out of main memory{memory}. "
+    "Lower the batch size, max_pixels or dataloader_num_workers, or close other programs."
 )
-_NOT_FOR_MEMORY = (
-    "It was ended from outside (SIGKILL), or by a reboot; not for lack of main memory, of which "
-    "the kernel keeps count."
+_NOT_OUT_OF_MEMORY = (
+    "Killed from outside (SIGKILL) or by a reboot; not out of memory (kernel counter unchanged)."
 )
 _UNKNOWN = (
-    "It was ended from outside (SIGKILL), possibly for lack of main memory{last}: "
-    "`dmesg | grep -i kill` says so. Or by a reboot."
+    "Killed from outside (SIGKILL) or by a reboot, possibly because main memory ran out{memory}. "
+    "`dmesg | grep -i kill` shows whether it did."
 )
-_RAISED = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\b.*")
+_EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\b.*")
 
 
 def likely_cause(
     lines: Sequence[str], *, killed_for_memory: bool | None = None, host_memory: str = ""
 ) -> str:
-    """One sentence or two. `lines` are the last the process printed, oldest first.
+    """Return the likely cause of a crash in one or two sentences.
 
-    The newest sign counts. A process that printed none was most likely killed; whether
-    `killed_for_memory` the kernel may know. `host_memory` is what it held when it last said so.
+    The last matching line decides. A process that printed none was most likely killed.
+
+    Args:
+        lines: Last lines that the process printed, oldest first.
+        killed_for_memory: Whether the kernel's OOM killer ended it; None if unknown.
+        host_memory: Main memory it used when it last reported that, such as "30.1 GiB".
     """
     for line in reversed(lines):
-        for sign, cause in _SIGNS:
-            if sign.search(line):
+        for pattern, cause in _CAUSES:
+            if pattern.search(line):
                 return cause
-        if _RAISED.match(line):
-            return f"It ended with {line.strip()}"
+        if _EXCEPTION.match(line):
+            return f"Ended with {line.strip()}"
     if killed_for_memory is False:
-        return _NOT_FOR_MEMORY
-    last = f" (this job last held {host_memory} of it)" if host_memory else ""
-    return (_FOR_MEMORY if killed_for_memory else _UNKNOWN).format(last=last)
+        return _NOT_OUT_OF_MEMORY
+    memory = f" (this job last used {host_memory})" if host_memory else ""
+    return (_OUT_OF_MEMORY if killed_for_memory else _UNKNOWN).format(memory=memory)

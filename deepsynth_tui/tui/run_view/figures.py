@@ -1,27 +1,30 @@
-"""Which figures of a run are shown, in words, the most important first. Pure."""
+"""The figures shown of a run, most important first, as text. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deepsynth_tui.runs.estimate_vs_measured import errors
-from deepsynth_tui.runs.state import Memory, RunState, rate
-from deepsynth_tui.tui.run_view.labels import pace, size
-from deepsynth_tui.tui.run_view.reader import Snapshot
+from deepsynth_tui.runs.estimate_vs_measured import prediction_errors
+from deepsynth_tui.runs.state import Memory, RunState, throughput
+from deepsynth_tui.tui.run_view.reader import RunSnapshot
+from deepsynth_tui.units import format_bytes, format_rate
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value under its name. `short` is the name where there is little room."""
+    """A label and its value. `short` is the label where space is tight."""
 
     label: str
     value: str
     short: str = ""
 
 
-def progress_words(snapshot: Snapshot) -> str:
-    """How far, how fast, how long still: "42 of 120 steps  35 %  1.9 steps/s  40 s left"."""
+def progress_text(snapshot: RunSnapshot) -> str:
+    """Return progress, speed and time left: `42 of 120 steps  35 %  1.9 steps/s  about 40 s left`.
+
+    Empty while nothing is counted.
+    """
     progress = snapshot.state.progress
     if not progress.unit:
         return ""
@@ -31,37 +34,35 @@ def progress_words(snapshot: Snapshot) -> str:
         parts = [f"{progress.done:,} of {progress.total:,} {progress.unit}"]
         if progress.total:
             parts.append(f"{100 * progress.done // progress.total} %")
-    if snapshot.summary.is_live and (speed := rate(snapshot.state)):
-        parts.append(pace(*speed))
+    if snapshot.summary.is_live and (speed := throughput(snapshot.state)):
+        parts.append(format_rate(*speed))
     if snapshot.eta:
         parts.append(f"about {snapshot.eta} left")
     return "  ".join(parts)
 
 
-def figures(snapshot: Snapshot) -> tuple[Figure, ...]:
-    """The figures there are so far; a dataset run has others than a training run."""
-    training = snapshot.identity.kind == "training"
-    found = list(_training(snapshot.state) if training else _dataset(snapshot.state))
-    found += _always(snapshot)
-    return tuple(found)
+def figures(snapshot: RunSnapshot) -> tuple[Figure, ...]:
+    """Return the figures known so far; they depend on the kind of run."""
+    is_training = snapshot.identity.kind == "training"
+    of_kind = _training(snapshot.state) if is_training else _dataset(snapshot.state)
+    return (*of_kind, *_common(snapshot))
 
 
 def _training(state: RunState) -> Iterator[Figure]:
     first, last = state.first_loss, state.last_loss
     if first is not None and last is not None:
         yield Figure("loss", f"{first:.3f} → {last:.3f}")
-    if evaluation := state.series.get("eval_loss"):
-        first_eval, last_eval = evaluation[0][1], evaluation[-1][1]
-        change = f"{first_eval:.3f} → " if len(evaluation) > 1 else ""
-        yield Figure("eval loss", f"{change}{last_eval:.3f}", "eval")
-    if exact := state.series.get("eval_exact_match"):
-        change = f"{exact[0][1]:.0%} → " if len(exact) > 1 else ""
-        yield Figure("exact match", f"{change}{exact[-1][1]:.0%}", "exact")
-    if errors_made := state.series.get("eval_cer"):
-        yield Figure("character errors", f"{errors_made[-1][1]:.1%}", "cer")
-    if overlap := state.series.get("eval_rouge_l"):
-        yield Figure("ROUGE-L", f"{overlap[-1][1]:.3f}", "rouge")
-    yield from _measured(state)
+    if eval_loss := state.series.get("eval_loss"):
+        first_eval = f"{eval_loss[0][1]:.3f} → " if len(eval_loss) > 1 else ""
+        yield Figure("eval loss", f"{first_eval}{eval_loss[-1][1]:.3f}", "eval")
+    if exact_match := state.series.get("eval_exact_match"):
+        first_exact = f"{exact_match[0][1]:.0%} → " if len(exact_match) > 1 else ""
+        yield Figure("exact match", f"{first_exact}{exact_match[-1][1]:.0%}", "exact")
+    if cer := state.series.get("eval_cer"):
+        yield Figure("CER", f"{cer[-1][1]:.1%}")
+    if rouge_l := state.series.get("eval_rouge_l"):
+        yield Figure("ROUGE-L", f"{rouge_l[-1][1]:.3f}")
+    yield from _memory_and_step_time(state)
     if state.learning_rate is not None:
         yield Figure("learning rate", f"{state.learning_rate:.1e}", "lr")
     if state.checkpoints:
@@ -73,47 +74,47 @@ def _training(state: RunState) -> Iterator[Figure]:
         yield Figure("epoch", f"{state.epoch:.2f}")
     if tokens := state.series.get("tokens_per_second"):
         yield Figure("tokens", f"{tokens[-1][1]:,.0f} /s")
-    if waited := state.series.get("data_wait"):
-        yield Figure("waiting for data", f"{waited[-1][1]:.0%}", "wait")
-    if gradient := state.series.get("grad_norm"):
-        yield Figure("gradient norm", f"{gradient[-1][1]:.3g}", "grad")
+    if data_wait := state.series.get("data_wait"):
+        yield Figure("data wait", f"{data_wait[-1][1]:.0%}")
+    if grad_norm := state.series.get("grad_norm"):
+        yield Figure("gradient norm", f"{grad_norm[-1][1]:.3g}", "grad norm")
 
 
-def _measured(state: RunState) -> Iterator[Figure]:
-    """What the run takes beside what it was predicted to take; a CPU's memory was not."""
-    guess, took, peak = state.predicted, state.measured, state.peak_memory
+def _memory_and_step_time(state: RunState) -> Iterator[Figure]:
+    """Yield measured beside estimated figures. There is no estimate of a CPU's memory."""
+    estimate, measured, peak = state.predicted, state.measured, state.peak_memory
     if peak.allocated is not None:
-        beside = f" (predicted {size(guess.allocated)})" if guess is not None else ""
-        yield Figure("memory", f"{size(peak.allocated)}{beside}", "mem")
-    elif guess is not None and guess.gpu:
-        yield Figure("memory", f"predicted {size(guess.allocated)}", "mem")
-    elif memory := _memory(state.memory, peak):
+        beside = f" (est. {format_bytes(estimate.allocated)})" if estimate is not None else ""
+        yield Figure("memory", f"{format_bytes(peak.allocated)}{beside}", "mem")
+    elif estimate is not None and estimate.gpu:
+        yield Figure("memory", f"estimated {format_bytes(estimate.allocated)}", "mem")
+    elif memory := _host_memory(state.memory, peak):
         yield Figure("memory", memory, "mem")
-    if took is not None and took.seconds_per_step is not None:
-        step = f"{took.seconds_per_step:.3g} s"
-        if guess is not None and guess.seconds_per_step is not None:
-            step += f" (predicted {guess.seconds_per_step:.3g} s)"
+    if measured is not None and measured.seconds_per_step is not None:
+        step = f"{measured.seconds_per_step:.3g} s"
+        if estimate is not None and estimate.seconds_per_step is not None:
+            step += f" (est. {estimate.seconds_per_step:.3g} s)"
         yield Figure("step time", step)
-    wrong = errors(guess, took)
-    named = {"allocated": "memory", "seconds_per_step": "step"}
-    if told := [f"{word} {wrong[name]:+.0%}" for name, word in named.items() if name in wrong]:
-        yield Figure("prediction", ", ".join(told))
+    error = prediction_errors(estimate, measured)
+    labels = {"allocated": "memory", "seconds_per_step": "step"}
+    if parts := [f"{label} {error[name]:+.0%}" for name, label in labels.items() if name in error]:
+        yield Figure("est. error", ", ".join(parts))
     if peak.device is not None:
-        yield Figure("device in all", size(peak.device), "device")
+        yield Figure("GPU in total", format_bytes(peak.device), "GPU")
 
 
 def _dataset(state: RunState) -> Iterator[Figure]:
     for name in ("documents", "pages", "rows", "skipped"):
         if isinstance(value := state.results.get(name), int):
             yield Figure(name, f"{value:,}")
-    if memory := _memory(state.memory, state.peak_memory):
+    if memory := _host_memory(state.memory, state.peak_memory):
         yield Figure("memory", memory, "mem")
 
 
-def _always(snapshot: Snapshot) -> Iterator[Figure]:
+def _common(snapshot: RunSnapshot) -> Iterator[Figure]:
     state = snapshot.state
     if state.warnings:
-        yield Figure("warnings", str(sum(warned.count for warned in state.warnings)))
+        yield Figure("warnings", str(sum(warning.count for warning in state.warnings)))
     if state.attempts > 1:
         yield Figure("attempts", str(state.attempts))
     if state.unreadable_lines:
@@ -121,10 +122,9 @@ def _always(snapshot: Snapshot) -> Iterator[Figure]:
     yield Figure("run", snapshot.run.id)
 
 
-def _memory(now: Memory, peak: Memory) -> str:
-    """What the process keeps in main memory."""
+def _host_memory(now: Memory, peak: Memory) -> str:
+    """Return main memory of the process, with its peak if that differs; empty if unknown."""
     if now.host is None or peak.host is None:
         return ""
-    if size(peak.host) == size(now.host):
-        return size(now.host)
-    return f"{size(now.host)}, peak {size(peak.host)}"
+    current, highest = format_bytes(now.host), format_bytes(peak.host)
+    return current if current == highest else f"{current}, peak {highest}"

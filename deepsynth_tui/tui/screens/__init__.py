@@ -1,1 +1,1 @@
-"""Whole screens, one to a module, each with its stylesheet beside it."""
+"""Screens and dialogs, one per module; all dialogs share `dialog.tcss`."""

@@ -1,4 +1,4 @@
-"""An unexpected error: what it is, where its trace lies, and a way to copy it."""
+"""The dialog for an unexpected error: the error, its traceback, and a way to copy it."""
 
 from __future__ import annotations
 
@@ -7,48 +7,47 @@ import traceback
 from pathlib import Path
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from deepsynth_tui.tui.actions import bindings
 
-def save_trace(home: Path, error: BaseException) -> Path:
-    """Write the trace of `error` among the logs of `home` and return the file."""
+
+def save_traceback(home: Path, error: BaseException) -> Path:
+    """Write the traceback of `error` to the `crashes` folder of `home` and return the file."""
     folder = home / "crashes"
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{type(error).__name__}.txt"
-    file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return file
+    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{type(error).__name__}.txt"
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return path
 
 
 class CrashDialog(ModalScreen[None]):
-    """Shows an error that nobody expected; the application goes on."""
+    """Shows an unexpected error; the application keeps running."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS = [
-        Binding("escape", "dismiss", "Close"),
-        Binding("c", "copy", "Copy the trace"),
-    ]
+    BINDINGS = bindings("crash_dialog")
 
-    def __init__(self, error: BaseException, trace: Path) -> None:
+    def __init__(self, error: BaseException, traceback_path: Path) -> None:
         super().__init__()
         self._error = error
-        self._trace = trace
+        self._path = traceback_path
+        self._traceback = traceback_path.read_text(encoding="utf-8")
 
     def compose(self) -> ComposeResult:
-        with Container(classes="dialog wide"):
-            yield Static("Something went wrong here", classes="dialog-title")
+        with Container(classes="dialog -wide -warning"):
+            yield Static("Unexpected error", classes="dialog-title")
             yield Static(
                 f"{type(self._error).__name__}: {self._error}\n\n"
-                f"Runs are not touched by it. The trace lies in {self._trace}",
+                f"Runs are not affected. The traceback is saved in {self._path}",
                 markup=False,
             )
             with VerticalScroll():
-                yield Static(self._trace.read_text(encoding="utf-8"), markup=False, id="trace")
+                yield Static(self._traceback, markup=False, id="traceback")
             with Container(classes="buttons"):
                 yield Button("Close", id="close", compact=True, variant="primary")
-                yield Button("Copy the trace", id="copy", compact=True)
+                yield Button("Copy traceback", id="copy", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "copy":
@@ -57,6 +56,6 @@ class CrashDialog(ModalScreen[None]):
             self.dismiss()
 
     def action_copy(self) -> None:
-        """Put the trace on the clipboard of the terminal (OSC 52)."""
-        self.app.copy_to_clipboard(self._trace.read_text(encoding="utf-8"))
-        self.notify(f"Copied. It also lies in {self._trace}", markup=False)
+        """Copy the traceback to the clipboard of the terminal (OSC 52)."""
+        self.app.copy_to_clipboard(self._traceback)
+        self.notify(f"It is also in {self._path}", title="Traceback copied", markup=False)

@@ -1,42 +1,43 @@
-"""Help: what the focused field means, and every key that applies now, ready to be run."""
+"""Help: the meaning of the focused field, and every key that applies now."""
 
 from __future__ import annotations
 
+from rich.table import Table
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container
-from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from deepsynth_tui.tui.palette import Applicable, applicable
+from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.palette import ApplicableAction, applicable_actions
 
 
 class HelpScreen(ModalScreen[None]):
-    """Filters as one types; Enter runs what is chosen on the screen below."""
+    """Lists the actions of the screen below. Typing filters, Enter runs the highlighted action."""
 
-    CSS_PATH = "dialog.tcss"
-    BINDINGS = [
-        Binding("escape,f1", "dismiss", "Close"),
-        Binding("down", "move(1)", show=False),
-        Binding("up", "move(-1)", show=False),
-    ]
+    CSS_PATH = ["dialog.tcss", "help.tcss"]
+    BINDINGS = bindings("help")
 
-    def __init__(self, below: Screen[object], about: str = "") -> None:
+    def __init__(self, below: Screen[object], focused_field: str = "") -> None:
+        """`focused_field` explains the focused field, empty where none has the focus."""
         super().__init__()
-        self._below = below
-        self._about = about
-        # What belongs to the screen below comes before what applies everywhere.
-        self._found = sorted(applicable(below), key=lambda one: one.action.place == "app")
+        self._focused_field = focused_field
+        # Actions of the screen below come before those that apply everywhere.
+        actions = sorted(applicable_actions(below), key=lambda each: each.action.place == "app")
+        self._actions = {each.action.id: each for each in actions}
+        self._keys_width = max(len(each.keys) for each in actions)
+        self._label_width = max(len(each.action.label) for each in actions)
 
     def compose(self) -> ComposeResult:
-        with Container(classes="dialog wide"):
+        close = key_of("help.close")
+        with Container(classes="dialog -wide"):
             yield Static("Help", classes="dialog-title")
-            if self._about:
-                yield Static(self._about, markup=False, id="about")
-            yield Input(placeholder="Filter; Enter runs, Esc closes", compact=True)
+            if self._focused_field:
+                yield Static(self._focused_field, markup=False, id="focused-field")
+            yield Input(placeholder=f"Type to filter; Enter runs, {close} closes", compact=True)
             yield OptionList(*self._options(""), id="keys", compact=True)
 
     def on_mount(self) -> None:
@@ -69,22 +70,24 @@ class HelpScreen(ModalScreen[None]):
             keys.action_cursor_up()
 
     def _run(self, action_id: str) -> None:
-        chosen = next(one for one in self._found if one.action.id == action_id)
-        app = self.app
+        """Close the help and run an action on the screen below."""
+        chosen, app = self._actions[action_id], self.app
         self.dismiss()
         app.call_later(app.run_action, chosen.action.method, chosen.node)
 
     def _options(self, query: str) -> list[Option]:
         return [
-            Option(_line(one), id=one.action.id)
-            for one in self._found
-            if query in f"{one.keys} {one.action.label} {one.action.help}".casefold()
+            Option(self._prompt(each), id=action_id)
+            for action_id, each in self._actions.items()
+            if query in f"{each.keys} {each.action.label} {each.action.help}".casefold()
         ]
 
-
-def _line(one: Applicable) -> Content:
-    return Content.assemble(
-        Content.styled(one.keys.ljust(12), "bold $primary"),
-        one.action.label.ljust(16),
-        Content.styled(one.action.help, "$muted"),
-    )
+    def _prompt(self, each: ApplicableAction) -> Table:
+        """Return keys, label and help in columns; long help wraps within its own column."""
+        colours = self.app.theme_variables
+        grid = Table.grid(padding=(0, 2), expand=True)
+        grid.add_column(width=self._keys_width, style=f"bold {colours['primary']}", no_wrap=True)
+        grid.add_column(width=self._label_width, no_wrap=True)
+        grid.add_column(ratio=1, style=colours["muted"])
+        grid.add_row(Text(each.keys), Text(each.action.label), Text(each.action.help))
+        return grid

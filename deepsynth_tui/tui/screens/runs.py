@@ -1,4 +1,4 @@
-"""All runs of this machine, running and ended, as their directories tell."""
+"""The list of all runs of this machine, live and ended."""
 
 from __future__ import annotations
 
@@ -14,56 +14,49 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import DataTable, Static
-from textual.worker import Worker, WorkerState, get_current_worker
+from textual.worker import get_current_worker
 
-from deepsynth_tui.config.load import RunKind
+from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.runs.summary import RunSummary, summaries
-from deepsynth_tui.tui.actions import bindings
-from deepsynth_tui.tui.app_protocol import shell_of
+from deepsynth_tui.runs.summary import RunSummary, list_summaries
+from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.run_view.reader import Clock
-from deepsynth_tui.tui.screens.stop import StopDialog, Way, stop
-from deepsynth_tui.tui.widgets.footer import KeyLine
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.screens.stop import StopsRuns
+from deepsynth_tui.tui.widgets.footer import DiffedFooter
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
-from deepsynth_tui.tui.widgets.run_table import RunRow, RunTable, rows
+from deepsynth_tui.tui.widgets.run_table import RunRow, RunTable, run_rows
 
-PERIOD = 2.0
-"""Seconds between two looks at the run directories."""
-_EMPTY = Content.assemble(
+POLL_SECONDS = 2.0
+"""Time between two polls of the run directories."""
+_NO_RUNS = Content.assemble(
     ("No runs yet.", "bold"),
-    "\n\nF2 makes a dataset of documents.\nF3 fine-tunes a model on one.\n\n",
+    f"\n\n{key_of('app.dataset')} makes a dataset from documents.\n"
+    f"{key_of('app.training')} fine-tunes a model on a dataset.\n\n",
     ("deepsynth-tui demo", "bold"),
-    "  in a shell does both with what is built in, in some minutes.",
+    "  in a shell does both with built-in data in a few minutes.",
 )
 
 
-class RunsScreen(Screen[None]):
-    """The list of runs. It follows their directories while it is the screen in view."""
+class RunsScreen(StopsRuns):
+    """The list of runs. It polls their directories while it is visible."""
 
     CSS_PATH = "runs.tcss"
     BINDINGS = bindings("runs")
     AUTO_FOCUS = "RunTable"
 
     @dataclass
-    class Found(Message):
-        """The runs there are, as they are now."""
+    class Changed(Message):
+        """The list of runs has changed."""
 
         rows: tuple[RunRow, ...]
 
     @dataclass
-    class Told(Message):
-        """A thread has something to say to the person."""
-
-        text: str
-        failed: bool = False
-
-    @dataclass
-    class Settings(Message):
+    class SettingsRead(Message):
         """The settings of a run were read."""
 
         values: Mapping[str, Any]
@@ -73,49 +66,47 @@ class RunsScreen(Screen[None]):
         super().__init__()
         self.rows: tuple[RunRow, ...] | None = None
         self._clock = clock
-        self._in_view = threading.Event()
-        self._leaving = threading.Event()
+        self._visible = threading.Event()
+        self._end_polling = threading.Event()
 
     def compose(self) -> ComposeResult:
-        """Modes, table, details of the highlighted run, keys."""
         yield ModeBar("runs")
-        yield Static(_EMPTY, id="empty")
+        yield Static(_NO_RUNS, id="empty")
         yield RunTable(id="table")
-        yield Static(id="details")
-        yield KeyLine()
+        yield Static("Reading the runs …", id="details")
+        yield DiffedFooter()
 
     def on_mount(self) -> None:
-        """Begin to look."""
-        self._look(shell_of(self.app).home)
+        self._poll_runs(app_api(self.app).home)
 
     def on_screen_resume(self) -> None:
-        """Look again at once."""
-        self._in_view.set()
+        """Poll again at once."""
+        self._visible.set()
 
     def on_screen_suspend(self) -> None:
-        """Nobody sees the list: let the directories rest."""
-        self._in_view.clear()
+        """Stop polling while another screen is shown."""
+        self._visible.clear()
 
     def on_unmount(self) -> None:
-        """Let the looking thread end."""
-        self._leaving.set()
-        self._in_view.set()
+        """Let the polling thread end."""
+        self._end_polling.set()
+        self._visible.set()
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="looking")
-    def _look(self, home: Path) -> None:
+    @work(thread=True, exclusive=True, exit_on_error=False, group="reader")
+    def _poll_runs(self, home: Path) -> None:
         worker = get_current_worker()
-        before: tuple[RunRow, ...] | None = None
-        while not worker.is_cancelled and not self._leaving.is_set():
+        previous: tuple[RunRow, ...] | None = None
+        while not worker.is_cancelled and not self._end_polling.is_set():
             now = self._clock()
-            found = rows(summaries(home, now), now)
-            if found != before:
-                before = found
-                self.post_message(self.Found(found))
-            self._leaving.wait(PERIOD)
-            self._in_view.wait()
+            current = run_rows(list_summaries(home, now), now)
+            if current != previous:
+                previous = current
+                self.post_message(self.Changed(current))
+            self._end_polling.wait(POLL_SECONDS)
+            self._visible.wait()
 
-    @on(Found)
-    def _show(self, event: Found) -> None:
+    @on(Changed)
+    def _show_rows(self, event: Changed) -> None:
         self.rows = event.rows
         self.set_class(not event.rows, "-empty")
         self.query_one(RunTable).show(event.rows)
@@ -123,7 +114,7 @@ class RunsScreen(Screen[None]):
 
     @on(DataTable.RowHighlighted)
     def _show_details(self) -> None:
-        """Where the highlighted run is and how to come back to it."""
+        """Show the path of the highlighted run, the command that watches it, and its message."""
         run = self.query_one(RunTable).highlighted
         self.refresh_bindings()
         details = self.query_one("#details", Static)
@@ -131,15 +122,17 @@ class RunsScreen(Screen[None]):
             details.update("")
             return
         lines: list[tuple[str, str | Text]] = [
-            ("path", clean(str(run.path))),
+            ("path", sanitize(str(run.path))),
             ("watch", f"deepsynth-tui attach {run.id}"),
         ]
         if run.message:
-            lines.append((run.state, clean(run.message)))
-        details.update(pairs(lines))
+            lines.append((run.state, sanitize(run.message)))
+        details.update(label_grid(lines))
+
+    # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Grey what the highlighted run does not allow."""
+        """Disable what the highlighted run does not allow."""
         if action not in ("open", "stop", "clone"):
             return True
         run = self._highlighted()
@@ -148,64 +141,41 @@ class RunsScreen(Screen[None]):
         return True if action != "stop" or run.is_live else None
 
     @on(DataTable.RowSelected)
-    def _clicked(self) -> None:
+    def _open_clicked(self) -> None:
         self.action_open()
 
     def action_open(self) -> None:
-        """Watch the highlighted run."""
+        """Show the highlighted run."""
         if run := self._highlighted():
-            shell_of(self.app).open_run(RunDirectory(run.id, run.path))
+            app_api(self.app).open_run(RunDirectory(run.id, run.path))
 
     def action_stop(self) -> None:
         """Ask how, then stop the highlighted run."""
         if run := self._highlighted():
-            directory = RunDirectory(run.id, run.path)
-
-            def chosen(way: Way | None) -> None:
-                if way is not None:
-                    self._stop(directory, way)
-
-            self.app.push_screen(StopDialog(run, control.pending(directory)), chosen)
+            self.ask_to_stop(run, control.pending_request(RunDirectory(run.id, run.path)))
 
     def action_clone(self) -> None:
-        """Set up a new run with the settings of the highlighted one."""
+        """Set up a new run with the settings of the highlighted run."""
         if run := self._highlighted():
             self._read_settings(RunDirectory(run.id, run.path), cast("RunKind", run.kind))
 
     def _highlighted(self) -> RunSummary | None:
         return self.query_one(RunTable).highlighted if self.rows else None
 
-    @work(thread=True, exit_on_error=False, group="stop")
-    def _stop(self, run: RunDirectory, way: Way) -> None:
-        try:
-            self.post_message(self.Told(stop(run, way)))
-        except (control.NotStopped, OSError) as error:
-            self.post_message(self.Told(str(error), failed=True))
-
     @work(thread=True, exclusive=True, exit_on_error=False, group="settings")
     def _read_settings(self, run: RunDirectory, kind: RunKind) -> None:
-        # Deferred: pydantic takes half as long to import as Textual takes to start.
+        # Deferred: importing pydantic takes half as long as Textual takes to start.
         from deepsynth_tui.config.load import load_file
         from deepsynth_tui.config.problems import ConfigError
 
         try:
             values = load_file(run.config).config.model_dump(mode="json", exclude_unset=True)
         except (ConfigError, OSError) as error:
-            self.post_message(self.Told(f"Cannot use these settings: {error}", failed=True))
+            title = "These settings cannot be used"
+            self.notify(str(error), title=title, severity="error", markup=False)
         else:
-            self.post_message(self.Settings(values, kind))
+            self.post_message(self.SettingsRead(values, kind))
 
-    @on(Settings)
-    def _use_settings(self, event: Settings) -> None:
-        shell_of(self.app).use_config(event.values, event.kind)
-
-    @on(Told)
-    def _tell(self, event: Told) -> None:
-        severity = "error" if event.failed else "information"
-        self.notify(event.text, severity=severity, markup=False)
-
-    @on(Worker.StateChanged)
-    def _worker_changed(self, event: Worker.StateChanged) -> None:
-        """A list that cannot read (no rights, disk gone) says so; the screen stays."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            shell_of(self.app).report_error(event.worker.error)
+    @on(SettingsRead)
+    def _use_settings(self, event: SettingsRead) -> None:
+        app_api(self.app).use_config(event.values, event.kind)

@@ -1,4 +1,4 @@
-"""Ask for a path, and save settings there as YAML."""
+"""The dialog that saves settings as a YAML file."""
 
 from __future__ import annotations
 
@@ -7,70 +7,68 @@ from pathlib import Path
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
-from textual.worker import Worker, WorkerState
 
 from deepsynth_tui.runs import atomic
-from deepsynth_tui.tui.app_protocol import shell_of
+from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 
 
-class SaveDialog(ModalScreen[None]):
-    """Saves whole or not at all; a file that is there is replaced only when asked a second time."""
+class SaveDialog(ReportsWorkerErrors, ModalScreen[None]):
+    """Asks for a path and writes the file atomically.
+
+    An existing file is overwritten only when Save is chosen a second time.
+    """
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS = [Binding("escape", "dismiss", "Close")]
+    BINDINGS = bindings("save_dialog")
 
-    def __init__(self, suggested: Path, text: Callable[[], str]) -> None:
+    def __init__(self, suggested: Path, make_text: Callable[[], str]) -> None:
+        """`make_text` returns the contents of the file; it is called in a thread."""
         super().__init__()
         self._suggested = suggested
-        self._text = text
-        self._replaces: Path | None = None
+        self._make_text = make_text
+        self._confirmed: Path | None = None
 
     def compose(self) -> ComposeResult:
         with Container(classes="dialog"):
             yield Static("Save these settings as YAML", classes="dialog-title")
             yield Input(str(self._suggested), compact=True, select_on_focus=False)
-            yield Static(f"A relative path starts in {Path.cwd()}", id="said", markup=False)
+            yield Static(f"Folder: {Path.cwd()}", id="message", markup=False)
             with Container(classes="buttons"):
                 yield Button("Save", id="save", compact=True, variant="primary")
                 yield Button("Close", id="close", compact=True)
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#save")
-    def _save_or_ask(self) -> None:
-        file = Path(self.query_one(Input).value.strip()).expanduser()
-        if file.exists() and file != self._replaces:
-            self._replaces = file
-            self._say(f"{file} is there already. Save again to replace it, or change the name.")
+    def _save_or_confirm(self) -> None:
+        path = Path(self.query_one(Input).value.strip()).expanduser()
+        if path.exists() and path != self._confirmed:
+            self._confirmed = path
+            self._show_message(f"{path} exists. Save again to overwrite it, or change the name.")
         else:
-            self._save(file)
+            self._write(path)
 
     @on(Button.Pressed, "#close")
     def _close(self) -> None:
         self.dismiss()
 
     @work(thread=True, exclusive=True, exit_on_error=False)
-    def _save(self, file: Path) -> None:
+    def _write(self, path: Path) -> None:
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            atomic.replace(file, self._text().encode())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic.replace(path, self._make_text().encode())
         except OSError as error:
-            said = f"{file} cannot be written: {error.strerror}. Choose another path."
-            self.app.call_from_thread(self._say, said)
+            message = f"Cannot write {path}: {error.strerror}. Choose another path."
+            self.app.call_from_thread(self._show_message, message)
         else:
-            self.app.call_from_thread(self._saved, file)
+            self.app.call_from_thread(self._close_saved, path)
 
-    @on(Worker.StateChanged)
-    def _worker_changed(self, event: Worker.StateChanged) -> None:
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            shell_of(self.app).report_error(event.worker.error)
+    def _show_message(self, text: str) -> None:
+        self.query_one("#message", Static).update(text)
 
-    def _say(self, text: str) -> None:
-        self.query_one("#said", Static).update(text)
-
-    def _saved(self, file: Path) -> None:
-        self.notify(f"{file.absolute()}", title="Saved", markup=False)
+    def _close_saved(self, path: Path) -> None:
+        self.notify(f"{path.absolute()}", title="Saved", markup=False)
         self.dismiss()

@@ -1,131 +1,138 @@
-"""The dialog that stops a run: it names the run, and says of each way what becomes of the work."""
+"""The dialog that stops a run: it names the run and says what happens to the work so far."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Container
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import OptionList, Static
 
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.summary import RunSummary
+from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 
-Way = Literal["checkpoint", "now", "force"]
-GRACE = 10.0
-"""Seconds that a run which is ended by force has to end by itself, and again after SIGTERM."""
+StopMethod = Literal["checkpoint", "now", "force"]
+GRACE_SECONDS = 10.0
+"""Time that a forced stop gives the process to end by itself, and again after SIGTERM."""
+ENDINGS: Mapping[control.StopOutcome, str] = {
+    control.StopOutcome.EXITED: "The run has stopped",
+    control.StopOutcome.TERMINATED: "The run was ended with SIGTERM",
+    control.StopOutcome.KILLED: "The run was killed; work since the last checkpoint is lost",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """One way to stop: its key, its label, and what becomes of the work."""
+class StopOption:
+    """A way to stop a run; `action` is the id of the action whose key chooses it."""
 
-    way: Way
-    key: str
+    method: StopMethod
+    action: str
     label: str
     consequence: str
 
 
-def choices(summary: RunSummary, pending: control.Request | None) -> tuple[Choice, ...]:
-    """The ways that make sense for a run in this state."""
-    training = summary.kind == "training"
-    at_work = summary.state in ("running", "stopping")
-    found: list[Choice] = []
-    if at_work and pending is None:
+def stop_options(summary: RunSummary, pending: control.Request | None) -> tuple[StopOption, ...]:
+    """Return the ways to stop a run in this state, with `pending` already requested."""
+    is_training = summary.kind == "training"
+    is_working = summary.state in ("running", "stopping")
+    options: list[StopOption] = []
+    if is_working and pending is None:
         label, consequence = (
-            ("After the next checkpoint", "It goes on up to its next checkpoint and ends there.")
-            if training
-            else ("After this shard", "It completes the shard that it writes and ends there.")
+            ("After the next checkpoint", "Trains until the next checkpoint is saved, then stops.")
+            if is_training
+            else ("After this shard", "Completes the shard that is being written, then stops.")
         )
-        found.append(Choice("checkpoint", "c", label, consequence))
+        options.append(StopOption("checkpoint", "stop.checkpoint", label, consequence))
     if pending != "stop" and summary.state != "unresponsive":
-        if not at_work:
-            consequence = "It has not begun its work yet."
-        elif training:
-            consequence = "It ends with this step, after saving a checkpoint."
+        if not is_working:
+            consequence = "The run has not started its work yet."
+        elif is_training:
+            consequence = "Saves a checkpoint after this step, then stops."
         else:
-            consequence = "It ends with this page; nothing drawn is deleted."
-        found.append(Choice("now", "n", "Now", consequence))
+            consequence = "Stops after this page; finished pages are kept."
+        options.append(StopOption("now", "stop.now", "Now", consequence))
     else:
         consequence = "Work since the last checkpoint is lost."
-        found.append(Choice("force", "n", "End the process", consequence))
-    return tuple(found)
+        options.append(StopOption("force", "stop.now", "End the process", consequence))
+    return tuple(options)
 
 
-def stop(run: RunDirectory, way: Way) -> str:
-    """Do it, and return what to tell the reader. Blocks while a process is ended by force.
+def stop_run(run: RunDirectory, method: StopMethod) -> str:
+    """Stop `run` and return what to tell the user. Blocks until a forced stop is over.
 
-    Raises control.NotStopped.
+    Raises:
+        control.NotStopped: the run has ended already, or its process cannot be ended.
     """
-    if way == "force":
-        return f"Ended: {control.stop_and_wait(run, grace=GRACE).value}"
-    control.request_stop(run, now=way == "now")
-    return "Asked to stop" if way == "now" else "Asked to stop after the next checkpoint"
+    if method == "force":
+        return ENDINGS[control.stop_and_wait(run, grace=GRACE_SECONDS)]
+    control.request_stop(run, now=method == "now")
+    return "Stop requested" if method == "now" else "Stop requested after the next checkpoint"
 
 
-class StopDialog(ModalScreen[Way | None]):
-    """Gives back the way chosen, None when closed. Esc closes it and stops nothing."""
+class StopDialog(ModalScreen[StopMethod | None]):
+    """Returns the chosen method, or None if it is closed."""
 
-    DEFAULT_CSS = """
-    StopDialog {
-        align: center middle;
-        & > #dialog {
-            width: 66;
-            max-width: 94%;
-            height: auto;
-            padding: 1 2;
-            border: round $warning;
-            background: $surface;
-        }
-        & OptionList {
-            height: auto;
-            margin-top: 1;
-            padding: 0;
-            border: none;
-            background: transparent;
-            &:focus { border: none; background-tint: $foreground 0%; }
-        }
-    }
-    """
-    BINDINGS = [
-        Binding("escape", "dismiss", "Close", tooltip="Close this; the run goes on"),
-        Binding("c", "choose('c')", "After the next checkpoint", show=False),
-        Binding("n", "choose('n')", "Now", show=False),
-    ]
+    CSS_PATH = "dialog.tcss"
+    BINDINGS = bindings("stop_dialog")
 
     def __init__(self, summary: RunSummary, pending: control.Request | None) -> None:
         super().__init__()
-        self._run_name = clean(summary.name)
-        self._choices = choices(summary, pending)
+        self._run_name = sanitize(summary.name)
+        self._options = stop_options(summary, pending)
 
     def compose(self) -> ComposeResult:
-        """The question, the ways, and the way out."""
-        with Vertical(id="dialog") as dialog:
-            dialog.border_title = "stop this run?"
-            yield Static(Content.assemble("This stops the run ", (self._run_name, "bold"), "."))
-            ways = [
-                _option(choice.key, choice.label, choice.consequence) for choice in self._choices
-            ]
-            yield OptionList(*ways, _option("Esc", "Close", "The run goes on."))
+        with Container(classes="dialog -warning"):
+            yield Static(f"Stop {self._run_name}?", classes="dialog-title", markup=False)
+            yield OptionList(
+                *(
+                    _prompt(option.action, option.label, option.consequence)
+                    for option in self._options
+                ),
+                _prompt("stop.close", "Close", "The run continues."),
+            )
 
-    def action_choose(self, key: str) -> None:
-        """Choose a way by its key."""
-        for choice in self._choices:
-            if choice.key == key:
-                self.dismiss(choice.way)
+    def action_choose(self, action: str) -> None:
+        """Choose a method by the id of its action."""
+        for option in self._options:
+            if option.action == action:
+                self.dismiss(option.method)
 
     @on(OptionList.OptionSelected)
-    def _selected(self, event: OptionList.OptionSelected) -> None:
-        chosen = self._choices[event.option_index :][:1]
-        self.dismiss(chosen[0].way if chosen else None)
+    def _choose_selected(self, event: OptionList.OptionSelected) -> None:
+        is_close = event.option_index == len(self._options)
+        self.dismiss(None if is_close else self._options[event.option_index].method)
 
 
-def _option(key: str, label: str, consequence: str) -> Content:
-    return Content.assemble((f" {key:<4}", "bold"), (label, "bold"), f"\n     {consequence}")
+class StopsRuns(ReportsWorkerErrors, Screen[None]):
+    """Base of the screens that stop runs."""
+
+    def ask_to_stop(self, summary: RunSummary, pending: control.Request | None) -> None:
+        """Ask how to stop a run, stop it in a thread and show the result."""
+
+        def stop(method: StopMethod | None) -> None:
+            if method is not None:
+                self._stop_run(RunDirectory(summary.id, summary.path), method)
+
+        self.app.push_screen(StopDialog(summary, pending), stop)
+
+    @work(thread=True, exit_on_error=False, group="stop")
+    def _stop_run(self, run: RunDirectory, method: StopMethod) -> None:
+        try:
+            self.notify(stop_run(run, method))
+        except (control.NotStopped, OSError) as error:
+            self.notify(str(error), title="Not stopped", severity="error", markup=False)
+
+
+def _prompt(action: str, label: str, consequence: str) -> Content:
+    return Content.assemble(
+        (f" {key_of(action):<4}", "bold"), (label, "bold"), f"\n     {consequence}"
+    )

@@ -1,4 +1,4 @@
-"""What stands in a terminal that is too small for anything else: one line, and the runs."""
+"""The screen for a terminal that is too small for any other: one line, with the live runs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ if TYPE_CHECKING:
 
 
 class TooSmall(ModalScreen[None]):
-    """Says which size is needed, and how the runs are doing."""
+    """Shows the size that is needed, and the state of every live run."""
 
     DEFAULT_CSS = "TooSmall { background: $background; }"
 
-    def __init__(self, needed: tuple[int, int], live: Sequence[RunSummary]) -> None:
+    def __init__(self, minimum_size: tuple[int, int], live_runs: Sequence[RunSummary]) -> None:
         super().__init__()
-        self._needed = needed
-        self._live = live
+        self._minimum_size = minimum_size
+        self._live_runs = live_runs
 
     def compose(self) -> ComposeResult:
-        runs = " · ".join(f"{run.name}: {run.state}" for run in self._live) or "no run is going on"
-        yield Static(f"DeepSynth needs {self._needed[0]}x{self._needed[1]} · {runs}", markup=False)
+        width, height = self._minimum_size
+        runs = " · ".join(f"{run.name}: {run.state}" for run in self._live_runs)
+        yield Static(
+            f"DeepSynth needs {width}x{height} characters · {runs or 'no active runs'}",
+            markup=False,
+        )

@@ -1,10 +1,10 @@
-"""The Training screen: every setting of a run, and whether it will fit."""
+"""The Training screen: every setting of a run, and whether it fits the GPU."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from textual import events, work
@@ -12,24 +12,38 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from deepsynth_tui.tui.actions import bindings
-from deepsynth_tui.tui.app_protocol import shell_of
+from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.screens.form_screen import FormScreen
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.load import Checked
+    from deepsynth_tui.config.load import CheckResult
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.inputs import EstimateInputs
-    from deepsynth_tui.training.simulation.client import Simulated
-    from deepsynth_tui.tui.fit.inputs import Known
+    from deepsynth_tui.training.simulation.client import SimulatedMemory
+    from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
     from deepsynth_tui.workflows.preflight import Preflight
 
 RANK = "lora.r"
-ANSWER_DELAY = 0.15
-"""Seconds without a change before what takes hundreds of estimates is looked for."""
-PROBE_EVERY = 3.0
-"""Seconds between two looks at the GPUs of this machine."""
+REPORT_SECONDS = 0.15
+"""Time without a change before the report, which takes hundreds of estimates, is computed."""
+PROBE_SECONDS = 3.0
+"""Time between two probes of the GPUs of this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEstimate:
+    """The estimate on screen, and what it was computed from."""
+
+    config: TrainingConfig
+    inputs: EstimateInputs
+    estimate: Estimate
+
+    def has_same_step(self, config: TrainingConfig, inputs: EstimateInputs) -> bool:
+        """Return whether a simulated step is still valid: the number of rows does not matter."""
+        before, after = (replace(each.dataset, rows=None) for each in (self.inputs, inputs))
+        return self.config == config and before == after
 
 
 class TrainingScreen(FormScreen):
@@ -37,19 +51,19 @@ class TrainingScreen(FormScreen):
 
     kind = "training"
     CSS_PATH = ["form_screen.tcss", "training.tcss"]
-    BINDINGS = bindings("fit")
+    BINDINGS = bindings("training")
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: int | None = None
-        self._known: Known | None = None
-        self._shown: tuple[TrainingConfig, EstimateInputs, Estimate] | None = None
-        self._before: Estimate | None = None
-        self._simulation: asyncio.Future[Simulated] | None = None
-        self._simulated: Simulated | None = None
-        self._next_look: Timer | None = None
-        self._field: Widget | None = None
-        self._is_at_rank = False
+        self._row_count: int | None = None
+        self._known: EstimateInputsCache | None = None
+        self._shown: ShownEstimate | None = None
+        self._previous: Estimate | None = None
+        self._simulation: asyncio.Future[SimulatedMemory] | None = None
+        self._simulated: SimulatedMemory | None = None
+        self._probe_timer: Timer | None = None
+        self._last_field: Widget | None = None
+        self._rank_had_focus = False
 
     def panel(self) -> Widget:
         return FitPanel(id="panel")
@@ -62,7 +76,7 @@ class TrainingScreen(FormScreen):
         )
 
         return {
-            "data.path": dataset_paths(shell_of(self.app).home),
+            "data.path": dataset_paths(app_api(self.app).home),
             "model.name_or_path": model_names(),
             "text_encoder.name_or_path": encoder_names(),
         }
@@ -74,146 +88,149 @@ class TrainingScreen(FormScreen):
 
     # Estimates
 
-    def values_changed(self, checked: Checked) -> None:
-        # A form of this screen is of this kind.
+    def values_changed(self, checked: CheckResult) -> None:
+        # The cast holds: the form of this screen is of this kind.
         config = cast("TrainingConfig | None", self.form.values.as_config() if self.form else None)
         if config is None:
             self.workers.cancel_group(self, "fit")
-            self.fit.wait("Waits for values in range.")
-        elif self._known and (grounds := self._known.grounds(config, self._rows)):
-            # Here and now: an estimate takes less time than the frame that it is drawn in.
-            self._estimate(config, grounds)
+            self.fit.show_status("Waiting for valid settings.")
+        elif self._known and (inputs := self._known.inputs_for(config, self._row_count)):
+            # Not in a worker: an estimate takes less time than the frame that it is drawn in.
+            self._show_estimate(config, inputs)
         else:
-            self._find(config)
+            self._gather_inputs(config)
 
-    def files_changed(self, found: Preflight | None, state: str) -> None:
-        if found is None or self.checked is None:
+    def files_changed(self, preflight: Preflight | None, state: str) -> None:
+        if preflight is None or self.checked is None:
             return
-        self._rows = found.count
+        self._row_count = preflight.count
         self.values_changed(self.checked)
-        if self.checked.config is not None and not found.problems:
-            self._count(self.checked.config)
+        if self.checked.config is not None and not preflight.problems:
+            self._count_tokens(self.checked.config)
 
     @work(exclusive=True, group="fit", exit_on_error=False)
-    async def _find(self, config: TrainingConfig) -> None:
+    async def _gather_inputs(self, config: TrainingConfig) -> None:
         from deepsynth_tui.machine.gpu_catalogue import CatalogueError
         from deepsynth_tui.models.layout_client import LayoutError
-        from deepsynth_tui.tui.fit.inputs import Known
+        from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 
-        self._known = self._known or Known()
+        self._known = self._known or EstimateInputsCache()
         try:
-            await self._known.find(config, self.fit.wait)
+            await self._known.load(config, self.fit.show_status)
         except LayoutError as error:
-            self._fail(error.message, error.advice)
+            self._show_failure(error.message, error.advice)
         except CatalogueError as error:
-            self._fail("The list of GPUs cannot be used.", str(error))
+            self._show_failure("The list of GPUs cannot be read.", str(error))
         else:
-            if grounds := self._known.grounds(config, self._rows):
-                self._estimate(config, grounds)
+            if inputs := self._known.inputs_for(config, self._row_count):
+                self._show_estimate(config, inputs)
 
     @work(exclusive=True, group="count", exit_on_error=False)
-    async def _count(self, config: TrainingConfig) -> None:
-        from deepsynth_tui.tui.fit.inputs import Known
+    async def _count_tokens(self, config: TrainingConfig) -> None:
+        from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 
-        self._known = self._known or Known()
-        await self._known.count(config)
+        self._known = self._known or EstimateInputsCache()
+        await self._known.count_rows(config)
         if self.checked is not None:
             self.values_changed(self.checked)
 
-    def _fail(self, message: str, advice: str) -> None:
-        self._shown = self._before = None
-        self.fit.fail(message, advice)
+    def _show_failure(self, message: str, advice: str) -> None:
+        self._shown = self._previous = None
+        self.fit.show_error(message, advice)
 
-    def _estimate(self, config: TrainingConfig, grounds: EstimateInputs) -> None:
+    def _show_estimate(self, config: TrainingConfig, inputs: EstimateInputs) -> None:
         from deepsynth_tui.tui.fit.view import FitView
 
         last = self._shown
-        if last is not None and last[:2] == (config, grounds) and not self.fit.state:
+        is_same = last is not None and (last.config, last.inputs) == (config, inputs)
+        if is_same and not self.fit.status:
             return
-        found = grounds.estimate(config)
+        estimate = inputs.estimate(config)
         if last is None:
-            self._watch_gpus()
-        elif last[0] != config:
-            self._before = last[2]
-        if last is None or not _is_same_step(last, config, grounds):
+            self._probe_gpus()
+        elif last.config != config:
+            self._previous = last.estimate
+        if last is None or not last.has_same_step(config, inputs):
             self._drop_simulation()
-        self._shown = config, grounds, found
-        self.fit.show(
+        self._shown = ShownEstimate(config, inputs, estimate)
+        self.fit.show_estimate(
             FitView(
-                found,
+                estimate,
                 config.lora.r,
-                grounds.dataset,
-                before=self._before,
-                simulated=self._simulated.apply(found) if self._simulated else None,
+                inputs.dataset,
+                previous=self._previous,
+                simulated=self._simulated.apply(estimate) if self._simulated else None,
             )
         )
-        self._look_ahead()
+        self._show_report()
 
     @work(exclusive=True, group="fit", exit_on_error=False)
-    async def _look_ahead(self) -> None:
+    async def _show_report(self) -> None:
         from deepsynth_tui.estimate.report import fit_report
 
-        await asyncio.sleep(ANSWER_DELAY)
-        if self._shown is None:
-            return
-        config, grounds, _ = self._shown
-        devices = self.fit.devices
-        self.fit.show_answer(await asyncio.to_thread(fit_report, config, grounds, devices))
+        await asyncio.sleep(REPORT_SECONDS)
+        if (shown := self._shown) is not None:
+            devices = self.fit.devices
+            report = await asyncio.to_thread(fit_report, shown.config, shown.inputs, devices)
+            self.fit.show_report(report)
 
     @work(exclusive=True, group="gpus", exit_on_error=False)
-    async def _watch_gpus(self) -> None:
+    async def _probe_gpus(self) -> None:
         from deepsynth_tui.machine.nvml import probe
 
-        rooms = [device.free for device in self.fit.devices]
+        free_before = [device.free for device in self.fit.devices]
         self.fit.show_probe(await asyncio.to_thread(probe))
-        if self._shown is not None and rooms != [device.free for device in self.fit.devices]:
-            self._look_ahead()
-        self._next_look = self.set_timer(PROBE_EVERY, self._watch_gpus)
+        free = [device.free for device in self.fit.devices]
+        if self._shown is not None and free != free_before:
+            self._show_report()
+        self._probe_timer = self.set_timer(PROBE_SECONDS, self._probe_gpus)
 
     def on_screen_suspend(self) -> None:
+        """Stop probing the GPUs while another screen is shown."""
         self.workers.cancel_group(self, "gpus")
-        if self._next_look is not None:
-            self._next_look.stop()
+        if self._probe_timer is not None:
+            self._probe_timer.stop()
 
     def on_screen_resume(self) -> None:
         if self._shown is not None:
-            self._watch_gpus()
+            self._probe_gpus()
 
     # Simulation
 
     def action_simulate(self) -> None:
-        """Simulate one training step of the form as it stands, beside the computed figure."""
+        """Simulate one training step of the form as it is, beside the computed figure."""
         if self._shown is None or self.checked is None or self.checked.config is None:
-            self.notify("Only settings without a problem can be simulated.", title="Not yet")
+            self.notify("Fix the problems in the form first.", title="Cannot simulate yet")
         else:
             self._simulate()
 
     @work(exclusive=True, group="simulation", exit_on_error=False)
     async def _simulate(self) -> None:
-        from deepsynth_tui.training.simulation.client import SimulationError, simulate
+        from deepsynth_tui.training.simulation.client import SimulationError, request_simulation
 
-        if self._shown is None:
+        if (shown := self._shown) is None:
             return
-        config, grounds, _ = self._shown
         self.fit.simulating = True
         if self._simulation is not None:
-            # Two at once would take twice the memory: one that was dropped ends first.
+            # Two at once would take twice the memory: wait for the one that was dropped.
             await asyncio.wait([self._simulation])
-        dataset = grounds.dataset_for(config)
-        self._simulation = asyncio.ensure_future(asyncio.to_thread(simulate, config, dataset))
+        dataset = shown.inputs.dataset_for(shown.config)
+        self._simulation = asyncio.ensure_future(
+            asyncio.to_thread(request_simulation, shown.config, dataset)
+        )
         try:
             simulated = await asyncio.shield(self._simulation)
         except SimulationError as error:
             self.notify(
                 f"{error.message}\n{error.advice}",
-                title="Not simulated",
+                title="Simulation failed",
                 severity="warning",
                 markup=False,
             )
         else:
             if self._shown is not None:
                 self._simulated = simulated
-                self.fit.show_simulated(simulated.apply(self._shown[2]))
+                self.fit.show_simulated(simulated.apply(self._shown.estimate))
         finally:
             self.fit.simulating = False
 
@@ -221,12 +238,12 @@ class TrainingScreen(FormScreen):
         self._simulated = None
         self.workers.cancel_group(self, "simulation")
 
-    # The first batch
+    # X-ray
 
     def action_xray(self) -> None:
-        """Show the first batch of the run that stands in the form."""
+        """Show the first batch of the run that the form describes."""
         if self.checked is None or self.checked.config is None or self.problems:
-            self.notify("Only settings without a problem can be looked into.", title="Not yet")
+            self.notify("Fix the problems in the form first.", title="Cannot show the X-ray yet")
             return
         from deepsynth_tui.tui.screens.xray import XrayScreen
 
@@ -235,54 +252,47 @@ class TrainingScreen(FormScreen):
     # From the panel to the form
 
     def action_apply(self) -> None:
-        """Make the change that the panel names; it is taken back like any other."""
-        remedy = self.fit.remedy
+        """Apply the change that the panel suggests."""
+        remedy = self.fit.fix
         if remedy is None or self.form is None:
-            self.notify("The panel names no change for this GPU.", title="Nothing to change")
+            self.notify("The panel suggests no change for this GPU.", title="Nothing to change")
             return
-        self._alter(lambda form: form.with_values(remedy.changes))
+        self.change_values(lambda form: form.with_values(remedy.changes))
         keys = ", ".join(remedy.changes)
-        self.notify(f"{remedy.words}\nChanged: {keys}. F7 and F8 reset.", title="To make it fit")
+        self.notify(
+            f"Changed: {keys}\n{self.reset_hint}", title=remedy.words.capitalize(), markup=False
+        )
 
-    def on_fit_panel_stepped(self, event: FitPanel.Stepped) -> None:
+    def on_fit_panel_rank_stepped(self, event: FitPanel.RankStepped) -> None:
         from deepsynth_tui.config.fields import fields_by_key
         from deepsynth_tui.config.training import TrainingConfig
-        from deepsynth_tui.tui.widgets.field_row import neighbour
+        from deepsynth_tui.tui.widgets.field_row import adjacent_step
 
         if self.form is None:
             return
         ranks = fields_by_key(TrainingConfig)[RANK].suggested
-        r = neighbour(self.form.values.values[RANK], ranks, event.direction)
-        if r is not None:
-            self._alter(lambda form: form.with_values({RANK: r}))
-            self.fit.show_ranks()
+        rank = adjacent_step(self.form.values.values[RANK], ranks, event.direction)
+        if rank is not None:
+            self.change_values(lambda form: form.with_values({RANK: rank}))
+            self.fit.scroll_to_ranks()
 
     def action_visit_panel(self) -> None:
-        """Go to the panel, and from there back to the field."""
+        """Go to the panel, or from there back to the field."""
         panel = self.fit
         if not panel.has_focus:
-            self._field = self.focused
+            self._last_field = self.focused
             self.query_one("#body").add_class("-panel")
             panel.focus()
-        elif self._field is not None and self._field.is_attached:
+        elif self._last_field is not None and self._last_field.is_attached:
             self.query_one("#body").remove_class("-panel")
-            self.set_focus(self._field)
+            self.set_focus(self._last_field)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Scroll the panel to the table of ranks while the rank has the focus."""
         row = self.focused_row
-        is_at_rank = row is not None and row.spec.key == RANK
-        if is_at_rank:
-            self.fit.show_ranks()
-        elif self._is_at_rank:
+        rank_has_focus = row is not None and row.spec.key == RANK
+        if rank_has_focus:
+            self.fit.scroll_to_ranks()
+        elif self._rank_had_focus:
             self.fit.scroll_home(animate=False)
-        self._is_at_rank = is_at_rank
-
-
-def _is_same_step(
-    one: tuple[TrainingConfig, EstimateInputs, Estimate],
-    config: TrainingConfig,
-    grounds: EstimateInputs,
-) -> bool:
-    """Whether a simulation of one is that of the other: how many rows there are is no matter."""
-    before, after = (replace(known.dataset, rows=None) for known in (one[1], grounds))
-    return one[0] == config and before == after
+        self._rank_had_focus = rank_has_focus

@@ -1,4 +1,4 @@
-"""The first batch of a run as the model gets it, before the run is started."""
+"""The first batch of a run as the model gets it, shown before the run is started."""
 
 from __future__ import annotations
 
@@ -6,73 +6,68 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
-from textual.worker import Worker, WorkerState
 
-from deepsynth_tui.tui.app_protocol import shell_of
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.xray.report import Xray
 
 
-class XrayScreen(ModalScreen[None]):
-    """Asks a child process, which ends when this is closed, and scrolls through its answer."""
+class XrayScreen(ReportsWorkerErrors, ModalScreen[None]):
+    """Requests the X-ray from a child process, which is killed when the screen closes."""
 
     CSS_PATH = ["dialog.tcss", "xray.tcss"]
-    BINDINGS = [Binding("escape", "dismiss", "Close")]
+    BINDINGS = bindings("xray")
 
     def __init__(self, config: TrainingConfig) -> None:
         super().__init__()
         self._config = config
 
     def compose(self) -> ComposeResult:
+        title = f"First batch, as the model gets it   {key_of('xray.close')} closes"
         with Container(classes="dialog", id="xray"):
-            yield Static("What the model gets   Esc closes", classes="dialog-title")
+            yield Static(title, classes="dialog-title")
             with VerticalScroll():
-                yield Static("Making the first batch …", markup=False, id="seen")
+                yield Static("Making the first batch …", markup=False, id="batch")
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
-        self._look()
+        self._request_xray()
 
     @work(exclusive=True, exit_on_error=False)
-    async def _look(self) -> None:
+    async def _request_xray(self) -> None:
         from deepsynth_tui.child_process import ChildError
         from deepsynth_tui.training.xray.client import request_xray_async
 
         try:
-            found = await request_xray_async(self._config)
+            xray = await request_xray_async(self._config)
         except ChildError as error:
-            self._show(_refusal(error.message, error.advice))
+            self._show(_error_text(error.message, error.advice))
         else:
-            self._show(_all(found))
+            self._show(_xray_text(xray))
 
-    @on(Worker.StateChanged)
-    def _worker_changed(self, event: Worker.StateChanged) -> None:
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            shell_of(self.app).report_error(event.worker.error)
-
-    def _show(self, seen: RenderableType) -> None:
-        self.query_one("#seen", Static).update(seen)
+    def _show(self, content: RenderableType) -> None:
+        self.query_one("#batch", Static).update(content)
 
 
-def _all(xray: Xray) -> Group:
+def _xray_text(xray: Xray) -> Group:
     from deepsynth_tui.training.xray.text import xray_sections
 
     parts: list[RenderableType] = []
-    for title, texts in xray_sections(xray):
-        parts += [Text(title, "bold"), pairs(texts), Text()]
+    for title, rows in xray_sections(xray):
+        parts += [Text(title, "bold"), label_grid(rows), Text()]
     return Group(*parts)
 
 
-def _refusal(message: str, advice: str) -> Text:
-    from deepsynth_tui.training.xray.text import visible
+def _error_text(message: str, advice: str) -> Text:
+    from deepsynth_tui.training.xray.text import escape_invisible
 
-    return Text.assemble((visible(message), "bold"), "\n\n", visible(advice))
+    return Text.assemble((escape_invisible(message), "bold"), "\n\n", escape_invisible(advice))

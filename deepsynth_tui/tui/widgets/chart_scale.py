@@ -1,4 +1,4 @@
-"""Arithmetic of a line chart: which points to draw and where the axes are labelled. Pure."""
+"""Arithmetic of a line chart: which points to draw, and where to label the axes. Pure."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ _STEPS = (1, 2, 5, 10, 20, 50)
 
 
 def decimate(points: Sequence[Point], buckets: int) -> list[Point]:
-    """At most `2 * buckets` of `points`, so that no spike is lost.
+    """Return at most `2 * buckets + 2` points that keep every spike.
 
-    The points are cut into `buckets` parts of equal length; of each the lowest and the highest
-    stay, in the order of their steps. The very first and last point always stay.
+    The points are divided into buckets of equal length. The lowest and the highest of each bucket
+    are kept, in order; so are the very first and last point.
     """
     if len(points) <= 2 * buckets or buckets < 1:
         return list(points)
     edges = [round(i * len(points) / buckets) for i in range(buckets + 1)]
     kept: list[Point] = []
     for start, end in pairwise(edges):
-        part = points[start:end]
-        low, high = min(part, key=_value), max(part, key=_value)
+        bucket = points[start:end]
+        low, high = min(bucket, key=_value), max(bucket, key=_value)
         kept.extend([low] if low is high else sorted((low, high)))
     return [points[0], *(p for p in kept if p not in (points[0], points[-1])), points[-1]]
 
 
-def ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
-    """Round numbers within `low`..`high`, as many as there are up to `most` (at least 2).
+def ticks(low: float, high: float, max_count: int, *, integers: bool = False) -> list[float]:
+    """Return as many round numbers within `low`..`high` as possible, at most `max_count` (or 2).
 
-    They are 1, 2 or 5 times a power of ten apart; `whole` keeps to integers. A range without
-    width gives its one value.
+    They are 1, 2 or 5 times a power of ten apart, and integers if `integers` is set. An empty
+    range returns its one value.
     """
     if not high > low:
         return [low]
-    power = 10.0 ** math.floor(math.log10((high - low) / max(2, most)))
-    steps = (power * s for s in _STEPS if not whole or power * s >= 1)
-    found = [_multiples(step, low, high) for step in steps]
-    return next(values for values in found if len(values) <= max(2, most))
+    power = 10.0 ** math.floor(math.log10((high - low) / max(2, max_count)))
+    steps = (power * s for s in _STEPS if not integers or power * s >= 1)
+    candidates = (_multiples(step, low, high) for step in steps)
+    return next(values for values in candidates if len(values) <= max(2, max_count))
 
 
-def labels(values: Sequence[float]) -> list[str]:
-    """The shortest common notation that tells `values` (as `ticks` gives them) apart."""
+def tick_labels(values: Sequence[float]) -> list[str]:
+    """Return the shortest common format in which all of `values` (from `ticks`) differ."""
     if len(values) == 1:
         return [f"{values[0]:.3g}"]
     step = min((abs(b - a) for a, b in pairwise(values)), default=0.0)

@@ -1,4 +1,4 @@
-"""Lines of text of which only those that are others are painted."""
+"""Lines of text that repaint only where they change."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from textual.visual import Visual
 from textual.widget import Widget
 
 
-class Lines(Widget):
-    """Shows lines. The layout is asked for only when there are more of them, or fewer.
+class DiffedLines(Widget):
+    """Shows lines of text. Requests a layout only when the number of lines changes.
 
-    A figure beside a form changes with every key: what stays is not sent to the terminal again.
+    A panel beside a form is updated with every key: unchanged lines are not sent to the terminal.
     """
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
-    Lines { height: auto; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
+    DiffedLines { height: auto; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._said: tuple[Content, ...] = ()
+        self._lines: tuple[Content, ...] = ()
 
-    def say(self, lines: Sequence[Content]) -> None:
+    def update(self, lines: Sequence[Content]) -> None:
         """Show these lines."""
-        before, self._said = self._said, tuple(lines)
-        if len(before) != len(self._said):
+        previous, self._lines = self._lines, tuple(lines)
+        if len(previous) != len(self._lines):
             self.refresh(layout=True)
             return
         width = self.size.width
-        others = [
+        changed = [
             Region(0, y, width, 1)
-            for y, (old, new) in enumerate(zip(before, self._said, strict=True))
+            for y, (old, new) in enumerate(zip(previous, self._lines, strict=True))
             if not new.is_same(old)
         ]
-        if others:
-            self.refresh(*others)
+        if changed:
+            self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
-        # Asked for line by line, and only for those in view that are others.
-        if y >= len(self._said):
+        # Textual calls this for visible lines in a refreshed region only.
+        if y >= len(self._lines):
             return Strip.blank(self.size.width, self.visual_style.rich_style)
-        return Visual.to_strips(self, self._said[y], self.size.width, 1, self.visual_style)[0]
+        return Visual.to_strips(self, self._lines[y], self.size.width, 1, self.visual_style)[0]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._said)
+        return len(self._lines)

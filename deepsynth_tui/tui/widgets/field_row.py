@@ -1,4 +1,4 @@
-"""One field of a form: label, editor, unit, and below them what is wrong with the value."""
+"""One field of a form: label, editor, unit, and below them the problem with its value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from textual import on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
@@ -17,40 +16,41 @@ from textual.widget import Widget
 from textual.widgets import Input, Select, Switch
 
 from deepsynth_tui.config.fields import FieldSpec, as_text
+from deepsynth_tui.tui.actions import bindings
 
 LABEL_WIDTH = 30
-NUMBER_KINDS = ("int", "float")
 
 
 class StepInput(Input):
-    """A number. Left and right step while the whole of it is selected, as it is on arrival.
+    """A number input. Left and right step its value while all of it is selected, as on focus.
 
-    Typing, Home, End or a click begin editing; left and right then move the cursor as ever.
+    Typing, Home, End or a click start editing; left and right then move the cursor.
     """
 
     def action_cursor_left(self, select: bool = False) -> None:
-        self._leave_to_row(select)
+        self._skip_if_stepping(select)
         super().action_cursor_left(select)
 
     def action_cursor_right(self, select: bool = False) -> None:
-        self._leave_to_row(select)
+        self._skip_if_stepping(select)
         super().action_cursor_right(select)
 
-    def _leave_to_row(self, select: bool) -> None:
+    def _skip_if_stepping(self, select: bool) -> None:
+        """Leave the key to the row, which steps the value."""
         if not select and (not self.value or self.selected_text == self.value):
             raise SkipAction
 
 
-class Choice(Select[Any], inherit_bindings=False):
-    """A choice on one line: Enter shows the list, left and right are the row's."""
+class FieldSelect(Select[Any], inherit_bindings=False):
+    """A select on one line. Enter opens the list; left and right are left to the row."""
 
-    BINDINGS = [Binding("enter,space", "show_overlay", "Choose", show=False)]
+    BINDINGS = bindings("choice")
 
 
 class FieldRow(Widget):
-    """A field as a row: what stands around its editor is drawn here, not by widgets of its own.
+    """A row of the form. Renders label, unit and problem itself; only the editor is a widget.
 
-    A form has sixty rows; one child in each rather than four halves the time to the first frame.
+    A form has sixty rows: one child in each instead of four halves the time to the first frame.
     """
 
     DEFAULT_CSS = """
@@ -59,7 +59,7 @@ class FieldRow(Widget):
         height: 1;
         &.-problem { height: 2; }
         &:focus-within { background: $surface; }
-        & > Input, & > Choice, & > Switch {
+        & > Input, & > FieldSelect, & > Switch {
             margin: 0 0 0 30;
             height: 1;
             border: none;
@@ -69,13 +69,16 @@ class FieldRow(Widget):
         }
         & > Input { width: 1fr; max-width: 56; }
         & > .number { width: 14; }
-        & > Choice { width: 24; padding: 0; }
-        & > Choice.wide { width: 1fr; max-width: 56; }
-        & > Choice.wide > SelectOverlay { width: 80; max-width: 80; }
-        & > Choice > SelectCurrent { padding: 0 1; background: $panel; }
-        & > Choice > SelectCurrent > #label { text-wrap: nowrap; text-overflow: ellipsis; }
-        & > Choice:focus > SelectCurrent { background: $primary 30%; background-tint: transparent; }
-        & > Choice > SelectOverlay { width: 32; }
+        & > FieldSelect { width: 24; padding: 0; }
+        & > FieldSelect.wide { width: 1fr; max-width: 56; }
+        & > FieldSelect.wide > SelectOverlay { width: 80; max-width: 80; }
+        & > FieldSelect > SelectCurrent { padding: 0 1; background: $panel; }
+        & > FieldSelect > SelectCurrent > #label { text-wrap: nowrap; text-overflow: ellipsis; }
+        & > FieldSelect:focus > SelectCurrent {
+            background: $primary 30%;
+            background-tint: transparent;
+        }
+        & > FieldSelect > SelectOverlay { width: 32; }
         & > Switch { width: 4; padding: 0; }
         & > Switch .switch--slider { color: $muted; background: $panel; }
         & > Switch.-on .switch--slider { color: $primary; background: $panel; }
@@ -83,17 +86,14 @@ class FieldRow(Widget):
     }
     """
 
-    BINDINGS = [
-        Binding("left", "step(-1)", "Lower value", show=False),
-        Binding("right", "step(1)", "Higher value", show=False),
-    ]
+    BINDINGS = bindings("field_row")
 
     changed: reactive[bool] = reactive(False)
     problem: reactive[str] = reactive("")
     note: reactive[str] = reactive("")
 
     class Edited(Message):
-        """A person gave the field another value."""
+        """The user changed the value."""
 
         def __init__(self, row: FieldRow, value: Any) -> None:
             super().__init__()
@@ -109,14 +109,13 @@ class FieldRow(Widget):
         spec: FieldSpec,
         value: Any,
         *,
-        label: str = "",
         suggestions: Sequence[str] = (),
         prompts: Mapping[Any, str] | None = None,
     ) -> None:
         super().__init__(id=f"row-{spec.key.replace('.', '-')}")
         self.spec = spec
         self.value = value
-        self.label = label or spec.name.replace("_", " ")
+        self.label = spec.label
         self._suggestions = suggestions
         self._prompts = prompts
         self.set_reactive(FieldRow.note, self._note_for(value))
@@ -128,7 +127,7 @@ class FieldRow(Widget):
                 yield Switch(bool(self.value), animate=False)
             case "choice":
                 prompts = self._prompts or {choice: as_text(choice) for choice in spec.choices}
-                yield Choice(
+                yield FieldSelect(
                     [(prompt, choice) for choice, prompt in prompts.items()],
                     classes="wide" if self._prompts else "",
                     value=self.value if self.value in spec.choices else Select.NULL,
@@ -136,24 +135,24 @@ class FieldRow(Widget):
                     compact=True,
                 )
             case "int" | "float":
-                box = StepInput if spec.suggested else Input
-                yield box(text, placeholder="none", classes="number", compact=True)
+                input_type = StepInput if spec.suggested else Input
+                yield input_type(text, placeholder=spec.placeholder, classes="number", compact=True)
             case _:
                 suggester = SuggestFromList(self._suggestions) if self._suggestions else None
                 yield Input(
                     text,
-                    placeholder="none" if spec.optional else "",
+                    placeholder=spec.placeholder,
                     suggester=suggester,
                     compact=True,
                 )
 
     @property
     def editor(self) -> Widget:
-        """The widget that has the value."""
+        """The widget that edits the value."""
         return self.children[0]
 
     def show(self, value: Any) -> None:
-        """Show another value; no message is sent."""
+        """Show another value without posting `Edited`."""
         self.note = self._note_for(value)
         if value == self.value:
             return
@@ -161,15 +160,15 @@ class FieldRow(Widget):
         match self.editor:
             case Switch() as switch:
                 switch.value = bool(value)
-            case Choice() as choice:
-                choice.value = value
-            case Input() as box:
-                box.value = as_text(value)
+            case FieldSelect() as select:
+                select.value = value
+            case Input() as input_:
+                input_.value = as_text(value)
 
     def action_step(self, direction: int) -> None:
-        """Take the next lower or higher of the values that the field suggests."""
-        steps = (False, True) if self.spec.kind == "bool" else self.spec.choices
-        value = neighbour(self.value, steps or self.spec.suggested, direction)
+        """Set the next lower (-1) or higher (1) of the suggested values."""
+        choices = (False, True) if self.spec.kind == "bool" else self.spec.choices
+        value = adjacent_step(self.value, choices or self.spec.suggested, direction)
         if value is None or value == self.value:
             return
         self.show(value)
@@ -187,11 +186,11 @@ class FieldRow(Widget):
         if self.note and self.children:
             line += [" " * (self.editor.outer_size.width + 1), Content.styled(self.note, "$muted")]
         if self.problem:
-            said = f"\n{' ' * LABEL_WIDTH}{self.problem}"
-            line.append(Content.styled(said, "$text-error"))
+            problem = f"\n{' ' * LABEL_WIDTH}{self.problem}"
+            line.append(Content.styled(problem, "$text-error"))
         width = self.size.width
-        rows = Content.assemble(*line).split("\n")
-        return Content("\n").join(row.truncate(width, ellipsis=True) for row in rows)
+        lines = Content.assemble(*line).split("\n")
+        return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
 
     def watch_problem(self, problem: str) -> None:
         self.set_class(bool(problem), "-problem")
@@ -208,7 +207,7 @@ class FieldRow(Widget):
     @on(Input.Changed)
     @on(Switch.Changed)
     @on(Select.Changed)
-    def _take(self, event: Input.Changed | Switch.Changed | Select.Changed) -> None:
+    def _value_changed(self, event: Input.Changed | Switch.Changed | Select.Changed) -> None:
         event.stop()
         value = event.value
         if isinstance(event, Input.Changed):
@@ -221,7 +220,7 @@ class FieldRow(Widget):
             self.post_message(self.Edited(self, value))
 
     @on(Input.Submitted)
-    def _next(self, event: Input.Submitted) -> None:
+    def _focus_next(self, event: Input.Submitted) -> None:
         event.stop()
         self.screen.focus_next()
 
@@ -231,11 +230,11 @@ class FieldRow(Widget):
         return self.spec.unit
 
 
-def neighbour(value: Any, steps: Sequence[Any], direction: int) -> Any:
-    """Return the neighbour of `value` among ascending `steps`, or None where there is none."""
+def adjacent_step(value: Any, steps: Sequence[Any], direction: int) -> Any:
+    """Return the next lower (-1) or higher (1) of ascending `steps`, None if there is none."""
     if value in steps:
-        at = steps.index(value) + direction
-        return steps[at] if 0 <= at < len(steps) else None
+        index = steps.index(value) + direction
+        return steps[index] if 0 <= index < len(steps) else None
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return steps[0] if steps else None
     beyond = [step for step in steps if (step > value) == (direction > 0)]

@@ -1,4 +1,4 @@
-"""A form for every field of a configuration, drawn from its declaration."""
+"""A form with a row for every field of a configuration, generated from its declaration."""
 
 from __future__ import annotations
 
@@ -11,32 +11,29 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec
-from deepsynth_tui.config.presets import Group, Preset, find_preset, list_presets
+from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset, find_preset, list_presets
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.tui.forms.section_titles import section_name
 from deepsynth_tui.tui.forms.values import (
-    GROUPS,
-    SELECTOR,
+    PRESET_GROUPS,
+    PRESET_ROW_PREFIX,
     FormValues,
     form_sections,
     preset_sections,
-    shown_fields,
+    visible_fields,
 )
 from deepsynth_tui.tui.widgets.field_row import FieldRow
-from deepsynth_tui.tui.widgets.section import More, Section
-
-CLOSED_AT_FIRST = ("filter", "output")
+from deepsynth_tui.tui.widgets.section import AdvancedFields, Section
 
 
 class Form(VerticalScroll, can_focus=False):
-    """Rows for all fields, in sections. `values` is what they show."""
+    """Rows of all fields, in sections. `values` are the values shown."""
 
     DEFAULT_CSS = """
     Form { scrollbar-size-vertical: 1; scrollbar-gutter: stable; padding: 0 0 1 1; }
     """
 
     class Changed(Message):
-        """The form has other values."""
+        """A value of the form changed."""
 
         def __init__(self, form: Form) -> None:
             super().__init__()
@@ -47,7 +44,7 @@ class Form(VerticalScroll, can_focus=False):
             return self.form
 
     class PresetChosen(Message):
-        """A preset has filled its sections."""
+        """A preset was chosen and has set the fields of `sections`."""
 
         def __init__(self, form: Form, preset: Preset, sections: Sequence[str]) -> None:
             super().__init__()
@@ -69,65 +66,66 @@ class Form(VerticalScroll, can_focus=False):
 
     def compose(self) -> ComposeResult:
         plain, *rest = form_sections(self.values.kind)
-        for field in shown_fields(plain):
+        for field in visible_fields(plain):
             yield self._row(field)
-        for group in GROUPS[self.values.kind]:
+        for group in PRESET_GROUPS[self.values.kind]:
             if list_presets(group):
                 yield self._preset_row(group)
-        for place, section in enumerate(rest):
-            closed = section.switch is not None or section.key in CLOSED_AT_FIRST
-            yield Section(section, self.values, self._row, collapsed=closed, late=place > 0)
+        for index, section in enumerate(rest):
+            yield Section(
+                section, self.values, self._row, collapsed=section.collapsed, deferred=index > 0
+            )
 
     def focus_first(self) -> None:
-        """Go to the first field."""
+        """Focus the first field."""
         self.screen.set_focus(self.query(FieldRow).first().editor)
 
     def fill(self, values: FormValues) -> None:
-        """Show these values, as if a person had typed them all at once."""
+        """Set all values at once, as if the user had typed them."""
         self.values = values
         for row in self.query(FieldRow):
-            group = _group_of(row)
+            group = _preset_group(row)
             if group is None:
                 row.show(values.values[row.spec.key])
             elif name := values.presets.get(group):
                 row.show(name)
-        self._refresh_state()
+        self._update_rows()
         self.post_message(self.Changed(self))
 
     def use_preset(self, preset: Preset) -> None:
-        """Fill the preset's sections and say so."""
+        """Set the fields of a preset and post `PresetChosen`."""
         self.fill(self.values.with_preset(preset))
-        named = [section_name(s.key) for s in preset_sections(self.values.kind, preset) if s.key]
-        self.post_message(self.PresetChosen(self, preset, named))
+        names = [s.title for s in preset_sections(self.values.kind, preset) if s.key]
+        self.post_message(self.PresetChosen(self, preset, names))
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
-        """Show each problem below its field, and the number of them on closed sections."""
+        """Show each problem below its field, and their number in the titles of sections."""
         self._problems = {}
         for problem in problems:
             self._problems.setdefault(problem.key, problem)
-        self._refresh_state()
+        self._update_rows()
 
     def problem_at(self, key: str) -> Problem | None:
-        """Return what is wrong with a field."""
+        """Return the problem of a field, None if it has none."""
         return self._problems.get(key)
 
     def reset_field(self, row: FieldRow) -> None:
-        """Set a field back to what the presets say."""
-        if _group_of(row) is None:
+        """Reset a field to its preset."""
+        if _preset_group(row) is None:
             self.fill(self.values.reset([row.spec.key]))
 
     def reset_section(self, section: SectionSpec) -> None:
-        """Set every field of a section back to what the presets say."""
-        self.fill(self.values.reset(self.values.changed(section)))
+        """Reset every field of a section to its preset."""
+        self.fill(self.values.reset(self.values.changed_keys(section)))
 
     async def focus_field(self, key: str) -> bool:
-        """Open what hides a field, and go to it; False for a key that is no field of the form."""
+        """Focus a field, expanding its section; return False if there is no such field."""
         for section in self.query(Section):
-            field = next((f for f in shown_fields(section.spec) if f.key == key), None)
+            field = next((f for f in visible_fields(section.spec) if f.key == key), None)
             if field is not None:
                 await section.open()
                 if field.advanced:
-                    await section.query_one(More).open()
+                    await section.query_one(AdvancedFields).open()
         for row in self.query(FieldRow):
             if row.spec.key == key:
                 self.screen.set_focus(row.editor)
@@ -137,10 +135,10 @@ class Form(VerticalScroll, can_focus=False):
     @on(FieldRow.Edited)
     def _edited(self, event: FieldRow.Edited) -> None:
         event.stop()
-        group = _group_of(event.row)
+        group = _preset_group(event.row)
         if group is None:
             self.values = self.values.with_values({event.row.spec.key: event.value})
-            self._refresh_state()
+            self._update_rows()
             self.post_message(self.Changed(self))
         elif preset := find_preset(group, event.value):
             self.use_preset(preset)
@@ -151,9 +149,9 @@ class Form(VerticalScroll, can_focus=False):
             self.values.values[field.key],
             suggestions=self._suggestions.get(field.key, ()),
         )
-        return self._with_state(row)
+        return self._update_row(row)
 
-    def _with_state(self, row: FieldRow) -> FieldRow:
+    def _update_row(self, row: FieldRow) -> FieldRow:
         key = row.spec.key
         problem = self._problems.get(key)
         row.changed = self.values.is_changed(key)
@@ -162,33 +160,34 @@ class Form(VerticalScroll, can_focus=False):
 
     def _preset_row(self, group: Group) -> FieldRow:
         presets = list_presets(group)
-        filled = dict.fromkeys(
-            section_name(section.key)
+        names = dict.fromkeys(
+            section.title
             for preset in presets
             for section in preset_sections(self.values.kind, preset)
             if section.key
         )
-        name = self.values.presets.get(group)
+        selected = self.values.presets.get(group)
         spec = FieldSpec(
-            key=SELECTOR + group,
+            key=PRESET_ROW_PREFIX + group,
             name=group,
+            label=f"{GROUP_TITLES[group]} preset",
             kind="choice",
             default=presets[0].name,
-            help=f"Fills every field of {' and '.join(filled)}.",
+            help=f"Sets every field of {' and '.join(names)}.",
             choices=tuple(preset.name for preset in presets),
         )
         prompts = {preset.name: f"{preset.name} · {preset.title}" for preset in presets}
-        return FieldRow(spec, name, label=f"{section_name(group)} preset", prompts=prompts)
+        return FieldRow(spec, selected, prompts=prompts)
 
-    def _refresh_state(self) -> None:
+    def _update_rows(self) -> None:
         for row in self.query(FieldRow):
-            if _group_of(row) is None:
-                self._with_state(row)
+            if _preset_group(row) is None:
+                self._update_row(row)
         for section in self.query(Section):
             section.show(self.values, self._problems.keys())
 
 
-def _group_of(row: FieldRow) -> Any:
-    """Return the group of presets that a row chooses from; None for a field."""
+def _preset_group(row: FieldRow) -> Any:
+    """Return the preset group that a row chooses from, None for the row of a field."""
     key = row.spec.key
-    return key.removeprefix(SELECTOR) if key.startswith(SELECTOR) else None
+    return key.removeprefix(PRESET_ROW_PREFIX) if key.startswith(PRESET_ROW_PREFIX) else None

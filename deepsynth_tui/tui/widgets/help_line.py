@@ -1,4 +1,4 @@
-"""Two lines about the focused field: what it means, and what it takes."""
+"""Help on the focused field, below the form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 
 class HelpLine(Static):
-    """Meaning, unit, range and default of the field that has the focus."""
+    """Two lines: description (or problem) of the focused field; its range, unit and default."""
 
     DEFAULT_CSS = """
     HelpLine {
@@ -19,8 +19,8 @@ class HelpLine(Static):
     }
     """
 
-    def explain(self, meaning: str, facts: str, problem: str = "") -> None:
-        """Say what a field is for; where it has a problem, that comes first."""
-        first = Content.styled(f"✗ {problem}", "$text-error") if problem else Content(meaning)
-        said = Content("\n").join([first, Content.styled(facts, "$muted")])
-        self.update(said, layout=False)
+    def explain(self, description: str, facts: str, problem: str = "") -> None:
+        """Show the help of a field; a problem replaces the description."""
+        first = Content.styled(f"✗ {problem}", "$text-error") if problem else Content(description)
+        help_text = Content("\n").join([first, Content.styled(facts, "$muted")])
+        self.update(help_text, layout=False)

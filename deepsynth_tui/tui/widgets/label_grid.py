@@ -1,4 +1,4 @@
-"""Labels with texts beside them, wrapped within their own column."""
+"""A two-column grid of labels and texts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 
-def pairs(rows: Iterable[tuple[str, str | Text]]) -> Table:
-    """A grid of two columns: dim labels, and texts that wrap beside them."""
+def label_grid(rows: Iterable[tuple[str, str | Text]]) -> Table:
+    """Return a grid of dim labels, and texts that wrap within their own column."""
     grid = Table.grid(padding=(0, 2), expand=True)
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(ratio=1, overflow="fold")

@@ -1,7 +1,7 @@
-"""What a run prints, scrolling: it follows the newest line until the reader scrolls up.
+"""The console of a run. It follows the newest line until the user scrolls up.
 
-Once scrolled up, the text stays where it is while lines arrive and old ones are dropped, until
-the reader comes back to the end or asks to follow.
+While scrolled up, the text in view does not move when lines are added or old ones dropped. It
+follows again when the user scrolls to the end or presses the key.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from textual.reactive import reactive
 from textual.selection import Selection
 from textual.widgets import Log, Static
 
+from deepsynth_tui.tui.actions import key_of
+
 MAX_LINES = 5000
 
 
 class LogLines(Log):
-    """The lines themselves: Textual's `Log`, which selects with the mouse, kept from moving under
-    the reader."""
+    """Textual's `Log`, whose text the mouse can select, but which stays put while scrolled up."""
 
     following: reactive[bool] = reactive(True)
     """Whether the newest line is kept in view."""
 
-    class Moved(Message):
+    class FollowingChanged(Message):
         """`following` changed."""
 
     def __init__(self, *, id: str | None = None, max_lines: int = MAX_LINES) -> None:
         super().__init__(id=id, max_lines=max_lines, auto_scroll=False)
-        self._moving_itself = False
+        self._is_own_scroll = False
 
-    def add(self, lines: Sequence[str]) -> None:
-        """Append lines that are free of control characters, all at once."""
+    def append_lines(self, lines: Sequence[str]) -> None:
+        """Append lines without control characters."""
         before = self.line_count
-        # `Log` takes an empty string for no line at all.
+        # `Log` drops empty strings.
         self.write_lines([line or " " for line in lines], scroll_end=False)
         dropped = before + len(lines) - self.line_count
         if dropped:
@@ -49,50 +50,50 @@ class LogLines(Log):
             self._scroll(max(0, self.scroll_offset.y - dropped))
 
     def follow(self) -> None:
-        """Go to the newest line and stay there."""
+        """Scroll to the newest line and keep it in view."""
         self.following = True
         self._scroll(self.max_scroll_y)
 
     def watch_following(self) -> None:
-        """Tell the pane, which shows it."""
-        self.post_message(self.Moved())
+        """Notify the pane."""
+        self.post_message(self.FollowingChanged())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """A scroll that is not this widget's own is the reader's."""
+        """Follow or pause according to where the user scrolled."""
         super().watch_scroll_y(old_value, new_value)
-        if not self._moving_itself:
+        if not self._is_own_scroll:
             self.following = round(new_value) >= self.max_scroll_y
 
     def action_scroll_end(self) -> None:
-        """The End key."""
+        """Follow on the End key."""
         self.follow()
 
     def on_resize(self) -> None:
-        """A pane that becomes lower or higher still shows its end."""
+        """Keep the end in view when the height changes."""
         if self.following:
             self._scroll(self.max_scroll_y)
 
     def selection_updated(self, selection: Selection | None) -> None:
-        """Text that is being selected must not run away."""
+        """Pause while text is selected."""
         super().selection_updated(selection)
         if selection is not None:
             self.following = False
 
     def _scroll(self, y: float) -> None:
-        self._moving_itself = True
+        self._is_own_scroll = True
         self.scroll_to(y=y, animate=False, immediate=True, force=True)
-        self._moving_itself = False
+        self._is_own_scroll = False
 
     def _shift_selection(self, dropped: int) -> None:
-        """Selections are held by line number: move them along when lines are dropped."""
+        """Move the selection, which is stored by line number, when lines are dropped."""
         selection = self.text_selection
         if selection is not None:
-            moved = Selection(_up(selection.start, dropped), _up(selection.end, dropped))
-            self.screen.selections = {**self.screen.selections, self: moved}
+            shifted = Selection(_up(selection.start, dropped), _up(selection.end, dropped))
+            self.screen.selections = {**self.screen.selections, self: shifted}
 
 
 class LogPane(Vertical):
-    """A heading that says whether the log follows, the lines, and the line still being written."""
+    """A heading with the follow state, the lines, and the line still being written."""
 
     DEFAULT_CSS = """
     LogPane {
@@ -112,10 +113,10 @@ class LogPane(Vertical):
     """
 
     unread: reactive[int] = reactive(0)
-    """Lines that came since the reader scrolled up."""
+    """Lines added since the user scrolled up."""
 
     class FollowingChanged(Message):
-        """The reader scrolled up, or came back to the end."""
+        """The user scrolled up, or back to the end."""
 
     def __init__(self, *, id: str | None = None, max_lines: int = MAX_LINES) -> None:
         super().__init__(id=id)
@@ -125,7 +126,6 @@ class LogPane(Vertical):
         self._unfinished.display = False
 
     def compose(self) -> ComposeResult:
-        """Heading, lines, and the unfinished line."""
         yield self._heading
         yield self._lines
         yield self._unfinished
@@ -137,50 +137,54 @@ class LogPane(Vertical):
 
     @property
     def lines(self) -> Sequence[str]:
-        """The lines that are held, oldest first."""
+        """The lines in memory, oldest first."""
         return self._lines.lines
 
     def on_mount(self) -> None:
-        """Say at once that it follows."""
         self._show_heading()
 
-    def add(self, lines: Sequence[str], *, skipped: int = 0, unfinished: str = "") -> None:
-        """Append cleaned lines; `skipped` came before them and are only in the file."""
-        news = list(lines)
+    def append_lines(self, lines: Sequence[str], *, skipped: int = 0, unfinished: str = "") -> None:
+        """Append lines without control characters.
+
+        Args:
+            lines: Complete lines.
+            skipped: Number of lines before them that are only in the file.
+            unfinished: The line still being written.
+        """
+        new = list(lines)
         if skipped:
-            news.insert(0, f"⋯ {skipped:,} lines skipped here; all of them are in console.log")
-        if news:
-            self._lines.add(news)
+            new.insert(0, f"⋯ {skipped:,} lines skipped; console.log has all of them")
+        if new:
+            self._lines.append_lines(new)
             if not self.following:
-                self.unread += len(news)
+                self.unread += len(new)
         if unfinished != str(self._unfinished.content):
             self._unfinished.update(unfinished)
             self._unfinished.display = bool(unfinished)
 
     def follow(self) -> None:
-        """Show the newest line, and every newer one as it comes."""
+        """Scroll to the newest line and keep it in view."""
         self._lines.follow()
 
     def focus_lines(self) -> None:
-        """Give the keys that scroll to the lines."""
+        """Focus the lines, so that keys scroll them."""
         self._lines.focus()
 
-    def tail(self, *, most_lines: int, most_bytes: int) -> str:
-        """The last lines as one text, whole lines only."""
+    def tail(self, *, max_lines: int, max_bytes: int) -> str:
+        """Return the last lines as one text, without cutting a line."""
         kept: list[str] = []
-        for line in reversed(self._lines.lines[-most_lines:]):
-            most_bytes -= len(line.encode()) + 1
-            if most_bytes < 0:
+        for line in reversed(self._lines.lines[-max_lines:]):
+            max_bytes -= len(line.encode()) + 1
+            if max_bytes < 0:
                 break
             kept.append(line)
         return "".join(f"{line}\n" for line in reversed(kept))
 
     def watch_unread(self) -> None:
-        """Count on the heading."""
         self._show_heading()
 
-    @on(LogLines.Moved)
-    def _moved(self, event: LogLines.Moved) -> None:
+    @on(LogLines.FollowingChanged)
+    def _following_changed(self, event: LogLines.FollowingChanged) -> None:
         event.stop()
         if self.following:
             self.unread = 0
@@ -192,9 +196,10 @@ class LogPane(Vertical):
         if self.following:
             text += Content.styled("   following", "$foreground 60%")
         else:
-            news = f", {self.unread:,} new below" if self.unread else ""
-            text += Content.styled(f"   paused{news}", "bold $warning")
-            text += Content.styled("   End follows again", "$foreground 60%")
+            unread = f", {self.unread:,} new below" if self.unread else ""
+            text += Content.styled(f"   paused{unread}", "bold $warning")
+            follow = key_of("monitor.follow")
+            text += Content.styled(f"   {follow} follows again", "$foreground 60%")
         self._heading.update(text)
 
 

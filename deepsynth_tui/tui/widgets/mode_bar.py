@@ -1,16 +1,16 @@
-"""The first line of a screen: the three modes, and which one this is."""
+"""The top line of the main screens: a tab for each mode."""
 
 from __future__ import annotations
 
 from textual.content import Content
 from textual.widgets import Static
 
-from deepsynth_tui.tui.actions import ACTIONS
+from deepsynth_tui.tui.actions import ACTIONS, key_of
 from deepsynth_tui.tui.app_protocol import Mode
 
 
 class ModeBar(Static):
-    """The modes with their keys, as tabs. A mode's own screen composes it first."""
+    """The modes and their keys, with the current one highlighted. Clicking a mode opens it."""
 
     DEFAULT_CSS = """
     ModeBar {
@@ -27,8 +27,8 @@ class ModeBar(Static):
         parts: list[Content | str] = [Content.styled("DeepSynth", "bold $foreground"), "   "]
         for action in ACTIONS:
             if action.method.startswith("go("):
-                key, here = action.keys.upper(), action.method == f"go('{mode}')"
-                label = f"[{action.label}]" if here else f" {action.label} "
-                style = "bold $primary" if here else f"$muted @click=app.{action.method}"
+                key, is_current = key_of(action.id), action.method == f"go('{mode}')"
+                label = f"[{action.label}]" if is_current else f" {action.label} "
+                style = "bold $primary" if is_current else f"$muted @click=app.{action.method}"
                 parts += [Content.styled(f"{key} ", "dim"), Content.styled(label, style), "  "]
         super().__init__(Content.assemble(*parts), markup=False)

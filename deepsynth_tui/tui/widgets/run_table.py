@@ -1,4 +1,4 @@
-"""All runs in a table. A cell is painted again only when its text changes."""
+"""The table of all runs. A cell repaints only when its text changes."""
 
 from __future__ import annotations
 
@@ -7,44 +7,38 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rich.text import Text
-from textual.binding import Binding
 from textual.widgets import DataTable
 from textual.widgets.data_table import RowDoesNotExist
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.summary import RunSummary
-from deepsynth_tui.tui.run_view.labels import STATES, age
+from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.run_view.labels import STATE_LABELS
+from deepsynth_tui.units import format_age
 
-Column = Literal["state", "name", "kind", "progress", "loss", "age"]
-WIDTHS: dict[Column, int] = {"state": 11, "kind": 8, "progress": 19, "loss": 7, "age": 6}
-"""Columns of text; the name gets what is left."""
-_LEAST_NAME = 12
+RunColumn = Literal["state", "name", "kind", "progress", "loss", "age"]
+COLUMN_WIDTHS: dict[RunColumn, int] = {"state": 13, "kind": 8, "progress": 19, "loss": 7, "age": 6}
+"""Widths of all columns but the name, which takes the rest."""
+_MIN_NAME_WIDTH = 12
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run, and its age in words."""
+    """A run, and its age as text."""
 
     summary: RunSummary
     age: str
 
 
-def rows(summaries: Sequence[RunSummary], now: float) -> tuple[RunRow, ...]:
-    """Rows as they are shown at the time `now`."""
-    return tuple(RunRow(summary, age(now - summary.created)) for summary in summaries)
+def run_rows(summaries: Sequence[RunSummary], now: float) -> tuple[RunRow, ...]:
+    """Return the rows at the time `now` (seconds since the epoch)."""
+    return tuple(RunRow(summary, format_age(now - summary.created)) for summary in summaries)
 
 
 class RunTable(DataTable[Text], inherit_bindings=False):
-    """Runs, newest first. The cursor stays on its run while others come and go."""
+    """Runs, newest first. The cursor stays on its run when other runs are added or deleted."""
 
-    BINDINGS = [
-        Binding("up", "cursor_up", "Up", show=False),
-        Binding("down", "cursor_down", "Down", show=False),
-        Binding("pageup", "page_up", "Page up", show=False),
-        Binding("pagedown", "page_down", "Page down", show=False),
-        Binding("home", "scroll_top", "First", show=False),
-        Binding("end", "scroll_bottom", "Last", show=False),
-    ]
+    BINDINGS = bindings("run_table")
     DEFAULT_CSS = """
     RunTable {
         height: 1fr;
@@ -62,7 +56,7 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         self._name_width = 0
 
     def on_mount(self) -> None:
-        """Cells hold the colours of the theme: paint them anew in another."""
+        """Rebuild when the theme changes, whose colours the cells contain."""
         self.app.theme_changed_signal.subscribe(self, lambda _: self._rebuild())
 
     @property
@@ -70,33 +64,33 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         """The run under the cursor."""
         return self._runs[self.cursor_row].summary if self._runs else None
 
-    def show(self, now: Sequence[RunRow]) -> None:
+    def show(self, rows: Sequence[RunRow]) -> None:
         """Show these rows."""
-        before, self._runs = self._runs, tuple(now)
+        before, self._runs = self._runs, tuple(rows)
         if self._ids(before) != self._ids(self._runs):
             self._rebuild(before[self.cursor_row].summary.id if before else None)
             return
         for old, new in zip(before, self._runs, strict=True):
-            was, cells = self._cells(old), self._cells(new)
+            old_cells, cells = self._cells(old), self._cells(new)
             for column, cell in cells.items():
-                if cell != was[column]:
+                if cell != old_cells[column]:
                     self.update_cell(new.summary.id, column, cell)
 
     def on_resize(self) -> None:
-        """Give the name the room that the other columns leave."""
-        width = self.size.width - sum(WIDTHS.values()) - 2 * (len(WIDTHS) + 1) - 1
-        name_width = max(_LEAST_NAME, width)
+        """Give the name the width that the other columns leave."""
+        width = self.size.width - sum(COLUMN_WIDTHS.values()) - 2 * (len(COLUMN_WIDTHS) + 1) - 1
+        name_width = max(_MIN_NAME_WIDTH, width)
         if name_width != self._name_width:
             self._name_width = name_width
             self._rebuild()
 
     def _rebuild(self, highlighted: str | None = None) -> None:
-        """Fill the table anew, with the cursor on the run of this id, or where it was."""
+        """Refill the table, with the cursor on the run of this id or the one it was on."""
         if highlighted is None and self.highlighted is not None:
             highlighted = self.highlighted.id
         self.clear(columns=True)
         for column in ("state", "name", "kind", "progress", "loss", "age"):
-            width = self._name_width if column == "name" else WIDTHS[column]
+            width = self._name_width if column == "name" else COLUMN_WIDTHS[column]
             self.add_column(column, key=column, width=width)
         for row in self._runs:
             self.add_row(*self._cells(row).values(), key=row.summary.id)
@@ -106,13 +100,13 @@ class RunTable(DataTable[Text], inherit_bindings=False):
             except RowDoesNotExist:  # that run was deleted
                 self.move_cursor(row=0, animate=False)
 
-    def _cells(self, row: RunRow) -> dict[Column, Text]:
+    def _cells(self, row: RunRow) -> dict[RunColumn, Text]:
         summary = row.summary
-        state = STATES[summary.state]
+        state = STATE_LABELS[summary.state]
         colour = self.app.theme_variables[state.colour.removeprefix("$")]
         return {
-            "state": Text(f"{state.symbol} {state.word}", f"bold {colour}"),
-            "name": Text(clean(summary.name), overflow="ellipsis", no_wrap=True),
+            "state": Text(f"{state.symbol} {state.text}", f"bold {colour}"),
+            "name": Text(sanitize(summary.name), overflow="ellipsis", no_wrap=True),
             "kind": Text(summary.kind, "dim"),
             "progress": Text(_progress(summary), overflow="ellipsis", no_wrap=True),
             "loss": Text("" if summary.last_loss is None else f"{summary.last_loss:.3f}"),
@@ -125,11 +119,11 @@ class RunTable(DataTable[Text], inherit_bindings=False):
 
 
 def _progress(summary: RunSummary) -> str:
-    """Steps of a training run, else what is counted in the present phase."""
+    """Return the steps of a training run, else the progress of the current phase."""
     if summary.last_step is not None:
-        of = f" of {summary.total_steps}" if summary.total_steps else ""
-        return f"step {summary.last_step}{of}"
+        total = f" of {summary.total_steps}" if summary.total_steps else ""
+        return f"step {summary.last_step}{total}"
     if summary.is_live and summary.unit:
-        of = f" of {summary.total}" if summary.total is not None else ""
-        return f"{summary.done}{of} {summary.unit}"
+        total = f" of {summary.total}" if summary.total is not None else ""
+        return f"{summary.done}{total} {summary.unit}"
     return summary.phase if summary.is_live else ""

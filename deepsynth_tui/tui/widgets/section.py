@@ -1,4 +1,4 @@
-"""Sections of a form. What a closed one holds is built when it is first opened."""
+"""Collapsible sections of a form. The content of a collapsed one is built on first opening."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ from deepsynth_tui.config.fields import FieldSpec, SectionSpec
 from deepsynth_tui.tui.forms.section_titles import (
     changes_text,
     problems_text,
-    section_name,
     section_state,
 )
-from deepsynth_tui.tui.forms.values import FormValues, shown_fields
+from deepsynth_tui.tui.forms.values import FormValues, visible_fields
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 
 RowFactory = Callable[[FieldSpec], FieldRow]
 
 
-class Title(CollapsibleTitle):
-    """A title as wide as its fold: other words in it are no reason to lay out the screen anew."""
+class SectionTitle(CollapsibleTitle):
+    """A title of fixed width: a new text needs no new layout of the screen."""
 
     def update(self, content: VisualType = "", *, layout: bool = False) -> None:
         super().update(content, layout=layout)
 
 
-class Fold(Collapsible, inherit_css=False):
-    """A collapsible whose content is mounted when it is first open.
+class LazyCollapsible(Collapsible, inherit_css=False):
+    """A collapsible that mounts its content when it is first opened.
 
-    A `late` one that is open from the start is filled after the first paint. The style of
-    Collapsible is left behind because its `:focus-within` has every Tab restyle all that it holds.
+    Does not inherit the style of Collapsible, whose `:focus-within` restyles the whole content
+    with each Tab.
+
+    Args:
+        collapsed: Whether it is collapsed at first.
+        deferred: Whether to mount the content of an open one after the first paint.
     """
 
     DEFAULT_CSS = """
-    Fold {
+    LazyCollapsible {
         width: 1fr;
         height: auto;
         &.-collapsed > Contents { display: none; }
@@ -49,27 +52,27 @@ class Fold(Collapsible, inherit_css=False):
     }
     """
 
-    def __init__(self, *, collapsed: bool, late: bool = False, id: str) -> None:
+    def __init__(self, *, collapsed: bool, deferred: bool = False, id: str) -> None:
         super().__init__(title="", collapsed=collapsed, id=id)
-        self._title = Title(
+        self._title = SectionTitle(
             label="", collapsed_symbol="▸", expanded_symbol="▾", collapsed=collapsed
         )
         self.is_built = False
-        self._is_late = late
+        self._deferred = deferred
 
-    def content(self) -> Iterable[Widget]:
-        """The widgets inside, made anew."""
+    def create_content(self) -> Iterable[Widget]:
+        """Return new widgets to mount inside."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         yield self._title
         with self.Contents():
-            if not self.collapsed and not self._is_late:
+            if not self.collapsed and not self._deferred:
                 self.is_built = True
-                yield from self.content()
+                yield from self.create_content()
 
     async def open(self) -> None:
-        """Open the fold and wait until what it holds is there."""
+        """Expand, and wait until the content is mounted."""
         self.collapsed = False
         await self._build()
 
@@ -80,39 +83,39 @@ class Fold(Collapsible, inherit_css=False):
     async def _build(self) -> None:
         if not self.is_built and self.is_attached:
             self.is_built = True
-            await self.query_one(Collapsible.Contents).mount_all(self.content())
+            await self.query_one(Collapsible.Contents).mount_all(self.create_content())
 
-    def entitle(self, name: str, *said: str, problems: int = 0) -> None:
-        """Show the name and, quietly after it, what is said of the content."""
-        parts = [Content.styled(f" · {text}", "$muted not bold") for text in said if text]
+    def set_title(self, name: str, *details: str, problems: int = 0) -> None:
+        """Show a name, details of the content after it, and the number of problems inside."""
+        parts = [Content.styled(f" · {text}", "$muted not bold") for text in details if text]
         if problems:
-            wrong = f" · {problems_text(problems)}"
-            parts.append(Content.styled(wrong, "$text-error not bold"))
+            text = f" · {problems_text(problems)}"
+            parts.append(Content.styled(text, "$text-error not bold"))
         self.query_one(CollapsibleTitle).label = Content.assemble(name, *parts)
 
 
-class More(Fold):
-    """The advanced fields of a section, folded away."""
+class AdvancedFields(LazyCollapsible):
+    """The advanced fields of a section, collapsed."""
 
-    DEFAULT_CSS = "More > CollapsibleTitle { padding-left: 2; color: $muted; }"
+    DEFAULT_CSS = "AdvancedFields > CollapsibleTitle { padding-left: 2; color: $muted; }"
 
     def __init__(self, section: SectionSpec, make_row: RowFactory) -> None:
-        super().__init__(collapsed=True, id=f"more-{section.key}")
-        self.fields = tuple(field for field in shown_fields(section) if field.advanced)
+        super().__init__(collapsed=True, id=f"advanced-{section.key}")
+        self.fields = tuple(field for field in visible_fields(section) if field.advanced)
         self._make_row = make_row
 
-    def content(self) -> Iterable[Widget]:
+    def create_content(self) -> Iterable[Widget]:
         return [self._make_row(field) for field in self.fields]
 
-    def show(self, form: FormValues, wrong: Collection[str]) -> None:
-        """Say in the title how many there are, and what is to be known about them."""
+    def show(self, form: FormValues, invalid: Collection[str]) -> None:
+        """Show in the title how many fields there are, are changed, and are `invalid`."""
         changed = sum(form.is_changed(field.key) for field in self.fields)
-        problems = sum(field.key in wrong for field in self.fields)
-        self.entitle(f"{len(self.fields)} more", changes_text(changed), problems=problems)
+        problems = sum(field.key in invalid for field in self.fields)
+        self.set_title(f"{len(self.fields)} more", changes_text(changed), problems=problems)
 
 
-class Section(Fold):
-    """A section: its switch, the fields that the switch reveals, and the advanced ones."""
+class Section(LazyCollapsible):
+    """A section: its switch, the fields shown while the switch is on, and the advanced fields."""
 
     DEFAULT_CSS = """
     Section { margin: 1 0; }
@@ -127,51 +130,50 @@ class Section(Fold):
         make_row: RowFactory,
         *,
         collapsed: bool,
-        late: bool,
+        deferred: bool,
     ) -> None:
-        super().__init__(collapsed=collapsed, late=late, id=f"section-{spec.key}")
+        super().__init__(collapsed=collapsed, deferred=deferred, id=f"section-{spec.key}")
         self.spec = spec
         self._form = form
-        self._wrong: Collection[str] = ()
+        self._invalid: Collection[str] = ()
         self._make_row = make_row
 
     @property
     def is_on(self) -> bool:
-        """Whether the section's switch is on, or it has none."""
+        """Whether the section has no switch, or its switch is on."""
         return self.spec.switch is None or self._form.values[self.spec.switch.key] is True
 
-    def content(self) -> Sequence[Widget]:
-        fields = shown_fields(self.spec)
+    def create_content(self) -> Sequence[Widget]:
+        fields = visible_fields(self.spec)
         rows: list[Widget] = [self._make_row(field) for field in fields if not field.advanced]
         if any(field.advanced for field in fields):
-            rows.append(More(self.spec, self._make_row))
-        self._reveal(rows)
+            rows.append(AdvancedFields(self.spec, self._make_row))
+        self._update_rows(rows)
         return rows
 
     def on_mount(self) -> None:
-        self._entitle()
+        self._update_title()
         if not self.collapsed:
             self.call_after_refresh(self._build)
 
-    def show(self, form: FormValues, wrong: Collection[str]) -> None:
-        """Show other values; `wrong` are the keys of fields with a problem."""
-        self._form, self._wrong = form, wrong
-        self._entitle()
-        contents = self.query_one(Collapsible.Contents)
-        self._reveal(contents.children)
+    def show(self, form: FormValues, invalid: Collection[str]) -> None:
+        """Show other values; `invalid` are the keys of fields with a problem."""
+        self._form, self._invalid = form, invalid
+        self._update_title()
+        self._update_rows(self.query_one(Collapsible.Contents).children)
 
-    def _entitle(self) -> None:
+    def _update_title(self) -> None:
         keys = [field.key for field in self.spec.fields]
-        self.entitle(
-            section_name(self.spec.key),
+        self.set_title(
+            self.spec.title,
             section_state(self.spec, self._form),
-            changes_text(len(self._form.changed(self.spec))),
-            problems=sum(key in self._wrong for key in keys),
+            changes_text(len(self._form.changed_keys(self.spec))),
+            problems=sum(key in self._invalid for key in keys),
         )
 
-    def _reveal(self, rows: Iterable[Widget]) -> None:
+    def _update_rows(self, rows: Iterable[Widget]) -> None:
         for row in rows:
-            if isinstance(row, More):
-                row.call_after_refresh(row.show, self._form, self._wrong)
+            if isinstance(row, AdvancedFields):
+                row.call_after_refresh(row.show, self._form, self._invalid)
             is_switch = isinstance(row, FieldRow) and row.spec == self.spec.switch
             row.display = is_switch or self.is_on

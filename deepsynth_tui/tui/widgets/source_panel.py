@@ -1,4 +1,4 @@
-"""What the documents are: how many, which columns, and how the first one begins."""
+"""Preview of the documents: their number, columns, first page and the start of the first one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from deepsynth_tui.runs.console import clean
+from deepsynth_tui.runs.console import sanitize
+from deepsynth_tui.tui.actions import key_of
 
 if TYPE_CHECKING:
     from deepsynth_tui.models.page_for_model import PageForModel
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SourcePanel(VerticalScroll):
-    """Shows what a look at the source found; one line of it in a narrow terminal."""
+    """Shows the result of the preflight check; only its first line in a narrow terminal."""
 
     DEFAULT_CSS = """
     SourcePanel {
@@ -34,8 +35,8 @@ class SourcePanel(VerticalScroll):
     def compose(self) -> ComposeResult:
         yield Static("No documents chosen yet.", id="source-line", markup=False)
         yield Static(
-            "Choose documents on the left: how many there are, their columns and the beginning "
-            "of the first one are shown here.",
+            "Choose documents on the left to see how many there are, their columns and the start "
+            "of the first one.",
             id="source-details",
             markup=False,
         )
@@ -45,86 +46,86 @@ class SourcePanel(VerticalScroll):
 
     @property
     def proposal(self) -> Proposal | None:
-        """The columns that are proposed, None where none are."""
+        """The proposed columns, None if there are none."""
         return self._proposal
 
-    def say(self, state: str) -> None:
-        """Say what is being done, or why nothing is known."""
+    def show_status(self, status: str) -> None:
+        """Show what is in progress, or why nothing is known."""
         self._proposal = None
-        self.query_one("#source-line", Static).update(state)
-        self.query_one("#source-details", Static).update(state)
+        self.query_one("#source-line", Static).update(status)
+        self.query_one("#source-details", Static).update(status)
 
-    def show(self, found: Preflight, seen: PageForModel | None = None) -> None:
-        """Show what was found, and what the first page is to a model."""
-        self._proposal = found.proposal
-        self.query_one("#source-line", Static).update(Content(" · ".join(_facts(found))))
-        self.query_one("#source-details", Static).update(_details(found, seen))
-
-
-def _facts(found: Preflight) -> list[str]:
-    count = [] if found.count is None else [f"{found.count} {_documents(found.count)}"]
-    columns = [f"columns: {', '.join(found.columns)}"] if found.columns else []
-    page = found.page.figures if found.page else None
-    drawn = [f"{page.pages} {_pages(page.pages)} at {page.font_size} px"] if page else []
-    return count + drawn + columns or ["Nothing found there."]
+    def show_preflight(self, preflight: Preflight, model_page: PageForModel | None = None) -> None:
+        """Show the result of the check, and how the first page looks to a model."""
+        self._proposal = preflight.proposal
+        self.query_one("#source-line", Static).update(Content(" · ".join(_summary(preflight))))
+        self.query_one("#source-details", Static).update(_details(preflight, model_page))
 
 
-def _details(found: Preflight, seen: PageForModel | None) -> Content:
+def _summary(preflight: Preflight) -> list[str]:
+    documents = [] if preflight.count is None else [_documents(preflight.count)]
+    columns = [f"columns: {', '.join(preflight.columns)}"] if preflight.columns else []
+    page = preflight.page.figures if preflight.page else None
+    pages = [f"{_pages(page.pages)} at {page.font_size} px"] if page else []
+    return documents + pages + columns or ["No documents found."]
+
+
+def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
     parts: list[Content | str] = []
-    if found.count is not None:
-        parts += [Content.styled(str(found.count), "bold $primary")]
-        parts.append(f" {_documents(found.count)}\n")
-    if found.seen:
+    if preflight.count is not None:
+        parts += [Content.styled(_documents(preflight.count), "bold $primary"), "\n"]
+    if preflight.column_previews:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
-        parts += map(_column, found.seen)
-    elif found.columns:
+        parts += map(_column, preflight.column_previews)
+    elif preflight.columns:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
-        parts += [f"  {clean(column)}\n" for column in found.columns]
-    if found.proposal:
-        parts += ["\n", Content.styled("proposed (Ctrl+Y takes them)", "$muted"), "\n"]
-        parts += [f"  {key} {clean(str(v))}\n" for key, v in found.proposal.settings.items()]
-        parts.append(Content.styled(f"  {clean(found.proposal.why)}\n", "$muted"))
-    for notice in found.notices:
+        parts += [f"  {sanitize(column)}\n" for column in preflight.columns]
+    if preflight.proposal:
+        key = key_of("source.propose", while_typing=True)
+        parts += ["\n", Content.styled(f"proposed columns ({key} uses them)", "$muted"), "\n"]
+        parts += [f"  {key} {sanitize(str(v))}\n" for key, v in preflight.proposal.settings.items()]
+        parts.append(Content.styled(f"  {sanitize(preflight.proposal.why)}\n", "$muted"))
+    for notice in preflight.notices:
         parts += ["\n", Content.styled("! ", "$text-warning"), f"{notice.message}\n"]
-    for problem in found.problems:
+    for problem in preflight.problems:
         parts += ["\n", Content.styled("✗ ", "$text-error"), f"{problem.message}\n"]
-    if found.page:
-        parts += _drawn(found.page, seen)
-    if found.first:
-        parts += ["\n", Content.styled("the first document begins", "$muted"), "\n\n"]
-        parts.append("\n".join(clean(line) for line in found.first.splitlines()))
-    return Content.assemble(*parts) if parts else Content("Nothing found there.")
+    if preflight.page:
+        parts += _first_page(preflight.page, model_page)
+    if preflight.first:
+        parts += ["\n", Content.styled("start of the first document", "$muted"), "\n\n"]
+        parts.append("\n".join(sanitize(line) for line in preflight.first.splitlines()))
+    return Content.assemble(*parts) if parts else Content("No documents found.")
 
 
 def _column(column: ColumnPreview) -> Content:
     filled = "" if column.filled == 1 else f" {column.filled:.0%} filled"
-    example = clean(column.example)
-    return Content.assemble(f"  {clean(column.name)}{filled}  ", (example, "$muted"), "\n")
+    example = sanitize(column.example)
+    return Content.assemble(f"  {sanitize(column.name)}{filled}  ", (example, "$muted"), "\n")
 
 
-def _drawn(first: FirstPage, seen: PageForModel | None) -> list[Content | str]:
-    """Return the first page in small, with what there is to know of it."""
+def _first_page(first: FirstPage, model_page: PageForModel | None) -> list[Content | str]:
+    """Return a thumbnail of the first page, with its figures and flaws."""
     page = first.figures
     figures = [
-        f"{page.pages} {_pages(page.pages)} of {page.width} x {page.height}",
-        f"{page.characters} characters on the first",
+        f"{_pages(page.pages)} of {page.width} x {page.height} px",
+        f"{page.characters} characters on the first page",
         f"text {page.font_size} px, x-height {page.x_height:g} px",
         ", ".join(page.fonts),
     ]
     flaws = {
-        "characters that no font has": page.missing_glyphs,
-        "words longer than a line": page.split_tokens,
-        "glyphs cut at the edge": page.clipped_glyphs,
+        "characters missing from all fonts": page.missing_glyphs,
+        "words split because they are longer than a line": page.split_tokens,
+        "glyphs cut off at the edge": page.clipped_glyphs,
     }
-    parts: list[Content | str] = ["\n", Content.styled("the first page", "$muted"), "\n"]
+    parts: list[Content | str] = ["\n", Content.styled("first page", "$muted"), "\n"]
     parts += [f"  {line}\n" for line in figures]
-    if seen:
-        mark = "  " if seen.is_legible else Content.styled("! ", "$text-warning")
+    if model_page:
+        mark = "  " if model_page.is_legible else Content.styled("! ", "$text-warning")
         parts += [
-            f"  {clean(seen.model)}: {seen.tokens} tokens a page,\n",
-            f"    {seen.characters_per_token:.1f} characters each,\n  ",
+            f"  {sanitize(model_page.model)}: {model_page.tokens} tokens per page,\n",
+            f"    {model_page.characters_per_token:.1f} characters per token,\n  ",
             mark,
-            f"x-height {seen.x_height:.1f} px after its resize\n",
+            f"x-height {model_page.x_height:.1f} px after resizing\n",
         ]
     for name, count in flaws.items():
         if count:
@@ -133,8 +134,8 @@ def _drawn(first: FirstPage, seen: PageForModel | None) -> list[Content | str]:
 
 
 def _pages(count: int) -> str:
-    return "page" if count == 1 else "pages"
+    return "1 page" if count == 1 else f"{count} pages"
 
 
 def _documents(count: int) -> str:
-    return "document" if count == 1 else "documents"
+    return "1 document" if count == 1 else f"{count} documents"

@@ -1,4 +1,4 @@
-"""The button that starts a run, and beside it why it cannot be pressed."""
+"""The start button, and the reason why it is disabled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StartBar(Horizontal):
-    """Start, or the reason why not: the number of problems and the first of them."""
+    """Start button with a status text: number of problems and the first of them, or ready."""
 
     DEFAULT_CSS = """
     StartBar {
@@ -29,28 +29,34 @@ class StartBar(Horizontal):
     """
 
     class Pressed(Message):
-        """A person wants to start."""
+        """The start button was pressed."""
 
     def compose(self) -> ComposeResult:
         yield Button("Start", variant="primary", compact=True, disabled=True)
         yield Static()
 
     def show(self, problems: Sequence[Problem], *, waiting: str = "", remark: str = "") -> None:
-        """Say how things stand; `waiting` holds the start back, `remark` does not."""
+        """Update the button and its status.
+
+        Args:
+            problems: Problems that prevent the start.
+            waiting: What has to finish before the start, empty for nothing.
+            remark: Note that does not prevent the start.
+        """
         self.query_one(Button).disabled = bool(problems or waiting)
-        self.query_one(Static).update(_reason(problems, waiting, remark), layout=False)
+        self.query_one(Static).update(_status(problems, waiting, remark), layout=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         self.post_message(self.Pressed())
 
 
-def _reason(problems: Sequence[Problem], waiting: str, remark: str) -> Content:
+def _status(problems: Sequence[Problem], waiting: str, remark: str) -> Content:
     if problems:
         first = problems[0]
-        said = ": ".join(part for part in (first.key, first.message) if part)
+        text = ": ".join(part for part in (first.key, first.message) if part)
         count = f"✗ {len(problems)} problem{'s' if len(problems) > 1 else ''}  "
-        return Content.assemble((count, "$text-error"), said)
+        return Content.assemble((count, "$text-error"), text)
     if waiting:
         return Content.styled(f"… {waiting}", "$muted")
     ready = Content.styled("✓ ready", "$text-success")

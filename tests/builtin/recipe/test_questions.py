@@ -1,4 +1,4 @@
-"""What the reader is asked: every answer stands on its page, and can be found by the question."""
+"""Questions about a page: each has one answer, found on the page."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import random
 
 import pytest
 
-from deepsynth_tui.builtin.recipe.questions import KINDS, READ, READ_IN_OTHER_WORDS, ask
+from deepsynth_tui.builtin.recipe.questions import (
+    QUESTION_TYPES,
+    READ,
+    READ_PARAPHRASES,
+    question_about,
+)
 from deepsynth_tui.builtin.recipe.texts import documents
 
 PAGE = ["From: Pit", "Total 12,50 €", "Ref. A-7 Pit"]
-WANTED = {
+ANSWERS = {
     "Read line 2.": "Total 12,50 €",
     "Read the first line.": "From: Pit",
     "Read the last line.": "Ref. A-7 Pit",
@@ -25,26 +30,27 @@ WANTED = {
 }
 
 
-@pytest.mark.parametrize("question", WANTED)
+@pytest.mark.parametrize("question", ANSWERS)
 def test_the_answers(question: str) -> None:
-    asked = dict(one for kind in KINDS for one in kind(PAGE))
-    assert asked[question] == WANTED[question]
+    answers = dict(pair for question_type in QUESTION_TYPES for pair in question_type(PAGE))
+    assert answers[question] == ANSWERS[question]
 
 
 def test_no_question_has_two_answers() -> None:
     for text in documents(1, 300, lines=6, held_out=False):
         answers: dict[str, str] = {}
-        for question, answer in (one for kind in KINDS for one in kind(text.split("\n"))):
+        lines = text.split("\n")
+        for question, answer in (pair for kind in QUESTION_TYPES for pair in kind(lines)):
             assert answers.setdefault(question, answer) == answer, (text, question)
             assert answer.strip()
 
 
-def test_a_page_is_asked_about_in_these_shares() -> None:
+def test_the_fractions_of_questions() -> None:
     rng = random.Random(2)
     texts = list(documents(2, 2000, lines=6, held_out=False))
-    assert {ask(rng, text, share=0).question for text in texts} == {READ}
-    asked = [ask(rng, text, share=0.5).question for text in texts]
-    read = asked.count(READ)
-    worded = sum(question in READ_IN_OTHER_WORDS for question in asked)
-    assert 400 < worded < 600
-    assert 900 < len(asked) - read - worded < 1100
+    assert {question_about(rng, text, fraction=0).question for text in texts} == {READ}
+    questions = [question_about(rng, text, fraction=0.5).question for text in texts]
+    read = questions.count(READ)
+    paraphrased = sum(question in READ_PARAPHRASES for question in questions)
+    assert 400 < paraphrased < 600
+    assert 900 < len(questions) - read - paraphrased < 1100

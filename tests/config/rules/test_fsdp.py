@@ -1,4 +1,4 @@
-"""What `training.fsdp` excludes, each with its reason, all at once."""
+"""What `training.fsdp` excludes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.config.load import check
+from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.yaml_text import with_value
 
-SHARED: dict[str, Any] = {
+SHARDED: dict[str, Any] = {
     "kind": "training",
     "data": {"path": "x"},
     "training": {"fsdp": True, "num_processes": 2},
@@ -35,30 +35,31 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def refused(changes: dict[str, Any]) -> list[str]:
-    """The keys of the problems of a shared-out run with these changes."""
-    values = SHARED
+def problem_keys(changes: dict[str, Any]) -> list[str]:
+    """Return the keys of the problems of an FSDP run with these changes."""
+    values = SHARDED
     for key, value in changes.items():
         values = with_value(values, key, value)
-    return [problem.key for problem in check(values).problems]
+    return [problem.key for problem in check_values(values).problems]
 
 
-def test_lora_and_qlora_go_with_it():
-    assert refused({}) == []
-    assert refused({"quantization.enabled": True, "quantization.quant_storage": "bfloat16"}) == []
+def test_lora_and_qlora_are_allowed():
+    assert problem_keys({}) == []
+    assert (
+        problem_keys({"quantization.enabled": True, "quantization.quant_storage": "bfloat16"}) == []
+    )
 
 
 @pytest.mark.parametrize("key", FAULTS)
-def test_each_fault_is_refused_and_only_with_fsdp(key: str):
-    assert refused(FAULTS[key]) == [key]
-    assert refused({**FAULTS[key], "training.fsdp": False}) == []
+def test_each_fault_is_reported_only_with_fsdp(key: str):
+    assert problem_keys(FAULTS[key]) == [key]
+    assert problem_keys({**FAULTS[key], "training.fsdp": False}) == []
 
 
-def test_all_are_told_at_once():
+def test_all_faults_are_reported_at_once():
     together: dict[str, Any] = {}
     for changes in FAULTS.values():
         together |= changes
-    del together["lora.enabled"]  # quantised weights without LoRA are refused anyway
+    del together["lora.enabled"]  # quantized weights without LoRA are a problem anyway
     together["quantization.quant_storage"] = "uint8"
-    said = refused(together)
-    assert set(FAULTS) - {"lora.enabled"} <= set(said)
+    assert set(FAULTS) - {"lora.enabled"} <= set(problem_keys(together))

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from deepsynth_tui.config.dataset import PageSettings
-from deepsynth_tui.dataset.drawing.rendering import Rendered, Renderer
-from deepsynth_tui.dataset.drawing.segmenting import clusters
+from deepsynth_tui.dataset.drawing.line_breaking import clusters
+from deepsynth_tui.dataset.drawing.renderer import RenderedText, Renderer
 
 WORDS = "A long document of plain words, and none of them may be missing at its end. "
 
@@ -21,7 +21,7 @@ def renderer() -> Renderer:
     return Renderer(PageSettings(preset="tiny", margin=16, fallback_fonts=[]))
 
 
-def whole(rendered: Rendered, text: str) -> bool:
+def whole(rendered: RenderedText, text: str) -> bool:
     """Whether the pages hold all of `text`, each of them with ink."""
     inked = all(np.asarray(Image.open(io.BytesIO(p.png))).min() < 128 for p in rendered.pages)
     held = "".join(text[page.start : page.end] for page in rendered.pages)
@@ -64,7 +64,7 @@ def test_both_directions_in_every_mixture(renderer: Renderer):
     text = "abc אבג (123) דהו [xyz], ٤٥٦ سلام \u2067abc אב\u2069 \u202eabc\u202c end. " * 20
     rendered = renderer.render(text)
     assert whole(rendered, text)
-    assert not rendered.missing
+    assert not rendered.missing_glyphs
 
 
 def test_vowels_before_their_letter_and_stacked_letters_stay_together():

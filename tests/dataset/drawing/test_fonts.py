@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from deepsynth_tui.dataset.drawing.faces import Face
-from deepsynth_tui.dataset.drawing.fallback import FontStack
-from deepsynth_tui.dataset.drawing.font_coverage import scripts_without_font
-from deepsynth_tui.dataset.drawing.font_files import EMBEDDED, find_font
+from deepsynth_tui.dataset.drawing.font_face import Face
+from deepsynth_tui.dataset.drawing.font_fallback import FontStack
+from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT, find_font
+from deepsynth_tui.dataset.drawing.font_packages import scripts_without_font
 from deepsynth_tui.dataset.errors import FontError
 from tests.dataset.drawing.cut_font import cut
 
 
 @pytest.fixture(scope="module")
 def dejavu() -> Face:
-    return Face(EMBEDDED)
+    return Face(BUNDLED_FONT)
 
 
 def test_the_embedded_font_covers_four_scripts_and_no_chinese(dejavu: Face):
@@ -53,7 +53,7 @@ def test_a_glyph_has_the_ink_that_another_rasterizer_gives_it(dejavu: Face, size
     assert drawn is not None
     ink, left, top = drawn
     # Eight times too large and averaged down: FreeType without the effect of its hinting.
-    font = ImageFont.truetype(EMBEDDED, size * 8, layout_engine=ImageFont.Layout.BASIC)
+    font = ImageFont.truetype(BUNDLED_FONT, size * 8, layout_engine=ImageFont.Layout.BASIC)
     large = Image.new("L", (size * 16, size * 16))
     ImageDraw.Draw(large).text((size * 4, size * 8), "g", 255, font, anchor="ls")
     other = np.asarray(large.reduce(8)).astype(int)
@@ -72,11 +72,11 @@ def test_fonts_are_found_by_name_file_and_path(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     (tmp_path / "fonts" / "deep").mkdir(parents=True)
     installed = tmp_path / "fonts" / "deep" / "Quill Serif-Regular.ttf"
-    shutil.copy(EMBEDDED, installed)
+    shutil.copy(BUNDLED_FONT, installed)
     for name in ("Quill Serif", "quillserif", "Quill-Serif-Regular", "QuillSerif-Regular.ttf"):
         assert find_font(name) == installed
     assert find_font(str(installed)) == installed
-    assert find_font("dejavu sans") == EMBEDDED
+    assert find_font("dejavu sans") == BUNDLED_FONT
     with pytest.raises(FontError, match="Quil Serf") as error:
         find_font("Quil Serf")
     assert "Quill Serif-Regular" in error.value.advice
@@ -98,8 +98,8 @@ def test_a_file_that_is_no_font_is_refused(tmp_path: Path, content: bytes):
 
 def test_the_next_font_that_has_a_cluster_draws_it(tmp_path: Path):
     latin, greek = tmp_path / "latin.ttf", tmp_path / "greek.ttf"
-    cut(EMBEDDED, latin, "abcdefé")
-    cut(EMBEDDED, greek, "αβγ\u0301abc")
+    cut(BUNDLED_FONT, latin, "abcdefé")
+    cut(BUNDLED_FONT, greek, "αβγ\u0301abc")
     stack = FontStack(str(latin), [str(greek)])
     assert [stack.covering(c) for c in ("a", "α", "a\u0301", "é", "\u200d")] == [0, 1, 1, 0, 0]
     assert stack.covering("日") is None
@@ -111,10 +111,10 @@ def test_installed_noto_fonts_stand_in_whatever_was_drawn_before(
     """The file named after the script comes first, in every order of questions."""
     monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
-    cut(EMBEDDED, tmp_path / "fonts" / "NotoSansA-Regular.ttf", "ωжא")
-    cut(EMBEDDED, tmp_path / "fonts" / "NotoSansHebrew-Regular.ttf", "א")
-    cut(EMBEDDED, tmp_path / "base.ttf", "abc")
-    cut(EMBEDDED, tmp_path / "fonts" / "NotoSansHebrew-Bold.ttf", "אбв")
+    cut(BUNDLED_FONT, tmp_path / "fonts" / "NotoSansA-Regular.ttf", "ωжא")
+    cut(BUNDLED_FONT, tmp_path / "fonts" / "NotoSansHebrew-Regular.ttf", "א")
+    cut(BUNDLED_FONT, tmp_path / "base.ttf", "abc")
+    cut(BUNDLED_FONT, tmp_path / "fonts" / "NotoSansHebrew-Bold.ttf", "אбв")
     for order in ("ωא", "אω"):
         stack = FontStack(str(tmp_path / "base.ttf"), None)
         found = {c: stack.faces[stack.covering(c) or 0].path.name for c in order}
@@ -128,5 +128,5 @@ def test_scripts_without_a_font_are_named_with_the_package_that_has_one(tmp_path
     assert {"Devanagari": "fonts-noto-core", "Korean": "fonts-noto-cjk"}.items() <= missing.items()
     assert not {"Latin", "Greek", "Cyrillic", "Arabic", "Hebrew"} & missing.keys()
     korean = tmp_path / "korean.ttf"
-    cut(EMBEDDED, korean, "abc")
+    cut(BUNDLED_FONT, korean, "abc")
     assert "Latin" in scripts_without_font(FontStack(str(korean), []))

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from deepsynth_tui.config.dataset import PageSettings
-from deepsynth_tui.dataset.drawing.faces import Face
-from deepsynth_tui.dataset.drawing.fallback import FontStack
-from deepsynth_tui.dataset.drawing.font_coverage import scripts_without_font
-from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
-from deepsynth_tui.dataset.drawing.language import ideograph_language
-from deepsynth_tui.dataset.drawing.rendering import Renderer
+from deepsynth_tui.dataset.drawing.font_face import Face
+from deepsynth_tui.dataset.drawing.font_fallback import FontStack
+from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
+from deepsynth_tui.dataset.drawing.font_packages import scripts_without_font
+from deepsynth_tui.dataset.drawing.han_language import ideograph_language
+from deepsynth_tui.dataset.drawing.renderer import Renderer
 from tests.dataset.drawing.test_scripts import INSTALLED, TEXTS
 
 
@@ -36,7 +36,7 @@ def test_the_language_of_ideographs(text: str, language: str | None) -> None:
 
 
 def test_a_font_is_told_the_language() -> None:
-    face = Face(EMBEDDED)
+    face = Face(BUNDLED_FONT)
     # In Northern Sami it is a large N with a hook.
     african, sami = (face.shape("Ŋ", leftward=False, language=one)[0] for one in ("ee", "se"))
     assert african != sami
@@ -48,7 +48,7 @@ def test_a_page_has_the_forms_of_its_language(monkeypatch: pytest.MonkeyPatch) -
     def page(language: str) -> bytes:
         # No ideographs in the embedded font: the letter of the test above stands for them.
         monkeypatch.setattr(
-            "deepsynth_tui.dataset.drawing.rendering.ideograph_language", lambda text: language
+            "deepsynth_tui.dataset.drawing.renderer.ideograph_language", lambda text: language
         )
         return renderer.render("Ŋ").pages[0].png
 

@@ -10,11 +10,11 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from deepsynth_tui.dataset.drawing.alignment import placed
-from deepsynth_tui.dataset.drawing.fallback import FontStack
-from deepsynth_tui.dataset.drawing.measuring import Measured, Measurer
-from deepsynth_tui.dataset.drawing.paging import paginate
-from deepsynth_tui.dataset.drawing.segmenting import LINE_END, SPACES, clusters, parts
-from deepsynth_tui.dataset.drawing.shaping import Shapes
+from deepsynth_tui.dataset.drawing.font_fallback import FontStack
+from deepsynth_tui.dataset.drawing.line_breaking import LINE_END, SPACES, clusters, parts
+from deepsynth_tui.dataset.drawing.measured_text import Measured, Measurer
+from deepsynth_tui.dataset.drawing.pagination import paginate
+from deepsynth_tui.dataset.drawing.shape_cache import Shapes
 from deepsynth_tui.dataset.drawing.wrapping import TAB_SPACES, ColumnTooNarrow, Line, wrap
 
 SHAPES = Shapes(FontStack("DejaVu Sans", fallback=[]))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deepsynth_tui.config.dataset import DegradeSettings, PageSettings
-from deepsynth_tui.dataset.drawing.font_files import EMBEDDED
-from deepsynth_tui.dataset.drawing.rendering import DrawnPage, Renderer
+from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
+from deepsynth_tui.dataset.drawing.renderer import RenderedPage, Renderer
 from deepsynth_tui.dataset.errors import PageError
 from tests.dataset.drawing.cut_font import cut
 
@@ -26,11 +26,11 @@ def renderer(**page: Any) -> Renderer:
     return Renderer(PageSettings(**page))
 
 
-def picture(page: DrawnPage) -> Image.Image:
+def picture(page: RenderedPage) -> Image.Image:
     return Image.open(io.BytesIO(page.png))
 
 
-def ink(page: DrawnPage) -> np.ndarray:
+def ink(page: RenderedPage) -> np.ndarray:
     """Where a page is darker than its paper."""
     return np.asarray(picture(page).convert("L")) < 128
 
@@ -125,10 +125,10 @@ def test_the_same_text_gives_the_same_bytes():
 
 def test_missing_glyphs_are_counted_and_drawn_as_boxes():
     rendered = renderer(font_size=20, fallback_fonts=[]).render("日本 日a \U000f0000")
-    assert rendered.missing == {"日": 2, "本": 1, "\U000f0000": 1}
+    assert rendered.missing_glyphs == {"日": 2, "本": 1, "\U000f0000": 1}
     assert rendered.fonts == ("DejaVu Sans Book",)
     assert ink(rendered.pages[0]).any()
-    assert not renderer().render("Ελληνικά, русский, عربي").missing
+    assert not renderer().render("Ελληνικά, русский, عربي").missing_glyphs
 
 
 def test_right_to_left_text_stands_at_the_right_and_joined():
@@ -150,7 +150,7 @@ def test_more_marks_than_a_letter_can_bear_stand_beside_it():
 
 def test_fonts_are_mixed_by_weight_the_same_for_the_same_document(tmp_path: Path):
     boxes = tmp_path / "boxes.ttf"
-    cut(EMBEDDED, boxes, "a")
+    cut(BUNDLED_FONT, boxes, "a")
     mixed = PageSettings(fonts={"DejaVu Sans": 3.0, str(boxes): 1.0}, fallback_fonts=[])
     first = Renderer(mixed)
     counts = Counter(first.render("b", str(i)).pages[0].png for i in range(200))
@@ -162,7 +162,7 @@ def test_fonts_are_mixed_by_weight_the_same_for_the_same_document(tmp_path: Path
 
 def test_invisible_characters_are_neither_missing_nor_ink():
     rendered = renderer().render("a\u200d\ufe0f\u2060b")
-    assert not rendered.missing
+    assert not rendered.missing_glyphs
     plain = renderer().render("ab")
     assert rendered.pages[0].png == plain.pages[0].png
 

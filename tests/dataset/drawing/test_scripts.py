@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from deepsynth_tui.config.dataset import PageSettings
-from deepsynth_tui.dataset.drawing.fallback import FontStack
-from deepsynth_tui.dataset.drawing.font_coverage import SCRIPTS, scripts_without_font
-from deepsynth_tui.dataset.drawing.rendering import Renderer
+from deepsynth_tui.dataset.drawing.font_fallback import FontStack
+from deepsynth_tui.dataset.drawing.font_packages import SCRIPTS, scripts_without_font
+from deepsynth_tui.dataset.drawing.renderer import Renderer
 
 INSTALLED = "/usr/local/share:/usr/share"
 EMBEDDED_DRAWS = ("Latin", "Greek", "Cyrillic", "Arabic", "Hebrew")
@@ -51,7 +51,7 @@ def test_a_script_is_drawn_whole(script: str, monkeypatch: pytest.MonkeyPatch) -
     renderer = Renderer(PageSettings(preset="tiny", margin=16))
     text = f"{TEXTS[script]}\n\n" * 8
     rendered = renderer.render(text)
-    assert not rendered.missing
+    assert not rendered.missing_glyphs
     assert rendered.lost_characters == rendered.clipped_glyphs == 0
     assert "".join(text[page.start : page.end] for page in rendered.pages) == text
     for page in rendered.pages:

@@ -12,24 +12,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.dataset.draw_document import DrawnDocument, draw_document, renderer
+from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.errors import FlawError
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.reading.compose import EMPTY_INSTRUCTION, Composed, Skipped, compose
+from deepsynth_tui.dataset.reading.compose import (
+    EMPTY_INSTRUCTION,
+    ComposedDocument,
+    Skipped,
+    compose,
+)
 from deepsynth_tui.dataset.reading.sources import Document
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import TINY, numbered, write
+from tests.dataset.writing.small_datasets import TINY, numbered, write
 
 
-def made(text: str = "abc", columns: dict[str, str] | None = None, **settings: Any) -> Composed:
+def made(
+    text: str = "abc", columns: dict[str, str] | None = None, **settings: Any
+) -> ComposedDocument:
     outcome = outcome_of(text, columns, **settings)
-    assert isinstance(outcome, Composed)
+    assert isinstance(outcome, ComposedDocument)
     return outcome
 
 
 def outcome_of(
     text: str, columns: dict[str, str] | None = None, **settings: Any
-) -> Composed | Skipped:
+) -> ComposedDocument | Skipped:
     return compose(Document("one", text, None, columns or {}), DatasetConfig(**settings))
 
 
@@ -54,9 +61,9 @@ def test_an_instruction_in_the_message_is_not_drawn():
     config = DatasetConfig.model_validate(
         {"page": TINY, "instruction": "Read.", "instruction_in": "message"}
     )
-    asked = draw_document(Document("one", "abc", None), config, renderer(config))
+    asked = draw_document(Document("one", "abc", None), config, cached_renderer(config))
     without = DatasetConfig.model_validate({"page": TINY})
-    plain = draw_document(Document("one", "abc", None), without, renderer(without))
+    plain = draw_document(Document("one", "abc", None), without, cached_renderer(without))
     assert isinstance(asked, DrawnDocument)
     assert isinstance(plain, DrawnDocument)
     assert asked.pages == plain.pages
@@ -144,10 +151,10 @@ def test_what_is_taken_out_of_instruction_and_target_counts_too():
     document = Document("one", "a\x00", "b\x01\x02\ud800", {"who": "c\x03\ud800"})
     settings = DatasetConfig(instruction="For {who}:")
     composed = compose(document, settings)
-    assert isinstance(composed, Composed)
+    assert isinstance(composed, ComposedDocument)
     assert (composed.removed_controls, composed.replaced_surrogates) == (4, 2)
     shown = compose(document, settings.model_copy(update={"control_characters": "show"}))
-    assert isinstance(shown, Composed)
+    assert isinstance(shown, ComposedDocument)
     assert shown.instruction == "For c<U+0003>\ufffd:"
     assert (shown.shown_controls, shown.removed_controls) == (4, 0)
 

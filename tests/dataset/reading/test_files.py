@@ -11,15 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepsynth_tui.config.dataset import SourceSettings
-from deepsynth_tui.dataset.errors import SourceError
+from deepsynth_tui.dataset.errors import SourceError, UnreadableDocument
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.reading.html import decode_html, text_of_html
-from deepsynth_tui.dataset.reading.pdf import text_of_pdf
+from deepsynth_tui.dataset.reading.html_text import decode_html, text_of_html
+from deepsynth_tui.dataset.reading.pdf_text import text_of_pdf
 from deepsynth_tui.dataset.reading.sources import Document, open_source
-from deepsynth_tui.dataset.reading.unreadable import Unreadable
 from tests.dataset.reading.small_pdf import pdf
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config
+from tests.dataset.writing.small_datasets import config
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -88,7 +87,7 @@ def test_nothing_after_a_nul_or_deep_inside_is_lost():
     assert text_of_html(b"<p>one\0two</p><p>three</p>") == "one\ufffdtwo\n\nthree"
     deep = b"<b>" * 600 + b"deep" + b"</b>" * 600
     assert text_of_html(deep) == "deep"
-    with pytest.raises(Unreadable, match="nested too deeply"):
+    with pytest.raises(UnreadableDocument, match="nested too deeply"):
         text_of_html(b"<div>" * 3000 + b"deep")
 
 
@@ -104,7 +103,7 @@ def test_nothing_after_a_nul_or_deep_inside_is_lost():
     ],
 )
 def test_pages_that_cannot_be_decoded_are_no_guess(page: bytes, said: str):
-    with pytest.raises(Unreadable, match=said) as caught:
+    with pytest.raises(UnreadableDocument, match=said) as caught:
         text_of_html(page)
     assert caught.value.advice
 

@@ -11,18 +11,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from deepsynth_tui.config.dataset import SourceSettings
-from deepsynth_tui.dataset.reading import guess_columns
-from deepsynth_tui.dataset.reading.guess_columns import Column, look_at, propose
+from deepsynth_tui.dataset.reading.guess_columns import (
+    EXAMPLE_CHARACTERS,
+    ColumnPreview,
+    guess_columns,
+    preview_columns,
+)
 from deepsynth_tui.dataset.reading.sources import open_reader
 
 
-def columns(path: Path, *rows: dict[str, Any]) -> tuple[Column, ...]:
+def columns(path: Path, *rows: dict[str, Any]) -> tuple[ColumnPreview, ...]:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return look_at(open_reader(SourceSettings(path=str(path))))
+    return preview_columns(open_reader(SourceSettings(path=str(path))))
 
 
 def proposed(path: Path, **row: Any) -> tuple[dict[str, str], str]:
-    proposal = propose(columns(path, row))
+    proposal = guess_columns(columns(path, row))
     assert proposal is not None
     return dict(proposal.settings), proposal.why
 
@@ -35,14 +39,14 @@ def test_what_the_first_rows_say_of_each_column(tmp_path: Path):
         {"text": "x" * 200, "year": 3},
         {},
     )
-    assert found[0] == Column("text", "text", 0.5, 103.5, "abc def")
-    assert found[1] == Column("year", "number", 0.5, 2.5, "1999")
-    assert found[2:] == (Column("tags", "list"), Column("note", "null"))
+    assert found[0] == ColumnPreview("text", "text", 0.5, 103.5, "abc def")
+    assert found[1] == ColumnPreview("year", "number", 0.5, 2.5, "1999")
+    assert found[2:] == (ColumnPreview("tags", "list"), ColumnPreview("note", "null"))
 
 
 def test_an_example_is_one_short_line(tmp_path: Path):
     (column,) = columns(tmp_path / "a.jsonl", {"text": "long\n" * 300})
-    assert len(column.example) == guess_columns.EXAMPLE_CHARACTERS
+    assert len(column.example) == EXAMPLE_CHARACTERS
     assert column.example.startswith("long long")
     assert column.example.endswith("...")
 
@@ -50,9 +54,9 @@ def test_an_example_is_one_short_line(tmp_path: Path):
 def test_pictures_are_named_and_not_read(tmp_path: Path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["a"], "page": [b"\x89PNG"], "n": [1]}), path)
-    found = look_at(open_reader(SourceSettings(path=str(path))))
-    assert found[1] == Column("page", "binary")
-    assert found[2] == Column("n", "int64", 1.0, 1.0, "1")
+    found = preview_columns(open_reader(SourceSettings(path=str(path))))
+    assert found[1] == ColumnPreview("page", "binary")
+    assert found[2] == ColumnPreview("n", "int64", 1.0, 1.0, "1")
 
 
 def test_only_as_much_is_read_as_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -60,10 +64,10 @@ def test_only_as_much_is_read_as_it_takes(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "a.jsonl"
     path.write_text(good * 150 + "{broken")
     reader = open_reader(SourceSettings(path=str(path)))
-    assert look_at(reader)[0].filled == 1.0
+    assert preview_columns(reader)[0].filled == 1.0
     path.write_text(good * 10 + "{broken")
-    monkeypatch.setattr(guess_columns, "LOOKED_AT_CHARACTERS", 50)
-    assert look_at(reader)[0].filled == 1.0
+    monkeypatch.setattr("deepsynth_tui.dataset.reading.guess_columns.LOOKED_AT_CHARACTERS", 50)
+    assert preview_columns(reader)[0].filled == 1.0
 
 
 @pytest.mark.parametrize(
@@ -105,4 +109,4 @@ def test_proposals(tmp_path: Path, row: dict[str, Any], settings: dict[str, str]
 
 
 def test_without_text_there_is_nothing_to_propose(tmp_path: Path):
-    assert propose(columns(tmp_path / "a.jsonl", {"n": 1, "id": "a"})) is None
+    assert guess_columns(columns(tmp_path / "a.jsonl", {"n": 1, "id": "a"})) is None

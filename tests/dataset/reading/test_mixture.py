@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
 from deepsynth_tui.dataset.errors import DatasetError, SourceError
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.reading.mixture import Mixture, names_of, open_documents
+from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents, source_names
 from deepsynth_tui.dataset.reading.sources import Document
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import TINY, files
+from tests.dataset.writing.small_datasets import TINY, files
 
 
 def lines(path: Path, count: int, **columns: str) -> Path:
@@ -86,7 +86,7 @@ def test_ids_say_which_source(tmp_path: Path):
 
 def test_names_are_as_short_as_they_can_be():
     paths = ["/d/a.csv", "/e/a.csv", "/e/b.csv", "wiki/en", "wiki/en", "builtin:sample"]
-    assert names_of([MixedSource(path=path) for path in paths]) == (
+    assert source_names([MixedSource(path=path) for path in paths]) == (
         "d/a.csv",
         "e/a.csv",
         "b.csv",

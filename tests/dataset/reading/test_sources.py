@@ -13,8 +13,13 @@ import pytest
 
 from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError, SourceError
-from deepsynth_tui.dataset.reading.hub import HubReader
-from deepsynth_tui.dataset.reading.sources import Document, Named, is_on_hub, open_source
+from deepsynth_tui.dataset.reading.hub_reader import HubReader
+from deepsynth_tui.dataset.reading.sources import (
+    Document,
+    InstructionColumns,
+    is_on_hub,
+    open_source,
+)
 
 
 def read(path: Path | str, **settings: Any) -> list[Document]:
@@ -216,17 +221,17 @@ def test_columns_that_the_instruction_names_come_along(tmp_path: Path):
     rows = '{"text": "a", "language": "fr", "year": 1999, "new": true}\n{"text": "b"}\n'
     path = write(tmp_path / "a.jsonl", rows)
     settings = SourceSettings(path=str(path))
-    source = open_source(settings, Named(("language", "year", "new"), "instruction"))
+    source = open_source(settings, InstructionColumns(("language", "year", "new"), "instruction"))
     assert [document.columns for document in source.documents()] == [
         {"language": "fr", "year": "1999", "new": "true"},
         {"language": "", "year": "", "new": ""},
     ]
     with pytest.raises(ColumnError, match="no column 'langage'") as caught:
-        open_source(settings, Named(("langage",), "instruction"))
+        open_source(settings, InstructionColumns(("langage",), "instruction"))
     assert caught.value.key == "instruction"
     assert caught.value.advice == "Did you mean language? Columns: text, language, year, new."
     write(path, '{"text": "a", "language": {"code": "fr"}}\n')
-    source = open_source(settings, Named(("language",), "instruction"))
+    source = open_source(settings, InstructionColumns(("language",), "instruction"))
     with pytest.raises(ColumnError, match=r"a\.jsonl:1: column 'language' holds dict"):
         list(source.documents())
 
@@ -234,7 +239,9 @@ def test_columns_that_the_instruction_names_come_along(tmp_path: Path):
 def test_a_number_of_a_parquet_file_can_stand_in_the_instruction(tmp_path: Path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["a"], "year": [1999]}), path)
-    source = open_source(SourceSettings(path=str(path)), Named(("year",), "instruction"))
+    source = open_source(
+        SourceSettings(path=str(path)), InstructionColumns(("year",), "instruction")
+    )
     assert [document.columns for document in source.documents()] == [{"year": "1999"}]
 
 

@@ -1,5 +1,7 @@
-"""A dataset made in a process of its own, which says why where it cannot be made: `python -m
-tests.dataset.writing.attempt CONFIG FOLDER`."""
+"""Generate a dataset and print the failure, if any, as a job would.
+
+`python -m tests.dataset.writing.attempt CONFIG FOLDER`
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ from deepsynth_tui.dataset.writing import disk_space
 from tests.dataset.recorder import Recorder
 
 if __name__ == "__main__":
-    disk_space.RESERVE_BYTES = -(1 << 40)  # let it begin on a disk that is too small
+    disk_space.RESERVE_BYTES = -(1 << 40)  # start even if the disk is too small
     folder = Path(sys.argv[2])
     try:
         generate(DatasetConfig.model_validate_json(sys.argv[1]), folder, Recorder())
-    except Exception as error:  # noqa: BLE001 - as the boundary of a job does
+    except Exception as error:  # noqa: BLE001 - as `run_job` does
         failure = explain(error, folder)
         sys.stdout.write(f"{failure.class_name}\n{failure.message}\n{failure.advice}\n")
         sys.exit(1)

@@ -1,6 +1,7 @@
-"""A dataset made by a process that kills itself: `python -m tests.dataset.writing.killed CONFIG
-FOLDER STEP`. STEP is which of its changes to files it does not survive; 0: it survives, and says
-how many there were.
+"""Generate a dataset in a process that kills itself at its STEPth change to a file.
+
+`python -m tests.dataset.writing.killed CONFIG FOLDER STEP`. With STEP 0 the process completes and
+prints the number of changes.
 """
 
 from __future__ import annotations
@@ -15,26 +16,26 @@ from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.pipeline import generate
 from tests.dataset.recorder import Recorder
 
-CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+CHANGE_EVENTS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir"}
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 class Changes:
-    """Counts what the interpreter is about to change below `folder`; dies at the one chosen."""
+    """An audit hook that counts changes to files in `folder` and kills the process at one."""
 
-    def __init__(self, folder: Path, fatal: int) -> None:
+    def __init__(self, folder: Path, kill_at: int) -> None:
         self.folder = str(folder)
-        self.fatal = fatal
+        self.kill_at = kill_at
         self.count = 0
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[2], int) and not arguments[2] & WRITING:
+        if event == "open" and isinstance(arguments[2], int) and not arguments[2] & WRITE_FLAGS:
             return
-        if event not in CHANGES and event != "open":
+        if event not in CHANGE_EVENTS and event != "open":
             return
         if str(arguments[0]).startswith(self.folder):
             self.count += 1
-            if self.count == self.fatal:
+            if self.count == self.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""How documents are dealt: to their side, into groups, with what identifies them."""
+"""Batches of documents: splits, sizes, duplicates and digests."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from deepsynth_tui.dataset.writing import document_batches
 from deepsynth_tui.dataset.writing.document_batches import (
     TEST,
     TRAIN,
-    Group,
-    deal,
-    digests_of,
+    DocumentBatch,
+    batch_documents,
+    split_digests,
     split_of,
 )
 
 
-def dealt(documents: Sequence[Document], size: int = 3, fraction: float = 0.0) -> list[Group]:
-    found = deal(documents, size=size, eval_fraction=fraction)
-    return [group for group in found if group is not None]
+def batches_of(
+    documents: Sequence[Document], size: int = 3, fraction: float = 0.0
+) -> list[DocumentBatch]:
+    batches = batch_documents(documents, size=size, eval_fraction=fraction)
+    return [batch for batch in batches if batch is not None]
 
 
 def document(name: str, text: str, target: str | None = None) -> Document:
@@ -35,53 +37,53 @@ def document(name: str, text: str, target: str | None = None) -> Document:
     st.integers(1, 7),
     st.floats(0.0, 1.0, exclude_max=True),
 )
-def test_every_document_is_in_one_group_of_its_side(texts: list[str], size: int, fraction: float):
+def test_every_document_is_in_one_batch_of_its_split(texts: list[str], size: int, fraction: float):
     documents = [document(str(number), text) for number, text in enumerate(texts)]
-    found = dealt(documents, size, fraction)
+    batches = batches_of(documents, size, fraction)
     for split in (TRAIN, TEST):
-        ours = [group for group in found if group.split == split]
-        assert [group.number for group in ours] == list(range(len(ours)))
-        assert all(len(group.documents) == size for group in ours[:-1])
-        names = [int(one.source_id) for group in ours for one in group.documents]
-        assert names == sorted(names)
-    assert sum(len(group.documents) for group in found) == len(documents)
-    sides = {(one.text, group.split) for group in found for one in group.documents}
-    assert len(sides) == len({text for text, _ in sides})
+        in_split = [batch for batch in batches if batch.split == split]
+        assert [batch.number for batch in in_split] == list(range(len(in_split)))
+        assert all(len(batch.documents) == size for batch in in_split[:-1])
+        ids = [int(document.source_id) for batch in in_split for document in batch.documents]
+        assert ids == sorted(ids)
+    assert sum(len(batch.documents) for batch in batches) == len(documents)
+    splits = {(document.text, batch.split) for batch in batches for document in batch.documents}
+    assert len(splits) == len({text for text, _ in splits})
 
 
-def test_the_side_can_be_told_from_the_hash_alone():
+def test_the_hash_decides_the_split():
     hashes = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(20_000)]
-    held_out = {one for one in hashes if split_of(one, 0.1) == TEST}
+    held_out = {value for value in hashes if split_of(value, 0.1) == TEST}
     assert 1800 < len(held_out) < 2200
-    assert held_out < {one for one in hashes if split_of(one, 0.2) == TEST}
-    assert not [one for one in hashes if split_of(one, 0.0) == TEST]
+    assert held_out < {value for value in hashes if split_of(value, 0.2) == TEST}
+    assert not [value for value in hashes if split_of(value, 0.0) == TEST]
 
 
-def test_the_same_text_with_another_answer_is_no_duplicate():
+def test_a_duplicate_has_the_same_text_and_target():
     documents = [
         document("a", "text", "one"),
         document("b", "text", "two"),
         document("c", "other", "one"),
         document("d", "text", "two"),
     ]
-    assert [sorted(group.repeated) for group in dealt(documents)] == [[], [0]]
+    assert [sorted(batch.duplicates) for batch in batches_of(documents)] == [[], [0]]
 
 
-def test_digests_tell_any_change_of_a_document():
+def test_digests_reveal_any_change_of_a_document():
     first = document("a", "text", "answer")
     others = [
         document("b", "text", "answer"),
         document("a", "txt", "answer"),
         document("a", "text"),
     ]
-    (one,) = dealt([first])
-    assert len(digests_of(one.digests)) == 1
-    assert len({one.digests, *(dealt([other])[0].digests for other in others)}) == 4
-    again = dealt([first, first])[0]
-    assert digests_of(again.digests)[0] == one.digests != digests_of(again.digests)[1]
+    (batch,) = batches_of([first])
+    assert len(split_digests(batch.digests)) == 1
+    assert len({batch.digests, *(batches_of([other])[0].digests for other in others)}) == 4
+    repeated = batches_of([first, first])[0]
+    assert split_digests(repeated.digests)[0] == batch.digests != split_digests(repeated.digests)[1]
 
 
-def test_long_documents_make_small_groups(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(document_batches, "GROUP_CHARACTERS", 100)
-    found = dealt([document(str(number), "x" * 40) for number in range(7)], size=500)
-    assert [len(group.documents) for group in found] == [3, 3, 1]
+def test_long_documents_make_small_batches(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(document_batches, "MAX_BATCH_CHARACTERS", 100)
+    batches = batches_of([document(str(number), "x" * 40) for number in range(7)], size=500)
+    assert [len(batch.documents) for batch in batches] == [3, 3, 1]

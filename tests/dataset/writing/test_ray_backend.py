@@ -1,4 +1,4 @@
-"""The same dataset on Ray: a real one of two CPUs, started here."""
+"""The same dataset with Ray, on a cluster of two CPUs started here."""
 
 from __future__ import annotations
 
@@ -16,34 +16,37 @@ from deepsynth_tui.dataset.errors import EngineError, FlawError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
 from tests.dataset.recorder import Recorder
-from tests.dataset.writing.small import config, files, numbered, write
+from tests.dataset.writing.small_datasets import config, files, numbered, write
 
 OUTPUT = {"shard_size": 20, "eval_fraction": 0.2}
 
 
 class Killer(Recorder):
-    """Kills a process that draws, so many times."""
+    """Kills a worker `kills` times."""
 
     def __init__(self, kills: int) -> None:
         super().__init__()
-        self.left = kills
+        self.kills_left = kills
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
         super().progress(done, total, unit)
-        for pid in at_work()[:1] if self.left else ():
-            self.left -= 1
+        for pid in workers()[:1] if self.kills_left else ():
+            self.kills_left -= 1
             os.kill(pid, signal.SIGKILL)
 
 
-def at_work() -> list[int]:
-    """The processes that are making a shard: Ray names a process after its task."""
-    found = psutil.process_iter(["pid", "cmdline"])
-    return [one.pid for one in found if "".join(one.info["cmdline"] or ()).startswith("ray::_make")]
+def workers() -> list[int]:
+    """Return the processes that are writing a shard: Ray names a process after its task."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["pid", "cmdline"])
+        if "".join(process.info["cmdline"] or ()).startswith("ray::_write_shard")
+    ]
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
-    """The address of a cluster that runs already."""
+    """The address of a running cluster."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     running = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
@@ -62,34 +65,34 @@ def on_ray(source: Path) -> DatasetConfig:
     return config(source, engine="ray", num_proc=2, output=OUTPUT)
 
 
-def test_a_killed_worker_of_a_running_cluster_changes_nothing(
+def test_a_killed_worker_does_not_change_the_dataset(
     tmp_path: Path, source: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("RAY_ADDRESS", cluster)
-    listener = Killer(1)
+    recorder = Killer(1)
     before = signal.getsignal(signal.SIGTERM)
-    assert generate(on_ray(source), tmp_path / "out", listener) == "completed"
-    assert listener.left == 0
-    assert listener.done[-1] == (80, 80)
-    assert any(done % 20 > 0 for done, _ in listener.done)
+    assert generate(on_ray(source), tmp_path / "out", recorder) == "completed"
+    assert recorder.kills_left == 0
+    assert recorder.done[-1] == (80, 80)
+    assert any(done % 20 > 0 for done, _ in recorder.done)
     assert signal.getsignal(signal.SIGTERM) == before
     generate(config(source, output=OUTPUT), tmp_path / "local", Recorder())
     assert files(tmp_path / "out") == files(tmp_path / "local")
 
 
-def test_it_stops_when_asked_and_goes_on_without_ray(
+def test_a_stopped_run_resumes_without_ray(
     tmp_path: Path, source: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("RAY_ADDRESS", cluster)
-    listener = Recorder(stop="stop", stop_after=41)
-    assert generate(on_ray(source), tmp_path / "out", listener) == "stopped"
+    recorder = Recorder(stop="stop", stop_after=41)
+    assert generate(on_ray(source), tmp_path / "out", recorder) == "stopped"
     assert list((tmp_path / "out.partial" / SHARDS).glob("*.json"))
     again = Recorder()
     assert generate(config(source, output=OUTPUT), tmp_path / "out", again) == "completed"
     assert again.done[0][0] > 0
 
 
-def test_an_error_of_a_task_is_the_error_itself(
+def test_the_error_of_a_task_is_raised_unwrapped(
     tmp_path: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("RAY_ADDRESS", cluster)
@@ -99,7 +102,7 @@ def test_an_error_of_a_task_is_the_error_itself(
     assert type(caught.value) is FlawError
 
 
-def test_a_cluster_that_is_not_there(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch):
+def test_unreachable_cluster(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(EngineError, match=r"127\.0\.0\.1:1") as caught:
         generate(on_ray(source), tmp_path / "out", Recorder())

@@ -1,4 +1,4 @@
-"""The first steps are watched: what has no gradient or does not move is told, or ends the run."""
+"""What gets no gradient or does not move in the first steps is a warning, or ends the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def _cut_off(*names: str) -> Callable[[nn.Module], None]:
-    """Leave the outputs of modules out of the gradient, as a model that does not use them does."""
+    """Detach the outputs of modules, as if the loss did not depend on them."""
 
     def cut(model: nn.Module) -> None:
         for name, module in model.named_modules():
@@ -34,13 +34,13 @@ def _cut_off(*names: str) -> Callable[[nn.Module], None]:
 
 @pytest.fixture
 def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[nn.Module], None]], None]:
-    """Let a function change the model once its adapters are attached."""
+    """Let a function change the model once the adapters are attached."""
 
     def arrange(change: Callable[[nn.Module], None]) -> None:
-        attach = lora.attach
+        attach = lora.add_adapters
 
-        def attach_and_change(*given: Any, **named: Any) -> Any:
-            model = attach(*given, **named)
+        def attach_and_change(*args: Any, **kwargs: Any) -> Any:
+            model = attach(*args, **kwargs)
             change(model)
             return model
 
@@ -56,13 +56,13 @@ def test_every_adapter_has_a_gradient_and_moves(
     caplog.set_level("INFO")
     ran = run(lora__init_lora_weights=init)
 
-    whole = {"adapters": 14, "tensors": 0, "with_gradient": 14, "moved": 14}
-    assert [e.data for e in ran.of("learning")] == [{"step": 3, "towers": {"language": whole}}]
+    counts = {"adapters": 14, "tensors": 0, "with_gradient": 14, "moved": 14}
+    assert [e.data for e in ran.of("learning")] == [{"step": 3, "towers": {"language": counts}}]
     assert "after 3 steps, language: 14 of 14 adapters have gradients, all moved" in caplog.text
     assert not ran.of("warning")
 
 
-def test_only_the_first_steps_are_watched(run: Run) -> None:
+def test_only_the_first_steps_are_checked(run: Run) -> None:
     ran = run(training__max_steps=6, training__save_steps=5)
     (ran.run.checkpoints / "checkpoint-6" / "trainer_state.json").unlink()
     again = run(resume=ran.run, training__max_steps=6, training__save_steps=5)
@@ -96,7 +96,9 @@ def test_a_tower_without_any_gradient_ends_the_run(run: Run, changed: Any) -> No
     assert "lora.target_modules" in ran.failure
 
 
-def test_rows_without_pages_are_no_fault_of_the_vision_tower(run: Run, tmp_path: Path) -> None:
+def test_rows_without_pages_are_only_a_warning_for_the_vision_tower(
+    run: Run, tmp_path: Path
+) -> None:
     rows = [small_datasets.row(number, pages=0) for number in range(4)]
     ran = run(
         data__path=str(small_datasets.write(tmp_path / "text", rows)),
@@ -104,11 +106,11 @@ def test_rows_without_pages_are_no_fault_of_the_vision_tower(run: Run, tmp_path:
     )
 
     assert ran.verdict == "completed", ran.failure
-    said = [event.data["message"] for event in ran.of("warning")]
-    assert any("No row so far has a page" in message for message in said), said
+    messages = [event.data["message"] for event in ran.of("warning")]
+    assert any("No row so far has a page" in message for message in messages), messages
 
 
-def test_half_precision_weights_that_steps_do_not_move_are_told(run: Run) -> None:
+def test_half_precision_weights_that_do_not_move_are_a_warning(run: Run) -> None:
     ran = run(
         lora__enabled=False,
         model__dtype="bfloat16",
@@ -116,10 +118,10 @@ def test_half_precision_weights_that_steps_do_not_move_are_told(run: Run) -> Non
         training__max_steps=2,
     )
 
-    said = " ".join(event.data["message"] for event in ran.of("warning"))
-    assert "did not move in 2 steps" in said
-    counted = ran.of("learning")[0].data["towers"]
-    assert counted["language"]["moved"] < counted["language"]["with_gradient"]
+    messages = " ".join(event.data["message"] for event in ran.of("warning"))
+    assert "did not move in 2 steps" in messages
+    towers = ran.of("learning")[0].data["towers"]
+    assert towers["language"]["moved"] < towers["language"]["with_gradient"]
 
 
 def test_a_row_that_breaks_the_model_is_named(run: Run, tmp_path: Path) -> None:
@@ -142,15 +144,15 @@ def test_a_row_that_breaks_the_model_is_named(run: Run, tmp_path: Path) -> None:
     assert not any(f"row {other}" in ran.failure for other in (0, 1, 3))
 
 
-def test_a_gradient_that_is_not_finite_ends_the_run_before_the_weights_move(
+def test_a_gradient_that_is_not_finite_ends_the_run_before_the_optimizer_step(
     run: Run, changed: Any
 ) -> None:
-    def spoil(model: nn.Module) -> None:
+    def divide_by_zero(model: nn.Module) -> None:
         name = "layers.0.self_attn.q_proj.lora_B.default.weight"
         weight = next(p for key, p in model.named_parameters() if key.endswith(name))
         weight.register_hook(lambda gradient: gradient / torch.zeros_like(weight))
 
-    changed(spoil)
+    changed(divide_by_zero)
     ran = run()
 
     assert ran.verdict == "failed"
@@ -162,8 +164,9 @@ def test_a_gradient_that_is_not_finite_ends_the_run_before_the_weights_move(
 def test_a_fingerprint_changes_with_the_last_bit(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     for shape in ((7,), (5, 7), (2, 5, 7)):
-        one = torch.randn(shape, dtype=dtype)
-        other = one.clone()
-        other.view(-1)[3] = torch.nextafter(one.view(-1)[3], torch.tensor(9.0, dtype=dtype))
-        assert torch.equal(fingerprint(one), fingerprint(one.clone()))
-        assert not torch.equal(fingerprint(one), fingerprint(other))
+        tensor = torch.randn(shape, dtype=dtype)
+        changed = tensor.clone()
+        next_value = torch.nextafter(tensor.view(-1)[3], torch.tensor(9.0, dtype=dtype))
+        changed.view(-1)[3] = next_value
+        assert torch.equal(fingerprint(tensor), fingerprint(tensor.clone()))
+        assert not torch.equal(fingerprint(tensor), fingerprint(changed))

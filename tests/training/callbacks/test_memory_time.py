@@ -1,4 +1,4 @@
-"""What the gauge makes of a loop: peaks of the first steps, then of all, and honest step times."""
+"""Memory peaks of the first steps, then of all, and step times without evaluation and saving."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.nvml import Device, Probe
-from deepsynth_tui.runs.directory import create
-from deepsynth_tui.runs.estimate_vs_measured import compared
+from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.runs.estimate_vs_measured import read_comparison
 from deepsynth_tui.runs.job import Failure, Job, run_job
-from deepsynth_tui.training.callbacks.memory_time import Gauge, Meter, Reading, resident
+from deepsynth_tui.training.callbacks.memory_time import (
+    MemoryMeter,
+    MemoryReading,
+    MemoryTimeCallback,
+    resident_memory,
+)
 from tests.training.conftest import Ran
 
 GIB = 2**30
 
 
-class ScriptedMeter(Meter):
-    """A GPU whose peaks are known: one per step, until the next reset."""
+class ScriptedMeter(MemoryMeter):
+    """A GPU with given peaks: one per step, until the next reset."""
 
     def __init__(self, peaks: Sequence[int]) -> None:
         super().__init__()
@@ -34,8 +39,8 @@ class ScriptedMeter(Meter):
     def step(self) -> None:
         self._peak = max(self._peak, next(self._peaks))
 
-    def read(self) -> Reading:
-        host = Reading(host=1, host_peak=2)
+    def read(self) -> MemoryReading:
+        host = MemoryReading(host=1, host_peak=2)
         return replace(
             host, allocated=self._peak, reserved=self._peak + 1, held=5, device=self._peak + 9
         )
@@ -45,7 +50,7 @@ class ScriptedMeter(Meter):
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock that a test sets."""
 
     now = 0.0
 
@@ -56,40 +61,42 @@ class Clock:
 class Loop:
     """The calls of a training loop, in the Trainer's order."""
 
-    def __init__(self, gauge: Gauge, meter: ScriptedMeter, clock: Clock, folder: Path) -> None:
-        self.gauge, self.meter, self.clock = gauge, meter, clock
+    def __init__(
+        self, memory_time: MemoryTimeCallback, meter: ScriptedMeter, clock: Clock, folder: Path
+    ) -> None:
+        self.memory_time, self.meter, self.clock = memory_time, meter, clock
         self.state = TrainerState()
-        self._rest = (TrainingArguments(str(folder)), self.state, TrainerControl())
+        self._arguments = (TrainingArguments(str(folder)), self.state, TrainerControl())
 
     def begin(self) -> None:
-        self.gauge.on_train_begin(*self._rest)
+        self.memory_time.on_train_begin(*self._arguments)
 
     def step(self, seconds: float) -> None:
         self.clock.now += seconds
         self.meter.step()
         self.state.global_step += 1
-        self.gauge.on_step_end(*self._rest)
-        self.gauge.on_log(*self._rest, logs={"loss": 1.0})
+        self.memory_time.on_step_end(*self._arguments)
+        self.memory_time.on_log(*self._arguments, logs={"loss": 1.0})
 
     def pause(self, seconds: float, *, saving: bool) -> None:
         self.clock.now += seconds
-        (self.gauge.on_save if saving else self.gauge.on_evaluate)(*self._rest)
+        (self.memory_time.on_save if saving else self.memory_time.on_evaluate)(*self._arguments)
 
     def end(self) -> None:
-        self.gauge.on_train_end(*self._rest)
+        self.memory_time.on_train_end(*self._arguments)
 
 
 @pytest.fixture
 def looped(home: Path, tmp_path: Path) -> Callable[..., Ran]:
-    """Run a job that drives a loop with these peaks, one a step."""
+    """Run a job that drives a loop with these peaks, one per step."""
 
     def start(peaks: Sequence[int], drive: Callable[[Loop], None]) -> Ran:
         def body(job: Job) -> str:
             meter, clock = ScriptedMeter(peaks), Clock()
-            drive(Loop(Gauge(job, meter, clock=clock), meter, clock, tmp_path))
+            drive(Loop(MemoryTimeCallback(job, meter, clock=clock), meter, clock, tmp_path))
             return "completed"
 
-        run = create(home, kind="training", name="loop", config_text="")
+        run = create_run(home, kind="training", name="loop", config_text="")
         code = run_job(run.path, body, explain=lambda error: Failure("", str(error), ""))
         assert code == 0
         return Ran(run, code)
@@ -97,7 +104,7 @@ def looped(home: Path, tmp_path: Path) -> Callable[..., Ran]:
     return start
 
 
-def test_the_first_steps_are_told_one_by_one_and_the_rest_together(looped: Callable[..., Ran]):
+def test_the_first_steps_are_reported_one_by_one_and_the_rest_together(looped: Callable[..., Ran]):
     def drive(loop: Loop) -> None:
         loop.begin()
         for _ in range(5):
@@ -107,16 +114,16 @@ def test_the_first_steps_are_told_one_by_one_and_the_rest_together(looped: Calla
     ran = looped([50, 40, 30, 20, 45], drive)
     loaded, *steps = (event.data for event in ran.of("memory"))
     assert (loaded["step"], loaded["loading"], "allocated" in loaded) == (0, 80, False)
-    told = [(event["step"], event["allocated"]) for event in steps]
-    assert told == [(1, 50), (2, 40), (3, 30), (4, 20), (5, 45)]
+    allocated = [(event["step"], event["allocated"]) for event in steps]
+    assert allocated == [(1, 50), (2, 40), (3, 30), (4, 20), (5, 45)]
     early, last = (event.data for event in ran.of("measured"))
     assert (early["steps"], last["steps"]) == (3, 5)
     assert (last["allocated"], last["first_step"], last["steady"]) == (50, 50, 5)
     assert (last["reserved"], last["device"], last["host"]) == (51, 59, 2)
-    assert compared(ran.run)["measured"] == last
+    assert read_comparison(ran.run)["measured"] == last
 
 
-def test_a_later_peak_is_the_runs_peak(looped: Callable[..., Ran]):
+def test_a_later_peak_raises_the_peak_of_the_run(looped: Callable[..., Ran]):
     def drive(loop: Loop) -> None:
         loop.begin()
         for _ in range(5):
@@ -145,7 +152,7 @@ def test_step_times_leave_out_the_first_evaluation_and_saving(looped: Callable[.
     assert last.data["seconds_per_step"] == 3.0
 
 
-def test_one_step_alone_has_no_time(looped: Callable[..., Ran]):
+def test_a_single_step_has_no_step_time(looped: Callable[..., Ran]):
     def drive(loop: Loop) -> None:
         loop.begin()
         loop.step(60.0)
@@ -155,7 +162,7 @@ def test_one_step_alone_has_no_time(looped: Callable[..., Ran]):
     assert (only.data["seconds_per_step"], only.data["allocated"]) == (None, 7)
 
 
-def test_a_loop_without_a_step_measures_nothing(looped: Callable[..., Ran]):
+def test_training_without_a_step_measures_nothing(looped: Callable[..., Ran]):
     def drive(loop: Loop) -> None:
         loop.begin()
         loop.end()
@@ -163,19 +170,19 @@ def test_a_loop_without_a_step_measures_nothing(looped: Callable[..., Ran]):
     assert not looped([], drive).of("measured")
 
 
-def test_main_memory_is_read_without_a_gpu():
-    now, most = resident()
-    assert 50 << 20 < now <= most * 1.05
+def test_resident_memory():
+    before, peak = resident_memory()
+    assert 50 << 20 < before <= peak * 1.05
     held = bytearray(64 << 20)
     for page in range(0, len(held), 4096):
         held[page] = 1
-    more, _ = resident()
-    assert more - now > 48 << 20
+    after, _ = resident_memory()
+    assert after - before > 48 << 20
     del held
 
 
-def test_what_others_took_before_is_not_ours(monkeypatch: pytest.MonkeyPatch):
-    """A stand-in for CUDA and its driver: two devices, ours the second, both in use by others."""
+def test_memory_that_was_used_before_is_not_counted(monkeypatch: pytest.MonkeyPatch):
+    """A fake of CUDA and its driver: two devices in use; this process uses the second."""
     idle = Device(0, "A", "GPU-aa", 100, 70, 30, None, None)
     ours = Device(1, "B", "GPU-bb", 100, 60, 40, None, None)
     monkeypatch.setattr(nvml, "probe", lambda: Probe((idle, ours), driver="580.1"))
@@ -186,27 +193,27 @@ def test_what_others_took_before_is_not_ours(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 25)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 15)
 
-    meter = Meter()
+    meter = MemoryMeter()
     reading = meter.read()
     assert (meter.driver, reading.device) == ("580.1", 55)
     assert (reading.allocated, reading.reserved, reading.held) == (20, 25, 15)
 
     monkeypatch.setattr(nvml, "probe", lambda: Probe((), "No driver."))
-    assert Meter().read().device is None
+    assert MemoryMeter().read().device is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the figures of /proc")
-def test_the_meter_makes_up_no_gpu():
+def test_without_a_gpu_only_main_memory_is_read():
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    assert set(Meter().read().to_event()) == {"host", "host_peak"}
+    assert set(MemoryMeter().read().to_event()) == {"host", "host_peak"}
 
 
-def test_what_is_done_aside_is_no_part_of_a_step(looped: Callable[..., Ran]):
+def test_excluded_time_is_not_part_of_a_step(looped: Callable[..., Ran]):
     def drive(loop: Loop) -> None:
         loop.begin()
         loop.step(9.0)
-        with loop.gauge.aside():
+        with loop.memory_time.excluded():
             loop.clock.now += 100.0
         loop.step(2.0)
         loop.step(2.0)

@@ -1,15 +1,17 @@
-"""Rows come from the folder that was named, not from another that `datasets` remembers."""
+"""Rows come from the given folder, not from a cache of another, and are split by document."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import datasets
 import datasets.config
 import pytest
 
 from deepsynth_tui.config.training import DataSettings
-from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.data.dataset import Rows, group_shuffle_split, load_split
+from tests.training.conftest import configuration
 
 CARD = '---\nconfigs: [{config_name: default, data_files: [{split: train, path: "data/*"}]}]\n---\n'
 
@@ -23,7 +25,7 @@ def write(folder: Path, target: str) -> DataSettings:
 
 
 def target_of(data: DataSettings) -> str:
-    return load_rows(data, images=False).train[0]["target"]
+    return load_split(data, images=False).train[0]["target"]
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
-def test_two_folders_of_one_name(tmp_path: Path):
+def test_two_folders_of_the_same_name(tmp_path: Path):
     first = write(tmp_path / "first" / "dataset", "one")
     second = write(tmp_path / "second" / "dataset", "two")
     assert target_of(first) == "one"
@@ -41,3 +43,24 @@ def test_two_folders_of_one_name(tmp_path: Path):
 def test_a_folder_that_was_written_again(tmp_path: Path):
     assert target_of(write(tmp_path / "dataset", "one")) == "one"
     assert target_of(write(tmp_path / "dataset", "a longer one")) == "a longer one"
+
+
+def test_split_keeps_documents_together() -> None:
+    groups = [number // 3 for number in range(30)]
+    train, held_out = group_shuffle_split(groups, 0.2, seed=1)
+
+    assert sorted(train + held_out) == list(range(30))
+    assert len(held_out) == 6
+    assert not {groups[i] for i in train} & {groups[i] for i in held_out}
+    assert group_shuffle_split(groups, 0.2, seed=1) == (train, held_out)
+    assert group_shuffle_split(groups, 0.2, seed=2) != (train, held_out)
+
+
+def test_sample_limits(values: dict[str, Any]) -> None:
+    config = configuration(
+        values, data__eval_fraction=0.4, data__max_train_samples=3, data__max_eval_samples=2
+    )
+    loaded = load_split(config.data, images=True)
+    assert (len(loaded.train), len(loaded.held_out)) == (3, 2)
+    assert isinstance(loaded.train, Rows)
+    assert isinstance(loaded.train[0]["images"][0]["bytes"], bytes)  # not decoded yet

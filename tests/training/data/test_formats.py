@@ -1,100 +1,54 @@
-"""Documents of several pages: what a row costs does not depend on the pages of the rows beside
-it."""
+"""Rows of any supported format become the same conversation, or are refused by name."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import AutoConfig
 
-from deepsynth_tui.training.data.collator import IGNORED, ROW_IDS, Collator
-from deepsynth_tui.training.data.dataset import POSITION
-from deepsynth_tui.training.data.lengths import Lengths
-from deepsynth_tui.training.evaluation.generate import answers
-from deepsynth_tui.training.modeling.load import load_base
-from deepsynth_tui.training.xray.image_features import VisionTower
-from tests.training.conftest import Run, configuration
-from tests.training.small_datasets import row, write
-from tests.training.small_models import qwen3_vl
+from deepsynth_tui.training.data.formats import ROW_INDEX, row_to_conversation
+from deepsynth_tui.training.failures import TrainingError
+from tests.training.conftest import configuration
+from tests.training.small_datasets import INSTRUCTION, row
 
-PAGES = (1, 3, 0, 2)
-SIDES = (64, 96, 64, 40)
+ROW: dict[str, Any] = row(0) | {ROW_INDEX: 0}
 
 
-@pytest.fixture(scope="module")
-def models(vision_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {"idefics3": vision_model, "qwen3_vl": qwen3_vl(tmp_path_factory.mktemp("qwen3-vl"))}
-
-
-def _rows() -> list[dict[str, Any]]:
-    answers = ("yes", "a much longer answer than any of the others", "no", "perhaps")
-    return [
-        row(number, pages=pages, side=side) | {POSITION: number, "target": answer}
-        for number, (pages, side, answer) in enumerate(zip(PAGES, SIDES, answers, strict=True))
+def test_messages_and_columns(values: dict[str, Any]) -> None:
+    data = configuration(values).data
+    conversation = row_to_conversation(ROW, data, images=True)
+    assert conversation.question == [
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": INSTRUCTION}]}
     ]
 
+    without_messages = row_to_conversation({**ROW, "messages": None}, data, images=True)
+    assert without_messages.question == conversation.question
+    assert without_messages.answer == ROW["target"]
 
-@pytest.mark.parametrize("family", ["idefics3", "qwen3_vl"])
-def test_a_row_has_the_same_loss_alone_and_in_a_batch(
-    values: dict[str, Any], models: dict[str, Path], family: str
-) -> None:
-    config = configuration(values, model__name_or_path=str(models[family]))
-    base = load_base(config)
-    batcher = Collator(base, config)
-    rows = _rows()
+    data_with_instruction = data.model_copy(update={"instruction": "Hm?"})
+    question = row_to_conversation(ROW, data_with_instruction, images=True).question
+    assert question[0]["content"][-1]["text"] == "Hm?"
 
-    def losses(some: list[dict[str, Any]]) -> list[float]:
-        batch = batcher(some)
-        inputs = {name: value for name, value in batch.items() if name != ROW_IDS}
-        with torch.no_grad():
-            logits: Any = base.model(**inputs).logits
-        return [
-            float(torch.nn.functional.cross_entropy(row[:-1], labels[1:], ignore_index=IGNORED))
-            for row, labels in zip(logits, inputs["labels"], strict=True)
-        ]
+    single_image = {ROW_INDEX: 0, "page": ROW["images"][0], "answer": "yes"}
+    columns = data.model_copy(update={"image_column": "page", "target_column": "answer"})
+    assert row_to_conversation(single_image, columns, images=True).images == [ROW["images"][0]]
 
-    together = losses(rows)
-    alone = [losses([one])[0] for one in rows]
-    assert together == pytest.approx(alone, rel=1e-4)
-    assert losses(rows[::-1])[::-1] == pytest.approx(alone, rel=1e-4)
+    text_only = row_to_conversation(ROW, data, images=False)
+    assert text_only.images == []
+    assert text_only.question[0]["content"][0]["text"].startswith(ROW["prompted_text"])
 
 
-@pytest.mark.parametrize("family", ["idefics3", "qwen3_vl"])
-def test_pages_are_counted_and_answered_alike(
-    values: dict[str, Any], models: dict[str, Path], family: str
-) -> None:
-    config = configuration(values, model__name_or_path=str(models[family]))
-    base = load_base(config)
-    batcher = Collator(base, config)
-    rendered = [batcher.render(one) for one in _rows()]
-    architecture = AutoConfig.from_pretrained(models[family])
-    tower, lengths = VisionTower(architecture, config), Lengths(batcher)
-
-    for one in rendered:
-        inputs = batcher.encode([one])
-        assert lengths.of(one).tokens == inputs["input_ids"].shape[1]
-        placeholders = int((inputs["input_ids"] == architecture.image_token_id).sum())
-        assert tower.features(inputs) == placeholders
-    together = answers(base.model, batcher, rendered, new_tokens=[8] * len(rendered))
-    assert together == [answers(base.model, batcher, [o], new_tokens=[8])[0] for o in rendered]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("family", ["idefics3", "qwen3_vl"])
-def test_documents_of_mixed_pages_are_learned(
-    run: Run, tmp_path: Path, models: dict[str, Path], family: str
-) -> None:
-    folder = write(tmp_path / "data", [row(n, pages=1 + n % 3) for n in range(9)])
-    ran = run(
-        model__name_or_path=str(models[family]),
-        data__path=str(folder),
-        data__eval_fraction=0.2,
-        training__per_device_train_batch_size=3,
-        training__max_steps=12,
-    )
-    assert ran.verdict == "completed", ran.failure
-    assert ran.losses[-1] < 0.9 * ran.losses[0]
-    assert ran.of("done")[-1].data["verification"]["from_trained"] == 0
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target": ""}, "row 0 .document doc-0.: the answer is empty"),
+        ({"images": []}, "1 image parts in its messages, but 0 images"),
+        (
+            {"target": None, "messages": [{"role": "user", "content": "x"}]},
+            "the last message is by user",
+        ),
+    ],
+)
+def test_unusable_rows_are_named(values: dict[str, Any], changes: dict, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        row_to_conversation(ROW | changes, configuration(values).data, images=True)

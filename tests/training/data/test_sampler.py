@@ -1,4 +1,4 @@
-"""Batches of rows of like length, the same ones whatever happens in between."""
+"""Batches of rows of similar length, in a reproducible order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from deepsynth_tui.training import trainer
-from deepsynth_tui.training.data.sampler import GroupedByLength
+from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
 from tests.training.conftest import Ran, Run
 from tests.training.small_datasets import row, write
 
@@ -23,24 +23,24 @@ def _spread(order: list[int], size: int = 4) -> int:
     return sum(max(batch) * len(batch) - sum(batch) for batch in batches)
 
 
-def test_rows_of_like_length_stand_together() -> None:
-    sampler = GroupedByLength(4, LENGTHS, seed=1)
+def test_rows_of_similar_length_are_batched() -> None:
+    sampler = SeededLengthGroupedSampler(4, LENGTHS, seed=1)
     order = list(sampler)
     assert sorted(order) == list(range(64))
     assert LENGTHS[order[0]] == max(LENGTHS)
     assert _spread(order) < 0.4 * _spread(torch.randperm(64).tolist())
 
 
-def test_the_order_is_that_of_seed_and_epoch_alone() -> None:
-    sampler = GroupedByLength(4, LENGTHS, seed=1)
+def test_the_order_depends_on_seed_and_epoch_only() -> None:
+    sampler = SeededLengthGroupedSampler(4, LENGTHS, seed=1)
     first = list(sampler)
     torch.rand(5)
     assert list(sampler) == first
     sampler.set_epoch(1)
     second = list(sampler)
     assert second != first
-    assert list(GroupedByLength(4, LENGTHS, seed=2)) != first
-    resumed = GroupedByLength(4, LENGTHS, seed=1)
+    assert list(SeededLengthGroupedSampler(4, LENGTHS, seed=2)) != first
+    resumed = SeededLengthGroupedSampler(4, LENGTHS, seed=1)
     resumed.set_epoch(1)
     assert list(resumed) == second
 
@@ -61,8 +61,8 @@ def _after(ran: Ran, step: int) -> list[list[Any]]:
 
 @pytest.mark.slow
 def test_resuming_in_the_middle_of_an_epoch_is_exact(run: Run, tmp_path: Path) -> None:
-    """Grouped by length, and with processes that load ahead. Every row is another, so batches that
-    differ give losses that differ."""
+    """Grouped by length, and with worker processes. All rows differ, so different batches have
+    different losses."""
     rows = [row(n) | {"target": f"page {n} " + "and on " * (n % 5)} for n in range(10)]
     changes: dict[str, Any] = {
         "data__path": str(write(tmp_path / "data", rows)),
@@ -85,7 +85,7 @@ def test_resuming_in_the_middle_of_an_epoch_is_exact(run: Run, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_workers_change_no_loss_and_waiting_is_told(run: Run) -> None:
+def test_workers_change_no_loss_and_waiting_is_recorded(run: Run) -> None:
     alone = run(training__max_steps=8)
     helped = run(training__max_steps=8, training__dataloader_num_workers=2)
 
@@ -99,7 +99,7 @@ def test_waiting_is_the_share_of_slow_data(monkeypatch: pytest.MonkeyPatch) -> N
     now = [0.0]
     monkeypatch.setattr(trainer.time, "perf_counter", lambda: now[0])
     loop = object.__new__(trainer.DocumentTrainer)
-    loop._waited, loop._waited_since = 0.0, 0.0
+    loop._data_wait_seconds, loop._data_wait_since = 0.0, 0.0
 
     def batches() -> Any:
         for number in range(2):
@@ -115,8 +115,10 @@ def test_waiting_is_the_share_of_slow_data(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_page_is_named_whoever_reads_it(run: Run, tmp_path: Path, workers: int) -> None:
-    """Of a page whose size was seen before, only the header is read before the run."""
+def test_a_damaged_page_is_named_with_and_without_workers(
+    run: Run, tmp_path: Path, workers: int
+) -> None:
+    """Before training, only the header is read of pages whose size was counted before."""
     rows = [row(n) for n in range(4)]
     whole = rows[2]["images"][0]["bytes"]
     rows[2]["images"] = [{"bytes": whole[: len(whole) // 2], "path": None}]
@@ -129,4 +131,4 @@ def test_a_damaged_page_is_named_whoever_reads_it(run: Run, tmp_path: Path, work
     assert ran.verdict == "failed"
     assert "training" in [event.data["name"] for event in ran.of("phase")]
     assert ran.failure.startswith("row 2 (document doc-2): an image cannot be decoded")
-    assert ran.failure.endswith("\nGenerate the dataset again, or take the row out.")
+    assert ran.failure.endswith("\nGenerate the dataset again, or remove the row.")

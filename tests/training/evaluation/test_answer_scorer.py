@@ -1,4 +1,4 @@
-"""Generated answers at each evaluation: what they score, and that training does not notice."""
+"""Answers generated at each evaluation: their scores, and that they do not affect training."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.dataset import POSITION
-from deepsynth_tui.training.evaluation.generate import answers, undisturbed
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.data.formats import ROW_INDEX
+from deepsynth_tui.training.evaluation.generate import evaluation_mode, generate_answers
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import Run, configuration
 from tests.training.small_datasets import row, write
 
@@ -28,35 +28,35 @@ EVALUATED: dict[str, Any] = {
 def test_answers_do_not_depend_on_the_batch(
     values: dict[str, Any], language_model: Path, reads_images: bool
 ) -> None:
-    """Prompts of different lengths are padded where it does not matter."""
+    """The padding of prompts of different lengths does not matter."""
     changes = {} if reads_images else {"model__name_or_path": str(language_model)}
     config = configuration(values, **changes)
-    base = load_base(config)
-    batcher = Collator(base, config)
+    base = load_model_and_processor(config)
+    collator = Collator(base, config)
     rows: list[Any] = [
-        row(number, pages=1 + number % 2) | {POSITION: number} for number in range(3)
+        row(number, pages=1 + number % 2) | {ROW_INDEX: number} for number in range(3)
     ]
-    asked = ["Say it.", "And what colour would you say that this page here has?", "?"]
-    for one, instruction in zip(rows, asked, strict=True):
-        one["messages"][0]["content"][-1]["text"] = instruction
-    rendered = [batcher.render(one) for one in rows]
+    questions = ["Say it.", "And what colour would you say that this page here has?", "?"]
+    for dataset_row, instruction in zip(rows, questions, strict=True):
+        dataset_row["messages"][0]["content"][-1]["text"] = instruction
+    chats = [collator.render(dataset_row) for dataset_row in rows]
 
-    most = [12, 5, 9]
-    together = answers(base.model, batcher, rendered, new_tokens=most)
+    limits = [12, 5, 9]
+    together = generate_answers(base.model, collator, chats, max_new_tokens=limits)
     apart = [
-        answers(base.model, batcher, [one], new_tokens=[count])[0]
-        for one, count in zip(rendered, most, strict=True)
+        generate_answers(base.model, collator, [chat], max_new_tokens=[limit])[0]
+        for chat, limit in zip(chats, limits, strict=True)
     ]
     assert together == apart
     assert len(set(together)) > 1
 
 
-def test_undisturbed_restores_mode_and_random_numbers(values: dict[str, Any]) -> None:
-    model = load_base(configuration(values)).model.train()
+def test_evaluation_mode_restores_mode_and_random_numbers(values: dict[str, Any]) -> None:
+    model = load_model_and_processor(configuration(values)).model.train()
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    with undisturbed(model):
+    with evaluation_mode(model):
         assert not model.training
         torch.rand(7)
     assert model.training
@@ -64,8 +64,8 @@ def test_undisturbed_restores_mode_and_random_numbers(values: dict[str, Any]) ->
 
 
 @pytest.mark.slow
-def test_training_is_the_same_with_and_without(run: Run) -> None:
-    """Bit for bit, with dropout, which draws random numbers in every step."""
+def test_training_is_the_same_with_and_without_answers(run: Run) -> None:
+    """To the bit, even with dropout, which draws random numbers in every step."""
     evaluated = EVALUATED | {"training__eval_on_start": True}
     with_answers = run(**evaluated)
     without = run(**evaluated, training__generate_eval_samples=0)
@@ -124,8 +124,8 @@ def test_the_best_weights_by_another_metric_are_kept(run: Run, metric: str, best
     assert metrics[metric] == pytest.approx(wanted[metric])
 
 
-def test_a_metric_that_nothing_computes_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(AssertionError, match="none are generated"):
+def test_a_metric_of_answers_that_are_not_generated_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError, match="no answers are generated"):
         configuration(
             values,
             training__generate_eval_samples=0,

@@ -1,4 +1,4 @@
-"""ROUGE-L and character error rate, against values that others publish."""
+"""ROUGE-L and character error rate, compared with published values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from deepsynth_tui.training.evaluation.metrics import (
     character_error_rate,
     character_errors,
-    error_interval,
+    error_rate_interval,
     exact_match,
     rouge_l,
 )
@@ -47,21 +47,21 @@ def test_errors_of_each_text() -> None:
     assert character_errors(["abc", " abc\n", "abc"], ["abc", "ab", "xabcx"]) == [0, 1, 2]
 
 
-def test_an_answer_is_right_or_not() -> None:
+def test_exact_match() -> None:
     assert exact_match(["17.40", "a b", "c", ""], [" 17.40\n", "a  b", "C", "x"]) == 0.25
 
 
-def test_the_interval_holds_the_rate_and_narrows_with_documents() -> None:
-    few = error_interval([3, 0, 1, 0], [40] * 4)
-    many = error_interval([3, 0, 1, 0] * 50, [40] * 200)
+def test_the_interval_contains_the_rate_and_narrows_with_documents() -> None:
+    few = error_rate_interval([3, 0, 1, 0], [40] * 4)
+    many = error_rate_interval([3, 0, 1, 0] * 50, [40] * 200)
     assert few[0] < many[0] < 4 / 160 < many[1] < few[1]
     # Of 200 documents with a standard deviation of 1.22 errors: 1.96 * 1.22 / sqrt(200) / 40.
     assert many[1] - 4 / 160 == pytest.approx(0.0042, rel=0.15)
-    assert many == error_interval([3, 0, 1, 0] * 50, [40] * 200)
-    assert error_interval([0, 0], [10, 10]) == (0.0, 0.0)
+    assert many == error_rate_interval([3, 0, 1, 0] * 50, [40] * 200)
+    assert error_rate_interval([0, 0], [10, 10]) == (0.0, 0.0)
 
 
-def test_errors_that_come_together_say_less() -> None:
-    spread = error_interval([1] * 20 + [0] * 20, [10] * 40)
-    together = error_interval([10] * 2 + [0] * 38, [10] * 40)
+def test_correlated_errors_widen_the_interval() -> None:
+    spread = error_rate_interval([1] * 20 + [0] * 20, [10] * 40)
+    together = error_rate_interval([10] * 2 + [0] * 38, [10] * 40)
     assert together[1] - together[0] > spread[1] - spread[0]

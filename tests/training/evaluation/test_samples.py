@@ -1,4 +1,4 @@
-"""What the builtin model makes of print: it is read, at any place of a batch and of a run."""
+"""The builtin model reads print, at any position of a batch and in the samples of a run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from deepsynth_tui.builtin import TINY_VLM
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.dataset import POSITION
-from deepsynth_tui.training.evaluation.generate import answers
+from deepsynth_tui.training.data.formats import ROW_INDEX
+from deepsynth_tui.training.evaluation.generate import generate_answers
 from deepsynth_tui.training.evaluation.metrics import character_error_rate
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.builtin.drawn_pages import TEXTS
 from tests.training.conftest import Run, configuration
 from tests.training.small_datasets import paper, write
@@ -24,15 +24,15 @@ MOST_ERRORS = 0.2  # of the characters; a model of random weights makes more err
 
 def test_pages_of_a_batch_are_read(values: dict[str, Any]) -> None:
     config = configuration(values, model__name_or_path=TINY_VLM, data__instruction="Read.")
-    base = load_base(config)
-    batcher = Collator(base, config)
-    rows = [paper(number, text, "?") | {POSITION: number} for number, text in enumerate(TEXTS)]
-    rendered = [batcher.render(one) for one in rows]
-    said = answers(base.model, batcher, rendered, new_tokens=[160] * len(rows))
-    assert character_error_rate(TEXTS, said) < MOST_ERRORS
+    base = load_model_and_processor(config)
+    collator = Collator(base, config)
+    rows = [paper(number, text, "?") | {ROW_INDEX: number} for number, text in enumerate(TEXTS)]
+    chats = [collator.render(row) for row in rows]
+    outputs = generate_answers(base.model, collator, chats, max_new_tokens=[160] * len(rows))
+    assert character_error_rate(TEXTS, outputs) < MOST_ERRORS
 
 
-def test_the_first_look_shows_a_model_that_reads(run: Run, tmp_path: Path) -> None:
+def test_samples_of_the_base_model_show_that_it_reads(run: Run, tmp_path: Path) -> None:
     rows = [paper(number, text, "4.50") for number, text in enumerate(TEXTS)]
     ran = run(
         model__name_or_path=TINY_VLM,

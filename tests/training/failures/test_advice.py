@@ -1,4 +1,4 @@
-"""What each kind of failure is told to do about, with errors as the libraries raise them."""
+"""Advice for each kind of failure, with errors as the libraries raise them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import distributed
 
-from deepsynth_tui.runs.job import Failure
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.memory import shortage
-from deepsynth_tui.training.failures.processes import lost_contact
-from deepsynth_tui.training.ranks.exit_reasons import named, without_a_word
-from deepsynth_tui.training.ranks.protocol import Failed, decode, encode
+from deepsynth_tui.training.failures.memory import parse_out_of_memory
+from deepsynth_tui.training.failures.processes import is_lost_connection
 
 # c10/cuda/CUDACachingAllocator.cpp, PyTorch 2.13
 FULL = (
@@ -36,23 +33,27 @@ WATCHDOG = (
 )
 
 
-def answered(status: int, path: str = "models/me/x/commit/main") -> Exception:
-    """What the Hub's client raises for such an answer."""
+def hub_error(status: int, path: str = "models/me/x/commit/main") -> Exception:
+    """Return the exception of the Hub's client for an HTTP status."""
     request = httpx2.Request("POST", f"https://huggingface.co/api/{path}")
     with pytest.raises(HfHubHTTPError) as raised:
         hf_raise_for_status(httpx2.Response(status, request=request))
     return raised.value
 
 
-def test_the_figures_of_a_full_gpu() -> None:
-    found = shortage(FULL)
+def test_the_figures_of_an_out_of_memory_error() -> None:
+    figures = parse_out_of_memory(FULL)
     gib = 2**30
-    assert found.requested == round(1.2 * gib)
-    assert (found.free, found.capacity, found.unused) == (gib // 2, round(15.77 * gib), 2 * gib)
-    assert str(found) == (
-        "The GPU ran out of memory: 1.2 GB more were asked for, and of its 15.8 GB 0.5 GB were free"
+    assert figures.requested == round(1.2 * gib)
+    assert (figures.free, figures.capacity, figures.unused) == (
+        gib // 2,
+        round(15.77 * gib),
+        2 * gib,
     )
-    assert str(shortage("CUDA error: out of memory")) == ""
+    assert str(figures) == (
+        "The GPU ran out of memory: 1.2 GiB more were requested, and 0.5 GiB of 15.8 GiB were free"
+    )
+    assert str(parse_out_of_memory("CUDA error: out of memory")) == ""
 
 
 @pytest.mark.parametrize(
@@ -93,10 +94,10 @@ def test_the_figures_of_a_full_gpu() -> None:
         ),
         (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), "eager"),
         (LocalTokenNotFoundError("Token is required"), "hf auth login"),
-        (answered(401), "HF_TOKEN"),  # of a repository, it may not even exist
-        (answered(401, "whoami-v2"), "does not accept the token"),
-        (answered(403), "write access"),
-        (answered(503), "try again later"),
+        (hub_error(401), "HF_TOKEN"),  # for a repository: it may not exist
+        (hub_error(401, "whoami-v2"), "does not accept the token"),
+        (hub_error(403), "write access"),
+        (hub_error(503), "try again later"),
         (
             OSError(
                 errno.ENOSPC, "No space left on device", "/h/.cache/huggingface/hub/models--a--b"
@@ -113,35 +114,21 @@ def test_advice(error: Exception, advice: str) -> None:
 @pytest.mark.parametrize(
     ("name", "advice"), [("UsageError", "wandb login"), ("CommError", "cannot be reached")]
 )
-def test_wandb_can_be_kept_offline(name: str, advice: str) -> None:
-    """Its errors by name: it is not installed here."""
+def test_wandb_advice_offers_offline_mode(name: str, advice: str) -> None:
+    """Its errors are matched by name; it is not installed here."""
     error = type(name, (Exception,), {"__module__": "wandb.errors.errors"})("no")
-    told = explain(error).advice
-    assert advice in told
-    assert "WANDB_MODE=offline" in told
+    text = explain(error).advice
+    assert advice in text
+    assert "WANDB_MODE=offline" in text
 
 
-def test_a_weights_file_that_is_cut_short(tmp_path: Path) -> None:
+def test_a_truncated_weights_file(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"\x40\x00\x00\x00\x00\x00\x00\x00{")
     with pytest.raises(SafetensorError) as raised:
         load_file(tmp_path / "model.safetensors")
     assert "download" in explain(raised.value).advice
 
 
-def test_a_rank_that_fails_keeps_its_changes_and_is_named() -> None:
-    failure = Failure("OutOfMemoryError", "full", "lower it", {"training.optim": "adamw_8bit"})
-    assert named(failure, 1) == Failure(
-        "OutOfMemoryError", "Rank 1: full", "lower it", {"training.optim": "adamw_8bit"}
-    )
-    assert decode(encode(Failed(failure, False))) == Failed(failure, False)
-    assert lost_contact(distributed.DistBackendError(f"{NCCL}unhandled system error"))
-    assert not lost_contact(torch.OutOfMemoryError(FULL))
-
-
-def test_a_killed_rank_is_told_by_what_the_kernel_knows() -> None:
-    assert "ran out of main memory" in without_a_word(1, 7, -9, killed_for_memory=True).message
-    assert "If nobody did that" in without_a_word(1, 7, -9).advice
-    other = without_a_word(1, 7, -9, killed_for_memory=False)
-    assert other.message == "Rank 1 (pid 7) was ended by SIGKILL"
-    assert "Somebody did that" in other.advice
-    assert "console.log" in without_a_word(1, 7, -11).advice
+def test_nccl_errors_are_lost_connections_and_out_of_memory_is_not() -> None:
+    assert is_lost_connection(distributed.DistBackendError(f"{NCCL}unhandled system error"))
+    assert not is_lost_connection(torch.OutOfMemoryError(FULL))

@@ -1,4 +1,4 @@
-"""Each bad input ends in an event that says what happened and what to do, and in nothing else."""
+"""Every bad input ends the run with an error event: what happened and what to do."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch._utils import ExceptionWrapper
 
 from deepsynth_tui.training.failures import TrainingError, explain
-from deepsynth_tui.training.failures.processes import lost_contact
+from deepsynth_tui.training.failures.processes import is_lost_connection
 from tests.training.conftest import Ran, Run
 from tests.training.small_datasets import row, write
 
 
-def _assert_failed(ran: Ran, *said: str) -> None:
+def _assert_failed(ran: Ran, *texts: str) -> None:
     assert ran.exit_code == 1
     assert ran.verdict == "failed"
     assert not ran.run.adapter.exists()
-    for words in said:
-        assert words in ran.failure
+    for text in texts:
+        assert text in ran.failure
 
 
 def test_unknown_model_without_network(run: Run) -> None:
@@ -34,7 +35,9 @@ def test_folder_without_config(run: Run, tmp_path: Path) -> None:
 
 
 def test_missing_dataset(run: Run) -> None:
-    _assert_failed(run(data__path="/no/such/dataset"), "data.path: /no/such/dataset is no folder")
+    _assert_failed(
+        run(data__path="/no/such/dataset"), "data.path: /no/such/dataset is not a folder"
+    )
 
 
 def test_damaged_shard(run: Run, tmp_path: Path) -> None:
@@ -79,9 +82,7 @@ def test_modules_to_save_that_do_not_exist(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_no_number_names_the_rows(
-    run: Run, vision_model: Path, tmp_path: Path
-) -> None:
+def test_a_nan_loss_names_the_rows(run: Run, vision_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     for path in vision_model.iterdir():
@@ -112,7 +113,7 @@ def test_advice(error: Exception, advice: str) -> None:
     assert advice in explain(error).advice
 
 
-def test_the_cause_is_what_is_explained() -> None:
+def test_the_known_cause_is_explained() -> None:
     def fail() -> Any:
         try:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -126,9 +127,22 @@ def test_the_cause_is_what_is_explained() -> None:
     assert "disk space" in failure.advice
 
 
-def test_a_lost_process_is_not_the_reason() -> None:
+def test_a_lost_connection_is_recognized() -> None:
     lost = RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]")
-    assert lost_contact(lost)
-    assert "which one went first" in explain(lost).advice
-    assert not lost_contact(TrainingError("The loss became nan", "lower it"))
-    assert not lost_contact(RuntimeError("shape mismatch"))
+    assert is_lost_connection(lost)
+    assert "which one failed first" in explain(lost).advice
+    assert not is_lost_connection(TrainingError("The loss became nan", "lower it"))
+    assert not is_lost_connection(RuntimeError("shape mismatch"))
+
+
+def test_an_error_of_a_dataloader_worker_keeps_message_and_advice() -> None:
+    try:
+        raise TrainingError("row 3: an image cannot be decoded.", "Remove the row.")
+    except TrainingError:
+        in_worker = ExceptionWrapper(where="in DataLoader worker process 0")
+    with pytest.raises(TrainingError) as raised:
+        in_worker.reraise()
+    assert raised.value.message == "row 3: an image cannot be decoded"
+    assert raised.value.advice == "Remove the row."
+    copied = TrainingError(*raised.value.args)  # as unpickling does
+    assert (str(copied), copied.advice) == (str(raised.value), "Remove the row.")

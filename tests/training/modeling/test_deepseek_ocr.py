@@ -1,5 +1,7 @@
-"""The default model's architecture, scaled down, with its real classes: fused experts and a
-vision encoder whose modules are called like those of the language model."""
+"""The default model's architecture, scaled down, with its real classes.
+
+It has fused experts, and a vision encoder whose modules have the names of the language model's.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.modeling.quantization import fused_expert_parameters
 from tests.training import small_models
 from tests.training.conftest import Run, configuration
@@ -25,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_adapters_stay_out_of_the_vision_encoder(values: dict[str, Any], folder: Path) -> None:
     config = configuration(values, model__name_or_path=str(folder))
-    model = load_base(config).model
+    model = load_model_and_processor(config).model
     wanted = lora.lora_config(model, config, revision=None).target_modules
 
     assert isinstance(wanted, set)
@@ -50,12 +52,12 @@ def test_it_trains(run: Run, folder: Path, bits: int | None) -> None:
     assert ran.verdict == "completed", ran.failure
 
 
-def test_experts_are_quantised_or_left(values: dict[str, Any], folder: Path) -> None:
+def test_experts_are_quantized_only_if_enabled(values: dict[str, Any], folder: Path) -> None:
     def floating(**changes: Any) -> set[str]:
         config = configuration(
             values, model__name_or_path=str(folder), quantization__enabled=True, **changes
         )
-        names = fused_expert_parameters(load_base(config).model)
+        names = fused_expert_parameters(load_model_and_processor(config).model)
         return {name.rpartition(".")[2] for name in names}
 
     both = {"gate_up_proj", "down_proj"}
@@ -69,7 +71,7 @@ def test_experts_are_quantised_or_left(values: dict[str, Any], folder: Path) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [None, 4])
 def test_experts_get_adapters(run: Run, folder: Path, bits: int | None) -> None:
-    """PEFT attaches nothing to experts that are quantised, and says nothing: they are left."""
+    """Adapted experts are not quantized: PEFT would silently add no adapter to quantized ones."""
     quantised = {"quantization__enabled": True, "quantization__bits": bits} if bits else {}
     ran = run(
         **quantised,

@@ -1,4 +1,4 @@
-"""The whole job on families of models: loaded, trained for two steps, saved, verified."""
+"""The whole job by model family: load, train for two steps, save, verify."""
 
 from __future__ import annotations
 

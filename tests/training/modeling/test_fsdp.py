@@ -1,4 +1,4 @@
-"""Layers shared out between two real processes, family by family, against the same model whole."""
+"""A model sharded over two real processes computes what the unsharded one does, by family."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
 from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.training.data.collator import ROW_IDS, Collator
-from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.fsdp import layers, share_out
-from deepsynth_tui.training.modeling.gradient_checkpointing import checkpoint_activations
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.fsdp import shard_model, transformer_layers
+from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training import family_models, small_models
 from tests.training.conftest import configuration
 from tests.training.forked import fork
@@ -38,53 +38,53 @@ FAMILIES: Mapping[str, Callable[[Path], Path]] = {
     "smolvlm": family_models.smolvlm,
     "deepseek_ocr2": small_models.document_model,
 }
-QUANTISED = {"quantization__enabled": True, "quantization__quant_storage": "bfloat16"}
+QUANTIZED = {"quantization__enabled": True, "quantization__quant_storage": "bfloat16"}
 Step = tuple[float, dict[str, torch.Tensor]]
 
 
-def one_step(config: TrainingConfig, *, shared: bool) -> tuple[list[nn.Module], Step]:
-    """The layers of a model, and its loss on the first row with the gradients."""
-    base = load_base(config, stay_on_cpu=True)
-    found = list(layers(base.model))  # named by their classes, which FSDP changes
+def one_step(config: TrainingConfig, *, sharded: bool) -> tuple[list[nn.Module], Step]:
+    """Return the layers of a model, its loss on the first row, and the gradients."""
+    base = load_model_and_processor(config, stay_on_cpu=True)
+    layers = list(transformer_layers(base.model))  # found by their classes, which FSDP changes
     torch.manual_seed(0)
-    model = lora.attach(base.model, config)
+    model = lora.add_adapters(base.model, config)
     for name, parameter in model.named_parameters():
-        if ".lora_B." in name:  # else no lora_A has a gradient
+        if ".lora_B." in name:  # otherwise lora_A has no gradient
             torch.nn.init.normal_(parameter, std=0.05)
-    checkpoint_activations(model)
-    if shared:
-        share_out(model)
-    batch = Collator(base, config)([load_rows(config.data, images=base.reads_images).train[0]])
+    enable_gradient_checkpointing(model)
+    if sharded:
+        shard_model(model)
+    batch = Collator(base, config)([load_split(config.data, images=base.reads_images).train[0]])
     del batch[ROW_IDS]
     with torch.autocast("cpu", torch.bfloat16):
         loss = model.train()(**batch).loss
     loss.backward()
-    return found, (
+    return layers, (
         loss.item(),
-        {name: one.grad for name, one in model.named_parameters() if one.grad is not None},
+        {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
     )
 
 
-def held(found: list[nn.Module]) -> dict[str, int]:
-    """Bytes of the frozen weights of layers that this process holds, as parts and whole."""
-    sizes = {"parts": 0, "whole": 0}
-    for layer in found:
+def frozen_bytes(layers: list[nn.Module]) -> dict[str, int]:
+    """Return the bytes of frozen layer weights on this rank, as shards and whole."""
+    sizes = {"shards": 0, "whole": 0}
+    for layer in layers:
         for parameter in layer.parameters():
             if isinstance(parameter, DTensor):
-                sizes["parts"] += parameter.to_local().nbytes
+                sizes["shards"] += parameter.to_local().nbytes
             elif not parameter.requires_grad:
                 sizes["whole"] += parameter.nbytes
     return sizes
 
 
 @pytest.fixture
-def in_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Do something in two processes that are one group, and return what each of them made."""
+def in_both_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a function in two processes of one group, and return both results."""
     loopback = next(name for _, name in socket.if_nameindex() if name in ("lo", "lo0"))
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", loopback)
 
     def run(work: Callable[[], Any]) -> list[Any]:
-        def part(rank: int) -> None:
+        def run_rank(rank: int) -> None:
             torch.set_num_threads(1)
             meeting = f"file://{tmp_path / 'meeting'}"
             distributed.init_process_group(
@@ -92,7 +92,7 @@ def in_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             )
             (tmp_path / f"{rank}.json").write_text(json.dumps(work()))
 
-        pids = [fork(lambda rank=rank: part(rank)) for rank in range(PROCESSES)]
+        pids = [fork(lambda rank=rank: run_rank(rank)) for rank in range(PROCESSES)]
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
         assert codes == [0] * PROCESSES
         return [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(PROCESSES)]
@@ -102,16 +102,16 @@ def in_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("family", "quantised"),
+    ("family", "quantized"),
     [("llama", False), ("deepseek_ocr2", False), *((name, True) for name in FAMILIES)],
 )
-def test_parts_of_layers_compute_what_whole_ones_do(
-    values: dict[str, Any], tmp_path: Path, in_both: Any, family: str, quantised: bool
+def test_sharded_layers_compute_what_unsharded_ones_do(
+    values: dict[str, Any], tmp_path: Path, in_both_ranks: Any, family: str, quantized: bool
 ) -> None:
     folder = FAMILIES[family](tmp_path / "model")
     config = configuration(
         values,
-        **(QUANTISED if quantised else {}),
+        **(QUANTIZED if quantized else {}),
         model__name_or_path=str(folder),
         model__dtype="bfloat16",
         lora__lora_dropout=0.0,
@@ -119,43 +119,45 @@ def test_parts_of_layers_compute_what_whole_ones_do(
     )
 
     def work() -> dict[str, Any]:
-        whole, (loss, gradients) = one_step(config, shared=False)
-        parts, (same_loss, same) = one_step(config, shared=True)
+        layers, (loss, gradients) = one_step(config, sharded=False)
+        sharded_layers, (sharded_loss, sharded_gradients) = one_step(config, sharded=True)
         return {
-            "before": held(whole),
-            "after": held(parts),
-            "losses": [loss, same_loss],
-            "equal": same.keys() == gradients.keys()
-            and all(torch.equal(same[name], one) for name, one in gradients.items()),
+            "before": frozen_bytes(layers),
+            "after": frozen_bytes(sharded_layers),
+            "losses": [loss, sharded_loss],
+            "equal": sharded_gradients.keys() == gradients.keys()
+            and all(torch.equal(sharded_gradients[name], grad) for name, grad in gradients.items()),
         }
 
-    first, second = in_both(work)
-    for one in (first, second):
-        assert one["losses"][0] == one["losses"][1]
-        assert one["equal"]
-        assert one["after"]["whole"] == 0
-    # Together they hold each number once, but for what makes uneven parts even.
-    # And the estimate counts just these.
-    counted = sharded_layer_bytes(
-        config, build_layout(str(folder), None, "model", trust_remote_code=False)
-    )
+    first, second = in_both_ranks(work)
+    for result in (first, second):
+        assert result["losses"][0] == result["losses"][1]
+        assert result["equal"]
+        assert result["after"]["whole"] == 0
+    # Together they hold each value once, except for the padding of uneven shards.
+    # The estimate counts the same bytes.
+    layout = build_layout(str(folder), None, "model", trust_remote_code=False)
+    counted = sharded_layer_bytes(config, layout)
     assert sum(counted.values()) == first["before"]["whole"]
-    parts = [one["after"]["parts"] for one in (first, second)]
-    assert sum(parts) == pytest.approx(first["before"]["whole"], rel=0.1)
-    assert parts[0] == pytest.approx(parts[1], rel=0.1)
+    shards = [result["after"]["shards"] for result in (first, second)]
+    assert sum(shards) == pytest.approx(first["before"]["whole"], rel=0.1)
+    assert shards[0] == pytest.approx(shards[1], rel=0.1)
 
 
-def test_a_model_without_layers_is_refused(values: dict[str, Any], in_both: Any) -> None:
+def test_a_model_without_layers_is_refused(values: dict[str, Any], in_both_ranks: Any) -> None:
     config = configuration(values)
 
     def work() -> str:
-        model = lora.attach(load_base(config, stay_on_cpu=True).model, config)
+        model = lora.add_adapters(load_model_and_processor(config, stay_on_cpu=True).model, config)
         for module in list(model.modules()):
             for name, child in module.named_children():
                 if isinstance(child, GradientCheckpointingLayer):
                     setattr(module, name, nn.Identity())
         with pytest.raises(TrainingError) as refused:
-            share_out(model)
+            shard_model(model)
         return str(refused.value)
 
-    assert all("Idefics3ForConditionalGeneration has no layers" in one for one in in_both(work))
+    assert all(
+        "Idefics3ForConditionalGeneration cannot be sharded" in message
+        for message in in_both_ranks(work)
+    )

@@ -1,4 +1,4 @@
-"""Every LoRA setting reaches PEFT, and adapters go where the configuration says."""
+"""Every LoRA setting reaches PEFT, and adapters are added to the configured modules."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from peft import LoraConfig
 
 from deepsynth_tui.models.towers import tower_of
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import configuration
 
 
 def _lora_config(values: dict[str, Any], **changes: Any) -> LoraConfig:
     config = configuration(values, **changes)
-    return lora.lora_config(load_base(config).model, config, revision="abc")
+    return lora.lora_config(load_model_and_processor(config).model, config, revision="abc")
 
 
 def test_settings_reach_peft(values: dict[str, Any]) -> None:
-    made = _lora_config(
+    peft_config = _lora_config(
         values,
         lora__r=6,
         lora__lora_alpha=12,
@@ -33,13 +33,13 @@ def test_settings_reach_peft(values: dict[str, Any]) -> None:
         lora__rank_pattern={"q_proj": 2},
         lora__alpha_pattern={"v_proj": 5},
     )
-    assert (made.r, made.lora_alpha, made.lora_dropout) == (6, 12, 0.2)
-    assert (made.use_rslora, made.use_dora) == (True, True)
-    assert made.init_lora_weights == "gaussian"
-    assert made.modules_to_save == ["lm_head"]
-    assert made.bias == "lora_only"
-    assert (made.rank_pattern, made.alpha_pattern) == ({"q_proj": 2}, {"v_proj": 5})
-    assert made.revision == "abc"
+    assert (peft_config.r, peft_config.lora_alpha, peft_config.lora_dropout) == (6, 12, 0.2)
+    assert (peft_config.use_rslora, peft_config.use_dora) == (True, True)
+    assert peft_config.init_lora_weights == "gaussian"
+    assert peft_config.modules_to_save == ["lm_head"]
+    assert peft_config.bias == "lora_only"
+    assert (peft_config.rank_pattern, peft_config.alpha_pattern) == ({"q_proj": 2}, {"v_proj": 5})
+    assert peft_config.revision == "abc"
 
 
 @pytest.mark.parametrize(
@@ -68,37 +68,41 @@ def test_targets(
     assert all("text_model" in name for name in targets)
 
 
-def test_biases_of_frozen_towers_stay(values: dict[str, Any]) -> None:
+def test_biases_of_frozen_towers_are_not_trained(values: dict[str, Any]) -> None:
     frozen = configuration(values, lora__bias="all")
-    assert set(lora.trainable_by_tower(lora.attach(load_base(frozen).model, frozen))) == {
-        "language"
-    }
+    assert set(
+        lora.trainable_parameters_by_tower(
+            lora.add_adapters(load_model_and_processor(frozen).model, frozen)
+        )
+    ) == {"language"}
     free = configuration(values, lora__bias="all", model__freeze_vision_tower=False)
-    model = lora.attach(load_base(free).model, free)
+    model = lora.add_adapters(load_model_and_processor(free).model, free)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert any("vision_model" in name and name.endswith(".bias") for name in trained)
 
 
 def test_seeded_adapters_in_float32(values: dict[str, Any]) -> None:
     config = configuration(values, model__dtype="bfloat16")
-    base = load_base(config)
-    model = lora.attach(base.model, config)
+    base = load_model_and_processor(config)
+    model = lora.add_adapters(base.model, config)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert trained
     assert {parameter.dtype for parameter in trained.values()} == {torch.float32}
-    assert lora.trainable_by_tower(model) == {"language": sum(p.numel() for p in trained.values())}
+    assert lora.trainable_parameters_by_tower(model) == {
+        "language": sum(p.numel() for p in trained.values())
+    }
 
 
-def test_what_is_adapted_is_what_was_asked(values: dict[str, Any]) -> None:
+def test_adapted_modules_are_the_targets(values: dict[str, Any]) -> None:
     config = configuration(
         values,
         lora__target_modules=["vision", "q_proj"],
         model__freeze_vision_tower=False,
     )
-    model = lora.attach(load_base(config).model, config)
+    model = lora.add_adapters(load_model_and_processor(config).model, config)
     settings = model.peft_config["default"]
     assert isinstance(settings, LoraConfig)
-    asked = settings.target_modules
-    assert isinstance(asked, set)
-    assert sorted(lora.adapted(model)) == sorted(asked)
-    assert {tower_of(name) for name in asked} == {"language", "vision"}
+    targets = settings.target_modules
+    assert isinstance(targets, set)
+    assert sorted(lora.adapted_modules(model)) == sorted(targets)
+    assert {tower_of(name) for name in targets} == {"language", "vision"}

@@ -1,4 +1,4 @@
-"""QLoRA on the CPU: really quantised layers, of which nothing moves but the adapters."""
+"""QLoRA on the CPU: layers are really quantized, and only the adapters change."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from torch import nn
 
 from deepsynth_tui.training.data.collator import ROW_IDS, Collator
-from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import Run, configuration
 
 LAYERS = {4: Linear4bit, 8: Linear8bitLt}
@@ -36,10 +36,10 @@ def test_qlora_trains(run: Run, bits: int, checkpointing: bool) -> None:
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_layers_are_quantised_and_only_adapters_learn(values: dict[str, Any], bits: int) -> None:
+def test_layers_are_quantized_and_only_adapters_change(values: dict[str, Any], bits: int) -> None:
     config = configuration(values, quantization__enabled=True, quantization__bits=bits)
-    base = load_base(config)
-    model = lora.attach(base.model, config)
+    base = load_model_and_processor(config)
+    model = lora.add_adapters(base.model, config)
 
     linears = {
         name: module
@@ -52,7 +52,7 @@ def test_layers_are_quantised_and_only_adapters_learn(values: dict[str, Any], bi
     assert weight.dtype == (torch.uint8 if bits == 4 else torch.int8)
 
     before = {name: value.clone() for name, value in model.named_parameters()}
-    batch = Collator(base, config)([load_rows(config.data, images=True).train[0]])
+    batch = Collator(base, config)([load_split(config.data, images=True).train[0]])
     del batch[ROW_IDS]
     optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
     for _ in range(2):  # lora_A has no gradient while lora_B is zero
@@ -64,15 +64,15 @@ def test_layers_are_quantised_and_only_adapters_learn(values: dict[str, Any], bi
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_an_evaluation_does_not_end_the_learning(values: dict[str, Any], bits: int) -> None:
-    """bitsandbytes repacks weights in evaluation mode on some CPUs; see keep_differentiable."""
+def test_gradients_are_the_same_after_an_evaluation(values: dict[str, Any], bits: int) -> None:
+    """On some CPUs bitsandbytes repacks weights in evaluation mode."""
     config = configuration(
         values, quantization__enabled=True, quantization__bits=bits, lora__lora_dropout=0.0
     )
-    base = load_base(config)
+    base = load_model_and_processor(config)
     torch.manual_seed(0)
-    model = lora.attach(base.model, config)
-    batch = Collator(base, config)([load_rows(config.data, images=True).train[0]])
+    model = lora.add_adapters(base.model, config)
+    batch = Collator(base, config)([load_split(config.data, images=True).train[0]])
     del batch[ROW_IDS]
 
     def gradients() -> dict[str, torch.Tensor]:
@@ -98,7 +98,9 @@ def test_4_bit_settings_reach_bitsandbytes(values: dict[str, Any]) -> None:
         quantization__double_quant=False,
         quantization__compute_dtype="float32",
     )
-    layer = load_base(config).model.get_submodule("model.text_model.layers.0.mlp.up_proj")
+    layer = load_model_and_processor(config).model.get_submodule(
+        "model.text_model.layers.0.mlp.up_proj"
+    )
 
     assert isinstance(layer, Linear4bit)
     assert layer.compute_dtype == torch.float32
@@ -108,19 +110,19 @@ def test_4_bit_settings_reach_bitsandbytes(values: dict[str, Any]) -> None:
     assert not state.nested
 
 
-def test_4_bits_packed_as_another_format_learn_the_same(values: dict[str, Any]) -> None:
+def test_quant_storage_does_not_change_gradients(values: dict[str, Any]) -> None:
     def gradients(storage: str) -> dict[str, torch.Tensor]:
         changes = {"quantization__enabled": True, "quantization__quant_storage": storage}
         config = configuration(values, **changes, lora__lora_dropout=0.0)
-        base = load_base(config)
+        base = load_model_and_processor(config)
         layer = base.model.get_submodule("model.text_model.layers.0.mlp.up_proj")
         assert isinstance(layer, Linear4bit)
         weight = layer.weight
         assert weight.dtype == getattr(torch, storage)
         assert weight.nbytes * 2 == layer.in_features * layer.out_features
         torch.manual_seed(0)
-        model = lora.attach(base.model, config)
-        batch = Collator(base, config)([load_rows(config.data, images=True).train[0]])
+        model = lora.add_adapters(base.model, config)
+        batch = Collator(base, config)([load_split(config.data, images=True).train[0]])
         del batch[ROW_IDS]
         model(**batch).loss.backward()
         return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
@@ -132,23 +134,23 @@ def test_4_bits_packed_as_another_format_learn_the_same(values: dict[str, Any]) 
         assert torch.equal(value, other[name]), name
 
 
-def test_modules_trained_whole_are_not_quantised(values: dict[str, Any]) -> None:
+def test_modules_to_save_are_not_quantized(values: dict[str, Any]) -> None:
     name = "connector.modality_projection.proj"
     config = configuration(values, quantization__enabled=True, lora__modules_to_save=[name])
-    model = lora.attach(load_base(config).model, config)
+    model = lora.add_adapters(load_model_and_processor(config).model, config)
 
     trained = {n for n, p in model.named_parameters() if p.requires_grad and "lora_" not in n}
     assert trained == {f"base_model.model.model.{name}.modules_to_save.default.weight"}
 
 
-def test_a_quantised_base_lies_in_quarter_the_memory(
-    values: dict[str, Any], vision_model: Path
-) -> None:
+def test_4_bit_weights_save_the_expected_memory(values: dict[str, Any], vision_model: Path) -> None:
     def size(**changes: Any) -> int:
-        return load_base(configuration(values, **changes)).model.get_memory_footprint()
+        return load_model_and_processor(
+            configuration(values, **changes)
+        ).model.get_memory_footprint()
 
     linears = "model.text_model.layers."
-    whole = load_base(configuration(values)).model
-    quantised = sum(p.numel() for n, p in whole.named_parameters() if linears in n and p.ndim == 2)
+    whole = load_model_and_processor(configuration(values)).model
+    quantized = sum(p.numel() for n, p in whole.named_parameters() if linears in n and p.ndim == 2)
     saved = size() - size(quantization__enabled=True)
-    assert saved > quantised * 3  # bytes: 4 of float32 become half of one, and the scales
+    assert saved > quantized * 3  # bytes: 4 of float32 become half of one, plus the scales

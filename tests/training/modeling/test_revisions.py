@@ -1,4 +1,4 @@
-"""A Hub model by the commit that was loaded, from a cache made by hand."""
+"""The Hub commit that was loaded is recorded; the cache is made by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OLD, NEW = "a" * 40, "b" * 40
 
 
 @pytest.mark.slow
-def test_the_commit_is_on_record(
+def test_the_loaded_commit_is_recorded(
     run: Run, vision_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))

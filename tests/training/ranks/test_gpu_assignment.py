@@ -1,4 +1,4 @@
-"""Each process gets a GPU of its own, of those that the run may see."""
+"""Each rank gets one of the GPUs that the run may use."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import dataclasses
 import pytest
 
 from deepsynth_tui.machine.nvml import Device, Probe
-from deepsynth_tui.training.ranks.gpu_assignment import missing, visible
+from deepsynth_tui.training.ranks.gpu_assignment import gpu_shortage, visible_devices
 
-CARD = Device(0, "NVIDIA L4", "GPU-0", 24 << 30, 24 << 30, 0, None, None)
-SLICE = dataclasses.replace(CARD, slice_of=0)
+GPU = Device(0, "NVIDIA L4", "GPU-0", 24 << 30, 24 << 30, 0, None, None)
+MIG_SLICE = dataclasses.replace(GPU, slice_of=0)
 
 
 @pytest.mark.parametrize(
-    ("stated", "processes", "seen"),
+    ("setting", "num_processes", "visible"),
     [
         (None, 2, "0,1"),
         ("3,5,7", 2, "3,5"),
@@ -22,27 +22,30 @@ SLICE = dataclasses.replace(CARD, slice_of=0)
         ("", 2, ""),
     ],
 )
-def test_visible(
-    monkeypatch: pytest.MonkeyPatch, stated: str | None, processes: int, seen: str
+def test_visible_devices(
+    monkeypatch: pytest.MonkeyPatch, setting: str | None, num_processes: int, visible: str
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if stated is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", stated)
-    assert visible(processes) == seen
+    if setting is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", setting)
+    assert visible_devices(num_processes) == visible
 
 
 @pytest.mark.parametrize(
-    ("found", "processes", "said"),
+    ("devices", "num_processes", "message"),
     [
         ((), 8, None),
-        ((CARD,), 1, None),
-        ((CARD, CARD), 2, None),
-        ((CARD,), 2, "this machine shows 1"),
-        ((SLICE,), 1, None),
-        ((SLICE, SLICE), 2, "slices"),
-        ((CARD, SLICE, SLICE), 2, "this machine shows 1"),
+        ((GPU,), 1, None),
+        ((GPU, GPU), 2, None),
+        ((GPU,), 2, "this machine has 1"),
+        ((MIG_SLICE,), 1, None),
+        ((MIG_SLICE, MIG_SLICE), 2, "slices"),
+        ((GPU, MIG_SLICE, MIG_SLICE), 2, "this machine has 1"),
     ],
 )
-def test_missing(found: tuple[Device, ...], processes: int, said: str | None) -> None:
-    lacking = missing(processes, Probe(found))
-    assert lacking is None if said is None else lacking is not None and said in lacking
+def test_gpu_shortage(devices: tuple[Device, ...], num_processes: int, message: str | None) -> None:
+    shortage = gpu_shortage(num_processes, Probe(devices))
+    if message is None:
+        assert shortage is None
+    else:
+        assert message in (shortage or "")

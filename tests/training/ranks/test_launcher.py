@@ -1,4 +1,4 @@
-"""Two real processes that train together, on the CPU: one curve, one stream, one end."""
+"""Two real ranks on the CPU: one curve, one stream of events, one end."""
 
 from __future__ import annotations
 
@@ -17,19 +17,24 @@ from safetensors.torch import load_file
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
 from deepsynth_tui.runs.control import Request
-from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.job import Job, JobFailed, run_job
-from deepsynth_tui.training.estimate_record import Forecast
+from deepsynth_tui.training.estimate_record import RunEstimate
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.ranks.exit_reasons import named
-from deepsynth_tui.training.ranks.protocol import Ended, Failed, Happened, Said
-from deepsynth_tui.training.result.checkpoints import newest_whole
+from deepsynth_tui.training.ranks.exit_reasons import with_rank
+from deepsynth_tui.training.ranks.protocol import (
+    EventMessage,
+    FailedMessage,
+    FinishedMessage,
+    Message,
+)
+from deepsynth_tui.training.result.checkpoints import newest_complete
 from deepsynth_tui.training.trainer import DocumentTrainer
 from deepsynth_tui.workflows import follow, retry
 from tests.training import small_datasets
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.failures.test_advice import FULL
-from tests.training.forked import Started
+from tests.training.forked import RankStarter
 from tests.training.result.test_retry import SMALLER
 
 pytestmark = pytest.mark.slow
@@ -46,7 +51,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty rows: the sixteen to train on are whole batches of two processes and of one."""
+    """Twenty rows; the 16 to train on make full batches for two processes and for one."""
     folder = tmp_path_factory.mktemp("dataset")
     return small_datasets.write(folder, [small_datasets.row(number) for number in range(20)])
 
@@ -59,23 +64,25 @@ def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def ranks() -> Iterator[Started]:
-    started = Started()
-    yield started
-    started.kill()
+def ranks() -> Iterator[RankStarter]:
+    starter = RankStarter()
+    yield starter
+    starter.kill()
 
 
-def of_two(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
+def two_rank_run(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
     """A run of two processes, with batches of two rows each."""
     config = configuration(values, **{**SETTINGS, **changes}, training__num_processes=2)
     text = yaml_text.dump(config.model_dump())
-    return create(home, kind="training", name="two", config_text=text)
+    return create_run(home, kind="training", name="two", config_text=text)
 
 
-def at_step(step: int) -> Callable[[Said], bool]:
-    """Whether something said is a figure of that step."""
-    return lambda said: (
-        isinstance(said, Happened) and said.kind == "metric" and said.fields["step"] == step
+def at_step(step: int) -> Callable[[Message], bool]:
+    """Return whether a message is a metric of that step."""
+    return lambda message: (
+        isinstance(message, EventMessage)
+        and message.kind == "metric"
+        and message.fields["step"] == step
     )
 
 
@@ -83,7 +90,7 @@ def test_the_curve_is_that_of_one_process_with_twice_the_batch(
     home: Path, values: dict[str, Any], run: Run
 ) -> None:
     alone = run(**SETTINGS, training__per_device_train_batch_size=4)
-    made = of_two(home, values)
+    made = two_rank_run(home, values)
     command = [sys.executable, "-m", "deepsynth_tui.training.job", str(made.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -107,104 +114,108 @@ def test_the_curve_is_that_of_one_process_with_twice_the_batch(
 
 
 @pytest.mark.parametrize(("request_", "stops_at"), [("stop", None), ("stop-after-checkpoint", 8)])
-def test_both_stop_at_the_same_step(
-    home: Path, values: dict[str, Any], ranks: Started, request_: Request, stops_at: int | None
+def test_both_ranks_stop_at_the_same_step(
+    home: Path, values: dict[str, Any], ranks: RankStarter, request_: Request, stops_at: int | None
 ) -> None:
-    made = of_two(home, values, training__max_steps=2000, training__save_steps=8)
+    made = two_rank_run(home, values, training__max_steps=2000, training__save_steps=8)
     first, second = ranks(made)
-    first.hear(at_step(3))
-    first.tell(request_)
+    first.read_until(at_step(3))
+    first.send(request_)
 
-    ended = [first.end(), second.end()]
-    assert [type(one) for one in ended] == [Ended, Ended]
-    assert all(one.verdict == "stopped" for one in ended if isinstance(one, Ended))
+    ended = [first.finish(), second.finish()]
+    assert [type(message) for message in ended] == [FinishedMessage, FinishedMessage]
+    assert all(m.verdict == "stopped" for m in ended if isinstance(m, FinishedMessage))
     last = max(first.losses)
     assert last % 8 == 0 if stops_at else last < 2000
-    assert newest_whole(made.checkpoints, 2).step == last
+    assert newest_complete(made.checkpoints, 2).step == last
     assert (made.adapter / "adapter_model.safetensors").is_file()
-    assert not [one for one in second.said if isinstance(one, Happened)]
+    assert not [m for m in second.messages if isinstance(m, EventMessage)]
 
 
-def test_resume_after_a_kill_is_exact(home: Path, values: dict[str, Any], ranks: Started) -> None:
-    # Dropout is drawn by each process for itself, so each has random state of its own. An epoch has
-    # four steps: it goes on in the middle of the second.
+def test_resume_after_a_kill_is_exact(
+    home: Path, values: dict[str, Any], ranks: RankStarter
+) -> None:
+    # With dropout, each rank has its own random state. An epoch has four steps: the run resumes in
+    # the middle of the second.
     changes = {"lora__lora_dropout": 0.3, "training__save_steps": 6, "training__max_steps": 16}
-    made = of_two(home, values, **changes)
+    made = two_rank_run(home, values, **changes)
     whole = ranks(made)
-    whole[0].hear(at_step(9))
-    for one in whole:
-        one.kill()
-    # `whole` was killed after the checkpoint of step 6; it had gone further, to step 9 at least.
+    whole[0].read_until(at_step(9))
+    for rank in whole:
+        rank.kill()
+    # `whole` was killed after the checkpoint of step 6, at step 9 or later.
     newer = made.checkpoints / "checkpoint-12"
     if newer.exists():
         (newer / "rng_state_1.pth").unlink(missing_ok=True)
-    assert newest_whole(made.checkpoints, 2).step == 6
+    assert newest_complete(made.checkpoints, 2).step == 6
 
     again = ranks(made, resume=True)
-    ended = [one.end() for one in again]
-    assert all(isinstance(one, Ended) for one in ended)
+    ended = [rank.finish() for rank in again]
+    assert all(isinstance(message, FinishedMessage) for message in ended)
     assert min(again[0].losses) == 7
     assert {7, 8, 9} <= set(whole[0].losses)
     for step in set(whole[0].losses) & set(again[0].losses):
         assert again[0].losses[step] == whole[0].losses[step], step
 
 
-def test_a_failure_is_told_by_the_rank_that_has_it(
-    home: Path, values: dict[str, Any], ranks: Started
+def test_a_failure_is_reported_by_its_rank(
+    home: Path, values: dict[str, Any], ranks: RankStarter
 ) -> None:
-    made = of_two(home, values, training__learning_rate=1e30, training__max_grad_norm=0.0)
+    made = two_rank_run(home, values, training__learning_rate=1e30, training__max_grad_norm=0.0)
     first, second = ranks(made)
-    ended = [first.end(), second.end()]
-    assert all(isinstance(one, Failed) for one in ended)
-    assert any("The loss became" in one.failure.message for one in ended if isinstance(one, Failed))
+    ended = [first.finish(), second.finish()]
+    assert all(isinstance(message, FailedMessage) for message in ended)
+    assert any(
+        "The loss became" in m.failure.message for m in ended if isinstance(m, FailedMessage)
+    )
 
 
-def full_in_the_second(monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
-    """Let the GPU of the second rank be full at a step, as if smaller batches would fit it."""
-    computed = DocumentTrainer.compute_loss
+def second_rank_out_of_memory(monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
+    """Raise an out-of-memory error in the second rank, and pretend that smaller batches fit."""
+    original = DocumentTrainer.compute_loss
 
-    def compute_loss(self: DocumentTrainer, *given: Any, **named: Any) -> Any:
+    def compute_loss(self: DocumentTrainer, *args: Any, **kwargs: Any) -> Any:
         if os.environ["RANK"] == "1" and self.state.global_step + 1 == step:
             raise torch.OutOfMemoryError(FULL)
-        return computed(self, *given, **named)
+        return original(self, *args, **kwargs)
 
     monkeypatch.setattr(DocumentTrainer, "compute_loss", compute_loss)
-    remedy = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
-    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
+    fix = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
+    monkeypatch.setattr(RunEstimate, "cheapest_fix", lambda self: fix)
 
 
-def test_a_full_gpu_of_one_is_tried_again_by_both(
-    home: Path, values: dict[str, Any], ranks: Started, monkeypatch: pytest.MonkeyPatch
+def test_out_of_memory_in_one_rank_is_retried_by_both(
+    home: Path, values: dict[str, Any], ranks: RankStarter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = {"training__max_steps": 6, "training__save_steps": 2}
-    whole = ranks(of_two(home, values, **changes))
-    assert isinstance(whole[0].end(), Ended)
-    made = of_two(home, values, **changes)
+    whole = ranks(two_rank_run(home, values, **changes))
+    assert isinstance(whole[0].finish(), FinishedMessage)
+    made = two_rank_run(home, values, **changes)
     with monkeypatch.context() as patch:
-        full_in_the_second(patch, step=4)
-        first, second = (one.end() for one in ranks(made))
-    assert isinstance(first, Failed)
+        second_rank_out_of_memory(patch, step=4)
+        first, second = (rank.finish() for rank in ranks(made))
+    assert isinstance(first, FailedMessage)
     assert first.lost_contact
-    assert isinstance(second, Failed)
+    assert isinstance(second, FailedMessage)
     assert not second.lost_contact
-    failure = named(second.failure, 1)
-    assert "Rank 1: The GPU ran out of memory: 1.2 GB more were asked for" in failure.message
+    failure = with_rank(second.failure, 1)
+    assert "Rank 1: The GPU ran out of memory: 1.2 GiB more were requested" in failure.message
 
     def record(job: Job) -> str:
         raise JobFailed(failure)
 
-    run_job(made.path, record, explain=explain)  # which the process that owns the run does
+    run_job(made.path, record, explain=explain)  # as the launcher does
     again = Ran(retry.start(home, retry.plan(made)), 0)
-    said: list[str] = []
-    assert follow.until_end(again.run, said.append) == 0, said
+    lines: list[str] = []
+    assert follow.follow_until_end(again.run, lines.append) == 0, lines
 
-    assert identity(again.run).continues == made
+    assert read_identity(again.run).continues == made
     assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [2]
     assert not again.of("warning")
     expected = [loss for step, loss in whole[0].losses.items() if step > 2]
     assert again.losses == pytest.approx(expected, rel=1e-4)
     assert again.of("done")[-1].data["verification"]["from_trained"] == 0
-    assert newest_whole(again.run.checkpoints, 2).step == 6  # of both
+    assert newest_complete(again.run.checkpoints, 2).step == 6  # of both
 
 
 FOUR_BITS = {
@@ -215,8 +226,8 @@ FOUR_BITS = {
 
 
 @pytest.mark.parametrize("quantised", [False, True], ids=["lora", "qlora"])
-def test_layers_shared_out_give_the_curve_of_one_process(
-    home: Path, values: dict[str, Any], run: Run, ranks: Started, quantised: bool
+def test_fsdp_gives_the_curve_of_one_process(
+    home: Path, values: dict[str, Any], run: Run, ranks: RankStarter, quantised: bool
 ) -> None:
     changes = {
         **SETTINGS,
@@ -228,38 +239,37 @@ def test_layers_shared_out_give_the_curve_of_one_process(
         "training__generate_eval_samples": 2,
     }
     alone = run(**changes, training__per_device_train_batch_size=4)
-    made = of_two(home, values, **changes, training__fsdp=True)
+    made = two_rank_run(home, values, **changes, training__fsdp=True)
     first, second = ranks(made)
-    ended = first.end()
-    assert isinstance(ended, Ended), ended
-    assert isinstance(second.end(), Ended)
+    ended = first.finish()
+    assert isinstance(ended, FinishedMessage), ended
+    assert isinstance(second.finish(), FinishedMessage)
 
     assert list(first.losses.values()) == pytest.approx(alone.losses, rel=1e-5)
-    together, apart = (load_file(one.adapter / WEIGHTS) for one in (made, alone.run))
+    together, apart = (load_file(run.adapter / WEIGHTS) for run in (made, alone.run))
     assert together.keys() == apart.keys()
     for name, weight in together.items():
         torch.testing.assert_close(weight, apart[name], rtol=1e-3, atol=1e-4)
-    said = [one.fields for one in first.said if isinstance(one, Happened) and one.kind == "sample"]
-    expected = [event.data for event in alone.of("sample")]
-    assert [(one["when"], one["output"]) for one in said] == [
-        (one["when"], one["output"]) for one in expected
+    samples = [
+        (message.fields["when"], message.fields["output"])
+        for message in first.messages
+        if isinstance(message, EventMessage) and message.kind == "sample"
     ]
+    assert samples == [(e.data["when"], e.data["output"]) for e in alone.of("sample")]
     assert ended.results["verification"]["from_trained"] == 0
     assert ended.results["verification"]["from_base"] > 0.01
 
 
-def test_resume_with_layers_shared_out_is_exact(
-    home: Path, values: dict[str, Any], ranks: Started
-) -> None:
+def test_resume_with_fsdp_is_exact(home: Path, values: dict[str, Any], ranks: RankStarter) -> None:
     changes = {**FOUR_BITS, "lora__lora_dropout": 0.3, "training__save_steps": 3}
-    made = of_two(home, values, **changes, training__max_steps=8, training__fsdp=True)
+    made = two_rank_run(home, values, **changes, training__max_steps=8, training__fsdp=True)
     whole = ranks(made)
-    whole[0].hear(at_step(5))
-    for one in whole:
-        one.kill()
-    assert newest_whole(made.checkpoints, 2).step == 3
+    whole[0].read_until(at_step(5))
+    for rank in whole:
+        rank.kill()
+    assert newest_complete(made.checkpoints, 2).step == 3
     again = ranks(made, resume=True)
-    assert all(isinstance(one.end(), Ended) for one in again)
+    assert all(isinstance(rank.finish(), FinishedMessage) for rank in again)
     assert min(again[0].losses) == 4
     for step in (4, 5):
         assert again[0].losses[step] == whole[0].losses[step], step

@@ -1,4 +1,4 @@
-"""Checkpoints are as large as the estimate says, whatever is trained and however."""
+"""Checkpoints and results have the estimated size, whatever is trained."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
-from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.layout import ModelLayout
 from tests.training import chat_tokenizer
 from tests.training.conftest import Run
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Wide enough that numbers and not file headers make a checkpoint."""
+    """A model so wide that file headers hardly count in the size of a checkpoint."""
     folder = tmp_path_factory.mktemp("wide-model")
     tokenizer = chat_tokenizer.tokenizer()
     tokenizer.chat_template = chat_tokenizer.CHAT_TEMPLATE
@@ -37,7 +37,7 @@ def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def profile_of(folder: Path) -> ModelLayout:
-    return profile_job.build_layout(str(folder), None, "model", trust_remote_code=False)
+    return layout_server.build_layout(str(folder), None, "model", trust_remote_code=False)
 
 
 def size(folder: Path) -> int:
@@ -52,7 +52,7 @@ def size(folder: Path) -> int:
         {"lora__enabled": False, "training__learning_rate": 1e-5},
     ],
 )
-def test_a_checkpoint_and_what_is_left(run: Run, wide_model: Path, changes: dict[str, Any]):
+def test_checkpoint_and_result_size(run: Run, wide_model: Path, changes: dict[str, Any]):
     from deepsynth_tui.config.load import load_file
     from deepsynth_tui.config.training import TrainingConfig
 
@@ -66,8 +66,10 @@ def test_a_checkpoint_and_what_is_left(run: Run, wide_model: Path, changes: dict
     config = load_file(ran.run.config).config
     assert isinstance(config, TrainingConfig)
     profile = profile_of(wide_model)
-    said = estimate_disk(config, profile, steps=1, processor=processor_bytes(config))
-    assert said.checkpoints == 1
-    assert said.checkpoint == pytest.approx(size(ran.run.checkpoints / "checkpoint-1"), rel=0.03)
+    estimate = estimate_disk(config, profile, steps=1, processor=processor_bytes(config))
+    assert estimate.checkpoints == 1
+    assert estimate.checkpoint == pytest.approx(
+        size(ran.run.checkpoints / "checkpoint-1"), rel=0.03
+    )
     result = ran.run.adapter if config.lora.enabled else ran.run.path / "model"
-    assert said.final == pytest.approx(size(result), rel=0.03)
+    assert estimate.final == pytest.approx(size(result), rel=0.03)

@@ -1,4 +1,4 @@
-"""Only a checkpoint that was written to its end is resumed from."""
+"""Runs resume only from complete checkpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deepsynth_tui.training.result.checkpoints import newest_whole, prune, what_is_missing
+from deepsynth_tui.training.result.checkpoints import (
+    newest_complete,
+    rotate_checkpoints,
+    why_incomplete,
+)
 
 
 def _checkpoint(
@@ -28,12 +32,12 @@ def test_newest_by_number(tmp_path: Path) -> None:
     for step in (9, 100, 20):
         _checkpoint(tmp_path, step)
     (tmp_path / "checkpoint-best").mkdir()
-    found = newest_whole(tmp_path)
-    assert (found.step, found.torn) == (100, ())
+    newest = newest_complete(tmp_path)
+    assert (newest.step, newest.incomplete) == (100, ())
 
 
 def test_none(tmp_path: Path) -> None:
-    assert newest_whole(tmp_path / "nothing").path is None
+    assert newest_complete(tmp_path / "nothing").path is None
 
 
 @pytest.mark.parametrize(
@@ -47,32 +51,32 @@ def test_none(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
-def test_a_torn_file_is_noticed(tmp_path: Path, name: str, kept: float) -> None:
+def test_a_truncated_file(tmp_path: Path, name: str, kept: float) -> None:
     _checkpoint(tmp_path, 1)
-    torn = _checkpoint(tmp_path, 2)
-    content = (torn / name).read_bytes()
-    (torn / name).write_bytes(content[: int(len(content) * kept)])
+    truncated = _checkpoint(tmp_path, 2)
+    content = (truncated / name).read_bytes()
+    (truncated / name).write_bytes(content[: int(len(content) * kept)])
 
-    found = newest_whole(tmp_path)
-    assert found.step == 1
-    assert [path for path, _ in found.torn] == [torn]
-    assert name in found.torn[0][1]
+    newest = newest_complete(tmp_path)
+    assert newest.step == 1
+    assert [path for path, _ in newest.incomplete] == [truncated]
+    assert name in newest.incomplete[0][1]
 
 
-def test_a_missing_shard_is_noticed(tmp_path: Path) -> None:
+def test_a_missing_shard(tmp_path: Path) -> None:
     path = _checkpoint(tmp_path, 1)
     (path / "adapter_model.safetensors").rename(path / "model-1.safetensors")
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert what_is_missing(path, 1) == "model-2.safetensors is missing or incomplete"
+    assert why_incomplete(path, 1) == "model-2.safetensors is missing or incomplete"
 
 
-def test_each_process_has_random_state_of_its_own(tmp_path: Path) -> None:
+def test_each_rank_must_have_saved_its_random_state(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 1, ("rng_state_0.pth", "rng_state_1.pth"))
     _checkpoint(tmp_path, 2, ("rng_state_0.pth",))
-    found = newest_whole(tmp_path, 2)
-    assert found.step == 1
-    assert "rng_state_1.pth is missing" in found.torn[0][1]
+    newest = newest_complete(tmp_path, 2)
+    assert newest.step == 1
+    assert "rng_state_1.pth is missing" in newest.incomplete[0][1]
 
 
 @pytest.mark.parametrize(
@@ -84,17 +88,17 @@ def test_each_process_has_random_state_of_its_own(tmp_path: Path) -> None:
         ((3, 6, 9), 9, 1, 3, {3, 9}),
         ((3, 6, 9), 9, 2, 3, {3, 9}),
         ((3, 6, 9), 9, 1, 9, {9}),
-        # Resumed from 3: what is left of later steps is torn, and goes before what is whole.
+        # Resumed from 3: checkpoints of later steps were incomplete and are deleted first.
         ((3, 4, 6, 8), 4, 2, None, {3, 4}),
         ((3, 4, 8), 4, 1, 3, {3, 4}),
     ],
 )
-def test_old_ones_are_deleted(
+def test_rotation_keeps_the_newest_and_the_best(
     tmp_path: Path, steps: tuple[int, ...], written: int, keep: int, best: int | None, left: set
 ) -> None:
     for step in steps:
         (tmp_path / f"checkpoint-{step}").mkdir()
-    prune(
+    rotate_checkpoints(
         tmp_path / f"checkpoint-{written}",
         keep=keep,
         best=tmp_path / f"checkpoint-{best}" if best else None,

@@ -1,4 +1,4 @@
-"""A disk that fills up: the run waits, goes on when there is room, and leaves nothing half."""
+"""A run on a full disk waits, continues when there is space, and leaves no incomplete files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.storage import PROCESSOR_BYTES, DiskEstimate
 from deepsynth_tui.runs.control import request_stop
-from deepsynth_tui.runs.directory import RunDirectory, create
+from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import Events, Job, run_job
 from deepsynth_tui.training.failures import TrainingError, explain
 from deepsynth_tui.training.job import train
-from deepsynth_tui.training.result.checkpoints import newest_whole
-from deepsynth_tui.training.result.disk_space import Room, free_bytes
+from deepsynth_tui.training.result.checkpoints import newest_complete
+from deepsynth_tui.training.result.disk_space import DiskSpace, free_bytes
 from tests.training.conftest import Ran, configuration
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ DISK = 48 << 20
 
 @pytest.fixture
 def small_disk(home: Path) -> Iterator[Path]:
-    """A home that is a file system of 48 MB."""
+    """A home directory on a file system of 48 MiB."""
     home.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(home)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -38,8 +38,8 @@ def small_disk(home: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(home)], check=True)
 
 
-class Watched:
-    """Events that are recorded, and then reacted to."""
+class EventsWithCallback:
+    """An event log with a callback."""
 
     def __init__(self, events: Events, react: Callable[[str, dict[str, Any]], None]) -> None:
         self._events = events
@@ -53,26 +53,28 @@ class Watched:
 def started(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
     config = configuration(values, **changes, training__save_steps=2)
     text = yaml_text.dump(config.model_dump())
-    return create(home, kind="training", name="small", config_text=text)
+    return create_run(home, kind="training", name="small", config_text=text)
 
 
 def ran(
     run: RunDirectory, react: Callable[[str, dict[str, Any]], None], *, resume: bool = False
 ) -> Ran:
     def body(job: Job) -> str:
-        job.events = Watched(job.events, react)
-        return train(job, resume=resume, room=Room(job, margin=1 << 20, look=0.01))
+        job.events = EventsWithCallback(job.events, react)
+        return train(
+            job, resume=resume, disk_space=DiskSpace(job, margin=1 << 20, poll_seconds=0.01)
+        )
 
     return Ran(run, run_job(run.path, body, explain=explain))
 
 
 def fill(home: Path, left: int) -> None:
-    """Leave so many bytes, as another program would."""
+    """Fill the disk until `left` bytes are free."""
     with (home / "ballast").open("wb") as file:
         file.write(bytes(free_bytes(home) - left))
 
 
-def test_a_full_disk_is_waited_for(small_disk: Path, values: dict[str, Any]) -> None:
+def test_the_run_waits_while_the_disk_is_full(small_disk: Path, values: dict[str, Any]) -> None:
     run = started(small_disk, values, training__max_steps=4)
     half: list[Path] = []
 
@@ -96,7 +98,9 @@ def test_a_full_disk_is_waited_for(small_disk: Path, values: dict[str, Any]) -> 
     load_file(run.adapter / "adapter_model.safetensors")
 
 
-def test_a_stop_without_room_leaves_what_is_whole(small_disk: Path, values: dict[str, Any]) -> None:
+def test_a_stop_on_a_full_disk_leaves_the_last_checkpoint(
+    small_disk: Path, values: dict[str, Any]
+) -> None:
     run = started(small_disk, values, training__max_steps=10)
 
     def react(kind: str, fields: dict[str, Any]) -> None:
@@ -107,11 +111,11 @@ def test_a_stop_without_room_leaves_what_is_whole(small_disk: Path, values: dict
 
     ended = ran(run, react)
     assert ended.verdict == "failed"
-    assert "What was trained needs" in ended.failure
-    assert "--resume goes on" in ended.failure
+    assert "The result needs" in ended.failure
+    assert "--resume continues" in ended.failure
     assert [event.data["step"] for event in ended.of("checkpoint")] == [2]
-    left = newest_whole(run.checkpoints)
-    assert (left.step, left.torn) == (2, ())
+    left = newest_complete(run.checkpoints)
+    assert (left.step, left.incomplete) == (2, ())
     assert not run.adapter.exists()
 
     (small_disk / "ballast").unlink()
@@ -120,19 +124,19 @@ def test_a_stop_without_room_leaves_what_is_whole(small_disk: Path, values: dict
     assert {event.data["step"] for event in resumed.of("metric")} == set(range(1, 11))
 
 
-def test_a_run_that_cannot_end_does_not_begin(home: Path) -> None:
-    run = create(home, kind="training", name="small", config_text="")
+def test_a_run_that_would_fill_the_disk_does_not_start(home: Path) -> None:
+    run = create_run(home, kind="training", name="small", config_text="")
     disk = DiskEstimate(checkpoint=3 << 30, checkpoints=3, final=1 << 30)
 
     def body(job: Job) -> str:
-        Room(job, free=lambda folder: disk.needed).refuse_if_short(disk)
-        with pytest.raises(TrainingError, match=r"3 checkpoints of 3\.0 GB") as refused:
-            Room(job, free=lambda folder: disk.needed - 1).refuse_if_short(disk)
+        DiskSpace(job, free=lambda folder: disk.needed).refuse_if_short(disk)
+        with pytest.raises(TrainingError, match=r"3 checkpoints of 3\.0 GiB") as refused:
+            DiskSpace(job, free=lambda folder: disk.needed - 1).refuse_if_short(disk)
         assert "save_total_limit" in refused.value.advice
-        # A run that is resumed has some of them already.
+        # A run that is resumed has some of its checkpoints already.
         run.checkpoints.mkdir(exist_ok=True)
         (run.checkpoints / "optimizer.pt").write_bytes(b"12345")
-        Room(job, free=lambda folder: disk.needed - 5).refuse_if_short(disk)
+        DiskSpace(job, free=lambda folder: disk.needed - 5).refuse_if_short(disk)
         return "completed"
 
     assert run_job(run.path, body, explain=explain) == 0

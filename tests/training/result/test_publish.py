@@ -19,7 +19,7 @@ from transformers import AutoTokenizer
 
 from deepsynth_tui.adapters.try_out import try_out
 from deepsynth_tui.builtin import TINY_BERT, locate
-from deepsynth_tui.training.result.model_card import front_matter
+from deepsynth_tui.training.result.model_card import metadata
 from tests.training.conftest import Run
 from tests.training.text_encoder.conftest import encoder_settings
 
@@ -205,7 +205,7 @@ def test_nothing_private_goes_into_a_repository_that_is_public(hub: Hub, run: Ru
 
     assert ran.verdict == "completed"
     assert not hub.commits
-    assert "owner/name is there already, and public" in ran.of("warning")[-1].data["message"]
+    assert "owner/name already exists and is public" in ran.of("warning")[-1].data["message"]
 
 
 def test_the_card_names_what_the_hub_has(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_the_card_names_what_the_hub_has(tmp_path: Path) -> None:
         },
         "metrics": {"last_loss": 1.0},
     }
-    front = front_matter(lineage).to_dict()
+    front = metadata(lineage).to_dict()
     assert front["base_model"] == "owner/base"
     assert front["datasets"] == ["owner/pages"]
     assert front["license"] == "apache-2.0"
@@ -234,6 +234,6 @@ def test_the_card_names_what_the_hub_has(tmp_path: Path) -> None:
 
     lineage["base"] |= {"name": str(tmp_path), "commit": None}
     lineage["dataset"]["path"] = str(tmp_path)
-    here = front_matter(lineage).to_dict()
+    here = metadata(lineage).to_dict()
     assert "base_model" not in here
     assert "datasets" not in here

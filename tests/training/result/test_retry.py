@@ -1,4 +1,4 @@
-"""A run out of memory goes on in a new run, with other settings, from its last checkpoint."""
+"""A run out of memory continues in a new run, with other settings, from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from safetensors.torch import save_file
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
-from deepsynth_tui.runs.directory import RunDirectory, create, identity
+from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import Heartbeat
 from deepsynth_tui.runs.job import Job
-from deepsynth_tui.training.estimate_record import Forecast
-from deepsynth_tui.training.result.copy_checkpoint import take_over
-from deepsynth_tui.training.result.disk_space import Room
+from deepsynth_tui.training.estimate_record import RunEstimate
+from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
+from deepsynth_tui.training.result.disk_space import DiskSpace
 from deepsynth_tui.workflows import follow, retry
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.failures.test_advice import FULL
@@ -36,7 +36,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def full_at(step: int) -> Callable[[Job], None]:
-    """Let the GPU be full once that step is reported."""
+    """Raise an out-of-memory error once that step is reported."""
 
     def during(job: Job) -> None:
         if f'"step":{step},' in job.run.events.read_text().splitlines()[-1]:
@@ -46,21 +46,20 @@ def full_at(step: int) -> Callable[[Job], None]:
 
 
 @pytest.fixture
-def remedied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if there were a GPU that smaller batches would fit; which they are, `test_remedies` sees
-    to."""
-    remedy = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
-    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
+def fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that smaller batches fit the GPU; `estimate/test_fixes.py` tests the search."""
+    fix = Fix(SMALLER, "1 row at once", "the result stays the same", 2**28, 0, None)
+    monkeypatch.setattr(RunEstimate, "cheapest_fix", lambda self: fix)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("remedied")
-def test_a_full_gpu_is_explained_and_tried_again_from_the_checkpoint(home: Path, run: Run) -> None:
+@pytest.mark.usefixtures("fix")
+def test_out_of_memory_is_explained_and_retried_from_the_checkpoint(home: Path, run: Run) -> None:
     whole = run(**SETTINGS)
     failed = run(**SETTINGS, during=full_at(5))
     error = failed.of("error")[-1].data
     assert error["changes"] == SMALLER
-    assert "1.2 GB more were asked for, and of its 15.8 GB 0.5 GB were free" in error["message"]
+    assert "1.2 GiB more were requested, and 0.5 GiB of 15.8 GiB were free" in error["message"]
     before = {path: path.read_bytes() for path in failed.run.path.rglob("*") if path.is_file()}
 
     made = retry.plan(failed.run)
@@ -70,13 +69,13 @@ def test_a_full_gpu_is_explained_and_tried_again_from_the_checkpoint(home: Path,
         "training.gradient_accumulation_steps": (1, 2),
     }
     again = Ran(retry.start(home, made), 0)
-    said: list[str] = []
-    assert follow.until_end(again.run, said.append) == 0, said
+    lines: list[str] = []
+    assert follow.follow_until_end(again.run, lines.append) == 0, lines
 
-    assert identity(again.run).continues == failed.run
+    assert read_identity(again.run).continues == failed.run
     assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [3]
     assert [event.data["step"] for event in again.of("metric")] == [4, 5, 6, 7]
-    # The same rows in the same order: the curve is that of the run that had no trouble.
+    # The same rows in the same order: the curve is that of the run that did not fail.
     assert again.losses == pytest.approx(whole.losses[3:], rel=1e-4)
     assert not again.of("warning")
     for path, content in before.items():
@@ -84,36 +83,38 @@ def test_a_full_gpu_is_explained_and_tried_again_from_the_checkpoint(home: Path,
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("remedied")
-def test_where_the_checkpoint_does_not_fit_it_begins_anew_and_says_so(home: Path, run: Run) -> None:
+@pytest.mark.usefixtures("fix")
+def test_an_incompatible_checkpoint_is_a_warning(home: Path, run: Run) -> None:
     failed = run(**SETTINGS, during=full_at(5))
     made = retry.plan(failed.run, ["lora.r=2"])
     assert made.obstacle is not None
-    new = create(home, kind="training", name="anew", config_text=made.text, continues=failed.run)
+    new = create_run(
+        home, kind="training", name="anew", config_text=made.text, continues=failed.run
+    )
     again = run(resume=new)
     assert again.verdict == "completed", again.failure
     warnings = [event.data["message"] for event in again.of("warning")]
-    assert any("are of no use: lora.r is another" in message for message in warnings)
+    assert any("cannot be used: lora.r" in message for message in warnings)
     assert any("starting at step 0" in message for message in warnings)
     assert len(again.losses) == 7
 
 
 @pytest.mark.slow
-def test_adapters_go_on_over_weights_that_are_rounded_now(
+def test_adapters_continue_on_quantized_weights(
     home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounded = {"quantization.enabled": True}
-    remedy = Fix(rounded, "4-bit weights (QLoRA)", "rounded", 2**28, 0, None)
-    monkeypatch.setattr(Forecast, "remedy", lambda self: remedy)
+    fix = Fix(rounded, "4-bit weights (QLoRA)", "rounded", 2**28, 0, None)
+    monkeypatch.setattr(RunEstimate, "cheapest_fix", lambda self: fix)
     failed = run(**SETTINGS, during=full_at(5))
     made = retry.plan(failed.run)
-    new = create(home, kind="training", name="q", config_text=made.text, continues=failed.run)
+    new = create_run(home, kind="training", name="q", config_text=made.text, continues=failed.run)
     again = run(resume=new)
     assert again.verdict == "completed", again.failure
     assert [event.data["step"] for event in again.of("metric")] == [4, 5, 6, 7]
     (warning,) = again.of("warning")
-    said = "The first 3 steps were trained with quantization.enabled: false"
-    assert warning.data["message"] == said
+    message = "The first 3 steps were trained with quantization.enabled: false"
+    assert warning.data["message"] == message
 
 
 def checkpoint(run: RunDirectory, step: int, *, best: Path | None = None) -> Path:
@@ -132,50 +133,54 @@ def two(home: Path, values: dict[str, Any]) -> tuple[RunDirectory, RunDirectory]
     """A run, and one that continues it with a smaller page."""
     text = yaml_text.dump(configuration(values).model_dump())
     other = yaml_text.dump(configuration(values, model__max_pixels=4096).model_dump())
-    first = create(home, kind="training", name="first", config_text=text)
-    return first, create(home, kind="training", name="second", config_text=other, continues=first)
+    first = create_run(home, kind="training", name="first", config_text=text)
+    return first, create_run(
+        home, kind="training", name="second", config_text=other, continues=first
+    )
 
 
-def takes_over(run: RunDirectory, values: dict[str, Any]) -> Ran:
+def copied(run: RunDirectory, values: dict[str, Any]) -> Ran:
     with EventLog(run.events) as events:
         job = Job(run, events, Heartbeat(run))
-        take_over(job, configuration(values, model__max_pixels=4096), Room(job, margin=0), 1)
+        copy_checkpoint(
+            job, configuration(values, model__max_pixels=4096), DiskSpace(job, margin=0), 1
+        )
     return Ran(run, 0)
 
 
-def test_the_best_checkpoint_comes_along(
+def test_the_best_checkpoint_is_copied_too(
     two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
 ) -> None:
     first, second = two
     best = checkpoint(first, 2)
     checkpoint(first, 5, best=best)
-    ran = takes_over(second, values)
+    ran = copied(second, values)
 
-    taken = sorted(path.name for path in second.checkpoints.iterdir())
-    assert taken == ["checkpoint-2", "checkpoint-5"]
+    names = sorted(path.name for path in second.checkpoints.iterdir())
+    assert names == ["checkpoint-2", "checkpoint-5"]
     state = json.loads((second.checkpoints / "checkpoint-5" / "trainer_state.json").read_text())
     assert state["best_model_checkpoint"] == str(second.checkpoints / "checkpoint-2")
     (warning,) = ran.of("warning")
     assert warning.data["message"] == "The first 5 steps were trained with model.max_pixels: none"
 
 
-def test_what_the_run_has_come_to_itself_is_kept(
+def test_nothing_is_copied_over_a_newer_checkpoint_of_the_run(
     two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
 ) -> None:
     first, second = two
     checkpoint(first, 5)
     checkpoint(second, 6)
-    takes_over(second, values)
+    copied(second, values)
     assert [path.name for path in second.checkpoints.iterdir()] == ["checkpoint-6"]
 
 
-def test_a_torn_checkpoint_is_passed_over(
+def test_an_incomplete_checkpoint_is_skipped(
     two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
 ) -> None:
     first, second = two
     checkpoint(first, 5)
     (checkpoint(first, 7) / "optimizer.pt").write_bytes(b"half")
-    ran = takes_over(second, values)
+    ran = copied(second, values)
     assert [path.name for path in second.checkpoints.iterdir()] == ["checkpoint-5"]
     assert "checkpoint-7" in ran.of("warning")[0].data["message"]
 
@@ -185,24 +190,24 @@ def test_a_run_that_was_deleted_is_a_warning(
 ) -> None:
     first, second = two
     first.config.unlink()
-    assert "was deleted" in takes_over(second, values).of("warning")[0].data["message"]
+    assert "was deleted" in copied(second, values).of("warning")[0].data["message"]
 
 
-def test_what_cannot_be_tried_again(two: tuple[RunDirectory, RunDirectory]) -> None:
+def test_runs_that_cannot_be_retried(two: tuple[RunDirectory, RunDirectory]) -> None:
     with Heartbeat(two[0]), pytest.raises(retry.CannotRetry, match="still running"):
         retry.plan(two[0])
     with pytest.raises(retry.CannotRetry, match="names no change"):
         retry.plan(two[0])
 
 
-def test_a_chosen_folder_is_not_taken_twice(home: Path, values: dict[str, Any]) -> None:
+def test_a_retry_gets_its_own_output_dir(home: Path, values: dict[str, Any]) -> None:
     folder = home.parent / "mine"
     config = configuration(values, output__dir=str(folder))
     text = yaml_text.dump(config.model_dump())
-    run = create(home, kind="training", name="small", config_text=text, at=folder)
+    run = create_run(home, kind="training", name="small", config_text=text, at=folder)
     with EventLog(run.events) as log:
-        said = {"class": "OutOfMemoryError", "message": "full", "advice": "", "changes": SMALLER}
-        log.write("error", **said)
+        error = {"class": "OutOfMemoryError", "message": "full", "advice": "", "changes": SMALLER}
+        log.write("error", **error)
         log.write("done", verdict="failed")
     with Heartbeat(run):
         pass  # it has ended

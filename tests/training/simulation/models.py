@@ -1,4 +1,4 @@
-"""Models of real architectures at whose sizes activations outweigh weights, and steps of them."""
+"""Models of real architectures, so sized that activations are larger than weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.dimensions import image_dimensions
 from deepsynth_tui.models.hub_config import HubConfig
-from deepsynth_tui.training.simulation.simulate import Peak, simulate
+from deepsynth_tui.training.simulation.simulate import StepMemory, simulate_step
 from tests.estimate.models import SMALL, configure
 
 LENGTH = 1024
@@ -54,7 +54,7 @@ MORE: dict[str, dict[str, Any]] = {
 
 
 def architecture(model_type: str) -> HubConfig:
-    """The config of a mid-size model: a small one, made wider."""
+    """Return the config of a mid-size model: a wider variant of the small one."""
     figures = dict(SMALL.get(model_type, {}))
     more = MORE[model_type]
     if "text_config" in figures:
@@ -70,16 +70,16 @@ def configuration(
 ) -> TrainingConfig:
     """LoRA on rows of `LENGTH` tokens."""
     training = {"per_device_train_batch_size": rows, "gradient_checkpointing": checkpointing}
-    given: dict[str, dict[str, Any]] = {
+    values: dict[str, dict[str, Any]] = {
         "data": {"max_length": LENGTH},
         "quantization": {"enabled": bits < 16, "bits": min(bits, 8)},
         **sections,
         "training": training | sections.get("training", {}),
     }
-    return configure(**given)
+    return configure(**values)
 
 
-def simulated(model_type: str, config: TrainingConfig) -> Peak:
-    """The simulated step of a mid-size model."""
-    found = architecture(model_type)
-    return simulate(config, found, image_dimensions(found), RowStatistics())
+def simulated(model_type: str, config: TrainingConfig) -> StepMemory:
+    """Simulate a step of a mid-size model."""
+    hub_config = architecture(model_type)
+    return simulate_step(config, hub_config, image_dimensions(hub_config), RowStatistics())

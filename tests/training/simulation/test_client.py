@@ -1,4 +1,4 @@
-"""Asking for a simulation, and an estimate that says what it found."""
+"""A simulation in a child process, and the estimate with its result."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from deepsynth_tui.estimate.closed_form import MemoryItem, estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
-from deepsynth_tui.training.simulation.client import SimulationError, simulate
-from deepsynth_tui.training.simulation.simulated_estimate import Simulated
+from deepsynth_tui.training.simulation.client import SimulationError, request_simulation
+from deepsynth_tui.training.simulation.simulated_estimate import SimulatedMemory
 from deepsynth_tui.units import GIB
 from tests.estimate.models import configure, profile
 
@@ -27,21 +27,21 @@ FACTS = RowStatistics(lengths=(100, 200))
 
 def test_a_child_process_simulates():
     config = configure(model={"name_or_path": "builtin:tiny-vlm"})
-    found = simulate(config, FACTS)
-    assert found.allocated == sum(found.parts.values())
-    assert found.parts["weights"] > 0
-    assert found.parts["activations"] > 0
-    assert 0 < found.seconds < 60
+    memory = request_simulation(config, FACTS)
+    assert memory.allocated == sum(memory.parts.values())
+    assert memory.parts["weights"] > 0
+    assert memory.parts["activations"] > 0
+    assert 0 < memory.seconds < 60
 
 
-def test_a_refusal_is_told_with_what_to_do_next():
+def test_a_refusal_has_advice():
     with pytest.raises(SimulationError) as refused:
-        simulate(configure(model={"name_or_path": "nobody/nothing"}), FACTS)
+        request_simulation(configure(model={"name_or_path": "nobody/nothing"}), FACTS)
     assert "nobody/nothing is not on this machine" in refused.value.message
     assert "builtin:tiny-vlm" in refused.value.advice
 
 
-def test_the_estimate_takes_over_what_was_simulated():
+def test_the_estimate_has_the_simulated_memory():
     computed = estimate(configure(), profile("qwen3_vl"), gpus=(SMALL_GPU,))
     assert computed.gpus[0].fit is Fit.FITS
     parts: dict[MemoryItem, int] = {
@@ -53,15 +53,15 @@ def test_the_estimate_takes_over_what_was_simulated():
         "logits": 7,
     }
     allocated = sum(parts.values())
-    found = Simulated(
+    memory = SimulatedMemory(
         allocated,
         reserved=allocated + 3 * GIB,
-        least=allocated + GIB,
+        min_capacity=allocated + GIB,
         parts=parts,
         notes=("A note.",),
         seconds=1.0,
     )
-    simulated = found.apply(computed)
+    simulated = memory.apply(computed)
     assert simulated.source == "simulated"
     assert simulated.peak_allocated == allocated
     assert {item: simulated.breakdown[item] for item in parts} == parts

@@ -1,4 +1,4 @@
-"""The closed form says what the simulation says, on models small enough to simulate in a second.
+"""The closed form agrees with the simulation, on models small enough to simulate in a second.
 
 ``tests/benchmarks/estimate_accuracy.py`` prints the same for models of real sizes.
 """
@@ -21,7 +21,7 @@ RECOMPUTED = {"checkpointing": True}
 
 
 @pytest.mark.parametrize(
-    ("model_type", "given"),
+    ("model_type", "options"),
     [
         ("llama", RECOMPUTED),
         ("llama", {"bits": 8}),
@@ -41,17 +41,17 @@ RECOMPUTED = {"checkpointing": True}
     ],
     ids=str,
 )
-def test_the_peak_is_the_simulated_one(model_type: str, given: dict[str, Any]):
-    config = configuration(**given)
-    found = simulated(model_type, config)
+def test_the_peak_is_the_simulated_one(model_type: str, options: dict[str, Any]):
+    config = configuration(**options)
+    memory = simulated(model_type, config)
     computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
-    assert found.allocated == sum(found.parts.values())
-    assert computed.peak_allocated == pytest.approx(found.allocated, rel=WITHIN)
-    assert found.allocated <= found.least <= found.reserved
+    assert memory.allocated == sum(memory.by_category.values())
+    assert computed.peak_allocated == pytest.approx(memory.allocated, rel=WITHIN)
+    assert memory.allocated <= memory.min_capacity <= memory.reserved
 
 
 @pytest.mark.parametrize(
-    ("model_type", "given"),
+    ("model_type", "options"),
     [
         ("llama", {"rows": 16} | RECOMPUTED),
         ("llama", {"rows": 16} | RECOMPUTED | FULL),
@@ -62,11 +62,9 @@ def test_the_peak_is_the_simulated_one(model_type: str, given: dict[str, Any]):
     ],
     ids=str,
 )
-def test_what_the_allocator_takes_is_what_it_took_in_the_simulation(
-    model_type: str, given: dict[str, Any]
-):
-    config = configuration(**given)
-    found = simulated(model_type, config)
+def test_reserved_memory_is_the_simulated_one(model_type: str, options: dict[str, Any]):
+    config = configuration(**options)
+    memory = simulated(model_type, config)
     computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
     reserved = computed.peak_allocated + computed.cached
-    assert reserved == pytest.approx(found.reserved, rel=RESERVED_WITHIN)
+    assert reserved == pytest.approx(memory.reserved, rel=RESERVED_WITHIN)

@@ -1,4 +1,4 @@
-"""The simulated model: its weights take the bytes that they have on a GPU, quantised or not."""
+"""Weights of the fake model have the size that they have on a GPU, quantized or not."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch._subclasses import FakeTensor, FakeTensorMode
 
 from deepsynth_tui.estimate.memory.weights import weight_bytes
-from deepsynth_tui.training.simulation.model import build, quantisation_states
+from deepsynth_tui.training.simulation.model import build_fake_model, quantization_states
 from tests.estimate.models import profile_of
 from tests.training.simulation.models import architecture, configuration
 
 
 def weights(model: torch.nn.Module) -> list[torch.Tensor]:
-    frozen = [one for one in model.parameters() if not one.requires_grad]
-    return [*frozen, *quantisation_states(model)]
+    frozen = [tensor for tensor in model.parameters() if not tensor.requires_grad]
+    return [*frozen, *quantization_states(model)]
 
 
 @pytest.mark.parametrize(
@@ -31,28 +31,34 @@ def weights(model: torch.nn.Module) -> list[torch.Tensor]:
     ids=str,
 )
 @pytest.mark.parametrize("model_type", ["qwen3", "qwen3_moe", "deepseek_ocr2"])
-def test_weights_take_what_the_formula_says(model_type: str, quantization: dict[str, Any]):
+def test_weight_bytes_are_those_of_the_formula(model_type: str, quantization: dict[str, Any]):
     config = configuration(quantization={"enabled": True} | quantization)
-    found = architecture(model_type)
-    held = weights(build(found.config, config, FakeTensorMode(allow_non_fake_inputs=True)))
-    storages = {one.untyped_storage()._cdata: one.untyped_storage().nbytes() for one in held}
-    assert sum(storages.values()) == weight_bytes(config, profile_of(model_type, found, "model"))
+    hub_config = architecture(model_type)
+    tensors = weights(
+        build_fake_model(hub_config.config, config, FakeTensorMode(allow_non_fake_inputs=True))
+    )
+    storages = {
+        tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes() for tensor in tensors
+    }
+    assert sum(storages.values()) == weight_bytes(
+        config, profile_of(model_type, hub_config, "model")
+    )
 
 
-def test_nothing_takes_memory_but_indices():
-    model = build(
+def test_only_index_buffers_are_real():
+    model = build_fake_model(
         architecture("qwen3_vl").config,
         configuration(bits=4),
         FakeTensorMode(allow_non_fake_inputs=True),
     )
-    assert all(isinstance(one, FakeTensor) for one in model.parameters())
-    real = [one for one in model.buffers() if not isinstance(one, FakeTensor)]
-    assert sum(one.nbytes for one in real) < 2**20
+    assert all(isinstance(tensor, FakeTensor) for tensor in model.parameters())
+    real = [tensor for tensor in model.buffers() if not isinstance(tensor, FakeTensor)]
+    assert sum(tensor.nbytes for tensor in real) < 2**20
 
 
 def test_tied_weights_stay_tied():
     config = configuration(lora={"enabled": False})
-    model = build(
+    model = build_fake_model(
         architecture("qwen3_vl").config, config, FakeTensorMode(allow_non_fake_inputs=True)
     )
     head = model.get_output_embeddings()

@@ -1,4 +1,4 @@
-"""A page with two questions, which only a text encoder tells apart."""
+"""A page with two questions, which only the text encoder reads."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ENCODERS = {"qwen3": TINY_QWEN3, "bert": TINY_BERT}
 @pytest.fixture(scope="session")
 def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of the same image with each of the questions."""
-    rows = [asked(question, answer) for question, answer in QUESTIONS.items()]
+    rows = [row_with_question(question, answer) for question, answer in QUESTIONS.items()]
     return small_datasets.write(tmp_path_factory.mktemp("questions") / "data", rows)
 
 
-def asked(question: str, answer: str) -> dict[str, Any]:
-    """The first page, with another question."""
-    made: dict[str, Any] = row(0) | {"instruction": question, "target": answer}
-    made["messages"][0]["content"][-1]["text"] = question
-    return made | {"prompted_text": f"{question} {made['text']}"}
+def row_with_question(question: str, answer: str) -> dict[str, Any]:
+    """Return the first page with another question."""
+    changed: dict[str, Any] = row(0) | {"instruction": question, "target": answer}
+    changed["messages"][0]["content"][-1]["text"] = question
+    return changed | {"prompted_text": f"{question} {changed['text']}"}
 
 
 def encoder_settings(family: str, **changes: Any) -> dict[str, Any]:
-    """The section `text_encoder` of a configuration, with the builtin encoder of a family."""
+    """Return a `text_encoder` section with the builtin encoder of a family."""
     settings = {"enabled": True, "type": family, "name_or_path": ENCODERS[family], "max_length": 64}
     return settings | changes

@@ -1,4 +1,4 @@
-"""What is estimated of the encoder is what the trainer really trains, saves and counts."""
+"""The estimate of a text encoder agrees with what the trainer trains, saves and counts."""
 
 from __future__ import annotations
 
@@ -10,48 +10,50 @@ import pytest
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import estimate
 from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
-from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.layout import ModelLayout, Role
 from deepsynth_tui.training.data import lengths_client
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.dataset import load_rows
-from deepsynth_tui.training.data.lengths_server import facts
+from deepsynth_tui.training.data.dataset import load_split
+from deepsynth_tui.training.data.lengths_server import row_statistics
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
-from deepsynth_tui.training.text_encoder.soft_tokens import attach
+from deepsynth_tui.training.text_encoder.soft_tokens import attach_text_encoder
 from tests.training.conftest import Run, configuration
 from tests.training.text_encoder.conftest import encoder_settings
 
 
-def _profile(folder: str, role: Role) -> ModelLayout:
-    return profile_job.build_layout(folder, None, role, trust_remote_code=False)
+def _layout(folder: str, role: Role) -> ModelLayout:
+    return layout_server.build_layout(folder, None, role, trust_remote_code=False)
 
 
 @pytest.mark.parametrize("family", ["qwen3", "bert"])
 @pytest.mark.parametrize("trainable", ["frozen", "lora", "full"])
-def test_what_learns_is_counted_to_the_digit(
+def test_trainable_parameters_are_exact(
     values: dict[str, Any], family: str, trainable: str
 ) -> None:
     section = encoder_settings(family, trainable=trainable)
     config = configuration(values, text_encoder=section, lora__r=6)
-    base = load_base(config)
+    base = load_model_and_processor(config)
     encoder = load_text_encoder(base.model, config)
     assert encoder is not None
-    model = lora.attach(base.model, config)
-    attach(model, encoder)
+    model = lora.add_adapters(base.model, config)
+    attach_text_encoder(model, encoder)
 
-    found = estimate(
+    computed = estimate(
         config,
-        _profile(config.model.name_or_path, "model"),
-        encoder=_profile(config.text_encoder.name_or_path, "encoder"),
+        _layout(config.model.name_or_path, "model"),
+        encoder=_layout(config.text_encoder.name_or_path, "encoder"),
         gpus=(),
     )
-    trained = lora.trainable_by_tower(model)
-    assert dict(found.trainable_by_tower) == dict(trained)
-    assert found.trainable_params == sum(p.numel() for p in model.parameters() if p.requires_grad)
-    whole = sum(p.numel() for n, p in model.named_parameters() if "lora_" not in n)
-    assert found.total_params == whole
+    trained = lora.trainable_parameters_by_tower(model)
+    assert dict(computed.trainable_by_tower) == dict(trained)
+    assert computed.trainable_params == sum(
+        p.numel() for p in model.parameters() if p.requires_grad
+    )
+    total = sum(p.numel() for n, p in model.named_parameters() if "lora_" not in n)
+    assert computed.total_params == total
 
 
 @pytest.mark.slow
@@ -65,27 +67,27 @@ def test_a_checkpoint_is_as_large_as_estimated(run: Run, trainable: str) -> None
     )
     config = load_file(ran.run.config).config
     assert isinstance(config, TrainingConfig)
-    said = estimate_disk(
+    disk = estimate_disk(
         config,
-        _profile(config.model.name_or_path, "model"),
+        _layout(config.model.name_or_path, "model"),
         steps=1,
         processor=processor_bytes(config),
-        encoder=_profile(config.text_encoder.name_or_path, "encoder"),
+        encoder=_layout(config.text_encoder.name_or_path, "encoder"),
     )
     checkpoint = ran.run.checkpoints / "checkpoint-1"
     size = sum(path.stat().st_size for path in checkpoint.rglob("*") if path.is_file())
-    assert said.checkpoint == pytest.approx(size, rel=0.15)
+    assert disk.checkpoint == pytest.approx(size, rel=0.15)
 
 
 def test_rows_are_counted_with_soft_tokens(values: dict[str, Any], questions: Path) -> None:
-    def counted(tokens: int) -> TrainingConfig:
+    def with_soft_tokens(tokens: int) -> TrainingConfig:
         section = encoder_settings("qwen3", tokens=tokens)
         return configuration(values, data__path=str(questions), text_encoder=section)
 
-    few, many = counted(1), counted(8)
-    batcher = Collator(load_base(many), many)
-    rows = load_rows(many.data, images=True).train
-    exact = [batcher([rows[i]])["input_ids"].shape[1] for i in range(len(rows))]
-    assert list(facts(many).lengths) == sorted(exact)
-    assert facts(many).lengths[0] == facts(few).lengths[0] + 7
+    few, many = with_soft_tokens(1), with_soft_tokens(8)
+    collator = Collator(load_model_and_processor(many), many)
+    rows = load_split(many.data, images=True).train
+    exact = [collator([rows[i]])["input_ids"].shape[1] for i in range(len(rows))]
+    assert list(row_statistics(many).lengths) == sorted(exact)
+    assert row_statistics(many).lengths[0] == row_statistics(few).lengths[0] + 7
     assert lengths_client.cache_path(few) != lengths_client.cache_path(many)

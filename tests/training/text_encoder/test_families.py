@@ -1,4 +1,4 @@
-"""Every family of decoders takes soft tokens: a step moves the projection, `generate` hears it."""
+"""Every decoder family uses soft tokens, in a training step and in `generate`."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel
 from deepsynth_tui.models.dimensions import image_dimensions
 from deepsynth_tui.models.image_tokens import PageSize, page_views
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.formats import POSITION
-from deepsynth_tui.training.modeling.load import load_base
-from deepsynth_tui.training.simulation.batch import Shape, pages, tokens
-from deepsynth_tui.training.text_encoder.instructions import load_instructions
+from deepsynth_tui.training.data.formats import ROW_INDEX
+from deepsynth_tui.training.modeling.load import load_model_and_processor
+from deepsynth_tui.training.simulation.batch import BatchShape, image_inputs, text_inputs
+from deepsynth_tui.training.text_encoder.instruction_tokenizer import load_instruction_tokenizer
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
 from deepsynth_tui.training.text_encoder.module import TextEncoder
-from deepsynth_tui.training.text_encoder.placeholders import make_room
-from deepsynth_tui.training.text_encoder.soft_tokens import attached, heard
+from deepsynth_tui.training.text_encoder.placeholders import insert_placeholders
+from deepsynth_tui.training.text_encoder.soft_tokens import (
+    text_encoder_attached,
+    with_encoder_inputs,
+)
 from tests.estimate import models
 from tests.training import small_models
 from tests.training.conftest import configuration
-from tests.training.text_encoder.conftest import asked, encoder_settings
+from tests.training.text_encoder.conftest import encoder_settings, row_with_question
 
-ASKED = "Is it red?", "Is it green"
+QUESTIONS = "Is it red?", "Is it green"
 
 
 def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, Any]]) -> None:
-    """`inputs` are one row with labels, asked two things that take as many tokens."""
-    with attached(model, encoder):
+    """`inputs` are one row with two questions of equal length, and labels."""
+    with text_encoder_attached(model, encoder):
         model.train()
         loss = model(**inputs[0]).loss
         loss.backward()
@@ -42,12 +45,12 @@ def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, 
 
         model.eval()
         scores = []
-        for given in inputs:
-            prompt = {name: value for name, value in given.items() if name != "labels"}
-            with torch.no_grad(), heard(model, prompt) as known:
+        for row in inputs:
+            prompt = {name: value for name, value in row.items() if name != "labels"}
+            with torch.no_grad(), with_encoder_inputs(model, prompt) as model_inputs:
                 generate: Any = model.generate
-                made = generate(
-                    **known,
+                outputs = generate(
+                    **model_inputs,
                     max_new_tokens=2,
                     do_sample=False,
                     output_logits=True,
@@ -55,17 +58,19 @@ def _check(model: PreTrainedModel, encoder: TextEncoder, inputs: list[dict[str, 
                     min_new_tokens=2,
                     pad_token_id=0,
                 )
-            # Positions of a generation are those of training: the same scores, both steps.
-            longer = _continued(prompt, made.sequences)
+            # Generation and training use the same positions: equal logits in both steps.
+            longer = _continued(prompt, outputs.sequences)
             with torch.no_grad():
                 forward = model(**longer).logits[0, -3:-1].float()
-            torch.testing.assert_close(torch.cat(made.logits).float(), forward, rtol=0, atol=2e-4)
+            torch.testing.assert_close(
+                torch.cat(outputs.logits).float(), forward, rtol=0, atol=2e-4
+            )
             scores.append(forward)
         assert (scores[0] - scores[1]).abs().max() > 1e-4
 
 
 def _continued(prompt: dict[str, Any], sequences: torch.Tensor) -> dict[str, Any]:
-    """The prompt with what was generated behind it, as a row of training."""
+    """Append the generated tokens to the prompt, as in a training row."""
     rows, more = sequences.shape[0], sequences.shape[1] - prompt["input_ids"].shape[1]
     longer = dict(prompt) | {"input_ids": sequences}
     for name, filler in (("attention_mask", 1), ("soft_tokens", 0), ("mm_token_type_ids", 0)):
@@ -83,12 +88,12 @@ def test_models_with_a_processor(values: dict[str, Any], tmp_path: Path, family:
         model__name_or_path=str(folder),
         text_encoder=encoder_settings("qwen3", tokens=4),
     )
-    base = load_base(config)
+    base = load_model_and_processor(config)
     encoder = load_text_encoder(base.model, config)
     assert encoder is not None
-    batcher = Collator(base, config)
-    rows = [asked(question, "yes") | {POSITION: 0} for question in ASKED]
-    _check(base.model, encoder, [batcher.encode([batcher.render(row)]) for row in rows])
+    collator = Collator(base, config)
+    rows = [row_with_question(question, "yes") | {ROW_INDEX: 0} for question in QUESTIONS]
+    _check(base.model, encoder, [collator.encode([collator.render(row)]) for row in rows])
 
 
 @pytest.mark.parametrize("architecture", ["qwen3_vl", "qwen2_5_vl", "smolvlm"])
@@ -96,29 +101,31 @@ def test_models_from_their_config(values: dict[str, Any], architecture: str) -> 
     """Qwen's processors need torchvision; their models do not."""
     section = encoder_settings("bert", tokens=4)
     config = configuration(values, text_encoder=section)
-    found = models.architecture(architecture, image_token_id=120)
+    hub_config = models.architecture(architecture, image_token_id=120)
     torch.manual_seed(0)
-    model = AutoModelForImageTextToText.from_config(found.config)
+    model = AutoModelForImageTextToText.from_config(hub_config.config)
     encoder = load_text_encoder(model, config)
     assert encoder is not None
-    instructions = load_instructions(config.text_encoder)
-    image = image_dimensions(found)
+    instructions = load_instruction_tokenizer(config.text_encoder)
+    image = image_dimensions(hub_config)
     assert image is not None
     views = page_views(PageSize(64, 64), image, config.model, 128)
     assert views is not None
-    as_they_are: Any = contextlib.nullcontext()  # real tensors, where a simulation has fake ones
-    shape = Shape(1, views.tokens + 6, views)
-    made = tokens(shape, found.config) | pages(shape, image, found.config, as_they_are)
-    for name in made:
+    real_mode: Any = contextlib.nullcontext()  # real tensors instead of a simulation's fake ones
+    shape = BatchShape(1, views.tokens + 6, views)
+    inputs_without_encoder = text_inputs(shape, hub_config.config) | image_inputs(
+        shape, image, hub_config.config, real_mode
+    )
+    for name in inputs_without_encoder:
         if name.startswith("pixel"):
-            made[name] = torch.randn(made[name].shape)
-    made["input_ids"][0, -6:] = torch.arange(7, 13)
+            inputs_without_encoder[name] = torch.randn(inputs_without_encoder[name].shape)
+    inputs_without_encoder["input_ids"][0, -6:] = torch.arange(7, 13)
     inputs = []
-    for question in ASKED:
-        ids = instructions.ids("row 0", question)
-        row = {**made, **instructions.batch([ids])}
+    for question in QUESTIONS:
+        ids = instructions.encode("row 0", question)
+        row = {**inputs_without_encoder, **instructions.batch([ids])}
         labels = row.pop("labels")
-        room = make_room(row, [4], filler=0, starts=(), pad_left=False)
-        room["labels"] = torch.cat([torch.full((1, 4), -100), labels], dim=1)
-        inputs.append(room)
+        extended = insert_placeholders(row, [4], placeholder_id=0, bos_token_ids=(), pad_left=False)
+        extended["labels"] = torch.cat([torch.full((1, 4), -100), labels], dim=1)
+        inputs.append(extended)
     _check(model, encoder, inputs)

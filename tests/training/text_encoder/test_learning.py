@@ -1,4 +1,4 @@
-"""The proof: what only the encoder tells is learned with it, and cannot be without it."""
+"""What depends on the text encoder's input is learned with it, and cannot be without it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from deepsynth_tui.adapters.listing import adapters_below
 from deepsynth_tui.adapters.try_out import try_out
 from deepsynth_tui.training.data.collator import ROW_IDS, Collator
-from deepsynth_tui.training.data.dataset import load_rows
+from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.load import load_base
+from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
-from deepsynth_tui.training.text_encoder.soft_tokens import attach
+from deepsynth_tui.training.text_encoder.soft_tokens import attach_text_encoder
 from tests.training import small_roberta
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.text_encoder.conftest import ENCODERS, QUESTIONS, encoder_settings
@@ -47,16 +46,18 @@ def _answers(ran: Ran) -> list[str]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_only_the_encoder_tells_is_learned(run: Run, questions: Path, family: str) -> None:
+def test_questions_that_only_the_encoder_reads_are_learned(
+    run: Run, questions: Path, family: str
+) -> None:
     settings = encoder_settings(family)
     ran = run(data__path=str(questions), text_encoder=settings, **LEARNING)
 
     assert ran.verdict == "completed", ran.failure
     assert ran.losses[-1] < FLOOR
     assert _answers(ran) == list(QUESTIONS.values())
-    told = try_out(ran.run.adapter, row=1)
-    assert told.instruction == "Is it green?"
-    assert "green" not in told.prompt
+    trial = try_out(ran.run.adapter, row=1)
+    assert trial.instruction == "Is it green?"
+    assert "green" not in trial.prompt
     verification = ran.of("done")[-1].data["verification"]
     assert verification["from_trained"] == 0
     assert verification["changes_the_base"]
@@ -101,7 +102,7 @@ def test_a_roberta_learns_too(run: Run, questions: Path, tmp_path: Path) -> None
 
 
 def test_it_cannot_be_learned_without(run: Run, questions: Path) -> None:
-    """One question stands in for both, so that nothing but the answers differs."""
+    """Both rows have the same question, so only their answers differ."""
     ran = run(data__path=str(questions), data__instruction="Answer.", **LEARNING)
 
     first, second = _answers(ran)
@@ -117,12 +118,12 @@ def test_what_moves(values: dict[str, Any], questions: Path, family: str, traina
         data__path=str(questions),
         text_encoder=encoder_settings(family, trainable=trainable),
     )
-    base = load_base(config)
+    base = load_model_and_processor(config)
     encoder = load_text_encoder(base.model, config)
     assert encoder is not None
-    model = lora.attach(base.model, config)
-    attach(model, encoder)
-    rows = load_rows(config.data, images=True).train
+    model = lora.add_adapters(base.model, config)
+    attach_text_encoder(model, encoder)
+    rows = load_split(config.data, images=True).train
     batch = Collator(base, config)([rows[0], rows[1]])
     del batch[ROW_IDS]
     before = {name: value.detach().clone() for name, value in encoder.named_parameters()}
@@ -172,7 +173,6 @@ def test_resume_is_exact(run: Run, questions: Path, family: str, trainable: str)
     assert former.keys() == after.keys()
     assert any("projection" in name for name in after)
     assert all(torch.equal(former[name], after[name]) for name in after)
-    assert len(adapters_below(whole.run.adapter)) == 1
 
 
 def _weights(ran: Ran) -> dict[str, torch.Tensor]:

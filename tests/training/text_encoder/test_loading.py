@@ -1,4 +1,4 @@
-"""Weights of an encoder are all of its checkpoint's own; heads that it has beside them are left."""
+"""All weights of an encoder come from its checkpoint; heads of the checkpoint are ignored."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from transformers import AutoConfig, BertForPreTraining, BertModel, PreTrainedMo
 
 from deepsynth_tui.builtin import tiny_bert
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.text_encoder.load import load_weights
+from deepsynth_tui.training.text_encoder.load import load_encoder_weights
 
 
 def _load(folder: Path) -> PreTrainedModel:
-    return load_weights(str(folder), AutoConfig.from_pretrained(folder), dtype=torch.float32)
+    return load_encoder_weights(
+        str(folder), AutoConfig.from_pretrained(folder), dtype=torch.float32
+    )
 
 
-def test_heads_are_left_without_a_word(
+def test_heads_are_ignored_without_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = BertForPreTraining(tiny_bert.configuration(tiny_bert.tokenizer()))
+    whole = BertForPreTraining(tiny_bert.model_config(tiny_bert.tokenizer()))
     whole.save_pretrained(tmp_path)
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
 
@@ -33,7 +35,7 @@ def test_heads_are_left_without_a_word(
     assert all(torch.equal(value, weights[name]) for name, value in loaded.state_dict().items())
 
     BertModel.from_pretrained(tmp_path, add_pooling_layer=False)
-    assert "UNEXPECTED" in caplog.text  # of anybody else's loading it is still said
+    assert "UNEXPECTED" in caplog.text  # other models are still reported
 
 
 def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""An x-ray in words: every number named, and nothing of the data reaches the terminal raw."""
+"""An x-ray as text has every figure, and no raw control character of the data."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from io import StringIO
 
 from rich.console import Console
 
-from deepsynth_tui.training.xray.report import Page, Row, Span, Xray
-from deepsynth_tui.training.xray.text import visible, xray_sections
-from deepsynth_tui.tui.widgets.label_grid import pairs
+from deepsynth_tui.training.xray.report import TokenSpan, Xray, XrayPage, XrayRow
+from deepsynth_tui.training.xray.text import escape_invisible, xray_sections
+from deepsynth_tui.tui.widgets.label_grid import label_grid
 
 NASTY = "red\x1b[2J\x07\u202e\r\nblue\x9b31m"
-ROW = Row(
+ROW = XrayRow(
     row_id="row 3",
     template=f"<user>{NASTY}",
     learned=NASTY,
     spans=(
-        Span("masked", 7, "<user>"),
-        Span("image", 4, "<image>"),
-        Span("learned", 9, NASTY),
-        Span("padding", 2, "<pad>"),
+        TokenSpan("masked", 7, "<user>"),
+        TokenSpan("image", 4, "<image>"),
+        TokenSpan("learned", 9, NASTY),
+        TokenSpan("padding", 2, "<pad>"),
     ),
-    pages=(Page((1024, 1024), (512, 512)), Page((64, 32), (64, 32))),
+    pages=(XrayPage((1024, 1024), (512, 512)), XrayPage((64, 32), (64, 32))),
     features=6,
     cut="9 of 20 tokens",
 )
@@ -41,37 +41,37 @@ def _printed(xray: Xray, width: int) -> str:
     console = Console(file=file, width=width, markup=False, highlight=False)
     for title, texts in xray_sections(xray):
         console.print(title)
-        console.print(pairs(texts))
+        console.print(label_grid(texts))
     return file.getvalue()
 
 
-def test_every_figure_is_said() -> None:
-    said = " ".join(_printed(XRAY, 80).split())
+def test_every_figure_is_shown() -> None:
+    text = " ".join(_printed(XRAY, 80).split())
     for figure in (
-        "1 row of 22 tokens, 22 in all",
+        "1 row of 22 tokens, 22 in total",
         "9 tokens: the loss",
         "2 tokens (9%)",
         "4 placeholders, 6 features: NOT EQUAL",
-        "1024×1024 pixels, made 512×512, 64×32 pixels",
+        "1024×1024 pixels, resized to 512×512, 64×32 pixels",
         "<image> × 4",
         "<pad> × 2",
         "9 of 20 tokens",
         "! 2 rows were left out",
     ):
-        assert figure in said
+        assert figure in text
 
 
-def test_control_characters_are_written_out() -> None:
-    said = _printed(XRAY, 80)
-    assert all(character.isprintable() or character == "\n" for character in said)
-    assert "red\\x1b[2J\\x07\\u202e\\r↵" in said
-    assert "blue\\x9b31m" in said
-    assert visible("zwei\u3000Wörter\ud800") == "zwei\u3000Wörter\\ud800"
+def test_control_characters_are_escaped() -> None:
+    text = _printed(XRAY, 80)
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert "red\\x1b[2J\\x07\\u202e\\r↵" in text
+    assert "blue\\x9b31m" in text
+    assert escape_invisible("zwei\u3000Wörter\ud800") == "zwei\u3000Wörter\\ud800"
 
 
 def test_nothing_is_wider_than_the_terminal() -> None:
     assert max(map(len, _printed(XRAY, 60).splitlines())) <= 60
 
 
-def test_json_comes_back_as_it_was() -> None:
+def test_json_round_trip() -> None:
     assert Xray.from_json(XRAY.to_json()) == XRAY

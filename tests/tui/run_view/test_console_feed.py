@@ -1,17 +1,17 @@
-"""The console at the pace of a screen: floods, truncation, progress bars."""
+"""Polls of the console: floods, truncation, progress bars."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from deepsynth_tui.tui.run_view.console_feed import HISTORY_LINES, MOST_LINES, ConsoleFeed
+from deepsynth_tui.tui.run_view.console_feed import INITIAL_MAX_LINES, MAX_LINES, ConsoleFeed
 
 
 def lines(first: int, count: int) -> str:
     return "".join(f"step {i:>6}  loss 1.2345\n" for i in range(first, first + count))
 
 
-def test_what_is_there_at_first_and_then_what_is_appended(tmp_path: Path):
+def test_the_first_poll_returns_all_lines_and_the_next_only_new_ones(tmp_path: Path):
     path = tmp_path / "console.log"
     feed = ConsoleFeed(path)
     assert feed.poll().lines == ()
@@ -23,43 +23,43 @@ def test_what_is_there_at_first_and_then_what_is_appended(tmp_path: Path):
     assert feed.poll().lines == ()
 
 
-def test_a_flood_is_cut_to_the_newest_and_every_line_is_accounted_for(tmp_path: Path):
+def test_a_flood_keeps_the_newest_lines_and_counts_the_others(tmp_path: Path):
     path = tmp_path / "console.log"
     path.write_text(lines(0, 10))
     feed = ConsoleFeed(path)
     shown, skipped = len(feed.poll().lines), 0
     with path.open("a") as console:
         console.write(lines(10, 20_000))
-    now = feed.poll()
-    assert now.lines[-1].startswith("step  20009")
-    assert len(now.lines) <= MOST_LINES
-    shown, skipped = shown + len(now.lines), skipped + now.skipped
-    assert now.skipped > 10_000
+    result = feed.poll()
+    assert result.lines[-1].startswith("step  20009")
+    assert len(result.lines) <= MAX_LINES
+    shown, skipped = shown + len(result.lines), skipped + result.skipped
+    assert result.skipped > 10_000
     assert shown + skipped == 20_010
 
 
-def test_a_long_history_begins_near_its_end(tmp_path: Path):
+def test_the_first_poll_of_a_long_console_starts_near_its_end(tmp_path: Path):
     path = tmp_path / "console.log"
     path.write_text(lines(0, 60_000))
-    now = ConsoleFeed(path).poll()
-    assert now.lines[-1].startswith("step  59999")
-    assert len(now.lines) <= HISTORY_LINES
-    assert len(now.lines) + now.skipped == 60_000
+    result = ConsoleFeed(path).poll()
+    assert result.lines[-1].startswith("step  59999")
+    assert len(result.lines) <= INITIAL_MAX_LINES
+    assert len(result.lines) + result.skipped == 60_000
 
 
 def test_a_progress_bar_is_one_unfinished_line(tmp_path: Path):
     path = tmp_path / "console.log"
     path.write_text("start\n\r 1/9\r 2/9\r 3/9")
     feed = ConsoleFeed(path)
-    now = feed.poll()
-    assert (now.lines, now.unfinished) == (("start",), " 3/9")
+    result = feed.poll()
+    assert (result.lines, result.unfinished) == (("start",), " 3/9")
     with path.open("a") as console:
         console.write("\r 9/9\ndone\n")
-    now = feed.poll()
-    assert (now.lines, now.unfinished) == ((" 9/9", "done"), "")
+    result = feed.poll()
+    assert (result.lines, result.unfinished) == ((" 9/9", "done"), "")
 
 
-def test_a_file_that_was_cut_back_is_read_again(tmp_path: Path):
+def test_a_truncated_file_is_read_from_its_start(tmp_path: Path):
     path = tmp_path / "console.log"
     path.write_text(lines(0, 100))
     feed = ConsoleFeed(path)
@@ -68,7 +68,7 @@ def test_a_file_that_was_cut_back_is_read_again(tmp_path: Path):
     assert feed.poll().lines == ("a new process",)
 
 
-def test_control_bytes_do_not_come_through(tmp_path: Path):
+def test_control_bytes_are_removed(tmp_path: Path):
     path = tmp_path / "console.log"
     path.write_bytes(b"\x1b[2Jclear \x1b]0;title\x07\x1b[31mred\x1b[0m\x07\n")
     (line,) = ConsoleFeed(path).poll().lines

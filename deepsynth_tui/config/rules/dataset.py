@@ -1,0 +1,108 @@
+"""Rules between the fields of a dataset run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from deepsynth_tui.config import instruction_template, unicode_scripts
+from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.rules.rule import Rule, is_file_name
+
+
+def _names_without_weight(weights: Mapping[str, float]) -> str:
+    return ", ".join(repr(name) for name, weight in weights.items() if weight <= 0)
+
+
+def _template_error(instructions: Iterable[str]) -> str:
+    for text in instructions:
+        try:
+            instruction_template.parse_template(text)
+        except instruction_template.TemplateError as error:
+            return str(error)
+    return ""
+
+
+DATASET_RULES = (
+    Rule(
+        ("name",),
+        lambda c: not is_file_name(c.name),
+        "a dataset needs a name without slashes",
+        "letters, digits, dots and dashes work everywhere",
+    ),
+    Rule(
+        ("source.path", "sources"),
+        lambda c: not c.source.path and not c.sources,
+        "no documents chosen",
+        "a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, "
+        "or builtin:sample",
+    ),
+    Rule(
+        ("sources", "source.path"),
+        lambda c: c.sources and c.source != SourceSettings(),
+        "source is set too, and a dataset uses one or the other",
+        "move source into the list of sources, or remove sources",
+    ),
+    Rule(
+        ("sources",),
+        lambda c: next((n for n, source in enumerate(c.sources, 1) if not source.path), 0),
+        "source {} has no path",
+        "a file, a folder, a Hub id, or builtin:sample",
+    ),
+    Rule(
+        ("instructions", "instruction"),
+        lambda c: c.instructions and c.instruction is not None,
+        "instruction is set too, and a dataset uses one or the other",
+        "move instruction into instructions, with a weight",
+    ),
+    Rule(
+        ("instructions",),
+        lambda c: _names_without_weight(c.instructions),
+        "a weight must be above 0; it is not for {}",
+        "remove the entries you do not want",
+    ),
+    Rule(
+        ("page.fonts",),
+        lambda c: _names_without_weight(c.page.fonts or {}),
+        "a weight must be above 0; it is not for {}",
+        "remove the entries you do not want",
+    ),
+    *(
+        Rule(
+            (key,),
+            is_broken,
+            "unmatched or empty brace: {}",
+            "write {column} for a column of the row, {{ and }} for braces",
+        )
+        for key, is_broken in (
+            ("instruction", lambda c: _template_error([c.instruction or ""])),
+            ("instructions", lambda c: _template_error(c.instructions)),
+        )
+    ),
+    Rule(
+        ("filter.min_characters", "filter.max_characters"),
+        lambda c: (c.filter.min_characters or 0) > (c.filter.max_characters or math.inf),
+        "is above filter.max_characters, so no document would be left",
+        "lower it",
+    ),
+    Rule(
+        ("filter.scripts",),
+        lambda c: ", ".join(
+            name for name in c.filter.scripts if not unicode_scripts.is_script(name)
+        ),
+        "Unicode has no script named {}",
+        "such as Latin, Greek, Cyrillic, Arabic, Hebrew, Devanagari, Thai, Hangul, Hiragana, Han",
+    ),
+    Rule(
+        ("page.width", "page.height"),
+        lambda c: (c.page.width is None) != (c.page.height is None),
+        "page.width and page.height go together",
+        "set both, or neither to use page.preset",
+    ),
+    Rule(
+        ("output.hub_repo_id", "output.push_to_hub"),
+        lambda c: c.output.push_to_hub and not c.output.hub_repo_id,
+        "the upload needs a repository",
+        "set it to owner/name",
+    ),
+)

@@ -1,0 +1,206 @@
+"""Rules between the fields of a training run."""
+
+from __future__ import annotations
+
+from deepsynth_tui.config.rules.fsdp import FSDP_RULES
+from deepsynth_tui.config.rules.rule import Rule, is_file_name, is_pattern
+from deepsynth_tui.config.training import TrainingConfig
+
+
+def _targets(tower: str, config: TrainingConfig) -> bool:
+    targets = config.lora.target_modules
+    return tower in ([targets] if isinstance(targets, str) else targets)
+
+
+TRAINING_RULES = (
+    Rule(
+        ("name",),
+        lambda c: not is_file_name(c.name),
+        "a run needs a name without slashes",
+        "letters, digits, dots and dashes work everywhere",
+    ),
+    Rule(
+        ("model.name_or_path",),
+        lambda c: not c.model.name_or_path,
+        "no model chosen",
+        "a Hub id, a checkpoint folder, or builtin:tiny-vlm",
+    ),
+    Rule(
+        ("model.trust_remote_code", "model.revision"),
+        lambda c: c.model.trust_remote_code and not c.model.revision,
+        "code from a model's repository runs only at a pinned revision",
+        "set model.revision to the commit whose code you have read",
+    ),
+    Rule(
+        ("model.min_pixels", "model.max_pixels"),
+        lambda c: (
+            c.model.min_pixels is not None
+            and c.model.max_pixels is not None
+            and c.model.min_pixels > c.model.max_pixels
+        ),
+        "is larger than model.max_pixels",
+        "lower it, or leave one of the two unset",
+    ),
+    Rule(
+        ("quantization.enabled", "lora.enabled"),
+        lambda c: c.quantization.enabled and not c.lora.enabled,
+        "quantized weights cannot be trained",
+        "turn lora.enabled on, or quantization.enabled off",
+    ),
+    Rule(
+        ("lora.lora_dropout", "lora.target_parameters", "lora.enabled"),
+        lambda c: c.lora.enabled and bool(c.lora.target_parameters) and c.lora.lora_dropout > 0,
+        "PEFT has no dropout for adapters on lora.target_parameters",
+        "set lora.lora_dropout to 0",
+    ),
+    Rule(
+        ("lora.use_dora", "lora.target_parameters"),
+        lambda c: c.lora.use_dora and bool(c.lora.target_parameters),
+        "PEFT has no DoRA for lora.target_parameters",
+        "turn lora.use_dora off, or leave lora.target_parameters empty",
+    ),
+    Rule(
+        ("lora.init_lora_weights", "quantization.enabled"),
+        lambda c: c.quantization.enabled and c.lora.init_lora_weights == "pissa",
+        "PiSSA changes the base weights, which is not possible once they are quantized",
+        "set it to true, gaussian, olora or orthogonal, or turn quantization.enabled off",
+    ),
+    Rule(
+        ("training.fp16", "model.dtype", "lora.enabled"),
+        lambda c: c.training.fp16 and not c.lora.enabled and c.model.dtype == "float16",
+        "float16 is too coarse for weights that are trained directly",
+        "set model.dtype to float32",
+    ),
+    Rule(
+        ("lora.target_modules", "lora.target_parameters", "lora.enabled"),
+        lambda c: c.lora.enabled and not c.lora.target_modules and not c.lora.target_parameters,
+        "no module would get an adapter",
+        "all-linear, towers, names such as q_proj, v_proj, or a regular expression",
+    ),
+    Rule(
+        ("lora.target_modules", "model.freeze_vision_tower", "lora.enabled"),
+        lambda c: c.lora.enabled and _targets("vision", c) and c.model.freeze_vision_tower,
+        "names the vision tower, which model.freeze_vision_tower freezes",
+        "turn model.freeze_vision_tower off, or leave vision out of lora.target_modules",
+    ),
+    Rule(
+        ("lora.target_modules", "model.freeze_projector", "lora.enabled"),
+        lambda c: c.lora.enabled and _targets("projector", c) and c.model.freeze_projector,
+        "names the projector, which model.freeze_projector freezes",
+        "turn model.freeze_projector off, or leave projector out of lora.target_modules",
+    ),
+    Rule(
+        ("lora.target_modules",),
+        lambda c: isinstance(c.lora.target_modules, str) and not is_pattern(c.lora.target_modules),
+        "is not a valid regular expression",
+        "all-linear, a tower, names such as q_proj, v_proj, or a regular expression like .*_proj",
+    ),
+    Rule(
+        ("lora.rank_pattern",),
+        lambda c: not all(map(is_pattern, c.lora.rank_pattern)),
+        "contains a name that is not a valid regular expression",
+        "names of modules such as q_proj, or regular expressions like .*_proj",
+    ),
+    Rule(
+        ("lora.alpha_pattern",),
+        lambda c: not all(map(is_pattern, c.lora.alpha_pattern)),
+        "contains a name that is not a valid regular expression",
+        "names of modules such as q_proj, or regular expressions like .*_proj",
+    ),
+    Rule(
+        ("lora.modules_to_save",),
+        lambda c: not all(map(is_pattern, c.lora.modules_to_save)),
+        "contains a name that is not a valid regular expression",
+        "names of modules such as q_proj, or regular expressions like .*_proj",
+    ),
+    Rule(
+        ("text_encoder.trainable", "text_encoder.enabled", "training.fp16", "model.dtype"),
+        lambda c: (
+            c.text_encoder.enabled
+            and c.text_encoder.trainable == "full"
+            and c.training.fp16
+            and c.model.dtype == "float16"
+        ),
+        "float16 is too coarse for weights that are trained directly",
+        "set it to lora or frozen, or model.dtype to float32",
+    ),
+    Rule(
+        ("text_encoder.name_or_path", "text_encoder.enabled"),
+        lambda c: c.text_encoder.enabled and not c.text_encoder.name_or_path,
+        "no text encoder chosen",
+        "a Hub id, a checkpoint folder, builtin:tiny-qwen3 or builtin:tiny-bert",
+    ),
+    Rule(
+        ("data.path",),
+        lambda c: not c.data.path,
+        "no dataset chosen",
+        "the folder of a dataset run, its id (see `deepsynth-tui runs`), or a Hub id",
+        blocks_start_only=True,
+    ),
+    Rule(
+        ("training.fp16", "training.bf16"),
+        lambda c: c.training.fp16 and c.training.bf16,
+        "fp16 and bf16 are mutually exclusive",
+        "turn one of training.fp16 and training.bf16 off",
+    ),
+    Rule(
+        ("training.eval_steps", "data.eval_fraction"),
+        lambda c: c.training.eval_steps is not None and not c.data.eval_fraction,
+        "there are no rows to evaluate on",
+        "set data.eval_fraction, for example to 0.1",
+    ),
+    Rule(
+        ("training.eval_on_start", "data.eval_fraction"),
+        lambda c: c.training.eval_on_start and not c.data.eval_fraction,
+        "there are no rows to evaluate on",
+        "set data.eval_fraction, for example to 0.1",
+    ),
+    Rule(
+        ("training.early_stopping_patience", "training.eval_steps"),
+        lambda c: c.training.early_stopping_patience is not None and c.training.eval_steps is None,
+        "early stopping needs evaluations during training",
+        "set training.eval_steps, for example to 50",
+    ),
+    Rule(
+        ("training.load_best_model_at_end", "training.eval_steps"),
+        lambda c: c.training.load_best_model_at_end and c.training.eval_steps is None,
+        "the best weights are chosen by evaluations during training",
+        "set training.eval_steps, for example to 50",
+    ),
+    Rule(
+        (
+            "training.save_steps",
+            "training.eval_steps",
+            "training.early_stopping_patience",
+            "training.load_best_model_at_end",
+        ),
+        lambda c: (
+            c.training.keeps_best
+            and c.training.eval_steps is not None
+            and c.training.save_steps % c.training.eval_steps != 0
+        ),
+        "the run loads the best checkpoint at the end, so each checkpoint must have been evaluated",
+        "make it a multiple of training.eval_steps",
+    ),
+    Rule(
+        ("training.metric_for_best_model", "training.generate_eval_samples"),
+        lambda c: (
+            c.training.metric_for_best_model != "eval_loss" and not c.training.generate_eval_samples
+        ),
+        "is computed from generated answers, and no answers are generated",
+        "set training.generate_eval_samples, for example to 8, or choose eval_loss",
+    ),
+    Rule(
+        ("training.max_steps",),
+        lambda c: c.training.max_steps == 0,
+        "a run of 0 steps trains nothing",
+        "set it to -1 to train for training.num_train_epochs",
+    ),
+    Rule(
+        ("output.hub_model_id", "output.push_to_hub", "output.push_checkpoints"),
+        lambda c: (c.output.push_to_hub or c.output.push_checkpoints) and not c.output.hub_model_id,
+        "the upload needs a repository",
+        "set it to owner/name",
+    ),
+    *FSDP_RULES,
+)

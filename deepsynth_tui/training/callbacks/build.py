@@ -1,0 +1,66 @@
+"""Build the trainer callbacks of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from peft import PeftModel
+
+from deepsynth_tui.training.callbacks.base_samples import BaseSamplesCallback, adapters_keep_base
+from deepsynth_tui.training.callbacks.disk_space import DiskSpaceCallback
+from deepsynth_tui.training.callbacks.early_stopping import ResumableEarlyStopping
+from deepsynth_tui.training.callbacks.event_reporter import EventReporterCallback
+from deepsynth_tui.training.callbacks.learning_check import LearningCheckCallback
+from deepsynth_tui.training.callbacks.push_to_hub import PushToHubCallback
+from deepsynth_tui.training.callbacks.rotate_checkpoints import RotateCheckpointsCallback
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, TrainerCallback
+
+    from deepsynth_tui.training.callbacks.memory_time import MemoryTimeCallback
+    from deepsynth_tui.training.run import TrainingData, TrainingRun
+    from deepsynth_tui.training.trainer import DocumentTrainer
+
+
+def build_callbacks(
+    run: TrainingRun,
+    trainer: DocumentTrainer,
+    model: PeftModel | PreTrainedModel,
+    data: TrainingData,
+    memory_time: MemoryTimeCallback,
+    *,
+    starts_at_zero: bool,
+) -> list[TrainerCallback]:
+    """Return the callbacks of this rank in the order in which the trainer calls them.
+
+    Metrics, gradients and memory are the same in all ranks or of interest for one, so only the
+    first rank has the callbacks that look at them.
+    """
+    job, config, ranks = run.job, run.config, run.ranks
+    callbacks: list[TrainerCallback] = [
+        RotateCheckpointsCallback(ranks, config.training.save_total_limit)
+    ]
+    if ranks.is_main:
+        callbacks += [memory_time, PushToHubCallback(run.uploader)]
+    samples_base = starts_at_zero and run.runs_inference and adapters_keep_base(config)
+    if samples_base and isinstance(model, PeftModel):
+        callbacks.append(
+            BaseSamplesCallback(
+                model, data.collator, data.sample_rows, run.report_base_sample, memory_time
+            )
+        )
+    callbacks.append(EventReporterCallback(job, ranks, trainer))
+    if ranks.is_main:
+        callbacks.append(LearningCheckCallback(job, model, trainer))
+    patience = config.training.early_stopping_patience
+    if patience and data.split.held_out:
+        callbacks.append(ResumableEarlyStopping(early_stopping_patience=patience))
+    # Last: the others decide whether a step is saved.
+    callbacks.append(DiskSpaceCallback(run.disk_space, ranks))
+    return callbacks
+
+
+def stopped_early(callbacks: list[TrainerCallback]) -> bool:
+    """Whether the user ended training before its last step."""
+    can_stop = (EventReporterCallback, DiskSpaceCallback)
+    return any(callback.stopped for callback in callbacks if isinstance(callback, can_stop))

@@ -1,0 +1,6 @@
+"""Names of the files in an adapter directory."""
+
+from __future__ import annotations
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"  # PEFT's `SAFETENSORS_WEIGHTS_NAME`
+LINEAGE = "deepsynth.json"
