@@ -237,7 +237,7 @@ def _available_in_cgroups(proc: Path, cgroups: Path) -> Iterator[int]:
         else:
             continue
         group = root / path.strip("/")
-        # In a container the path may be that of the host; the container's own group is then the root.
+        # In a container the path may be the host's; the container's own group is then the root.
         for folder in (group, *group.parents):
             yield from _available_in(folder, *names)
             if folder == root:

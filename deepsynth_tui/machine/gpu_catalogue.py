@@ -93,6 +93,6 @@ def _read(path: Path, mtime_ns: int) -> tuple[Gpu, ...]:
         if not 0 < gpu.usable_gib <= gpu.memory_gib or min(gpu.bandwidth_gbs, gpu.tflops) <= 0:
             raise CatalogueError(
                 f"{path}: {gpu.name} has values out of range.",
-                "usable_gib must be > 0 and <= memory_gib; bandwidth_gbs and tflops must be > 0.",
+                "It must have 0 < usable_gib <= memory_gib, and bandwidth_gbs and tflops above 0.",
             )
     return gpus

@@ -87,7 +87,7 @@ def read_devices(nvml: Any, visible: str | None = None) -> Probe:
         return Probe((), reason, driver)
     selected = devices if visible is None else visible_devices(devices, visible)
     if not selected:
-        value = f"set to {visible}" if visible else "empty"
+        value = f"set to {visible}" if visible else "set to nothing"
         return Probe((), f"CUDA_VISIBLE_DEVICES is {value}, which hides every GPU.", driver)
     return Probe(tuple(selected), driver=driver)
 

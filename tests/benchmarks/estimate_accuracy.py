@@ -175,7 +175,7 @@ def published_errors(rows: Iterable[published.Measurement]) -> list[Error]:
     """An error for every figure of every row."""
     found: list[Error] = []
     for row in rows:
-        predicted = estimate(row.config, row.profile, gpus=(row.gpu,), stack=row.software)
+        predicted = estimate(row.config, row.profile, gpus=(row.gpu,), stack=row.stack)
         for instrument in INSTRUMENTS:
             if (measured := instrument.measured(row)) is not None:
                 share = instrument.predicted(predicted) / measured - 1

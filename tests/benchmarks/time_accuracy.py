@@ -19,9 +19,9 @@ from deepsynth_tui.estimate.work.step import step_work
 from deepsynth_tui.estimate.work.work import Work
 from tests.estimate.published import Measurement, measurements
 
-FITTED = ("matmul", "masked", "memory", "dequantising", "launch")
+FITTED = ("matmul", "masked", "memory", "dequantization", "launch")
 # No kernel reaches more of the data sheet: bounds for what the rows cannot tell apart.
-MOST = {"matmul": 0.85, "memory": 0.9, "masked": 0.7, "dequantising": 0.9, "launch": 1.0}
+MOST = {"matmul": 0.85, "memory": 0.9, "masked": 0.7, "dequantization": 0.9, "launch": 1.0}
 STEPS = (0.3, 0.1, 0.03, 0.01)
 
 
@@ -47,7 +47,7 @@ def runs() -> tuple[Run, ...]:
     """The published runs whose software computes as ours does."""
     found: list[Run] = []
     for row in measurements():
-        if row.software.float32_stream or row.gptq:
+        if row.stack.float32_stream or row.gptq:
             continue
         training = row.config.training
         work = step_work(

@@ -58,7 +58,7 @@ async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path
     assert steady(json.loads(json.dumps(report.to_json(), default=dict))) == steady(printed)
 
     text = command("estimate", config).stdout
-    assert f"needs {estimate.needed / GIB:.2f} GB" in text
+    assert f"needs {estimate.needed / GIB:.2f} GiB" in text
     assert f"trains {estimate.trainable_params:,} of {estimate.total_params:,} parameters" in text
     for gpu in report.catalogue_gpus:
         line = next(line for line in text.splitlines() if gpu.name in line)

@@ -45,7 +45,7 @@ class Measurement:
     grade: str
     config: TrainingConfig
     profile: ModelLayout
-    software: StackVersion
+    stack: StackVersion
     gptq: bool
     gpu: Gpu
     length: int

@@ -88,7 +88,7 @@ def kept(kind: str, layers: int, config: TrainingConfig) -> tuple[int, int]:
     with saved, autocast:
         model.model(input_ids=ids)
     trainable = count_trainable(config, profile)
-    return saved.total, activation_memory(config, profile, trainable, Batch(1, TOKENS)).kept
+    return saved.total, activation_memory(config, profile, trainable, Batch(1, TOKENS)).saved
 
 
 QV = LORA | {"target_modules": ["q_proj", "v_proj"]}

@@ -17,7 +17,7 @@ ROWS = measurements()
 
 def predict(row: Measurement) -> tuple[int, int, int]:
     """Allocated, reserved and device bytes, in the stack and on the GPU of the row."""
-    found = estimate(row.config, row.profile, gpus=(row.gpu,), stack=row.software)
+    found = estimate(row.config, row.profile, gpus=(row.gpu,), stack=row.stack)
     device = found.gpus[0].device
     return found.peak_allocated, device - found.overhead.context, device
 

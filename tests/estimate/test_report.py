@@ -64,7 +64,7 @@ def test_the_text_says_what_the_json_says():
     said = report_text.report_text(found, "run.yaml")
     lines = said.splitlines()
     assert lines[0] == "run.yaml"
-    assert f"needs {found.estimate.needed / GIB:.2f} GB" in said
+    assert f"needs {found.estimate.needed / GIB:.2f} GiB" in said
     for place, row in zip(found.catalogue_gpus, found.estimate.gpus, strict=True):
         line = next(
             line for line in lines if line.strip().startswith(f"{place.fit.value:<6}{place.name}")

@@ -13,7 +13,7 @@ CARD = Device(0, "NVIDIA L4", "GPU-1", 24 * 2**30, 20 * 2**30, 4 * 2**30, 50, No
 
 def test_gpus_of_this_machine_and_of_the_catalogue():
     said = report_text.gpus_text(Probe((CARD,)), load_catalogue())
-    assert "20.00 GB free of 24.00 GB, 50 °C" in said
+    assert "20.00 GiB free of 24.00 GiB, 50 °C" in said
     assert "no price known" in said
     assert "no driver here" in report_text.gpus_text(Probe((), "no driver here"), ())
     data = json.loads(json.dumps(report_text.gpus_json(Probe((CARD,)), load_catalogue())))

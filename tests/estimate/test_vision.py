@@ -111,7 +111,7 @@ def test_stacks_of_the_default_model():
         layers=12,
         hidden=768,
         qkv=3 * 768,
-        fused=True,
+        fused_qkv=True,
         inner=3072,
         gated=False,
         layer_norm=True,
@@ -173,8 +173,8 @@ def test_a_frozen_tower_keeps_its_pixels_alone(name: str):
     image = models.shipped(name).image
     assert image is not None
     frames = 2 if image.rule == "pixels" else 1
-    assert frozen.kept == frozen.patches * image.patch**2 * 3 * frames * 4
-    assert frozen.working > 0
+    assert frozen.saved == frozen.patches * image.patch**2 * 3 * frames * 4
+    assert frozen.workspace > 0
 
 
 @pytest.mark.parametrize("name", [QWEN, DEEPSEEK, SMOL])
@@ -182,9 +182,9 @@ def test_a_free_tower_keeps_every_layer_unless_they_are_recomputed(name: str):
     frozen = seen(name, FROZEN)
     recomputed = seen(name, free(checkpointing=True))
     kept = seen(name, free(checkpointing=False))
-    assert frozen.kept < recomputed.kept < kept.kept
-    assert frozen.working < recomputed.working
-    assert kept.kept > 5 * recomputed.kept
+    assert frozen.saved < recomputed.saved < kept.saved
+    assert frozen.workspace < recomputed.workspace
+    assert kept.saved > 5 * recomputed.saved
 
 
 def test_pages_of_a_batch_add_up():
@@ -197,10 +197,10 @@ def test_pages_of_a_batch_add_up():
         for rows in (1, 4)
     )
     assert one.tokens == four.tokens == 400
-    assert (four.patches, four.kept, four.working) == (
+    assert (four.patches, four.saved, four.workspace) == (
         4 * one.patches,
-        4 * one.kept,
-        4 * one.working,
+        4 * one.saved,
+        4 * one.workspace,
     )
 
 

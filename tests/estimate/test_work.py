@@ -110,9 +110,9 @@ def both(case: Case) -> tuple[Work, Operations]:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_what_is_counted_is_what_a_step_does(case: Case):
     work, counted = both(case)
-    assert work.matmul == pytest.approx(counted.matmul, rel=0.01)
-    assert work.traffic == pytest.approx(counted.traffic, rel=0.12)
-    assert work.kernels == pytest.approx(counted.kernels, rel=0.25)
+    assert work.matmul_flops == pytest.approx(counted.matmul, rel=0.01)
+    assert work.elementwise_bytes == pytest.approx(counted.traffic, rel=0.12)
+    assert work.kernel_launches == pytest.approx(counted.kernels, rel=0.25)
 
 
 def of(
@@ -129,17 +129,17 @@ def of(
 def test_a_frozen_vision_tower_runs_forward_only():
     nothing, frozen = of(), of(patches=4096)
     learns = of(patches=4096, model={"freeze_vision_tower": False})
-    seen = frozen.matmul - nothing.matmul
+    seen = frozen.matmul_flops - nothing.matmul_flops
     vision = shipped("Qwen/Qwen3-VL-2B-Instruct").tower_params("vision")
     assert seen > 2 * 4096 * vision
-    assert learns.matmul - nothing.matmul > 3 * seen
+    assert learns.matmul_flops - nothing.matmul_flops > 3 * seen
 
 
 def test_attention_within_windows_takes_less_than_over_the_page():
     def scores(name: str) -> float:
         """FLOPs per patch that grow with the page."""
-        few, many = (of(name, patches=patches).matmul for patches in (2048, 8192))
-        return (many - 4 * few + 3 * of(name).matmul) / 8192
+        few, many = (of(name, patches=patches).matmul_flops for patches in (2048, 8192))
+        return (many - 4 * few + 3 * of(name).matmul_flops) / 8192
 
     assert 0 < scores("Qwen/Qwen2.5-VL-3B-Instruct") < scores("Qwen/Qwen3-VL-2B-Instruct")
     assert scores("HuggingFaceTB/SmolVLM2-256M-Video-Instruct") == pytest.approx(0, abs=1)
@@ -147,24 +147,24 @@ def test_attention_within_windows_takes_less_than_over_the_page():
 
 def test_the_second_encoder_of_deepseek_ocr_2_sees_merged_patches():
     name = "deepseek-community/DeepSeek-OCR-2"
-    per_patch = (of(name, patches=1).matmul - of(name).matmul) / 2
+    per_patch = (of(name, patches=1).matmul_flops - of(name).matmul_flops) / 2
     assert per_patch < 0.5 * shipped(name).tower_params("vision")
 
 
 def test_only_quantised_weights_are_dequantised():
-    assert of().dequantised == 0
+    assert of().dequantized_bytes == 0
     four = of(quantization={"enabled": True, "bits": 4})
     eight = of(quantization={"enabled": True, "bits": 8})
-    assert 0 < four.dequantised < eight.dequantised
+    assert 0 < four.dequantized_bytes < eight.dequantized_bytes
 
 
 def test_micro_batches_repeat_everything_but_the_optimizer():
     one = of(training={"gradient_accumulation_steps": 1})
     four = of(training={"gradient_accumulation_steps": 4})
-    assert four.matmul == 4 * one.matmul
-    assert four.traffic == 4 * one.traffic
-    assert four.kernels == 4 * one.kernels
-    assert four.optimizer == one.optimizer
+    assert four.matmul_flops == 4 * one.matmul_flops
+    assert four.elementwise_bytes == 4 * one.elementwise_bytes
+    assert four.kernel_launches == 4 * one.kernel_launches
+    assert four.optimizer_bytes == one.optimizer_bytes
 
 
 def test_pytorchs_attention_runs_under_a_mask_where_rows_differ():
@@ -174,16 +174,16 @@ def test_pytorchs_attention_runs_under_a_mask_where_rows_differ():
         model={"attn_implementation": "flash_attention_2"},
         training={"per_device_train_batch_size": 2},
     )
-    assert alone.masked == 0 < alone.causal
-    assert padded.causal == 0
-    assert padded.masked == 2 * flash.causal
+    assert alone.masked_attention_flops == 0 < alone.causal_attention_flops
+    assert padded.causal_attention_flops == 0
+    assert padded.masked_attention_flops == 2 * flash.causal_attention_flops
 
 
 def test_eager_attention_moves_its_scores():
     eager = of(model={"attn_implementation": "eager"})
     fused = of()
-    assert eager.traffic > fused.traffic
-    assert eager.matmul > fused.matmul
+    assert eager.elementwise_bytes > fused.elementwise_bytes
+    assert eager.matmul_flops > fused.matmul_flops
 
 
 def test_a_text_encoder_that_learns_works_more():
@@ -193,6 +193,8 @@ def test_a_text_encoder_that_learns_works_more():
         settings = configure(text_encoder={"enabled": True, "trainable": trainable})
         profile = shipped("Qwen/Qwen3-VL-2B-Instruct")
         found = count_trainable(settings, profile)
-        return step_work(settings, profile, found, length=1024, patches=0, encoder=encoder).matmul
+        return step_work(
+            settings, profile, found, length=1024, patches=0, encoder=encoder
+        ).matmul_flops
 
-    assert of().matmul < encoded("frozen") < encoded("lora") < encoded("full")
+    assert of().matmul_flops < encoded("frozen") < encoded("lora") < encoded("full")

@@ -104,12 +104,9 @@ def test_cards_and_slices_are_mapped():
     assert (bare.index, bare.temperature, bare.power, bare.processes) == (2, None, None, ())
 
 
-def test_what_others_use_is_told_from_ours():
+def test_processes_are_listed_once():
     card = read_devices(Nvml()).devices[0]
     assert card.processes == (GpuProcess(7, 25), GpuProcess(8, None))
-    assert card.used_by_others() == 40
-    assert card.used_by_others({7, 99}) == 15
-    assert card.used_by_others({8}) == 40
 
 
 @pytest.mark.parametrize(
@@ -138,7 +135,7 @@ def test_hidden_cards_are_not_offered(visible: str, said: str):
 @pytest.mark.parametrize(
     ("nvml", "said"),
     [
-        (lambda: Nvml(cards=0), "sees no GPU"),
+        (lambda: Nvml(cards=0), "finds no GPU"),
         (lambda: SlicedCard(slices=0), "MIG mode"),
         (lambda: LostCard(), "failed: the GPU is lost"),
     ],

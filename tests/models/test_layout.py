@@ -1,4 +1,4 @@
-"""Profiles: right, cached, found without network, and errors that say what to do."""
+"""Layouts: complete, cached, available without a network, with errors that give advice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from transformers import AutoConfig
 
 from deepsynth_tui import child_process
 from deepsynth_tui.models import layout_client
-from deepsynth_tui.models import layout_server as profile_job
 from deepsynth_tui.models.hub_config import (
     UnknownModelError,
     bundled_models,
@@ -131,30 +130,30 @@ def test_unknown_model_without_network():
     assert not layout_cache_path("nobody/no-such-model").exists()
 
 
-def message_of(name: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the child process says of this model, run in this one."""
-    assert profile_job.main([name]) == 1
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["advice"]
-    return answer["message"]
+def message_of(name: str) -> str:
+    """The error message of the child process for this model."""
+    with pytest.raises(LayoutError) as raised:
+        request_layout(name)
+    assert raised.value.advice
+    return raised.value.message
 
 
-def test_folder_without_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert "config.json" in message_of(str(tmp_path), capsys)
+def test_folder_without_config(tmp_path: Path):
+    assert "config.json" in message_of(str(tmp_path))
 
 
-def test_unknown_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_unknown_architecture(tmp_path: Path):
     (tmp_path / "config.json").write_text('{"model_type": "no_such_architecture"}')
-    assert "transformers" in message_of(str(tmp_path), capsys)
+    assert "transformers" in message_of(str(tmp_path))
 
 
-def test_unknown_builtin(capsys: pytest.CaptureFixture[str]):
-    assert "builtin:nothing" in message_of("builtin:nothing", capsys)
+def test_unknown_builtin():
+    assert "builtin:nothing" in message_of("builtin:nothing")
 
 
-def test_a_model_of_no_kind_that_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_model_of_no_kind_that_is_trained(tmp_path: Path):
     AutoConfig.for_model("vit", hidden_size=32, num_hidden_layers=1).save_pretrained(tmp_path)
-    assert str(tmp_path) in message_of(str(tmp_path), capsys)
+    assert str(tmp_path) in message_of(str(tmp_path))
 
 
 def test_child_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch):

@@ -3,7 +3,7 @@
 The coefficients count the tensors that autograd saves in transformers 5.23 and PEFT 0.21 with
 SDPA attention, RMSNorm and a gated MLP in bf16. They were read off
 ``torch.autograd.graph.saved_tensors_hooks`` over a grid of widths and match it to the byte;
-``tests/estimate/memory/test_activations.py`` repeats the measurement. All are bytes per token and
+``tests/estimate/test_activations.py`` repeats the measurement. All are bytes per token and
 unit of width.
 """
 

@@ -5,7 +5,7 @@ two backward; gradient checkpointing repeats the forward of the layers, but not 
 PyTorch moves every intermediate through memory: the traffic coefficients are bytes read and written
 by everything but matmuls and attention, counted over transformers 5.23 and PEFT 0.21 with a
 dispatch mode on models of random widths and solved by least squares.
-``tests/estimate/work/test_step.py`` counts whole models again.
+``tests/estimate/test_work.py`` counts whole models again.
 """
 
 from __future__ import annotations
