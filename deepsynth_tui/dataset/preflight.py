@@ -23,7 +23,7 @@ from typing import Any
 
 from deepsynth_tui.builtin import locate
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
-from deepsynth_tui.config.findings import command, output_problems
+from deepsynth_tui.config.preflight import output_dir_problems, run_preflight_command
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.dataset.clean_text import is_blank
@@ -117,7 +117,7 @@ def check(config: DatasetConfig) -> list[Problem]:
 
 def inspect(config: DatasetConfig) -> Preflight:
     """Open the sources, draw the first document, and check the output folder and the disk."""
-    problems = [*output_problems(config.output.dir), *_drawing_problems(config)]
+    problems = [*output_dir_problems(config.output.dir), *_drawing_problems(config)]
     sources = [
         _inspect_source(settings, instruction_columns(config)) for settings in config.all_sources
     ]
@@ -160,7 +160,7 @@ def inspect(config: DatasetConfig) -> Preflight:
 
 def main() -> int:
     """Check the configuration named on the command line and print the findings."""
-    return command(DatasetConfig, inspect, Preflight)
+    return run_preflight_command(DatasetConfig, inspect, Preflight)
 
 
 def _drawing_problems(config: DatasetConfig) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from deepsynth_tui.config.findings import existing_part
+from deepsynth_tui.config.preflight import nearest_existing_parent
 from deepsynth_tui.dataset.draw_document import DrawnDocument
 from deepsynth_tui.dataset.errors import NotEnoughSpace
 from deepsynth_tui.units import format_bytes
@@ -28,7 +28,7 @@ def estimate_bytes(sample: Sequence[DrawnDocument], documents: int | None) -> in
 
 def check_space(folder: Path, needed: int) -> None:
     """Raise `NotEnoughSpace` if `needed` more bytes do not fit on the disk of `folder`."""
-    existing_folder = existing_part(folder)
+    existing_folder = nearest_existing_parent(folder)
     free = shutil.disk_usage(existing_folder).free
     if free < needed + RESERVE_BYTES:
         raise NotEnoughSpace(

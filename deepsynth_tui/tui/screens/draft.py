@@ -52,7 +52,9 @@ class SavesDraft(ReportsWorkerErrors, Screen[None]):
                 severity="warning",
                 markup=False,
             )
-        values = FormValues.from_mapping(self.kind, draft) if draft else FormValues.default(self.kind)
+        values = (
+            FormValues.from_mapping(self.kind, draft) if draft else FormValues.default(self.kind)
+        )
         self._saved_values = values
         return values
 

@@ -42,10 +42,11 @@ class FileCheck:
 
         `can_run` says that `run` follows.
         """
-        from deepsynth_tui.workflows.preflight import READS
+        from deepsynth_tui.config.fields import fields_by_key
+        from deepsynth_tui.config.kinds import CONFIG_TYPES
 
-        prefixes = READS[self._kind]
-        inputs = {key: v for key, v in values.values.items() if key.startswith(prefixes)}
+        fields = fields_by_key(CONFIG_TYPES[self._kind])
+        inputs = {key: v for key, v in values.values.items() if fields[key].in_preflight}
         if inputs == self._inputs:
             return False
         self._inputs = inputs if can_run else None

@@ -258,10 +258,10 @@ class FormScreen(SavesDraft):
     @property
     def focused_field_help(self) -> str:
         """Meaning, range and default of the focused field, empty where none has the focus."""
-        from deepsynth_tui.tui.forms.field_help import facts_of
+        from deepsynth_tui.tui.forms.field_help import field_facts
 
         row = self.focused_row
-        return f"{row.label}: {row.spec.help}\n{facts_of(row.spec)}" if row else ""
+        return f"{row.label}: {row.spec.help}\n{field_facts(row.spec)}" if row else ""
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self._explain(event.widget)
@@ -270,11 +270,11 @@ class FormScreen(SavesDraft):
         """Show in the help line what the focused field or section is for."""
         if self.form is None or widget is None:
             return
-        from deepsynth_tui.tui.forms.field_help import facts_of, way_out
+        from deepsynth_tui.tui.forms.field_help import field_facts, fix_hint
 
         line = self.query_one(HelpLine)
         if row := self.focused_row:
             problem = self.form.problem_at(row.spec.key)
-            line.explain(row.spec.help, facts_of(row.spec), way_out(problem) if problem else "")
+            line.explain(row.spec.help, field_facts(row.spec), fix_hint(problem) if problem else "")
         elif section := self.focused_section:
             line.explain(section.spec.help, "Enter opens and closes it.")

@@ -8,9 +8,9 @@ import pytest
 
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.machine.gpu_catalogue import load_catalogue
-from tests.pilot.forms import known_model
+from tests.pilot.forms import cache_model_layout
 
 
 @pytest.fixture
 def inputs(home: Path) -> EstimateInputs:
-    return EstimateInputs(known_model(), gpus=load_catalogue())
+    return EstimateInputs(cache_model_layout(), gpus=load_catalogue())
