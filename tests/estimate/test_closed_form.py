@@ -125,7 +125,7 @@ def test_fused_experts_are_quantised_only_when_asked():
 
 @pytest.mark.parametrize("optim", get_args(TrainingSettings.model_fields["optim"].annotation))
 def test_every_optimizer_offered_has_a_rule(optim: str):
-    assert 0 <= optimizer_state_bytes(optim, 10**6, 4, edge=16) <= 8 * 10**6
+    assert 0 <= optimizer_state_bytes(optim, 10**6, 4, smaller_side=16) <= 8 * 10**6
 
 
 def test_optimizers_in_order_of_size():

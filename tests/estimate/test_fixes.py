@@ -103,8 +103,8 @@ def test_no_cheaper_change_was_passed_over(sections: dict[str, Any], share: floa
     (remedy,) = cheapest_fixes(config, found, [room])
     if fitting:
         assert remedy is not None
-        chosen = next(one for one in fitting if one.values == remedy.changes)
-        assert chosen.loss == min(one.loss for one in fitting)
+        chosen = next(tweak for tweak in fitting if tweak.values == remedy.changes)
+        assert chosen.quality_cost == min(tweak.quality_cost for tweak in fitting)
     if remedy is not None:
         tried = with_values(config, remedy.changes)
         assert needed(tried, found) == remedy.needed == room - remedy.headroom <= room

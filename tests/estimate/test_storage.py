@@ -9,7 +9,7 @@ import pytest
 
 from deepsynth_tui.config.training import TrainingSettings
 from deepsynth_tui.estimate.storage import (
-    STATE_ENTRIES,
+    STATE_ENTRY_BYTES,
     DiskEstimate,
     HostMemoryEstimate,
     StorageEstimate,
@@ -51,7 +51,9 @@ def test_full_fine_tuning_saves_the_model_and_two_moments():
 
 
 def test_every_optimizer_is_known():
-    assert STATE_ENTRIES.keys() == {*get_args(TrainingSettings.model_fields["optim"].annotation)}
+    assert STATE_ENTRY_BYTES.keys() == {
+        *get_args(TrainingSettings.model_fields["optim"].annotation)
+    }
 
 
 def test_main_memory_grows_with_what_is_saved_and_with_the_largest_tensor():
@@ -109,7 +111,7 @@ def test_a_container_with_control_groups_of_version_1(proc: Path, tmp_path: Path
 def test_this_machine_answers_and_a_shortage_is_said(tmp_path: Path):
     config = configure(output={"dir": str(tmp_path / "not" / "yet")})
     found = estimate_storage(config, models.shipped(DENSE), steps=10)
-    assert found.place == tmp_path
+    assert found.path == tmp_path
     assert found.disk_free > 0
     assert found.memory_free is None or found.memory_free > 0
     assert found.to_json()["disk_needed_bytes"] == found.disk.needed
