@@ -24,7 +24,7 @@ from typing import Any
 from deepsynth_tui.builtin import locate
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
 from deepsynth_tui.config.locations import home
-from deepsynth_tui.config.preflight import output_dir_problems, run_preflight_command
+from deepsynth_tui.config.preflight_report import output_dir_problems, run_preflight_command
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.dataset.clean_text import is_blank
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.config.locations import home
-from deepsynth_tui.config.preflight import nearest_existing_parent
+from deepsynth_tui.config.preflight_report import nearest_existing_parent
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.adapter_file import adapter_file_bytes, adapter_tensors
 from deepsynth_tui.estimate.memory.optimizer import trainable_memory

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.config.locations import home
-from deepsynth_tui.config.preflight import (
+from deepsynth_tui.config.preflight_report import (
     nearest_existing_parent,
     output_dir_problems,
     run_preflight_command,

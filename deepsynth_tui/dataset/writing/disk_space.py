@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from deepsynth_tui.config.preflight import nearest_existing_parent
+from deepsynth_tui.config.preflight_report import nearest_existing_parent
 from deepsynth_tui.dataset.draw_document import DrawnDocument
 from deepsynth_tui.dataset.errors import NotEnoughSpace
 from deepsynth_tui.units import format_bytes
