@@ -18,7 +18,7 @@ _TILE_MODELS = ("idefics3", "smolvlm")
 
 
 def text_dimensions(config: PreTrainedConfig) -> TextDimensions:
-    """Figures of the language model in any config."""
+    """Return the dimensions of the language model in any config."""
     text = config.get_text_config()
     hidden = _first(text, "hidden_size", "n_embd", "d_model")
     heads = _first(text, "num_attention_heads", "n_head", default=1)
@@ -52,7 +52,7 @@ def _activation(text: PreTrainedConfig) -> str:
 
 
 def image_dimensions(hub_config: HubConfig) -> ImageDimensions | None:
-    """Figures of the vision tower and its image rule; None for a text-only model."""
+    """Return the dimensions of the vision tower and its image rule, None for a text-only model."""
     config, processor = hub_config.config, hub_config.processor
     vision: Any = getattr(config, "vision_config", None)
     if vision is None:
