@@ -234,6 +234,15 @@ async def test_the_gpus_are_probed_only_while_the_screen_is_shown(
         await until(pilot, lambda: probes > before + 2)
 
 
+async def test_the_focused_panel_names_the_keys_that_work_in_it(home: Path) -> None:
+    async with form_app(home) as pilot:
+        panel = pilot.app.screen.query_one(FitPanel)
+        await until(pilot, lambda: "^t simulates" in text_of(screen_of(pilot)))
+        await pilot.press("escape")
+        await until(pilot, lambda: " s simulates" in text_of(screen_of(pilot)))
+        assert panel.has_focus
+
+
 async def test_an_unreadable_model_is_reported_with_advice(home: Path) -> None:
     async with form_app(home) as pilot:
         panel = pilot.app.screen.query_one(FitPanel)

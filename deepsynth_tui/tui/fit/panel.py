@@ -86,11 +86,11 @@ class FitPanel(VerticalScroll):
         gpu = key_of("fit.gpu_up") + key_of("fit.gpu_down")
         rank = key_of("fit.rank_down") + key_of("fit.rank_up")
         self.border_subtitle = f"{gpu} GPU · {rank} rank · {key_of('fit.panel')} back"
-        self._draw()
+        self.call_next(self._draw)  # `has_focus` changes after this handler
 
     def on_blur(self) -> None:
         self.border_subtitle = key_of("fit.panel")
-        self._draw()
+        self.call_next(self._draw)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
