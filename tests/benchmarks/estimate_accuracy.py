@@ -92,7 +92,7 @@ def run(case: Case) -> Simulation:
     peak = simulate_step(config, found, image_dimensions(found), RowStatistics())
     seconds = time.perf_counter() - started
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE
-    profile = models.profile_of(case.model, found, "model")
+    profile = models.layout_of(case.model, found, "model")
     found = estimate(config, profile, gpus=())
     computed = Figures(
         allocated=found.peak_allocated,
@@ -175,7 +175,7 @@ def published_errors(rows: Iterable[published.Measurement]) -> list[Error]:
     """An error for every figure of every row."""
     found: list[Error] = []
     for row in rows:
-        predicted = estimate(row.config, row.profile, gpus=(row.gpu,), stack=row.stack)
+        predicted = estimate(row.config, row.layout, gpus=(row.gpu,), stack=row.stack)
         for instrument in INSTRUMENTS:
             if (measured := instrument.measured(row)) is not None:
                 share = instrument.predicted(predicted) / measured - 1
@@ -195,7 +195,7 @@ def published_lines(errors: Sequence[Error]) -> Iterator[str]:
     """Errors by stack and by model for each instrument, and the ten largest."""
     ways: Sequence[Callable[[Error], str]] = (
         lambda e: f"{e.row.source.split()[0]}, {stack(e.row)}, {e.instrument}",
-        lambda e: f"{e.row.profile.name}, {e.instrument}",
+        lambda e: f"{e.row.layout.name}, {e.instrument}",
     )
     for by in ways:
         yield f"\n{'':<76}rows | median | median of absolute | worst | mean"

@@ -36,7 +36,7 @@ class Run:
     @property
     def group(self) -> tuple[str, str, str]:
         """Source, model and GPU: runs of one group are not independent."""
-        return self.row.source.split()[0], self.row.profile.name, self.row.gpu.name
+        return self.row.source.split()[0], self.row.layout.name, self.row.gpu.name
 
     def ratio(self, rates: Efficiency = CALIBRATED) -> float:
         """Measured over predicted seconds."""
@@ -52,8 +52,8 @@ def runs() -> tuple[Run, ...]:
         training = row.config.training
         work = step_work(
             row.config,
-            row.profile,
-            count_trainable(row.config, row.profile),
+            row.layout,
+            count_trainable(row.config, row.layout),
             length=row.mean_length,
             patches=0,
         )

@@ -1,4 +1,4 @@
-"""Small models of real architectures, on the meta device, and their profiles."""
+"""Small models of real architectures, on the meta device, and their layouts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedModel
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.dimensions import image_dimensions, text_dimensions
 from deepsynth_tui.models.hub_config import HubConfig, bundled_models
 from deepsynth_tui.models.layout import ModelLayout, Role
@@ -91,49 +91,49 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def architecture(model_type: str, **figures: Any) -> HubConfig:
-    """The config of a small model, with some figures changed at the top level."""
-    config = AutoConfig.for_model(model_type, **(SMALL[model_type] | figures))
+def architecture(model_type: str, **overrides: Any) -> HubConfig:
+    """Return the config of a small model, with some top-level values replaced."""
+    config = AutoConfig.for_model(model_type, **(SMALL[model_type] | overrides))
     return HubConfig(config, {}, "folder")
 
 
-def build(model_type: str, **figures: Any) -> PreTrainedModel:
-    """A small model on the meta device; every call makes a new one."""
-    return profile_job.build_meta_model(
-        architecture(model_type, **figures), "model", trust_remote_code=False
+def build(model_type: str, **overrides: Any) -> PreTrainedModel:
+    """Build a small model on the meta device. Every call builds a new model."""
+    return layout_server.build_meta_model(
+        architecture(model_type, **overrides), "model", trust_remote_code=False
     )
 
 
 @cache
-def profile(model_type: str) -> ModelLayout:
-    """The profile of a small model."""
-    return profile_of(model_type, architecture(model_type), "model")
+def layout(model_type: str) -> ModelLayout:
+    """Return the layout of a small model."""
+    return layout_of(model_type, architecture(model_type), "model")
 
 
 @cache
 def shipped(name: str, role: Role = "model") -> ModelLayout:
-    """The profile of a model whose architecture ships with the package, built in this process."""
+    """Build the layout of a bundled model in this process."""
     entry = bundled_models()[name]
-    figures = dict(entry["config"])
-    config = AutoConfig.for_model(figures.pop("model_type"), **figures)
-    return profile_of(name, HubConfig(config, entry.get("processor", {}), "shipped"), role)
+    values = dict(entry["config"])
+    config = AutoConfig.for_model(values.pop("model_type"), **values)
+    return layout_of(name, HubConfig(config, entry.get("processor", {}), "shipped"), role)
 
 
-def profile_of(name: str, found: HubConfig, role: Role) -> ModelLayout:
-    """The profile of an architecture, built in this process."""
-    model = profile_job.build_meta_model(found, role, trust_remote_code=False)
+def layout_of(name: str, hub_config: HubConfig, role: Role) -> ModelLayout:
+    """Build the layout of an architecture in this process."""
+    model = layout_server.build_meta_model(hub_config, role, trust_remote_code=False)
     return ModelLayout(
         name=name,
         revision=None,
         role=role,
         architecture=type(model).__name__,
-        origin=found.origin,
-        weights=profile_job.group_weights(model),
-        text=text_dimensions(found.config),
-        image=None if role == "encoder" else image_dimensions(found),
+        origin=hub_config.origin,
+        weights=layout_server.group_weights(model),
+        text=text_dimensions(hub_config.config),
+        image=None if role == "encoder" else image_dimensions(hub_config),
     )
 
 
 def configure(**sections: dict[str, Any]) -> TrainingConfig:
-    """A training configuration with these sections changed."""
+    """Return a training configuration with these sections."""
     return TrainingConfig.model_validate(sections)

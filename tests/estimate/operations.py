@@ -1,4 +1,4 @@
-"""Counts what a computation does: FLOPs of its matmuls, bytes between them, operations."""
+"""Counts the matmul FLOPs, the other memory traffic and the kernels of a computation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# What only looks at memory differently, or allocates it.
+# Operations that only make a view of memory or allocate it.
 _FREE = {
     *(
         "view",
@@ -29,8 +29,11 @@ _ATTENTION = "scaled_dot_product"
 
 
 class Operations(TorchDispatchMode):
-    """While entered: `matmul` FLOPs, `traffic` bytes read and written by other operations (apart
-    from attention's kernel), and `kernels`, the number of operations that compute."""
+    """Counts the operations that run inside the context.
+
+    `matmul`: FLOPs of matmuls. `traffic`: bytes that other operations read and write, without the
+    attention kernel. `kernels`: number of operations that compute.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +66,7 @@ class Operations(TorchDispatchMode):
 
 
 def _bytes(values: Iterable[Any]) -> int:
-    """Bytes of tensors; what is repeated by a stride of 0 counts once."""
+    """Return the bytes of tensors. Elements that a stride of 0 repeats count once."""
     total = 0
     for value in values:
         if isinstance(value, torch.Tensor):
@@ -75,7 +78,7 @@ def _bytes(values: Iterable[Any]) -> int:
 
 
 def operations(compute: Callable[[], object]) -> Operations:
-    """Count what `compute` does."""
-    with Operations() as counted:
+    """Count the operations of `compute`."""
+    with Operations() as counter:
         compute()
-    return counted
+    return counter

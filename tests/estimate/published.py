@@ -1,8 +1,8 @@
-"""Published measurements of the transformers + PEFT stack, as configurations and profiles.
+"""Published measurements of the transformers + PEFT stack, as configurations and layouts.
 
-`data/published.csv` has one run a row, with repository, path and commit of its source;
-`data/models.csv` the shapes of the models. What the software of a row did differently from ours
-follows from its declared columns by the rules below, never from the figure that was measured.
+`data/published.csv` has one run per row, with the repository, path and commit of its source.
+`data/models.csv` has the shapes of the models. The functions below derive the differences between
+the software of a row and ours from its declared columns, never from its measurements.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from tests.estimate.models import configure
 DATA = Path(__file__).parent / "data"
 ROWS, MODELS = DATA / "published.csv", DATA / "models.csv"
 MIB = 2**20
-# Loops that give back what the allocator holds every ten steps (`method_comparison/*/run.py`).
+# Training loops that empty the allocator's cache every ten steps (`method_comparison/*/run.py`).
 EMPTYING = frozenset({"huggingface/peft"})
 
-# The shipped catalogue has no RTX PRO 6000 Blackwell. TFLOPS with float32 sums, dense, and GB/s of
-# its data sheet.
+# The shipped catalogue has no RTX PRO 6000 Blackwell. Dense TFLOPS with float32 sums and GB/s are
+# those of its data sheet.
 OTHER_GPUS = (Gpu("RTX PRO 6000 (96GB)", 96, 94.97, 1792, 503.8, True, None, None),)
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One run. Memory in bytes, None where that instrument was not read.
+    """One run. Memory is in bytes, None if the source does not give it.
 
-    `length` is what the longest row can be, `mean_length` what a row was padded to on average.
-    `allocated` is ``max_memory_allocated``, `reserved` ``max_memory_reserved``, `device` what
-    nvidia-smi showed, `unnamed` a figure whose instrument the source does not name.
+    `length` is the limit of a row in tokens, `mean_length` the average padded length. `allocated`
+    is ``max_memory_allocated``, `reserved` is ``max_memory_reserved``, `device` is the value of
+    nvidia-smi, `unnamed` a value whose instrument the source does not name.
     """
 
     id: str
     source: str
     grade: str
     config: TrainingConfig
-    profile: ModelLayout
+    layout: ModelLayout
     stack: StackVersion
     gptq: bool
     gpu: Gpu
@@ -59,9 +59,9 @@ class Measurement:
 
 @cache
 def measurements(file: Path = ROWS) -> tuple[Measurement, ...]:
-    """Every row of a file in the columns of `data/published.csv`.
+    """Return every row of a file with the columns of `data/published.csv`.
 
-    Raises ValueError for a model that `data/models.csv` does not have.
+    Raises ValueError for a model that is not in `data/models.csv`.
     """
     return tuple(_measurement(row) for row in _rows(file))
 
@@ -77,7 +77,7 @@ def _measurement(row: Mapping[str, str]) -> Measurement:
         source=f"{row['source_repo']} {row['source_path']} {row['source_commit']}",
         grade=row["grade"],
         config=_config(row),
-        profile=_profile(row["model"]),
+        layout=_model_layout(row["model"]),
         stack=StackVersion(
             loss_bytes_per_logit=_logits_bytes(row),
             freed_bytes_per_logit=_spare_logits_bytes(row),
@@ -97,12 +97,12 @@ def _measurement(row: Mapping[str, str]) -> Measurement:
 
 
 def _logits_bytes(row: Mapping[str, str]) -> int:
-    """Bytes per logit that are held at once when the loss is computed.
+    """Return the bytes per logit that are allocated at the peak of the loss.
 
     Up to transformers 4.45 and in Qwen's own code: 12 (two copies of four bytes, or two of two
-    and one of four, and four of log-softmax). 4.46 to 4.48 keep the half-precision logits of the
-    model beside a float32 copy, its shifted copy and log-softmax: 14. Later ones shift the labels
-    instead: 12. A loss outside the model in half precision: logits, shifted copy, log-softmax.
+    and one of four, and four of log-softmax). 4.46 to 4.48: 14 (the half-precision logits of the
+    model, a float32 copy, its shifted copy and log-softmax). Later versions shift the labels
+    instead: 12. A loss in half precision outside the model: 6 (logits, shifted copy, log-softmax).
     """
     if row["loss"].startswith("half"):
         return 6
@@ -111,17 +111,17 @@ def _logits_bytes(row: Mapping[str, str]) -> int:
 
 
 def _spare_logits_bytes(row: Mapping[str, str]) -> int:
-    """Bytes per logit that were in use before the peak of the loss, in smaller tensors.
+    """Return the bytes per logit that are freed before the peak of the loss, in smaller tensors.
 
-    The model's own in half precision, and once more in granite, which scales them. 4.46 to 4.48
-    keep it over the peak, where `_logits_bytes` counts it. A loss in half precision has tensors of
-    one size only.
+    These are the half-precision logits of the model; granite scales them, which makes a second
+    copy. 4.46 to 4.48 keep them at the peak, and `_logits_bytes` counts them. A loss in half
+    precision has tensors of one size only.
     """
     if row["loss"].startswith("half"):
         return 0
     version = tuple(int(part) for part in row["transformers"].split(".")[:2])
-    kept = (4, 46) <= version <= (4, 48)
-    return 0 if kept else 2 * (2 if "granite" in row["notes"] else 1)
+    keeps_logits = (4, 46) <= version <= (4, 48)
+    return 0 if keeps_logits else 2 * (2 if "granite" in row["notes"] else 1)
 
 
 def _config(row: Mapping[str, str]) -> TrainingConfig:
@@ -155,8 +155,8 @@ def _config(row: Mapping[str, str]) -> TrainingConfig:
 
 
 @cache
-def _profile(model: str) -> ModelLayout:
-    """A decoder of the shapes in `data/models.csv`; `layout` says how its linears are cut."""
+def _model_layout(model: str) -> ModelLayout:
+    """Return a decoder with the shapes in `data/models.csv`. Column `layout` names its linears."""
     row = {row["model"]: row for row in _rows(MODELS)}.get(model)
     if row is None:
         raise ValueError(f"{MODELS} has no shapes of the model {model}: add a line for it.")
@@ -172,41 +172,46 @@ def _profile(model: str) -> ModelLayout:
         experts_per_token=int(row["experts_per_token"]),
         expert_intermediate=int(row["intermediate_size"]) if int(row["experts"]) else 0,
     )
-    every = tuple((number,) for number in range(text.layers))
-    each = tuple((n, expert) for n in range(text.layers) for expert in range(text.experts))
+    per_layer = tuple((number,) for number in range(text.layers))
+    per_expert = tuple((n, expert) for n in range(text.layers) for expert in range(text.experts))
     embedding = (text.vocab, text.hidden)
     weights = (
         _group("embedding", "model.embed_tokens.weight", embedding, ((),)),
         *(
-            _group("linear", f"model.layers.*.{name}.weight", shape, each if "*" in name else every)
+            _group(
+                "linear",
+                f"model.layers.*.{name}.weight",
+                shape,
+                per_expert if "*" in name else per_layer,
+            )
             for name, shape in _linears(row["layout"], text).items()
         ),
-        _group("norm", "model.layers.*.norms.weight", (2 * text.hidden,), every),
+        _group("norm", "model.layers.*.norms.weight", (2 * text.hidden,), per_layer),
         _group("norm", "model.norm.weight", (text.hidden,), ((),)),
         _group("linear", "lm_head.weight", embedding, ((),), tied=row["tied"] == "yes"),
     )
     return ModelLayout(model, None, "model", "decoder", "hub", weights, text, None)
 
 
-def _linears(layout: str, text: TextDimensions) -> Mapping[str, tuple[int, int]]:
-    """Shapes of one layer's linears by the names that the model gives them."""
+def _linears(split: str, text: TextDimensions) -> Mapping[str, tuple[int, int]]:
+    """Return the shapes of the linears of a layer by module name."""
     hidden, inner = text.hidden, text.intermediate
     queries, keys = text.heads * text.head_dim, text.kv_heads * text.head_dim
-    apart = {
+    attention = {
         "self_attn.q_proj": (queries, hidden),
         "self_attn.k_proj": (keys, hidden),
         "self_attn.v_proj": (keys, hidden),
         "self_attn.o_proj": (hidden, queries),
     }
-    match layout:
+    match split:
         case "gated":
-            return apart | {
+            return attention | {
                 "mlp.gate_proj": (inner, hidden),
                 "mlp.up_proj": (inner, hidden),
                 "mlp.down_proj": (hidden, inner),
             }
         case "experts":
-            return apart | {
+            return attention | {
                 "mlp.gate": (text.experts, hidden),
                 "mlp.experts.*.gate_proj": (inner, hidden),
                 "mlp.experts.*.up_proj": (inner, hidden),
@@ -227,7 +232,7 @@ def _linears(layout: str, text: TextDimensions) -> Mapping[str, tuple[int, int]]
                 "mlp.w2": (inner, hidden),
                 "mlp.c_proj": (hidden, inner),
             }
-    raise ValueError(f"models.csv: no layout called {layout}")
+    raise ValueError(f"models.csv: no layout called {split}")
 
 
 def _group(

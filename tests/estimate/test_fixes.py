@@ -1,4 +1,4 @@
-"""What would make it fit: every answer is tried again, and nothing cheaper was passed over."""
+"""Fixes fit the available memory, and no cheaper tweak fits."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ DENSE = "Qwen/Qwen3-VL-4B-Instruct"
 GREEDY = {"per_device_train_batch_size": 8, "gradient_checkpointing": False}
 
 
-def grounds(name: str = DENSE, **given: Any) -> EstimateInputs:
-    return EstimateInputs(models.shipped(name), gpus=load_catalogue(), **given)
+def inputs_for(name: str = DENSE, **options: Any) -> EstimateInputs:
+    return EstimateInputs(models.shipped(name), gpus=load_catalogue(), **options)
 
 
-def needed(config: TrainingConfig, found: EstimateInputs) -> int:
-    return found.estimate(config).needed
+def needed(config: TrainingConfig, inputs: EstimateInputs) -> int:
+    return inputs.estimate(config).needed
 
 
-def broken(config: TrainingConfig, one: Tweak) -> bool:
-    """Whether a change breaks a rule that the configuration keeps."""
-    kept = {problem.message for problem in broken_rules(config, ())}
-    tried = broken_rules(with_values(config, one.values), ())
-    return not {problem.message for problem in tried} <= kept
+def breaks_rule(config: TrainingConfig, tweak: Tweak) -> bool:
+    """Return whether a tweak breaks a rule that the configuration does not break."""
+    before = {problem.message for problem in broken_rules(config, ())}
+    after = {problem.message for problem in broken_rules(with_values(config, tweak.values), ())}
+    return not after <= before
 
 
 def with_rows(config: TrainingConfig, rows: int) -> TrainingConfig:
@@ -45,21 +45,21 @@ def with_rows(config: TrainingConfig, rows: int) -> TrainingConfig:
 
 @settings(max_examples=15)
 @given(
-    rooms=st.lists(st.integers(0, 200 * GIB), min_size=1, max_size=5), checkpointing=st.booleans()
+    sizes=st.lists(st.integers(0, 200 * GIB), min_size=1, max_size=5), checkpointing=st.booleans()
 )
-def test_the_largest_batch_fits_and_one_more_does_not(rooms: list[int], checkpointing: bool):
+def test_the_largest_batch_fits_and_one_more_row_does_not(sizes: list[int], checkpointing: bool):
     config = configure(training={"gradient_checkpointing": checkpointing})
-    found = grounds()
-    for room, rows in zip(rooms, largest_batches(config, found, rooms), strict=True):
+    inputs = inputs_for()
+    for available, rows in zip(sizes, largest_batches(config, inputs, sizes), strict=True):
         if rows:
-            assert needed(with_rows(config, rows), found) <= room
-        assert rows == MAX_BATCH_SIZE or needed(with_rows(config, rows + 1), found) > room
+            assert needed(with_rows(config, rows), inputs) <= available
+        assert rows == MAX_BATCH_SIZE or needed(with_rows(config, rows + 1), inputs) > available
 
 
-def test_a_batch_is_no_larger_than_the_dataset_and_the_search_ends():
-    room = [10**15]
-    assert largest_batches(configure(), grounds(dataset=RowStatistics(rows=37)), room) == (37,)
-    assert largest_batches(configure(), grounds(), room) == (MAX_BATCH_SIZE,)
+def test_dataset_rows_and_the_maximum_limit_a_batch():
+    sizes = [10**15]
+    assert largest_batches(configure(), inputs_for(dataset=RowStatistics(rows=37)), sizes) == (37,)
+    assert largest_batches(configure(), inputs_for(), sizes) == (MAX_BATCH_SIZE,)
 
 
 FULL = {"enabled": False}
@@ -72,7 +72,7 @@ FOUR_BITS = {"quantization.enabled": True, "quantization.bits": 4}
 
 
 @pytest.mark.parametrize(
-    ("sections", "change"),
+    ("sections", "changes"),
     [
         ({"training": GREEDY | {"per_device_train_batch_size": 1}}, CHECKPOINTING),
         ({"training": {"per_device_train_batch_size": 8}}, FEWER_ROWS),
@@ -82,112 +82,114 @@ FOUR_BITS = {"quantization.enabled": True, "quantization.bits": 4}
         ({"lora": FULL}, {"lora.enabled": True}),
     ],
 )
-def test_the_change_that_is_just_enough(sections: dict[str, Any], change: dict[str, Any]):
-    config, found = configure(**sections), grounds()
-    room = needed(with_values(config, change), found)
-    (remedy,) = cheapest_fixes(config, found, [room])
-    assert remedy is not None
-    assert remedy.changes == change
-    assert (remedy.needed, remedy.headroom) == (room, 0)
+def test_a_fix_without_headroom_is_found(sections: dict[str, Any], changes: dict[str, Any]):
+    config, inputs = configure(**sections), inputs_for()
+    available = needed(with_values(config, changes), inputs)
+    (fix,) = cheapest_fixes(config, inputs, [available])
+    assert fix is not None
+    assert fix.changes == changes
+    assert (fix.needed, fix.headroom) == (available, 0)
 
 
 @pytest.mark.parametrize("share", [0.95, 0.8, 0.6, 0.4, 0.2])
 @pytest.mark.parametrize(
     "sections", [{"training": GREEDY}, {"lora": FULL}, {"training": GREEDY, "lora": FULL}]
 )
-def test_no_cheaper_change_was_passed_over(sections: dict[str, Any], share: float):
-    config, found = configure(**sections), grounds()
-    room = int(share * needed(config, found))
-    single = [one for one in list_tweaks(config, found) if not broken(config, one)]
-    fitting = [one for one in single if needed(with_values(config, one.values), found) <= room]
-    (remedy,) = cheapest_fixes(config, found, [room])
+def test_no_cheaper_tweak_fits(sections: dict[str, Any], share: float):
+    config, inputs = configure(**sections), inputs_for()
+    available = int(share * needed(config, inputs))
+    tweaks = [tweak for tweak in list_tweaks(config, inputs) if not breaks_rule(config, tweak)]
+    fitting = [
+        tweak for tweak in tweaks if needed(with_values(config, tweak.values), inputs) <= available
+    ]
+    (fix,) = cheapest_fixes(config, inputs, [available])
     if fitting:
-        assert remedy is not None
-        chosen = next(tweak for tweak in fitting if tweak.values == remedy.changes)
+        assert fix is not None
+        chosen = next(tweak for tweak in fitting if tweak.values == fix.changes)
         assert chosen.quality_cost == min(tweak.quality_cost for tweak in fitting)
-    if remedy is not None:
-        tried = with_values(config, remedy.changes)
-        assert needed(tried, found) == remedy.needed == room - remedy.headroom <= room
+    if fix is not None:
+        fixed = with_values(config, fix.changes)
+        assert needed(fixed, inputs) == fix.needed == available - fix.headroom <= available
 
 
-def test_fewer_rows_at_once_keep_the_rows_of_a_step():
+def test_batch_tweaks_keep_the_rows_of_a_step():
     config = configure(training=GREEDY | {"gradient_accumulation_steps": 3})
-    for one in list_tweaks(config, grounds()):
-        training = with_values(config, one.values).training
+    for tweak in list_tweaks(config, inputs_for()):
+        training = with_values(config, tweak.values).training
         rows = training.per_device_train_batch_size * training.gradient_accumulation_steps
         assert rows == 24
 
 
-def test_two_changes_where_none_alone_is_enough_and_none_where_nothing_is():
-    config, found = configure(training=GREEDY), grounds()
-    room = needed(with_values(config, CHECKPOINTING | FEWER_ROWS), found)
-    single = list_tweaks(config, found)
-    assert all(needed(with_values(config, one.values), found) > room for one in single)
-    pair, nothing = cheapest_fixes(config, found, [room, GIB])
+def test_a_fix_is_a_pair_if_no_single_tweak_fits_and_none_if_no_pair_fits():
+    config, inputs = configure(training=GREEDY), inputs_for()
+    available = needed(with_values(config, CHECKPOINTING | FEWER_ROWS), inputs)
+    tweaks = list_tweaks(config, inputs)
+    assert all(needed(with_values(config, tweak.values), inputs) > available for tweak in tweaks)
+    pair, no_fix = cheapest_fixes(config, inputs, [available, GIB])
     assert pair is not None
     assert pair.changes == CHECKPOINTING | FEWER_ROWS
-    assert pair.needed == room
-    assert nothing is None
+    assert pair.needed == available
+    assert no_fix is None
 
 
-def test_no_change_breaks_a_rule():
-    """4-bit weights need LoRA, so full fine-tuning is offered both together or neither."""
+def test_no_fix_breaks_a_rule():
+    """4-bit weights need LoRA, so a fix of full fine-tuning has both or neither."""
     config = configure(lora={"enabled": False})
-    both = FOUR_BITS | {"lora.enabled": True}
-    room = needed(with_values(config, both), grounds())
-    (remedy,) = cheapest_fixes(config, grounds(), [room])
-    assert remedy is not None
-    assert remedy.changes == both
+    changes = FOUR_BITS | {"lora.enabled": True}
+    available = needed(with_values(config, changes), inputs_for())
+    (fix,) = cheapest_fixes(config, inputs_for(), [available])
+    assert fix is not None
+    assert fix.changes == changes
     pissa = configure(lora={"init_lora_weights": "pissa"})
-    (other,) = cheapest_fixes(pissa, grounds(), [room])
-    assert other is None or "quantization.enabled" not in other.changes
+    (pissa_fix,) = cheapest_fixes(pissa, inputs_for(), [available])
+    assert pissa_fix is None or "quantization.enabled" not in pissa_fix.changes
 
 
-def test_smaller_pages_only_where_image_tokens_follow_the_area():
+def test_smaller_pages_are_listed_only_if_image_tokens_depend_on_the_area():
     page = PageSize(1240, 1754)
-    facts = RowStatistics(lengths=(2000, 2400), page=page, text=300, pages=1, counted=2, rows=2)
-    found = grounds(dataset=facts, counted_for=configure().model)
-    areas = [one.values for one in list_tweaks(configure(), found) if one.kind == "pixels"]
-    assert areas
-    sizes = [needed(with_values(configure(), values), found) for values in areas]
+    statistics = RowStatistics(
+        lengths=(2000, 2400), page=page, text=300, pages=1, counted=2, rows=2
+    )
+    inputs = inputs_for(dataset=statistics, counted_for=configure().model)
+    limits = [tweak.values for tweak in list_tweaks(configure(), inputs) if tweak.kind == "pixels"]
+    assert limits
+    sizes = [needed(with_values(configure(), values), inputs) for values in limits]
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[0] < needed(configure(), found)
-    for values in areas:
+    assert sizes[0] < needed(configure(), inputs)
+    for values in limits:
         assert values["model.max_pixels"] % 32**2 == 0
         assert 0.2 * 1240 * 1754 < values["model.max_pixels"] < 1240 * 1754
-    tiles = grounds("HuggingFaceTB/SmolVLM2-256M-Video-Instruct")
-    assert not [one for one in list_tweaks(configure(), tiles) if one.kind == "pixels"]
+    tiles = inputs_for("HuggingFaceTB/SmolVLM2-256M-Video-Instruct")
+    assert not [tweak for tweak in list_tweaks(configure(), tiles) if tweak.kind == "pixels"]
 
 
-def test_rows_are_cut_to_no_length_that_is_known_to_be_needed():
-    config = configure(data={"max_length": 8192})
-    lengths = [one for one in list_tweaks(config, grounds()) if one.kind == "length"]
-    assert [one.values["data.max_length"] for one in lengths] == [4096, 2048, 1024, 512]
-    counted = grounds(dataset=RowStatistics(lengths=(100, 6000)))
-    assert not [one for one in list_tweaks(config, counted) if one.kind == "length"]
-    paged = grounds(dataset=RowStatistics(page=PageSize(1024, 1024)))  # 1024 tokens
-    least = [
-        one.values["data.max_length"] for one in list_tweaks(config, paged) if one.kind == "length"
-    ]
-    assert least == [4096, 2048]
+def test_no_length_limit_is_below_the_known_lengths():
+    def limits(inputs: EstimateInputs) -> list[int]:
+        tweaks = list_tweaks(configure(data={"max_length": 8192}), inputs)
+        return [tweak.values["data.max_length"] for tweak in tweaks if tweak.kind == "length"]
+
+    assert limits(inputs_for()) == [4096, 2048, 1024, 512]
+    assert not limits(inputs_for(dataset=RowStatistics(lengths=(100, 6000))))
+    page = PageSize(1024, 1024)  # 1024 tokens
+    assert limits(inputs_for(dataset=RowStatistics(page=page))) == [4096, 2048]
 
 
-def test_a_change_leaves_everything_else_as_it_is():
+def test_with_values_changes_nothing_else():
     config = configure(lora={"r": 8}, model={"dtype": "float16"})
-    other = with_values(config, {"lora.r": 64, "model.max_pixels": 1000})
+    changed = with_values(config, {"lora.r": 64, "model.max_pixels": 1000})
     assert (
-        other.model_dump()
+        changed.model_dump()
         == configure(lora={"r": 64}, model={"dtype": "float16", "max_pixels": 1000}).model_dump()
     )
 
 
-def test_no_more_rows_are_taken_away_than_need_be():
+def test_a_fix_removes_no_more_rows_than_necessary():
     config = configure(training={"per_device_train_batch_size": 16})
-    found = grounds()
-    room = needed(with_values(config, {"training.per_device_train_batch_size": 2}), found)
-    (remedy,) = cheapest_fixes(config, found, [room])
-    assert remedy is not None
-    assert remedy.changes == {
+    inputs = inputs_for()
+    available = needed(with_values(config, {"training.per_device_train_batch_size": 2}), inputs)
+    (fix,) = cheapest_fixes(config, inputs, [available])
+    assert fix is not None
+    assert fix.changes == {
         "training.per_device_train_batch_size": 2,
         "training.gradient_accumulation_steps": 64,
     }

@@ -1,4 +1,4 @@
-"""What was measured on this machine, and what estimates learn from it."""
+"""The history of measured runs, and the corrections that estimates derive from it."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ RECORDS = st.builds(
 )
 
 
-def ran(**changes: Any) -> MeasuredRun:
-    """A run that took 20 GiB, in a cache of 22 where 24 were expected, and 22.5 of the device."""
+def measured_run(**changes: Any) -> MeasuredRun:
+    """Return a run: 20 GiB allocated, 22 GiB reserved (24 predicted), 22.5 GiB on the device."""
     measured = Measured(
         allocated=20 * GIB,
         reserved=22 * GIB,
@@ -79,11 +79,11 @@ def ran(**changes: Any) -> MeasuredRun:
     return replace(record, **changes)
 
 
-def took(**figures: Any) -> MeasuredRun:
-    return ran(measured=replace(ran().measured, **figures))
+def measured_run_with(**figures: Any) -> MeasuredRun:
+    return measured_run(measured=replace(measured_run().measured, **figures))
 
 
-def test_no_history_corrects_nothing():
+def test_without_history_there_is_no_correction():
     assert measured_runs.read_runs() == ()
     assert measured_runs.measured_overhead() is PUBLISHED_OVERHEAD
     assert measured_runs.step_time_ratios() == {}
@@ -91,7 +91,7 @@ def test_no_history_corrects_nothing():
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(runs=st.lists(RECORDS, max_size=4), cut=st.integers(0, 4000))
-def test_what_is_written_is_read_up_to_where_the_file_ends(home: Path, runs: list, cut: int):
+def test_a_truncated_history_keeps_its_complete_lines(home: Path, runs: list, cut: int):
     measured_runs.history_path().unlink(missing_ok=True)
     for run in runs:
         measured_runs.append_run(run)
@@ -100,58 +100,60 @@ def test_what_is_written_is_read_up_to_where_the_file_ends(home: Path, runs: lis
         return
     whole = measured_runs.history_path().read_bytes()
     measured_runs.history_path().write_bytes(whole[:cut])
-    kept = whole[:cut].count(b"\n")
-    left = measured_runs.read_runs()
-    # A line is whole before its end is written.
-    assert list(left) in (runs[:kept], runs[: kept + 1])
+    complete = whole[:cut].count(b"\n")
+    remaining = measured_runs.read_runs()
+    # A record is complete before its line break is written.
+    assert list(remaining) in (runs[:complete], runs[: complete + 1])
     measured_runs.append_run(runs[0])
-    assert measured_runs.read_runs() == (*left, runs[0])
+    assert measured_runs.read_runs() == (*remaining, runs[0])
 
 
 @given(st.binary(max_size=200))
-def test_a_line_that_is_no_record_is_passed_over(junk: bytes):
+def test_invalid_lines_are_ignored(junk: bytes):
     measured_runs.history_path().parent.mkdir(parents=True, exist_ok=True)
     measured_runs.history_path().write_bytes(junk + b"\n[]\n{}\n\xff\n")
     assert measured_runs.read_runs() == ()
 
 
-def test_what_later_versions_add_is_tolerated():
-    measured_runs.append_run(ran())
-    said = json.loads(measured_runs.history_path().read_bytes())
-    said |= {"v": 2, "weather": "fair", "predicted": said["predicted"] | {"low": 1}}
-    measured_runs.history_path().write_text(json.dumps(said) + "\n")
-    assert measured_runs.read_runs() == (ran(),)
+def test_fields_of_later_versions_are_ignored():
+    measured_runs.append_run(measured_run())
+    record = json.loads(measured_runs.history_path().read_bytes())
+    record |= {"v": 2, "weather": "fair", "predicted": record["predicted"] | {"low": 1}}
+    measured_runs.history_path().write_text(json.dumps(record) + "\n")
+    assert measured_runs.read_runs() == (measured_run(),)
 
 
 @pytest.mark.parametrize("field", ["torch", "when", "longest", "predicted", "measured"])
-def test_a_field_of_the_wrong_type_makes_no_record(field: str):
-    measured_runs.append_run(ran())
-    said = json.loads(measured_runs.history_path().read_bytes())
-    measured_runs.history_path().write_text(json.dumps(said | {field: [1]}) + "\n")
+def test_a_record_with_a_wrong_type_is_ignored(field: str):
+    measured_runs.append_run(measured_run())
+    record = json.loads(measured_runs.history_path().read_bytes())
+    measured_runs.history_path().write_text(json.dumps(record | {field: [1]}) + "\n")
     assert measured_runs.read_runs() == ()
 
 
-def test_the_overhead_is_what_was_measured():
+def test_the_overhead_is_measured_after_enough_runs():
     for _ in range(measured_runs.MIN_RUNS):
         assert measured_runs.measured_overhead() is PUBLISHED_OVERHEAD
-        measured_runs.append_run(ran())
-    learned = measured_runs.measured_overhead()
-    assert learned.context == GIB // 2
-    assert learned.cached_ratio == pytest.approx(2 / 4)
-    assert learned.total(8 * GIB) == pytest.approx(4.5 * GIB)
+        measured_runs.append_run(measured_run())
+    overhead = measured_runs.measured_overhead()
+    assert overhead.context == GIB // 2
+    assert overhead.cached_ratio == pytest.approx(2 / 4)
+    assert overhead.total(8 * GIB) == pytest.approx(4.5 * GIB)
 
 
-def test_an_allocator_that_held_nothing_back():
-    measured_runs.append_run(took(reserved=20 * GIB))
-    measured_runs.append_run(took(reserved=20 * GIB))
+def test_the_cached_ratio_is_zero_if_nothing_was_cached():
+    measured_runs.append_run(measured_run_with(reserved=20 * GIB))
+    measured_runs.append_run(measured_run_with(reserved=20 * GIB))
     assert measured_runs.measured_overhead().cached_ratio == 0
 
 
-def test_one_odd_run_moves_nothing():
+def test_an_outlier_changes_no_correction():
     for _ in range(4):
-        measured_runs.append_run(ran())
+        measured_runs.append_run(measured_run())
     usual = measured_runs.measured_overhead()
-    measured_runs.append_run(took(device=80 * GIB, reserved=79 * GIB, seconds_per_step=600.0))
+    measured_runs.append_run(
+        measured_run_with(device=80 * GIB, reserved=79 * GIB, seconds_per_step=600.0)
+    )
     assert measured_runs.measured_overhead() == usual
     assert measured_runs.step_time_ratios() == {"A100 (80GB)": pytest.approx(1.5)}
 
@@ -159,13 +161,13 @@ def test_one_odd_run_moves_nothing():
 @pytest.mark.parametrize(
     "other",
     [
-        ran(ran_out=True),
-        took(device=None),
-        took(allocated=None),
-        ran(predicted=Predicted(20 * GIB, 23 * GIB, 2.0)),
-        took(device=GIB),
-        ran(gpu="Tesla T4"),
-        ran(torch="1.13.0"),
+        measured_run(ran_out=True),
+        measured_run_with(device=None),
+        measured_run_with(allocated=None),
+        measured_run(predicted=Predicted(20 * GIB, 23 * GIB, 2.0)),
+        measured_run_with(device=GIB),
+        measured_run(gpu="Tesla T4"),
+        measured_run(torch="1.13.0"),
     ],
     ids=[
         "out of memory",
@@ -177,48 +179,50 @@ def test_one_odd_run_moves_nothing():
         "PyTorch",
     ],
 )
-def test_runs_that_tell_nothing_of_this_overhead_do_not_count(other: MeasuredRun):
-    measured_runs.append_run(ran())
+def test_runs_that_do_not_apply_are_not_counted(other: MeasuredRun):
+    measured_runs.append_run(measured_run())
     measured_runs.append_run(other)
     assert measured_runs.measured_overhead("NVIDIA A100-SXM4-80GB") is PUBLISHED_OVERHEAD
 
 
 @given(st.lists(RECORDS, max_size=30))
-def test_a_correction_lies_within_what_was_measured(runs: list[MeasuredRun]):
-    learned = measured_runs.overhead_from_runs(runs)
-    if learned is PUBLISHED_OVERHEAD:
+def test_a_correction_is_within_the_measured_range(runs: list[MeasuredRun]):
+    overhead = measured_runs.overhead_from_runs(runs)
+    if overhead is PUBLISHED_OVERHEAD:
         return
     gaps = [
         run.measured.device - run.measured.reserved
         for run in runs
         if run.measured.device is not None and run.measured.reserved is not None
     ]
-    assert 0 <= learned.context <= max(gaps)
-    assert learned.cached_ratio >= 0
+    assert 0 <= overhead.context <= max(gaps)
+    assert overhead.cached_ratio >= 0
 
 
-def test_pace_is_that_of_the_gpu_asked_for():
+def test_step_time_ratios_are_by_catalogue_gpu():
     for _ in range(measured_runs.MIN_RUNS):
         measured_runs.append_run(
-            ran(gpu="Tesla T4", kind="T4 (16GB)", predicted=Predicted(1, 1, 12.0))
+            measured_run(gpu="Tesla T4", kind="T4 (16GB)", predicted=Predicted(1, 1, 12.0))
         )
-    measured_runs.append_run(ran(gpu="a card of no catalogue", kind=""))
+    measured_runs.append_run(measured_run(gpu="a card of no catalogue", kind=""))
     assert measured_runs.step_time_ratios() == {"T4 (16GB)": 0.25}
 
 
-def test_a_configuration_that_ran_is_known_again():
+def test_the_last_run_of_a_configuration_is_found():
     config = configure(model={"name_or_path": "m"})
-    measured_runs.append_run(ran(settings=measured_runs.memory_fingerprint(config)))
-    measured_runs.append_run(ran(settings=measured_runs.memory_fingerprint(config), when=2.0))
+    measured_runs.append_run(measured_run(settings=measured_runs.memory_fingerprint(config)))
+    measured_runs.append_run(
+        measured_run(settings=measured_runs.memory_fingerprint(config), when=2.0)
+    )
     again = config.model_copy(update={"name": "other", "lora": config.lora.model_copy()})
-    found = measured_runs.find_measured_run(again, 512)
-    assert found is not None
-    assert found.when == 2.0
+    run = measured_runs.find_measured_run(again, 512)
+    assert run is not None
+    assert run.when == 2.0
     assert measured_runs.find_measured_run(config, 513) is None
     assert measured_runs.find_measured_run(config, 512, "Tesla T4") is None
 
 
-def test_only_what_changes_memory_changes_the_fingerprint():
+def test_only_memory_settings_change_the_fingerprint():
     plain = measured_runs.memory_fingerprint(configure())
     same = [
         {"lora": {"lora_alpha": 64}},
@@ -240,7 +244,7 @@ def test_only_what_changes_memory_changes_the_fingerprint():
     )
 
 
-def test_builds_of_one_release_are_alike():
+def test_builds_of_a_release_have_the_same_minor_version():
     assert (
         measured_runs.minor_version("2.13.0+cu130")
         == measured_runs.minor_version("2.13.1")

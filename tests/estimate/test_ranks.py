@@ -1,4 +1,4 @@
-"""The rank slider: every rank at once, the file as large as PEFT writes it."""
+"""Rank previews: all suggested ranks, and the size of the adapter file that PEFT writes."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from tests.estimate.models import configure
 DENSE = "Qwen/Qwen3-VL-4B-Instruct"
 
 
-def test_every_suggested_rank_and_the_present_one():
-    grounds = EstimateInputs(models.shipped(DENSE))
-    ranks = preview_ranks(configure(lora={"r": 24}), grounds)
+def test_previews_include_suggested_ranks_and_the_current_rank():
+    inputs = EstimateInputs(models.shipped(DENSE))
+    ranks = preview_ranks(configure(lora={"r": 24}), inputs)
     suggested = fields_by_key(TrainingConfig)["lora.r"].suggested
     assert [rank.r for rank in ranks] == sorted({*suggested, 24})
     assert [rank.r for rank in ranks if rank.is_current] == [24]
     for rank in ranks:
-        found = grounds.estimate(configure(lora={"r": rank.r}))
-        assert (rank.trainable_params, rank.needed) == (found.trainable_params, found.needed)
+        estimate = inputs.estimate(configure(lora={"r": rank.r}))
+        assert (rank.trainable_params, rank.needed) == (estimate.trainable_params, estimate.needed)
     for key in ("trainable_params", "needed", "adapter_bytes"):
         figures = [getattr(rank, key) for rank in ranks]
         assert figures == sorted(set(figures))
 
 
-def test_patterned_modules_keep_their_rank():
-    grounds = EstimateInputs(models.shipped(DENSE))
+def test_modules_in_the_rank_pattern_keep_their_rank():
+    inputs = EstimateInputs(models.shipped(DENSE))
     config = configure(lora={"target_modules": ["q_proj"], "rank_pattern": {"q_proj": 2}})
-    assert len({rank.trainable_params for rank in preview_ranks(config, grounds)}) == 1
+    assert len({rank.trainable_params for rank in preview_ranks(config, inputs)}) == 1
 
 
-def test_without_lora_there_are_no_ranks():
+def test_no_previews_without_lora():
     assert not preview_ranks(
         configure(lora={"enabled": False}), EstimateInputs(models.shipped(DENSE))
     )
@@ -52,7 +52,7 @@ def test_without_lora_there_are_no_ranks():
 @pytest.mark.parametrize(
     "lora", [{}, {"r": 64}, {"use_dora": True}, {"modules_to_save": ["lm_head"], "r": 4}]
 )
-def test_the_file_is_as_large_as_what_peft_saves(
+def test_the_adapter_file_has_the_size_that_peft_writes(
     tmp_path: Path, model_type: str, lora: dict[str, Any]
 ):
     config = configure(lora=lora)
@@ -70,5 +70,5 @@ def test_the_file_is_as_large_as_what_peft_saves(
     )
     peft.save_pretrained(str(tmp_path), save_embedding_layers=False)
     saved = (tmp_path / "adapter_model.safetensors").stat().st_size
-    profile = models.profile(model_type)
-    assert adapter_file_bytes(config, profile) == pytest.approx(saved, rel=0.01)
+    layout = models.layout(model_type)
+    assert adapter_file_bytes(config, layout) == pytest.approx(saved, rel=0.01)

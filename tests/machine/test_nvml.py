@@ -1,4 +1,4 @@
-"""What the driver says of a box, as values; the driver here is a stand-in, there is no GPU."""
+"""The devices that NVML reports, read from a fake NVML without a GPU."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from deepsynth_tui.machine.nvml import GpuProcess, memory_reader, read_devices, 
 
 
 class Failed(Exception):
-    """What the driver answers when something is wrong with it."""
+    """An NVML error."""
 
 
 class Unsupported(Failed):
-    """What an old card answers."""
+    """The error of a card that lacks a function."""
 
 
 class Nvml:
-    """An NVML with three cards: a plain one, one cut into two MIG slices, one without sensors."""
+    """A fake NVML with a plain card, a card with two MIG slices and a card without sensors."""
 
     NVMLError = Failed
     NVMLError_NotSupported = NVMLError_NotFound = NVMLError_InvalidArgument = Unsupported
@@ -80,28 +80,29 @@ class Nvml:
     def nvmlDeviceGetMaxMigDeviceCount(self, handle: str) -> int:
         return 7
 
-    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: str, place: int) -> str:
-        if place >= self.slices:
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: str, index: int) -> str:
+        if index >= self.slices:
             raise Unsupported
-        return f"{handle}-mig{place}"
+        return f"{handle}-mig{index}"
 
-    def _of_card0(self, handle: str, answer: Any) -> Any:
+    def _of_card0(self, handle: str, value: Any) -> Any:
         if handle != "card0":
             raise Unsupported
-        return answer
+        return value
 
 
-def test_cards_and_slices_are_mapped():
-    found = read_devices(Nvml())
-    card, *slices, bare = found.devices
-    assert (found.driver, found.reason) == ("580.159.03", "")
+def test_cards_and_slices_become_devices():
+    probe = read_devices(Nvml())
+    card, *slices, no_sensors = probe.devices
+    assert (probe.driver, probe.reason) == ("580.159.03", "")
     assert (card.name, card.index, card.slice_of) == ("NVIDIA card0", 0, None)
     assert (card.total, card.free, card.used) == (100, 60, 40)
     assert (card.temperature, card.utilisation) == (55, 97)
     assert (card.power, card.power_limit) == (312.5, 400.0)
-    assert [(one.index, one.slice_of) for one in slices] == [(0, 1), (1, 1)]
+    assert [(mig.index, mig.slice_of) for mig in slices] == [(0, 1), (1, 1)]
     assert slices[0].temperature is None
-    assert (bare.index, bare.temperature, bare.power, bare.processes) == (2, None, None, ())
+    assert (no_sensors.index, no_sensors.temperature) == (2, None)
+    assert (no_sensors.power, no_sensors.processes) == (None, ())
 
 
 def test_processes_are_listed_once():
@@ -110,7 +111,7 @@ def test_processes_are_listed_once():
 
 
 @pytest.mark.parametrize(
-    ("visible", "seen"),
+    ("visible", "uuids"),
     [
         ("0", ["GPU-card0-uuid"]),
         ("2,0", ["GPU-card2-uuid", "GPU-card0-uuid"]),
@@ -121,19 +122,19 @@ def test_processes_are_listed_once():
         ("0,0", ["GPU-card0-uuid"]),
     ],
 )
-def test_cuda_sees_what_the_environment_leaves(visible: str, seen: list[str]):
-    assert [device.uuid for device in read_devices(Nvml(), visible).devices] == seen
+def test_cuda_visible_devices_selects_devices(visible: str, uuids: list[str]):
+    assert [device.uuid for device in read_devices(Nvml(), visible).devices] == uuids
 
 
-@pytest.mark.parametrize(("visible", "said"), [("", "nothing"), ("-1", "-1"), ("7", "7")])
-def test_hidden_cards_are_not_offered(visible: str, said: str):
-    found = read_devices(Nvml(), visible)
-    assert found.devices == ()
-    assert f"CUDA_VISIBLE_DEVICES is set to {said}, which hides every GPU" in found.reason
+@pytest.mark.parametrize(("visible", "shown"), [("", "nothing"), ("-1", "-1"), ("7", "7")])
+def test_hidden_cards_are_left_out_with_a_reason(visible: str, shown: str):
+    probe = read_devices(Nvml(), visible)
+    assert probe.devices == ()
+    assert f"CUDA_VISIBLE_DEVICES is set to {shown}, which hides every GPU" in probe.reason
 
 
 @pytest.mark.parametrize(
-    ("nvml", "said"),
+    ("nvml", "message"),
     [
         (lambda: Nvml(cards=0), "finds no GPU"),
         (lambda: SlicedCard(slices=0), "MIG mode"),
@@ -141,14 +142,14 @@ def test_hidden_cards_are_not_offered(visible: str, said: str):
     ],
     ids=["none", "no slice", "lost"],
 )
-def test_no_device_says_why(nvml: Callable[[], Nvml], said: str):
-    found = read_devices(nvml())
-    assert found.devices == ()
-    assert said in found.reason
+def test_a_probe_without_devices_has_a_reason(nvml: Callable[[], Nvml], message: str):
+    probe = read_devices(nvml())
+    assert probe.devices == ()
+    assert message in probe.reason
 
 
 class SlicedCard(Nvml):
-    """One card, in MIG mode."""
+    """A fake NVML with one card in MIG mode."""
 
     def nvmlDeviceGetCount(self) -> int:
         return 1
@@ -158,23 +159,23 @@ class SlicedCard(Nvml):
 
 
 class LostCard(Nvml):
-    """A card that fell off the bus."""
+    """A fake NVML with a card that no longer responds."""
 
     def nvmlDeviceGetMemoryInfo(self, handle: str) -> SimpleNamespace:
         raise Failed("the GPU is lost")
 
 
-def test_a_device_that_no_driver_knows_tells_nothing():
+def test_the_memory_of_an_unknown_device_is_none():
     used = memory_reader("GPU-that-is-not-there")
     assert used() is None
 
 
-def test_nothing_is_chosen_from_nothing():
+def test_no_devices_are_visible_without_devices():
     assert visible_devices((), "0") == []
 
 
 @pytest.mark.parametrize(
-    ("name", "gib", "known"),
+    ("name", "gib", "expected"),
     [
         ("NVIDIA A100-SXM4-80GB", 79.2, "A100 (80GB)"),
         ("NVIDIA A100-PCIE-40GB", 39.5, "A100 (40GB)"),
@@ -190,6 +191,6 @@ def test_nothing_is_chosen_from_nothing():
         ("NVIDIA GB10", 119.0, None),
     ],
 )
-def test_a_device_is_recognised_in_the_catalogue(name: str, gib: float, known: str | None):
-    found = match_gpu(name, int(gib * 2**30), load_catalogue())
-    assert (found.name if found else None) == known
+def test_a_device_is_matched_to_the_catalogue(name: str, gib: float, expected: str | None):
+    gpu = match_gpu(name, int(gib * 2**30), load_catalogue())
+    assert (gpu.name if gpu else None) == expected

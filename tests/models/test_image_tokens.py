@@ -1,4 +1,4 @@
-"""Tokens per page are those of the models' own processors."""
+"""Tokens per page equal those of the models' processors."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ PAGES = [(224, 224), (640, 480), (768, 768), (1000, 1400), (1240, 1754), (2480, 
 
 
 @pytest.mark.parametrize(("width", "height"), PAGES)
-def test_deepseek_ocr2(width: int, height: int):
+def test_tokens_of_deepseek_ocr2(width: int, height: int):
     image = models.shipped("deepseek-community/DeepSeek-OCR-2").image
     assert image is not None
-    done = DeepseekOcr2ImageProcessorPil()(images=[Image.new("RGB", (width, height))])
-    expected = 256 + 144 * int(done["num_local_patches"][0]) + 1
+    processed = DeepseekOcr2ImageProcessorPil()(images=[Image.new("RGB", (width, height))])
+    expected = 256 + 144 * int(processed["num_local_patches"][0]) + 1
     assert page_tokens(PageSize(width, height), image, ModelSettings()) == expected
 
 
 @pytest.mark.parametrize("limit", [None, 200_704])
 @pytest.mark.parametrize(("width", "height"), PAGES)
-def test_qwen(width: int, height: int, limit: int | None):
+def test_tokens_of_qwen(width: int, height: int, limit: int | None):
     image = models.shipped("Qwen/Qwen2.5-VL-3B-Instruct").image
     assert image is not None
     high, wide = smart_resize(height, width, 28, 3136, limit or 12_845_056)
-    found = page_tokens(PageSize(width, height), image, ModelSettings(max_pixels=limit))
-    assert found is not None
-    assert found == (high // 28) * (wide // 28)
+    tokens = page_tokens(PageSize(width, height), image, ModelSettings(max_pixels=limit))
+    assert tokens is not None
+    assert tokens == (high // 28) * (wide // 28)
     views = page_views(PageSize(width, height), image, ModelSettings(max_pixels=limit), length=0)
     assert views is not None
     assert views.global_grid == (high // 14, wide // 14)
 
 
 @pytest.mark.parametrize(("width", "height"), PAGES)
-def test_smolvlm(width: int, height: int):
+def test_tokens_of_smolvlm(width: int, height: int):
     size = {"longest_edge": 2048}
     tile = {"longest_edge": 512}
     processor = SmolVLMImageProcessorPil(size=size, max_image_size=tile)
@@ -50,12 +50,12 @@ def test_smolvlm(width: int, height: int):
     image = ImageDimensions(
         rule="tiles", patch=16, merge=4, tile=512, tile_tokens=64, longest_edge=2048
     )
-    found = page_tokens(PageSize(width, height), image, ModelSettings())
+    tokens = page_tokens(PageSize(width, height), image, ModelSettings())
     tiles = rows * (columns * (64 + 2) + 1) if rows and columns else 0
-    assert found == tiles + 64 + 3
+    assert tokens == tiles + 64 + 3
 
 
-def test_other_models():
+def test_tokens_of_fixed_and_unknown_rules():
     page = PageSize(1000, 1000)
     fixed = ImageDimensions(rule="fixed", tile=336, patch=14, tile_tokens=576)
     assert page_tokens(page, fixed, ModelSettings()) == 576

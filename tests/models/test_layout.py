@@ -1,4 +1,4 @@
-"""Layouts: complete, cached, available without a network, with errors that give advice."""
+"""Layouts are complete and cached, need no network, and their errors give advice."""
 
 from __future__ import annotations
 
@@ -21,43 +21,43 @@ from tests.estimate import models
 from tests.estimate.published import measurements
 
 DEFAULT = "deepseek-community/DeepSeek-OCR-2"
-# Parameters that the trainer leaves out of an encoder: BERT's pooler, a linear with bias.
+# Parameters of an encoder that the trainer does not load: BERT's pooler, a linear with bias.
 ENCODERS = {"Qwen/Qwen3-Embedding-0.6B": 0, "google-bert/bert-base-uncased": 768 * 768 + 768}
 
 
 @pytest.mark.parametrize("name", bundled_models())
-def test_shipped_architectures_have_the_published_totals(name: str):
-    profile = models.shipped(name, "encoder" if name in ENCODERS else "model")
-    assert profile.total_params + ENCODERS.get(name, 0) == bundled_models()[name]["total_params"]
+def test_bundled_models_have_the_published_totals(name: str):
+    layout = models.shipped(name, "encoder" if name in ENCODERS else "model")
+    assert layout.total_params + ENCODERS.get(name, 0) == bundled_models()[name]["total_params"]
 
 
 def test_json_round_trip():
-    profile = models.profile("deepseek_ocr2")
-    assert ModelLayout.from_json(json.loads(json.dumps(profile.to_json()))) == profile
+    layout = models.layout("deepseek_ocr2")
+    assert ModelLayout.from_json(json.loads(json.dumps(layout.to_json()))) == layout
 
 
-def test_names_are_those_of_the_model():
+def test_parameter_names_equal_those_of_the_model():
     model = models.build("deepseek_ocr2")
-    profile = models.profile("deepseek_ocr2")
-    assert set(profile.parameters) == {name for name, _ in model.named_parameters()}
+    layout = models.layout("deepseek_ocr2")
+    assert set(layout.parameters) == {name for name, _ in model.named_parameters()}
 
 
-def test_tied_head_is_there_but_counts_nothing():
-    profile = models.profile("qwen3")
-    head = profile.parameters["lm_head.weight"]
+def test_a_tied_head_is_listed_with_no_parameters():
+    layout = models.layout("qwen3")
+    head = layout.parameters["lm_head.weight"]
     assert head.tied
     assert head.parameters == 0
-    assert profile.linears["lm_head"] is head
+    assert layout.linears["lm_head"] is head
 
 
-def test_what_bitsandbytes_converts():
+def test_convertible_linears_are_those_that_bitsandbytes_converts():
     from transformers import BitsAndBytesConfig
     from transformers.integrations.bitsandbytes import replace_with_bnb_linear
     from transformers.quantizers.base import get_keys_to_not_convert
 
     for architecture in ("qwen3_vl", "deepseek_ocr2", "qwen3"):
-        profile = models.profile(architecture)
-        ours = {name for name, group in profile.linears.items() if group.convertible}
+        layout = models.layout(architecture)
+        ours = {name for name, group in layout.linears.items() if group.convertible}
         model = models.build(architecture)
         converted = replace_with_bnb_linear(
             model,
@@ -82,10 +82,10 @@ def test_the_default_model_needs_no_network_and_is_cached(monkeypatch: pytest.Mo
 def test_a_folder_with_only_a_config(tmp_path: Path):
     folder = tmp_path / "model"
     models.architecture("qwen3").config.save_pretrained(folder)
-    assert request_layout(str(folder)).total_params == models.profile("qwen3").total_params
+    assert request_layout(str(folder)).total_params == models.layout("qwen3").total_params
 
 
-def test_a_changed_config_is_profiled_anew(tmp_path: Path):
+def test_the_cache_path_depends_on_the_config_revision_and_role(tmp_path: Path):
     folder = tmp_path / "model"
     config = AutoConfig.for_model("qwen3", **models.SMALL["qwen3"])
     config.save_pretrained(folder)
@@ -101,7 +101,7 @@ def test_a_changed_config_is_profiled_anew(tmp_path: Path):
     )
 
 
-def test_both_profiles_of_a_configuration():
+def test_layouts_of_a_configuration_with_an_encoder():
     config = models.configure(
         model={"name_or_path": "Qwen/Qwen3-0.6B"}, text_encoder={"enabled": True}
     )
@@ -116,9 +116,9 @@ def test_both_profiles_of_a_configuration():
     )
 
 
-def test_the_cache_is_written_whole(home: Path):
-    path = save_layout(models.profile("qwen3"))
-    assert [found.name for found in path.parent.iterdir()] == [path.name]
+def test_the_cache_leaves_no_draft(home: Path):
+    path = save_layout(models.layout("qwen3"))
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert home in path.parents
 
 
@@ -131,7 +131,7 @@ def test_unknown_model_without_network():
 
 
 def message_of(name: str) -> str:
-    """The error message of the child process for this model."""
+    """Return the error message of the child process for this model."""
     with pytest.raises(LayoutError) as raised:
         request_layout(name)
     assert raised.value.advice
@@ -151,21 +151,21 @@ def test_unknown_builtin():
     assert "builtin:nothing" in message_of("builtin:nothing")
 
 
-def test_a_model_of_no_kind_that_is_trained(tmp_path: Path):
+def test_a_model_that_cannot_be_trained(tmp_path: Path):
     AutoConfig.for_model("vit", hidden_size=32, num_hidden_layers=1).save_pretrained(tmp_path)
     assert str(tmp_path) in message_of(str(tmp_path))
 
 
-def test_child_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_child_process_is_reported(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(child_process.sys, "executable", "/bin/false")
     with pytest.raises(LayoutError, match="status 1"):
         request_layout("any/model")
 
 
-def test_experts_in_a_loop_take_turns():
-    """Experts that are modules of their own see a share of the tokens each, one after another."""
-    mixtral = next(row.profile for row in measurements() if row.profile.name == "Mixtral-8x7B")
-    looped, fused = mixtral.layers[0], models.profile("qwen3_moe").layers[0]
+def test_looped_experts_run_one_after_another():
+    """Experts that are separate modules run in turn, each on its share of the tokens."""
+    mixtral = next(row.layout for row in measurements() if row.layout.name == "Mixtral-8x7B")
+    looped, fused = mixtral.layers[0], models.layout("qwen3_moe").layers[0]
     assert looped.looped
     assert looped.inner == looped.expert_inner == 2 * 14336
     assert looped.concurrent_inner == 2 * 14336 // 8
@@ -173,7 +173,7 @@ def test_experts_in_a_loop_take_turns():
     assert fused.concurrent_inner == fused.inner
 
 
-def test_no_name_is_not_the_folder_that_the_process_stands_in():
+def test_an_empty_name_is_not_the_current_folder():
     with pytest.raises(UnknownModelError) as refused:
         find_hub_config("")
     assert refused.value.message == "No model is chosen."

@@ -1,16 +1,11 @@
-"""Names alone decide which tower a module belongs to, and which linears get adapters."""
+"""The tower of a module follows from its name."""
 
 from __future__ import annotations
 
 import pytest
 
 from deepsynth_tui.config.training import LoraSettings, ModelSettings
-from deepsynth_tui.models.lora_targets import (
-    resolve_modules_to_save,
-    resolve_target_modules,
-    resolve_target_parameters,
-    unmatched_targets,
-)
+from deepsynth_tui.models.lora_targets import resolve_target_modules
 from deepsynth_tui.models.towers import adapted_by_tower, tower_of
 from tests.estimate import models
 
@@ -52,60 +47,13 @@ def test_tower_of_real_names(tower: str, name: str):
     assert tower_of(name) == tower
 
 
-def targets(architecture: str, model: ModelSettings | None = None, **lora: object):
-    names = models.profile(architecture).linears
-    return resolve_target_modules(
-        names, LoraSettings.model_validate(lora), model or ModelSettings()
-    )
-
-
-def test_all_linear_is_every_linear_of_the_language_model():
-    found = targets("deepseek_ocr2")
-    assert {tower_of(name) for name in found} == {"language"}
-    assert "lm_head" not in found
-    assert len(found) == 3 * 4 + 3 + 2 * 3  # attention, one dense MLP, two of shared experts
-
-
-def test_suffixes_do_not_reach_a_frozen_vision_encoder_of_the_same_names():
-    suffixes = ["q_proj", "gate_proj"]
-    assert all("vision" not in name for name in targets("deepseek_ocr2", target_modules=suffixes))
-    free = ModelSettings(freeze_vision_tower=False)
-    found = targets("deepseek_ocr2", free, target_modules=suffixes)
-    assert any("vision_encoder" in name for name in found)
-
-
-def test_projector_is_freed_on_its_own():
-    free = ModelSettings(freeze_projector=False)
-    added = set(targets("qwen3_vl", free)) - set(targets("qwen3_vl"))
-    assert added
-    assert all("merger" in name for name in added)
-
-
-@pytest.mark.parametrize("tower", ["language", "vision", "projector"])
-def test_a_tower_is_every_linear_in_it(tower: str):
-    free = ModelSettings(freeze_vision_tower=False, freeze_projector=False)
-    everything = targets("qwen3_vl", free)
-    wanted = tuple(name for name in everything if tower_of(name) == tower)
-    assert wanted
-    assert targets("qwen3_vl", free, target_modules=tower) == wanted
-    assert targets("qwen3_vl", free, target_modules=[tower]) == wanted
-    others = targets("qwen3_vl", free, exclude_modules=[tower])
-    assert set(others) == set(everything) - set(wanted)
-
-
-def test_a_tower_goes_together_with_names():
-    free = ModelSettings(freeze_projector=False)
-    found = targets("qwen3_vl", free, target_modules=["projector", "q_proj"])
-    assert {tower_of(name) for name in found} == {"language", "projector"}
-    assert all(name.endswith("q_proj") for name in found if tower_of(name) == "language")
-    assert unmatched_targets(found, LoraSettings(target_modules=["projector", "vision"])) == (
-        "vision",
-    )
-
-
 def test_adapted_modules_are_counted_by_tower_and_name():
     names = [
-        *targets("deepseek_ocr2", target_modules=["q_proj", "down_proj"]),
+        *resolve_target_modules(
+            models.layout("deepseek_ocr2").linears,
+            LoraSettings(target_modules=["q_proj", "down_proj"]),
+            ModelSettings(),
+        ),
         "model.language_model.layers.1.mlp.experts.gate_up_proj",
         "model.visual.merger.mlp.0",
     ]
@@ -113,33 +61,3 @@ def test_adapted_modules_are_counted_by_tower_and_name():
         "language": {"q_proj": 3, "down_proj": 3, "experts.gate_up_proj": 1},
         "projector": {"mlp.0": 1},
     }
-
-
-def test_a_string_is_a_regular_expression_over_the_whole_name():
-    found = targets("qwen3", target_modules=r".*layers\.[01]\.self_attn\.(q|v)_proj")
-    assert len(found) == 4
-    assert targets("qwen3", target_modules="q_proj") == ()
-
-
-def test_layers_exclusions_and_saved_modules_are_left_out():
-    assert all(".layers.2." in n for n in targets("qwen3", layers_to_transform=[2]))
-    assert not any(
-        "mlp" in n for n in targets("qwen3", exclude_modules=["down_proj", "up_proj", "gate_proj"])
-    )
-    saved = targets("qwen3", target_modules=["q_proj", "o_proj"], modules_to_save=["o_proj"])
-    assert saved
-    assert not any("o_proj" in name for name in saved)
-
-
-def test_expert_parameters_are_found_by_their_ending():
-    profile = models.profile("deepseek_ocr2")
-    lora = LoraSettings(target_parameters=["experts.down_proj"])
-    found = resolve_target_parameters(profile.parameters, lora, ModelSettings())
-    assert [name.split(".")[3] for name in found] == ["1", "2"]
-    assert resolve_target_parameters(profile.parameters, LoraSettings(), ModelSettings()) == ()
-
-
-def test_a_target_that_is_nowhere_is_named():
-    names = models.profile("qwen3").linears
-    assert unmatched_targets(names, LoraSettings(target_modules=["q_proj", "Wqkv"])) == ("Wqkv",)
-    assert resolve_modules_to_save(["a.lm_head", "a.norm"], LoraSettings()) == ()

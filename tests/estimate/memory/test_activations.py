@@ -1,7 +1,7 @@
-"""The activation formulas against what autograd really keeps, on real models on the CPU.
+"""The activation formulas match the tensors that autograd saves, for real models on the CPU.
 
-The CPU differs from CUDA in dropout alone (its mask is wider), so dropout is off here. Whole steps
-are compared by way of the simulation: ``tests/training/simulation``.
+The CPU differs from CUDA only in dropout (its mask is wider), so dropout is off here.
+``tests/training/simulation`` compares whole steps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from transformers import (
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.activations import Batch, activation_memory
 from deepsynth_tui.estimate.memory.trainable import count_trainable
-from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.dimensions import text_dimensions
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.lora_targets import resolve_target_modules
@@ -57,38 +57,38 @@ def make(kind: str, layers: int) -> tuple[PreTrainedModel, ModelLayout]:
     config = config_class(vocab_size=64, num_hidden_layers=layers, **WIDTHS, **extra)
     torch.manual_seed(0)
     model = model_class(config).to(torch.bfloat16)
-    profile = ModelLayout(
+    layout = ModelLayout(
         name=kind,
         revision=None,
         role="model",
         architecture=model_class.__name__,
         origin="folder",
-        weights=profile_job.group_weights(model),
+        weights=layout_server.group_weights(model),
         text=text_dimensions(config),
         image=None,
     )
-    return model, profile
+    return model, layout
 
 
-def attach(model: PreTrainedModel, profile: ModelLayout, config: TrainingConfig) -> torch.nn.Module:
+def attach(model: PreTrainedModel, layout: ModelLayout, config: TrainingConfig) -> torch.nn.Module:
     if not config.lora.enabled:
         return model.train()
-    targets = resolve_target_modules(profile.linears, config.lora, config.model)
+    targets = resolve_target_modules(layout.linears, config.lora, config.model)
     lora = LoraConfig(r=config.lora.r, target_modules=list(targets), lora_dropout=0.0)
     return get_peft_model(model, lora).train()
 
 
-def kept(kind: str, layers: int, config: TrainingConfig) -> tuple[int, int]:
-    """Bytes that `layers` layers keep: measured, and by the formula."""
-    model, profile = make(kind, layers)
-    trained = attach(model, profile, config)
+def saved_bytes(kind: str, layers: int, config: TrainingConfig) -> tuple[int, int]:
+    """Return the bytes that `layers` layers save: measured, and by the formula."""
+    model, layout = make(kind, layers)
+    trained = attach(model, layout, config)
     ids = torch.randint(0, 64, (1, TOKENS))
     saved = SavedTensors(trained.parameters())
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=config.training.bf16)
     with saved, autocast:
         model.model(input_ids=ids)
-    trainable = count_trainable(config, profile)
-    return saved.total, activation_memory(config, profile, trainable, Batch(1, TOKENS)).saved
+    trainable = count_trainable(config, layout)
+    return saved.total, activation_memory(config, layout, trainable, Batch(1, TOKENS)).saved
 
 
 QV = LORA | {"target_modules": ["q_proj", "v_proj"]}
@@ -106,14 +106,14 @@ FREE = {"gradient_checkpointing": False}
         ("qwen3", {"enabled": False}, True),
     ],
 )
-def test_a_layer_keeps_what_the_formula_says(kind: str, lora: dict[str, Any], bf16: bool):
+def test_saved_bytes_of_a_layer_match_the_formula(kind: str, lora: dict[str, Any], bf16: bool):
     config = configure(lora=lora, training=FREE | {"bf16": bf16})
-    few, more = kept(kind, 2, config), kept(kind, 4, config)
+    few, more = saved_bytes(kind, 2, config), saved_bytes(kind, 4, config)
     measured, computed = more[0] - few[0], more[1] - few[1]
     assert computed == pytest.approx(measured, rel=0.02)
 
 
-def test_a_layer_of_experts_keeps_what_the_formula_says():
+def test_saved_bytes_of_an_expert_layer_match_the_formula():
     config = configure(lora=LORA | {"target_modules": ["q_proj"]}, training=FREE)
-    few, more = kept("moe", 2, config), kept("moe", 4, config)
+    few, more = saved_bytes("moe", 2, config), saved_bytes("moe", 4, config)
     assert more[1] - few[1] == pytest.approx(more[0] - few[0], rel=0.10)

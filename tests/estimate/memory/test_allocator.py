@@ -1,4 +1,4 @@
-"""The allocator keeps the rules of PyTorch's; `tests/gpu/test_allocator.py` asks the real one."""
+"""The allocator follows PyTorch's rules. `tests/gpu/test_allocator.py` compares it with CUDA's."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ STEPS = st.lists(st.tuples(SIZES, st.integers(0, 9)), max_size=60)
         (21 * MIB, 22 * MIB),
     ],
 )
-def test_segments(size: int, segment: int):
+def test_segment_size_of_an_allocation(size: int, segment: int):
     assert segment_bytes(size) == segment
     allocator = CachingAllocator()
     allocator.allocate(size)
     assert allocator.reserved == segment
 
 
-def test_small_allocations_share_a_segment_and_large_ones_take_none_of_it():
+def test_only_small_allocations_share_a_small_segment():
     allocator = CachingAllocator()
     for _ in range(4):
         allocator.allocate(SMALL // 2)
@@ -56,7 +56,7 @@ def test_small_allocations_share_a_segment_and_large_ones_take_none_of_it():
     assert allocator.reserved == 2 * SMALL_SEGMENT + MEDIUM_SEGMENT
 
 
-def test_the_smallest_free_block_that_holds_it_is_taken():
+def test_the_smallest_sufficient_free_block_is_used():
     allocator = CachingAllocator()
     blocks = [allocator.allocate(size * MIB) for size in (64, 32, 48)]
     for block in blocks:
@@ -66,7 +66,7 @@ def test_the_smallest_free_block_that_holds_it_is_taken():
     assert allocator.reserved == 144 * MIB
 
 
-def test_a_rest_of_a_mebibyte_is_not_split_off():
+def test_a_remainder_of_a_mebibyte_is_not_split_off():
     allocator = CachingAllocator()
     allocator.free(allocator.allocate(16 * MIB))
     assert allocator.allocate(15 * MIB).size == 16 * MIB
@@ -75,7 +75,7 @@ def test_a_rest_of_a_mebibyte_is_not_split_off():
     assert allocator.allocate(15 * MIB - BLOCK).size == 15 * MIB - BLOCK
 
 
-def test_neighbours_become_one_again_whatever_the_order():
+def test_free_neighbours_merge_in_any_order():
     for order in ((0, 1, 2), (0, 2, 1), (2, 1, 0), (1, 0, 2)):
         allocator = CachingAllocator()
         allocator.free(allocator.allocate(60 * MIB))
@@ -86,8 +86,8 @@ def test_neighbours_become_one_again_whatever_the_order():
         assert allocator.reserved == 60 * MIB
 
 
-def test_segments_of_two_kinds_of_moments_add_up():
-    """What makes nvidia-smi show more than was ever in use."""
+def test_segments_of_different_phases_add_up():
+    """This is why nvidia-smi shows more memory than the peak in use."""
     allocator = CachingAllocator()
     for _ in range(2):
         layer = [allocator.allocate(100 * MIB) for _ in range(3)]
@@ -97,23 +97,23 @@ def test_segments_of_two_kinds_of_moments_add_up():
     assert allocator.reserved == 600 * MIB
 
 
-def test_a_full_gpu_gets_back_what_is_free_as_a_whole():
+def test_free_segments_are_released_when_the_gpu_is_full():
     allocator = CachingAllocator(limit=100 * MIB)
     free, split = allocator.allocate(40 * MIB), allocator.allocate(40 * MIB)
     allocator.free(free)
     allocator.free(split)
-    kept = allocator.allocate(8 * MIB)
+    block = allocator.allocate(8 * MIB)
     allocator.allocate(60 * MIB)
     assert allocator.reserved == 100 * MIB
     assert allocator.peak == 100 * MIB
     with pytest.raises(OutOfMemory):
         allocator.allocate(33 * MIB)
-    allocator.free(kept)
+    allocator.free(block)
     allocator.allocate(40 * MIB)
 
 
 @given(STEPS)
-def test_blocks_never_overlap_and_come_back_whole(steps: Sequence[tuple[int, int]]):
+def test_blocks_never_overlap_and_merge_into_whole_segments(steps: Sequence[tuple[int, int]]):
     allocator = CachingAllocator()
     live: list[Block] = []
     for size, at in steps:
@@ -122,13 +122,15 @@ def test_blocks_never_overlap_and_come_back_whole(steps: Sequence[tuple[int, int
         live.append(block)
         if at < len(live) - 1:
             allocator.free(live.pop(at))
-        ends = sorted((one.address, one.address + one.size) for one in live)
+        ends = sorted(
+            (live_block.address, live_block.address + live_block.size) for live_block in live
+        )
         assert all(before[1] <= after[0] for before, after in pairwise(ends))
-        assert sum(one.size for one in live) <= allocator.reserved
+        assert sum(live_block.size for live_block in live) <= allocator.reserved
     before = allocator.reserved
     for block in live:
         allocator.free(block)
-    # With everything free, a GPU without room gets every segment back, and serves one as large.
+    # With all blocks free, a full GPU releases every segment and can allocate that size at once.
     if before >= MEDIUM_SEGMENT:
         allocator.limit = before
         allocator.allocate(before)

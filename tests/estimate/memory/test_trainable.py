@@ -1,4 +1,4 @@
-"""Trainable counts equal PEFT's own, to the digit, for architectures of every layout."""
+"""Trainable counts equal PEFT's exactly for all small architectures."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ SETTINGS = {
 }
 
 
-def counted_by_peft(config: TrainingConfig, architecture: str) -> tuple[int, int]:
+def count_with_peft(config: TrainingConfig, architecture: str) -> tuple[int, int]:
     model = models.build(architecture)
-    profile = models.profile(architecture)
+    layout = models.layout(architecture)
     lora = config.lora
-    parameters = resolve_target_parameters(profile.parameters, lora, config.model)
+    parameters = resolve_target_parameters(layout.parameters, lora, config.model)
     attached = get_peft_model(
         model,
         LoraConfig(
             r=lora.r,
-            target_modules=list(resolve_target_modules(profile.linears, lora, config.model)),
+            target_modules=list(resolve_target_modules(layout.linears, lora, config.model)),
             target_parameters=list(parameters) or None,
             modules_to_save=lora.modules_to_save or None,
             use_dora=lora.use_dora,
@@ -60,67 +60,68 @@ def counted_by_peft(config: TrainingConfig, architecture: str) -> tuple[int, int
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("architecture", models.SMALL)
-def test_counts_equal_print_trainable_parameters(architecture: str, setting: str):
+def test_counts_equal_those_of_peft(architecture: str, setting: str):
     config = SETTINGS[setting]
-    trainable, _ = counted_by_peft(config, architecture)
-    found = count_trainable(config, models.profile(architecture))
-    assert found.total == trainable
-    assert sum(found.by_tower.values()) == trainable
+    trainable, _ = count_with_peft(config, architecture)
+    count = count_trainable(config, models.layout(architecture))
+    assert count.total == trainable
+    assert sum(count.by_tower.values()) == trainable
 
 
 @pytest.mark.parametrize("architecture", ["deepseek_ocr2", "qwen3_moe"])
-def test_fused_experts_get_an_adapter_each(architecture: str):
+def test_each_fused_expert_gets_an_adapter(architecture: str):
     config = configure(lora={"target_parameters": EXPERTS, "lora_dropout": 0.0})
-    trainable, _ = counted_by_peft(config, architecture)
-    assert count_trainable(config, models.profile(architecture)).total == trainable
+    trainable, _ = count_with_peft(config, architecture)
+    assert count_trainable(config, models.layout(architecture)).total == trainable
 
 
 @pytest.mark.parametrize("architecture", models.SMALL)
-def test_totals_and_full_fine_tuning_equal_the_model(architecture: str):
+def test_full_fine_tuning_counts_all_parameters(architecture: str):
     model = models.build(architecture)
-    profile = models.profile(architecture)
-    assert profile.total_params == model.num_parameters()
+    layout = models.layout(architecture)
+    assert layout.total_params == model.num_parameters()
     free = configure(
         lora={"enabled": False}, model={"freeze_vision_tower": False, "freeze_projector": False}
     )
-    assert count_trainable(free, profile).total == model.num_parameters()
-    frozen = count_trainable(configure(lora={"enabled": False}), profile)
-    left = profile.tower_params("language") + profile.tower_params("head")
-    assert frozen.total == left
+    assert count_trainable(free, layout).total == model.num_parameters()
+    frozen = count_trainable(configure(lora={"enabled": False}), layout)
+    expected = layout.tower_params("language") + layout.tower_params("head")
+    assert frozen.total == expected
 
 
 DEFAULT = "deepseek-community/DeepSeek-OCR-2"
 
 
 def test_published_counts_of_the_default_model():
-    """Counts that Unsloth's and ms-swift's logs print for DeepSeek-OCR (2), as far as they apply.
+    """The counts in the logs of Unsloth and ms-swift for DeepSeek-OCR (2), without experts.
 
     Those logs are of remote code with a linear per expert. Native transformers fuses the experts,
-    which suffixes do not reach, so their 64 x 11 adapters of three linears each come off.
+    and suffixes do not match them, so the adapters of 64 x 11 experts with three linears each are
+    subtracted.
     """
-    profile = models.shipped(DEFAULT)
-    assert profile.total_params == 3_389_119_360
+    layout = models.shipped(DEFAULT)
+    assert layout.total_params == 3_389_119_360
     experts = 64 * 11 * 3 * 16 * (1280 + 896)
     config = configure(lora={"r": 16, "target_modules": SEVEN})
-    assert count_trainable(config, profile).total == 77_509_632 - experts
+    assert count_trainable(config, layout).total == 77_509_632 - experts
     free = configure(lora={"r": 16, "target_modules": SEVEN}, model={"freeze_vision_tower": False})
-    found = count_trainable(free, profile)
-    assert found.total == 86_307_840 - experts
-    assert found.by_tower["vision"] == 8_798_208
+    count = count_trainable(free, layout)
+    assert count.total == 86_307_840 - experts
+    assert count.by_tower["vision"] == 8_798_208
     attention = configure(lora={"r": 16, "target_modules": SEVEN[:4]})
-    assert count_trainable(attention, profile).total == 1_966_080
+    assert count_trainable(attention, layout).total == 1_966_080
 
 
 def test_published_counts_of_dense_models():
-    """LoRA r=16 in millions, from the same table as the architectures in presets/models."""
+    """Millions of parameters with LoRA r=16, from the source of presets/models."""
     table = {
         "Qwen/Qwen2.5-VL-3B-Instruct": (7.37, 29.93),
         "Qwen/Qwen2.5-VL-7B-Instruct": (10.09, 40.37),
         "Qwen/Qwen3-VL-4B-Instruct": (11.80, 33.03),
         "HuggingFaceTB/SmolVLM2-256M-Video-Instruct": (1.84, 4.88),
     }
-    for name, (attention, every) in table.items():
-        profile = models.shipped(name)
-        some = count_trainable(configure(lora={"target_modules": SEVEN[:4]}), profile)
-        assert round(some.total / 1e6, 2) == attention
-        assert round(count_trainable(configure(), profile).total / 1e6, 2) == every
+    for name, (attention, all_linears) in table.items():
+        layout = models.shipped(name)
+        attention_count = count_trainable(configure(lora={"target_modules": SEVEN[:4]}), layout)
+        assert round(attention_count.total / 1e6, 2) == attention
+        assert round(count_trainable(configure(), layout).total / 1e6, 2) == all_linears

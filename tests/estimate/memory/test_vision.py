@@ -1,4 +1,4 @@
-"""The vision tower: what it reads of a page, what its layers are, and what they take."""
+"""The vision tower: views of a page, dimensions of its layers, and their memory."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FIXED = ImageDimensions(rule="fixed", patch=14, tile=336, tile_tokens=576)
         (FIXED, PageSize(10, 3000), PageViews(tokens=576, global_grid=(24, 24))),
     ],
 )
-def test_a_page_that_is_known(image: ImageDimensions, page: PageSize, expected: PageViews):
+def test_views_of_a_known_page(image: ImageDimensions, page: PageSize, expected: PageViews):
     assert page_views(page, image, ModelSettings(), length=2048) == expected
     assert page_views(page, image, ModelSettings(), length=16) == expected
 
@@ -71,26 +71,24 @@ def test_a_page_that_is_known(image: ImageDimensions, page: PageSize, expected: 
         (FIXED, 2048, 576),
     ],
 )
-def test_without_a_page_as_much_as_there_is_room_for(
-    image: ImageDimensions, length: int, tokens: int
-):
+def test_without_a_page_the_views_fill_the_row(image: ImageDimensions, length: int, tokens: int):
     views = page_views(None, image, ModelSettings(), length)
     assert views is not None
     assert views.tokens == tokens < length
 
 
 @pytest.mark.parametrize("image", [TILES, OCR2, FIXED])
-def test_no_room_for_any_page(image: ImageDimensions):
+def test_no_views_if_no_page_fits_the_row(image: ImageDimensions):
     assert page_views(None, image, ModelSettings(), length=128) is None
 
 
-def test_a_rule_that_is_not_known():
+def test_an_unknown_rule_has_no_views():
     assert (
         page_views(PageSize(9, 9), ImageDimensions(rule="unknown"), ModelSettings(), 2048) is None
     )
 
 
-def test_patches_are_those_of_all_views():
+def test_patches_include_all_views():
     assert PageViews(tokens=0, global_grid=(40, 20)).patches == 800
     assert (
         PageViews(tokens=0, global_grid=(64, 64), tile_count=2, tile_side=48).patches
@@ -98,13 +96,13 @@ def test_patches_are_those_of_all_views():
     )
 
 
-def test_a_limit_on_pixels_holds_without_a_page():
+def test_a_pixel_limit_applies_without_a_page():
     views = page_views(None, PIXELS, ModelSettings(max_pixels=100 * 28**2), length=2048)
     assert views is not None
     assert views.tokens == 100
 
 
-def test_stacks_of_the_default_model():
+def test_vision_layers_of_the_default_model():
     sam, encoder = vision_layers(models.shipped(DEEPSEEK))
     assert sam == VisionLayers(
         prefix="model.vision_tower.sam_encoder.layers",
@@ -133,7 +131,7 @@ def test_stacks_of_the_default_model():
         (SMOL, 12, 768, 3072, False, False),
     ],
 )
-def test_stacks_of_shipped_models(
+def test_vision_layers_of_shipped_models(
     name: str, layers: int, hidden: int, inner: int, fused: bool, gated: bool
 ):
     (stack,) = vision_layers(models.shipped(name))
@@ -143,33 +141,33 @@ def test_stacks_of_shipped_models(
     assert not stack.biases
 
 
-def test_a_language_model_has_no_stack():
+def test_a_language_model_has_no_vision_layers():
     assert vision_layers(models.shipped("Qwen/Qwen3-0.6B")) == ()
 
 
-def seen(
+def memory_of(
     name: str,
     config: TrainingConfig,
     *,
     page: PageSize | None = None,
     length: int = 2048,
 ) -> VisionMemory:
-    profile = models.shipped(name)
-    return vision_memory(config, profile, count_trainable(config, profile), page, length)
+    layout = models.shipped(name)
+    return vision_memory(config, layout, count_trainable(config, layout), page, length)
 
 
 FROZEN = configure()
 
 
-def free(*, checkpointing: bool) -> TrainingConfig:
+def trained_vision(*, checkpointing: bool) -> TrainingConfig:
     return configure(
         model={"freeze_vision_tower": False}, training={"gradient_checkpointing": checkpointing}
     )
 
 
 @pytest.mark.parametrize("name", [QWEN, DEEPSEEK, SMOL])
-def test_a_frozen_tower_keeps_its_pixels_alone(name: str):
-    frozen = seen(name, FROZEN)
+def test_a_frozen_tower_saves_only_its_pixels(name: str):
+    frozen = memory_of(name, FROZEN)
     image = models.shipped(name).image
     assert image is not None
     frames = 2 if image.rule == "pixels" else 1
@@ -178,32 +176,32 @@ def test_a_frozen_tower_keeps_its_pixels_alone(name: str):
 
 
 @pytest.mark.parametrize("name", [QWEN, DEEPSEEK, SMOL])
-def test_a_free_tower_keeps_every_layer_unless_they_are_recomputed(name: str):
-    frozen = seen(name, FROZEN)
-    recomputed = seen(name, free(checkpointing=True))
-    kept = seen(name, free(checkpointing=False))
-    assert frozen.saved < recomputed.saved < kept.saved
+def test_a_trained_tower_saves_every_layer_without_checkpointing(name: str):
+    frozen = memory_of(name, FROZEN)
+    recomputed = memory_of(name, trained_vision(checkpointing=True))
+    not_recomputed = memory_of(name, trained_vision(checkpointing=False))
+    assert frozen.saved < recomputed.saved < not_recomputed.saved
     assert frozen.workspace < recomputed.workspace
-    assert kept.saved > 5 * recomputed.saved
+    assert not_recomputed.saved > 5 * recomputed.saved
 
 
-def test_pages_of_a_batch_add_up():
-    one, four = (
-        seen(
+def test_memory_grows_with_the_pages_of_a_batch():
+    single, four = (
+        memory_of(
             QWEN,
             configure(training={"per_device_train_batch_size": rows}),
             page=PageSize(560, 560),
         )
         for rows in (1, 4)
     )
-    assert one.tokens == four.tokens == 400
+    assert single.tokens == four.tokens == 400
     assert (four.patches, four.saved, four.workspace) == (
-        4 * one.patches,
-        4 * one.saved,
-        4 * one.workspace,
+        4 * single.patches,
+        4 * single.saved,
+        4 * single.workspace,
     )
 
 
-def test_no_page_no_vision():
-    assert seen("Qwen/Qwen3-0.6B", FROZEN) == VisionMemory(0, 0, 0, 0, 0)
-    assert seen(DEEPSEEK, FROZEN, length=128) == VisionMemory(0, 0, 0, 0, 0)
+def test_no_vision_memory_without_a_page():
+    assert memory_of("Qwen/Qwen3-0.6B", FROZEN) == VisionMemory(0, 0, 0, 0, 0)
+    assert memory_of(DEEPSEEK, FROZEN, length=128) == VisionMemory(0, 0, 0, 0, 0)

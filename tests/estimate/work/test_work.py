@@ -1,4 +1,4 @@
-"""The work of a step against real ones: small models of random weights, counted op by op."""
+"""The estimated work of a step matches the operations of small models with random weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.work.step import step_work
 from deepsynth_tui.estimate.work.work import Work
-from deepsynth_tui.models import layout_server as profile_job
+from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.dimensions import text_dimensions
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.lora_targets import resolve_target_modules
@@ -37,15 +37,15 @@ EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 
 
 @dataclass(frozen=True)
 class Case:
-    """A model and what differs from the default configuration."""
+    """A model, and its changes to the default configuration."""
 
     model_type: str
     lora: dict[str, Any]
     training: dict[str, Any]
 
     def __str__(self) -> str:
-        said = {**self.lora, **self.training}
-        return "-".join([self.model_type, *(f"{key}={value}" for key, value in said.items())])
+        options = {**self.lora, **self.training}
+        return "-".join([self.model_type, *(f"{key}={value}" for key, value in options.items())])
 
 
 CASES = [
@@ -59,18 +59,18 @@ CASES = [
 ]
 
 
-def both(case: Case) -> tuple[Work, Operations]:
-    """What is predicted of one step (without its optimizer) and what was counted of it."""
+def estimate_and_count(case: Case) -> tuple[Work, Operations]:
+    """Return the estimated and the counted work of a step without its optimizer."""
     figures = SHAPE | (EXPERTS if "moe" in case.model_type else {})
     config = AutoConfig.for_model(case.model_type, **figures)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    profile = ModelLayout(
+    layout = ModelLayout(
         case.model_type,
         None,
         "model",
         type(model).__name__,
         "folder",
-        profile_job.group_weights(model),
+        layout_server.group_weights(model),
         text_dimensions(config),
         None,
     )
@@ -82,11 +82,9 @@ def both(case: Case) -> tuple[Work, Operations]:
             **case.training,
         },
     )
-    work = step_work(
-        settings, profile, count_trainable(settings, profile), length=LENGTH, patches=0
-    )
+    work = step_work(settings, layout, count_trainable(settings, layout), length=LENGTH, patches=0)
     if settings.lora.enabled:
-        targets = resolve_target_modules(profile.linears, settings.lora, settings.model)
+        targets = resolve_target_modules(layout.linears, settings.lora, settings.model)
         lora = LoraConfig(
             r=settings.lora.r,
             lora_dropout=settings.lora.lora_dropout,
@@ -108,69 +106,69 @@ def both(case: Case) -> tuple[Work, Operations]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_what_is_counted_is_what_a_step_does(case: Case):
-    work, counted = both(case)
-    assert work.matmul_flops == pytest.approx(counted.matmul, rel=0.01)
-    assert work.elementwise_bytes == pytest.approx(counted.traffic, rel=0.12)
-    assert work.kernel_launches == pytest.approx(counted.kernels, rel=0.25)
+def test_estimated_work_matches_the_counted_work(case: Case):
+    work, counter = estimate_and_count(case)
+    assert work.matmul_flops == pytest.approx(counter.matmul, rel=0.01)
+    assert work.elementwise_bytes == pytest.approx(counter.traffic, rel=0.12)
+    assert work.kernel_launches == pytest.approx(counter.kernels, rel=0.25)
 
 
-def of(
+def work_of(
     name: str = "Qwen/Qwen3-VL-2B-Instruct", patches: int = 0, **sections: dict[str, Any]
 ) -> Work:
-    """The work of a shipped model's micro-batch of one row of 1024 tokens, or as told."""
+    """Return the work of a step: a shipped model, 1024 tokens a row, one batch unless set."""
     training = {"gradient_accumulation_steps": 1, **sections.pop("training", {})}
     settings = configure(training=training, **sections)
-    profile = shipped(name)
-    trainable = count_trainable(settings, profile)
-    return step_work(settings, profile, trainable, length=1024, patches=patches)
+    layout = shipped(name)
+    trainable = count_trainable(settings, layout)
+    return step_work(settings, layout, trainable, length=1024, patches=patches)
 
 
-def test_a_frozen_vision_tower_runs_forward_only():
-    nothing, frozen = of(), of(patches=4096)
-    learns = of(patches=4096, model={"freeze_vision_tower": False})
-    seen = frozen.matmul_flops - nothing.matmul_flops
+def test_a_frozen_vision_tower_runs_only_forward():
+    text_only, frozen = work_of(), work_of(patches=4096)
+    trained = work_of(patches=4096, model={"freeze_vision_tower": False})
+    vision_flops = frozen.matmul_flops - text_only.matmul_flops
     vision = shipped("Qwen/Qwen3-VL-2B-Instruct").tower_params("vision")
-    assert seen > 2 * 4096 * vision
-    assert learns.matmul_flops - nothing.matmul_flops > 3 * seen
+    assert vision_flops > 2 * 4096 * vision
+    assert trained.matmul_flops - text_only.matmul_flops > 3 * vision_flops
 
 
-def test_attention_within_windows_takes_less_than_over_the_page():
+def test_window_attention_needs_fewer_flops_than_full_attention():
     def scores(name: str) -> float:
-        """FLOPs per patch that grow with the page."""
-        few, many = (of(name, patches=patches).matmul_flops for patches in (2048, 8192))
-        return (many - 4 * few + 3 * of(name).matmul_flops) / 8192
+        """Return the FLOPs per patch that grow with the page."""
+        few, many = (work_of(name, patches=patches).matmul_flops for patches in (2048, 8192))
+        return (many - 4 * few + 3 * work_of(name).matmul_flops) / 8192
 
     assert 0 < scores("Qwen/Qwen2.5-VL-3B-Instruct") < scores("Qwen/Qwen3-VL-2B-Instruct")
     assert scores("HuggingFaceTB/SmolVLM2-256M-Video-Instruct") == pytest.approx(0, abs=1)
 
 
-def test_the_second_encoder_of_deepseek_ocr_2_sees_merged_patches():
+def test_the_second_encoder_of_deepseek_ocr_2_reads_merged_patches():
     name = "deepseek-community/DeepSeek-OCR-2"
-    per_patch = (of(name, patches=1).matmul_flops - of(name).matmul_flops) / 2
+    per_patch = (work_of(name, patches=1).matmul_flops - work_of(name).matmul_flops) / 2
     assert per_patch < 0.5 * shipped(name).tower_params("vision")
 
 
 def test_only_quantised_weights_are_dequantised():
-    assert of().dequantized_bytes == 0
-    four = of(quantization={"enabled": True, "bits": 4})
-    eight = of(quantization={"enabled": True, "bits": 8})
+    assert work_of().dequantized_bytes == 0
+    four = work_of(quantization={"enabled": True, "bits": 4})
+    eight = work_of(quantization={"enabled": True, "bits": 8})
     assert 0 < four.dequantized_bytes < eight.dequantized_bytes
 
 
-def test_micro_batches_repeat_everything_but_the_optimizer():
-    one = of(training={"gradient_accumulation_steps": 1})
-    four = of(training={"gradient_accumulation_steps": 4})
-    assert four.matmul_flops == 4 * one.matmul_flops
-    assert four.elementwise_bytes == 4 * one.elementwise_bytes
-    assert four.kernel_launches == 4 * one.kernel_launches
-    assert four.optimizer_bytes == one.optimizer_bytes
+def test_micro_batches_repeat_all_work_except_the_optimizer():
+    single = work_of(training={"gradient_accumulation_steps": 1})
+    four = work_of(training={"gradient_accumulation_steps": 4})
+    assert four.matmul_flops == 4 * single.matmul_flops
+    assert four.elementwise_bytes == 4 * single.elementwise_bytes
+    assert four.kernel_launches == 4 * single.kernel_launches
+    assert four.optimizer_bytes == single.optimizer_bytes
 
 
-def test_pytorchs_attention_runs_under_a_mask_where_rows_differ():
-    alone = of(training={"per_device_train_batch_size": 1})
-    padded = of(training={"per_device_train_batch_size": 2})
-    flash = of(
+def test_sdpa_needs_a_mask_for_batches_of_several_rows():
+    alone = work_of(training={"per_device_train_batch_size": 1})
+    padded = work_of(training={"per_device_train_batch_size": 2})
+    flash = work_of(
         model={"attn_implementation": "flash_attention_2"},
         training={"per_device_train_batch_size": 2},
     )
@@ -179,22 +177,27 @@ def test_pytorchs_attention_runs_under_a_mask_where_rows_differ():
     assert padded.masked_attention_flops == 2 * flash.causal_attention_flops
 
 
-def test_eager_attention_moves_its_scores():
-    eager = of(model={"attn_implementation": "eager"})
-    fused = of()
+def test_eager_attention_adds_traffic_and_flops():
+    eager = work_of(model={"attn_implementation": "eager"})
+    fused = work_of()
     assert eager.elementwise_bytes > fused.elementwise_bytes
     assert eager.matmul_flops > fused.matmul_flops
 
 
-def test_a_text_encoder_that_learns_works_more():
+def test_text_encoder_work_grows_with_its_trainable_part():
     encoder = shipped("Qwen/Qwen3-Embedding-0.6B", "encoder")
 
-    def encoded(trainable: str) -> float:
+    def flops_with_encoder(trainable: str) -> float:
         settings = configure(text_encoder={"enabled": True, "trainable": trainable})
-        profile = shipped("Qwen/Qwen3-VL-2B-Instruct")
-        found = count_trainable(settings, profile)
+        layout = shipped("Qwen/Qwen3-VL-2B-Instruct")
+        trainable_count = count_trainable(settings, layout)
         return step_work(
-            settings, profile, found, length=1024, patches=0, encoder=encoder
+            settings, layout, trainable_count, length=1024, patches=0, encoder=encoder
         ).matmul_flops
 
-    assert of().matmul_flops < encoded("frozen") < encoded("lora") < encoded("full")
+    assert (
+        work_of().matmul_flops
+        < flops_with_encoder("frozen")
+        < flops_with_encoder("lora")
+        < flops_with_encoder("full")
+    )

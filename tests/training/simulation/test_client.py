@@ -10,7 +10,7 @@ from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
 from deepsynth_tui.training.simulation.client import SimulationError, request_simulation
 from deepsynth_tui.training.simulation.simulated_estimate import SimulatedMemory
 from deepsynth_tui.units import GIB
-from tests.estimate.models import configure, profile
+from tests.estimate.models import configure, layout
 
 SMALL_GPU = Gpu(
     name="small",
@@ -42,7 +42,7 @@ def test_a_refusal_has_advice():
 
 
 def test_the_estimate_has_the_simulated_memory():
-    computed = estimate(configure(), profile("qwen3_vl"), gpus=(SMALL_GPU,))
+    computed = estimate(configure(), layout("qwen3_vl"), gpus=(SMALL_GPU,))
     assert computed.gpus[0].fit is Fit.FITS
     parts: dict[MemoryItem, int] = {
         "weights": 2 * GIB,

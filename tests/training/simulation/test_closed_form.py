@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.estimate.closed_form import estimate
-from tests.estimate.models import profile_of
+from tests.estimate.models import layout_of
 from tests.training.simulation.models import architecture, configuration, simulated
 
 WITHIN = 0.10
@@ -44,7 +44,7 @@ RECOMPUTED = {"checkpointing": True}
 def test_the_peak_is_the_simulated_one(model_type: str, options: dict[str, Any]):
     config = configuration(**options)
     memory = simulated(model_type, config)
-    computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
+    computed = estimate(config, layout_of(model_type, architecture(model_type), "model"), gpus=())
     assert memory.allocated == sum(memory.by_category.values())
     assert computed.peak_allocated == pytest.approx(memory.allocated, rel=WITHIN)
     assert memory.allocated <= memory.min_capacity <= memory.reserved
@@ -65,6 +65,6 @@ def test_the_peak_is_the_simulated_one(model_type: str, options: dict[str, Any])
 def test_reserved_memory_is_the_simulated_one(model_type: str, options: dict[str, Any]):
     config = configuration(**options)
     memory = simulated(model_type, config)
-    computed = estimate(config, profile_of(model_type, architecture(model_type), "model"), gpus=())
+    computed = estimate(config, layout_of(model_type, architecture(model_type), "model"), gpus=())
     reserved = computed.peak_allocated + computed.cached
     assert reserved == pytest.approx(memory.reserved, rel=RESERVED_WITHIN)

@@ -10,7 +10,7 @@ from torch._subclasses import FakeTensor, FakeTensorMode
 
 from deepsynth_tui.estimate.memory.weights import weight_bytes
 from deepsynth_tui.training.simulation.model import build_fake_model, quantization_states
-from tests.estimate.models import profile_of
+from tests.estimate.models import layout_of
 from tests.training.simulation.models import architecture, configuration
 
 
@@ -41,7 +41,7 @@ def test_weight_bytes_are_those_of_the_formula(model_type: str, quantization: di
         tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes() for tensor in tensors
     }
     assert sum(storages.values()) == weight_bytes(
-        config, profile_of(model_type, hub_config, "model")
+        config, layout_of(model_type, hub_config, "model")
     )
 
 
