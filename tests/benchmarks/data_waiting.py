@@ -1,7 +1,8 @@
-"""What `training.dataloader_num_workers` is worth: `python -m tests.benchmarks.data_waiting`.
+"""The effect of `training.dataloader_num_workers`: `python -m tests.benchmarks.data_waiting`.
 
-The same run with none and with two, in turn, several times: pages that are large beside the model,
-so that batches are what takes time. Printed are medians; nothing is asserted.
+Trains the same run with zero and with two workers, in turn, several times. The pages are large and
+the model is small, so that loading batches takes most of the time. Prints medians; nothing is
+asserted.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ WORKERS = (0, 2)
 
 
 def measured(home: Path, model: Path, data: Path, workers: int) -> tuple[float, float]:
-    """Seconds per step, and the share of the time that was spent waiting."""
+    """Return the seconds per step and the share of them spent waiting for data."""
     values: dict[str, Any] = {
         "kind": "training",
         "model": {"name_or_path": str(model), "dtype": "float32"},
@@ -64,8 +65,8 @@ def main() -> None:
         for _ in range(PAIRS):
             for workers in WORKERS:
                 figures[workers].append(measured(root / "home", model, data, workers))
-    for workers, found in figures.items():
-        step, wait = (median(values) for values in zip(*found, strict=True))
+    for workers, measurements in figures.items():
+        step, wait = (median(values) for values in zip(*measurements, strict=True))
         print(f"{workers} workers  {step:.3f} s/step  waiting {wait:.0%}")  # noqa: T201 - a report
     ratios = [few[0] / more[0] for few, more in zip(*figures.values(), strict=True)]
     print(f"a step takes {median(ratios):.2f} x as long without")  # noqa: T201

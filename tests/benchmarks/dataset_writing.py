@@ -1,9 +1,9 @@
-"""What a document costs beside its drawing, and what a second process brings.
+"""Time and memory of writing a document apart from drawing, and the gain of a second process.
 
 `python -m tests.benchmarks.dataset_writing [DOCUMENTS]` prints, for pages of 1024 x 1024:
-- milliseconds a document with its pages drawn before: read, dealt, hashed, written, counted;
-- how memory grows from 1,000 documents to DOCUMENTS, pages drawn before;
-- the time of one process over that of two, drawing, five times in turn, with the machine's load.
+- milliseconds a document with pages that were drawn before: all steps of the pipeline but drawing;
+- the growth of memory from 1,000 documents to DOCUMENTS, with pages that were drawn before;
+- the time of drawing with one process over that with two, five times, with the machine's load.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def configuration(path: Path, **changes: object) -> DatasetConfig:
 
 
 def drawn_before(count: int, folder: Path) -> tuple[float, int]:
-    """Return milliseconds a document, and the most memory in bytes, with pages drawn before."""
+    """Return milliseconds a document and peak memory in bytes; the page is drawn before."""
     settings = configuration(source(folder / "a.jsonl", count))
     page = draw_document(Document("one", WORDS * 30, None), settings, cached_renderer(settings))
     assert isinstance(page, DrawnDocument)
@@ -56,7 +56,7 @@ def drawn_before(count: int, folder: Path) -> tuple[float, int]:
 
 
 def drawing(folder: Path, num_proc: int) -> float:
-    """Return the seconds that drawing takes, processes and all."""
+    """Return the seconds that `generate` takes, with the start of its processes."""
     output = {"shard_size": PARALLEL_DOCUMENTS // 8}
     settings = configuration(folder / "a.jsonl", num_proc=num_proc, output=output)
     start = time.perf_counter()
@@ -84,10 +84,13 @@ def main() -> None:
         source(Path(place) / "a.jsonl", PARALLEL_DOCUMENTS)
         ratios = []
         for _ in range(5):
-            one, two = drawing(Path(place), 1), drawing(Path(place), 2)
-            ratios.append(one / two)
+            one_process, two_processes = drawing(Path(place), 1), drawing(Path(place), 2)
+            ratios.append(one_process / two_processes)
             load = os.getloadavg()[0]
-            sys.stdout.write(f"1: {one:.2f} s, 2: {two:.2f} s, {one / two:.2f}x, load {load:.1f}\n")
+            sys.stdout.write(
+                f"1: {one_process:.2f} s, 2: {two_processes:.2f} s, {ratios[-1]:.2f}x, "
+                f"load {load:.1f}\n"
+            )
         sys.stdout.write(f"two processes: {statistics.median(ratios):.2f}x (median)\n")
 
 

@@ -1,7 +1,7 @@
-"""What one would write without us: PEFT and a Trainer. `plain_training.py MODEL DATA STEPS`.
+"""A plain script with PEFT and a Trainer: `plain_training.py MODEL DATA STEPS`.
 
-Prints one JSON object: when the first step was done (seconds since the epoch), the seconds of
-each step, the losses, and the most memory that the process held (bytes).
+Prints one JSON object: the end of the first step (seconds since the epoch), the seconds of each
+step, the losses, and the peak memory of the process (bytes).
 """
 
 from __future__ import annotations
@@ -39,15 +39,17 @@ model: Any = get_peft_model(
 
 
 def collate(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Prompt and answer of each row; the loss is on the answer."""
+    """Return the prompts and answers of `batch`; only answers have labels."""
     ids, labels = [], []
     for row in batch:
-        ask = {"role": "user", "content": f"{row['prompted_text']}\n\n{row['instruction']}"}
-        asked = tokenizer.apply_chat_template([ask], add_generation_prompt=True, tokenize=False)
+        question = {"role": "user", "content": f"{row['prompted_text']}\n\n{row['instruction']}"}
+        prompt_text = tokenizer.apply_chat_template(
+            [question], add_generation_prompt=True, tokenize=False
+        )
         answer = {"role": "assistant", "content": row["target"]}
-        whole = tokenizer.apply_chat_template([ask, answer], tokenize=False)
-        prompt = tokenizer(asked, add_special_tokens=False)["input_ids"]
-        reply = tokenizer(whole[len(asked) :], add_special_tokens=False)["input_ids"]
+        whole = tokenizer.apply_chat_template([question, answer], tokenize=False)
+        prompt = tokenizer(prompt_text, add_special_tokens=False)["input_ids"]
+        reply = tokenizer(whole[len(prompt_text) :], add_special_tokens=False)["input_ids"]
         ids.append(torch.tensor(prompt + reply))
         labels.append(torch.tensor([-100] * len(prompt) + reply))
     pad = torch.nn.utils.rnn.pad_sequence
@@ -59,7 +61,7 @@ def collate(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 class Clock(TrainerCallback):
-    """When each step was done."""
+    """Record the time at which each step ends."""
 
     done: list[float] = []
 

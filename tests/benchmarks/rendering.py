@@ -1,17 +1,17 @@
-"""How fast, how small and how legible pages are, beside another renderer, in one run.
+"""Speed, size and legibility of pages, compared with another renderer.
 
 `python -m tests.benchmarks.rendering [--peer CHECKOUT] [--texts FOLDER] [--rounds N] [--ocr]`
 
-Text to Parquet file, English, one core, warm, the cases taking turns of TURN seconds or one file,
-each in a process of its own, so that none has the other's imports, heap or garbage to bear:
+Each case writes English text to a Parquet file on one core after a warm-up. Cases take turns of
+TURN seconds or one file, each in its own process, so that they share no imports or heap:
 - ours: a group of documents through `write_shard`, pages of 1024 x 1024;
 - the peer's loop as shipped (a checkout of bacoco/DeepSynth, run in place): its converter, a list,
   a pickle written and read, its `_build_dataset`, `to_parquet`; and the same with each image
-  brought to 1024 x 1024 by its own `_resize_with_padding`;
-- without a checkout: the plainest loop with Pillow's `ImageDraw`, at 1024 x 1024.
+  resized to 1024 x 1024 by its own `_resize_with_padding`;
+- without a checkout: a plain loop with Pillow's `ImageDraw`, at 1024 x 1024.
 
-`--texts` is a folder of .html or .txt files (without it, that of the Debian package
-debian-handbook). `--ocr` adds character error rates of tesseract at several lengths.
+`--texts` is a folder of .html or .txt files (default: that of the Debian package debian-handbook).
+`--ocr` adds character error rates of tesseract at several lengths.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ def corpus(folder: Path, count: int) -> list[str]:
     """Return `count` documents of 500 to 3,500 characters from the texts in `folder`."""
     whole = read_all(folder)
     rng = random.Random(0)
-    found: list[str] = []
+    documents: list[str] = []
     at = 0
-    while len(found) < count:
+    while len(documents) < count:
         length = rng.randint(500, 2 * MEAN_CHARACTERS - 500)
         if at + length > len(whole):
             raise SystemExit(f"{folder} holds too little text for {count} documents")
-        found.append(whole[at : at + length])
+        documents.append(whole[at : at + length])
         at += length
-    return found
+    return documents
 
 
 def read_all(folder: Path) -> str:
@@ -90,7 +90,7 @@ def read_all(folder: Path) -> str:
 
 
 def ours(texts: list[str], folder: Path) -> Path:
-    """Draw and write with this program."""
+    """Draw and write `texts` with this package."""
     documents = tuple(Document(f"d{n}", text, None) for n, text in enumerate(texts))
     group = DocumentBatch("train", 0, documents, frozenset(), "")
     write_shard(group, DatasetConfig(), folder, lambda done: None)
@@ -98,7 +98,7 @@ def ours(texts: list[str], folder: Path) -> Path:
 
 
 def pillow(texts: list[str], folder: Path) -> Path:
-    """Draw with Pillow alone: wrapped by characters, RGB, its default PNG."""
+    """Draw with Pillow alone: lines wrapped by characters, RGB, the default PNG settings."""
     font = ImageFont.truetype(BUNDLED_FONT, 15)
     files = []
     for text in texts:
@@ -117,7 +117,7 @@ def pillow(texts: list[str], folder: Path) -> Path:
 
 @cache
 def cases(checkout: Path | None) -> dict[str, Case]:
-    """Return what is compared, by name, ours first."""
+    """Return the compared cases by name, ours first."""
     return {"ours": ours, **(peer_cases(checkout) if checkout else {"Pillow": pillow})}
 
 
@@ -151,11 +151,13 @@ def peer_cases(checkout: Path) -> dict[str, Case]:
 
 
 def turn(name: str, checkout: Path | None, texts: list[str]) -> tuple[float, int]:
-    """Return the seconds that a file takes, the mean of a turn, and its bytes. Runs in a process
-    of this case alone."""
+    """Return the mean seconds per file in a turn, and the size of a file in bytes.
+
+    Runs in a process that runs only this case.
+    """
     case, taken, size = cases(checkout)[name], [], 0
     while sum(taken) < TURN:
-        os.sync()  # no case waits for what was written before it
+        os.sync()  # so that no case waits for the writes of another
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
             path = case(texts, Path(folder))
@@ -165,18 +167,18 @@ def turn(name: str, checkout: Path | None, texts: list[str]) -> tuple[float, int
 
 
 def character_error_rate(pages: list[bytes], text: str) -> float:
-    """Return what tesseract gets wrong of `text`, white space made even."""
+    """Return the character error rate of tesseract on `pages`, with white space normalized."""
     read = []
     for page in pages:
         argv = ["tesseract", "-", "-", "--psm", "6"]
         done = subprocess.run(argv, input=page, capture_output=True, check=True)
         read.append(done.stdout.decode())
-    wanted, found = (" ".join(one.split()) for one in (text, " ".join(read)))
-    return Levenshtein.distance(wanted, found) / len(wanted)
+    expected, recognized = (" ".join(part.split()) for part in (text, " ".join(read)))
+    return Levenshtein.distance(expected, recognized) / len(expected)
 
 
 def legibility(checkout: Path | None, folder: Path) -> None:
-    """Print error rates by length, the peer's image brought to our size."""
+    """Print error rates by length, with the peer's image resized to our size."""
     whole = " ".join(read_all(folder).split())
     renderer = Renderer(DatasetConfig().page)
     converter: Any = None
@@ -186,13 +188,13 @@ def legibility(checkout: Path | None, folder: Path) -> None:
     for length in OCR_LENGTHS:
         text = whole[50_000 : 50_000 + length]
         pages = [page.png for page in renderer.render(text).pages]
-        said = f"{length} characters: ours {character_error_rate(pages, text):.2%}"
+        line = f"{length} characters: ours {character_error_rate(pages, text):.2%}"
         if converter is not None:
             file = io.BytesIO()
             image = converter.convert(text)
             converter._resize_with_padding(image, (SIDE, SIDE)).save(file, "PNG")
-            said += f", peer {character_error_rate([file.getvalue()], text):.2%}"
-        sys.stdout.write(said + "\n")
+            line += f", peer {character_error_rate([file.getvalue()], text):.2%}"
+        sys.stdout.write(line + "\n")
 
 
 def main() -> None:
@@ -202,18 +204,18 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, default=HANDBOOK)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ocr", action="store_true")
-    asked = parser.parse_args()
-    texts = corpus(asked.texts, DOCUMENTS)
-    taken: dict[str, list[float]] = {name: [] for name in cases(asked.peer)}
+    options = parser.parse_args()
+    texts = corpus(options.texts, DOCUMENTS)
+    taken: dict[str, list[float]] = {name: [] for name in cases(options.peer)}
     sizes: dict[str, int] = {}
     with ExitStack() as stack:
         spawn = get_context("spawn")
         alone = {
             name: stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn)) for name in taken
         }
-        for number in range(asked.rounds + 1):
+        for number in range(options.rounds + 1):
             for name, process in alone.items():
-                seconds, sizes[name] = process.submit(turn, name, asked.peer, texts).result()
+                seconds, sizes[name] = process.submit(turn, name, options.peer, texts).result()
                 if number:  # the first warms up: caches, imports
                     taken[name].append(seconds)
     mine = taken["ours"]
@@ -227,10 +229,10 @@ def main() -> None:
     pages = [page.png for text in texts for page in renderer.render(text).pages]
     mean = statistics.fmean(map(len, pages)) / 1024
     sys.stdout.write(f"{len(pages)} pages of {len(texts)} documents, {mean:.1f} KiB a page\n")
-    if asked.ocr:
+    if options.ocr:
         if shutil.which("tesseract") is None:
             raise SystemExit("--ocr needs tesseract")
-        legibility(asked.peer, asked.texts)
+        legibility(options.peer, options.texts)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Predicted against published throughputs: ``python -m tests.benchmarks.time_accuracy``.
 
 Prints every row, the ratio of measured to predicted seconds by source, model and GPU, the fit that
-`timing.CALIBRATED` and `SPREAD` were rounded from, and how well a fit without a GPU predicts that
-GPU. Nothing is asserted here; ``tests/estimate/test_timing.py`` does.
+`timing.CALIBRATED` and `SPREAD` were rounded from, and the error on each GPU of a fit without its
+rows. Nothing is asserted here; ``tests/estimate/test_timing.py`` does.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from deepsynth_tui.estimate.work.work import Work
 from tests.estimate.published import Measurement, measurements
 
 FITTED = ("matmul", "masked", "memory", "dequantization", "launch")
-# No kernel reaches more of the data sheet: bounds for what the rows cannot tell apart.
+# Upper bounds, as shares of the data sheet, of rates that the rows do not determine.
 MOST = {"matmul": 0.85, "memory": 0.9, "masked": 0.7, "dequantization": 0.9, "launch": 1.0}
 STEPS = (0.3, 0.1, 0.03, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A published run, its work, and the seconds that one of its steps took."""
+    """A published run, the work of a step, and its measured seconds."""
 
     row: Measurement
     work: Work
@@ -39,13 +39,13 @@ class Run:
         return self.row.source.split()[0], self.row.layout.name, self.row.gpu.name
 
     def ratio(self, rates: Efficiency = CALIBRATED) -> float:
-        """Measured over predicted seconds."""
+        """Return measured over predicted seconds."""
         return self.seconds / step_seconds(self.work, self.row.gpu, rates)
 
 
 def runs() -> tuple[Run, ...]:
-    """The published runs whose software computes as ours does."""
-    found: list[Run] = []
+    """Return the published runs whose software computes as ours does."""
+    comparable: list[Run] = []
     for row in measurements():
         if row.stack.float32_stream or row.gptq:
             continue
@@ -62,25 +62,25 @@ def runs() -> tuple[Run, ...]:
             * training.gradient_accumulation_steps
             * row.mean_length
         )
-        found.append(Run(row, work, tokens / row.tokens_per_second))
-    return tuple(found)
+        comparable.append(Run(row, work, tokens / row.tokens_per_second))
+    return tuple(comparable)
 
 
 def weights(sample: Sequence[Run]) -> Mapping[str, float]:
-    """The weight of each row: the rows of a group weigh 1 together."""
+    """Return the weight of each row; the weights of a group sum to 1."""
     sizes = Counter(run.group for run in sample)
     return {run.row.id: 1 / sizes[run.group] for run in sample}
 
 
 def loss(sample: Sequence[Run], rates: Efficiency) -> float:
-    """Weighted mean of the absolute logarithm of the ratio."""
+    """Return the weighted mean of the absolute logarithm of the ratio."""
     weight = weights(sample)
     total = sum(weight[run.row.id] * abs(math.log(run.ratio(rates))) for run in sample)
     return total / sum(weight.values())
 
 
 def fit(sample: Sequence[Run], start: Efficiency = CALIBRATED) -> Efficiency:
-    """The rates of least `loss`: each in turn a step up or down, with ever smaller steps."""
+    """Minimize `loss` by coordinate descent with decreasing steps, and return the rates."""
     best, least = start, loss(sample, start)
     for step in STEPS:
         improved = True
@@ -89,15 +89,15 @@ def fit(sample: Sequence[Run], start: Efficiency = CALIBRATED) -> Efficiency:
             for name in FITTED:
                 for factor in (1 + step, 1 / (1 + step)):
                     value = min(getattr(best, name) * factor, MOST[name])
-                    tried = replace(best, **{name: value})
-                    found = loss(sample, tried)
-                    if found < least - 1e-9:
-                        best, least, improved = tried, found, True
+                    candidate = replace(best, **{name: value})
+                    candidate_loss = loss(sample, candidate)
+                    if candidate_loss < least - 1e-9:
+                        best, least, improved = candidate, candidate_loss, True
     return best
 
 
 def held_out(sample: Sequence[Run]) -> Mapping[str, float]:
-    """The ratio of each row to the fit of all rows of other GPUs, by the row's name."""
+    """Return the ratio of each row by a fit to the rows of other GPUs, by row id."""
     ratios: dict[str, float] = {}
     for gpu in {run.row.gpu.name for run in sample}:
         rates = fit([run for run in sample if run.row.gpu.name != gpu])
@@ -106,7 +106,7 @@ def held_out(sample: Sequence[Run]) -> Mapping[str, float]:
 
 
 def quantile(sample: Sequence[Run], ratios: Mapping[str, float], share: float) -> float:
-    """The weighted quantile of ratios by the names of rows."""
+    """Return the weighted quantile of `ratios`, which are by row id."""
     weight = weights(sample)
     ranked = sorted((ratios[run.row.id], weight[run.row.id]) for run in sample)
     reach = share * sum(part for _, part in ranked)
@@ -118,7 +118,7 @@ def quantile(sample: Sequence[Run], ratios: Mapping[str, float], share: float) -
 
 
 def lines(sample: Sequence[Run]) -> Iterable[str]:
-    """The report."""
+    """Yield the lines of the report."""
     groups: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     for run in sample:
         groups[run.group].append(run)
@@ -138,8 +138,8 @@ def lines(sample: Sequence[Run]) -> Iterable[str]:
     in_use = {run.row.id: run.ratio() for run in sample}
     others = held_out(sample)
     shares = (0.1, 0.5, 0.9)
-    said = f"\n10 %, median and 90 % of all, groups weighing the same (range in use: {SPREAD})"
-    yield f"{said}:\n  {_figures(quantile(sample, in_use, share) for share in shares)}"
+    heading = f"\n10 %, median and 90 % of all, groups weighing the same (range in use: {SPREAD})"
+    yield f"{heading}:\n  {_figures(quantile(sample, in_use, share) for share in shares)}"
     transferred = _figures(quantile(sample, others, share) for share in shares)
     yield f"of each GPU by the fit of the others:\n  {transferred}"
     for gpu in sorted({run.row.gpu.name for run in sample}):

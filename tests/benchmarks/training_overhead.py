@@ -1,8 +1,8 @@
-"""What our job costs beside a plain script: `python -m tests.benchmarks.training_overhead`.
+"""Our training job against a plain script: `python -m tests.benchmarks.training_overhead`.
 
-Both train the same model on the same rows with the same seed, in turn, several times. Printed are
-medians of the ratios within each pair, so that a machine that gets slower does not tell. Aims: a
-step 1.03x, peak memory 1.02x, the first step 1 s later, equal losses. Nothing is asserted.
+Both train the same model on the same rows with the same seed, in turn, several times. Prints
+medians of the ratios within each pair, so that a change of the machine's speed matters less. Aims:
+a step 1.03x, peak memory 1.02x, the first step 1 s later, equal losses. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PLAIN = Path(__file__).with_name("plain_training.py")
 
 
 def make_model(folder: Path) -> Path:
-    """A language model of 20 M parameters: a step takes about half a second on two cores."""
+    """Save a language model of 20 M parameters; a step takes about 0.5 s on two cores."""
     tokenizer = chat_tokenizer.tokenizer()
     tokenizer.chat_template = chat_tokenizer.CHAT_TEMPLATE
     torch.manual_seed(0)
@@ -48,7 +48,7 @@ def make_model(folder: Path) -> Path:
 
 
 def ours(home: Path, model: Path, data: Path) -> dict[str, Any]:
-    """Run our job; figures as `plain_training` prints them."""
+    """Run our job and return the figures that `plain_training` prints."""
     values = {
         "kind": "training",
         "name": "ours",
@@ -84,13 +84,13 @@ def ours(home: Path, model: Path, data: Path) -> dict[str, Any]:
 
 
 def plain(model: Path, data: Path) -> dict[str, Any]:
-    """Run the plain script."""
-    said = finish([sys.executable, str(PLAIN), str(model), str(data), str(STEPS)])
-    return json.loads(said.splitlines()[-1])
+    """Run the plain script and return its figures."""
+    stdout = finish([sys.executable, str(PLAIN), str(model), str(data), str(STEPS)])
+    return json.loads(stdout.splitlines()[-1])
 
 
 def finish(command: list[str]) -> str:
-    """Run a command to its end and return what it printed."""
+    """Run a command to its end and return its stdout."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -113,7 +113,7 @@ def main() -> None:
             ratios["peak"].append(mine["peak"] / theirs["peak"])
             ratios["later"].append((mine["first"] - between) - (theirs["first"] - begun))
             pairs = zip(mine["losses"], theirs["losses"], strict=True)
-            ratios["loss"].append(max(abs(one - other) for one, other in pairs))
+            ratios["loss"].append(max(abs(our_loss - their_loss) for our_loss, their_loss in pairs))
     print(f"step time        {median(ratios['step']):.3f} x  (aim 1.03)")  # noqa: T201 - a report
     print(f"peak memory      {median(ratios['peak']):.3f} x  (aim 1.02)")  # noqa: T201
     print(f"first step       {median(ratios['later']):+.1f} s  (aim +1)")  # noqa: T201

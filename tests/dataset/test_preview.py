@@ -1,4 +1,4 @@
-"""Preview pages: the same as those of the run, with their figures."""
+"""Preview pages and their figures."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ FIXED = ImageDimensions("fixed", patch=16, tile=224, tile_tokens=49)
     ],
     ids=["pixels", "deepseek", "fixed"],
 )
-def test_the_size_of_a_page_to_a_model(
+def test_the_size_of_a_page_for_a_model(
     tmp_path: Path, image: ImageDimensions, tokens: int, scale: float
 ):
     source = write(tmp_path / "a.jsonl", {"one": "A page of text."})
     settings = config(source, page={"preset": "base", "font_size": 24})
     (page,) = (p for p in preview(settings, 1) if isinstance(p, PreviewPage))
-    seen = page_for_model(page.figures, image, ModelSettings())
-    assert seen is not None
-    assert seen.x_height == pytest.approx(13.125 * scale, abs=0.1)
-    assert seen.tokens == tokens
-    assert seen.characters_per_token == pytest.approx(15 / tokens, abs=0.005)
+    model_page = page_for_model(page.figures, image, ModelSettings())
+    assert model_page is not None
+    assert model_page.x_height == pytest.approx(13.125 * scale, abs=0.1)
+    assert model_page.tokens == tokens
+    assert model_page.characters_per_token == pytest.approx(15 / tokens, abs=0.005)
 
 
 def test_a_thumbnail_shows_the_ink_of_the_page():

@@ -1,4 +1,4 @@
-"""FSDP on two GPUs: a quantized model trains alike with and without sharded layers."""
+"""FSDP on two GPUs: a quantized model has the same losses with and without sharded layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEAR = 0.02
 """Relative tolerance of losses: bfloat16 kernels sum in varying order."""
 
 
-def test_a_shared_out_run_is_like_one_of_whole_models(home: Path, tmp_path: Path) -> None:
+def test_sharded_and_whole_models_have_the_same_losses(home: Path, tmp_path: Path) -> None:
     folder = small_models.vision_model(tmp_path / "model")
     rows = [small_datasets.row(number) for number in range(20)]
     values: dict[str, Any] = {
@@ -45,13 +45,13 @@ def test_a_shared_out_run_is_like_one_of_whole_models(home: Path, tmp_path: Path
 
     def job(*, fsdp: bool) -> Ran:
         text = yaml_text.dump(configuration(values, training__fsdp=fsdp).model_dump())
-        made = create_run(home, kind="training", name=f"fsdp-{fsdp}", config_text=text)
-        command = [sys.executable, "-m", "deepsynth_tui.training.job", str(made.path)]
+        run = create_run(home, kind="training", name=f"fsdp-{fsdp}", config_text=text)
+        command = [sys.executable, "-m", "deepsynth_tui.training.job", str(run.path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert ("layers are sharded" in done.stdout) == fsdp
-        return Ran(made, 0)
+        return Ran(run, 0)
 
-    shared, whole = job(fsdp=True), job(fsdp=False)
-    assert shared.losses == pytest.approx(whole.losses, rel=NEAR)
-    assert shared.of("done")[-1].data["verification"]["reproduces"]
+    sharded, whole = job(fsdp=True), job(fsdp=False)
+    assert sharded.losses == pytest.approx(whole.losses, rel=NEAR)
+    assert sharded.of("done")[-1].data["verification"]["reproduces"]

@@ -49,7 +49,7 @@ async def test_every_declared_field_has_a_row_with_the_editor_of_its_kind(
             assert isinstance(row.editor, editors.get(row.spec.kind, Input)), key
 
 
-async def test_optional_parts_are_closed_and_unbuilt_until_they_are_opened(home: Path) -> None:
+async def test_optional_sections_are_closed_and_build_their_rows_when_opened(home: Path) -> None:
     async with form_app(home) as pilot:
         closed = {
             section.spec.key for section in form_of(pilot).query(Section) if section.collapsed
@@ -98,14 +98,14 @@ async def test_left_and_right_move_the_cursor_while_a_number_is_edited(home: Pat
         assert form_of(pilot).values.values["data.max_length"] == 3100
 
 
-async def test_a_value_between_the_suggested_steps_to_its_neighbours(home: Path) -> None:
+async def test_a_value_between_suggestions_steps_to_the_next(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "lora.r", "20")
         await pilot.press("home", "shift+end", "right")
         assert form_of(pilot).values.values["lora.r"] == 32
 
 
-async def test_problems_stand_beside_their_fields_and_hold_start_back(home: Path) -> None:
+async def test_problems_are_beside_their_fields_and_block_start(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "data.max_length", "many")
         await type_into(pilot, "training.learning_rate", "-1")
@@ -119,10 +119,10 @@ async def test_problems_stand_beside_their_fields_and_hold_start_back(home: Path
         assert row_of(pilot, "data.path").problem == "no dataset chosen"
         await form_of(pilot).focus_field("data.path")
         await pilot.pause()
-        assert "id (see" in help_line(pilot), "the way out stands in the help line"
+        assert "id (see" in help_line(pilot), "the help line has the solution"
 
 
-async def test_a_closed_section_says_that_it_has_a_problem(home: Path) -> None:
+async def test_the_title_of_a_closed_section_counts_its_problems(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "lora.r", "0")
         form_of(pilot).query_one("#section-lora", Section).collapsed = True
@@ -130,7 +130,7 @@ async def test_a_closed_section_says_that_it_has_a_problem(home: Path) -> None:
         assert "✗ 1 problem" in text_of(screen_of(pilot))
 
 
-async def test_start_goes_to_the_first_problem(home: Path) -> None:
+async def test_start_focuses_the_first_problem(home: Path) -> None:
     async with form_app(home) as pilot:
         await pilot.press("f5")
         await pilot.pause()
@@ -140,7 +140,7 @@ async def test_start_goes_to_the_first_problem(home: Path) -> None:
         assert not (home / "runs").exists()
 
 
-async def test_a_preset_fills_its_sections_and_says_so(home: Path) -> None:
+async def test_a_preset_fills_its_sections_and_shows_a_toast(home: Path) -> None:
     async with form_app(home) as pilot:
         await form_of(pilot).focus_field("lora.use_dora")
         await pilot.press("space")
@@ -150,14 +150,16 @@ async def test_a_preset_fills_its_sections_and_says_so(home: Path) -> None:
         values = form_of(pilot).values.values
         assert (values["lora.r"], values["quantization.enabled"]) == (16, True)
         assert (values["quantization.bits"], values["quantization.quant_type"]) == (4, "nf4")
-        assert values["lora.use_dora"] is False, "what a preset does not name is at its default"
+        assert values["lora.use_dora"] is False, (
+            "fields that a preset does not name get their defaults"
+        )
         toasts = [toast.message for toast in pilot.app._notifications]
         assert any("QLoRA" in toast for toast in toasts)
         qlora = form_of(pilot).query_one("#section-quantization CollapsibleTitle", CollapsibleTitle)
         assert "QLoRA · 4-bit" in str(qlora.label)
 
 
-async def test_titles_count_changes_and_two_keys_take_them_back(home: Path) -> None:
+async def test_titles_count_changes_and_f7_and_f8_reset_them(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "lora.r", "8")
         await type_into(pilot, "lora.lora_alpha", "8")
@@ -174,7 +176,7 @@ async def test_titles_count_changes_and_two_keys_take_them_back(home: Path) -> N
         assert row_of(pilot, "lora.r").query_one(Input).value == "16"
 
 
-async def test_advanced_fields_fold_away(home: Path) -> None:
+async def test_advanced_fields_are_collapsed_until_focused(home: Path) -> None:
     async with form_app(home) as pilot:
         more = form_of(pilot).query_one("#section-data", Section).query_one(AdvancedFields)
         assert more.collapsed
@@ -190,27 +192,27 @@ async def test_the_help_line_explains_the_focused_field(home: Path) -> None:
     async with form_app(home) as pilot:
         await form_of(pilot).focus_field("lora.lora_dropout")
         await pilot.pause()
-        said = help_line(pilot)
+        help_text = help_line(pilot)
         field = fields_by_key(CONFIG_TYPES["training"])["lora.lora_dropout"]
-        assert field.help in said
-        assert field.range_text in said
-        assert "default 0.05" in said
+        assert field.help in help_text
+        assert field.range_text in help_text
+        assert "default 0.05" in help_text
         await form_of(pilot).focus_field("data.max_length")
         await pilot.pause()
         assert "tokens" in help_line(pilot)
 
 
 @pytest.mark.parametrize(("kind", "size"), [("training", (80, 24)), ("dataset", (120, 36))])
-async def test_tab_walks_through_every_field_and_back_without_a_trap(
+async def test_tab_and_shift_tab_focus_every_field_and_return(
     home: Path, kind: RunKind, size: tuple[int, int]
 ) -> None:
     async with form_app(home, kind, size) as pilot:
         start = pilot.app.focused
         expected = len(pilot.app.screen.focus_chain)
         for key in ("tab", "shift+tab"):
-            seen = [pilot.app.focused]
+            focused = [pilot.app.focused]
             for _ in range(expected):
                 await pilot.press(key)
-                seen.append(pilot.app.focused)
-            assert seen[-1] is start
-            assert len(set(seen)) == expected
+                focused.append(pilot.app.focused)
+            assert focused[-1] is start
+            assert len(set(focused)) == expected

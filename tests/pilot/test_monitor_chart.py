@@ -1,4 +1,4 @@
-"""The arithmetic of the chart, and the chart at odd sizes."""
+"""Scale of the chart, and the chart at unusual sizes."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def test_decimation_keeps_extremes_ends_and_order(losses: list[float], buckets: 
 @given(values, st.floats(1e-4, 1e6), st.integers(2, 12))
 def test_ticks_are_few_round_and_inside(low: float, width: float, most: int):
     high = low + width
-    found = ticks(low, high, most)
-    assert len(found) <= most
-    assert all(low - width * 1e-6 <= tick <= high + width * 1e-6 for tick in found)
-    assert len(set(tick_labels(found))) == len(found)
+    positions = ticks(low, high, most)
+    assert len(positions) <= most
+    assert all(low - width * 1e-6 <= tick <= high + width * 1e-6 for tick in positions)
+    assert len(set(tick_labels(positions))) == len(positions)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ class ChartHost(App[None]):
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 8), (20, 5), (12, 3), (5, 2)])
 @pytest.mark.parametrize("count", [1, 2, 5000])
-async def test_it_draws_at_any_size(size: tuple[int, int], count: int):
+async def test_the_chart_draws_at_any_size(size: tuple[int, int], count: int):
     app = ChartHost()
     async with app.run_test(size=size) as pilot:
         points = [(i, math.exp(-i / 500)) for i in range(1, count + 1)]
@@ -71,14 +71,14 @@ async def test_it_draws_at_any_size(size: tuple[int, int], count: int):
         await until(pilot, lambda: "loss" in text_of(app.screen))
 
 
-async def test_empty_it_says_what_it_waits_for():
+async def test_an_empty_chart_shows_its_placeholder():
     app = ChartHost()
     async with app.run_test(size=(60, 10)) as pilot:
         app.query_one(MetricChart).placeholder = "Waiting for the first step."
         await until(pilot, lambda: "Waiting for the first step." in text_of(app.screen))
 
 
-async def test_train_and_eval_are_told_apart_without_colour():
+async def test_train_and_eval_differ_without_colour():
     app = ChartHost()
     async with app.run_test(size=(60, 12)) as pilot:
         app.query_one(MetricChart).curves = Curves([(1, 2.0), (9, 1.0)], [(5, 1.5)])

@@ -1,4 +1,4 @@
-"""Samples: of many evaluations the first and last outputs; pages beside or below the answers."""
+"""The sample pane: the first and last outputs, and pages beside or below them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Host(App[None]):
         yield SamplePane()
 
 
-async def test_of_many_outputs_the_first_and_the_last_are_shown() -> None:
+async def test_the_first_and_last_of_many_outputs_are_shown() -> None:
     samples = [Sample("page", "right", "untrained", "before", None)]
     samples += [Sample("page", "right", f"output {n}", "during", 10 * n) for n in range(1, 7)]
     samples += [Sample("page", "right", "at the end", "after", None)]
@@ -25,19 +25,19 @@ async def test_of_many_outputs_the_first_and_the_last_are_shown() -> None:
         app.query_one(SamplePane).show(RunState(samples=samples))
         await pilot.pause()
         strips = app.screen._compositor.render_strips()
-        said = " ".join(" ".join(strip.text for strip in strips).split())
-    assert "before untrained … 4 more in events.jsonl step 50 output 5" in said
-    assert "step 60 output 6 after at the end" in said
-    assert "output 1" not in said
+        text = " ".join(" ".join(strip.text for strip in strips).split())
+    assert "before untrained … 4 more in events.jsonl step 50 output 5" in text
+    assert "step 60 output 6 after at the end" in text
+    assert "output 1" not in text
 
 
 @pytest.mark.parametrize(
     ("columns", "drawn_columns", "beside"), [(90, 50, True), (70, 50, False), (40, 25, False)]
 )
-async def test_a_page_stands_beside_its_answers_or_below_them(
+async def test_the_page_is_beside_or_below_its_outputs(
     columns: int, drawn_columns: int, beside: bool
 ) -> None:
-    """A page of 60 characters, 50 of them between its margins: one black box."""
+    """The page is 60 characters wide; a black box covers the 50 between its margins."""
     picture = Image.new("L", (120, 60), 255)
     picture.paste(0, (10, 10, 110, 30))
     page = tuple(braille_lines(picture, 60))

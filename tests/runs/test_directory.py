@@ -1,4 +1,4 @@
-"""A run is a folder with a run.json, created completely or not at all."""
+"""Creating, listing and finding run directories."""
 
 from __future__ import annotations
 
@@ -152,13 +152,13 @@ def test_list_is_newest_first_and_skips_other_folders(home: Path, tmp_path: Path
 def test_run_with_two_names_is_listed_once(home: Path):
     run = make(home)
     (home / "runs" / "zz-link").symlink_to(run.path)
-    assert [known.id for known in list_runs(home)] == [run.id]
+    assert [listed.id for listed in list_runs(home)] == [run.id]
 
 
 def test_id_of_a_copied_run_is_its_folder_name(home: Path):
     run = make(home)
     shutil.copytree(run.path, home / "runs" / "kept")
-    assert {known.id for known in list_runs(home)} == {run.id, "kept"}
+    assert {listed.id for listed in list_runs(home)} == {run.id, "kept"}
     assert find_run(home, "kept").path == home / "runs" / "kept"
 
 

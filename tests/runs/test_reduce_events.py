@@ -1,4 +1,4 @@
-"""Events give the same state in batches of any size."""
+"""Reducing events to the state of a run."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ ANYTHING = st.lists(
 
 def log(*events: tuple[str, dict] | tuple[str, dict, float]) -> list[Event]:
     """Return events as in a log, by default a second apart."""
-    t, made = 1000.0, []
+    t, logged = 1000.0, []
     for seq, (kind, data, *gap) in zip(count(1), events, strict=False):
         t += gap[0] if gap else 1.0
-        made.append(Event(seq, t, kind, data))
-    return made
+        logged.append(Event(seq, t, kind, data))
+    return logged
 
 
 def of(*events: tuple[str, dict] | tuple[str, dict, float]) -> RunState:
@@ -91,14 +91,14 @@ def of(*events: tuple[str, dict] | tuple[str, dict, float]) -> RunState:
 
 @given(ANYTHING, st.lists(st.integers(0, 30)))
 def test_batch_sizes_do_not_matter_and_nothing_raises(events: list, cuts: list[int]):
-    made = log(*events)
-    at_once = fold(RunState(), made)
+    logged = log(*events)
+    at_once = fold(RunState(), logged)
     state = RunState()
-    edges = [0, *sorted(cuts), len(made)]
+    edges = [0, *sorted(cuts), len(logged)]
     for start, end in pairwise(edges):
-        state = fold(state, made[start:end])
+        state = fold(state, logged[start:end])
     assert repr(state) == repr(at_once)
-    assert fold(state, made) == state
+    assert fold(state, logged) == state
     throughput(state)
     eta_seconds(state)
 
@@ -287,7 +287,7 @@ def test_new_phase_has_its_own_progress():
 
 
 def test_hundred_thousand_metrics():
-    """Ends in time only when a batch costs its length, not that of the run."""
+    """Is slow unless the time of a batch depends on its length alone."""
     state = RunState()
     for start in range(1, 100_001, 500):
         batch = [

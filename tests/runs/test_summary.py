@@ -1,4 +1,4 @@
-"""The state of a run, for every combination of process, verdict and request."""
+"""The state of a run by process status, verdict and stop request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deepsynth_tui.runs.summary import LIVE, RunSummary, list_summaries, summari
 
 @pytest.fixture
 def alive(run: RunDirectory) -> ProcessStatus:
-    """The status of a job that is this very process."""
+    """Write and return the status of a job that runs in this process."""
     now = time.time()
     status = replace(own_status(now), heartbeat=now, phase="training")
     write_status(run, status)
@@ -85,9 +85,7 @@ def test_crashed(run: RunDirectory, alive: ProcessStatus):
     assert summarize(run).state == "crashed"
 
 
-def test_verdict_of_an_earlier_process_is_not_that_of_a_crashed_one(
-    run: RunDirectory, alive: ProcessStatus
-):
+def test_the_verdict_of_an_earlier_process_does_not_count(run: RunDirectory, alive: ProcessStatus):
     ends(run, "stopped")
     dead(run, alive, launched=time.time() + 1)
     assert summarize(run).state == "crashed"
@@ -130,14 +128,14 @@ def test_reads_only_as_much_of_a_long_log_as_needed(run: RunDirectory, alive: Pr
 
 
 def test_list_is_newest_first_and_tolerates_a_removal(home: Path):
-    made = [
+    runs = [
         create_run(home, kind="dataset", name=str(n), config_text="", now=1e9 + n) for n in range(3)
     ]
-    assert [summary.id for summary in list_summaries(home)] == [run.id for run in reversed(made)]
-    shutil.rmtree(made[1].path)
+    assert [summary.id for summary in list_summaries(home)] == [run.id for run in reversed(runs)]
+    shutil.rmtree(runs[1].path)
     assert len(list_summaries(home)) == 2
     with pytest.raises(RunNotFound):
-        summarize(made[1])
+        summarize(runs[1])
 
 
 def test_is_live(run: RunDirectory, alive: ProcessStatus):

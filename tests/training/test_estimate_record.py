@@ -1,4 +1,4 @@
-"""A run saves its estimate, and is compared with it at its end or when memory runs out."""
+"""A run saves its estimate and compares it with measurements."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ ROWS = RowStatistics(rows=100, lengths=(40, 60, 64))
 @pytest.fixture
 def expected(values: dict[str, Any]) -> RunEstimate:
     """The estimate of a small run, as if this machine had a T4."""
-    made = estimate_run(configuration(values), ROWS)
+    run_estimate = estimate_run(configuration(values), ROWS)
     hardware = Hardware("Tesla T4", T4.usable_bytes, T4)
-    return RunEstimate(made.config, made.inputs, made.estimate, hardware)
+    return RunEstimate(run_estimate.config, run_estimate.inputs, run_estimate.estimate, hardware)
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_a_run_saves_its_estimate_and_is_compared_with_it(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_without_an_estimate_the_run_goes_on_with_a_warning(run: Run, home: Path) -> None:
+def test_a_run_completes_with_a_warning_when_its_estimate_fails(run: Run, home: Path) -> None:
     home.mkdir(parents=True)
     (home / "gpus.yaml").write_text("gpus: [{name: mine}]")
     ran = run()
@@ -82,7 +82,7 @@ def test_without_an_estimate_the_run_goes_on_with_a_warning(run: Run, home: Path
     assert len(ran.of("measured")) == 2
 
 
-def test_the_speed_is_that_of_the_gpu_here(expected: RunEstimate) -> None:
+def test_the_speed_is_predicted_for_the_gpu_of_the_run(expected: RunEstimate) -> None:
     row = next(row for row in expected.estimate.gpus if row.gpu == T4)
     assert expected.predicted.seconds_per_step == row.seconds_per_step
     unknown = Hardware("NVIDIA GB10", T4.usable_bytes, None)
@@ -174,21 +174,21 @@ def test_a_fix_needs_less_than_the_estimate_that_did_not_fit(expected: RunEstima
         training__per_device_train_batch_size=64,
     )
     rows = RowStatistics(rows=100, lengths=(2048,))
-    made = estimate_run(big, rows)
-    assert made.cheapest_fix() is None  # on a CPU
-    here = RunEstimate(big, made.inputs, made.estimate, Hardware("Tesla T4", T4.usable_bytes, T4))
+    run_estimate = estimate_run(big, rows)
+    assert run_estimate.cheapest_fix() is None  # on a CPU
+    hardware = Hardware("Tesla T4", T4.usable_bytes, T4)
+    here = RunEstimate(big, run_estimate.inputs, run_estimate.estimate, hardware)
     fix = here.cheapest_fix()
     assert fix is not None
-    assert fix.needed <= 0.9 * made.estimate.needed
-    failure = out_of_memory_failure(torch.OutOfMemoryError("full"), made.estimate, fix)
+    assert fix.needed <= 0.9 * run_estimate.estimate.needed
+    failure = out_of_memory_failure(torch.OutOfMemoryError("full"), run_estimate.estimate, fix)
     assert failure.changes == fix.changes
     assert failure.message == "full"
     advice = failure.advice
     assert "--retry" in advice
-    largest = max(made.estimate.breakdown.items(), key=lambda item: item[1])[0]
+    largest = max(run_estimate.estimate.breakdown.items(), key=lambda item: item[1])[0]
     assert f"mostly {largest}" in advice
     for key in fix.changes:
         assert f"{key}: " in advice
-    assert (
-        "larger GPU" in out_of_memory_failure(torch.OutOfMemoryError(), made.estimate, None).advice
-    )
+    without_fix = out_of_memory_failure(torch.OutOfMemoryError(), run_estimate.estimate, None)
+    assert "larger GPU" in without_fix.advice

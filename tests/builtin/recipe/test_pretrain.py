@@ -147,10 +147,11 @@ def test_metrics_count_errors_and_exact_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "unseen", "expected"), [(0.03, 0.1, True), (0.031, 0.1, False), (0.03, 0.101, False)]
+    ("seen_cer", "unseen_cer", "expected"),
+    [(0.03, 0.1, True), (0.031, 0.1, False), (0.03, 0.101, False)],
 )
-def test_the_thresholds(seen: float, unseen: float, expected: bool) -> None:
-    metrics = {"seen_fonts": {"cer": seen}, "unseen_fonts": {"cer": unseen}}
+def test_export_thresholds(seen_cer: float, unseen_cer: float, expected: bool) -> None:
+    metrics = {"seen_fonts": {"cer": seen_cer}, "unseen_fonts": {"cer": unseen_cer}}
     assert export.meets_thresholds(metrics) is expected
 
 

@@ -136,8 +136,8 @@ def test_indentation_is_kept():
 
 
 def test_inner_spaces_keep_their_number():
-    one, four = width_of("a b"), width_of("a    b")
-    assert four - one == pytest.approx(3 * (one - width_of("a") - width_of("b")))
+    one_space, four_spaces = width_of("a b"), width_of("a    b")
+    assert four_spaces - one_space == pytest.approx(3 * (one_space - width_of("a") - width_of("b")))
 
 
 def test_trailing_white_space_hangs_over_the_edge():
@@ -202,11 +202,11 @@ def glyphs(numbers: Sequence[int]) -> list[int]:
 
 
 def test_chinese_and_japanese_break_between_characters_but_not_before_closing_marks():
-    one = width_of("日")
-    assert drawn("日本語漢字", 2.5 * one) == ["日本", "語漢", "字"]
-    assert drawn("日本「語」", 3.2 * one) == ["日本", "「語」"]
-    assert drawn("日本、", 2.5 * one) == ["日", "本、"]
-    assert wrapped("日本語漢字", 2.5 * one)[2] == 0
+    character = width_of("日")
+    assert drawn("日本語漢字", 2.5 * character) == ["日本", "語漢", "字"]
+    assert drawn("日本「語」", 3.2 * character) == ["日本", "「語」"]
+    assert drawn("日本、", 2.5 * character) == ["日", "本、"]
+    assert wrapped("日本語漢字", 2.5 * character)[2] == 0
 
 
 def test_hyphenated_words_break_after_the_hyphen_and_options_do_not():

@@ -119,8 +119,8 @@ def test_a_text_too_long_for_one_page_is_paginated_at_the_smallest_size():
 
 
 def test_the_same_text_gives_the_same_bytes():
-    one, two = (renderer().render(PROSE).pages[0].png for _ in range(2))
-    assert one == two
+    first, second = (renderer().render(PROSE).pages[0].png for _ in range(2))
+    assert first == second
 
 
 def test_missing_glyphs_are_counted_and_drawn_as_boxes():
@@ -155,8 +155,8 @@ def test_fonts_are_mixed_by_weight_the_same_for_the_same_document(tmp_path: Path
     first = Renderer(mixed)
     counts = Counter(first.render("b", str(i)).pages[0].png for i in range(200))
     assert len(counts) == 2
-    one = Renderer(mixed)
-    assert counts == Counter(one.render("b", str(i)).pages[0].png for i in range(199, -1, -1))
+    second = Renderer(mixed)
+    assert counts == Counter(second.render("b", str(i)).pages[0].png for i in range(199, -1, -1))
     assert 120 < max(counts.values()) < 175
 
 
@@ -215,7 +215,9 @@ def test_each_effect_changes_the_page_and_keeps_the_text_on_it(only: dict[str, A
     degraded = Renderer(page, DegradeSettings(share=1.0, **none | only)).render(PROSE * 3).pages[0]
     assert degraded.png != plain.png
     assert image(degraded).size == image(plain).size
-    before, after = (np.asarray(image(one).convert("L")).astype(int) for one in (plain, degraded))
+    before, after = (
+        np.asarray(image(rendered).convert("L")).astype(int) for rendered in (plain, degraded)
+    )
     assert np.abs(before - after).max() > 20
     # As much ink as before, within a tenth: no text was rotated off the page.
     assert (255 - after).sum() == pytest.approx(

@@ -26,7 +26,7 @@ from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small_datasets import TINY, numbered, write
 
 
-def made(
+def composed_document(
     text: str = "abc", columns: dict[str, str] | None = None, **settings: Any
 ) -> ComposedDocument:
     outcome = outcome_of(text, columns, **settings)
@@ -47,13 +47,15 @@ def reason(text: str, columns: dict[str, str] | None = None, **settings: Any) ->
 
 
 def test_columns_of_the_row_fill_the_instruction():
-    document = made(columns={"language": "Gre\x07ek "}, instruction="Summarize in {language}:")
+    document = composed_document(
+        columns={"language": "Gre\x07ek "}, instruction="Summarize in {language}:"
+    )
     assert document.instruction == "Summarize in Greek :"
     assert document.prompted_text == document.drawn_text == "Summarize in Greek :\n\nabc"
-    assert pickle.loads(pickle.dumps(document)) == document  # noqa: S301 - ours, made above
+    assert pickle.loads(pickle.dumps(document)) == document  # noqa: S301 - pickled here
 
 
-def test_a_document_without_a_value_for_its_instruction_is_left_out():
+def test_a_document_without_a_value_for_its_instruction_is_skipped():
     assert reason("abc", {"language": " "}, instruction="In {language}:") == EMPTY_INSTRUCTION
 
 
@@ -61,19 +63,21 @@ def test_an_instruction_in_the_message_is_not_drawn():
     config = DatasetConfig.model_validate(
         {"page": TINY, "instruction": "Read.", "instruction_in": "message"}
     )
-    asked = draw_document(Document("one", "abc", None), config, cached_renderer(config))
+    instructed = draw_document(Document("one", "abc", None), config, cached_renderer(config))
     without = DatasetConfig.model_validate({"page": TINY})
     plain = draw_document(Document("one", "abc", None), without, cached_renderer(without))
-    assert isinstance(asked, DrawnDocument)
+    assert isinstance(instructed, DrawnDocument)
     assert isinstance(plain, DrawnDocument)
-    assert asked.pages == plain.pages
-    assert asked.document.instruction == "Read."
-    assert asked.document.prompted_text == "Read.\n\nabc"
-    assert asked.document.drawn_text == "abc"
+    assert instructed.pages == plain.pages
+    assert instructed.document.instruction == "Read."
+    assert instructed.document.prompted_text == "Read.\n\nabc"
+    assert instructed.document.drawn_text == "abc"
 
 
 def chosen(texts: list[str], instructions: dict[str, float], seed: int = 0) -> list[str]:
-    return [made(text, instructions=instructions, seed=seed).instruction for text in texts]
+    return [
+        composed_document(text, instructions=instructions, seed=seed).instruction for text in texts
+    ]
 
 
 def test_instructions_are_drawn_by_weight():
@@ -86,10 +90,10 @@ def test_instructions_are_drawn_by_weight():
 @given(st.lists(st.text(st.characters(categories=("L",)), min_size=1), unique=True), st.randoms())
 def test_the_choice_does_not_depend_on_the_order(texts: list[str], chance: Any):
     instructions = {"a": 1.0, "b": 2.0, "c": 0.5}
-    found = dict(zip(texts, chosen(texts, instructions), strict=True))
+    choices = dict(zip(texts, chosen(texts, instructions), strict=True))
     chance.shuffle(texts)
     shuffled = dict(sorted(instructions.items(), reverse=True))
-    assert dict(zip(texts, chosen(texts, shuffled), strict=True)) == found
+    assert dict(zip(texts, chosen(texts, shuffled), strict=True)) == choices
 
 
 def test_the_seed_determines_the_choice():
@@ -103,7 +107,10 @@ def test_only_instructions_that_can_be_filled_are_chosen():
     instructions = {"In {language}:": 1000.0, "Read.": 0.001}
     for number in range(20):
         text = f"document {number}"
-        assert made(text, {"language": ""}, instructions=instructions).instruction == "Read."
+        assert (
+            composed_document(text, {"language": ""}, instructions=instructions).instruction
+            == "Read."
+        )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,7 @@ def test_only_instructions_that_can_be_filled_are_chosen():
 def test_filtered_documents_are_skipped(
     wanted: dict[str, Any], kept: str, left_out: str, message: str
 ):
-    assert made(kept, filter=wanted).text == kept
+    assert composed_document(kept, filter=wanted).text == kept
     assert reason(left_out, filter=wanted) == message
 
 
@@ -142,11 +149,11 @@ def test_filtered_documents_are_counted(tmp_path: Path):
 
 
 def test_control_characters_can_be_shown():
-    document = made("a\x00\tb\ufeff\x85\ud800", control_characters="show")
+    document = composed_document("a\x00\tb\ufeff\x85\ud800", control_characters="show")
     assert document.text == document.drawn_text == "a<U+0000>\tb<U+FEFF>\x85\ufffd"
     counts = (document.shown_controls, document.removed_controls, document.replaced_surrogates)
     assert counts == (2, 0, 1)
-    assert made("a\x00").removed_controls == 1
+    assert composed_document("a\x00").removed_controls == 1
 
 
 def test_characters_removed_from_instruction_and_target_are_counted():

@@ -160,8 +160,8 @@ def test_unreadable_files_in_a_folder_are_skipped_and_counted(tmp_path: Path):
         "skipped 1 of 10 documents, empty text: sub/empty.html",
         "skipped 2 of 10 documents, a damaged PDF: broken.pdf, fake.PDF",
     ]
-    found: dict[str, Any] = {document.source_id: document.text for document in read(folder)}
-    assert [found[name] for name in ("good.txt", "sub/good.html", "sub/good.pdf")] == [
+    texts: dict[str, Any] = {document.source_id: document.text for document in read(folder)}
+    assert [texts[name] for name in ("good.txt", "sub/good.html", "sub/good.pdf")] == [
         "good text",
         "good page",
         "good sheet",

@@ -32,16 +32,16 @@ def proposed(path: Path, **row: Any) -> tuple[dict[str, str], str]:
 
 
 def test_preview_of_each_column(tmp_path: Path):
-    found = columns(
+    previews = columns(
         tmp_path / "a.jsonl",
         {"text": "abc\ndef", "year": 1999, "tags": ["a"], "note": None},
         {"text": " ", "year": None},
         {"text": "x" * 200, "year": 3},
         {},
     )
-    assert found[0] == ColumnPreview("text", "text", 0.5, 103.5, "abc def")
-    assert found[1] == ColumnPreview("year", "number", 0.5, 2.5, "1999")
-    assert found[2:] == (ColumnPreview("tags", "list"), ColumnPreview("note", "null"))
+    assert previews[0] == ColumnPreview("text", "text", 0.5, 103.5, "abc def")
+    assert previews[1] == ColumnPreview("year", "number", 0.5, 2.5, "1999")
+    assert previews[2:] == (ColumnPreview("tags", "list"), ColumnPreview("note", "null"))
 
 
 def test_an_example_is_one_short_line(tmp_path: Path):
@@ -54,9 +54,9 @@ def test_an_example_is_one_short_line(tmp_path: Path):
 def test_images_are_listed_but_not_read(tmp_path: Path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["a"], "page": [b"\x89PNG"], "n": [1]}), path)
-    found = preview_columns(open_reader(SourceSettings(path=str(path))))
-    assert found[1] == ColumnPreview("page", "binary")
-    assert found[2] == ColumnPreview("n", "int64", 1.0, 1.0, "1")
+    previews = preview_columns(open_reader(SourceSettings(path=str(path))))
+    assert previews[1] == ColumnPreview("page", "binary")
+    assert previews[2] == ColumnPreview("n", "int64", 1.0, 1.0, "1")
 
 
 def test_only_the_first_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -78,10 +78,10 @@ def test_the_seed_determines_the_order(tmp_path: Path):
 
 
 def test_ids_are_prefixed_with_the_source(tmp_path: Path):
-    one = lines(tmp_path / "x" / "part.jsonl", 1)
-    two = lines(tmp_path / "y" / "part.jsonl", 1, id="7")
-    found = {d.source_id for d in read({"path": str(one)}, {"path": str(two)})}
-    assert found == {"x/part.jsonl:1", "y/part.jsonl:7"}
+    first = lines(tmp_path / "x" / "part.jsonl", 1)
+    second = lines(tmp_path / "y" / "part.jsonl", 1, id="7")
+    source_ids = {d.source_id for d in read({"path": str(first)}, {"path": str(second)})}
+    assert source_ids == {"x/part.jsonl:1", "y/part.jsonl:7"}
 
 
 def test_source_names_are_as_short_as_possible():
@@ -97,12 +97,12 @@ def test_source_names_are_as_short_as_possible():
 
 
 def test_each_source_has_its_own_columns_and_limit(tmp_path: Path):
-    one = lines(tmp_path / "a.jsonl", 5, summary="s")
-    two = tmp_path / "b.csv"
-    two.write_text("body,title\nhello,t\n")
+    first = lines(tmp_path / "a.jsonl", 5, summary="s")
+    second = tmp_path / "b.csv"
+    second.write_text("body,title\nhello,t\n")
     documents = read(
-        {"path": str(one), "target_column": "summary", "max_samples": 2},
-        {"path": str(two), "text_column": "title"},
+        {"path": str(first), "target_column": "summary", "max_samples": 2},
+        {"path": str(second), "text_column": "title"},
     )
     assert sorted((document.text, document.target) for document in documents) == [
         ("a 0.", "s"),
@@ -127,20 +127,20 @@ def test_errors_name_the_source(tmp_path: Path):
 def test_duplicates_are_found_across_sources_and_the_result_is_the_same_with_two_processes(
     tmp_path: Path,
 ):
-    one = lines(tmp_path / "x" / "part.jsonl", 20)
-    two = lines(tmp_path / "y" / "part.jsonl", 25)
+    first = lines(tmp_path / "x" / "part.jsonl", 20)
+    second = lines(tmp_path / "y" / "part.jsonl", 25)
     trees = []
     for num_proc in (1, 2):
-        made = config(
-            {"path": str(one)},
-            {"path": str(two), "weight": 2},
+        dataset_config = config(
+            {"path": str(first)},
+            {"path": str(second), "weight": 2},
             flaws={"duplicates": "drop"},
             instructions={"Read.": 1, "Say what it says.": 1},
             num_proc=num_proc,
             output={"shard_size": 7},
         )
         listener = Recorder()
-        generate(made, tmp_path / f"out{num_proc}", listener)
+        generate(dataset_config, tmp_path / f"out{num_proc}", listener)
         trees.append(files(tmp_path / f"out{num_proc}"))
         assert "skipped 20 of 45 documents, came before" in "".join(listener.warnings)
     assert trees[0] == trees[1]
@@ -150,7 +150,7 @@ def test_the_same_text_with_another_question_is_no_duplicate(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     rows = [{"text": "a text", "question": q, "answer": "yes"} for q in ("One?", "Two?", "One?")]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    made = DatasetConfig.model_validate(
+    dataset_config = DatasetConfig.model_validate(
         {
             "source": {"path": str(path), "target_column": "answer"},
             "instruction": "{question}",
@@ -159,5 +159,5 @@ def test_the_same_text_with_another_question_is_no_duplicate(tmp_path: Path):
         }
     )
     listener = Recorder()
-    generate(made, tmp_path / "out", listener)
+    generate(dataset_config, tmp_path / "out", listener)
     assert listener.warnings == ["skipped 1 of 3 documents, came before: a.jsonl:3"]

@@ -1,4 +1,4 @@
-"""Two real ranks on the CPU: one curve, one stream of events, one end."""
+"""Training with two ranks on the CPU."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty rows; the 16 to train on make full batches for two processes and for one."""
+    """Twenty rows; the 16 training rows fill all batches with one and with two processes."""
     folder = tmp_path_factory.mktemp("dataset")
     return small_datasets.write(folder, [small_datasets.row(number) for number in range(20)])
 
@@ -71,7 +71,7 @@ def ranks() -> Iterator[RankStarter]:
 
 
 def two_rank_run(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
-    """A run of two processes, with batches of two rows each."""
+    """Create a run of two processes, each with batches of two rows."""
     config = configuration(values, **{**SETTINGS, **changes}, training__num_processes=2)
     text = yaml_text.dump(config.model_dump())
     return create_run(home, kind="training", name="two", config_text=text)
@@ -86,16 +86,16 @@ def at_step(step: int) -> Callable[[Message], bool]:
     )
 
 
-def test_the_curve_is_that_of_one_process_with_twice_the_batch(
+def test_two_ranks_have_the_losses_of_one_process_with_twice_the_batch(
     home: Path, values: dict[str, Any], run: Run
 ) -> None:
     alone = run(**SETTINGS, training__per_device_train_batch_size=4)
-    made = two_rank_run(home, values)
-    command = [sys.executable, "-m", "deepsynth_tui.training.job", str(made.path)]
+    directory = two_rank_run(home, values)
+    command = [sys.executable, "-m", "deepsynth_tui.training.job", str(directory.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    together = Ran(made, 0)
+    together = Ran(directory, 0)
     assert together.verdict == "completed"
     assert together.losses == pytest.approx(alone.losses, rel=1e-5)
     evaluations = [
@@ -117,8 +117,8 @@ def test_the_curve_is_that_of_one_process_with_twice_the_batch(
 def test_both_ranks_stop_at_the_same_step(
     home: Path, values: dict[str, Any], ranks: RankStarter, request_: Request, stops_at: int | None
 ) -> None:
-    made = two_rank_run(home, values, training__max_steps=2000, training__save_steps=8)
-    first, second = ranks(made)
+    directory = two_rank_run(home, values, training__max_steps=2000, training__save_steps=8)
+    first, second = ranks(directory)
     first.read_until(at_step(3))
     first.send(request_)
 
@@ -127,8 +127,8 @@ def test_both_ranks_stop_at_the_same_step(
     assert all(m.verdict == "stopped" for m in ended if isinstance(m, FinishedMessage))
     last = max(first.losses)
     assert last % 8 == 0 if stops_at else last < 2000
-    assert newest_complete(made.checkpoints, 2).step == last
-    assert (made.adapter / "adapter_model.safetensors").is_file()
+    assert newest_complete(directory.checkpoints, 2).step == last
+    assert (directory.adapter / "adapter_model.safetensors").is_file()
     assert not [m for m in second.messages if isinstance(m, EventMessage)]
 
 
@@ -138,18 +138,18 @@ def test_resume_after_a_kill_is_exact(
     # With dropout, each rank has its own random state. An epoch has four steps: the run resumes in
     # the middle of the second.
     changes = {"lora__lora_dropout": 0.3, "training__save_steps": 6, "training__max_steps": 16}
-    made = two_rank_run(home, values, **changes)
-    whole = ranks(made)
+    directory = two_rank_run(home, values, **changes)
+    whole = ranks(directory)
     whole[0].read_until(at_step(9))
     for rank in whole:
         rank.kill()
     # `whole` was killed after the checkpoint of step 6, at step 9 or later.
-    newer = made.checkpoints / "checkpoint-12"
+    newer = directory.checkpoints / "checkpoint-12"
     if newer.exists():
         (newer / "rng_state_1.pth").unlink(missing_ok=True)
-    assert newest_complete(made.checkpoints, 2).step == 6
+    assert newest_complete(directory.checkpoints, 2).step == 6
 
-    again = ranks(made, resume=True)
+    again = ranks(directory, resume=True)
     ended = [rank.finish() for rank in again]
     assert all(isinstance(message, FinishedMessage) for message in ended)
     assert min(again[0].losses) == 7
@@ -161,8 +161,10 @@ def test_resume_after_a_kill_is_exact(
 def test_a_failure_is_reported_by_its_rank(
     home: Path, values: dict[str, Any], ranks: RankStarter
 ) -> None:
-    made = two_rank_run(home, values, training__learning_rate=1e30, training__max_grad_norm=0.0)
-    first, second = ranks(made)
+    directory = two_rank_run(
+        home, values, training__learning_rate=1e30, training__max_grad_norm=0.0
+    )
+    first, second = ranks(directory)
     ended = [first.finish(), second.finish()]
     assert all(isinstance(message, FailedMessage) for message in ended)
     assert any(
@@ -190,10 +192,10 @@ def test_out_of_memory_in_one_rank_is_retried_by_both(
     changes = {"training__max_steps": 6, "training__save_steps": 2}
     whole = ranks(two_rank_run(home, values, **changes))
     assert isinstance(whole[0].finish(), FinishedMessage)
-    made = two_rank_run(home, values, **changes)
+    directory = two_rank_run(home, values, **changes)
     with monkeypatch.context() as patch:
         second_rank_out_of_memory(patch, step=4)
-        first, second = (rank.finish() for rank in ranks(made))
+        first, second = (rank.finish() for rank in ranks(directory))
     assert isinstance(first, FailedMessage)
     assert first.lost_contact
     assert isinstance(second, FailedMessage)
@@ -204,12 +206,12 @@ def test_out_of_memory_in_one_rank_is_retried_by_both(
     def record(job: Job) -> str:
         raise JobFailed(failure)
 
-    run_job(made.path, record, explain=explain)  # as the launcher does
-    again = Ran(retry.start(home, retry.plan(made)), 0)
+    run_job(directory.path, record, explain=explain)  # as the launcher does
+    again = Ran(retry.start(home, retry.plan(directory)), 0)
     lines: list[str] = []
     assert follow.follow_until_end(again.run, lines.append) == 0, lines
 
-    assert read_identity(again.run).continues == made
+    assert read_identity(again.run).continues == directory
     assert [event.data["step"] for event in again.of("phase") if "step" in event.data] == [2]
     assert not again.of("warning")
     expected = [loss for step, loss in whole[0].losses.items() if step > 2]
@@ -226,7 +228,7 @@ FOUR_BITS = {
 
 
 @pytest.mark.parametrize("quantised", [False, True], ids=["lora", "qlora"])
-def test_fsdp_gives_the_curve_of_one_process(
+def test_fsdp_has_the_losses_of_one_process(
     home: Path, values: dict[str, Any], run: Run, ranks: RankStarter, quantised: bool
 ) -> None:
     changes = {
@@ -239,14 +241,14 @@ def test_fsdp_gives_the_curve_of_one_process(
         "training__generate_eval_samples": 2,
     }
     alone = run(**changes, training__per_device_train_batch_size=4)
-    made = two_rank_run(home, values, **changes, training__fsdp=True)
-    first, second = ranks(made)
+    directory = two_rank_run(home, values, **changes, training__fsdp=True)
+    first, second = ranks(directory)
     ended = first.finish()
     assert isinstance(ended, FinishedMessage), ended
     assert isinstance(second.finish(), FinishedMessage)
 
     assert list(first.losses.values()) == pytest.approx(alone.losses, rel=1e-5)
-    together, apart = (load_file(run.adapter / WEIGHTS) for run in (made, alone.run))
+    together, apart = (load_file(path.adapter / WEIGHTS) for path in (directory, alone.run))
     assert together.keys() == apart.keys()
     for name, weight in together.items():
         torch.testing.assert_close(weight, apart[name], rtol=1e-3, atol=1e-4)
@@ -262,13 +264,13 @@ def test_fsdp_gives_the_curve_of_one_process(
 
 def test_resume_with_fsdp_is_exact(home: Path, values: dict[str, Any], ranks: RankStarter) -> None:
     changes = {**FOUR_BITS, "lora__lora_dropout": 0.3, "training__save_steps": 3}
-    made = two_rank_run(home, values, **changes, training__max_steps=8, training__fsdp=True)
-    whole = ranks(made)
+    directory = two_rank_run(home, values, **changes, training__max_steps=8, training__fsdp=True)
+    whole = ranks(directory)
     whole[0].read_until(at_step(5))
     for rank in whole:
         rank.kill()
-    assert newest_complete(made.checkpoints, 2).step == 3
-    again = ranks(made, resume=True)
+    assert newest_complete(directory.checkpoints, 2).step == 3
+    again = ranks(directory, resume=True)
     assert all(isinstance(rank.finish(), FinishedMessage) for rank in again)
     assert min(again[0].losses) == 4
     for step in (4, 5):

@@ -1,4 +1,4 @@
-"""Uploading what was trained, to a server that answers as the Hub would."""
+"""Uploads of a trained adapter to a local server that imitates the Hub."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ TOKEN = "hf_made_up_for_this_test"
 
 @dataclass
 class Hub:
-    """What the server knows: requests to make a repository, and the files of each commit."""
+    """The requests to create a repository, and the files of each commit."""
 
-    made: list[dict[str, Any]] = field(default_factory=list)
+    created: list[dict[str, Any]] = field(default_factory=list)
     commits: list[dict[str, bytes]] = field(default_factory=list)
     private: bool = True
     full: bool = False
@@ -38,12 +38,12 @@ class Hub:
     def answer(self, path: str, body: bytes) -> tuple[int, Any]:
         path = path.partition("?")[0]
         if path == "/api/repos/create":
-            self.made.append(json.loads(body))
+            self.created.append(json.loads(body))
             return 200, {"url": f"{constants.ENDPOINT}/owner/name", "id": "owner/name"}
         if path.endswith("/preupload/main"):
             files = json.loads(body)["files"]
             chosen = {"uploadMode": "regular", "shouldIgnore": False}
-            return 200, {"files": [{"path": one["path"], **chosen} for one in files]}
+            return 200, {"files": [{"path": file["path"], **chosen} for file in files]}
         if path.endswith("/commit/main"):
             if self.full:
                 return 403, {"error": "Storage limit reached"}
@@ -66,8 +66,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            code, said = state.answer(self.path, body)
-            text = json.dumps(said).encode()
+            code, answer = state.answer(self.path, body)
+            text = json.dumps(answer).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
@@ -113,7 +113,8 @@ def test_adapter_card_and_checkpoints_are_uploaded(hub: Hub, run: Run) -> None:
 
     assert ran.verdict == "completed", ran.failure
     assert not ran.of("warning")
-    assert [(made["name"], made["visibility"]) for made in hub.made] == [("name", "private")]
+    (request,) = hub.created
+    assert (request["name"], request["visibility"]) == ("name", "private")
     *checkpoints, final = hub.commits
     assert 1 <= len(checkpoints) <= 2
     for files in checkpoints:
@@ -130,7 +131,7 @@ def test_adapter_card_and_checkpoints_are_uploaded(hub: Hub, run: Run) -> None:
     assert front["pipeline_tag"] == "image-text-to-text"
     assert front["tags"] == ["lora", "sft", "deepsynth"]
     (index,) = front["model-index"]
-    scores = {one["type"]: one["value"] for one in index["results"][0]["metrics"]}
+    scores = {metric["type"]: metric["value"] for metric in index["results"][0]["metrics"]}
     done = ran.of("done")[-1].data
     assert scores == {
         "loss": done["eval_loss"],
@@ -148,7 +149,7 @@ def test_adapter_card_and_checkpoints_are_uploaded(hub: Hub, run: Run) -> None:
         ("full", ["model/config.json", "model/model.safetensors", "model/tokenizer.json"]),
     ],
 )
-def test_an_adapter_that_was_downloaded_hears_its_text_encoder(
+def test_a_downloaded_adapter_uses_its_text_encoder(
     hub: Hub, run: Run, tmp_path: Path, trainable: str, trained: list[str]
 ) -> None:
     ran = run(
@@ -177,14 +178,14 @@ def test_an_adapter_that_was_downloaded_hears_its_text_encoder(
         tokenizer = AutoTokenizer.from_pretrained(elsewhere / "text_encoder" / "model")
         own = AutoTokenizer.from_pretrained(locate(TINY_BERT))
         assert tokenizer("red").input_ids == own("red").input_ids
-    told = try_out(adapter)
+    answers = try_out(adapter)
     shutil.rmtree(adapter)
-    assert try_out(elsewhere) == told
-    assert told.instruction
+    assert try_out(elsewhere) == answers
+    assert answers.instruction
 
 
 @pytest.mark.slow
-def test_a_failed_upload_leaves_the_run_done_and_says_how_to_go_on(hub: Hub, run: Run) -> None:
+def test_a_run_completes_with_a_warning_when_its_upload_fails(hub: Hub, run: Run) -> None:
     hub.full = True
     ran = run(output__push_to_hub=True, output__hub_model_id="owner/name", training__max_steps=1)
 
@@ -193,13 +194,13 @@ def test_a_failed_upload_leaves_the_run_done_and_says_how_to_go_on(hub: Hub, run
     done = ran.of("done")[-1].data
     assert done["verification"]["reproduces"]
     assert "hub" not in done
-    said = ran.of("warning")[-1].data["message"]
-    assert "The upload to owner/name failed: " in said
-    assert f"hf upload owner/name {ran.run.adapter} --private" in said
+    message = ran.of("warning")[-1].data["message"]
+    assert "The upload to owner/name failed: " in message
+    assert f"hf upload owner/name {ran.run.adapter} --private" in message
 
 
 @pytest.mark.slow
-def test_nothing_private_goes_into_a_repository_that_is_public(hub: Hub, run: Run) -> None:
+def test_a_private_run_is_not_uploaded_to_a_public_repository(hub: Hub, run: Run) -> None:
     hub.private = False
     ran = run(output__push_to_hub=True, output__hub_model_id="owner/name", training__max_steps=1)
 
@@ -208,7 +209,7 @@ def test_nothing_private_goes_into_a_repository_that_is_public(hub: Hub, run: Ru
     assert "owner/name already exists and is public" in ran.of("warning")[-1].data["message"]
 
 
-def test_the_card_names_what_the_hub_has(tmp_path: Path) -> None:
+def test_the_card_names_only_bases_and_datasets_on_the_hub(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Base\n")
     lineage: dict[str, Any] = {
         "base": {

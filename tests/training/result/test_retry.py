@@ -1,4 +1,4 @@
-"""A run out of memory continues in a new run, with other settings, from its last checkpoint."""
+"""A run that ran out of memory continues in a new run from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def test_out_of_memory_is_explained_and_retried_from_the_checkpoint(home: Path, 
     assert "1.2 GiB more were requested, and 0.5 GiB of 15.8 GiB were free" in error["message"]
     before = {path: path.read_bytes() for path in failed.run.path.rglob("*") if path.is_file()}
 
-    made = retry.plan(failed.run)
-    assert made.obstacle is None
-    assert made.changed == {
+    plan = retry.plan(failed.run)
+    assert plan.obstacle is None
+    assert plan.changed == {
         "training.per_device_train_batch_size": (2, 1),
         "training.gradient_accumulation_steps": (1, 2),
     }
-    again = Ran(retry.start(home, made), 0)
+    again = Ran(retry.start(home, plan), 0)
     lines: list[str] = []
     assert follow.follow_until_end(again.run, lines.append) == 0, lines
 
@@ -86,10 +86,10 @@ def test_out_of_memory_is_explained_and_retried_from_the_checkpoint(home: Path, 
 @pytest.mark.usefixtures("fix")
 def test_an_incompatible_checkpoint_is_a_warning(home: Path, run: Run) -> None:
     failed = run(**SETTINGS, during=full_at(5))
-    made = retry.plan(failed.run, ["lora.r=2"])
-    assert made.obstacle is not None
+    plan = retry.plan(failed.run, ["lora.r=2"])
+    assert plan.obstacle is not None
     new = create_run(
-        home, kind="training", name="anew", config_text=made.text, continues=failed.run
+        home, kind="training", name="anew", config_text=plan.text, continues=failed.run
     )
     again = run(resume=new)
     assert again.verdict == "completed", again.failure
@@ -107,8 +107,8 @@ def test_adapters_continue_on_quantized_weights(
     fix = Fix(rounded, "4-bit weights (QLoRA)", "rounded", 2**28, 0, None)
     monkeypatch.setattr(RunEstimate, "cheapest_fix", lambda self: fix)
     failed = run(**SETTINGS, during=full_at(5))
-    made = retry.plan(failed.run)
-    new = create_run(home, kind="training", name="q", config_text=made.text, continues=failed.run)
+    plan = retry.plan(failed.run)
+    new = create_run(home, kind="training", name="q", config_text=plan.text, continues=failed.run)
     again = run(resume=new)
     assert again.verdict == "completed", again.failure
     assert [event.data["step"] for event in again.of("metric")] == [4, 5, 6, 7]
@@ -130,7 +130,7 @@ def checkpoint(run: RunDirectory, step: int, *, best: Path | None = None) -> Pat
 
 @pytest.fixture
 def two(home: Path, values: dict[str, Any]) -> tuple[RunDirectory, RunDirectory]:
-    """A run, and one that continues it with a smaller page."""
+    """Return a run and another that continues it with a smaller page."""
     text = yaml_text.dump(configuration(values).model_dump())
     other = yaml_text.dump(configuration(values, model__max_pixels=4096).model_dump())
     first = create_run(home, kind="training", name="first", config_text=text)
@@ -148,7 +148,7 @@ def copied(run: RunDirectory, values: dict[str, Any]) -> Ran:
     return Ran(run, 0)
 
 
-def test_the_best_checkpoint_is_copied_too(
+def test_the_best_checkpoint_is_also_copied(
     two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
 ) -> None:
     first, second = two
@@ -164,7 +164,7 @@ def test_the_best_checkpoint_is_copied_too(
     assert warning.data["message"] == "The first 5 steps were trained with model.max_pixels: none"
 
 
-def test_nothing_is_copied_over_a_newer_checkpoint_of_the_run(
+def test_a_newer_checkpoint_of_the_run_is_not_replaced(
     two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
 ) -> None:
     first, second = two
@@ -210,6 +210,6 @@ def test_a_retry_gets_its_own_output_dir(home: Path, values: dict[str, Any]) -> 
         log.write("error", **error)
         log.write("done", verdict="failed")
     with Heartbeat(run):
-        pass  # it has ended
-    made = retry.plan(run)
-    assert made.changed["output.dir"] == (str(folder), f"{folder}-2")
+        pass  # marks the run as ended
+    plan = retry.plan(run)
+    assert plan.changed["output.dir"] == (str(folder), f"{folder}-2")
