@@ -120,8 +120,8 @@ def test_storage_of_this_machine_and_shortages(tmp_path: Path):
         DiskEstimate(2 * GIB, 2, GIB), HostMemoryEstimate(3 * GIB, GIB), tmp_path, 4 * GIB, 2 * GIB
     )
     on_disk, in_memory = short.shortages
-    assert "5.0 GB of disk" in on_disk
-    assert "4.0 GB free" in on_disk
-    assert "3.0 GB of main memory, but 2.0 GB" in in_memory
+    assert "5.0 GiB of disk" in on_disk
+    assert "4.0 GiB free" in on_disk
+    assert "3.0 GiB of main memory, but 2.0 GiB" in in_memory
     enough = StorageEstimate(short.disk, short.memory, tmp_path, 5 * GIB, None)
     assert not enough.shortages
