@@ -121,7 +121,7 @@ def test_storage_of_this_machine_and_shortages(tmp_path: Path):
     )
     on_disk, in_memory = short.shortages
     assert "5.0 GiB of disk" in on_disk
-    assert "4.0 GiB free" in on_disk
-    assert "3.0 GiB of main memory, but 2.0 GiB" in in_memory
+    assert "only 4.0 GiB are free" in on_disk
+    assert "3.0 GiB of main memory, but only 2.0 GiB are free" in in_memory
     enough = StorageEstimate(short.disk, short.memory, tmp_path, 5 * GIB, None)
     assert not enough.shortages
