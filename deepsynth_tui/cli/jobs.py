@@ -111,7 +111,7 @@ def train(
 
 
 def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json_: bool) -> None:
-    from deepsynth_tui.config.training import ModelSettings
+    from deepsynth_tui.config.model import ModelSettings
     from deepsynth_tui.dataset.errors import DatasetError
     from deepsynth_tui.models.layout_client import request_layout
     from deepsynth_tui.models.page_for_model import page_for_model

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deepsynth_tui.config.training import ModelSettings, TrainingConfig
+from deepsynth_tui.config.model import ModelSettings
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import Estimate, estimate
 from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessOverhead
 from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics

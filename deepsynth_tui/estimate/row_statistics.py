@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.models.image_tokens import PageSize, page_tokens
 from deepsynth_tui.models.layout import ImageDimensions
 

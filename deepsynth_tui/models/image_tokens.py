@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.models.layout import ImageDimensions
 
 

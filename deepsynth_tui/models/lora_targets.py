@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from deepsynth_tui.config.training import TARGET_TOWERS, LoraSettings, ModelSettings
+from deepsynth_tui.config.model import TARGET_TOWERS, LoraSettings, ModelSettings
 from deepsynth_tui.models.towers import TOWERS, is_trained, tower_of
 
 ALL_LINEAR = "all-linear"

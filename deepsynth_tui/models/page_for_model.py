@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.models.image_tokens import PageSize, page_tokens, resize_scale
 from deepsynth_tui.models.layout import ImageDimensions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deepsynth_tui.config.training import LoraSettings, ModelSettings
+from deepsynth_tui.config.model import LoraSettings, ModelSettings
 from deepsynth_tui.models.lora_targets import resolve_target_modules
 
 MODEL_TYPES: Mapping[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Literal
 
-from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.config.model import ModelSettings
 
 Tower = Literal["language", "vision", "projector", "audio", "head", "other"]
 TOWERS: tuple[Tower, ...] = ("language", "vision", "projector", "audio", "head", "other")

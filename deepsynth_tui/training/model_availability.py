@@ -15,7 +15,7 @@ from deepsynth_tui.models.text_encoders import MODEL_TYPES, text_encoder_type
 from deepsynth_tui.units import format_bytes
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import ModelSettings, TextEncoderSettings
+    from deepsynth_tui.config.model import ModelSettings, TextEncoderSettings
 
 MODEL_KEY = "model.name_or_path"
 ENCODER_KEY = "text_encoder.name_or_path"

@@ -51,9 +51,9 @@ def test_a_cached_profile_and_its_estimate_load_none_either():
     code = (
         "from deepsynth_tui.config.training import TrainingConfig\n"
         "from deepsynth_tui.estimate.closed_form import estimate\n"
-        "from deepsynth_tui.machine.gpu_catalogue import catalogue\n"
+        "from deepsynth_tui.machine.gpu_catalogue import load_catalogue\n"
         "from deepsynth_tui.models.layout_client import request_layout\n"
         "profile = request_layout(TrainingConfig().model.name_or_path)\n"
-        "assert estimate(TrainingConfig(), profile, gpus=catalogue()).needed > 0"
+        "assert estimate(TrainingConfig(), profile, gpus=load_catalogue()).needed > 0"
     )
     assert not HEAVY & loaded_by(code)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.preview import PreviewPage, preview, thumbnail
 from deepsynth_tui.dataset.reading.compose import Skipped

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.row_statistics import RowStatistics, quantiles

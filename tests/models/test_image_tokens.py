@@ -10,7 +10,7 @@ from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.models.image_tokens import PageSize, page_tokens, page_views
 from deepsynth_tui.models.layout import ImageDimensions
 from tests.estimate import models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepsynth_tui.config.training import LoraSettings, ModelSettings
+from deepsynth_tui.config.model import LoraSettings, ModelSettings
 from deepsynth_tui.models.lora_targets import (
     resolve_modules_to_save,
     resolve_target_modules,

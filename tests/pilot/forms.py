@@ -10,7 +10,7 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
-from deepsynth_tui.config.training import DEFAULT_MODEL
+from deepsynth_tui.config.model import DEFAULT_MODEL
 from deepsynth_tui.models.layout import (
     ImageDimensions,
     ModelLayout,

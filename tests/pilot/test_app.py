@@ -179,7 +179,7 @@ async def test_state_is_readable_without_colour(
         await type_into(pilot, "data.max_length", "x")
         await type_into(pilot, "name", "other")
         text = text_of(screen_of(pilot))
-        for sign in ("[Training]", "✗ 2 problems", "• name", "on", "✗ max length"):
+        for sign in ("[Training]", "✗ 2 problems", "• Name", "on", "✗ Max length"):
             assert sign in text, sign
         assert isinstance(pilot.app.focused, Input)
 

@@ -72,7 +72,7 @@ async def test_start_shows_a_run_that_completes_by_itself(home: Path) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, MonitorScreen))
         (run,) = list_runs(home)
         text = run.config.read_text()
-        assert "# Pixels left empty on each side." in text
+        assert "# Pixels on each side." in text
         config = load_file(run.config).config
         assert config.kind == "dataset"
         assert (config.source.path, config.source.max_samples) == ("builtin:sample", 2)

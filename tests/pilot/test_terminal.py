@@ -82,7 +82,7 @@ class Interface:
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_signal_leaves_a_clean_terminal(home: Path, number: signal.Signals) -> None:
     interface = Interface(home)
-    interface.wait_for(b"freeze")
+    interface.wait_for(b"Freeze")
     os.kill(interface.pid, number)
     assert interface.wait() != 0
     assert LEAVE_ALTERNATE_SCREEN in interface.output
@@ -91,7 +91,7 @@ def test_a_signal_leaves_a_clean_terminal(home: Path, number: signal.Signals) ->
 
 def test_a_hang_up_ends_the_process_and_saves_the_draft(home: Path) -> None:
     interface = Interface(home)
-    interface.wait_for(b"freeze")
+    interface.wait_for(b"Freeze")
     interface.type(b"typed")
     interface.wait_for(b"typed")
     interface.close_terminal()
@@ -101,7 +101,7 @@ def test_a_hang_up_ends_the_process_and_saves_the_draft(home: Path) -> None:
 
 def test_a_hang_up_ends_the_process_even_if_the_draft_cannot_be_saved(home: Path) -> None:
     interface = Interface(home)
-    interface.wait_for(b"freeze")
+    interface.wait_for(b"Freeze")
     home.mkdir(exist_ok=True)
     (home / "drafts").write_text("in the way of the folder")
     interface.type(b"typed")
@@ -112,7 +112,7 @@ def test_a_hang_up_ends_the_process_even_if_the_draft_cannot_be_saved(home: Path
 
 def test_a_terminal_that_goes_without_a_signal_ends_the_process(home: Path) -> None:
     interface = Interface(home, hang_up="ignore")
-    interface.wait_for(b"freeze")
+    interface.wait_for(b"Freeze")
     interface.close_terminal()
     assert interface.wait(reading=False) != 0
 
@@ -120,7 +120,7 @@ def test_a_terminal_that_goes_without_a_signal_ends_the_process(home: Path) -> N
 def test_a_blocked_event_loop_does_not_outlive_the_terminal(home: Path) -> None:
     """The event loop blocks in a write to a dead terminal; the handler of SIGUSR1 stands for it."""
     interface = Interface(home, hang_up="ignore")
-    interface.wait_for(b"freeze")
+    interface.wait_for(b"Freeze")
     os.kill(interface.pid, signal.SIGUSR1)
     interface.close_terminal()
     assert interface.wait(reading=False) != 0
@@ -128,7 +128,7 @@ def test_a_blocked_event_loop_does_not_outlive_the_terminal(home: Path) -> None:
 
 def test_quitting_by_key_leaves_a_clean_terminal(home: Path) -> None:
     interface = Interface(home)
-    interface.wait_for(b"freeze")
+    interface.wait_for(b"Freeze")
     interface.type(b"\x1b[21~")
     assert interface.wait() == 0
     assert LEAVE_ALTERNATE_SCREEN in interface.output

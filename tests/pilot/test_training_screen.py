@@ -13,7 +13,8 @@ from textual.widgets import Input
 
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3
 from deepsynth_tui.config.load import load_file
-from deepsynth_tui.config.training import DEFAULT_MODEL, TrainingConfig
+from deepsynth_tui.config.model import DEFAULT_MODEL
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.closed_form import MemoryItem
 from deepsynth_tui.estimate.report import fit_report
 from deepsynth_tui.estimate.row_statistics import RowStatistics
@@ -333,7 +334,7 @@ async def test_settings_are_saved_with_comments_and_overwrite_only_when_confirme
         await until(pilot, lambda: not isinstance(pilot.app.screen, SaveDialog))
         assert form_is_ready(pilot)
     text = file.read_text()
-    assert "# Rank: width of the two adapter matrices." in text
+    assert "# Rank of the adapter matrices." in text
     loaded = load_file(file).config
     assert loaded.kind == "training"
     assert loaded.data.path == "owner/data"

@@ -152,7 +152,7 @@ def test_folder_of_the_run_is_gone(home: Path, tmp_path: Path, monkeypatch: pyte
 
 def test_live_run_is_not_launched_twice(run: RunDirectory):
     pid = start_process(run, argv(run, "steps"))
-    with pytest.raises(LaunchError, match=f"running already .pid {pid}"):
+    with pytest.raises(LaunchError, match=f"already running .pid {pid}"):
         start_process(run, argv(run, "steps"))
 
 

@@ -66,7 +66,7 @@ def test_scalars_of_numpy_are_numbers(tmp_path: Path):
 
 def test_values_and_names_that_cannot_be_written(tmp_path: Path):
     with EventLog(tmp_path / "e") as log:
-        with pytest.raises(TypeError, match="metric_of: an event cannot hold a Decimal"):
+        with pytest.raises(TypeError, match="metric_of: an event cannot contain a Decimal"):
             log.write("metric", metric_of=Decimal(1))
         with pytest.raises(ValueError, match="seq cannot be the name"):
             log.write("metric", seq=1)

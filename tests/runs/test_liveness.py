@@ -103,7 +103,7 @@ def test_process_names_with_spaces_and_brackets():
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="there is no ps on this machine")
 def test_ps_replaces_proc(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(process, "_PROC", False)
+    monkeypatch.setattr(process, "_HAS_PROC", False)
     first = process.process_start(os.getpid())
     assert first is not None
     assert first == process.process_start(os.getpid())

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS
 from deepsynth_tui.config.rules.rule import Rule
-from deepsynth_tui.config.training import INITS_THAT_KEEP_BASE_WEIGHTS
 
 
 def _excludes(

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deepsynth_tui.config.training import LoraSettings, TrainingConfig
+from deepsynth_tui.config.model import LoraSettings
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.models.layout import ModelLayout, WeightGroup
 from deepsynth_tui.models.lora_targets import (
     resolve_modules_to_save,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deepsynth_tui.config.training import QuantizationSettings, TrainingConfig
+from deepsynth_tui.config.model import QuantizationSettings
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.models.layout import ModelLayout, WeightGroup
 from deepsynth_tui.models.lora_targets import resolve_modules_to_save
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from peft import PeftModel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from deepsynth_tui.config.training import INITS_THAT_KEEP_BASE_WEIGHTS
+from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS
 from deepsynth_tui.training.evaluation.samples import Sample, take_sample
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui.child_process import serve
-from deepsynth_tui.config.training import ModelSettings, TrainingConfig
+from deepsynth_tui.config.model import ModelSettings
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import RowStatistics, quantiles
 from deepsynth_tui.models.image_tokens import PageSize
 from deepsynth_tui.training.failures import explain_as_user_error

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import ModelSettings
+    from deepsynth_tui.config.model import ModelSettings
 
 StoredImage = Mapping[str, Any]
 """An image as `datasets.Image(decode=False)` returns it: `bytes` and `path`, one may be None."""

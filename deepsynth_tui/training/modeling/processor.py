@@ -28,7 +28,8 @@ from deepsynth_tui.training.text_encoder.instruction_tokenizer import (
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-    from deepsynth_tui.config.training import ModelSettings, TrainingConfig
+    from deepsynth_tui.config.model import ModelSettings
+    from deepsynth_tui.config.training import TrainingConfig
 
 VIDEO_PROCESSOR = "video_processor"
 

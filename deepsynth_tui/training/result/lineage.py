@@ -16,7 +16,8 @@ from deepsynth_tui.training.result.file_names import LINEAGE
 from deepsynth_tui.training.result.model_card import model_card
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import DataSettings, TextEncoderSettings, TrainingConfig
+    from deepsynth_tui.config.model import TextEncoderSettings
+    from deepsynth_tui.config.training import DataSettings, TrainingConfig
     from deepsynth_tui.training.data.dataset import Split
     from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder

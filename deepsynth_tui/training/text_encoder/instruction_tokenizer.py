@@ -16,7 +16,7 @@ from deepsynth_tui.training.failures import TrainingError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from deepsynth_tui.config.training import TextEncoderSettings
+    from deepsynth_tui.config.model import TextEncoderSettings
 
 KEY = "text_encoder.name_or_path"
 # Keys of a batch, both (rows, tokens of the longest instruction).

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import set_seed
 
-from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, Collator
 from deepsynth_tui.training.data.formats import Truncation, truncatable_text

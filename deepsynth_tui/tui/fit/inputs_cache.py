@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from deepsynth_tui.config.training import ModelSettings, TrainingConfig
+from deepsynth_tui.config.model import ModelSettings
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.process_overhead import ProcessOverhead

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepsynth_tui.config.training import DEFAULT_MODEL, ModelSettings
+from deepsynth_tui.config.model import DEFAULT_MODEL, ModelSettings
 from deepsynth_tui.models.layout import load_layout
 from deepsynth_tui.models.page_for_model import PageForModel, PageInfo, page_for_model
 from deepsynth_tui.tui.forms.drafts import DraftError, load_draft

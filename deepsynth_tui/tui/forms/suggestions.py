@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepsynth_tui.config.training import DEFAULT_ENCODER, DEFAULT_MODEL
+from deepsynth_tui.config.model import DEFAULT_ENCODER, DEFAULT_MODEL
 from deepsynth_tui.runs.directory import list_runs, read_identity
 
 BUILTIN_MODEL = "builtin:tiny-vlm"

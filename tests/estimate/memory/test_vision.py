@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deepsynth_tui.config.training import ModelSettings, TrainingConfig
+from deepsynth_tui.config.model import ModelSettings
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import VisionMemory, vision_memory
 from deepsynth_tui.models.image_tokens import PageSize, PageViews, page_views

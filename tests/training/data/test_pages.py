@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepsynth_tui.config.training import ModelSettings
+from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.training.data.pages import bounded_size, load_page, page_size
 from deepsynth_tui.training.failures import TrainingError
 from tests.training.small_datasets import row

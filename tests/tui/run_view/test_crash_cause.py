@@ -31,6 +31,6 @@ def test_a_killed_process_is_explained_by_the_kernel_counter():
     assert "last used 30.1 GiB" in killed
     not_memory = likely_cause([], killed_for_memory=False)
     assert "not out of memory (kernel counter unchanged)" in not_memory
-    assert "possibly by the kernel because main memory ran out" in likely_cause([])
+    assert "possibly by the kernel because it ran out of main memory" in likely_cause([])
     printed = likely_cause(["Segmentation fault"], killed_for_memory=True)
     assert "a library or a driver) crashed" in printed
