@@ -29,7 +29,7 @@ Empty().run()
 SEEN = {
     "empty application": ([sys.executable, "-c", EMPTY], "nothing else"),
     "first frame": ([sys.executable, "-m", "deepsynth_tui"], "Start"),
-    "form": ([sys.executable, "-m", "deepsynth_tui"], "text column"),
+    "form": ([sys.executable, "-m", "deepsynth_tui"], "Text column"),
 }
 
 
