@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-MIB = 2**20
+from deepsynth_tui.units import MIB
+
 BLOCK = 512
 """Sizes are rounded up to a multiple of this (`kMinBlockSize`), also in ``memory_allocated``."""
 SMALL = 1 * MIB  # the largest allocation of the small pool (`kSmallSize`)
