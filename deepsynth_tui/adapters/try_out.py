@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.training.result.file_names import LINEAGE
 
 PEFT_CONFIG = "adapter_config.json"
-LINEAGE = "deepsynth.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ HANGUP_SECONDS = 0.2
 
 
 class TerminalWatcher:
-    """Ends the application when it is told to or when the terminal is gone.
+    """Ends the application on a signal or when the terminal is gone.
 
     Args:
         leave: Ends the application and restores the terminal.

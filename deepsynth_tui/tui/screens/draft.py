@@ -37,7 +37,7 @@ class SavesDraft(ReportsWorkerErrors, Screen[None]):
     def load_draft(self) -> FormValues:
         """Return the values of the draft, or the defaults where there is none.
 
-        A draft that cannot be read is moved aside, and the user is told where.
+        A draft that cannot be read is moved aside, and a notification says where.
         """
         from deepsynth_tui.tui.forms.drafts import DraftError, load_draft
         from deepsynth_tui.tui.forms.values import FormValues
