@@ -23,3 +23,12 @@ class RowError(DatasetError):
         self.args = (row_id, reason, advice)  # a pickled exception is its arguments
         self.row_id = row_id
         self.reason = reason
+
+
+class UnusableRow(Exception):
+    """What is wrong with a row, where its name is not known; becomes a `RowError`."""
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason, advice)
+        self.reason = reason
+        self.advice = advice

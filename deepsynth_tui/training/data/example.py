@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from deepsynth_tui.conversations.conversation import (
+    DEFAULT_INSTRUCTION,
     Conversation,
     Message,
     StoredImage,
     message_text,
     text_part,
 )
-from deepsynth_tui.conversations.layouts import DEFAULT_INSTRUCTION
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings

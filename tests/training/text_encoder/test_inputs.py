@@ -11,7 +11,7 @@ from transformers import AutoConfig, BertTokenizer
 
 from deepsynth_tui.builtin import TINY_QWEN3
 from deepsynth_tui.builtin.tiny_bert import CONTEXT
-from deepsynth_tui.conversations.layouts import DEFAULT_INSTRUCTION
+from deepsynth_tui.conversations.conversation import DEFAULT_INSTRUCTION
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.data.example import Example
