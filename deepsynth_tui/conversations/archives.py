@@ -22,7 +22,9 @@ def read_from_archives(folder: Path, name: str) -> bytes | None:
     Raises:
         UnusableRow: an archive is damaged.
     """
-    for archive in _archives(folder):
+    if not folder.is_dir():
+        return None
+    for archive in _archives(folder, folder.stat().st_mtime_ns):
         for member in _member_names(archive, name):
             try:
                 content = _read(archive, member)
@@ -34,9 +36,7 @@ def read_from_archives(folder: Path, name: str) -> bytes | None:
 
 
 @lru_cache(maxsize=64)
-def _archives(folder: Path) -> tuple[Path, ...]:
-    if not folder.is_dir():
-        return ()
+def _archives(folder: Path, _mtime_ns: int) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.iterdir() if path.suffix.lower() in (ZIP, TAR)))
 
 

@@ -50,19 +50,12 @@ class Choice:
 
 
 def choose(
-    schema: Schema, setting: str, named: str | None, names: Sequence[str], kinds: Sequence[Kind]
+    schema: Schema, named: str | None, names: Sequence[str], kinds: Sequence[Kind]
 ) -> Choice:
-    """Return the column that the user names, or the first of `names` with values of `kinds`.
-
-    Raises:
-        DatasetError: there is no column of the name that the user gives.
-    """
+    """Return the column that the user names, or the first of `names` with values of `kinds`."""
+    if named in schema:
+        return Choice(named)
     candidates = columns_named(schema, names, kinds)
-    if named is not None:
-        if named in schema:
-            return Choice(named)
-        if FORMER_DEFAULTS.get(setting) != named:
-            raise missing_column(schema, setting, named)
     return Choice(candidates[0], tuple(candidates[1:])) if candidates else Choice()
 
 
@@ -79,13 +72,25 @@ def columns_named(schema: Schema, names: Sequence[str], kinds: Sequence[Kind]) -
     return [by_lower_case[name] for name in names if name in by_lower_case]
 
 
-def missing_column(schema: Schema, setting: str, named: str) -> DatasetError:
-    """Return the error for a column that the dataset does not have."""
-    return DatasetError(
-        f"data.{setting}: there is no column {named!r}; the dataset has {listed(schema)}",
-        "Name one of those, or leave the setting empty to have it guessed.",
-        f"data.{setting}",
-    )
+def check_named_columns(schema: Schema, named: Columns) -> None:
+    """Raise DatasetError if a column that the user names does not exist.
+
+    The former defaults may be missing: nobody chose them.
+    """
+    settings = {
+        "image_column": named.images,
+        "target_column": named.target,
+        "question_column": named.question,
+        "messages_column": named.messages,
+        "system_column": named.system,
+    }
+    for setting, name in settings.items():
+        if name is not None and name not in schema and FORMER_DEFAULTS.get(setting) != name:
+            raise DatasetError(
+                f"data.{setting}: there is no column {name!r}; the dataset has {listed(schema)}",
+                "Name one of those, or leave the setting empty to have it guessed.",
+                f"data.{setting}",
+            )
 
 
 def listed(schema: Schema) -> str:

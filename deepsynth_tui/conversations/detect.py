@@ -16,6 +16,7 @@ from deepsynth_tui.conversations.columns import (
     TEXT_KINDS,
     Choice,
     Columns,
+    check_named_columns,
     choose,
     columns_named,
     listed,
@@ -43,13 +44,14 @@ SAID_WHEN_IGNORED = {
     "objects": "coordinates in `objects` are not used",
     "train_detail": "parts of answers cannot be learned on their own",
 }
-MESSAGE_KINDS: tuple[Kind, ...] = ("objects", "object")
+# A JSON file may have a value of another kind in some row, which is refused there.
+MESSAGE_KINDS: tuple[Kind, ...] = ("objects", "object", "list", "text", "texts")
 PROMPT_KINDS: tuple[Kind, ...] = ("text", "objects")
-QUESTION_KINDS: tuple[Kind, ...] = (*TEXT_KINDS, "texts", "objects")
+QUESTION_KINDS: tuple[Kind, ...] = (*TEXT_KINDS, "texts", "object", "objects", "list")
 ANSWER_KINDS: tuple[Kind, ...] = (*TEXT_KINDS, "texts", "object", "objects", "list")
 IMAGE_REFERENCE_KINDS: tuple[Kind, ...] = (
     *IMAGE_KINDS,
-    *("bytes", "text", "texts", "object", "objects"),
+    *("bytes", "text", "texts", "object", "objects", "list"),
 )
 
 
@@ -64,14 +66,22 @@ def detect_layout(schema: Schema, named: Columns | None = None, tags: Tags | Non
         DatasetError: a column that the user names does not exist, or there is no answer to learn.
     """
     named = named or Columns()
+    check_named_columns(schema, named)
     images = _choose_images(schema, named)
     layout = (
         _messages_layout(schema, named, tags)
         or _prompt_completion_layout(schema, named)
         or _question_answer_layout(schema, named, images)
     )
-    system = choose(schema, "system_column", named.system, SYSTEM_NAMES, TEXT_KINDS)
-    columns = replace(layout.columns, images=images.name, system=system.name)
+    system = choose(schema, named.system, SYSTEM_NAMES, TEXT_KINDS)
+    columns = replace(
+        layout.columns,
+        images=images.name,
+        more_images=next((name for name in images.others if name.lower() in IMAGE_NAMES[:2]), None)
+        if (images.name or "").lower() in IMAGE_NAMES[:2]
+        else None,
+        system=system.name,
+    )
     taken = columns.names()
     if DOCUMENT in schema and DOCUMENT not in taken and schema[DOCUMENT].holds("text"):
         columns = replace(columns, document=DOCUMENT)
@@ -96,7 +106,7 @@ def detect_layout(schema: Schema, named: Columns | None = None, tags: Tags | Non
 def _choose_images(schema: Schema, named: Columns) -> Choice:
     """Return the image column: by its name, or else the first that holds images."""
     usual = [name for name in IMAGE_NAMES if name not in ("page", "pages")]
-    by_name = choose(schema, "image_column", named.images, usual, IMAGE_REFERENCE_KINDS)
+    by_name = choose(schema, named.images, usual, IMAGE_REFERENCE_KINDS)
     if named.images in schema:
         return by_name
     typed = columns_named(schema, IMAGE_NAMES, IMAGE_KINDS)
@@ -113,7 +123,10 @@ def _choose_images(schema: Schema, named: Columns) -> Choice:
 def _messages_layout(schema: Schema, named: Columns, tags: Tags | None) -> Layout | None:
     if named.question is not None and named.messages is None:
         return None
-    choice = choose(schema, "messages_column", named.messages, MESSAGES_NAMES, MESSAGE_KINDS)
+    with_turns = {
+        name: column for name, column in schema.items() if name == named.messages or column.keys
+    }
+    choice = choose(with_turns, named.messages, MESSAGES_NAMES, MESSAGE_KINDS)
     if choice.name is None and (as_text := columns_named(schema, MESSAGES_NAMES[:2], ("text",))):
         choice = Choice(as_text[0])  # JSON text, as in CSV files
     if choice.name is None:
@@ -125,7 +138,8 @@ def _messages_layout(schema: Schema, named: Columns, tags: Tags | None) -> Layou
         name = f"messages ({tags.role} and {tags.content})"
         return _layout_of_turns(name, schema, named, choice, tags)
     if tags := pair_tags(column.keys):
-        columns = RowColumns(messages=choice.name, tags=tags)
+        answer = choose(schema, named.target, (), ANSWER_KINDS).name
+        columns = RowColumns(messages=choice.name, answer=answer, tags=tags)
         name = f"pairs of {tags.role} and {tags.content}"
         return Layout(
             name, columns, pair_turns, tuple(_describe("turns", choice, "messages_column"))
@@ -146,7 +160,7 @@ def _layout_of_turns(
     generated = "prompted_text" in schema
     answer = None
     if named.target is not None:
-        answer = choose(schema, "target_column", named.target, (), ANSWER_KINDS).name
+        answer = choose(schema, named.target, (), ANSWER_KINDS).name
     elif generated and "target" in schema:
         answer = "target"
     columns = RowColumns(
@@ -184,13 +198,13 @@ def _prompt_completion_layout(schema: Schema, named: Columns) -> Layout | None:
 def _question_answer_layout(schema: Schema, named: Columns, images: Choice) -> Layout:
     others = {name: column for name, column in schema.items() if name != images.name}
     asking = {name: column for name, column in others.items() if name != named.target}
-    question = choose(asking, "question_column", named.question, QUESTION_NAMES, QUESTION_KINDS)
+    question = choose(asking, named.question, QUESTION_NAMES, QUESTION_KINDS)
     added = None
     instruction = _name_of(asking, ("instruction",), TEXT_KINDS)
     if named.question is None and instruction and _name_of(others, ("output",), ANSWER_KINDS):
         question, added = Choice(instruction), _name_of(asking, ("input", "context"), TEXT_KINDS)
     answering = {name: column for name, column in others.items() if name != question.name}
-    answer = choose(answering, "target_column", named.target, ANSWER_NAMES, ANSWER_KINDS)
+    answer = choose(answering, named.target, ANSWER_NAMES, ANSWER_KINDS)
     if answer.name is None:
         raise _no_answer(schema)
     asks_in_text = question.name is not None and others[question.name].holds("text")

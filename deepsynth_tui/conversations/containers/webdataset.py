@@ -26,8 +26,8 @@ TEXT_NAMES = {"md": "markdown", "tex": "latex"}
 def iter_webdataset(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (key, values) for each key of a tar file.
 
-    Images are `image`, or `images` if there are several, as places in the archive; text is under
-    its suffix; the keys of a JSON object are columns of the row.
+    Images are `images`, as places in the archive; text is under its suffix; the keys of a JSON
+    object are columns of the row.
 
     Raises:
         DatasetError: the archive is damaged, compressed, or a member cannot be decoded.
@@ -86,13 +86,10 @@ def _rows(path: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, dict[str,
 
 def _with_images(values: dict[str, Any], images: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the row with the images in the archive, which replace paths in its JSON."""
-    in_order = [images[name] for name in sorted(images, key=_number_or_name)]
-    if not in_order:
+    if not images:
         return values
-    if len(in_order) == 1:
-        name = "images" if isinstance(values.get("images"), list) else "image"
-        return {**values, name: in_order if name == "images" else in_order[0]}
-    return {**{k: v for k, v in values.items() if k != "image"}, "images": in_order}
+    in_order = [images[name] for name in sorted(images, key=_number_or_name)]
+    return {**{k: v for k, v in values.items() if k not in ("image", "images")}, "images": in_order}
 
 
 def _number_or_name(suffix: str) -> tuple[int, str]:

@@ -27,10 +27,12 @@ GROUNDING_TOKENS = ("<bbox>", "<ref-object>")  # of ms-swift, filled in from the
 class RowColumns:
     """The columns that are read, None for what the dataset does not have.
 
-    `answer` replaces the last answer of `messages` where both are given.
+    `answer` replaces the last answer of `messages` where both are given. `more_images` is read in
+    rows where `images` is empty: of `image` and `images`, rows may have either.
     """
 
     images: str | None = None
+    more_images: str | None = None
     question: str | None = None
     input: str | None = None
     answer: str | None = None
@@ -103,7 +105,9 @@ class Layout:
         turns = _with_system(self.read_turns(row, columns), row.get(columns.system or ""))
         if columns.messages and columns.answer:
             turns = _with_answer(turns, row.get(columns.answer), columns.answer)
-        references = image_references(row.get(columns.images)) if columns.images else []
+        references = image_references(row.get(columns.images or "")) or image_references(
+            row.get(columns.more_images or "")
+        )
         messages, references = place_images(turns, references)
         _check(messages)
         return Conversation(

@@ -18,6 +18,7 @@ from deepsynth_tui.conversations.conversation import (
     message_text,
     text_part,
 )
+from deepsynth_tui.training.data.answer_in_document import refuse_answer_as_document
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings
@@ -82,6 +83,7 @@ class ExampleBuilder:
         if self.text_encoder:
             question, instruction = _split_off_instruction(question, conversation)
         if not self.images:
+            refuse_answer_as_document(conversation)
             text = self._document(conversation)
             if truncation is not None and truncation.part == "document":
                 text = text[: truncation.characters]
