@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from deepsynth_tui.conversations.columns import Columns
 from deepsynth_tui.conversations.dataset import (
     Conversations,
     StoredDataset,
@@ -16,6 +15,7 @@ from deepsynth_tui.conversations.dataset import (
 )
 from deepsynth_tui.conversations.errors import DatasetError
 from deepsynth_tui.training.data.dataset_folder import dataset_folder
+from deepsynth_tui.training.data.named_columns import columns_of
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.data import RowSettings
@@ -98,13 +98,7 @@ def open_rows(settings: RowSettings, *, prefix: str = "") -> StoredDataset:
         resolve(settings.path),
         split=settings.split,
         config=settings.config,
-        columns=Columns(
-            images=settings.image_column,
-            target=settings.target_column,
-            question=settings.question_column,
-            messages=settings.messages_column,
-            system=settings.system_column,
-        ),
+        columns=columns_of(settings),
         image_folder=settings.image_folder,
         prefix=prefix,
     )
