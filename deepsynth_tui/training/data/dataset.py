@@ -32,12 +32,19 @@ class Rows(torch.utils.data.Dataset[Example]):
         indices: Indices of the rows in `dataset`; a row may be there more than once.
         builder: Turns the conversation of a row into an example.
         truncations: The truncation of a row by its index in `dataset`.
+        mixed_rows: Rows of an epoch before any is held out, if datasets are mixed.
     """
 
     dataset: Conversations
     indices: Sequence[int]
     builder: ExampleBuilder
     truncations: Mapping[int, Truncation] = field(default_factory=dict)
+    mixed_rows: int | None = None
+
+    @property
+    def total_rows(self) -> int:
+        """Rows that training and held-out rows are taken from, for an estimate of the steps."""
+        return len(self.dataset) if self.mixed_rows is None else self.mixed_rows
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -99,7 +106,8 @@ def load_split(config: TrainingConfig, *, images: bool) -> Split:
             check_model_reads(opened, images=images)
     builder = ExampleBuilder(data, images, config.text_encoder.enabled)
     taken, held_out, mixture = _split_parts(config, dataset)
-    train = Rows(dataset, taken[: data.max_train_samples], builder)
+    mixed_rows = round(len(taken) / (1 - data.eval_fraction)) if mixture else None
+    train = Rows(dataset, taken[: data.max_train_samples], builder, mixed_rows=mixed_rows)
     if eval_dataset is None:
         held_out_rows = Rows(dataset, held_out[: data.max_eval_samples], builder)
     else:

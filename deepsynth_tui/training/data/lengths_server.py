@@ -94,7 +94,7 @@ def measure_rows(rows: Rows, collator: Collator, *, max_seconds: float) -> RowSt
             break
     sampled = sorted(tokens[position] for position in sample if position in tokens) or [0]
     return RowStatistics(
-        rows=len(rows.dataset),
+        rows=rows.total_rows,
         lengths=(*quantiles(sampled)[:-1], max(tokens.values())),
         page=largest_page,
         counted=len(tokens),

@@ -94,7 +94,7 @@ def limit_split_length(
     }
     return LimitedSplit(
         Split(train.rows, held_out.rows),
-        train.lengths.statistics(total_rows=len(split.train.dataset)),
+        train.lengths.statistics(total_rows=split.train.total_rows),
         train.lengths.tokens,
         tuple(notes),
         {name: count for name, count in counts.items() if count},
