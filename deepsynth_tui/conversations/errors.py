@@ -18,7 +18,10 @@ class RowError(DatasetError):
         advice: What to do next.
     """
 
-    def __init__(self, row_id: str, reason: str, advice: str = "") -> None:
+    def __init__(self, row_id: str, reason: str | None = None, advice: str = "") -> None:
+        if reason is None:  # torch repeats an error of a DataLoader worker as one text
+            text = row_id.rpartition("RowError: ")[2].strip()
+            row_id, _, reason = text.partition(": ")
         super().__init__(f"{row_id}: {reason}", advice)
         self.args = (row_id, reason, advice)  # a pickled exception is its arguments
         self.row_id = row_id
