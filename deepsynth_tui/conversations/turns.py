@@ -123,8 +123,8 @@ def _learned(item: Mapping[str, Any]) -> bool | None:
             continue
         if not isinstance(value, (bool, int, float)) or value not in (0, 1):
             raise UnusableRow(
-                f"a turn with {key} {json.dumps(value, default=str)}: an answer is learned or not, with 1 or 0",
-                "Round it, or remove it.",
+                f"a turn with {key} {json.dumps(value, default=str)}, which is neither 1 nor 0",
+                "An answer is learned or not: write 1 or 0, or leave it out.",
             )
         return bool(value)
     return None

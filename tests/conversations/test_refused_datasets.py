@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ ANSWER = {"role": "assistant", "content": "Red."}
         ({"messages": [{"role": "user", "content": [{"type": "video"}]}, ANSWER]}, "'video'"),
         ({"messages": [USER, {"role": "assistant", "content": [{"type": "image"}]}]}, "an answer"),
         ({"messages": [USER, {**ANSWER, "weight": 0.5}]}, "a turn with weight 0.5"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}, ANSWER]}, "a text part"),
     ],
     ids=lambda value: "" if isinstance(value, str) else str(value)[:40],
 )
@@ -80,6 +82,8 @@ def test_a_row(tmp_path: Path, row: dict[str, Any], message: str):
         ('{"a": "\\ud8', "line 1: invalid JSON"),
         ("", "has no rows"),
         ("# words", "line 1: invalid JSON"),
+        ("[" * 100_000, "line 1: nested too deeply"),
+        ('{"a": 1' + "0" * 5000 + "}", "line 1: Exceeds the limit"),
         ('{"boxes": []}', "no column holds an answer to learn; the dataset has boxes"),
         ('{"prompt": "a", "chosen": "b", "rejected": "c"}', "a dataset of preferences"),
     ],
@@ -131,6 +135,7 @@ def test_folders(tmp_path: Path):
         "notes": "has no files with rows; it has .txt",
         "saved": "cannot be read",
         "*.none": "no file matches",
+        "nothing.jsonl": "is not a folder, not a file",
     }.items():
         with pytest.raises(DatasetError) as caught:
             open_dataset(str(tmp_path / name))
@@ -188,3 +193,14 @@ def test_a_damaged_archive_of_images(tmp_path: Path):
     path = write_lines(tmp_path / "more.jsonl", {"image": "images/a.png", "answer": "b"})
     with pytest.raises(RowError, match="there is no image"):
         list(read(str(path)))
+
+
+def test_an_error_of_a_data_loader_worker_is_whole_again():
+    """torch makes the error again from one text, with the traceback of the worker."""
+    error = RowError("row 3 (a.jsonl:4)", "there is no image x.png", "Add it.")
+    text = (
+        f"Caught RowError in DataLoader worker process 0.\nTraceback:\n  ...\nRowError: {error}\n"
+    )
+    again = RowError(text)
+    assert (again.row_id, again.message) == (error.row_id, str(error))
+    assert pickle.loads(pickle.dumps(error)).reason == error.reason  # noqa: S301
