@@ -19,6 +19,7 @@ from deepsynth_tui.dataset.drawing.han_language import han_language
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.drawing.palette import page_palette
 from deepsynth_tui.dataset.drawing.png import PngEncoder
+from deepsynth_tui.dataset.drawing.text_boxes import TextBoxes, text_boxes
 from deepsynth_tui.dataset.drawing.typesetter import TextLayout, Typesetter
 from deepsynth_tui.dataset.drawing.wrapping import ColumnTooNarrow
 from deepsynth_tui.dataset.errors import PageError
@@ -30,11 +31,15 @@ DEGRADED_BITS = 8
 
 @dataclass(frozen=True, slots=True)
 class RenderedPage:
-    """A page as a PNG file; it shows the characters `start` to `end` of the text."""
+    """A page as a PNG file; it shows the characters `start` to `end` of the text.
+
+    `boxes` are its lines and words, if `page.boxes` asks for them.
+    """
 
     png: bytes
     start: int
     end: int
+    boxes: TextBoxes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +107,20 @@ class Renderer:
         pages = []
         clipped = drawn_characters = 0
         for page in layout.pages:
-            bitmap, characters = typesetter.draw(layout, page)
-            rows = bitmap.rows
-            png = (
-                self._degraded_png(rows, rng)
-                if rng and degrade
-                else self._clean_encoder.encode(rows)
-            )
-            pages.append(RenderedPage(png, page.start, page.end))
-            clipped += bitmap.clipped_glyphs
-            drawn_characters += characters
+            drawn = typesetter.draw(layout, page, with_glyphs=self._page.boxes != "none")
+            rows, rotation = drawn.bitmap.rows, 0.0
+            if rng and degrade:
+                png, rotation = self._degraded_png(rows, rng)
+            else:
+                png = self._clean_encoder.encode(rows)
+            boxes = None
+            if drawn.glyphs is not None:
+                boxes = text_boxes(text, layout.text, page, drawn.glyphs).rotated(
+                    rotation, self._geometry.width, self._geometry.height
+                )
+            pages.append(RenderedPage(png, page.start, page.end, boxes))
+            clipped += drawn.bitmap.clipped_glyphs
+            drawn_characters += drawn.characters
         return RenderedText(
             pages=tuple(pages),
             font_size=layout.font_size,
@@ -145,9 +154,13 @@ class Renderer:
                 "page.margin",
             ) from error
 
-    def _degraded_png(self, rows: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
+    def _degraded_png(
+        self, rows: NDArray[np.uint8], rng: np.random.Generator
+    ) -> tuple[bytes, float]:
+        """Return a degraded page as a PNG file, and its rotation in degrees."""
         # Unpack two 4-bit pixels per byte, the left one in the high half, to 8 bits each.
         pixels = np.stack([rows[:, 1:] >> 4, rows[:, 1:] & 15], axis=2) * np.uint8(17)
         page = pixels.reshape(len(rows), -1)[:, : self._geometry.width].astype(np.uint8)
         degraded = degrade_page(page, self._degrade, self._geometry, rng)
-        return self._degraded_encoder.encode(np.insert(degraded, 0, 0, axis=1))
+        png = self._degraded_encoder.encode(np.insert(degraded.pixels, 0, 0, axis=1))
+        return png, degraded.rotation
