@@ -77,7 +77,9 @@ class GlyphBlitter:
         counts = atlas.word_counts.values.take(entries)
         columns = x_subpixels // SUBPIXELS
         clipped = self._clipped(entries, columns, rows)
-        extents = self._extents(entries, columns, rows) if with_extents else None
+        extents = None
+        if with_extents:
+            extents = self._extents(entries, columns, rows, clipped=len(clipped) > 0)
         counts[clipped] = 0
         self._blit(entries, counts, pens // VARIANTS)
         for index in clipped:
@@ -87,7 +89,12 @@ class GlyphBlitter:
         return PageBitmap(self._rows, len(clipped), extents)
 
     def _extents(
-        self, entries: NDArray[np.int32], columns: NDArray[np.int64], rows: NDArray[np.int64]
+        self,
+        entries: NDArray[np.int32],
+        columns: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        *,
+        clipped: bool,
     ) -> GlyphExtents:
         atlas = self._atlas
         has_ink = atlas.word_counts.values.take(entries) > 0
@@ -95,12 +102,10 @@ class GlyphBlitter:
         top = np.where(has_ink, rows + atlas.top.values.take(entries), self._height)
         right = np.where(has_ink, columns + atlas.right.values.take(entries), 0)
         bottom = np.where(has_ink, rows + atlas.bottom.values.take(entries), 0)
-        return GlyphExtents(
-            left.clip(0, self._width),
-            top.clip(0, self._height),
-            right.clip(0, self._width),
-            bottom.clip(0, self._height),
-        )
+        if clipped:
+            left, right = left.clip(0, self._width), right.clip(0, self._width)
+            top, bottom = top.clip(0, self._height), bottom.clip(0, self._height)
+        return GlyphExtents(left, top, right, bottom)
 
     def _clipped(
         self, entries: NDArray[np.int32], columns: NDArray[np.int64], rows: NDArray[np.int64]

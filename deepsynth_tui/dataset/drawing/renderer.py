@@ -17,10 +17,11 @@ from deepsynth_tui.dataset.drawing.degrade import degrade_page
 from deepsynth_tui.dataset.drawing.font_fallback import FontStack
 from deepsynth_tui.dataset.drawing.han_language import han_language
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
+from deepsynth_tui.dataset.drawing.pagination import PageLayout
 from deepsynth_tui.dataset.drawing.palette import page_palette
 from deepsynth_tui.dataset.drawing.png import PngEncoder
-from deepsynth_tui.dataset.drawing.text_boxes import TextBoxes, text_boxes
-from deepsynth_tui.dataset.drawing.typesetter import TextLayout, Typesetter
+from deepsynth_tui.dataset.drawing.text_boxes import PageText, TextBoxes
+from deepsynth_tui.dataset.drawing.typesetter import DrawnPage, TextLayout, Typesetter
 from deepsynth_tui.dataset.drawing.wrapping import ColumnTooNarrow
 from deepsynth_tui.dataset.errors import PageError
 
@@ -33,13 +34,14 @@ DEGRADED_BITS = 8
 class RenderedPage:
     """A page as a PNG file; it shows the characters `start` to `end` of the text.
 
-    `boxes` are its lines and words, if `page.boxes` asks for them.
+    `lines` and `words` are those on it, if `page.boxes` asks for them.
     """
 
     png: bytes
     start: int
     end: int
-    boxes: TextBoxes | None = None
+    lines: TextBoxes | None = None
+    words: TextBoxes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,8 @@ class Renderer:
                 png, rotation = self._degraded_png(rows, rng)
             else:
                 png = self._clean_encoder.encode(rows)
-            boxes = None
-            if drawn.glyphs is not None:
-                boxes = text_boxes(text, layout.text, page, drawn.glyphs).rotated(
-                    rotation, self._geometry.width, self._geometry.height
-                )
-            pages.append(RenderedPage(png, page.start, page.end, boxes))
+            lines, words = self._boxes(text, layout, page, drawn, rotation)
+            pages.append(RenderedPage(png, page.start, page.end, lines, words))
             clipped += drawn.bitmap.clipped_glyphs
             drawn_characters += drawn.characters
         return RenderedText(
@@ -132,6 +130,19 @@ class Renderer:
             lines=layout.lines,
             lost_characters=int(layout.text.lengths.sum()) - drawn_characters,
         )
+
+    def _boxes(
+        self, text: str, layout: TextLayout, page: PageLayout, drawn: DrawnPage, rotation: float
+    ) -> tuple[TextBoxes | None, TextBoxes | None]:
+        """Return the lines and the words of a page as far as `page.boxes` asks for them."""
+        if drawn.glyphs is None:
+            return None, None
+        size = self._geometry.width, self._geometry.height
+        page_text = PageText(text, layout.text, page, drawn.glyphs)
+        lines = page_text.lines().rotated(rotation, *size)
+        if self._page.boxes == "lines":
+            return lines, None
+        return lines, page_text.words().rotated(rotation, *size)
 
     def _typesetter(self, stack: int, language: str | None) -> Typesetter:
         key = stack, language

@@ -7,9 +7,7 @@ the order in which it is read, also where it runs from right to left.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,34 +21,33 @@ from deepsynth_tui.dataset.drawing.pagination import PageLayout
 ROTATION_SPREAD = 1
 
 
-class TextBox(NamedTuple):
-    """A text, and the box (left, top, right, bottom) of its ink in pixels.
-
-    The origin is the top left corner of the page; right and bottom are exclusive.
-    """
-
-    text: str
-    bbox: tuple[int, int, int, int]
-
-
 @dataclass(frozen=True, slots=True)
 class TextBoxes:
-    """The lines and the words of a page. Those without ink are left out."""
+    """Texts, and the box (left, top, right, bottom) of the ink of each: n by 4, int32, in pixels.
 
-    lines: tuple[TextBox, ...]
-    words: tuple[TextBox, ...]
+    The origin is the top left corner of the page; right and bottom are exclusive. Texts without
+    ink are left out.
+    """
+
+    texts: tuple[str, ...]
+    boxes: NDArray[np.int32]
 
     def rotated(self, degrees: float, width: int, height: int) -> TextBoxes:
-        """Return the boxes on the page of this size rotated counter-clockwise around its centre.
+        """Return the boxes on a page of this size rotated counter-clockwise around its centre.
 
         Each is the smallest upright box around the rotated one.
         """
         if not degrees:
             return self
-        return TextBoxes(
-            tuple(_rotated(self.lines, degrees, width, height)),
-            tuple(_rotated(self.words, degrees, width, height)),
-        )
+        sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+        dx = self.boxes[:, [0, 0, 2, 2]] - width / 2
+        dy = self.boxes[:, [1, 3, 1, 3]] - height / 2
+        x = width / 2 + cosine * dx + sine * dy
+        y = height / 2 - sine * dx + cosine * dy
+        low = np.floor([x.min(axis=1), y.min(axis=1)]) - ROTATION_SPREAD
+        high = np.ceil([x.max(axis=1), y.max(axis=1)]) + ROTATION_SPREAD
+        boxes = np.concatenate([low.clip(0), np.minimum(high.T, [width, height]).T])
+        return TextBoxes(self.texts, boxes.T.astype(np.int32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,74 +58,60 @@ class DrawnGlyphs:
     extents: GlyphExtents
 
 
-def text_boxes(source: str, text: MeasuredText, page: PageLayout, glyphs: DrawnGlyphs) -> TextBoxes:
-    """Return the lines and words of `page`, a page of `source`, which was measured as `text`.
+class PageText:
+    """The lines and words of a page of `source`, which was measured as `text`."""
 
-    Words are separated by white space. In Chinese and Japanese, which have none, each part that
-    stays together on a line is a word: a character with its punctuation.
-    """
-    lines = [
-        np.concatenate([np.arange(run.first, run.last) for run in line.runs])
-        for column in page.columns
-        for line in column
-        if line.runs
-    ]
-    boxes = np.concatenate(lines)
-    starts = text.starts[boxes]
-    ends = starts + text.lengths[boxes]
-    line_firsts = np.cumsum([0, *map(len, lines[:-1])])
-    is_first = np.zeros(len(boxes), bool)
-    is_first[line_firsts] = True
-    is_first[1:] |= starts[1:] != ends[:-1]
-    for index in np.flatnonzero(~is_first).tolist():
-        at = int(starts[index])
-        is_first[index] = bool(IDEOGRAPHIC.match(source[at]) or IDEOGRAPHIC.match(source[at - 1]))
-    position = np.searchsorted(boxes, glyphs.boxes)
-    return TextBoxes(
-        tuple(_boxes(source, line_firsts, starts, ends, position, glyphs.extents)),
-        tuple(_boxes(source, np.flatnonzero(is_first), starts, ends, position, glyphs.extents)),
-    )
+    def __init__(
+        self, source: str, text: MeasuredText, page: PageLayout, glyphs: DrawnGlyphs
+    ) -> None:
+        self._source = source
+        self._glyphs = glyphs
+        lines = [line.runs for column in page.columns for line in column if line.runs]
+        runs = [run for line in lines for run in line]
+        # Boxes of the text, in reading order.
+        self._boxes = np.concatenate([np.arange(run.first, run.last) for run in runs])
+        self._starts = text.starts[self._boxes]
+        self._ends = self._starts + text.lengths[self._boxes]
+        counts = [sum(run.last - run.first for run in line) for line in lines]
+        self._line_firsts = np.cumsum([0, *counts[:-1]])
 
+    def lines(self) -> TextBoxes:
+        """Return the lines."""
+        return self._grouped(self._line_firsts)
 
-def _boxes(
-    source: str,
-    firsts: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    position: NDArray[np.int64],
-    extents: GlyphExtents,
-) -> Iterator[TextBox]:
-    """Yield the boxes of groups that begin at `firsts`; `position` is the box of each glyph."""
-    lasts = np.append(firsts[1:], len(starts)) - 1
-    groups = np.searchsorted(firsts, position, side="right") - 1
-    far = np.iinfo(np.int64).max
-    left, top = np.full(len(firsts), far), np.full(len(firsts), far)
-    right, bottom = np.zeros(len(firsts), np.int64), np.zeros(len(firsts), np.int64)
-    np.minimum.at(left, groups, extents.left)
-    np.minimum.at(top, groups, extents.top)
-    np.maximum.at(right, groups, extents.right)
-    np.maximum.at(bottom, groups, extents.bottom)
-    columns = (starts[firsts], ends[lasts], left, top, right, bottom)
-    for start, end, *bbox in zip(*(values.tolist() for values in columns), strict=True):
-        if bbox[0] < bbox[2] and bbox[1] < bbox[3]:
-            yield TextBox(source[start:end], (bbox[0], bbox[1], bbox[2], bbox[3]))
+    def words(self) -> TextBoxes:
+        """Return the words, which end at white space and at the end of a line.
 
+        Chinese and Japanese have no white space: there each part that stays together on a line is
+        a word, which is a character with its punctuation.
+        """
+        is_first = np.zeros(len(self._boxes), bool)
+        is_first[self._line_firsts] = True
+        is_first[1:] |= self._starts[1:] != self._ends[:-1]
+        inside = np.flatnonzero(~is_first)
+        for index, start in zip(inside.tolist(), self._starts[inside].tolist(), strict=True):
+            before, after = self._source[start - 1 : start + 1]
+            is_first[index] = bool(IDEOGRAPHIC.match(before) or IDEOGRAPHIC.match(after))
+        return self._grouped(np.flatnonzero(is_first))
 
-def _rotated(
-    boxes: tuple[TextBox, ...], degrees: float, width: int, height: int
-) -> Iterator[TextBox]:
-    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    centre_x, centre_y = width / 2, height / 2
-    for text, (left, top, right, bottom) in boxes:
-        corners = [(x - centre_x, y - centre_y) for x in (left, right) for y in (top, bottom)]
-        x = [centre_x + cosine * dx + sine * dy for dx, dy in corners]
-        y = [centre_y - sine * dx + cosine * dy for dx, dy in corners]
-        yield TextBox(
-            text,
-            (
-                max(0, math.floor(min(x)) - ROTATION_SPREAD),
-                max(0, math.floor(min(y)) - ROTATION_SPREAD),
-                min(width, math.ceil(max(x)) + ROTATION_SPREAD),
-                min(height, math.ceil(max(y)) + ROTATION_SPREAD),
-            ),
+    def _grouped(self, firsts: NDArray[np.int64]) -> TextBoxes:
+        """Return the groups of boxes that begin at `firsts`."""
+        group_of_glyph = np.searchsorted(self._boxes[firsts], self._glyphs.boxes, side="right") - 1
+        order = np.argsort(group_of_glyph, kind="stable")
+        groups, first_glyphs = np.unique(group_of_glyph[order], return_index=True)
+        extents = self._glyphs.extents
+        boxes = np.stack(
+            [
+                np.minimum.reduceat(extents.left[order], first_glyphs),
+                np.minimum.reduceat(extents.top[order], first_glyphs),
+                np.maximum.reduceat(extents.right[order], first_glyphs),
+                np.maximum.reduceat(extents.bottom[order], first_glyphs),
+            ],
+            axis=1,
         )
+        has_ink = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
+        groups = groups[has_ink]
+        lasts = np.append(firsts[1:], len(self._boxes))[groups] - 1
+        starts, ends = self._starts[firsts[groups]].tolist(), self._ends[lasts].tolist()
+        texts = tuple([self._source[start:end] for start, end in zip(starts, ends, strict=True)])
+        return TextBoxes(texts, boxes[has_ink].astype(np.int32))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from deepsynth_tui.config.dataset import DegradeSettings, PageSettings
 from deepsynth_tui.dataset.drawing.renderer import RenderedPage, Renderer
-from deepsynth_tui.dataset.drawing.text_boxes import TextBox, TextBoxes
+from deepsynth_tui.dataset.drawing.text_boxes import TextBoxes
 
 PROSE = "The tide had left a line of foam,\tand well-known bones.\n\n  The children (all) ran. " * 8
 HEBREW = "שלום עולם abc 123 (def) שלום.\n" * 8
@@ -21,25 +21,26 @@ TEXTS = {"prose": PROSE, "hebrew": HEBREW, "chinese": "海边的沙子是白的�
 INK = 160
 
 
-def boxes_of(page: RenderedPage) -> TextBoxes:
-    assert page.boxes is not None
-    return page.boxes
+def boxes_of(page: RenderedPage) -> tuple[TextBoxes, TextBoxes]:
+    assert page.lines is not None
+    assert page.words is not None
+    return page.lines, page.words
 
 
 def ink(page: RenderedPage, below: int = 255) -> NDArray[np.bool_]:
     return np.asarray(Image.open(io.BytesIO(page.png)).convert("L")) < below
 
 
-def area(box: TextBox) -> tuple[slice, slice]:
-    left, top, right, bottom = box.bbox
+def area(box: NDArray[np.int32]) -> tuple[slice, slice]:
+    left, top, right, bottom = box.tolist()
     return slice(top, bottom), slice(left, right)
 
 
 def check_against_ink(page: RenderedPage, drawn: NDArray[np.bool_]) -> None:
     """Check that every box holds ink and that no ink is outside of the boxes."""
-    for boxes in (boxes_of(page).lines, boxes_of(page).words):
+    for texts in boxes_of(page):
         outside = drawn.copy()
-        for box in boxes:
+        for box in texts.boxes:
             assert drawn[area(box)].any()
             outside[area(box)] = False
         assert not outside.any()
@@ -61,22 +62,24 @@ def test_lines_are_the_text_in_reading_order(text: str):
     rendered = Renderer(settings).render(text)
     assert len(rendered.pages) > 1
     for page in rendered.pages:
-        boxes, shown = boxes_of(page), "".join(text[page.start : page.end].split())
-        assert "".join("".join(line.text.split()) for line in boxes.lines) == shown
-        assert "".join(word.text for word in boxes.words) == shown
+        lines, words = boxes_of(page)
+        shown = "".join(text[page.start : page.end].split())
+        assert "".join("".join(lines.texts).split()) == shown
+        assert "".join(words.texts) == shown
 
 
 def test_words_are_separated_by_white_space():
     rendered = Renderer(PageSettings(preset="tiny", boxes="words")).render(PROSE)
-    words = [word.text for page in rendered.pages for word in boxes_of(page).words]
+    words = [word for page in rendered.pages for word in boxes_of(page)[1].texts]
     assert words == PROSE.split()
 
 
 def test_boxes_are_tight():
-    (page,) = Renderer(PageSettings(preset="tiny", boxes="lines")).render("Tide\n\nfoam").pages
+    (page,) = Renderer(PageSettings(preset="tiny", boxes="words")).render("Tide\n\nfoam").pages
     drawn = ink(page)
-    assert [line.text for line in boxes_of(page).lines] == ["Tide", "foam"]
-    for line in boxes_of(page).lines:
+    lines, _ = boxes_of(page)
+    assert lines.texts == ("Tide", "foam")
+    for line in lines.boxes:
         rows, columns = np.nonzero(drawn[area(line)])
         height, width = drawn[area(line)].shape
         assert (rows.min(), columns.min()) <= (1, 1)
@@ -86,7 +89,7 @@ def test_boxes_are_tight():
 
 def test_words_without_ink_have_no_box():
     (page,) = Renderer(PageSettings(preset="tiny", boxes="words")).render("a \u200e b").pages
-    assert [word.text for word in boxes_of(page).words] == ["a", "b"]
+    assert boxes_of(page)[1].texts == ("a", "b")
 
 
 @pytest.mark.parametrize("key", ["one", "two", "three"])
@@ -95,14 +98,15 @@ def test_boxes_follow_the_rotation_of_a_degraded_page(key: str):
     settings = PageSettings(preset="tiny", margin=64, boxes="words")
     (page,) = Renderer(settings, degrade).render(PROSE[:400], key).pages
     (straight,) = Renderer(settings).render(PROSE[:400]).pages
-    assert boxes_of(page) != boxes_of(straight)
+    assert boxes_of(page)[0].boxes.tolist() != boxes_of(straight)[0].boxes.tolist()
     check_against_ink(page, ink(page, INK))
 
 
 def test_pages_are_the_same_with_and_without_boxes():
-    with_boxes, without = (
+    words, lines, none = (
         Renderer(PageSettings(preset="tiny", boxes=boxes)).render(PROSE).pages
-        for boxes in ("words", "none")
+        for boxes in ("words", "lines", "none")
     )
-    assert [page.png for page in with_boxes] == [page.png for page in without]
-    assert [page.boxes for page in without] == [None] * len(without)
+    assert [page.png for page in words] == [page.png for page in lines] == [p.png for p in none]
+    assert {(page.lines, page.words) for page in none} == {(None, None)}
+    assert {page.words for page in lines} == {None}
