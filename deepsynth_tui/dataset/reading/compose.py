@@ -91,6 +91,7 @@ def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Ski
     cleaned = [text, cleaned_instruction]
     if document.target is not None:
         cleaned.append(target)
+    counts = _total(cleaned)
     prompted = prompted_text(heading, text.text)
     return ComposedDocument(
         source_id=source_id,
@@ -100,7 +101,9 @@ def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Ski
         prompted_text=prompted,
         drawn_text=prompted if config.instruction_in == "page" else text.text,
         target=target.text,
-        **_counts(cleaned),
+        removed_controls=counts.removed_controls,
+        shown_controls=counts.shown_controls,
+        replaced_surrogates=counts.replaced_surrogates,
     )
 
 
@@ -124,6 +127,7 @@ def _with_questions(
         return Skipped(source_id, EMPTY_TARGET)
     pairs = tuple((question.text.strip(), answer.text) for question, answer in turns)
     last_question, last_answer = pairs[-1]
+    counts = _total([document_text, *chain.from_iterable(turns)])
     return ComposedDocument(
         source_id=source_id,
         source_hash=source_hash,
@@ -133,15 +137,20 @@ def _with_questions(
         drawn_text=document_text.text,
         target=last_answer,
         questions=pairs,
-        **_counts([document_text, *chain.from_iterable(turns)]),
+        removed_controls=counts.removed_controls,
+        shown_controls=counts.shown_controls,
+        replaced_surrogates=counts.replaced_surrogates,
     )
 
 
-def _counts(cleaned: Sequence[CleanedText]) -> dict[str, int]:
-    return {
-        name: sum(getattr(part, name) for part in cleaned)
-        for name in ("removed_controls", "shown_controls", "replaced_surrogates")
-    }
+def _total(cleaned: Sequence[CleanedText]) -> CleanedText:
+    """Return the counts of several texts."""
+    return CleanedText(
+        "",
+        removed_controls=sum(part.removed_controls for part in cleaned),
+        shown_controls=sum(part.shown_controls for part in cleaned),
+        replaced_surrogates=sum(part.replaced_surrogates for part in cleaned),
+    )
 
 
 def prompted_text(instruction: str, text: str) -> str:
