@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.errors import UserError
-from deepsynth_tui.export.conversation import Conversation, DoesNotFit
 from deepsynth_tui.export.imagefolder import ImageFolderWriter, write_metadata
 from deepsynth_tui.export.olmocr import OlmOcrWriter
 from deepsynth_tui.export.qwen import QwenWriter
 from deepsynth_tui.export.report import Destination, ExportReport
+from deepsynth_tui.export.row_parts import DoesNotFit, is_unlearned
 from deepsynth_tui.export.sharegpt import ShareGptWriter
 from deepsynth_tui.export.trl import ConversationalWriter, PromptCompletionWriter
 from deepsynth_tui.export.webdataset import WebDatasetWriter
@@ -38,14 +39,22 @@ class SplitWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """A format: who reads it, the class that writes a split, and what follows the last split."""
+    """A format: who reads it, the class that writes a split, and what follows the last split.
+
+    `marks_unlearned`: it can say of an answer that it is not to be learned.
+    """
 
     description: str
     writer: Callable[[Destination, ExportReport], SplitWriter]
     finish: Callable[[Path], None] | None = None
+    marks_unlearned: bool = False
 
 
-_SHAREGPT = ExportFormat("LLaMA-Factory and ms-swift: JSONL and image files", ShareGptWriter)
+_SHAREGPT = ExportFormat(
+    "LLaMA-Factory and ms-swift: JSONL and image files", ShareGptWriter, marks_unlearned=True
+)
+
+UNMARKED = "an answer that is not to be learned is not marked, since the format cannot say so"
 
 FORMATS: Mapping[str, ExportFormat] = {
     "llamafactory": _SHAREGPT,
@@ -56,7 +65,7 @@ FORMATS: Mapping[str, ExportFormat] = {
         "TRL: Parquet with images, prompt and completion", PromptCompletionWriter
     ),
     "olmocr": ExportFormat("olmOCR: pairs of a one-page PDF and Markdown", OlmOcrWriter),
-    "webdataset": ExportFormat("WebDataset: tar archives", WebDatasetWriter),
+    "webdataset": ExportFormat("WebDataset: tar archives", WebDatasetWriter, marks_unlearned=True),
     "imagefolder": ExportFormat(
         "datasets: image files with metadata.jsonl", ImageFolderWriter, write_metadata
     ),
@@ -120,6 +129,10 @@ def _write(
                 else:
                     report.written[split] += 1
                     report.images += len(conversation.images)
+                    if not export_format.marks_unlearned and any(
+                        map(is_unlearned, conversation.messages)
+                    ):
+                        report.changes[UNMARKED] += 1
         finally:
             writer.close()
     if export_format.finish is not None:

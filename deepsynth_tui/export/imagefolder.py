@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.export.conversation import Conversation, DoesNotFit
+from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.export.image_files import row_stem, write_images
 from deepsynth_tui.export.report import Destination, ExportReport
+from deepsynth_tui.export.row_parts import DoesNotFit, only_turn, read_images
 
 # The rows until all have been seen: only then it is known what the columns are.
 DRAFT = ".metadata.jsonl"
@@ -35,8 +36,8 @@ class ImageFolderWriter:
 
     def write(self, conversation: Conversation) -> None:
         """Write a row. Raises `DoesNotFit`."""
-        system, turn = conversation.only_turn()
-        images = conversation.read_images()
+        system, turn = only_turn(conversation)
+        images = read_images(conversation)
         if not images:
             raise DoesNotFit("the row has no image")
         row = {

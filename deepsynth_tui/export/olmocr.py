@@ -8,10 +8,11 @@ are left out, as are system prompts and boxes.
 
 from __future__ import annotations
 
-from deepsynth_tui.export.conversation import Conversation, DoesNotFit
+from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.export.image_files import row_stem
 from deepsynth_tui.export.pdf_page import pdf_of_image
 from deepsynth_tui.export.report import Destination, ExportReport
+from deepsynth_tui.export.row_parts import DoesNotFit, only_turn, read_images
 
 # What olmOCR's front matter says of a page, all of it required. The pages are upright; whether
 # there are tables or diagrams is not known of them, and the language neither.
@@ -37,8 +38,8 @@ class OlmOcrWriter:
 
     def write(self, conversation: Conversation) -> None:
         """Write a row. Raises `DoesNotFit`."""
-        system, turn = conversation.only_turn()
-        images = conversation.read_images()
+        system, turn = only_turn(conversation)
+        images = read_images(conversation)
         if len(images) != 1:
             raise DoesNotFit("the row has not exactly one image, and each PDF is one page")
         ((data, suffix),) = images

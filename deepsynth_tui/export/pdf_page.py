@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from PIL import ExifTags, Image, ImageOps
 
-from deepsynth_tui.export.conversation import DoesNotFit
+from deepsynth_tui.export.row_parts import DoesNotFit
 
 DPI = 150
 POINTS_PER_INCH = 72

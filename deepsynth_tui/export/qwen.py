@@ -12,13 +12,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from deepsynth_tui.export.conversation import (
-    Conversation,
-    DoesNotFit,
-    text_with_placeholders,
-)
+from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.export.image_files import row_stem, write_images
 from deepsynth_tui.export.report import Destination, ExportReport
+from deepsynth_tui.export.row_parts import (
+    DoesNotFit,
+    read_images,
+    system_and_turns,
+    text_with_placeholders,
+)
 
 SPEAKERS = {"user": "human", "assistant": "gpt"}
 
@@ -35,7 +37,7 @@ class QwenWriter:
 
     def write(self, conversation: Conversation) -> None:
         """Write a row. Raises `DoesNotFit`."""
-        system, _ = conversation.system_and_turns()
+        system, _ = system_and_turns(conversation)
         if system:
             # Qwen's code reads every speaker but `human` as the assistant.
             raise DoesNotFit("Qwen's format has no system prompt")
@@ -43,7 +45,7 @@ class QwenWriter:
             {"from": SPEAKERS[message["role"]], "value": text_with_placeholders(message)}
             for message in conversation.messages
         ]
-        images = conversation.read_images()
+        images = read_images(conversation)
         place = Path("images") / self._split
         names = write_images(self._folder / place, row_stem(self._rows), images)
         paths = [(place / name).as_posix() for name in names]

@@ -8,7 +8,8 @@
 `<image>` in a content stands for the next of `images`. LLaMA-Factory (data/README.md, "Multimodal
 Image Dataset" with the tags of "OpenAI Format") finds relative paths in `media_dir`, by default
 `dataset_dir`. ms-swift (Custom-dataset.md) reads the JSONL file alone, and finds relative paths in
-the working directory or in the environment variable `ROOT_IMAGE_DIR`. Both ignore other keys.
+the working directory or in the environment variable `ROOT_IMAGE_DIR`; it does not learn an answer
+with `"loss": false`, while LLaMA-Factory learns all. Both ignore other keys.
 """
 
 from __future__ import annotations
@@ -17,9 +18,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.export.conversation import Conversation, text_with_placeholders
+from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.export.image_files import row_stem, write_images
 from deepsynth_tui.export.report import Destination, ExportReport
+from deepsynth_tui.export.row_parts import (
+    is_unlearned,
+    read_images,
+    system_and_turns,
+    text_with_placeholders,
+)
 
 TRAIN = "train"
 TAGS = {
@@ -43,12 +50,13 @@ class ShareGptWriter:
 
     def write(self, conversation: Conversation) -> None:
         """Write a row. Raises `DoesNotFit`."""
-        conversation.system_and_turns()
+        system_and_turns(conversation)
         messages = [
             {"role": message["role"], "content": text_with_placeholders(message)}
+            | ({"loss": False} if is_unlearned(message) else {})
             for message in conversation.messages
         ]
-        images = conversation.read_images()
+        images = read_images(conversation)
         place = Path("images") / self._split
         names = write_images(self._folder / place, row_stem(self._rows), images)
         row = {

@@ -18,9 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deepsynth_tui.export.conversation import Conversation, DoesNotFit, Message
+from deepsynth_tui.conversations.conversation import Conversation, Message
 from deepsynth_tui.export.image_files import row_stem
 from deepsynth_tui.export.report import Destination, ExportReport
+from deepsynth_tui.export.row_parts import DoesNotFit, read_images
 
 # A row group is written at this many rows or image bytes, and a file ends at this many.
 ROW_GROUP_ROWS = 100
@@ -57,7 +58,7 @@ class ConversationalWriter:
 
     def write(self, conversation: Conversation) -> None:
         """Write a row. Raises `DoesNotFit`."""
-        images = conversation.read_images()
+        images = read_images(conversation)
         if self._schema is None:
             self._schema = _schema(self.columns, list(conversation.boxes))
         for columns in self._columns_of(conversation):

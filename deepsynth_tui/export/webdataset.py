@@ -12,9 +12,10 @@ import io
 import json
 import tarfile
 
-from deepsynth_tui.export.conversation import Conversation, DoesNotFit
+from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.export.image_files import row_stem
 from deepsynth_tui.export.report import Destination, ExportReport
+from deepsynth_tui.export.row_parts import DoesNotFit, only_turn, read_images
 
 # A shard ends at this many bytes; WebDataset recommends 1 GB.
 SHARD_BYTES = 1 << 30
@@ -37,7 +38,7 @@ class WebDatasetWriter:
 
     def write(self, conversation: Conversation) -> None:
         """Write a row. Raises `DoesNotFit`."""
-        images = conversation.read_images()
+        images = read_images(conversation)
         files = {
             suffix if len(images) == 1 else f".{number}{suffix}": data
             for number, (data, suffix) in enumerate(images)
@@ -49,7 +50,7 @@ class WebDatasetWriter:
         }
         files[".json"] = json.dumps(content, ensure_ascii=False).encode()
         try:
-            _, turn = conversation.only_turn()
+            _, turn = only_turn(conversation)
         except DoesNotFit:
             pass  # the conversation is in .json
         else:

@@ -16,10 +16,11 @@ import pytest
 import yaml
 from PIL import Image, ImageDraw
 
-from deepsynth_tui.export.conversation import Conversation, DoesNotFit
+from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.export.export import FORMATS, ExportError, export
 from deepsynth_tui.export.pdf_page import pdf_of_image
 from deepsynth_tui.export.report import ExportReport
+from deepsynth_tui.export.row_parts import DoesNotFit
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -57,7 +58,7 @@ def conversation(
         messages.append({"role": "assistant", "content": [text(answer)]})
         placeholders = []
     stored = [{"bytes": data, "path": None} for data in images]
-    return Conversation(row_id, messages, stored, boxes or {})
+    return Conversation(row_id, messages, stored, boxes=boxes or {})
 
 
 ONE = conversation("one", ("Read this.", "Tide\nand foam"), boxes=BOXES)
@@ -238,6 +239,18 @@ def test_imagefolder(
     if column == "images":
         assert [row["system"] for row in metadata] == ["", "", "Be brief.", ""]
         assert len(loaded[1]["images"]) == 2
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_answers_that_are_not_to_be_learned_are_marked_or_counted(tmp_path: Path, name: str):
+    *first, last = ONE.messages
+    row = Conversation("one", [*first, {**last, "learned": False}], ONE.images)
+    report = export({"train": [row]}, name, tmp_path / "out")
+    counted = any("not to be learned" in change for change in report.changes)
+    assert counted == (name not in ("llamafactory", "ms-swift", "webdataset"))
+    if name == "ms-swift":
+        (written,) = lines(tmp_path / "out" / "train.jsonl")
+        assert [message.get("loss") for message in written["messages"]] == [None, False]
 
 
 @pytest.mark.parametrize("name", FORMATS)
