@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COMPRESSION_LEVEL = 1
-# Bytes compressed on their own, before the others. ISA-L (2.31, and its main branch in 2026) starts
-# a stream of more than 16 bytes with the hash of an uninitialized register, the address of the
-# stream (`.write_first_byte` in igzip_icf_body_h1_gr_bt.asm): one page in some thousands got other
-# bytes in another process. The code for the last bytes before a flush has no such start.
-# `tests/benchmarks/png_soak.py` counts such pages. Costs 9 bytes a page and no time.
+# Bytes compressed on their own, before the others. ISA-L (up to 2.32.1) starts a stream of more
+# than 16 bytes with the hash of an uninitialized register that holds the address of the stream
+# (`.write_first_byte` in igzip_icf_body_h1_gr_bt.asm): one page in some thousands got other bytes
+# in another process. The code for the last bytes before a flush has no such start. It costs 9
+# bytes a page and no time. `tests/benchmarks/png_soak.py` counts such pages.
 FLUSHED_BYTES = 16
 # PNG colour types.
 GRAYSCALE, INDEXED_COLOUR = 0, 3
