@@ -193,6 +193,14 @@ class PageSettings(Settings):
         help="Colour of the paper in place of the theme's.",
         advanced=True,
     )
+    boxes: Literal["none", "lines", "words"] = setting(
+        "none",
+        label="Boxes",
+        help="Store the text lines of each page, or also its words, with their boxes in pixels "
+        "and in reading order.",
+        advanced=True,
+        in_preflight=False,
+    )
 
 
 class DegradeSettings(Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +17,26 @@ PAPER = 255
 MAX_JPEG_QUALITY = 95
 
 
+@dataclass(frozen=True, slots=True)
+class DegradedPage:
+    """A degraded page, and by how many degrees it is rotated counter-clockwise."""
+
+    pixels: NDArray[np.uint8]
+    rotation: float
+
+
 def degrade_page(
     page: NDArray[np.uint8],
     settings: DegradeSettings,
     geometry: PageGeometry,
     rng: np.random.Generator,
-) -> NDArray[np.uint8]:
+) -> DegradedPage:
     """Return a degraded copy of `page` (height by width, 0 full ink, 255 paper).
 
     The strength of each effect is uniform between none and the maximum in `settings`.
     """
     image = Image.fromarray(page)
+    angle = 0.0
     if settings.rotation:
         angle = _angle_on_page(rng.uniform(-settings.rotation, settings.rotation), geometry)
         image = image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=PAPER)
@@ -40,7 +50,7 @@ def degrade_page(
         quality = int(rng.integers(settings.jpeg_quality, MAX_JPEG_QUALITY + 1))
         image.save(file, "JPEG", quality=quality)
         image = Image.open(file)
-    return np.asarray(image)
+    return DegradedPage(np.asarray(image), angle)
 
 
 def _angle_on_page(angle: float, geometry: PageGeometry) -> float:

@@ -134,6 +134,10 @@ class ShapeCache:
             np.repeat(y, counts) - self._y.values[indices] * size,
         )
 
+    def glyph_counts(self, shapes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of glyphs of each of `shapes`."""
+        return self._glyph_count.values[shapes]
+
     def missing_glyphs(self, shapes: NDArray[np.int64]) -> Counter[str]:
         """Return how often each character without a glyph occurs in `shapes`."""
         return self._missing.count(shapes)
