@@ -39,6 +39,14 @@ class SourceSettings(Settings):
         label="Target column",
         help="Column with the answer to learn; none: the text itself (transcription).",
     )
+    question_column: str | None = setting(
+        None,
+        label="Question column",
+        help="Column with the question that goes with the answer in target_column; or with "
+        "several, as a list beside a list of answers, or as a list of records {question, answer}. "
+        "Each becomes a turn of the conversation. Questions are not drawn.",
+        advanced=True,
+    )
     max_samples: int | None = setting(
         None,
         label="Max documents",
@@ -384,6 +392,20 @@ class DatasetConfig(Settings):
         "only the conversation and a text encoder contain it.",
         in_preflight=True,
     )
+    system_prompt: str | None = setting(
+        None,
+        label="System prompt",
+        help="Text of a system turn at the start of each conversation.",
+        advanced=True,
+    )
+    rows: Literal["document", "page"] | dict[str, int] = setting(
+        "document",
+        label="Rows",
+        help="What a row holds: a whole document, a page with the text on it, or a part of a "
+        "document that is drawn on pages of its own: {characters: 2000} for paragraphs of "
+        "together at most 2000 characters (characters=2000 in a form).",
+        in_preflight=True,
+    )
     filter: FilterSettings = FilterSettings()
     page: PageSettings = PageSettings()
     degrade: DegradeSettings = DegradeSettings()
@@ -426,6 +448,11 @@ class DatasetConfig(Settings):
         on_resume="free",
     )
     output: DatasetOutputSettings = DatasetOutputSettings()
+
+    @property
+    def row_characters(self) -> int | None:
+        """Most characters of a row, or None if rows are documents or pages."""
+        return self.rows["characters"] if isinstance(self.rows, dict) else None
 
     @property
     def all_sources(self) -> tuple[SourceSettings, ...]:
