@@ -254,9 +254,19 @@ class DegradeSettings(Settings):
     jpeg_quality: int | None = setting(
         60,
         label="Min JPEG quality",
-        help="Lowest JPEG quality; none: no JPEG compression.",
+        help="Lowest JPEG quality, the highest being 95; none: lossless PNG files, about nine "
+        "times as large as clean pages.",
         ge=5,
         le=95,
+        advanced=True,
+    )
+    max_size: float | None = setting(
+        3.0,
+        label="Max size",
+        help="Bytes of a page with defects as a multiple of those of the clean page; the JPEG "
+        "quality is lowered, if need be below jpeg_quality, until it fits. none: no limit.",
+        suggested=(2.0, 3.0, 5.0),
+        ge=1.0,
         advanced=True,
     )
 

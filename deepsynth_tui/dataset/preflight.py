@@ -99,7 +99,7 @@ class Preflight:
             first = {"text": self.first.text[:PREVIEW_CHARACTERS]}
         if first and self.page:
             figures = self.page.figures.to_json()
-            first["page"] = {**figures, "thumbnail": thumbnail(self.page.png, THUMBNAIL_COLUMNS)}
+            first["page"] = {**figures, "thumbnail": thumbnail(self.page.image, THUMBNAIL_COLUMNS)}
         return {
             "problems": [problem.to_json() for problem in self.problems],
             "notices": [{"key": notice.key, "message": notice.message} for notice in self.notices],

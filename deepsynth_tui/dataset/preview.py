@@ -22,9 +22,9 @@ from deepsynth_tui.page_thumbnail import braille_lines
 
 @dataclass(frozen=True, slots=True)
 class PreviewPage:
-    """A page as a PNG file, and its figures."""
+    """A page as a PNG or JPEG file, and its figures."""
 
-    png: bytes
+    image: bytes
     figures: PageInfo
 
 
@@ -49,7 +49,7 @@ def document_pages(document: Document, config: DatasetConfig) -> Iterator[Previe
     pages = [(rendered, page) for rendered in drawn for page in rendered.pages]
     for number, (rendered, page) in enumerate(pages, start=1):
         yield PreviewPage(
-            page.png,
+            page.image,
             PageInfo(
                 document=composed.source_id,
                 page=number,
@@ -73,6 +73,6 @@ def first_page(document: Document, config: DatasetConfig) -> PreviewPage | None:
     return page if isinstance(page, PreviewPage) else None
 
 
-def thumbnail(png: bytes, columns: int) -> list[str]:
+def thumbnail(image: bytes, columns: int) -> list[str]:
     """Return a page as lines of `columns` braille characters."""
-    return braille_lines(Image.open(io.BytesIO(png)), columns)
+    return braille_lines(Image.open(io.BytesIO(image)), columns)

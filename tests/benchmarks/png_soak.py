@@ -83,7 +83,7 @@ def draw(first: int, documents: int) -> None:
 
     png.compress = both
     ours = [
-        _digest(page.png)
+        _digest(page.image)
         for text in islice(texts(first), documents)
         for page in renderer.render(text).pages
     ]

@@ -53,7 +53,7 @@ def test_a_page_is_drawn_in_the_forms_of_its_language(monkeypatch: pytest.Monkey
         monkeypatch.setattr(
             "deepsynth_tui.dataset.drawing.renderer.han_language", lambda text: language
         )
-        return renderer.render("Ŋ").pages[0].png
+        return renderer.render("Ŋ").pages[0].image
 
     african, sami = page("ee"), page("se")
     assert african != sami
@@ -69,9 +69,11 @@ def test_a_han_character_has_the_form_of_its_text(monkeypatch: pytest.MonkeyPatc
         pytest.skip("no font with both Chinese and Japanese forms: apt install fonts-noto-cjk")
     renderer = Renderer(PageSettings(width=640, height=200, font_size=40))
     # Compare the first character of a Chinese and of a Japanese text.
-    chinese, japanese = (renderer.render(f"骨{rest}").pages[0].png for rest in ("汉", "の"))
+    chinese, japanese = (renderer.render(f"骨{rest}").pages[0].image for rest in ("汉", "の"))
     assert (first_character(chinese) != first_character(japanese)).any()
-    assert (first_character(chinese) == first_character(renderer.render("骨门").pages[0].png)).all()
+    assert (
+        first_character(chinese) == first_character(renderer.render("骨门").pages[0].image)
+    ).all()
 
 
 def first_character(png: bytes) -> np.ndarray:
