@@ -33,7 +33,7 @@ def generate(
     preview: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Draw the first N documents into PNG files; starts no run."
+            min=1, metavar="N", help="Draw the first N documents into image files; starts no run."
         ),
     ] = None,
     for_model: Annotated[

@@ -39,6 +39,14 @@ class SourceSettings(Settings):
         label="Target column",
         help="Column with the answer to learn; none: the text itself (transcription).",
     )
+    question_column: str | None = setting(
+        None,
+        label="Question column",
+        help="Column with the question that goes with the answer in target_column; or with "
+        "several, as a list beside a list of answers, or as a list of records {question, answer}. "
+        "Each becomes a turn of the conversation. Questions are not drawn.",
+        advanced=True,
+    )
     max_samples: int | None = setting(
         None,
         label="Max documents",
@@ -193,6 +201,14 @@ class PageSettings(Settings):
         help="Colour of the paper in place of the theme's.",
         advanced=True,
     )
+    boxes: Literal["none", "lines", "words"] = setting(
+        "none",
+        label="Boxes",
+        help="Store the text lines of each page, or also its words, with their boxes in pixels "
+        "and in reading order.",
+        advanced=True,
+        in_preflight=False,
+    )
 
 
 class DegradeSettings(Settings):
@@ -238,9 +254,19 @@ class DegradeSettings(Settings):
     jpeg_quality: int | None = setting(
         60,
         label="Min JPEG quality",
-        help="Lowest JPEG quality; none: no JPEG compression.",
+        help="Lowest JPEG quality, the highest being 95; none: lossless PNG files, about nine "
+        "times as large as clean pages.",
         ge=5,
         le=95,
+        advanced=True,
+    )
+    max_size: float | None = setting(
+        3.0,
+        label="Max size",
+        help="Bytes of a page with defects as a multiple of those of the clean page; the JPEG "
+        "quality is lowered, if need be below jpeg_quality, until it fits. none: no limit.",
+        suggested=(2.0, 3.0, 5.0),
+        ge=1.0,
         advanced=True,
     )
 
@@ -376,6 +402,20 @@ class DatasetConfig(Settings):
         "only the conversation and a text encoder contain it.",
         in_preflight=True,
     )
+    system_prompt: str | None = setting(
+        None,
+        label="System prompt",
+        help="Text of a system turn at the start of each conversation.",
+        advanced=True,
+    )
+    rows: Literal["document", "page"] | dict[str, int] = setting(
+        "document",
+        label="Rows",
+        help="What a row holds: a whole document, a page with the text on it, or a part of a "
+        "document that is drawn on pages of its own: {characters: 2000} for paragraphs of "
+        "together at most 2000 characters (characters=2000 in a form).",
+        in_preflight=True,
+    )
     filter: FilterSettings = FilterSettings()
     page: PageSettings = PageSettings()
     degrade: DegradeSettings = DegradeSettings()
@@ -418,6 +458,11 @@ class DatasetConfig(Settings):
         on_resume="free",
     )
     output: DatasetOutputSettings = DatasetOutputSettings()
+
+    @property
+    def row_characters(self) -> int | None:
+        """Most characters of a row, or None if rows are documents or pages."""
+        return self.rows["characters"] if isinstance(self.rows, dict) else None
 
     @property
     def all_sources(self) -> tuple[SourceSettings, ...]:

@@ -25,6 +25,7 @@ from deepsynth_tui.dataset.writing.manifest import Manifest
 from deepsynth_tui.dataset.writing.partial_dataset import PartialDataset, is_complete
 from deepsynth_tui.dataset.writing.publish import publish
 from deepsynth_tui.dataset.writing.report import REPORT_FILE, Report, write_flaws
+from deepsynth_tui.dataset.writing.tally import LONG_ROW_IMAGES
 from deepsynth_tui.runs import atomic
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def _draw(
         with create_backend(config, dataset.shards, progress.report_and_check_stop) as backend:
             for shard in write_shards(batches, backend, progress.report_and_check_stop):
                 progress.add_finished(shard.tally.documents_read)
-                log.info("shard %s: %d documents", shard.name, shard.rows)
+                log.info("shard %s: %d documents", shard.name, shard.tally.documents)
     finally:
         dataset.remove_temporary_files()
     progress.report_end()
@@ -122,7 +123,11 @@ def _report(
 ) -> Report:
     """Return the report on all shards, and send its warnings. Raises `NoDocuments`."""
     report = Report(dataset.finished())
-    for warning in (*report.warnings(dataset.manifest.font), *_empty_split(config, report)):
+    for warning in (
+        *report.warnings(dataset.manifest.font),
+        *_empty_split(config, report),
+        *_long_rows(config, report),
+    ):
         job.warning(warning)
     if not report.tally.documents:
         raise _no_documents(source, report)
@@ -135,10 +140,19 @@ def _finish(config: DatasetConfig, dataset: PartialDataset, report: Report, job:
     _write_metadata(config, dataset, report)
     dataset.assemble()
     dataset.finalize()
-    documents, pages = report.tally.documents, report.tally.pages
-    skipped = report.tally.documents_read - documents
-    log.info("%d documents on %d pages, %d skipped", documents, pages, skipped)
-    job.result(documents=documents, pages=pages, skipped=skipped)
+    tally = report.tally
+    skipped = tally.documents_read - tally.documents
+    log.info(
+        "%d documents on %d pages in %d rows, %d skipped; the largest row holds %d images "
+        "(document %s)",
+        tally.documents,
+        tally.pages,
+        tally.rows,
+        skipped,
+        tally.largest_row.images,
+        tally.largest_row.source_id,
+    )
+    job.result(documents=tally.documents, pages=tally.pages, rows=tally.rows, skipped=skipped)
 
 
 def _write_metadata(config: DatasetConfig, dataset: PartialDataset, report: Report) -> None:
@@ -170,6 +184,20 @@ def _empty_split(config: DatasetConfig, report: Report) -> Iterator[str]:
             f"the split {TEST} is empty: output.eval_fraction is too small for "
             f"{report.tally.documents} documents"
         )
+
+
+def _long_rows(config: DatasetConfig, report: Report) -> Iterator[str]:
+    long, largest = report.tally.long_rows, report.tally.largest_row
+    if not long.count:
+        return
+    has_answers = any(
+        source.target_column or source.question_column for source in config.all_sources
+    )
+    advice = "" if has_answers else ": rows: page, or {characters: N}, makes them shorter"
+    yield (
+        f"{long.count} rows hold more than {LONG_ROW_IMAGES} images, which few models can be "
+        f"trained on{advice}; the largest holds {largest.images} (document {largest.source_id})"
+    )
 
 
 def _no_documents(source: Source | Mixture, report: Report) -> NoDocuments:

@@ -92,6 +92,7 @@ def test_datasets_loads_the_result(tmp_path: Path):
             "source_id": string,
             "source_hash": string,
             "pages": datasets.Value("int32"),
+            "first_page": datasets.Value("int32"),
         }
     )
     row = loaded[0]

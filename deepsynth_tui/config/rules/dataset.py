@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from deepsynth_tui.config import instruction_template, unicode_scripts
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
 from deepsynth_tui.config.rules.rule import Rule, is_file_name
 
 
@@ -21,6 +21,21 @@ def _template_error(instructions: Iterable[str]) -> str:
         except instruction_template.TemplateError as error:
             return str(error)
     return ""
+
+
+def _column_of_whole_documents(config: DatasetConfig) -> str:
+    """Return the setting that says that answers are about whole documents, "" if there is none."""
+    if config.rows == "document":
+        return ""
+    return next(
+        (
+            f"source.{name}"
+            for source in config.all_sources
+            for name in ("question_column", "target_column")
+            if getattr(source, name)
+        ),
+        "",
+    )
 
 
 DATASET_RULES = (
@@ -78,6 +93,30 @@ DATASET_RULES = (
             ("instruction", lambda c: _template_error([c.instruction or ""])),
             ("instructions", lambda c: _template_error(c.instructions)),
         )
+    ),
+    Rule(
+        ("rows",),
+        lambda c: (
+            isinstance(c.rows, dict) and (set(c.rows) != {"characters"} or c.rows["characters"] < 1)
+        ),
+        "a part of a document is described by {characters: N}, with N at least 1",
+        "such as {characters: 2000}",
+    ),
+    Rule(
+        ("source.question_column", "instruction", "instructions", "sources"),
+        lambda c: (
+            any(source.question_column for source in c.all_sources)
+            and (c.instruction is not None or c.instructions)
+        ),
+        "instruction is set too, and a question takes its place",
+        "remove instruction; what all questions have in common goes into system_prompt",
+    ),
+    Rule(
+        ("rows", "source.target_column", "source.question_column", "sources"),
+        _column_of_whole_documents,
+        "with {} the answer is about a whole document, which a row that is a page or a part of "
+        "it does not show",
+        "set rows to document, or leave the answers to the text itself",
     ),
     Rule(
         ("filter.min_characters", "filter.max_characters"),

@@ -28,6 +28,7 @@ from deepsynth_tui.dataset.reading.named_columns import (
     require_column,
 )
 from deepsynth_tui.dataset.reading.parquet_reader import ParquetReader
+from deepsynth_tui.dataset.reading.questions import NotQuestions, QuestionAnswer, read_questions
 from deepsynth_tui.dataset.reading.reader import SourceReader, SourceRow
 
 READERS: dict[str, Callable[[Path], SourceReader]] = {
@@ -48,6 +49,7 @@ class Document:
     """A document as read, before cleaning; `text` and `target` may be blank.
 
     `columns` are the values that its instruction may name. `unreadable` is why it has no text.
+    With `questions` (None: the source has no column for them) there is no `target`.
     """
 
     source_id: str
@@ -55,14 +57,15 @@ class Document:
     target: str | None
     columns: Mapping[str, str] = field(default_factory=dict)
     unreadable: str | None = None
+    questions: tuple[QuestionAnswer, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """An opened source.
 
-    Without a `target_column` the target is the text. `instruction_columns` are kept in each
-    document for its instruction.
+    Without a `target_column` the target is the text, unless there is a `question_column`.
+    `instruction_columns` are kept in each document for its instruction.
     """
 
     reader: SourceReader
@@ -71,6 +74,7 @@ class Source:
     max_samples: int | None
     instruction_columns: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+    question_column: str | None = None
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents in the order of the source, at most `max_samples`.
@@ -83,6 +87,7 @@ class Source:
             for column in (
                 self.text_column,
                 self.target_column,
+                self.question_column,
                 id_column,
                 *self.instruction_columns,
             )
@@ -94,11 +99,27 @@ class Source:
                 source_id=row.location if row_id is None else str(row_id),
                 text=_text_value(row, self.text_column, "source.text_column"),
                 target=None
-                if self.target_column is None
+                if self.target_column is None or self.question_column is not None
                 else _text_value(row, self.target_column, "source.target_column"),
                 columns={name: _instruction_value(row, name) for name in self.instruction_columns},
                 unreadable=row.unreadable,
+                questions=self._questions(row),
             )
+
+    def _questions(self, row: SourceRow) -> tuple[QuestionAnswer, ...] | None:
+        if self.question_column is None or row.unreadable is not None:
+            return None
+        answers = row.values.get(self.target_column) if self.target_column else None
+        try:
+            return read_questions(row.values.get(self.question_column), answers)
+        except NotQuestions as error:
+            raise ColumnError(
+                f"{row.location}: column {self.question_column!r} {error}",
+                "Give each question one answer: a question in source.question_column and its "
+                "answer in source.target_column, a list of each, or a list of records {question, "
+                "answer}.",
+                "source.question_column",
+            ) from error
 
     def count(self) -> int | None:
         """Return the number of documents, None if unknown; may read the whole source."""
@@ -121,13 +142,25 @@ def source_from_reader(
     for column in instruction.columns:
         require_column(tuple(reader.kinds), column, instruction.key)
     chosen = choose_text_column(reader.columns, settings.text_column)
-    target = settings.target_column
+    target, question = settings.target_column, settings.question_column
+    if question is not None:
+        require_column(tuple(reader.kinds), question, "source.question_column")
     if target is not None:
-        require_column(reader.columns, target, "source.target_column")
+        # Beside questions it may be a list.
+        columns = reader.columns if question is None else tuple(reader.kinds)
+        require_column(columns, target, "source.target_column")
     notices = []
     if settings.text_column is None and len(reader.columns) > 1:
         notices.append(Notice("source.text_column", f"not set: the column {chosen!r} is drawn"))
-    return Source(reader, chosen, target, settings.max_samples, instruction.columns, tuple(notices))
+    return Source(
+        reader,
+        chosen,
+        target,
+        settings.max_samples,
+        instruction.columns,
+        tuple(notices),
+        question,
+    )
 
 
 def is_on_hub(settings: SourceSettings) -> bool:
