@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from deepsynth_tui.config.dataset_output import DatasetOutputSettings
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 
 
@@ -311,58 +312,6 @@ class FlawSettings(Settings):
         "drop",
         label="Empty documents",
         help="No text, or no answer: stop with the document's id, or drop the document.",
-    )
-
-
-class DatasetOutputSettings(Settings):
-    """Where the dataset is written."""
-
-    section = SectionInfo(summary="{dir}", collapsed=True, preset_resets=False, in_preflight=True)
-
-    dir: str | None = setting(
-        None,
-        label="Run folder",
-        help="Folder of the run; none: a new folder among the runs of this machine.",
-        placeholder="a new folder among the runs",
-        on_resume="free",
-    )
-    eval_fraction: float = setting(
-        0.0,
-        label="Test fraction",
-        help="Fraction of the documents that goes into the split test, chosen by a hash of their "
-        "content.",
-        suggested=(0.0, 0.02, 0.05, 0.1, 0.2),
-        ge=0.0,
-        lt=1.0,
-    )
-    shard_size: int = setting(
-        500,
-        label="Shard size",
-        help="Documents per Parquet file. One process writes one file at a time, and loses at "
-        "most that file if it is killed.",
-        unit="documents",
-        ge=1,
-        advanced=True,
-    )
-    push_to_hub: bool = setting(
-        False,
-        label="Push to Hub",
-        help="Upload the dataset to the Hub at the end.",
-        on_resume="free",
-    )
-    hub_repo_id: str | None = setting(
-        None,
-        label="Hub repository",
-        help="Repository to upload to, as owner/name.",
-        advanced=True,
-        on_resume="free",
-    )
-    hub_private: bool = setting(
-        True,
-        label="Private repository",
-        help="Make the repository private.",
-        advanced=True,
-        on_resume="free",
     )
 
 

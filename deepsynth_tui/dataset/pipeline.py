@@ -17,7 +17,7 @@ from deepsynth_tui.dataset.progress import JobLike, ProgressTracker, StopRequest
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
 from deepsynth_tui.dataset.reading.sources import Document, Source
 from deepsynth_tui.dataset.writing.backends import create_backend
-from deepsynth_tui.dataset.writing.dataset_card import dataset_card
+from deepsynth_tui.dataset.writing.dataset_card import CARD_FILE, dataset_card, updated_card
 from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
 from deepsynth_tui.dataset.writing.dispatch import write_shards
 from deepsynth_tui.dataset.writing.document_batches import TEST, DocumentBatch, batch_documents
@@ -51,6 +51,7 @@ def generate(config: DatasetConfig, folder: Path, job: JobLike) -> Verdict:
     manifest = Manifest.of(config, cached_renderer(config).font_name)
     if is_complete(folder, manifest):
         log.info("%s is already complete", folder)
+        _update_card(config, folder)
     else:
         source = open_documents(config)
         # Counting reads most sources to their end: a broken source fails before any drawing.
@@ -163,10 +164,19 @@ def _write_metadata(config: DatasetConfig, dataset: PartialDataset, report: Repo
     text = json.dumps(report_json, ensure_ascii=False, indent=2)
     atomic.replace(folder / REPORT_FILE, text.encode() + b"\n", durable=True)
     card = dataset_card(config, dataset.manifest.settings, report_json)
-    atomic.replace(folder / "README.md", card.encode(), durable=True)
+    atomic.replace(folder / CARD_FILE, card.encode(), durable=True)
     paths = {shard.name: path for shard, path in dataset.files()}
     write_flaws(folder, dataset.finished(), paths)
     dataset.manifest.with_files(dataset.files()).write(folder)
+
+
+def _update_card(config: DatasetConfig, folder: Path) -> None:
+    """Write the name, license and language of `config` into the card of a complete dataset."""
+    path = folder / CARD_FILE
+    if path.exists() and (card := path.read_text(encoding="utf-8")).startswith("---\n"):
+        updated = updated_card(card, config)
+        if updated != card:
+            atomic.replace(path, updated.encode(), durable=True)
 
 
 def _log_settings(

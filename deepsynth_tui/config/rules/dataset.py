@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 from deepsynth_tui.config import instruction_template, unicode_scripts
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
 from deepsynth_tui.config.rules.rule import Rule, is_file_name
+
+LICENSE = re.compile(r"\A[a-z0-9]+([.-][a-z0-9]+)*\Z")
+LANGUAGE = re.compile(r"\A([a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual|code)\Z")
 
 
 def _names_without_weight(weights: Mapping[str, float]) -> str:
@@ -137,6 +141,18 @@ DATASET_RULES = (
         lambda c: (c.page.width is None) != (c.page.height is None),
         "page.width and page.height go together",
         "set both, or neither to use page.preset",
+    ),
+    Rule(
+        ("output.license",),
+        lambda c: c.output.license is not None and not LICENSE.match(c.output.license),
+        "is no license identifier of the Hub",
+        "such as apache-2.0, mit, cc-by-4.0, cc0-1.0, odc-by, other or unknown",
+    ),
+    Rule(
+        ("output.language",),
+        lambda c: ", ".join(code for code in c.output.languages if not LANGUAGE.match(code)),
+        "no language code: {}",
+        "an ISO 639 code of two or three letters, such as en, de, zh or multilingual",
     ),
     Rule(
         ("output.hub_repo_id", "output.push_to_hub"),
