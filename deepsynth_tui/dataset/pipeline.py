@@ -15,7 +15,7 @@ from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.errors import NoDocuments
 from deepsynth_tui.dataset.progress import JobLike, ProgressTracker, StopRequested
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
-from deepsynth_tui.dataset.reading.reader import left_out_text
+from deepsynth_tui.dataset.reading.reader import left_out_text, unexpectedly_left_out
 from deepsynth_tui.dataset.reading.sources import Document, Source
 from deepsynth_tui.dataset.writing.backends import create_backend
 from deepsynth_tui.dataset.writing.dataset_card import dataset_card
@@ -180,8 +180,8 @@ def _log_settings(
 
 
 def _files_left_out(source: Source | Mixture) -> Iterator[str]:
-    if source.left_out:
-        yield f"files of the source that are not read: {left_out_text(source.left_out)}"
+    if left_out := unexpectedly_left_out(source.left_out):
+        yield f"files of the source that are not read: {left_out_text(left_out)}"
 
 
 def _empty_split(config: DatasetConfig, report: Report) -> Iterator[str]:

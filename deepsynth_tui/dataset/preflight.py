@@ -40,10 +40,15 @@ from deepsynth_tui.dataset.reading.guess_columns import (
     preview_columns,
 )
 from deepsynth_tui.dataset.reading.mixture import Mixture, mix_sources, numbered_key
-from deepsynth_tui.dataset.reading.named_columns import choose_text_column, require_column
+from deepsynth_tui.dataset.reading.named_columns import require_column
 from deepsynth_tui.dataset.reading.open_reader import open_reader
 from deepsynth_tui.dataset.reading.reader import SourceReader, SourceRow
-from deepsynth_tui.dataset.reading.sources import Document, Source, source_from_reader
+from deepsynth_tui.dataset.reading.sources import (
+    Document,
+    Source,
+    source_from_reader,
+    text_column_of,
+)
 from deepsynth_tui.dataset.writing.backends import check_ray
 from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
 
@@ -214,7 +219,7 @@ def _column_problems(
     wanted = [(target, reader.columns, "source.target_column")] if target is not None else []
     wanted += [(column, tuple(reader.kinds), named.key) for column in named.columns]
     try:
-        choose_text_column(reader.columns, settings.text_column, reader.kinds)
+        text_column_of(reader, settings)
     except ColumnError as error:
         yield _problem(error)
     for column, columns, key in wanted:

@@ -25,7 +25,7 @@ class ArrowReader(SourceReader):
         schema, _ = self._open()
         self.kinds = column_kinds(schema, path)
         self.columns = tuple(name for name, kind in self.kinds.items() if kind == TEXT)
-        self.contents = (f"Arrow: {self.count()} rows",)
+        self.contents = (f"Arrow, number of rows: {self.count()}",)
 
     def rows(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield the rows with the values of `columns` only."""

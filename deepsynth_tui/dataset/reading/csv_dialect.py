@@ -15,10 +15,11 @@ DELIMITERS = ",;\t|"
 SAMPLED_ROWS = 50
 DELIMITER_NAMES = {"\t": "tab", " ": "space"}
 KNOWN_NAMES = frozenset((ID_NAME, *TEXT_NAMES, *QUESTION_NAMES, *ANSWER_NAMES, *TARGET_NAMES))
-# Longer cells, or cells that end a sentence, are no names of columns.
+# Longer cells, or cells that end a sentence, are hardly names of columns.
 MAX_NAME_CHARACTERS = 60
 MAX_NAME_WORDS = 2
 SENTENCE_END = re.compile(r"""[.!?。！？…]["'”’)]?\s*\Z""")
+QUESTION_MARKS = ("?", "？", "؟")
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d+)*|\.\d+)([eE][-+]?\d+)?%?\s*\Z")
 
 
@@ -48,17 +49,17 @@ def guess_delimiter(lines: Sequence[str], quotechar: str | None) -> str:
 def guess_header(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the first of `rows` names the columns.
 
-    It does not if a cell of it is a number, a sentence, or as long as the text below it.
+    It does not if a cell of it is a number, or a text of several words that is as long as those
+    below it.
     """
     first, others = rows[0], rows[1:]
-    if any(cell.strip().casefold() in KNOWN_NAMES for cell in first):
+    columns = [(cell.strip(), _column(others, index)) for index, cell in enumerate(first)]
+    if any(cell.casefold() in KNOWN_NAMES and cell not in below for cell, below in columns):
         return True
-    if [cell.strip() for cell in first] == [str(number) for number in range(len(first))]:
+    if len(first) > 1 and [cell for cell, _ in columns] == [str(n) for n in range(len(first))]:
         # What pandas writes for columns without names.
-        return len(first) > 1
-    if any(_is_content(cell) for cell in first):
-        return False
-    return not any(_is_like(cell, _column(others, index)) for index, cell in enumerate(first))
+        return True
+    return not any(_is_content(cell, below) for cell, below in columns)
 
 
 def _evenness(lines: Sequence[str], delimiter: str, quotechar: str | None) -> tuple[float, int]:
@@ -74,23 +75,27 @@ def _evenness(lines: Sequence[str], delimiter: str, quotechar: str | None) -> tu
     return lengths.count(lengths[0]) / len(lengths), lengths[0]
 
 
-def _is_content(cell: str) -> bool:
-    return (
-        len(cell) > MAX_NAME_CHARACTERS
-        or "\n" in cell
-        or NUMBER.match(cell) is not None
-        or SENTENCE_END.search(cell) is not None
+def _is_content(cell: str, below: Sequence[str]) -> bool:
+    """Return whether a cell of the first row is a value as those below it are."""
+    if NUMBER.match(cell) or "\n" in cell:
+        return True
+    if not _is_prose(cell):
+        return False
+    if cell.endswith(QUESTION_MARKS) and not any(text.endswith(QUESTION_MARKS) for text in below):
+        # The columns of a questionnaire are its questions.
+        return False
+    return not below or (
+        any(map(_is_prose, below)) and len(cell) >= statistics.median(map(len, below)) / 2
     )
 
 
-def _is_like(cell: str, below: Sequence[str]) -> bool:
-    """Return whether a cell of several words is at least half as long as those below it."""
-    if len(cell.split()) <= MAX_NAME_WORDS or not below:
-        return False
-    return len(cell) >= statistics.median(map(len, below)) / 2 and any(
-        len(other.split()) > MAX_NAME_WORDS for other in below
+def _is_prose(text: str) -> bool:
+    return (
+        len(text) > MAX_NAME_CHARACTERS
+        or len(text.split()) > MAX_NAME_WORDS
+        or SENTENCE_END.search(text) is not None
     )
 
 
 def _column(rows: Sequence[Sequence[str]], index: int) -> list[str]:
-    return [row[index] for row in rows if index < len(row)]
+    return [row[index].strip() for row in rows if index < len(row)]

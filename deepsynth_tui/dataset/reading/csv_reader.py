@@ -104,7 +104,10 @@ class CsvReader(SourceReader):
         self.contents = (f"CSV: delimiter {delimiter}, {quotes}, {header}{guessed}",)
         if guessed and not self._has_header:
             example = ", ".join(first)[:EXAMPLE_CHARACTERS]
-            message = f"not set: the first row looks like a document, not like names: {example}"
+            message = (
+                "not set, and the first row does not look like names of columns, so it is a "
+                f"document; set it to true if it names them: {example}"
+            )
             self.notices = (Notice("source.header", message),)
 
     def _wrong_length(self, row: Sequence[str]) -> Unreadable:

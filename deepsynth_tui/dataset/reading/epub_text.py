@@ -10,6 +10,7 @@ import html
 import posixpath
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 from urllib.parse import unquote
@@ -34,7 +35,7 @@ def epub_to_text(file: BinaryIO) -> str:
         with zipfile.ZipFile(file) as archive:
             _refuse_encrypted(archive)
             texts = [_page_text(archive.read(name)) for name in _spine(archive)]
-    except (zipfile.BadZipFile, KeyError, OSError, RuntimeError, SyntaxError) as error:
+    except (zipfile.BadZipFile, KeyError, OSError, RuntimeError, SyntaxError, zlib.error) as error:
         # `KeyError` is a file that the archive lacks; `SyntaxError`, of lxml, invalid XML;
         # `RuntimeError` an encrypted member.
         raise UnreadableDocument("a damaged .epub file", "Copy it again.", str(error)) from error

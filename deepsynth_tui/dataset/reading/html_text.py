@@ -26,17 +26,21 @@ def html_to_text(data: bytes, encoding: str | None = None) -> str:
 
     `encoding` is that of a file which declares none.
     """
+    tree = parse_html(decode_html(data, encoding))
+    return "" if tree is None else tree_to_text(tree)
+
+
+def parse_html(page: str) -> Any:
+    """Return the tree of an HTML page, None if it holds nothing but comments or white space."""
     from lxml import html
     from lxml.etree import ParserError
 
     # Without `huge_tree`, content nested deeper than 256 elements would be dropped.
     parser = html.HTMLParser(huge_tree=True, encoding="utf-8")
     try:
-        tree = html.document_fromstring(decode_html(data, encoding).encode(), parser=parser)
+        return html.document_fromstring(page.encode(), parser=parser)
     except ParserError:
-        # Nothing but comments or white space.
-        return ""
-    return tree_to_text(tree)
+        return None
 
 
 def tree_to_text(tree: Any) -> str:

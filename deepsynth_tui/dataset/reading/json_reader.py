@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from deepsynth_tui.dataset.reading.json_array import (
     iter_elements,
     refuse_duplicates,
 )
+from deepsynth_tui.dataset.reading.named_columns import TEXT_NAMES
 from deepsynth_tui.dataset.reading.reader import TEXT, SourceReader, SourceRow, Unreadable
 
 # The columns of a JSON file are the keys of this many objects.
@@ -44,6 +45,8 @@ class JsonReader(SourceReader):
         self._is_object = start.startswith("{") and self._first_line_is_cut()
         rows = list(islice(self.rows(()), SAMPLED_OBJECTS))
         self._check_any_object(rows)
+        if len(rows) == 1:
+            self._refuse_wrapped_rows(rows[0].values)
         self.kinds = _kinds(rows)
         self.columns = tuple(
             name for name, kind in self.kinds.items() if kind not in (OBJECT, "list")
@@ -78,9 +81,21 @@ class JsonReader(SourceReader):
             line = rows[0].location.rpartition(":")[2]
             raise SourceError(f"{self.path}, line {line}: {unreadable}", _ADVICE, "source.path")
 
+    def _refuse_wrapped_rows(self, values: Mapping[str, Any]) -> None:
+        """Raise `SourceError` if the only object of the file wraps a list of rows."""
+        lists = [key for key, item in values.items() if _is_list_of_objects(item)]
+        if lists and not any(key.casefold() in TEXT_NAMES for key in values):
+            raise SourceError(
+                f"{self.path} is one object with the keys {', '.join(values)}; rows may be in "
+                f"{' or '.join(lists)}",
+                f"Write the rows to a file of their own: jq -c '.{lists[0]}[]' {self.path.name} > "
+                f"{self.path.stem}.jsonl",
+                "source.path",
+            )
+
     def _values(self) -> Iterator[tuple[int, Any]]:
         if self._is_object:
-            yield 1, self._object()
+            yield 1, self._parse("".join(self._chunks()))
         elif self._is_array:
             yield from self._array()
         else:
@@ -92,24 +107,6 @@ class JsonReader(SourceReader):
         first = self._parse(lines[0])
         # A broken first line of JSON Lines is followed by the start of another object.
         return isinstance(first, Unreadable) and len(lines) > 1 and lines[1].strip()[0] != "{"
-
-    def _object(self) -> Any:
-        """Return the only object of the file. Raises `SourceError` if it wraps a list of rows."""
-        value = self._parse("".join(self._chunks()))
-        lists = (
-            [key for key, item in value.items() if _is_list_of_objects(item)]
-            if isinstance(value, dict)
-            else []
-        )
-        if lists:
-            raise SourceError(
-                f"{self.path} is one object with the keys {', '.join(value)}; rows may be in "
-                f"{' or '.join(lists)}",
-                f"Write the rows to a file of their own: jq -c '.{lists[0]}[]' {self.path.name} > "
-                f"{self.path.stem}.jsonl",
-                "source.path",
-            )
-        return value
 
     def _json_lines(self) -> Iterator[tuple[int, Any]]:
         for number, line in enumerate(self._lines(), start=1):

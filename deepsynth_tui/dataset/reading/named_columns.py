@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from deepsynth_tui.dataset.errors import ColumnError
 from deepsynth_tui.dataset.reading.column_paths import is_in_list
+from deepsynth_tui.dataset.reading.reader import TEXT
 
 # Usual names of text columns in public datasets, most specific first.
 TEXT_NAMES = (
     "text", "content", "document", "article", "body", "passage", "markdown", "transcription",
-    "story", "report", "abstract", "context", "review",
+    "story", "report", "abstract", "context", "review", "txt",
 )  # fmt: skip
 ID_NAME = "id"
 
@@ -49,6 +50,13 @@ def require_column(columns: Sequence[str], name: str, key: str, kinds: Mapping[s
     """
     if name in columns or (name not in kinds and is_in_list(kinds, name)):
         return name
+    if name in kinds and kinds[name] != TEXT:
+        nested = [column for column in columns if column.startswith(f"{name}.")]
+        raise ColumnError(
+            f"column {name!r} holds {kinds[name]}, not text",
+            f"Choose {' or '.join(nested)}." if nested else f"Columns: {', '.join(columns)}.",
+            key,
+        )
     close = difflib.get_close_matches(name, columns, n=1)
     suggestion = f"Did you mean {close[0]}? " if close else ""
     raise ColumnError(

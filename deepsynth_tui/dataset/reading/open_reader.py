@@ -21,7 +21,7 @@ from deepsynth_tui.dataset.reading.folder_reader import (
 )
 from deepsynth_tui.dataset.reading.hub_reader import HubReader
 from deepsynth_tui.dataset.reading.open_file import DECOMPRESSORS, check_regular, content_suffix
-from deepsynth_tui.dataset.reading.reader import SourceReader
+from deepsynth_tui.dataset.reading.reader import ABOUT, OF_SPLIT, SourceReader
 from deepsynth_tui.dataset.reading.split_files import TRAIN, split_files
 from deepsynth_tui.dataset.reading.table_files import TABLE_READERS, TableFiles
 from deepsynth_tui.dataset.reading.walk_folder import REPEATED, FoundFiles, walk_folder
@@ -35,7 +35,13 @@ SAVED_SPLITS = "dataset_dict.json"
 ABOUT_A_DATASET = re.compile(
     r"\A(readme|licen[cs]e|changelog|citation|contributing|notice)\b", re.IGNORECASE
 )
-METADATA_FILES = ("dataset_info.json", "dataset_infos.json", "manifest.json", "report.json")
+METADATA_FILES = (
+    "dataset_info.json",
+    "dataset_infos.json",
+    "manifest.json",
+    "report.json",
+    "flaws.jsonl",
+)
 
 
 def is_on_hub(settings: SourceSettings) -> bool:
@@ -178,8 +184,8 @@ def _open_folder(folder: Path, settings: SourceSettings) -> SourceReader:
                 "Download the rest of the dataset (git lfs pull), or name the files by a pattern.",
                 "source.path",
             )
-        left_out += _suffixes(documents)
-        left_out += Counter({f"of split {name}": n for name, n in other_splits.items()})
+        left_out[ABOUT] += len(documents)
+        left_out += Counter({f"{OF_SPLIT}{name}": n for name, n in other_splits.items()})
         in_no_split = len(tables) - len(chosen) - sum(other_splits.values())
         left_out += Counter({"of no split": max(in_no_split, 0)})
         return _read_tables(chosen, folder, settings, left_out)
@@ -212,7 +218,7 @@ def _open_saved_split(folder: Path, settings: SourceSettings) -> SourceReader:
         )
     reader = _read_saved(folder / settings.split, settings)
     others = [split for split in splits if split != settings.split]
-    reader.left_out = Counter({f"split {name}": 1 for name in others})
+    reader.left_out = Counter({f"{OF_SPLIT}{name}": 1 for name in others})
     return reader
 
 
@@ -224,7 +230,7 @@ def _read_saved(folder: Path, settings: SourceSettings) -> SourceReader:
             f"{folder} lacks {', '.join(missing)}", "Copy the whole folder again.", "source.path"
         )
     reader = TableFiles(files, folder, settings, ".arrow")
-    reader.contents = (f"a dataset of save_to_disk: {reader.count()} rows",)
+    reader.contents = (f"a dataset of save_to_disk, number of rows: {reader.count()}",)
     return reader
 
 
@@ -278,7 +284,10 @@ def _read_tables(
 
 
 def _suffixes(files: Sequence[Path]) -> Counter[str]:
-    return Counter("".join(file.suffixes[-1:]).lower() or "without suffix" for file in files)
+    return Counter(
+        ABOUT if file.name in METADATA_FILES else file.suffix.lower() or "without suffix"
+        for file in files
+    )
 
 
 def _counts(files: Sequence[Path]) -> str:

@@ -32,7 +32,7 @@ class ParquetReader(SourceReader):
             raise _invalid_parquet(path, error) from error
         self.kinds = column_kinds(self._file.schema_arrow, path)
         self.columns = tuple(name for name, kind in self.kinds.items() if kind == TEXT)
-        self.contents = (f"Parquet: {self.count()} rows",)
+        self.contents = (f"Parquet, number of rows: {self.count()}",)
 
     def rows(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield the rows with the values of `columns` only."""

@@ -16,6 +16,10 @@ from deepsynth_tui.config.problems import Notice
 from deepsynth_tui.dataset.errors import UnreadableDocument
 
 TEXT = "text"
+# Kinds of files that nobody expects to be read.
+HIDDEN = "hidden"
+ABOUT = "about the dataset"
+OF_SPLIT = "of split "
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +85,12 @@ class SourceReader(ABC):
 def left_out_text(left_out: Mapping[str, int]) -> str:
     """Return "3 .png, 1 FIFO"; empty if nothing was left out."""
     return ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
+
+
+def unexpectedly_left_out(left_out: Mapping[str, int]) -> dict[str, int]:
+    """Return what was left out without hidden files, other splits and dataset cards."""
+    return {
+        kind: count
+        for kind, count in left_out.items()
+        if kind not in (HIDDEN, ABOUT) and not kind.startswith(OF_SPLIT)
+    }

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.config.problems import Notice
-from deepsynth_tui.dataset.errors import SourceError
+from deepsynth_tui.dataset.errors import ColumnError, SourceError
 from deepsynth_tui.dataset.reading.choose_instruction import (
     NO_INSTRUCTION_COLUMNS,
     InstructionColumns,
@@ -142,7 +142,7 @@ def source_from_reader(
     """Return a source that reads documents from `reader`. Raises `ColumnError`."""
     for column in instruction.columns:
         require_column(tuple(reader.kinds), column, instruction.key, reader.kinds)
-    chosen = choose_text_column(reader.columns, settings.text_column, reader.kinds)
+    chosen = text_column_of(reader, settings)
     target = settings.target_column
     if target is not None:
         require_column(reader.columns, target, "source.target_column", reader.kinds)
@@ -158,6 +158,15 @@ def source_from_reader(
         tuple(notices),
         bad_rows,
     )
+
+
+def text_column_of(reader: SourceReader, settings: SourceSettings) -> str:
+    """Return the column that is drawn. Raises `ColumnError`, with what the reader guessed."""
+    try:
+        return choose_text_column(reader.columns, settings.text_column, reader.kinds)
+    except ColumnError as error:
+        advice = " ".join([error.advice, *(f"{notice}." for notice in reader.notices)])
+        raise ColumnError(error.message, advice, error.key) from error
 
 
 def _bad_row(location: str, unreadable: Unreadable) -> SourceError:

@@ -51,7 +51,9 @@ class TableFiles(SourceReader):
         self.kinds = kinds
         self.columns = tuple(dict.fromkeys(name for reader in readers for name in reader.columns))
         self.notices = first.notices
-        self.contents = (f"{len(files)} {suffix} files; the first: {first.contents[0]}",)
+        self.contents = first.contents
+        if len(files) > 1:
+            self.contents = (f"{len(files)} {suffix} files; the first: {first.contents[0]}",)
         if first.count() is None:
             self.bytes_to_count = sum(file.stat().st_size for file in files)
 

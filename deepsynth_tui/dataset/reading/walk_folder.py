@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deepsynth_tui.dataset.reading.open_file import special_kind
+from deepsynth_tui.dataset.reading.reader import HIDDEN
 
-HIDDEN = "hidden"
 REPEATED = "link to what is read anyway"
 
 

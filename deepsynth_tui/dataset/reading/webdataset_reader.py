@@ -16,10 +16,12 @@ from deepsynth_tui.dataset.reading.column_paths import iter_nested
 from deepsynth_tui.dataset.reading.decode_text import decode_text
 from deepsynth_tui.dataset.reading.json_array import DuplicateKey, refuse_duplicates
 from deepsynth_tui.dataset.reading.json_reader import JSON_KINDS, OBJECT
-from deepsynth_tui.dataset.reading.open_file import DAMAGE, open_binary
+from deepsynth_tui.dataset.reading.open_file import DAMAGE, READ_BYTES, open_binary
 from deepsynth_tui.dataset.reading.reader import TEXT, SourceReader, SourceRow, Unreadable
 
 SAMPLED_ROWS = 100
+# As `datasets` calls the column.
+KEY = "__key__"
 TEXT_MEMBERS = ("txt", "text", "md", "cls", "caption", "transcript")
 JSON_MEMBERS = ("json", "jsn")
 
@@ -41,7 +43,7 @@ class WebDatasetReader(SourceReader):
                         "binary" if isinstance(item, bytes) else JSON_KINDS.get(type(item), OBJECT)
                     )
                     kinds.setdefault(nested, kind)
-        self.kinds = kinds
+        self.kinds = kinds | {KEY: "key"}
         self.columns = tuple(name for name, kind in self.kinds.items() if kind == TEXT)
         if not self.columns:
             raise ColumnError(
@@ -50,12 +52,13 @@ class WebDatasetReader(SourceReader):
                 f"{', '.join((*TEXT_MEMBERS, *JSON_MEMBERS))}.",
                 "source.path",
             )
-        self.contents = (f"WebDataset: members {', '.join(self.kinds)}",)
+        members = [name for name in kinds if name != KEY and "." not in name]
+        self.contents = (f"WebDataset: members {', '.join(members)}",)
 
     def rows(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield a row for each key. Members that hold no text are not read."""
         for key, members in groupby(self._members(), key=lambda member: _split_name(member[0])[0]):
-            values: dict[str, Any] = {"__key__": key}
+            values: dict[str, Any] = {KEY: key}
             unreadable: Unreadable | None = None
             for name, file in members:
                 column = _split_name(name)[1]
@@ -70,13 +73,13 @@ class WebDatasetReader(SourceReader):
 
     def _members(self) -> Iterator[tuple[str, Any]]:
         try:
-            with (
-                open_binary(self.path) as file,
-                tarfile.open(fileobj=file, mode="r|") as archive,
-            ):
-                for member in archive:
-                    if member.isfile() and not PurePosixPath(member.name).name.startswith("."):
-                        yield member.name, archive.extractfile(member)
+            with open_binary(self.path) as content:
+                blocks = _Blocks(content)
+                with tarfile.open(fileobj=blocks, mode="r|", bufsize=tarfile.BLOCKSIZE) as archive:
+                    for member in archive:
+                        if member.isfile() and not PurePosixPath(member.name).name.startswith("."):
+                            yield member.name, archive.extractfile(member)
+                blocks.check_end()
         except (tarfile.TarError, UnreadableDocument, *DAMAGE) as error:
             raise SourceError(
                 f"{self.path} cannot be read as a tar file: {error}",
@@ -99,6 +102,26 @@ class WebDatasetReader(SourceReader):
             ) from error
         except json.JSONDecodeError as error:
             raise UnreadableDocument("invalid JSON", detail=error.msg) from error
+
+
+class _Blocks:
+    """A tar file block by block. `tarfile` takes a header that is cut off for the end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._last = b""
+
+    def read(self, size: int) -> bytes:
+        self._last = self._file.read(size)
+        return self._last
+
+    def check_end(self) -> None:
+        """Raise `EOFError` if the last block does not mark the end, or something follows it."""
+        if self._last != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise EOFError("it ends early")
+        while chunk := self._file.read(READ_BYTES):
+            if chunk.strip(tarfile.NUL):
+                raise EOFError("it holds a second archive after its end")
 
 
 def _split_name(name: str) -> tuple[str, str]:
