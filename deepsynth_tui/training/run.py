@@ -188,7 +188,7 @@ class TrainingRun:
         fitted = limit_split_length(split, collator, report=report)
         if fitted is None:
             return None
-        for message in fitted.notes:
+        for message in (*base.pixel_limits.notes, *fitted.notes):
             job.warning(message)
             log.warning("%s", message)
         rows = fitted.split.held_out or fitted.split.train

@@ -39,7 +39,7 @@ class Collator:
         self.tokenizer = preprocessor.tokenizer
         self.reads_images = preprocessor.reads_images
         self.instruction_tokenizer = preprocessor.instruction_tokenizer
-        self.config = config
+        self.config = preprocessor.pixel_limits.before_processor(config)
         self.chat_template = ChatTemplate(preprocessor, config.data)
         self.eos_token_ids = eos_token_ids(preprocessor)
         self.pad_token_id = token_id_set(self.tokenizer.pad_token_id).pop()

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from deepsynth_tui import builtin
+from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
 from deepsynth_tui.training.modeling.processor import (
     Preprocessor,
     instruction_tokenizer_of,
@@ -70,9 +71,13 @@ def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = Fals
     reads_images = is_image_model(model_config, settings)
     instruction_tokenizer = instruction_tokenizer_of(config)
     model = load_model(path, config, reads_images=reads_images, stay_on_cpu=stay_on_cpu)
+    processor, pixel_limits = apply_pixel_limits(
+        load_processor(path, reads_images=reads_images, **options), settings
+    )
     return LoadedModel(
         model=model,
-        processor=load_processor(path, reads_images=reads_images, **options),
+        processor=processor,
+        pixel_limits=pixel_limits,
         reads_images=reads_images,
         generation_config=model.generation_config,
         instruction_tokenizer=instruction_tokenizer,
