@@ -229,8 +229,6 @@ class TrainingRun:
         set_seed(config.training.seed)  # so that a resumed run draws the same adapters
         model: Model = base.model
         if config.lora.enabled:
-            for target in lora.unmatched_target_modules(base.model, config):
-                self.job.warning(f"The model has no linear layer {target} (lora.target_modules)")
             model = lora.add_adapters(base.model, config, revision=base.commit)
         else:
             lora.prepare_full_finetuning(base.model, config)
