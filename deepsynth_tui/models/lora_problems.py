@@ -99,9 +99,10 @@ def _unmatched(
     if unknown:
         noun = "linear layer" if key == "lora.target_modules" else "parameter"
         trained = [name for name in names if is_trained(tower_of(name), model)]
-        yield Problem(
-            key, f"the model has no {noun} {', '.join(unknown)}", similar(unknown, trained)
-        )
+        if key == "lora.target_parameters":  # weights and biases belong to modules
+            trained = [name for name in trained if not name.endswith((".weight", ".bias"))]
+        message = f"the model has no {noun} {', '.join(unknown)}"
+        yield Problem(key, message, similar(unknown, trained))
     if frozen:
         yield Problem(
             key,
