@@ -11,10 +11,13 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.training.result.file_names import LINEAGE
+
+if TYPE_CHECKING:
+    from deepsynth_tui.conversations.conversation import Conversation
 
 PEFT_CONFIG = "adapter_config.json"
 
@@ -54,6 +57,7 @@ def try_out(
     from peft import PeftModel
 
     from deepsynth_tui.training.data.collator import Collator
+    from deepsynth_tui.training.data.example import ExampleBuilder
     from deepsynth_tui.training.evaluation.samples import generate_answer
     from deepsynth_tui.training.modeling.load import load_model_and_processor
     from deepsynth_tui.training.text_encoder import checkpoint
@@ -66,8 +70,9 @@ def try_out(
         config = config.model_copy(update={"data": data})
     base = load_model_and_processor(config)
     collator = Collator(base, config)
-    document = _page(image, config) if image else _row(config, row, images=base.reads_images)
-    rendered = collator.render(document)
+    builder = ExampleBuilder(config.data, base.reads_images, config.text_encoder.enabled)
+    conversation = _page(image) if image else _row(config, row)
+    rendered = collator.render(builder.build(conversation))
     encoder = load_text_encoder(base.model, config, commit=_encoder_commit(folder))
     if encoder is not None:
         checkpoint.restore(encoder, folder)
@@ -78,8 +83,8 @@ def try_out(
         adapter_answer = generate_answer(model, collator, rendered, new_tokens=new_tokens)
     return Answers(
         prompt=rendered.prompt,
-        instruction=rendered.conversation.instruction,
-        target=None if image else rendered.conversation.answer,
+        instruction=rendered.example.instruction,
+        target=None if image else rendered.example.answer,
         base=base_answer,
         adapter=adapter_answer,
     )
@@ -107,25 +112,21 @@ def _encoder_commit(folder: Path) -> str | None:
     return json.loads(lineage.read_text(encoding="utf-8")).get("text_encoder", {}).get("commit")
 
 
-def _row(config: TrainingConfig, number: int, *, images: bool) -> dict[str, Any]:
-    from deepsynth_tui.training.data.dataset import (
-        Rows,
-        check_columns,
-        keep_images_encoded,
-        open_dataset,
-    )
+def _row(config: TrainingConfig, index: int) -> Conversation:
+    from deepsynth_tui.conversations.layouts import row_to_conversation
+    from deepsynth_tui.training.data.dataset import columns_of, keep_images_encoded, open_dataset
 
-    dataset = open_dataset(config.data)
-    check_columns(dataset.column_names, config.data, images=images)
-    return Rows(keep_images_encoded(dataset, config.data.image_column), range(len(dataset)))[number]
+    dataset = keep_images_encoded(open_dataset(config.data), config.data.image_column)
+    return row_to_conversation(dataset[index], index, columns_of(config.data))
 
 
-def _page(image: Path, config: TrainingConfig) -> dict[str, Any]:
-    """Return a dataset row with the page; its target is a placeholder outside the prompt."""
-    from deepsynth_tui.training.data.formats import ROW_INDEX
+def _page(image: Path) -> Conversation:
+    """Return a conversation about the page; its answer is a placeholder outside the prompt."""
+    from deepsynth_tui.conversations.layouts import Columns, row_to_conversation
 
     page = {"bytes": image.read_bytes(), "path": image.name}
-    return {ROW_INDEX: 0, config.data.image_column: [page], config.data.target_column: "?"}
+    columns = Columns()
+    return row_to_conversation({columns.images: page, columns.target: "?"}, 0, columns)
 
 
 def main(arguments: list[str] | None = None) -> int:

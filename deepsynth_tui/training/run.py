@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.estimate.row_statistics import RowStatistics
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.data.dataset import Split
+    from deepsynth_tui.training.data.example import Example
     from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder
     from deepsynth_tui.training.trainer import DocumentTrainer
@@ -70,7 +71,7 @@ class TrainingData:
     """Rows that all fit `data.max_length`, and the collator that makes batches of them.
 
     `lengths` are the tokens of each training row. `too_long` and `too_long_counts` say what was
-    done with rows that were too long. The answers to `sample_rows` are shown before and after
+    done with rows that were too long. The answers to `samples` are shown before and after
     training.
     """
 
@@ -80,7 +81,7 @@ class TrainingData:
     lengths: Sequence[int]
     too_long: tuple[str, ...]
     too_long_counts: Mapping[str, int]
-    sample_rows: list[dict[str, Any]]
+    samples: list[Example]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class TrainingRun:
         """
         config, job = self.config, self.job
         job.phase("preparing", config.data.path)
-        split = load_split(config.data, images=base.reads_images)
+        split = load_split(config, images=base.reads_images)
         log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
         collator = Collator(base, config)
         total = len(split.train) + len(split.held_out)
@@ -199,7 +200,7 @@ class TrainingRun:
             lengths=fitted.lengths,
             too_long=fitted.notes,
             too_long_counts=fitted.counts,
-            sample_rows=[rows[i] for i in range(min(len(rows), config.training.show_samples))],
+            samples=[rows[i] for i in range(min(len(rows), config.training.show_samples))],
         )
 
     def publish_estimate(self, data: TrainingData) -> estimate_record.RunEstimate | None:
@@ -220,8 +221,8 @@ class TrainingRun:
         """Report the base model's answers, unless BaseSamplesCallback can do so after a step."""
         if self.ranks.is_main and not adapters_keep_base(self.config):
             with text_encoder_attached(base.model, encoder):
-                for row in data.sample_rows:
-                    self.report_base_sample(take_sample(base.model, data.collator, row))
+                for example in data.samples:
+                    self.report_base_sample(take_sample(base.model, data.collator, example))
 
     def attach_trainable(self, base: LoadedModel, encoder: TextEncoder | None) -> Model:
         """Add adapters, or unfreeze the model, and prepare it for training."""
@@ -302,8 +303,8 @@ class TrainingRun:
                 )
             log.info("saved %s", folder)
         self.ranks.barrier()
-        for row in data.sample_rows:
-            self._report_sample(take_sample(model, data.collator, row), when="after")
+        for example in data.samples:
+            self._report_sample(take_sample(model, data.collator, example), when="after")
         return SavedResult(folder, config, metrics)
 
     def reference_logits(
@@ -311,7 +312,7 @@ class TrainingRun:
     ) -> ReferenceLogits:
         """Compute the logits that the saved result has to reproduce, for the first sample row."""
         self.job.phase("verifying", str(result.folder))
-        inputs = data.collator.encode([data.collator.render(data.sample_rows[0])])
+        inputs = data.collator.encode([data.collator.render(data.samples[0])])
         return ReferenceLogits(inputs, answer_logits(model.eval(), inputs, self.config))
 
     def verify(self, result: SavedResult, reference: ReferenceLogits) -> Verification:

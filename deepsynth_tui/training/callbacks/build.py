@@ -50,7 +50,7 @@ def build_callbacks(
     ):
         callbacks.append(
             BaseSamplesCallback(
-                model, data.collator, data.sample_rows, run.report_base_sample, memory_time
+                model, data.collator, data.samples, run.report_base_sample, memory_time
             )
         )
     callbacks.append(EventReporterCallback(job, ranks, trainer))

@@ -1,16 +1,16 @@
-"""A row as text: its conversation rendered with the chat template of the model."""
+"""An example as text: its conversation rendered with the chat template of the model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deepsynth_tui.training.data.formats import Conversation, row_to_conversation
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import DataSettings
+    from deepsynth_tui.conversations.conversation import Message
+    from deepsynth_tui.training.data.example import Example
     from deepsynth_tui.training.modeling.processor import Preprocessor
 
 # For checkpoints without a template: the pages and the question, a line break, the answer, an end
@@ -33,52 +33,50 @@ FALLBACK_TEMPLATE = """\
 
 @dataclass(frozen=True, slots=True)
 class RenderedChat:
-    """A rendered conversation. The model is trained on `prompt + answer`."""
+    """A rendered example. The model is trained on `prompt + answer`."""
 
-    row_id: str
     prompt: str
     answer: str
-    conversation: Conversation
+    example: Example
+
+    @property
+    def row_id(self) -> str:
+        """Name of the row in messages."""
+        return self.example.row_id
 
 
 class ChatTemplate:
     """The model's own chat template, or `FALLBACK_TEMPLATE` if the checkpoint has none."""
 
-    def __init__(self, preprocessor: Preprocessor, data: DataSettings) -> None:
+    def __init__(self, preprocessor: Preprocessor) -> None:
         self._processor: Any = preprocessor.processor  # processor or tokenizer
         self._tokenizer = preprocessor.tokenizer
         self._reads_images = preprocessor.reads_images
-        self._has_text_encoder = preprocessor.instruction_tokenizer is not None
-        self._data = data
         self.is_fallback = not self._processor.chat_template
 
-    def render(self, row: Mapping[str, Any]) -> RenderedChat:
-        """Render a row as prompt and answer.
+    def render(self, example: Example) -> RenderedChat:
+        """Render an example as prompt and answer.
 
         Raises:
-            TrainingError: the row has no usable conversation, or the template renders the question
-                differently if an answer follows.
+            TrainingError: the template renders the question differently if an answer follows.
         """
-        conversation = row_to_conversation(
-            row, self._data, images=self._reads_images, text_encoder=self._has_text_encoder
-        )
-        prompt = self._apply(conversation.question, add_generation_prompt=True)
-        reply = {"role": "assistant", "content": [{"type": "text", "text": conversation.answer}]}
-        full_text = self._apply([*conversation.question, reply], add_generation_prompt=False)
+        prompt = self._apply(example.question, add_generation_prompt=True)
+        reply = {"role": "assistant", "content": [{"type": "text", "text": example.answer}]}
+        full_text = self._apply([*example.question, reply], add_generation_prompt=False)
         if not full_text.startswith(prompt):
             raise TrainingError(
-                f"{conversation.row_id}: the model's chat template renders the question "
+                f"{example.row_id}: the model's chat template renders the question "
                 "differently if an answer follows, so the tokens of the answer cannot be "
                 "identified",
                 "Use a checkpoint whose template appends the answer to the prompt.",
             )
         answer = full_text[len(prompt) :]
-        if conversation.answer_truncated:  # drop the end of turn, which would end the answer here
-            text = conversation.answer.strip()
+        if example.answer_truncated:  # drop the end of turn, which would end the answer here
+            text = example.answer.strip()
             answer = answer[: answer.rindex(text) + len(text)]
-        return RenderedChat(conversation.row_id, prompt, answer, conversation)
+        return RenderedChat(prompt, answer, example)
 
-    def _apply(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool) -> str:
+    def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         if not self._reads_images:  # templates of language models expect text, not parts
             messages = [
                 {**message, "content": "".join(part["text"] for part in message["content"])}

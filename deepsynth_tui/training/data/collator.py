@@ -1,8 +1,8 @@
-"""The data collator: rows to padded model inputs, with labels on the answer only."""
+"""The data collator: examples to padded model inputs, with labels on the answer only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.training.data.example import Example
     from deepsynth_tui.training.modeling.processor import Preprocessor
 
 IGNORE_INDEX = -100  # torch's cross entropy ignores this label
@@ -28,7 +29,7 @@ ROW_IDS = "row_ids"  # the rows of a batch; the trainer removes it before the fo
 
 
 class Collator:
-    """Turns rows of the dataset into a batch.
+    """Turns examples into a batch.
 
     The prompt is tokenized the way it will be when the adapter is used, and the tokens of the
     answer are appended, so that no token spans both. Nothing is ever truncated to a length.
@@ -40,11 +41,11 @@ class Collator:
         self.reads_images = preprocessor.reads_images
         self.instruction_tokenizer = preprocessor.instruction_tokenizer
         self.config = preprocessor.pixel_limits.before_processor(config)
-        self.chat_template = ChatTemplate(preprocessor, config.data)
+        self.chat_template = ChatTemplate(preprocessor)
         self.eos_token_ids = eos_token_ids(preprocessor)
         self.pad_token_id = token_id_set(self.tokenizer.pad_token_id).pop()
 
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
         """Return input tensors (rows, tokens), `labels`, pixels and the ids of the rows.
 
         Labels are the token ids of the answer, including its end of turn, and -100 elsewhere.
@@ -52,7 +53,7 @@ class Collator:
         Raises:
             TrainingError: a row cannot be used or is longer than `data.max_length`.
         """
-        chats = [self.render(row) for row in rows]
+        chats = [self.render(example) for example in examples]
         batch = self.encode(chats)
         width = batch["input_ids"].shape[1]
         if width > self.config.data.max_length:
@@ -60,9 +61,9 @@ class Collator:
             raise too_long_error(lengths, self.config.data.max_length)
         return {**batch, ROW_IDS: [chat.row_id for chat in chats]}
 
-    def render(self, row: Mapping[str, Any]) -> RenderedChat:
-        """Render a row with the chat template. Raises as `ChatTemplate.render`."""
-        return self.chat_template.render(row)
+    def render(self, example: Example) -> RenderedChat:
+        """Render an example with the chat template. Raises as `ChatTemplate.render`."""
+        return self.chat_template.render(example)
 
     def encode(self, chats: Sequence[RenderedChat]) -> dict[str, torch.Tensor]:
         """Return inputs and labels for training, padded on the right.
@@ -127,7 +128,7 @@ class Collator:
     def answer_ids(self, chat: RenderedChat) -> list[int]:
         """Return the token ids of the answer, with an end token unless it is truncated."""
         ids = self.tokenizer(chat.answer, add_special_tokens=False)["input_ids"]
-        if not chat.conversation.answer_truncated and self.eos_token_ids.isdisjoint(ids):
+        if not chat.example.answer_truncated and self.eos_token_ids.isdisjoint(ids):
             ids = [*ids, *token_id_set(self.tokenizer.eos_token_id)]
         return ids
 
@@ -140,7 +141,7 @@ class Collator:
 
     def _load_pages(self, chat: RenderedChat) -> list[Image.Image]:
         try:
-            return [load_page(stored, self.config.model) for stored in chat.conversation.images]
+            return [load_page(stored, self.config.model) for stored in chat.example.images]
         except TrainingError as error:
             raise TrainingError(f"{chat.row_id}: {error.message}", error.advice) from error
 
@@ -163,7 +164,7 @@ class Collator:
 
 def _instruction_ids(chat: RenderedChat, tokenizer: InstructionTokenizer) -> list[int]:
     """Tokenize the instruction of a row for the text encoder."""
-    return tokenizer.encode(chat.row_id, str(chat.conversation.instruction))
+    return tokenizer.encode(chat.row_id, str(chat.example.instruction))
 
 
 def eos_token_ids(preprocessor: Preprocessor) -> set[int]:

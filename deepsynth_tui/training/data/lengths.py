@@ -45,7 +45,7 @@ class TokenCounter:
         prompt = collator.tokenizer(chat.prompt, add_special_tokens=False)["input_ids"]
         text_tokens = len(prompt) + collator.count_soft_tokens(chat)
         sizes: PageSizes = tuple(
-            page_size(stored, collator.config.model) for stored in chat.conversation.images
+            page_size(stored, collator.config.model) for stored in chat.example.images
         )
         if sizes not in self._image_tokens:
             prompt_tokens = collator.encode_prompts([chat])["input_ids"].shape[1]

@@ -58,7 +58,7 @@ def row_statistics(config: TrainingConfig) -> RowStatistics:
     except OSError as error:
         note = f"No row was counted: {str(error).splitlines()[0]}"
         return RowStatistics(rows=total, note=note)
-    split = load_split(config.data, images=preprocessor.reads_images)
+    split = load_split(config, images=preprocessor.reads_images)
     return measure_rows(split.train, Collator(preprocessor, config), max_seconds=MAX_SECONDS)
 
 
@@ -113,7 +113,7 @@ def _note(counted: int, rows: int, *, likely: int) -> str:
 def _stored_page_sizes(chat: RenderedChat) -> list[PageSize]:
     from deepsynth_tui.training.data.pages import page_size
 
-    return [PageSize(*page_size(stored, UNBOUNDED)) for stored in chat.conversation.images]
+    return [PageSize(*page_size(stored, UNBOUNDED)) for stored in chat.example.images]
 
 
 def _area(page: PageSize | None) -> int:

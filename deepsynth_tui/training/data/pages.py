@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
@@ -13,17 +12,7 @@ from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.model import ModelSettings
-
-StoredImage = Mapping[str, Any]
-"""An image as `datasets.Image(decode=False)` returns it: `bytes` and `path`, one may be None."""
-
-
-def row_images(row: Mapping[str, Any], column: str) -> list[StoredImage]:
-    """Return the stored images of a row, whether the column holds one image or a list."""
-    stored = row.get(column)
-    if stored is None:
-        return []
-    return [stored] if isinstance(stored, Mapping) else list(stored)
+    from deepsynth_tui.conversations.conversation import StoredImage
 
 
 def load_page(stored: StoredImage, model: ModelSettings) -> Image.Image:

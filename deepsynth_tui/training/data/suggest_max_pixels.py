@@ -46,13 +46,13 @@ def largest_fitting_max_pixels(
 
     Binary search on a logarithmic scale; None if even the smallest value is too large.
     """
-    trial_rows = [rows[i] for i in tried]
+    examples = [rows[i] for i in tried]
 
     def fits(max_pixels: int) -> bool:
         trial = with_max_pixels(collator, max_pixels)
         counter = TokenCounter(trial)
         limit = collator.config.data.max_length
-        return all(counter.count(trial.render(row)).tokens <= limit for row in trial_rows)
+        return all(counter.count(trial.render(example)).tokens <= limit for example in examples)
 
     low = max(MIN_READABLE_PIXELS, collator.config.model.min_pixels or 0)
     high = max((w * h for i in tried for w, h in lengths.rows[i].page_sizes), default=low)

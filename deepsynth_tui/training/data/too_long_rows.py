@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from deepsynth_tui.training.data.collator import Collator, too_long_error
 from deepsynth_tui.training.data.dataset import Rows, Split
-from deepsynth_tui.training.data.formats import Truncation, row_id, truncatable_text
+from deepsynth_tui.training.data.example import Truncation
 from deepsynth_tui.training.data.lengths import (
     RowLength,
     RowLengths,
@@ -121,7 +121,7 @@ def limit_row_length(rows: Rows, lengths: RowLengths, collator: Collator) -> Lim
     if data.on_too_long == "shorten":
         return _shorten(rows, lengths, too_long, collator)
     raise too_long_error(
-        [(row_id(rows[i]), lengths.rows[i].tokens) for i in too_long],
+        [(rows[i].row_id, lengths.rows[i].tokens) for i in too_long],
         data.max_length,
         suggest_max_pixels(rows, lengths, too_long, collator),
     )
@@ -141,10 +141,10 @@ def _drop(
     kept = [i for i in range(len(rows)) if i not in dropped]
     longest = max(too_long, key=lambda i: lengths.rows[i].tokens)
     return LimitedRows(
-        Rows(rows.dataset, [rows.indices[i] for i in kept], rows.truncations),
+        rows.select(kept),
         RowLengths([lengths.rows[i] for i in kept]),
         f"{len(too_long)} of {len(rows)} rows are left out because they are longer than "
-        f"data.max_length ({limit} tokens); the longest is {row_id(rows[longest])} with "
+        f"data.max_length ({limit} tokens); the longest is {rows[longest].row_id} with "
         f"{lengths.rows[longest].tokens}",
         left_out=len(too_long),
     )
@@ -157,7 +157,7 @@ def _shorten(
     truncations: dict[int, Truncation] = {}
     shortened = list(lengths.rows)
     for i in too_long:
-        truncations[rows.indices[i]], shortened[i] = _truncate(rows[i], lengths.rows[i], counter)
+        truncations[i], shortened[i] = _truncate(rows, i, lengths.rows[i], counter)
     before = sum(lengths.rows[i].tokens for i in too_long)
     removed = before - sum(shortened[i].tokens for i in too_long)
     part = next(iter(truncations.values())).part
@@ -166,7 +166,7 @@ def _shorten(
         "answer": "the end of the answer is not learned, nor that the answer ends there",
     }[part]
     return LimitedRows(
-        Rows(rows.dataset, rows.indices, {**rows.truncations, **truncations}),
+        rows.truncate(truncations),
         RowLengths(shortened),
         f"{len(too_long)} of {len(rows)} rows are shortened to data.max_length "
         f"({collator.config.data.max_length} tokens), by {removed} of {before} tokens: {effect}",
@@ -175,27 +175,23 @@ def _shorten(
 
 
 def _truncate(
-    row: Mapping[str, object], length: RowLength, counter: TokenCounter
+    rows: Rows, position: int, length: RowLength, counter: TokenCounter
 ) -> tuple[Truncation, RowLength]:
     """Find by binary search how much of the row's text fits, and end it at a word boundary."""
     collator = counter.collator
     limit = collator.config.data.max_length
-    part, text = truncatable_text(
-        row,
-        collator.config.data,
-        images=collator.reads_images,
-        text_encoder=collator.instruction_tokenizer is not None,
-    )
+    conversation = rows.conversation(position)
+    part, text = rows.builder.truncatable_text(conversation)
 
     def truncate_to(characters: int) -> tuple[Truncation, RowLength]:
-        truncation = Truncation(part, characters)
-        chat = collator.render({**row, Truncation.KEY: truncation})
+        truncation = Truncation(part, characters, len(text))
+        chat = collator.render(rows.builder.build(conversation, truncation))
         return truncation, counter.count(chat)
 
     fits, too_many = round(MAX_REMOVED_SHARE * len(text)), len(text)
     if not text or not fits or truncate_to(fits)[1].tokens > limit:
         raise TrainingError(
-            f"{row_id(row)}: {length.tokens} tokens cannot be shortened to data.max_length "
+            f"{conversation.row_id}: {length.tokens} tokens cannot be shortened to data.max_length "
             f"({limit} tokens): data.on_too_long: shorten removes at most {MAX_REMOVED_SHARE:.0%} "
             f"of the {part}, and never a page",
             "Raise data.max_length, or set data.on_too_long to drop.",

@@ -37,7 +37,7 @@ class AnswerScorer:
         self.collator = collator
         seed = collator.config.data.split_seed
         positions = sorted(evenly_spaced_sample(len(held_out), count, seed=seed))
-        self.rows = [held_out[position] for position in positions]
+        self.examples = [held_out[position] for position in positions]
 
     def scores(self, model: PeftModel | PreTrainedModel, *, step: int) -> dict[str, float]:
         """Return `eval_exact_match`, `eval_rouge_l` and `eval_cer`; report some answers as samples.
@@ -45,7 +45,7 @@ class AnswerScorer:
         Mode and random numbers are restored, so that training continues as if uninterrupted.
         """
         collator = self.collator
-        chats = [collator.render(row) for row in self.rows]
+        chats = [collator.render(example) for example in self.examples]
         max_new_tokens = [_max_new_tokens(chat, collator) for chat in chats]
         # Similar lengths together: a batch takes as long as its longest answer.
         order = sorted(range(len(chats)), key=max_new_tokens.__getitem__)
@@ -63,13 +63,13 @@ class AnswerScorer:
                 )
                 for i, answer in zip(batch, answers, strict=True):
                     outputs[i] = answer
-        targets = [chat.conversation.answer for chat in chats]
+        targets = [chat.example.answer for chat in chats]
         # Before the first step these are answers of the base model, which has its own samples.
         shown = MAX_SAMPLE_EVENTS if step else 0
-        samples = list(zip(self.rows, chats, targets, outputs, strict=True))[:shown]
-        for row, chat, target, output in samples:
+        samples = list(zip(chats, targets, outputs, strict=True))[:shown]
+        for chat, target, output in samples:
             self.job.sample(
-                input=input_text(row, chat), target=target, output=output, when="during", step=step
+                input=input_text(chat), target=target, output=output, when="during", step=step
             )
         return {
             "eval_exact_match": exact_match(targets, outputs),
@@ -79,5 +79,5 @@ class AnswerScorer:
 
 
 def _max_new_tokens(chat: RenderedChat, collator: Collator) -> int:
-    factor = 1 if chat.conversation.answer_truncated else MAX_NEW_TOKENS_FACTOR
+    factor = 1 if chat.example.answer_truncated else MAX_NEW_TOKENS_FACTOR
     return math.ceil(factor * len(collator.answer_ids(chat)))

@@ -47,7 +47,7 @@ def predict(config: TrainingConfig) -> Iterator[Prediction]:
     from deepsynth_tui.training.modeling.load import load_model_and_processor
 
     base = load_model_and_processor(config)
-    rows = load_split(config.data, images=base.reads_images).train
+    rows = load_split(config, images=base.reads_images).train
     collator = Collator(base, config)
     chats = [collator.render(rows[position]) for position in range(len(rows))]
     max_new_tokens = [
@@ -65,7 +65,7 @@ def predict(config: TrainingConfig) -> Iterator[Prediction]:
         )
         log.info("%d of %d answers", start + len(batch), len(order))
         for i, output in zip(batch, outputs, strict=True):
-            target = chats[i].conversation.answer
+            target = chats[i].example.answer
             yield Prediction(chats[i].row_id, target.strip(), output.strip())
 
 

@@ -44,7 +44,7 @@ def varied(tmp_path: Path) -> Path:
 def open_rows(values: dict[str, Any], **changes: Any) -> tuple[Rows, Collator]:
     config = configuration(values, **changes)
     preprocessor = load_preprocessor(config, local_files_only=True)
-    return load_split(config.data, images=True).train, Collator(preprocessor, config)
+    return load_split(config, images=True).train, Collator(preprocessor, config)
 
 
 def test_without_weights_rows_are_as_long_as_with_them(values: dict[str, Any], varied: Path):
@@ -57,7 +57,7 @@ def test_without_weights_rows_are_as_long_as_with_them(values: dict[str, Any], v
     assert list(statistics.lengths) == exact
     assert (statistics.rows, statistics.counted, statistics.note) == (40, 40, "")
     assert (statistics.page, statistics.pages) == (PageSize(80, 80), 3)
-    (page,) = collator.render(rows[27]).conversation.images
+    (page,) = collator.render(rows[27]).example.images
     assert page
     marks = 3  # around and before the page; one placeholder of it is in the text already
     assert statistics.text == exact[-1] - (IMAGE_TOKENS + marks - 1)

@@ -24,7 +24,7 @@ WORDS = " ".join(f"word{number}" for number in range(40))
 def _limit(values: dict[str, Any], **changes: Any) -> tuple[LimitedSplit, Collator]:
     config = configuration(values, **changes)
     collator = Collator(load_preprocessor(config, local_files_only=True), config)
-    split = load_split(config.data, images=collator.reads_images)
+    split = load_split(config, images=collator.reads_images)
     limited = limit_split_length(split, collator, report=lambda _: True)
     assert limited is not None
     return limited, collator

@@ -9,13 +9,12 @@ import pytest
 
 from deepsynth_tui.builtin import TINY_VLM
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.formats import ROW_INDEX
 from deepsynth_tui.training.evaluation.generate import generate_answers
 from deepsynth_tui.training.evaluation.metrics import character_error_rate
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.builtin.drawn_pages import TEXTS
 from tests.training.conftest import Run, configuration
-from tests.training.small_datasets import paper, write
+from tests.training.small_datasets import example, paper, write
 
 pytestmark = pytest.mark.slow
 
@@ -26,8 +25,8 @@ def test_pages_of_a_batch_are_read(values: dict[str, Any]) -> None:
     config = configuration(values, model__name_or_path=TINY_VLM, data__instruction="Read.")
     base = load_model_and_processor(config)
     collator = Collator(base, config)
-    rows = [paper(number, text, "?") | {ROW_INDEX: number} for number, text in enumerate(TEXTS)]
-    chats = [collator.render(row) for row in rows]
+    rows = [paper(number, text, "?") for number, text in enumerate(TEXTS)]
+    chats = [collator.render(example(collator, row)) for row in rows]
     outputs = generate_answers(base.model, collator, chats, max_new_tokens=[160] * len(rows))
     assert character_error_rate(TEXTS, outputs) < MOST_ERRORS
 
