@@ -27,6 +27,8 @@ from deepsynth_tui.training.modeling.quantization import (
 from deepsynth_tui.training.modeling.revisions import pin_revisions, resolve_commit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
@@ -85,6 +87,16 @@ def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = Fals
         path=path,
         commit=commit,
     )
+
+
+def load_saved_model(folder: Path, config: TrainingConfig) -> PreTrainedModel:
+    """Load the whole model that a run of `config` without LoRA saved.
+
+    Raises:
+        OSError: there is no such model.
+    """
+    settings = config.model.model_copy(update={"name_or_path": str(folder), "revision": None})
+    return load_model_and_processor(config.model_copy(update={"model": settings})).model
 
 
 def load_model(
