@@ -120,6 +120,7 @@ class TrainingSettings(Settings):
         unit="epochs",
         suggested=(1.0, 2.0, 3.0, 5.0),
         gt=0.0,
+        on_resume="reported",
     )
     max_steps: int = setting(
         -1,
@@ -127,6 +128,7 @@ class TrainingSettings(Settings):
         help="Stop after this many steps; -1: train for num_train_epochs.",
         unit="steps",
         ge=-1,
+        on_resume="reported",
     )
     learning_rate: float = setting(
         2e-4,

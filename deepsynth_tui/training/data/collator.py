@@ -40,7 +40,7 @@ class Collator:
         self.tokenizer = preprocessor.tokenizer
         self.reads_images = preprocessor.reads_images
         self.instruction_tokenizer = preprocessor.instruction_tokenizer
-        self.config = config
+        self.config = preprocessor.pixel_limits.before_processor(config)
         self.chat_template = ChatTemplate(preprocessor)
         self.eos_token_ids = eos_token_ids(preprocessor)
         self.pad_token_id = token_id_set(self.tokenizer.pad_token_id).pop()
@@ -110,20 +110,28 @@ class Collator:
     def encode_prompts(self, chats: Sequence[RenderedChat]) -> dict[str, torch.Tensor]:
         """Return inputs for generation: prompts, padded on the tokenizer's side, with pixels."""
         texts = [chat.prompt for chat in chats]
-        # As `ProcessorMixin.apply_chat_template` does: no second start token.
-        start = str(self.tokenizer.bos_token or "")
         options: dict[str, Any] = {
             "padding": True,
             "return_tensors": "pt",
-            "add_special_tokens": self.reads_images
-            and not self.chat_template.is_fallback
-            and not (start and texts[0].startswith(start)),
+            "add_special_tokens": self.adds_special_tokens(texts[0]),
         }
         if not self.reads_images:
             return self._add_instructions(chats, dict(self.tokenizer(texts, **options)))
         pages = [self._load_pages(chat) for chat in chats]
         inputs = self.processor(text=texts, images=pages if any(pages) else None, **options)
         return self._add_instructions(chats, dict(inputs))
+
+    def adds_special_tokens(self, prompt: str) -> bool:
+        """Whether the tokenizer adds its special tokens to a prompt.
+
+        As `ProcessorMixin.apply_chat_template` does: no second start token.
+        """
+        start = str(self.tokenizer.bos_token or "")
+        return (
+            self.reads_images
+            and not self.chat_template.is_fallback
+            and not (start and prompt.startswith(start))
+        )
 
     def answer_ids(self, chat: RenderedChat) -> list[int]:
         """Return the token ids of the answer, with an end token unless it is truncated."""
