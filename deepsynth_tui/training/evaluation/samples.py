@@ -50,7 +50,7 @@ def take_sample(model: PeftModel | PreTrainedModel, collator: Collator, example:
     with evaluation_mode(model):
         output = generate_answer(model, collator, chat, new_tokens=_new_tokens(example, collator))
         with no_grad_autocast(collator.config):
-            inputs = collator.encode([chat])
+            inputs = collator.encode([chat.last_turn()])
             loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss
     return Sample(
         input=input_text(chat),
