@@ -55,6 +55,14 @@ class DataSettings(Settings):
         label="Instruction",
         help="Instruction for every image, in place of the one in the dataset's messages.",
     )
+    learn_turns: Literal["all", "last"] = setting(
+        "all",
+        label="Learned answers",
+        help="Answers of a conversation to learn: all of them, or the last one, with the others as "
+        "context. Answers that the dataset marks as not learned never are.",
+        advanced=True,
+        in_older_runs="last",
+    )
     max_length: int = setting(
         2048,
         label="Max length",

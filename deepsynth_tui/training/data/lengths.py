@@ -31,27 +31,26 @@ class RowLength:
 class TokenCounter:
     """Counts the tokens of rows.
 
-    The number of image tokens depends only on the page sizes, so the processor runs once per
-    combination of sizes; of all other images only the header is read.
+    The number of image tokens depends only on the page sizes and on the characters beside an image,
+    so the processor runs once per combination of them; of all other images only the header is read.
     """
 
     def __init__(self, collator: Collator) -> None:
         self.collator = collator
-        self._image_tokens: dict[PageSizes, int] = {}
+        self._image_tokens: dict[tuple[PageSizes, tuple[str, ...]], int] = {}
 
     def count(self, chat: RenderedChat) -> RowLength:
-        """Count prompt, answer, image tokens and soft tokens of a row."""
+        """Count prompts, answers, image tokens and soft tokens of a row."""
         collator = self.collator
-        prompt = collator.tokenizer(chat.prompt, add_special_tokens=False)["input_ids"]
-        text_tokens = len(prompt) + collator.count_soft_tokens(chat)
+        text_tokens = collator.count_text_tokens(chat)
         sizes: PageSizes = tuple(
             page_size(stored, collator.config.model) for stored in chat.example.images
         )
-        if sizes not in self._image_tokens:
-            prompt_tokens = collator.encode_prompts([chat])["input_ids"].shape[1]
-            self._image_tokens[sizes] = prompt_tokens - text_tokens
-        text_tokens += len(collator.answer_ids(chat))
-        return RowLength(text_tokens + self._image_tokens[sizes], text_tokens, sizes)
+        pages = sizes, collator.image_surroundings(chat)
+        if pages not in self._image_tokens:
+            tokens = collator.encode([chat])["input_ids"].shape[1]
+            self._image_tokens[pages] = tokens - text_tokens
+        return RowLength(text_tokens + self._image_tokens[pages], text_tokens, sizes)
 
 
 @dataclass(frozen=True, slots=True)
