@@ -267,7 +267,7 @@ JPEG = _stored(Image.effect_noise((200, 200), 60), "JPEG")["bytes"]
         ({"bytes": None, "path": "https://host/page.png"}, "nothing is downloaded"),
         (
             {"bytes": b"%PDF-1.7 no image", "path": None},
-            r"format is unknown, it begins with b'%PDF-1.7'",
+            r"it begins with b'%PDF-1.7'",
         ),
         ({"bytes": PNG[: len(PNG) // 2], "path": None}, "cannot be decoded"),
         ({"bytes": JPEG[: len(JPEG) // 2], "path": None}, "truncated"),

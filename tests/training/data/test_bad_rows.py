@@ -153,7 +153,7 @@ def test_an_estimate_notes_bad_rows_or_refuses_them(
     statistics = measure_rows(*_open(values, **changes, data__bad_rows="skip"), max_seconds=60)
     assert statistics.counted == 8
     assert "6 of 14 rows are left out because they cannot be used: row" in statistics.note
-    assert "1 of 8 rows has a blank page" in statistics.note
+    assert "1 of 9 rows has a blank page" in statistics.note
     with pytest.raises(TrainingError, match="6 of 14 rows that were read cannot be used"):
         measure_rows(*_open(values, **changes), max_seconds=60)
     rows, collator = _open(values, **changes, data__bad_rows="skip")
