@@ -81,6 +81,13 @@ class DataSettings(Settings):
         "or truncate their text.",
         advanced=True,
     )
+    bad_rows: Literal["stop", "skip"] = setting(
+        "stop",
+        label="Bad rows",
+        help="Rows that cannot be used, such as one with a damaged image or an empty answer: "
+        "refuse to start, or leave them out (at most half of all rows).",
+        advanced=True,
+    )
     max_train_samples: int | None = setting(
         None,
         label="Max training rows",
