@@ -77,6 +77,11 @@ class RunDirectory:
         return self.path / "status.json"
 
     @property
+    def lock(self) -> Path:
+        """The file that the job holds a lock on while it lives; see `lock`."""
+        return self.path / "lock"
+
+    @property
     def estimate(self) -> Path:
         """The estimate that the job wrote before its first step, as `estimate --json` prints it."""
         return self.path / "estimate.json"

@@ -171,9 +171,7 @@ def _state(
 ) -> StateName:
     phase = STARTING if status is None else status.phase
     if phase == ENDED or alive is Liveness.DEAD:
-        # A verdict from before this launch is that of an earlier process.
-        launched = status.launched if status is not None else 0.0
-        is_current = events.ended is not None and events.ended >= launched
+        is_current = events.ended is not None and _is_of_this_process(events, status)
         return _VERDICTS.get(events.verdict or "", "crashed") if is_current else "crashed"
     if alive is Liveness.UNRESPONSIVE:
         return "unresponsive"
@@ -182,6 +180,19 @@ def _state(
     if alive is Liveness.STARTING or phase == STARTING:
         return "starting"
     return "waiting" if phase == WAITING else "running"
+
+
+def _is_of_this_process(events: RunState, status: ProcessStatus | None) -> bool:
+    """Whether the last events are those of the process of `status`, not of an earlier one.
+
+    The first event of a process voids the verdict before it. Numbers of events say which came
+    first; the clock, which may have been set back, does so only in runs of earlier versions.
+    """
+    if status is None:
+        return True
+    if status.seq_before is not None:
+        return events.last_seq > status.seq_before
+    return events.ended is not None and events.ended >= status.launched
 
 
 def _message(
