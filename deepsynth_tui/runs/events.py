@@ -20,13 +20,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from deepsynth_tui.runs.directory import LAST_TIME
+
 VERSION = 1
 DURABLE = frozenset({"checkpoint", "error", "done"})
 """Kinds that are flushed to disk before the job continues."""
 UNREADABLE = "unreadable"
 """Kind of the event that replaces a complete line that a reader cannot parse."""
-LAST_TIME = 1e11
-"""Seconds since the epoch (the year 5138) beyond which a line is garbage."""
 _ENVELOPE = frozenset({"v", "seq", "t", "kind", "nonfinite"})
 _BLOCK = 65536
 

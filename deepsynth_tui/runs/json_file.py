@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ def read_object(path: Path) -> dict[str, Any]:
         OSError: The file is gone or cannot be read.
         BadContent: It holds anything else.
     """
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_open_regular) as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise BadContent(f"{path.name} is larger than {MAX_BYTES >> 20} MiB")
@@ -40,6 +42,15 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadContent(f"{path.name} holds no JSON object")
     return content
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open a file; a pipe or a device, which could block for ever, is refused."""
+    file = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise BadContent(f"{Path(path).name} is not a file")
+    return file
 
 
 class Fields:

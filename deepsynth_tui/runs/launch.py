@@ -30,15 +30,17 @@ JOBS = {"dataset": "deepsynth_tui.dataset.job", "training": "deepsynth_tui.train
 """The module of each kind of run, started as `python -m MODULE RUN_PATH`."""
 
 
-def start_job(
-    run: RunDirectory, *, resume: bool = False, run_lock: RunLock | None = None
-) -> int:
+def start_job(run: RunDirectory, *, resume: bool = False, run_lock: RunLock | None = None) -> int:
     """Start the job for the run's kind and return its pid; see `start_process`.
 
     With `resume`, training continues from its last checkpoint. A dataset always continues from its
     last complete shard.
     """
     kind = read_identity(run).kind
+    if kind not in JOBS:
+        raise LaunchError(
+            f"{run.id} is of the unknown kind {kind!r}", "A later version made it: update this one"
+        )
     argv = [sys.executable, "-m", JOBS[kind], str(run.path.absolute())]
     if resume and kind == "training":
         argv.append("--resume")

@@ -30,7 +30,15 @@ ENDED = "ended"
 
 
 class StatusUnreadable(RunError):
-    """`status.json` exists but cannot be read: whether the run has a process is unknown."""
+    """`status.json` exists but cannot be read, for `reason`: whether the run has a process is
+    unknown."""
+
+    def __init__(self, run: RunDirectory, reason: str) -> None:
+        super().__init__(
+            f"Whether {run.id} is running is unknown: {reason}",
+            f"If it is not, delete {run.status} and resume the run",
+        )
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +103,9 @@ def read_status(run: RunDirectory) -> ProcessStatus | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except BadContent as error:
-        raise _unreadable(run, str(error)) from error
+        raise StatusUnreadable(run, str(error)) from error
     except OSError as error:
-        raise _unreadable(run, f"{run.status.name}: {error.strerror or error}") from error
-
-
-def _unreadable(run: RunDirectory, reason: str) -> StatusUnreadable:
-    return StatusUnreadable(
-        f"Whether {run.id} is running is unknown: {reason}",
-        f"If it is not, delete {run.status} and resume the run",
-    )
+        raise StatusUnreadable(run, f"{run.status.name}: {error.strerror or error}") from error
 
 
 def _status_from_json(content: Fields) -> ProcessStatus:

@@ -17,6 +17,7 @@ import pytest
 from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.launch import LaunchError, start_process
 from deepsynth_tui.runs.liveness import read_status
+from deepsynth_tui.runs.lock import RunBusy
 from deepsynth_tui.runs.summary import summarize
 from tests.process.test_jobs import argv, wait_until
 
@@ -37,8 +38,7 @@ def launch_all(runs: list[RunDirectory], together: Barrier, started: Queue[tuple
         together.wait()
         try:
             started.put((run.id, start_process(run, ["sleep", "60"])))
-        except LaunchError as error:
-            assert "already running" in str(error)
+        except RunBusy:
             started.put((run.id, 0))
 
 
@@ -93,9 +93,14 @@ def test_ended_job_can_be_launched_again_at_once(home: Path):
         wait_until(lambda: summarize(run).state == "done")
 
 
-def test_job_of_a_later_version_is_not_started_twice(
-    home: Path, kill_later: Callable[[int], None]
-):
+def test_run_whose_status_a_power_cut_emptied_can_be_resumed(home: Path):
+    run = create_run(home, kind="training", name="dummy", config_text="")
+    run.status.write_bytes(b"")
+    start_process(run, argv(run, "finishes"))
+    wait_until(lambda: summarize(run).state == "done")
+
+
+def test_job_without_a_lock_is_not_started_twice(home: Path, kill_later: Callable[[int], None]):
     run = create_run(home, kind="training", name="dummy", config_text="")
     kill_later(start_process(run, argv(run, "steps")))
     wait_until(lambda: summarize(run).state == "running")
