@@ -48,8 +48,7 @@ def generate(
     """Generate a dataset of page images from documents."""
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.dataset.preflight import check
-    from deepsynth_tui.runs.launch import start_job
-    from deepsynth_tui.workflows.resume import resumable_dataset_run
+    from deepsynth_tui.workflows.resume import resume_dataset_run
     from deepsynth_tui.workflows.start import start_run
 
     with report_errors():
@@ -59,8 +58,7 @@ def generate(
             _preview(settings, preview, for_model, json_=json_)
             return
         if resume:
-            run = resumable_dataset_run(home(), config, settings, text)
-            start_job(run, resume=True)
+            run = resume_dataset_run(home(), config, settings, text)
             _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)

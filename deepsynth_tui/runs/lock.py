@@ -35,7 +35,6 @@ END_SECONDS = 2.0
 """How long to wait for the lock of a job that has written its end but not released it yet."""
 RETRY_SECONDS = 0.01
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-_held: set[int] = set()
 
 
 class RunBusy(LaunchError):
@@ -49,18 +48,18 @@ class RunLock:
         self.file = file
         self.is_enforced = is_enforced
         """Whether the file system has locks, so that no other process can hold this one."""
-        _held.add(file)
+        _held.add(self)
 
     def release(self) -> None:
         """Give the lock back, in every process that has inherited it."""
-        if self.is_enforced and self.file in _held:
+        if self.is_enforced and self in _held:
             fcntl.flock(self.file, fcntl.LOCK_UN)
         self.hand_over()
 
     def hand_over(self) -> None:
         """Leave the lock to the processes that have inherited it."""
-        if self.file in _held:
-            _held.remove(self.file)
+        if self in _held:
+            _held.remove(self)
             os.close(self.file)
 
     def __enter__(self) -> Self:
@@ -73,6 +72,9 @@ class RunLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+_held: set[RunLock] = set()
 
 
 def claim(run: RunDirectory) -> RunLock:
@@ -162,8 +164,8 @@ def _is_file_of(run: RunDirectory, file: int) -> bool:
 
 
 def _close_in_child() -> None:
-    for file in _held:
-        os.close(file)
+    for run_lock in _held:
+        os.close(run_lock.file)
     _held.clear()
 
 

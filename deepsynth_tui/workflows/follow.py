@@ -123,7 +123,9 @@ def summary_line(summary: RunSummary) -> str:
     """Return one run as one line of a list."""
     loss = "" if summary.last_loss is None else f"loss {summary.last_loss:.4f}"
     step = "" if summary.last_step is None else f"step {summary.last_step}"
-    return f"{summary.id:<44}{summary.state:<14}{summary.kind:<10}{step:<12}{loss}".rstrip()
+    reason = summary.message if summary.state == "unreadable" else ""
+    line = f"{summary.id:<44}{summary.state:<14}{summary.kind:<10}{step:<12}{loss}"
+    return f"{line}{reason}".rstrip()
 
 
 def _fraction(done: object, total: object) -> float:
