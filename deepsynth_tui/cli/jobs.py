@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepsynth_tui.cli.arguments import ConfigPath, Detach, Json, Overrides, load, refuse
-from deepsynth_tui.cli.reporting import BadInput, print_json, report_errors
+from deepsynth_tui.cli.reporting import BadInput, echo, print_json, report_errors
 from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
@@ -131,21 +131,20 @@ def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json
         print_json([page.to_json() for page in pages if isinstance(page, PreviewFile)])
         return
     for page in pages:
-        typer.echo(page_line(page))
+        echo(page_line(page))
 
 
 def _xray(config: TrainingConfig, *, json_: bool) -> None:
-    from rich.console import Console
-
     from deepsynth_tui.training.xray.client import request_xray
     from deepsynth_tui.training.xray.text import xray_sections
+    from deepsynth_tui.tui.terminal_console import TerminalConsole
     from deepsynth_tui.tui.widgets.label_grid import label_grid
 
     first_batch = request_xray(config)
     if json_:
         print_json(first_batch.to_json())
         return
-    console = Console(markup=False, highlight=False)
+    console = TerminalConsole(markup=False, highlight=False)
     for title, texts in xray_sections(first_batch):
         console.print(f"{title}\n", style="bold", end="")
         console.print(label_grid(texts))
@@ -161,7 +160,7 @@ def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -
     plan = retry.plan(resume.resumable_training_run(home(), path, settings), overrides)
     if not json_:
         for key, (old, new) in plan.changed.items():
-            typer.echo(f"{key}: {json.dumps(old)} -> {json.dumps(new)}")
+            echo(f"{key}: {json.dumps(old)} -> {json.dumps(new)}")
     _follow(retry.start(home(), plan), detach=detach, json_=json_)
 
 
@@ -170,11 +169,11 @@ def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:
     from deepsynth_tui.workflows import follow
 
     if not detach:
-        code = follow.follow_until_end(run, (lambda line: None) if json_ else typer.echo)
+        code = follow.follow_until_end(run, (lambda line: None) if json_ else echo)
     else:
         code = 0
         if not json_:
-            typer.echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
+            echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
     if json_:
         from deepsynth_tui.runs.estimate_vs_measured import read_comparison
         from deepsynth_tui.runs.summary import summarize

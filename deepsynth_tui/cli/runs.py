@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepsynth_tui.cli.arguments import Json, RunRef, find_run
-from deepsynth_tui.cli.reporting import print_json, report_errors
+from deepsynth_tui.cli.reporting import echo, print_json, report_errors
 from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def runs(json_: Json = False) -> None:
             return
         count = 0
         for count, summary in enumerate(summaries, start=1):  # noqa: B007 - the count is used below
-            typer.echo(follow.summary_line(summary))
+            echo(follow.summary_line(summary))
         if not count:
-            typer.echo("No runs yet. `deepsynth-tui demo` starts two.", err=True)
+            echo("No runs yet. `deepsynth-tui demo` starts two.", err=True)
 
 
 def _with_comparison(summary: RunSummary) -> dict[str, object]:
@@ -56,7 +56,7 @@ def logs(
     from deepsynth_tui.workflows import follow
 
     with report_errors():
-        follow.print_console(find_run(run), typer.echo, follow=follow_)
+        follow.print_console(find_run(run), echo, follow=follow_)
 
 
 def stop(
@@ -72,7 +72,7 @@ def stop(
         directory = find_run(run)
         if not now:
             control.request_stop(directory, now=False)
-            typer.echo(f"{directory.id} stops after its next checkpoint.")
+            echo(f"{directory.id} stops after its next checkpoint.")
             return
         ending = control.stop_and_wait(directory, grace=STOP_GRACE)
-        typer.echo(f"{directory.id} has stopped ({ending.value}).")
+        echo(f"{directory.id} has stopped ({ending.value}).")
