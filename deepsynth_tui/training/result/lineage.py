@@ -38,9 +38,11 @@ def build_lineage(
     extensions: Sequence[Extension] = (),
     encoder: TextEncoder | None = None,
 ) -> dict[str, Any]:
-    """Return the base model, dataset, configuration, metrics and library versions of a run as
-    JSON values. `selected` says what was done with rows that are bad or too long, `usage` how the result
-    is used, `extensions` how the length of the run was changed while it ran."""
+    """Return the base model, dataset, configuration, metrics and library versions as JSON values.
+
+    `selected` says what was done with rows that are bad or too long, `usage` how the result is
+    used, `extensions` how the length of the run was changed while it ran.
+    """
     return {
         "v": 1,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
