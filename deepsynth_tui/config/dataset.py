@@ -16,13 +16,21 @@ class SourceSettings(Settings):
     path: str = setting(
         "",
         label="Documents",
-        help="A CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, or "
-        "builtin:sample.",
+        help="A CSV, JSON, Parquet or tar file, a folder of .txt, .md, .html, .pdf, .docx or .epub "
+        "or of such tables, a pattern such as data/*.parquet, a Hub id, or builtin:sample.",
     )
     config: str | None = setting(
-        None, label="Configuration", help="Configuration of a Hub dataset.", advanced=True
+        None,
+        label="Configuration",
+        help="Configuration of a dataset: on the Hub, or in a folder with a dataset card.",
+        advanced=True,
     )
-    split: str = setting("train", label="Split", help="Split of a Hub dataset.", advanced=True)
+    split: str = setting(
+        "train",
+        label="Split",
+        help="Split of a dataset: on the Hub, or in a folder whose files are named by split.",
+        advanced=True,
+    )
     streaming: bool = setting(
         True,
         label="Stream",
@@ -33,12 +41,14 @@ class SourceSettings(Settings):
     text_column: str | None = setting(
         None,
         label="Text column",
-        help="Column with the text; none: the first of text, content, document, ...",
+        help="Column with the text, or a path such as doc.text; none: the first of text, content, "
+        "document, ...",
     )
     target_column: str | None = setting(
         None,
         label="Target column",
-        help="Column with the answer to learn; none: the text itself (transcription).",
+        help="Column with the answer to learn, or a path such as answers.0; none: the text itself "
+        "(transcription).",
     )
     question_column: str | None = setting(
         None,
@@ -54,6 +64,34 @@ class SourceSettings(Settings):
         help="Read at most this many documents.",
         unit="documents",
         ge=1,
+    )
+    encoding: str | None = setting(
+        None,
+        label="Encoding",
+        help="Encoding of text, CSV and JSON files, such as cp1252 or shift_jis, and of HTML that "
+        "declares none; none: UTF-8, or UTF-16 after a byte order mark.",
+        advanced=True,
+    )
+    delimiter: str | None = setting(
+        None,
+        label="CSV delimiter",
+        help="Character between the fields of a CSV file, \\t for a tab; none: the one of , ; tab "
+        "and | that divides the first rows evenly.",
+        advanced=True,
+    )
+    quotechar: str | None = setting(
+        None,
+        label="CSV quote",
+        help="Character around fields of a CSV file; empty in YAML: fields are never quoted; "
+        'none: ".',
+        advanced=True,
+    )
+    header: bool | None = setting(
+        None,
+        label="CSV header",
+        help="Whether the first row of a CSV file names the columns; without a header they are "
+        "column_1, column_2, ...; none: guess from the first rows.",
+        advanced=True,
     )
 
 
@@ -255,9 +293,19 @@ class DegradeSettings(Settings):
     jpeg_quality: int | None = setting(
         60,
         label="Min JPEG quality",
-        help="Lowest JPEG quality; none: no JPEG compression.",
+        help="Lowest JPEG quality, the highest being 95; none: lossless PNG files, about nine "
+        "times as large as clean pages.",
         ge=5,
         le=95,
+        advanced=True,
+    )
+    max_size: float | None = setting(
+        3.0,
+        label="Max size",
+        help="Bytes of a page with defects as a multiple of those of the clean page; the JPEG "
+        "quality is lowered, if need be below jpeg_quality, until it fits. none: no limit.",
+        suggested=(2.0, 3.0, 5.0),
+        ge=1.0,
         advanced=True,
     )
 
@@ -297,6 +345,13 @@ class FlawSettings(Settings):
         "keep",
         label="Duplicates",
         help="The same text with the same answer again: stop, drop the document, or keep it.",
+    )
+    bad_rows: Literal["stop", "skip"] = setting(
+        "skip",
+        label="Bad rows",
+        help="Files and rows that cannot be read: damaged, encrypted, in another encoding, "
+        "malformed, or without text: stop with the first of them, or skip and list them.",
+        in_preflight=True,
     )
     empty: Literal["stop", "drop"] = setting(
         "drop",

@@ -241,7 +241,8 @@ def test_the_report_counts_everything(tmp_path: Path):
     assert report["documents_read"] == 8
     assert report["pages"] == 6
     assert report["skipped"] == {
-        "empty text": {"count": 2, "first_documents": ["blank", "null"]},
+        "empty text": {"count": 1, "first_documents": ["blank"]},
+        "no value in column 'text'": {"count": 1, "first_documents": ["null"]},
     }
     assert report["missing_glyphs"] == {
         "count": 2,
@@ -261,7 +262,10 @@ def test_the_report_counts_everything(tmp_path: Path):
     assert report["font_sizes"] == {"16": 6}
     assert report["splits"]["train"]["documents"] == 6
     assert report["fingerprint"].startswith("sha256:")
-    assert recorder.warnings[0] == "skipped 2 of 8 documents, empty text: blank, null"
+    assert recorder.warnings[:2] == [
+        "skipped 1 of 8 documents, empty text: blank",
+        "skipped 1 of 8 documents, no value in column 'text': null",
+    ]
     assert any("日 (U+65E5)" in warning and "boxes" in warning for warning in recorder.warnings)
     assert load(out, tmp_path)[3]["text"] == "abc \ufffd document"
 
@@ -390,8 +394,8 @@ def test_an_invalid_row_late_in_the_file_is_found_before_anything_is_drawn(tmp_p
     path = numbered(tmp_path, 300)
     path.write_text(path.read_text() + "{half")
     recorder = Recorder()
-    with pytest.raises(SourceError, match="line 301"):
-        generate(config(path), tmp_path / "out", recorder)
+    with pytest.raises(SourceError, match=r"jsonl:301: invalid JSON: .* is stop"):
+        generate(config(path, flaws={"bad_rows": "stop"}), tmp_path / "out", recorder)
     assert recorder.phases == ["reading"]
     assert not (tmp_path / "out.partial").exists()
 

@@ -50,7 +50,7 @@ def test_a_row_is_a_page_with_its_own_text():
     whole, pages = draw(TEXT), draw(TEXT, rows="page")
     (document,) = whole.rows
     assert len(pages.rows) == len(document.pages) > 2
-    assert [row.pages[0].png for row in pages.rows] == [page.png for page in document.pages]
+    assert [row.pages[0].image for row in pages.rows] == [page.image for page in document.pages]
     assert [row.first_page for row in pages.rows] == [*range(1, len(pages.rows) + 1)]
     for row in pages.rows:
         assert row.text == row.target == row.prompted_text
@@ -59,7 +59,7 @@ def test_a_row_is_a_page_with_its_own_text():
         assert row.text[0] != "\n"
     assert " ".join(row.text for row in pages.rows).split() == TEXT.split()
     first, second = (to_row(pages, row)["images"][0]["path"] for row in pages.rows[:2])
-    assert (first[-6:], second[-6:]) == ("-1.png", "-2.png")
+    assert (first[-6:], second[-6:]) == ("-1.image", "-2.image")
 
 
 @pytest.mark.parametrize("place", ["page", "message"])
@@ -97,8 +97,8 @@ def test_a_row_is_a_part_of_the_text_on_its_own_pages():
         assert words_on(row) == ["Read.", *row.text.split()]
     previewed = list(document_pages(Document("one", TEXT, None), config(rows={"characters": 520})))
     plain = draw(TEXT, rows={"characters": 520})
-    pages = [page.png for row in plain.rows for page in row.pages]
-    assert [page.png for page in previewed if isinstance(page, PreviewPage)] == pages
+    pages = [page.image for row in plain.rows for page in row.pages]
+    assert [page.image for page in previewed if isinstance(page, PreviewPage)] == pages
 
 
 @pytest.mark.parametrize(
@@ -279,5 +279,6 @@ def test_images_have_the_suffix_of_their_format():
     (image,) = to_row(drawn, drawn.rows[0])["images"]
     found = Image.open(io.BytesIO(image["bytes"])).format
     assert (
-        Path(image["path"]).suffix == {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[found or ""]
+        Path(image["path"]).suffix
+        == {"PNG": ".image", "JPEG": ".jpg", "WEBP": ".webp"}[found or ""]
     )

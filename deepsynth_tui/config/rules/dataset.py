@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from deepsynth_tui.config import instruction_template, unicode_scripts
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
@@ -42,6 +43,29 @@ def _column_of_whole_documents(config: DatasetConfig) -> str:
     )
 
 
+def _first_value(c: DatasetConfig, field: str, is_wrong: Callable[[str], bool]) -> str:
+    """Return the first value of `field` in the sources that is set and wrong, for a message."""
+    values = (getattr(source, field) for source in c.all_sources)
+    return next((repr(value) for value in values if value is not None and is_wrong(value)), "")
+
+
+def _is_unknown_encoding(name: str) -> bool:
+    try:
+        # `codecs.lookup` also finds codecs such as hex, which do not decode text.
+        io.TextIOWrapper(io.BytesIO(), encoding=name)
+    except (LookupError, ValueError):
+        return True
+    return False
+
+
+def _is_no_delimiter(text: str) -> bool:
+    return text != "\\t" and (len(text) != 1 or text in '"\r\n')
+
+
+def _is_no_quote(text: str) -> bool:
+    return len(text) > 1 or text in ("\r", "\n", " ")
+
+
 DATASET_RULES = (
     Rule(
         ("name",),
@@ -53,8 +77,31 @@ DATASET_RULES = (
         ("source.path", "sources"),
         lambda c: not c.source.path and not c.sources,
         "no documents chosen",
-        "a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, "
-        "or builtin:sample",
+        "a CSV, JSON or Parquet file, a folder of documents, a Hub id, or builtin:sample",
+    ),
+    Rule(
+        ("source.encoding", "sources"),
+        lambda c: _first_value(c, "encoding", _is_unknown_encoding),
+        "there is no text encoding {}",
+        "a codec of Python, such as utf-8, cp1252, latin-1, shift_jis, gb18030, utf-16",
+    ),
+    Rule(
+        ("source.delimiter", "sources"),
+        lambda c: _first_value(c, "delimiter", _is_no_delimiter),
+        "a delimiter is one character and no quote, not {}",
+        "such as , ; | or \\t for a tab",
+    ),
+    Rule(
+        ("source.quotechar", "source.delimiter", "sources"),
+        lambda c: _first_value(c, "quotechar", _is_no_quote),
+        "a quote is one character, not {}",
+        "such as ' or, in YAML, empty if fields are never quoted",
+    ),
+    Rule(
+        ("source.quotechar", "source.delimiter", "sources"),
+        lambda c: any(s.quotechar and s.quotechar == s.delimiter for s in c.all_sources),
+        "is the delimiter too",
+        "choose another character for one of them",
     ),
     Rule(
         ("sources", "source.path"),

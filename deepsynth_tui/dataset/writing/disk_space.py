@@ -53,4 +53,4 @@ def _bytes(row: DrawnRow) -> int:
         if boxes
         for text in boxes.texts
     ]
-    return sum(len(page.png) for page in row.pages) + sum(len(text.encode()) for text in texts)
+    return sum(len(page.image) for page in row.pages) + sum(len(text.encode()) for text in texts)

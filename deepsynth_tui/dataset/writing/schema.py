@@ -71,7 +71,7 @@ def schema_of(config: DatasetConfig) -> pa.Schema:
 def to_row(drawn: DrawnDocument, row: DrawnRow, system_prompt: str | None = None) -> dict[str, Any]:
     """Return a row of a drawn document, a mapping that fits `schema_of` its configuration."""
     document = drawn.document
-    pages = [page.png for page in row.pages]
+    pages = [page.image for page in row.pages]
     name = f"{document.source_hash[:16]}-{{}}{{}}".format
     return {
         "images": [

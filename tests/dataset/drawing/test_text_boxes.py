@@ -28,7 +28,7 @@ def boxes_of(page: RenderedPage) -> tuple[TextBoxes, TextBoxes]:
 
 
 def ink(page: RenderedPage, below: int = 255) -> NDArray[np.bool_]:
-    return np.asarray(Image.open(io.BytesIO(page.png)).convert("L")) < below
+    return np.asarray(Image.open(io.BytesIO(page.image)).convert("L")) < below
 
 
 def area(box: NDArray[np.int32]) -> tuple[slice, slice]:
@@ -107,6 +107,8 @@ def test_pages_are_the_same_with_and_without_boxes():
         Renderer(PageSettings(preset="tiny", boxes=boxes)).render(PROSE).pages
         for boxes in ("words", "lines", "none")
     )
-    assert [page.png for page in words] == [page.png for page in lines] == [p.png for p in none]
+    assert (
+        [page.image for page in words] == [page.image for page in lines] == [p.image for p in none]
+    )
     assert {(page.lines, page.words) for page in none} == {(None, None)}
     assert {page.words for page in lines} == {None}
