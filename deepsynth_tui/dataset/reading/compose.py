@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
+from typing import Any
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.clean_text import CleanedText, clean, is_blank
@@ -13,6 +16,7 @@ from deepsynth_tui.dataset.reading.choose_instruction import choose_instruction
 from deepsynth_tui.dataset.reading.filter_documents import rejection_reason
 from deepsynth_tui.dataset.reading.questions import QuestionAnswer
 from deepsynth_tui.dataset.reading.sources import Document
+from deepsynth_tui.dataset.unreadable_characters import count_unreadable
 
 # Between the instruction and the text, on the page and in `prompted_text`: a blank line.
 SEPARATOR = "\n\n"
@@ -29,7 +33,9 @@ class ComposedDocument:
 
     `text` and `target` are cleaned. `prompted_text` is the instruction and the text. `drawn_text`,
     exactly what is drawn, is either that or the text alone. `source_hash` is the SHA-256 of the
-    text before cleaning. The counts are of characters in text, instruction and target.
+    text before cleaning. The counts are of characters in text, instruction and target; those in
+    `normalized_characters` (removed or replaced) and `unreadable_characters` (left in the answers)
+    are by kind, see `dataset.unreadable_characters`.
 
     `questions` are those about the document with their answers, if the source has a column for
     them. They are not drawn; the last of them is `instruction` and `target`.
@@ -45,6 +51,8 @@ class ComposedDocument:
     removed_controls: int
     shown_controls: int
     replaced_surrogates: int
+    normalized_characters: Counter[str]
+    unreadable_characters: Counter[str]
     questions: tuple[QuestionAnswer, ...] = ()
 
     def part(self, text: str) -> ComposedDocument:
@@ -71,22 +79,22 @@ def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Ski
     source_id = clean(document.source_id).text
     if document.unreadable is not None:
         return Skipped(source_id, document.unreadable)
-    show = config.control_characters == "show"
-    text = clean(document.text, show=show)
+    clean_part = partial(clean, show=config.control_characters == "show", forms=config.normalize)
+    text = clean_part(document.text)
     if is_blank(text.text):
         return Skipped(source_id, EMPTY_TEXT)
     if reason := rejection_reason(text.text, config.filter):
         return Skipped(source_id, reason)
     source_hash = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
     if document.questions is not None:
-        return _with_questions(document.questions, source_id, source_hash, text, show=show)
-    target = text if document.target is None else clean(document.target, show=show)
+        return _with_questions(document.questions, source_id, source_hash, text, clean_part)
+    target = text if document.target is None else clean_part(document.target)
     if is_blank(target.text):
         return Skipped(source_id, EMPTY_TARGET)
     instruction = choose_instruction(config, source_hash, document.columns)
     if instruction is None:
         return Skipped(source_id, EMPTY_INSTRUCTION)
-    cleaned_instruction = clean(instruction, show=show)
+    cleaned_instruction = clean_part(instruction)
     heading = cleaned_instruction.text.strip()
     cleaned = [text, cleaned_instruction]
     if document.target is not None:
@@ -100,6 +108,7 @@ def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Ski
         prompted_text=prompted,
         drawn_text=prompted if config.instruction_in == "page" else text.text,
         target=target.text,
+        unreadable_characters=count_unreadable(target.text),
         **_counts(cleaned),
     )
 
@@ -109,15 +118,12 @@ def _with_questions(
     source_id: str,
     source_hash: str,
     document_text: CleanedText,
-    *,
-    show: bool,
+    clean_part: Callable[[str], CleanedText],
 ) -> ComposedDocument | Skipped:
     """Return the document with `document_text` and these questions about it."""
     if not questions:
         return Skipped(source_id, NO_QUESTIONS)
-    turns = [
-        (clean(question, show=show), clean(answer, show=show)) for question, answer in questions
-    ]
+    turns = [(clean_part(question), clean_part(answer)) for question, answer in questions]
     if any(is_blank(question.text) for question, _ in turns):
         return Skipped(source_id, EMPTY_QUESTION)
     if any(is_blank(answer.text) for _, answer in turns):
@@ -133,14 +139,21 @@ def _with_questions(
         drawn_text=document_text.text,
         target=last_answer,
         questions=pairs,
+        unreadable_characters=sum(
+            (count_unreadable(answer) for _, answer in pairs), Counter[str]()
+        ),
         **_counts([document_text, *chain.from_iterable(turns)]),
     )
 
 
-def _counts(cleaned: Sequence[CleanedText]) -> dict[str, int]:
-    return {
+def _counts(cleaned: Sequence[CleanedText]) -> dict[str, Any]:
+    counts: dict[str, Any] = {
         name: sum(getattr(part, name) for part in cleaned)
         for name in ("removed_controls", "shown_controls", "replaced_surrogates")
+    }
+    return {
+        **counts,
+        "normalized_characters": sum((part.normalized for part in cleaned), Counter[str]()),
     }
 
 

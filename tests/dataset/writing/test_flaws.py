@@ -21,6 +21,7 @@ FLAWED = {
     "missing_glyphs": "日本",
     "split_tokens": "a" * 200,
     "removed_characters": "a\x00b",
+    "unreadable_characters": "co\xadop",
     "duplicates": "plain",
 }
 
@@ -49,6 +50,29 @@ def test_a_document_with_a_flaw_is_dropped_or_kept_or_stops_the_job(tmp_path: Pa
     with pytest.raises(FlawError, match=f"document flawed .*flaws.{name} is stop") as caught:
         generate(config(source, flaws={name: "stop"}), tmp_path / "stop", Recorder())
     assert caught.value.key == f"flaws.{name}"
+
+
+def test_unreadable_characters_are_reported_by_kind(tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", {"plain": "plain", "hyphens": "co\xadop\xader\u200eate"})
+    recorder = Recorder()
+    generate(config(source), tmp_path / "kept", recorder)
+    report = report_of(tmp_path / "kept")
+    assert report["unreadable_characters"] == {
+        "count": 3,
+        "documents": 1,
+        "first_documents": ["hyphens"],
+        "kinds": {"soft_hyphens": 2, "bidi_marks": 1},
+    }
+    assert report["normalized_characters"] == {}
+    (warning,) = recorder.warnings
+    assert "2 soft hyphens, 1 bidi marks" in warning
+    assert "in hyphens" in warning
+    recorder = Recorder()
+    generate(config(source, normalize=["invisible"]), tmp_path / "normalized", recorder)
+    report = report_of(tmp_path / "normalized")
+    assert report["unreadable_characters"]["count"] == 0
+    assert report["normalized_characters"] == {"soft_hyphens": 2, "bidi_marks": 1}
+    assert not recorder.warnings
 
 
 def test_clipped_glyphs_stop_the_job(tmp_path: Path):
