@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from deepsynth_tui.config.dataset_output import DatasetOutputSettings
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 
 
@@ -15,13 +16,21 @@ class SourceSettings(Settings):
     path: str = setting(
         "",
         label="Documents",
-        help="A CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, or "
-        "builtin:sample.",
+        help="A CSV, JSON, Parquet or tar file, a folder of .txt, .md, .html, .pdf, .docx or .epub "
+        "or of such tables, a pattern such as data/*.parquet, a Hub id, or builtin:sample.",
     )
     config: str | None = setting(
-        None, label="Configuration", help="Configuration of a Hub dataset.", advanced=True
+        None,
+        label="Configuration",
+        help="Configuration of a dataset: on the Hub, or in a folder with a dataset card.",
+        advanced=True,
     )
-    split: str = setting("train", label="Split", help="Split of a Hub dataset.", advanced=True)
+    split: str = setting(
+        "train",
+        label="Split",
+        help="Split of a dataset: on the Hub, or in a folder whose files are named by split.",
+        advanced=True,
+    )
     streaming: bool = setting(
         True,
         label="Stream",
@@ -32,12 +41,14 @@ class SourceSettings(Settings):
     text_column: str | None = setting(
         None,
         label="Text column",
-        help="Column with the text; none: the first of text, content, document, ...",
+        help="Column with the text, or a path such as doc.text; none: the first of text, content, "
+        "document, ...",
     )
     target_column: str | None = setting(
         None,
         label="Target column",
-        help="Column with the answer to learn; none: the text itself (transcription).",
+        help="Column with the answer to learn, or a path such as answers.0; none: the text itself "
+        "(transcription).",
     )
     question_column: str | None = setting(
         None,
@@ -53,6 +64,34 @@ class SourceSettings(Settings):
         help="Read at most this many documents.",
         unit="documents",
         ge=1,
+    )
+    encoding: str | None = setting(
+        None,
+        label="Encoding",
+        help="Encoding of text, CSV and JSON files, such as cp1252 or shift_jis, and of HTML that "
+        "declares none; none: UTF-8, or UTF-16 after a byte order mark.",
+        advanced=True,
+    )
+    delimiter: str | None = setting(
+        None,
+        label="CSV delimiter",
+        help="Character between the fields of a CSV file, \\t for a tab; none: the one of , ; tab "
+        "and | that divides the first rows evenly.",
+        advanced=True,
+    )
+    quotechar: str | None = setting(
+        None,
+        label="CSV quote",
+        help="Character around fields of a CSV file; empty in YAML: fields are never quoted; "
+        'none: ".',
+        advanced=True,
+    )
+    header: bool | None = setting(
+        None,
+        label="CSV header",
+        help="Whether the first row of a CSV file names the columns; without a header they are "
+        "column_1, column_2, ...; none: guess from the first rows.",
+        advanced=True,
     )
 
 
@@ -314,62 +353,17 @@ class FlawSettings(Settings):
         label="Duplicates",
         help="The same text with the same answer again: stop, drop the document, or keep it.",
     )
+    bad_rows: Literal["stop", "skip"] = setting(
+        "skip",
+        label="Bad rows",
+        help="Files and rows that cannot be read: damaged, encrypted, in another encoding, "
+        "malformed, or without text: stop with the first of them, or skip and list them.",
+        in_preflight=True,
+    )
     empty: Literal["stop", "drop"] = setting(
         "drop",
         label="Empty documents",
         help="No text, or no answer: stop with the document's id, or drop the document.",
-    )
-
-
-class DatasetOutputSettings(Settings):
-    """Where the dataset is written."""
-
-    section = SectionInfo(summary="{dir}", collapsed=True, preset_resets=False, in_preflight=True)
-
-    dir: str | None = setting(
-        None,
-        label="Run folder",
-        help="Folder of the run; none: a new folder among the runs of this machine.",
-        placeholder="a new folder among the runs",
-        on_resume="free",
-    )
-    eval_fraction: float = setting(
-        0.0,
-        label="Test fraction",
-        help="Fraction of the documents that goes into the split test, chosen by a hash of their "
-        "content.",
-        suggested=(0.0, 0.02, 0.05, 0.1, 0.2),
-        ge=0.0,
-        lt=1.0,
-    )
-    shard_size: int = setting(
-        500,
-        label="Shard size",
-        help="Documents per Parquet file. One process writes one file at a time, and loses at "
-        "most that file if it is killed.",
-        unit="documents",
-        ge=1,
-        advanced=True,
-    )
-    push_to_hub: bool = setting(
-        False,
-        label="Push to Hub",
-        help="Upload the dataset to the Hub at the end.",
-        on_resume="free",
-    )
-    hub_repo_id: str | None = setting(
-        None,
-        label="Hub repository",
-        help="Repository to upload to, as owner/name.",
-        advanced=True,
-        on_resume="free",
-    )
-    hub_private: bool = setting(
-        True,
-        label="Private repository",
-        help="Make the repository private.",
-        advanced=True,
-        on_resume="free",
     )
 
 

@@ -44,6 +44,7 @@ class FieldSpec:
     on_resume: OnResume = "fixed"
     resume_from: str | None = None
     selects_rows: bool = False
+    in_older_runs: Any = None
 
     @property
     def expected(self) -> str:
@@ -206,6 +207,7 @@ def _field_spec(key: str, name: str, info: FieldInfo, section: SectionInfo) -> F
         on_resume=effects.on_resume or section.on_resume,
         resume_from=effects.resume_from or section.resume_from,
         selects_rows=effects.selects_rows,
+        in_older_runs=effects.in_older_runs,
     )
 
 

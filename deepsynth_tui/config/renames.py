@@ -65,6 +65,7 @@ RENAMED = {
 
 IMPLIED_SETTINGS = {
     "group_by_length": {"training.train_sampling_strategy": "group_by_length"},
+    "mask_history": {"data.learn_turns": "last"},
     "load_in_4bit": {"quantization.enabled": True, "quantization.bits": 4},
     "load_in_8bit": {"quantization.enabled": True, "quantization.bits": 8},
 }

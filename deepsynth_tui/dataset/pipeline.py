@@ -15,9 +15,10 @@ from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.errors import NoDocuments
 from deepsynth_tui.dataset.progress import JobLike, ProgressTracker, StopRequested
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
+from deepsynth_tui.dataset.reading.reader import left_out_text, unexpectedly_left_out
 from deepsynth_tui.dataset.reading.sources import Document, Source
 from deepsynth_tui.dataset.writing.backends import create_backend
-from deepsynth_tui.dataset.writing.dataset_card import dataset_card
+from deepsynth_tui.dataset.writing.dataset_card import CARD_FILE, dataset_card, updated_card
 from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
 from deepsynth_tui.dataset.writing.dispatch import write_shards
 from deepsynth_tui.dataset.writing.document_batches import TEST, DocumentBatch, batch_documents
@@ -51,6 +52,7 @@ def generate(config: DatasetConfig, folder: Path, job: JobLike) -> Verdict:
     manifest = Manifest.of(config, cached_renderer(config).font_name)
     if is_complete(folder, manifest):
         log.info("%s is already complete", folder)
+        _update_card(config, folder)
     else:
         source = open_documents(config)
         # Counting reads most sources to their end: a broken source fails before any drawing.
@@ -63,7 +65,7 @@ def generate(config: DatasetConfig, folder: Path, job: JobLike) -> Verdict:
             job.result(documents=documents, partial=str(dataset.partial))
             return "stopped"
         report = _report(config, source, dataset, job)
-        _finish(config, dataset, report, job)
+        _finish(config, source, dataset, report, job)
     job.result(dataset=str(folder))
     if config.output.push_to_hub and config.output.hub_repo_id:
         job.phase("writing", f"uploading to {config.output.hub_repo_id}")
@@ -84,7 +86,7 @@ def _draw(
     _log_settings(config, source, total, dataset.manifest.font)
     batches = _missing_batches(config, source, total, dataset)
     notices = map(str, source.notices)
-    job.phase("drawing", "; ".join([dataset.manifest.font, *notices]))
+    job.phase("drawing", "; ".join([dataset.manifest.font, *source.contents, *notices]))
     progress = ProgressTracker(job, total, dataset.kept_documents)
     try:
         with create_backend(config, dataset.shards, progress.report_and_check_stop) as backend:
@@ -124,6 +126,7 @@ def _report(
     """Return the report on all shards, and send its warnings. Raises `NoDocuments`."""
     report = Report(dataset.finished())
     for warning in (
+        *_files_left_out(source),
         *report.warnings(dataset.manifest.font),
         *_empty_split(config, report),
         *_long_rows(config, report),
@@ -134,10 +137,16 @@ def _report(
     return report
 
 
-def _finish(config: DatasetConfig, dataset: PartialDataset, report: Report, job: JobLike) -> None:
+def _finish(
+    config: DatasetConfig,
+    source: Source | Mixture,
+    dataset: PartialDataset,
+    report: Report,
+    job: JobLike,
+) -> None:
     """Write the files beside the shards, and give the dataset its final form and name."""
     job.phase("writing", str(dataset.folder))
-    _write_metadata(config, dataset, report)
+    _write_metadata(config, source, dataset, report)
     dataset.assemble()
     dataset.finalize()
     tally = report.tally
@@ -155,18 +164,31 @@ def _finish(config: DatasetConfig, dataset: PartialDataset, report: Report, job:
     job.result(documents=tally.documents, pages=tally.pages, rows=tally.rows, skipped=skipped)
 
 
-def _write_metadata(config: DatasetConfig, dataset: PartialDataset, report: Report) -> None:
+def _write_metadata(
+    config: DatasetConfig, source: Source | Mixture, dataset: PartialDataset, report: Report
+) -> None:
     """Write report, card, list of flaws and manifest."""
     folder, paper = dataset.partial, PageGeometry.from_settings(config.page)
     page = {**config.page.model_dump(), "width": paper.width, "height": paper.height}
-    report_json = report.to_json(font=dataset.manifest.font, page=page)
+    report_json = report.to_json(
+        font=dataset.manifest.font, page=page, files_left_out=source.left_out
+    )
     text = json.dumps(report_json, ensure_ascii=False, indent=2)
     atomic.replace(folder / REPORT_FILE, text.encode() + b"\n", durable=True)
     card = dataset_card(config, dataset.manifest.settings, report_json)
-    atomic.replace(folder / "README.md", card.encode(), durable=True)
+    atomic.replace(folder / CARD_FILE, card.encode(), durable=True)
     paths = {shard.name: path for shard, path in dataset.files()}
     write_flaws(folder, dataset.finished(), paths)
     dataset.manifest.with_files(dataset.files()).write(folder)
+
+
+def _update_card(config: DatasetConfig, folder: Path) -> None:
+    """Write the name, license and language of `config` into the card of a complete dataset."""
+    path = folder / CARD_FILE
+    if path.exists() and (card := path.read_text(encoding="utf-8")).startswith("---\n"):
+        updated = updated_card(card, config)
+        if updated != card:
+            atomic.replace(path, updated.encode(), durable=True)
 
 
 def _log_settings(
@@ -176,6 +198,11 @@ def _log_settings(
     documents = "documents" if total is None else f"{total} documents"
     log.info("%s: %s, text from column %s", config.source_paths, documents, source.text_column)
     log.info("drawing with %s on %d x %d pixels", font, paper.width, paper.height)
+
+
+def _files_left_out(source: Source | Mixture) -> Iterator[str]:
+    if left_out := unexpectedly_left_out(source.left_out):
+        yield f"files of the source that are not read: {left_out_text(left_out)}"
 
 
 def _empty_split(config: DatasetConfig, report: Report) -> Iterator[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from PIL import Image
-
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.conversations.page_image import open_page
 from deepsynth_tui.dataset.draw_document import cached_renderer
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.reading.compose import Skipped, compose
@@ -76,4 +74,4 @@ def first_page(document: Document, config: DatasetConfig) -> PreviewPage | None:
 
 def thumbnail(image: bytes, columns: int) -> list[str]:
     """Return a page as lines of `columns` braille characters."""
-    return braille_lines(Image.open(io.BytesIO(image)), columns)
+    return braille_lines(open_page({"bytes": image}).image, columns)

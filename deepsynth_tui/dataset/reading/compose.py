@@ -64,10 +64,11 @@ class ComposedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A document that is left out of the dataset, and why."""
+    """A document that is left out of the dataset, and why: `detail` says where and what."""
 
     source_id: str
     reason: str
+    detail: str = ""
 
 
 def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Skipped:
@@ -78,7 +79,7 @@ def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Ski
     """
     source_id = clean(document.source_id).text
     if document.unreadable is not None:
-        return Skipped(source_id, document.unreadable)
+        return Skipped(source_id, document.unreadable.reason, document.unreadable.detail)
     clean_part = partial(clean, show=config.control_characters == "show", forms=config.normalize)
     text = clean_part(document.text)
     if is_blank(text.text):

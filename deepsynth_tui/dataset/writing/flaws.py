@@ -15,6 +15,7 @@ from deepsynth_tui.dataset.reading.compose import (
     NO_QUESTIONS,
     Skipped,
 )
+from deepsynth_tui.dataset.reading.sources import NO_VALUE
 
 MAX_NAMED_CHARACTERS = 8
 
@@ -94,7 +95,8 @@ def reason_to_drop(
 
 def check_skipped(skipped: Skipped, policies: FlawSettings) -> None:
     """Raise `FlawError` if the document is empty and `flaws.empty` is `stop`."""
-    if skipped.reason in _EMPTY_REASONS and policies.empty == "stop":
+    is_empty = skipped.reason in _EMPTY_REASONS or skipped.reason.startswith(NO_VALUE)
+    if is_empty and policies.empty == "stop":
         raise _not_allowed(skipped.source_id, "empty", skipped.reason, "drop", _EMPTY)
 
 

@@ -75,7 +75,9 @@ class Report:
                     description += "; `normalize` removes them"
                 yield f"{description}; in {flaw.name_documents()}"
 
-    def to_json(self, *, font: str, page: Mapping[str, Any]) -> dict[str, Any]:
+    def to_json(
+        self, *, font: str, page: Mapping[str, Any], files_left_out: Mapping[str, int]
+    ) -> dict[str, Any]:
         """Return the content of `report.json`; `page` holds the page settings."""
         tally = self.tally
         flaws: dict[str, dict[str, Any]] = {name: tally.flaws[name].to_json() for name in FLAWS}
@@ -95,6 +97,7 @@ class Report:
                 reason: {"count": skipped.documents, "first_documents": skipped.first}
                 for reason, skipped in tally.skipped.items()
             },
+            "files_left_out": dict(sorted(files_left_out.items())),
             "lines": tally.lines,
             # Always: a lost line ends the run with `CharactersLost`.
             "lost_lines": 0,

@@ -32,7 +32,7 @@ class Shard:
         sha256: Hash of the file, or "".
         contents: The concatenation of a digest of each row.
         flawed: The documents with a flaw: how many of each flaw, the first `row` (None if dropped),
-            and in `left_out` why it was dropped.
+            and in `left_out` why it was dropped, with the `detail` of what could not be read.
         tally: Counts of its documents.
     """
 
@@ -100,9 +100,10 @@ def write_shard(
             tally.add_flaws(source_id, flaws)
             if flaws or reason:
                 row_number = None if reason else file.rows
-                flawed.append(
-                    {"source_id": source_id, "row": row_number, "left_out": reason, **flaws}
-                )
+                entry = {"source_id": source_id, "row": row_number, "left_out": reason, **flaws}
+                if isinstance(drawn, Skipped) and drawn.detail:
+                    entry["detail"] = drawn.detail
+                flawed.append(entry)
             if isinstance(drawn, DrawnDocument):
                 tally.missing.update(drawn.missing)
                 tally.unreadable_characters.update(drawn.document.unreadable_characters)
