@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.clean_text import CleanedText, clean, is_blank
@@ -100,6 +99,7 @@ def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Ski
     cleaned = [text, cleaned_instruction]
     if document.target is not None:
         cleaned.append(target)
+    counts = _total(cleaned)
     prompted = prompted_text(heading, text.text)
     return ComposedDocument(
         source_id=source_id,
@@ -109,8 +109,11 @@ def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Ski
         prompted_text=prompted,
         drawn_text=prompted if config.instruction_in == "page" else text.text,
         target=target.text,
+        removed_controls=counts.removed_controls,
+        shown_controls=counts.shown_controls,
+        replaced_surrogates=counts.replaced_surrogates,
+        normalized_characters=counts.normalized,
         unreadable_characters=count_unreadable(target.text),
-        **_counts(cleaned),
     )
 
 
@@ -131,6 +134,7 @@ def _with_questions(
         return Skipped(source_id, EMPTY_TARGET)
     pairs = tuple((question.text.strip(), answer.text) for question, answer in turns)
     last_question, last_answer = pairs[-1]
+    counts = _total([document_text, *chain.from_iterable(turns)])
     return ComposedDocument(
         source_id=source_id,
         source_hash=source_hash,
@@ -140,22 +144,25 @@ def _with_questions(
         drawn_text=document_text.text,
         target=last_answer,
         questions=pairs,
+        removed_controls=counts.removed_controls,
+        shown_controls=counts.shown_controls,
+        replaced_surrogates=counts.replaced_surrogates,
+        normalized_characters=counts.normalized,
         unreadable_characters=sum(
             (count_unreadable(answer) for _, answer in pairs), Counter[str]()
         ),
-        **_counts([document_text, *chain.from_iterable(turns)]),
     )
 
 
-def _counts(cleaned: Sequence[CleanedText]) -> dict[str, Any]:
-    counts: dict[str, Any] = {
-        name: sum(getattr(part, name) for part in cleaned)
-        for name in ("removed_controls", "shown_controls", "replaced_surrogates")
-    }
-    return {
-        **counts,
-        "normalized_characters": sum((part.normalized for part in cleaned), Counter[str]()),
-    }
+def _total(cleaned: Sequence[CleanedText]) -> CleanedText:
+    """Return the counts of several texts."""
+    return CleanedText(
+        "",
+        removed_controls=sum(part.removed_controls for part in cleaned),
+        shown_controls=sum(part.shown_controls for part in cleaned),
+        replaced_surrogates=sum(part.replaced_surrogates for part in cleaned),
+        normalized=sum((part.normalized for part in cleaned), Counter[str]()),
+    )
 
 
 def prompted_text(instruction: str, text: str) -> str:
