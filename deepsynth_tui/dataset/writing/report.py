@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from deepsynth_tui.dataset.drawing.system_fonts import SINGLE_FORM_FAMILY
 from deepsynth_tui.dataset.unreadable_characters import KINDS, describe_unreadable
 from deepsynth_tui.dataset.writing.document_batches import SPLITS
 from deepsynth_tui.dataset.writing.flaws import FLAWS, describe_characters
@@ -71,9 +72,16 @@ class Report:
                 if name == "missing_glyphs":
                     description += f", {font}: {describe_characters(tally.missing)}"
                 if name == "unreadable_characters":
-                    description += f" ({describe_unreadable(tally.unreadable_characters)})"
-                    description += "; `normalize` removes them"
+                    kinds = describe_unreadable(tally.unreadable_characters)
+                    description += f": {kinds}, which normalize removes"
                 yield f"{description}; in {flaw.name_documents()}"
+        for name, documents in tally.fonts.items():
+            if name.startswith(SINGLE_FORM_FAMILY):
+                yield (
+                    f"{documents} documents are drawn with {name}, which has one form of each "
+                    "character for Chinese, Japanese and Korean: install Noto Sans CJK (Debian: "
+                    "fonts-noto-cjk), or set page.fallback_fonts"
+                )
 
     def to_json(
         self, *, font: str, page: Mapping[str, Any], files_left_out: Mapping[str, int]
