@@ -60,11 +60,11 @@ def test_bad_rows_of_a_table_are_grouped_by_reason(tmp_path: Path):
 
 def test_stop_ends_the_run_and_skip_continues_it(tmp_path: Path):
     folder = tmp_path / "in"
-    for number in range(12):
+    for number in range(20):
         write(folder / f"{number:02}.txt", f"Document {number}.")
-    write(folder / "07.txt", b"caf\xe9")
+    write(folder / "19.txt", b"caf\xe9")
     strict = config(folder, flaws={"bad_rows": "stop"}, output={"shard_size": 2})
-    with pytest.raises(SourceError, match=r"07\.txt: text that is not UTF-8") as caught:
+    with pytest.raises(SourceError, match=r"19\.txt: text that is not UTF-8") as caught:
         generate(strict, tmp_path / "out", Recorder())
     assert caught.value.key == "flaws.bad_rows"
     assert "source.encoding" in caught.value.advice
