@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from deepsynth_tui.config.dataset_output import DatasetOutputSettings
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 
 
@@ -48,6 +49,14 @@ class SourceSettings(Settings):
         label="Target column",
         help="Column with the answer to learn, or a path such as answers.0; none: the text itself "
         "(transcription).",
+    )
+    question_column: str | None = setting(
+        None,
+        label="Question column",
+        help="Column with the question that goes with the answer in target_column; or with "
+        "several, as a list beside a list of answers, or as a list of records {question, answer}. "
+        "Each becomes a turn of the conversation. Questions are not drawn.",
+        advanced=True,
     )
     max_samples: int | None = setting(
         None,
@@ -231,6 +240,14 @@ class PageSettings(Settings):
         help="Colour of the paper in place of the theme's.",
         advanced=True,
     )
+    boxes: Literal["none", "lines", "words"] = setting(
+        "none",
+        label="Boxes",
+        help="Store the text lines of each page, or also its words, with their boxes in pixels "
+        "and in reading order.",
+        advanced=True,
+        in_preflight=False,
+    )
 
 
 class DegradeSettings(Settings):
@@ -276,9 +293,19 @@ class DegradeSettings(Settings):
     jpeg_quality: int | None = setting(
         60,
         label="Min JPEG quality",
-        help="Lowest JPEG quality; none: no JPEG compression.",
+        help="Lowest JPEG quality, the highest being 95; none: lossless PNG files, about nine "
+        "times as large as clean pages.",
         ge=5,
         le=95,
+        advanced=True,
+    )
+    max_size: float | None = setting(
+        3.0,
+        label="Max size",
+        help="Bytes of a page with defects as a multiple of those of the clean page; the JPEG "
+        "quality is lowered, if need be below jpeg_quality, until it fits. none: no limit.",
+        suggested=(2.0, 3.0, 5.0),
+        ge=1.0,
         advanced=True,
     )
 
@@ -333,58 +360,6 @@ class FlawSettings(Settings):
     )
 
 
-class DatasetOutputSettings(Settings):
-    """Where the dataset is written."""
-
-    section = SectionInfo(summary="{dir}", collapsed=True, preset_resets=False, in_preflight=True)
-
-    dir: str | None = setting(
-        None,
-        label="Run folder",
-        help="Folder of the run; none: a new folder among the runs of this machine.",
-        placeholder="a new folder among the runs",
-        on_resume="free",
-    )
-    eval_fraction: float = setting(
-        0.0,
-        label="Test fraction",
-        help="Fraction of the documents that goes into the split test, chosen by a hash of their "
-        "content.",
-        suggested=(0.0, 0.02, 0.05, 0.1, 0.2),
-        ge=0.0,
-        lt=1.0,
-    )
-    shard_size: int = setting(
-        500,
-        label="Shard size",
-        help="Documents per Parquet file. One process writes one file at a time, and loses at "
-        "most that file if it is killed.",
-        unit="documents",
-        ge=1,
-        advanced=True,
-    )
-    push_to_hub: bool = setting(
-        False,
-        label="Push to Hub",
-        help="Upload the dataset to the Hub at the end.",
-        on_resume="free",
-    )
-    hub_repo_id: str | None = setting(
-        None,
-        label="Hub repository",
-        help="Repository to upload to, as owner/name.",
-        advanced=True,
-        on_resume="free",
-    )
-    hub_private: bool = setting(
-        True,
-        label="Private repository",
-        help="Make the repository private.",
-        advanced=True,
-        on_resume="free",
-    )
-
-
 class DatasetConfig(Settings):
     """A dataset run."""
 
@@ -419,6 +394,20 @@ class DatasetConfig(Settings):
         label="Instruction goes into",
         help="Draw the instruction above the document, or only put it into the message: then "
         "only the conversation and a text encoder contain it.",
+        in_preflight=True,
+    )
+    system_prompt: str | None = setting(
+        None,
+        label="System prompt",
+        help="Text of a system turn at the start of each conversation.",
+        advanced=True,
+    )
+    rows: Literal["document", "page"] | dict[str, int] = setting(
+        "document",
+        label="Rows",
+        help="What a row holds: a whole document, a page with the text on it, or a part of a "
+        "document that is drawn on pages of its own: {characters: 2000} for paragraphs of "
+        "together at most 2000 characters (characters=2000 in a form).",
         in_preflight=True,
     )
     filter: FilterSettings = FilterSettings()
@@ -463,6 +452,11 @@ class DatasetConfig(Settings):
         on_resume="free",
     )
     output: DatasetOutputSettings = DatasetOutputSettings()
+
+    @property
+    def row_characters(self) -> int | None:
+        """Most characters of a row, or None if rows are documents or pages."""
+        return self.rows["characters"] if isinstance(self.rows, dict) else None
 
     @property
     def all_sources(self) -> tuple[SourceSettings, ...]:

@@ -18,7 +18,7 @@ from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
 from deepsynth_tui.dataset.reading.reader import left_out_text, unexpectedly_left_out
 from deepsynth_tui.dataset.reading.sources import Document, Source
 from deepsynth_tui.dataset.writing.backends import create_backend
-from deepsynth_tui.dataset.writing.dataset_card import dataset_card
+from deepsynth_tui.dataset.writing.dataset_card import CARD_FILE, dataset_card, updated_card
 from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
 from deepsynth_tui.dataset.writing.dispatch import write_shards
 from deepsynth_tui.dataset.writing.document_batches import TEST, DocumentBatch, batch_documents
@@ -26,6 +26,7 @@ from deepsynth_tui.dataset.writing.manifest import Manifest
 from deepsynth_tui.dataset.writing.partial_dataset import PartialDataset, is_complete
 from deepsynth_tui.dataset.writing.publish import publish
 from deepsynth_tui.dataset.writing.report import REPORT_FILE, Report, write_flaws
+from deepsynth_tui.dataset.writing.tally import LONG_ROW_IMAGES
 from deepsynth_tui.runs import atomic
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def generate(config: DatasetConfig, folder: Path, job: JobLike) -> Verdict:
     manifest = Manifest.of(config, cached_renderer(config).font_name)
     if is_complete(folder, manifest):
         log.info("%s is already complete", folder)
+        _update_card(config, folder)
     else:
         source = open_documents(config)
         # Counting reads most sources to their end: a broken source fails before any drawing.
@@ -90,7 +92,7 @@ def _draw(
         with create_backend(config, dataset.shards, progress.report_and_check_stop) as backend:
             for shard in write_shards(batches, backend, progress.report_and_check_stop):
                 progress.add_finished(shard.tally.documents_read)
-                log.info("shard %s: %d documents", shard.name, shard.rows)
+                log.info("shard %s: %d documents", shard.name, shard.tally.documents)
     finally:
         dataset.remove_temporary_files()
     progress.report_end()
@@ -127,6 +129,7 @@ def _report(
         *_files_left_out(source),
         *report.warnings(dataset.manifest.font),
         *_empty_split(config, report),
+        *_long_rows(config, report),
     ):
         job.warning(warning)
     if not report.tally.documents:
@@ -146,10 +149,19 @@ def _finish(
     _write_metadata(config, source, dataset, report)
     dataset.assemble()
     dataset.finalize()
-    documents, pages = report.tally.documents, report.tally.pages
-    skipped = report.tally.documents_read - documents
-    log.info("%d documents on %d pages, %d skipped", documents, pages, skipped)
-    job.result(documents=documents, pages=pages, skipped=skipped)
+    tally = report.tally
+    skipped = tally.documents_read - tally.documents
+    log.info(
+        "%d documents on %d pages in %d rows, %d skipped; the largest row holds %d images "
+        "(document %s)",
+        tally.documents,
+        tally.pages,
+        tally.rows,
+        skipped,
+        tally.largest_row.images,
+        tally.largest_row.source_id,
+    )
+    job.result(documents=tally.documents, pages=tally.pages, rows=tally.rows, skipped=skipped)
 
 
 def _write_metadata(
@@ -164,10 +176,19 @@ def _write_metadata(
     text = json.dumps(report_json, ensure_ascii=False, indent=2)
     atomic.replace(folder / REPORT_FILE, text.encode() + b"\n", durable=True)
     card = dataset_card(config, dataset.manifest.settings, report_json)
-    atomic.replace(folder / "README.md", card.encode(), durable=True)
+    atomic.replace(folder / CARD_FILE, card.encode(), durable=True)
     paths = {shard.name: path for shard, path in dataset.files()}
     write_flaws(folder, dataset.finished(), paths)
     dataset.manifest.with_files(dataset.files()).write(folder)
+
+
+def _update_card(config: DatasetConfig, folder: Path) -> None:
+    """Write the name, license and language of `config` into the card of a complete dataset."""
+    path = folder / CARD_FILE
+    if path.exists() and (card := path.read_text(encoding="utf-8")).startswith("---\n"):
+        updated = updated_card(card, config)
+        if updated != card:
+            atomic.replace(path, updated.encode(), durable=True)
 
 
 def _log_settings(
@@ -190,6 +211,20 @@ def _empty_split(config: DatasetConfig, report: Report) -> Iterator[str]:
             f"the split {TEST} is empty: output.eval_fraction is too small for "
             f"{report.tally.documents} documents"
         )
+
+
+def _long_rows(config: DatasetConfig, report: Report) -> Iterator[str]:
+    long, largest = report.tally.long_rows, report.tally.largest_row
+    if not long.count:
+        return
+    has_answers = any(
+        source.target_column or source.question_column for source in config.all_sources
+    )
+    advice = "" if has_answers else ": rows: page, or {characters: N}, makes them shorter"
+    yield (
+        f"{long.count} rows hold more than {LONG_ROW_IMAGES} images, which few models can be "
+        f"trained on{advice}; the largest holds {largest.images} (document {largest.source_id})"
+    )
 
 
 def _no_documents(source: Source | Mixture, report: Report) -> NoDocuments:

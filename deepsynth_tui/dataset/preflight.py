@@ -112,7 +112,7 @@ class Preflight:
             first = {"text": self.first.text[:PREVIEW_CHARACTERS]}
         if first and self.page:
             figures = self.page.figures.to_json()
-            first["page"] = {**figures, "thumbnail": thumbnail(self.page.png, THUMBNAIL_COLUMNS)}
+            first["page"] = {**figures, "thumbnail": thumbnail(self.page.image, THUMBNAIL_COLUMNS)}
         return {
             "problems": [problem.to_json() for problem in self.problems],
             "notices": [{"key": notice.key, "message": notice.message} for notice in self.notices],
@@ -219,9 +219,15 @@ def _inspect_source(settings: SourceSettings, config: DatasetConfig) -> SourcePr
 def _column_problems(
     reader: SourceReader, settings: SourceSettings, named: InstructionColumns
 ) -> Iterator[Problem]:
-    target = settings.target_column
-    wanted = [(target, reader.columns, "source.target_column")] if target is not None else []
-    wanted += [(column, tuple(reader.kinds), named.key) for column in named.columns]
+    target, question = settings.target_column, settings.question_column
+    everything = tuple(reader.kinds)
+    wanted = []
+    if target is not None:
+        columns = reader.columns if question is None else everything
+        wanted.append((target, columns, "source.target_column"))
+    if question is not None:
+        wanted.append((question, everything, "source.question_column"))
+    wanted += [(column, everything, named.key) for column in named.columns]
     try:
         text_column_of(reader, settings)
     except ColumnError as error:

@@ -22,6 +22,7 @@ from deepsynth_tui.dataset.reading.named_columns import (
     require_column,
 )
 from deepsynth_tui.dataset.reading.open_reader import open_reader
+from deepsynth_tui.dataset.reading.questions import NotQuestions, QuestionAnswer, read_questions
 from deepsynth_tui.dataset.reading.reader import SourceReader, SourceRow, Unreadable
 
 NO_VALUE = "no value in column"
@@ -32,7 +33,7 @@ class Document:
     """A document as read, before cleaning; `text` and `target` may be blank.
 
     `columns` are the values that its instruction may name. `unreadable` is why it has no text or
-    no target.
+    no target. With `questions` (None: the source has no column for them) there is no `target`.
     """
 
     source_id: str
@@ -40,14 +41,16 @@ class Document:
     target: str | None
     columns: Mapping[str, str] = field(default_factory=dict)
     unreadable: Unreadable | None = None
+    questions: tuple[QuestionAnswer, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """An opened source.
 
-    Without a `target_column` the target is the text. `instruction_columns` are kept in each
-    document for its instruction. `bad_rows` is `flaws.bad_rows`.
+    Without a `target_column` the target is the text, unless there is a `question_column`.
+    `instruction_columns` are kept in each document for its instruction. `bad_rows` is
+    `flaws.bad_rows`.
     """
 
     reader: SourceReader
@@ -57,6 +60,7 @@ class Source:
     instruction_columns: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     bad_rows: Literal["stop", "skip"] = "skip"
+    question_column: str | None = None
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents in the order of the source, at most `max_samples`.
@@ -69,6 +73,7 @@ class Source:
             for column in (
                 self.text_column,
                 self.target_column,
+                self.question_column,
                 id_column,
                 *self.instruction_columns,
             )
@@ -111,9 +116,12 @@ class Source:
         if row.unreadable is not None:
             return Document(source_id, "", None, unreadable=row.unreadable)
         text = _text_value(row, self.text_column)
-        target = None if self.target_column is None else _text_value(row, self.target_column)
+        target = None
+        if self.target_column is not None and self.question_column is None:
+            target = _text_value(row, self.target_column)
+        questions = self._questions(row)
         columns = {name: _instruction_value(row, name) for name in self.instruction_columns}
-        for value in (text, target, *columns.values()):
+        for value in (text, target, questions, *columns.values()):
             if isinstance(value, Unreadable):
                 return Document(source_id, "", None, unreadable=value)
         return Document(
@@ -121,7 +129,22 @@ class Source:
             text=str(text),
             target=None if target is None else str(target),
             columns={name: str(value) for name, value in columns.items()},
+            questions=None if isinstance(questions, Unreadable) else questions,
         )
+
+    def _questions(self, row: SourceRow) -> tuple[QuestionAnswer, ...] | Unreadable | None:
+        if self.question_column is None:
+            return None
+        answers = value_at(row.values, self.target_column) if self.target_column else None
+        try:
+            return read_questions(value_at(row.values, self.question_column), answers)
+        except NotQuestions as error:
+            return Unreadable(
+                f"column {self.question_column!r} {error}",
+                advice="Give each question one answer: a question in source.question_column and "
+                "its answer in source.target_column, a list of each, or a list of records "
+                "{question, answer}.",
+            )
 
 
 def open_source(
@@ -143,9 +166,13 @@ def source_from_reader(
     for column in instruction.columns:
         require_column(tuple(reader.kinds), column, instruction.key, reader.kinds)
     chosen = text_column_of(reader, settings)
-    target = settings.target_column
+    target, question = settings.target_column, settings.question_column
+    if question is not None:
+        require_column(tuple(reader.kinds), question, "source.question_column", reader.kinds)
     if target is not None:
-        require_column(reader.columns, target, "source.target_column", reader.kinds)
+        # Beside questions it may be a list.
+        columns = reader.columns if question is None else tuple(reader.kinds)
+        require_column(columns, target, "source.target_column", reader.kinds)
     notices = [*reader.notices]
     if settings.text_column is None and len(reader.columns) > 1:
         notices.append(Notice("source.text_column", f"not set: the column {chosen!r} is drawn"))
@@ -157,6 +184,7 @@ def source_from_reader(
         instruction.columns,
         tuple(notices),
         bad_rows,
+        question,
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.callbacks.memory_time import MemoryTimeCallback
     from deepsynth_tui.training.data.collator import Collator
+    from deepsynth_tui.training.data.example import Example
 
 
 def adapters_keep_base(config: TrainingConfig) -> bool:
@@ -34,7 +35,7 @@ def adapters_keep_base(config: TrainingConfig) -> bool:
 
 
 class BaseSamplesCallback(TrainerCallback):
-    """Generates the answers of the base model to `rows` after the first step.
+    """Generates the answers of the base model to `examples` after the first step.
 
     Each sample goes to `report`. The time is not part of any step that `memory_time` measures.
     """
@@ -43,13 +44,13 @@ class BaseSamplesCallback(TrainerCallback):
         self,
         model: PeftModel,
         collator: Collator,
-        rows: Sequence[dict[str, Any]],
+        examples: Sequence[Example],
         report: Callable[[Sample], None],
         memory_time: MemoryTimeCallback,
     ) -> None:
         self.model = model
         self.collator = collator
-        self.rows = rows
+        self.examples = examples
         self.report = report
         self.memory_time = memory_time
 
@@ -69,5 +70,5 @@ class BaseSamplesCallback(TrainerCallback):
 
     def _sample(self) -> None:
         with self.memory_time.excluded(), self.model.disable_adapter():
-            for row in self.rows:
-                self.report(take_sample(self.model, self.collator, row))
+            for example in self.examples:
+                self.report(take_sample(self.model, self.collator, example))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import datasets
@@ -16,42 +15,59 @@ import pyarrow
 import torch
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
+from deepsynth_tui.conversations.layouts import Columns, row_to_conversation
 from deepsynth_tui.training.data.dataset_folder import dataset_folder
-from deepsynth_tui.training.data.formats import ROW_INDEX, Truncation
+from deepsynth_tui.training.data.example import Example, ExampleBuilder, Truncation
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import DataSettings
+    from deepsynth_tui.config.training import DataSettings, TrainingConfig
+    from deepsynth_tui.conversations.conversation import Conversation
 
 DOCUMENT_COLUMN = "source_hash"  # equal for all rows of one document
-NO_TRUNCATIONS: Mapping[int, Truncation] = MappingProxyType({})
 
 
-class Rows(torch.utils.data.Dataset[dict[str, Any]]):
-    """A subset of a dataset's rows, each read from disk on access.
+@dataclass(frozen=True)
+class Rows(torch.utils.data.Dataset[Example]):
+    """A subset of a dataset's rows as examples for a model, each read from disk on access.
 
-    `indices` are those of the rows in `dataset`. `truncations` maps the index of a row to its
-    truncation.
+    Attributes:
+        indices: Indices of the rows in `dataset`.
+        columns: The columns that hold images and answers.
+        builder: Turns the conversation of a row into an example.
+        truncations: The truncation of a row by its index in `dataset`.
     """
 
-    def __init__(
-        self,
-        dataset: datasets.Dataset,
-        indices: Sequence[int],
-        truncations: Mapping[int, Truncation] = NO_TRUNCATIONS,
-    ) -> None:
-        self.dataset = dataset
-        self.indices = indices
-        self.truncations = truncations
+    dataset: datasets.Dataset
+    indices: Sequence[int]
+    columns: Columns
+    builder: ExampleBuilder
+    truncations: Mapping[int, Truncation] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, position: int) -> dict[str, Any]:
+    def __getitem__(self, position: int) -> Example:
+        truncation = self.truncations.get(self.indices[position])
+        return self.builder.build(self.conversation(position), truncation)
+
+    def conversation(self, position: int) -> Conversation:
+        """Return a row as it is in the dataset.
+
+        Raises:
+            RowError: the row cannot be used.
+        """
         index = self.indices[position]
-        row = {**self.dataset[index], ROW_INDEX: index}
-        truncation = self.truncations.get(index)
-        return row if truncation is None else {**row, Truncation.KEY: truncation}
+        return row_to_conversation(self.dataset[index], index, self.columns)
+
+    def select(self, positions: Sequence[int]) -> Rows:
+        """Return the rows at these positions."""
+        return replace(self, indices=[self.indices[position] for position in positions])
+
+    def truncate(self, truncations: Mapping[int, Truncation]) -> Rows:
+        """Return all rows, those at the positions in `truncations` truncated."""
+        by_index = {self.indices[position]: value for position, value in truncations.items()}
+        return replace(self, truncations={**self.truncations, **by_index})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +78,10 @@ class Split:
     held_out: Rows
 
 
-def load_split(data: DataSettings, *, images: bool) -> Split:
-    """Open the dataset and split it. With `images` it must have page images.
+def load_split(config: TrainingConfig, *, images: bool) -> Split:
+    """Open the dataset and split it into examples for a model.
+
+    With `images`, for a model that reads images, the dataset must have them.
 
     Rows of one document are never on both sides. The split depends only on `data.split_seed` and
     the dataset.
@@ -72,6 +90,7 @@ def load_split(data: DataSettings, *, images: bool) -> Split:
         TrainingError: the dataset, the split or a column does not exist, or no row is left to
             train on.
     """
+    data = config.data
     dataset = open_dataset(data)
     check_columns(dataset.column_names, data, images=images)
     dataset = keep_images_encoded(dataset, data.image_column)
@@ -89,10 +108,21 @@ def load_split(data: DataSettings, *, images: bool) -> Split:
             f"{data.path}: {data.eval_fraction:g} of {len(dataset)} rows is less than one row",
             "Raise data.eval_fraction, or set it to 0 to hold nothing out.",
         )
-    return Split(
-        train=Rows(dataset, train[: data.max_train_samples]),
-        held_out=Rows(dataset, held_out[: data.max_eval_samples]),
+    rows = Rows(
+        dataset,
+        range(len(dataset)),
+        columns_of(data),
+        ExampleBuilder(data, images, config.text_encoder.enabled),
     )
+    return Split(
+        train=rows.select(train[: data.max_train_samples]),
+        held_out=rows.select(held_out[: data.max_eval_samples]),
+    )
+
+
+def columns_of(data: DataSettings) -> Columns:
+    """Return the columns that the configuration names."""
+    return Columns(images=data.image_column, target=data.target_column)
 
 
 def open_dataset(data: DataSettings) -> datasets.Dataset:

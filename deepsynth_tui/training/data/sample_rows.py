@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deepsynth_tui.training.data.formats import TEXT_COLUMNS
+TEXT_COLUMNS = ("prompted_text", "text")  # text used in place of pages for a text-only model
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.training.data.lengths import PageSizes, RowLengths, TokenCounter
+from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
 
 if TYPE_CHECKING:
     from deepsynth_tui.training.data.collator import Collator
@@ -45,13 +46,13 @@ def largest_fitting_max_pixels(
 
     Binary search on a logarithmic scale; None if even the smallest value is too large.
     """
-    trial_rows = [rows[i] for i in tried]
+    examples = [rows[i] for i in tried]
 
     def fits(max_pixels: int) -> bool:
         trial = with_max_pixels(collator, max_pixels)
         counter = TokenCounter(trial)
         limit = collator.config.data.max_length
-        return all(counter.count(trial.render(row)).tokens <= limit for row in trial_rows)
+        return all(counter.count(trial.render(example)).tokens <= limit for example in examples)
 
     low = max(MIN_READABLE_PIXELS, collator.config.model.min_pixels or 0)
     high = max((w * h for i in tried for w, h in lengths.rows[i].page_sizes), default=low)
@@ -71,5 +72,6 @@ def with_max_pixels(collator: Collator, max_pixels: int) -> Collator:
     """Return a copy of the collator with another `model.max_pixels`."""
     changed = copy.copy(collator)
     model = collator.config.model.model_copy(update={"max_pixels": max_pixels})
-    changed.config = collator.config.model_copy(update={"model": model})
+    changed.processor, limits = apply_pixel_limits(collator.processor, model)
+    changed.config = limits.before_processor(collator.config)
     return changed

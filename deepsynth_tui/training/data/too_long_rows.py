@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
+from deepsynth_tui.training.data.bad_rows import MAX_REMOVED_SHARE
 from deepsynth_tui.training.data.collator import Collator, too_long_error
-from deepsynth_tui.training.data.dataset import Rows, Split
-from deepsynth_tui.training.data.formats import Truncation, row_id, truncatable_text
+from deepsynth_tui.training.data.dataset import Rows
+from deepsynth_tui.training.data.example import Truncation
 from deepsynth_tui.training.data.lengths import (
     RowLength,
     RowLengths,
     TokenCounter,
-    count_row_lengths,
 )
 from deepsynth_tui.training.data.suggest_max_pixels import suggest_max_pixels
 from deepsynth_tui.training.failures import TrainingError
 
-if TYPE_CHECKING:
-    from deepsynth_tui.estimate.row_statistics import RowStatistics
-
-log = logging.getLogger(__name__)
-
-# At most this share of a dataset's rows is dropped, and of a row's text truncated. Removing more
-# would train on something else than the user asked for.
-MAX_REMOVED_SHARE = 0.5
 WORD_LOOKBACK = 40  # characters to search backwards for the end of a word
 
 
@@ -43,66 +32,6 @@ class LimitedRows:
     note: str = ""
     left_out: int = 0
     shortened: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LimitedSplit:
-    """A split whose rows all fit `data.max_length`.
-
-    `lengths` are the tokens of the rows to train on. `notes` and `counts` say what was changed.
-    """
-
-    split: Split
-    statistics: RowStatistics
-    lengths: Sequence[int]
-    notes: tuple[str, ...]
-    counts: Mapping[str, int]
-
-
-def limit_split_length(
-    split: Split, collator: Collator, *, report: Callable[[int], bool]
-) -> LimitedSplit | None:
-    """Count the tokens of all rows and handle those that are too long.
-
-    `report` gets the number of rows done and returns whether to continue. Returns None if it was
-    stopped.
-
-    Raises:
-        TrainingError: as `limit_row_length`, or a row cannot be used.
-    """
-    sides = {"training": split.train, "held out": split.held_out}
-    limited: list[LimitedRows] = []
-    notes: list[str] = []
-    done = 0
-    for side, rows in sides.items():
-        lengths = count_row_lengths(rows, collator, report=partial(_report_total, report, done))
-        if lengths is None:
-            return None
-        done += len(rows)
-        if rows:
-            tokens = lengths.tokens
-            mean, longest = sum(tokens) // len(rows), max(tokens)
-            log.info("%d rows %s: %d tokens on average, %d at most", len(rows), side, mean, longest)
-        limited_rows = limit_row_length(rows, lengths, collator)
-        if limited_rows.note:
-            notes.append(f"{side}: {limited_rows.note}")
-        limited.append(limited_rows)
-    train, held_out = limited
-    counts = {
-        "left_out": train.left_out + held_out.left_out,
-        "shortened": train.shortened + held_out.shortened,
-    }
-    return LimitedSplit(
-        Split(train.rows, held_out.rows),
-        train.lengths.statistics(total_rows=len(split.train.dataset)),
-        train.lengths.tokens,
-        tuple(notes),
-        {name: count for name, count in counts.items() if count},
-    )
-
-
-def _report_total(report: Callable[[int], bool], done_before: int, done: int) -> bool:
-    return report(done_before + done)
 
 
 def limit_row_length(rows: Rows, lengths: RowLengths, collator: Collator) -> LimitedRows:
@@ -121,7 +50,7 @@ def limit_row_length(rows: Rows, lengths: RowLengths, collator: Collator) -> Lim
     if data.on_too_long == "shorten":
         return _shorten(rows, lengths, too_long, collator)
     raise too_long_error(
-        [(row_id(rows[i]), lengths.rows[i].tokens) for i in too_long],
+        [(rows[i].row_id, lengths.rows[i].tokens) for i in too_long],
         data.max_length,
         suggest_max_pixels(rows, lengths, too_long, collator),
     )
@@ -141,10 +70,10 @@ def _drop(
     kept = [i for i in range(len(rows)) if i not in dropped]
     longest = max(too_long, key=lambda i: lengths.rows[i].tokens)
     return LimitedRows(
-        Rows(rows.dataset, [rows.indices[i] for i in kept], rows.truncations),
+        rows.select(kept),
         RowLengths([lengths.rows[i] for i in kept]),
         f"{len(too_long)} of {len(rows)} rows are left out because they are longer than "
-        f"data.max_length ({limit} tokens); the longest is {row_id(rows[longest])} with "
+        f"data.max_length ({limit} tokens); the longest is {rows[longest].row_id} with "
         f"{lengths.rows[longest].tokens}",
         left_out=len(too_long),
     )
@@ -157,7 +86,7 @@ def _shorten(
     truncations: dict[int, Truncation] = {}
     shortened = list(lengths.rows)
     for i in too_long:
-        truncations[rows.indices[i]], shortened[i] = _truncate(rows[i], lengths.rows[i], counter)
+        truncations[i], shortened[i] = _truncate(rows, i, lengths.rows[i], counter)
     before = sum(lengths.rows[i].tokens for i in too_long)
     removed = before - sum(shortened[i].tokens for i in too_long)
     part = next(iter(truncations.values())).part
@@ -166,7 +95,7 @@ def _shorten(
         "answer": "the end of the answer is not learned, nor that the answer ends there",
     }[part]
     return LimitedRows(
-        Rows(rows.dataset, rows.indices, {**rows.truncations, **truncations}),
+        rows.truncate(truncations),
         RowLengths(shortened),
         f"{len(too_long)} of {len(rows)} rows are shortened to data.max_length "
         f"({collator.config.data.max_length} tokens), by {removed} of {before} tokens: {effect}",
@@ -175,27 +104,23 @@ def _shorten(
 
 
 def _truncate(
-    row: Mapping[str, object], length: RowLength, counter: TokenCounter
+    rows: Rows, position: int, length: RowLength, counter: TokenCounter
 ) -> tuple[Truncation, RowLength]:
     """Find by binary search how much of the row's text fits, and end it at a word boundary."""
     collator = counter.collator
     limit = collator.config.data.max_length
-    part, text = truncatable_text(
-        row,
-        collator.config.data,
-        images=collator.reads_images,
-        text_encoder=collator.instruction_tokenizer is not None,
-    )
+    conversation = rows.conversation(position)
+    part, text = rows.builder.truncatable_text(conversation)
 
     def truncate_to(characters: int) -> tuple[Truncation, RowLength]:
-        truncation = Truncation(part, characters)
-        chat = collator.render({**row, Truncation.KEY: truncation})
+        truncation = Truncation(part, characters, len(text))
+        chat = collator.render(rows.builder.build(conversation, truncation))
         return truncation, counter.count(chat)
 
     fits, too_many = round(MAX_REMOVED_SHARE * len(text)), len(text)
     if not text or not fits or truncate_to(fits)[1].tokens > limit:
         raise TrainingError(
-            f"{row_id(row)}: {length.tokens} tokens cannot be shortened to data.max_length "
+            f"{conversation.row_id}: {length.tokens} tokens cannot be shortened to data.max_length "
             f"({limit} tokens): data.on_too_long: shorten removes at most {MAX_REMOVED_SHARE:.0%} "
             f"of the {part}, and never a page",
             "Raise data.max_length, or set data.on_too_long to drop.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import set_seed
 
-from deepsynth_tui.config.model import ModelSettings
+from deepsynth_tui.conversations.page_image import stored_size
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, Collator
-from deepsynth_tui.training.data.formats import Truncation, truncatable_text
-from deepsynth_tui.training.data.pages import StoredImage, page_size
-from deepsynth_tui.training.data.too_long_rows import limit_split_length
+from deepsynth_tui.training.data.pages import page_size
+from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.simulation.batch import image_token_id
 from deepsynth_tui.training.text_encoder.placeholders import SOFT_TOKEN_MASK
@@ -27,12 +26,14 @@ from deepsynth_tui.training.xray.report import TokenKind, TokenSpan, Xray, XrayP
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+    from deepsynth_tui.config.model import ModelSettings
     from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.conversations.conversation import StoredImage
     from deepsynth_tui.training.data.chat_template import RenderedChat
     from deepsynth_tui.training.data.dataset import Split
+    from deepsynth_tui.training.data.example import Example
 
 COUNTED_BY = "counted by running the model's own vision tower on fake tensors"
-UNBOUNDED = ModelSettings()  # page sizes as stored
 # These settings do not affect which rows come first, and this machine may not support them.
 IRRELEVANT_TO_ORDER = {
     "report_to": "none",
@@ -54,13 +55,13 @@ def xray_first_batch(
     notes: tuple[str, ...] = ()
     lengths: Sequence[int] | None = None
     by_length = config.training.train_sampling_strategy == "group_by_length"
-    if by_length or config.data.on_too_long != "error":
-        limited = limit_split_length(split, collator, report=lambda _: True)
-        assert limited is not None  # `report` never stops it
-        split, notes, lengths = limited.split, limited.notes, limited.lengths
-    rows = first_batch_rows(config, split, collator.processor, lengths)
-    chats = [collator.render(row) for row in rows]
-    batch = collator(rows)
+    if by_length or config.data.on_too_long != "error" or config.data.bad_rows != "stop":
+        selected = select_rows(split, collator, report=lambda _: True)
+        assert selected is not None  # `report` never stops it
+        split, notes, lengths = selected.of(split), selected.notes, selected.lengths
+    examples = first_batch(config, split, collator.processor, lengths)
+    chats = [collator.render(example) for example in examples]
+    batch = collator(examples)
     features, counted_by = _count_features(config, collator, chats, model_config)
     image_token = image_token_id(model_config) if collator.reads_images else None
     xray_rows = [
@@ -69,13 +70,12 @@ def xray_first_batch(
             template=chat.prompt + chat.answer,
             learned=_decode(collator, labels[labels != IGNORE_INDEX]),
             spans=_spans(collator, ids, mask, labels, soft, image_token),
-            pages=tuple(_page(stored, config.model) for stored in chat.conversation.images),
+            pages=tuple(_page(stored, config.model) for stored in chat.example.images),
             features=count,
-            cut=_truncation_text(row, collator),
-            instruction=chat.conversation.instruction,
+            cut=_truncation_text(chat.example),
+            instruction=chat.example.instruction,
         )
-        for row, chat, count, ids, mask, labels, soft in zip(
-            rows,
+        for chat, count, ids, mask, labels, soft in zip(
             chats,
             features,
             batch["input_ids"],
@@ -98,10 +98,10 @@ def xray_first_batch(
     )
 
 
-def first_batch_rows(
+def first_batch(
     config: TrainingConfig, split: Split, processor: Any, lengths: Sequence[int] | None
-) -> list[dict[str, Any]]:
-    """Return the rows of the first batch in the trainer's own order.
+) -> list[Example]:
+    """Return the examples of the first batch in the trainer's own order.
 
     `lengths` are the tokens of all rows, if the order depends on them.
     """
@@ -174,21 +174,14 @@ def _spans(
 
 
 def _page(stored: StoredImage, model: ModelSettings) -> XrayPage:
-    return XrayPage(page_size(stored, UNBOUNDED), page_size(stored, model))
+    return XrayPage(stored_size(stored), page_size(stored, model))
 
 
-def _truncation_text(row: Mapping[str, Any], collator: Collator) -> str:
-    truncation: Truncation | None = row.get(Truncation.KEY)
+def _truncation_text(example: Example) -> str:
+    truncation = example.truncation
     if truncation is None:
         return ""
-    whole_row = {name: value for name, value in row.items() if name != Truncation.KEY}
-    _, text = truncatable_text(
-        whole_row,
-        collator.config.data,
-        images=truncation.part == "answer",
-        text_encoder=collator.instruction_tokenizer is not None,
-    )
-    kept, total = truncation.characters, len(text)
+    kept, total = truncation.characters, truncation.total
     return f"the {truncation.part} is truncated to {kept} of {total} characters"
 
 

@@ -32,7 +32,7 @@ def xray(config: TrainingConfig) -> dict[str, Any]:
 
     preprocessor = load_preprocessor_offline_first(config)
     try:
-        split = load_split(config.data, images=preprocessor.reads_images)
+        split = load_split(config, images=preprocessor.reads_images)
     except ConnectionError as error:
         raise TrainingError(
             f"{config.data.path} is not on this machine, and an x-ray downloads no dataset",

@@ -7,25 +7,26 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.training.data.chat_template import ChatTemplate
-from deepsynth_tui.training.data.formats import ROW_INDEX, Truncation
+from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.data.example import Truncation
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.modeling.processor import Preprocessor, load_preprocessor
+from deepsynth_tui.training.modeling.processor import load_preprocessor
 from tests.training import small_models
 from tests.training.conftest import configuration
-from tests.training.small_datasets import INSTRUCTION, row
+from tests.training.small_datasets import INSTRUCTION, example, row
 
-ROW: dict[str, Any] = row(0) | {ROW_INDEX: 0}
+ROW: dict[str, Any] = row(0)
 
 
-def _load(values: dict[str, Any], folder: Path) -> tuple[Preprocessor, Any]:
+def _load(values: dict[str, Any], folder: Path) -> Collator:
     config = configuration(values, model__name_or_path=str(folder))
-    return load_preprocessor(config, local_files_only=True), config.data
+    return Collator(load_preprocessor(config, local_files_only=True), config)
 
 
 def test_the_models_own_template(values: dict[str, Any], language_model: Path) -> None:
-    template = ChatTemplate(*_load(values, language_model))
-    chat = template.render(ROW)
+    collator = _load(values, language_model)
+    template = collator.chat_template
+    chat = template.render(example(collator, ROW))
     assert not template.is_fallback
     assert chat.prompt.endswith(f"{INSTRUCTION}<|im_end|>\n<|im_start|>assistant\n")
     assert chat.answer == ROW["target"] + "<|im_end|>\n"
@@ -33,8 +34,9 @@ def test_the_models_own_template(values: dict[str, Any], language_model: Path) -
 
 def test_the_fallback(values: dict[str, Any], tmp_path: Path) -> None:
     folder = small_models.language_model(tmp_path / "model", chat_template=False)
-    template = ChatTemplate(*_load(values, folder))
-    chat = template.render(ROW)
+    collator = _load(values, folder)
+    template = collator.chat_template
+    chat = template.render(example(collator, ROW))
     assert template.is_fallback
     assert chat.prompt.endswith(f"{INSTRUCTION}\n")
     assert chat.answer == ROW["target"] + "<|im_end|>"
@@ -43,15 +45,16 @@ def test_the_fallback(values: dict[str, Any], tmp_path: Path) -> None:
 def test_a_truncated_answer_has_no_end_of_turn(
     values: dict[str, Any], language_model: Path
 ) -> None:
-    template = ChatTemplate(*_load(values, language_model))
-    chat = template.render({**ROW, Truncation.KEY: Truncation("answer", 3)})
+    collator = _load(values, language_model)
+    truncation = Truncation("answer", 3, total=len(ROW["target"]))
+    chat = collator.render(example(collator, ROW, truncation=truncation))
     assert chat.answer == ROW["target"][:3]
 
 
 def test_a_template_that_changes_the_question_is_refused(
     values: dict[str, Any], language_model: Path
 ) -> None:
-    preprocessor, data = _load(values, language_model)
-    preprocessor.tokenizer.chat_template = "{{ messages | length }}"
+    collator = _load(values, language_model)
+    collator.tokenizer.chat_template = "{{ messages | length }}"
     with pytest.raises(TrainingError, match=r"row 0 .* renders the question differently"):
-        ChatTemplate(preprocessor, data).render(ROW)
+        collator.render(example(collator, ROW))

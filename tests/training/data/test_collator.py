@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import torch
 
+from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
-from deepsynth_tui.training.data.formats import ROW_INDEX
-from deepsynth_tui.training.data.lengths import TokenCounter, count_row_lengths
+from deepsynth_tui.training.data.lengths import RowLengths, TokenCounter
 from deepsynth_tui.training.data.too_long_rows import limit_row_length
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import configuration
-from tests.training.small_datasets import INSTRUCTION, row, write
+from tests.training.small_datasets import INSTRUCTION, example, row, write
 from tests.training.small_models import IMAGE_TOKENS, language_model
 
 
@@ -25,14 +25,14 @@ def _collator(values: dict[str, Any], **changes: Any) -> Collator:
     return Collator(load_model_and_processor(config), config)
 
 
-def _row(number: int, **changes: Any) -> dict[str, Any]:
-    return row(number, **changes) | {ROW_INDEX: number}
+def _batch(collator: Collator, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return collator([example(collator, row, index=i) for i, row in enumerate(rows)])
 
 
 def test_labels_are_the_answer_and_its_end(values: dict[str, Any]) -> None:
     collator = _collator(values)
-    rows = [_row(0), _row(1) | {"target": "a much longer answer than the other"}]
-    batch = collator(rows)
+    rows = [row(0), row(1) | {"target": "a much longer answer than the other"}]
+    batch = _batch(collator, rows)
 
     decode: Any = collator.tokenizer.decode
     for i, dataset_row in enumerate(rows):
@@ -53,16 +53,16 @@ def test_the_loss_does_not_depend_on_the_batch(values: dict[str, Any]) -> None:
     """Padding and other rows do not change the loss of a row."""
     collator = _collator(values)
     model = load_model_and_processor(collator.config).model
-    rows = [_row(0), _row(1) | {"target": "a much longer answer than the other"}]
+    rows = [row(0), row(1) | {"target": "a much longer answer than the other"}]
 
     def loss(batch: dict[str, Any]) -> float:
         inputs = {name: value for name, value in batch.items() if name != ROW_IDS}
         with torch.no_grad():
             return float(model(**inputs).loss)
 
-    counts = [int((collator([row])["labels"] != IGNORE_INDEX).sum()) for row in rows]
-    apart = sum(loss(collator([row])) * n for row, n in zip(rows, counts, strict=True))
-    assert loss(collator(rows)) == pytest.approx(apart / sum(counts), rel=1e-4)
+    counts = [int((_batch(collator, [row])["labels"] != IGNORE_INDEX).sum()) for row in rows]
+    apart = sum(loss(_batch(collator, [row])) * n for row, n in zip(rows, counts, strict=True))
+    assert loss(_batch(collator, rows)) == pytest.approx(apart / sum(counts), rel=1e-4)
 
 
 def test_a_model_without_chat_template_learns_to_end(
@@ -70,8 +70,8 @@ def test_a_model_without_chat_template_learns_to_end(
 ) -> None:
     folder = language_model(tmp_path / "model", chat_template=False)
     collator = _collator(values, model__name_or_path=str(folder))
-    dataset_row = _row(0)
-    batch = collator([dataset_row])
+    dataset_row = row(0)
+    batch = _batch(collator, [dataset_row])
 
     decode = collator.tokenizer.decode
     labels = batch["labels"][0]
@@ -86,12 +86,12 @@ def test_rows_that_are_too_long_are_refused_with_their_lengths(
     rows = [row(0), row(1) | {"target": "x" * 300}, row(2) | {"target": "y" * 400}]
     folder = write(tmp_path / "data", rows)
     collator = _collator(values, data__path=str(folder), data__max_length=200)
-    loaded = load_split(collator.config.data, images=True).train
+    loaded = load_split(collator.config, images=True).train
 
-    lengths = count_row_lengths(loaded, collator, report=lambda _: True)
-    assert lengths is not None
+    counter = TokenCounter(collator)
+    lengths = [counter.count(collator.render(example)) for example in loaded]
     with pytest.raises(TrainingError) as refused:
-        limit_row_length(loaded, lengths, collator)
+        limit_row_length(loaded, RowLengths(lengths), collator)
     exact = [collator.encode([collator.render(loaded[i])])["input_ids"].shape[1] for i in range(3)]
     assert f"row 2 (document doc-2): {exact[2]} tokens, row 1" in str(refused.value)
     assert "2 rows are longer than data.max_length (200" in str(refused.value)
@@ -103,14 +103,12 @@ def test_rows_that_are_too_long_are_refused_with_their_lengths(
 def test_counted_lengths_are_exact(values: dict[str, Any]) -> None:
     collator = _collator(values)
     counter = TokenCounter(collator)
-    for dataset_row in (_row(0), _row(1), _row(2, pages=3), _row(3, pages=3, side=80)):
-        chat = collator.render(dataset_row)
+    for dataset_row in (row(0), row(1), row(2, pages=3), row(3, pages=3, side=80)):
+        chat = collator.render(example(collator, dataset_row))
         assert counter.count(chat).tokens == collator.encode([chat])["input_ids"].shape[1]
 
 
-def test_a_damaged_image_names_the_row(values: dict[str, Any]) -> None:
-    damaged = _row(0) | {"images": [{"bytes": b"no image", "path": None}]}
-    with pytest.raises(
-        TrainingError, match=r"row 0 \(document doc-0\): an image cannot be decoded"
-    ):
-        _collator(values)([damaged])
+def test_a_damaged_image_names_therow(values: dict[str, Any]) -> None:
+    damaged = row(0) | {"images": [{"bytes": b"no image", "path": None}]}
+    with pytest.raises(RowError, match=r"row 0 \(document doc-0\): an image cannot be decoded"):
+        _batch(_collator(values), [damaged])

@@ -9,7 +9,7 @@ import datasets
 import datasets.config
 import pytest
 
-from deepsynth_tui.config.training import DataSettings
+from deepsynth_tui.config.training import DataSettings, TrainingConfig
 from deepsynth_tui.training.data.dataset import Rows, group_shuffle_split, load_split
 from tests.training.conftest import configuration
 
@@ -25,7 +25,7 @@ def write(folder: Path, target: str) -> DataSettings:
 
 
 def target_of(data: DataSettings) -> str:
-    return load_split(data, images=False).train[0]["target"]
+    return load_split(TrainingConfig(data=data), images=False).train[0].answer
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_sample_limits(values: dict[str, Any]) -> None:
     config = configuration(
         values, data__eval_fraction=0.4, data__max_train_samples=3, data__max_eval_samples=2
     )
-    loaded = load_split(config.data, images=True)
+    loaded = load_split(config, images=True)
     assert (len(loaded.train), len(loaded.held_out)) == (3, 2)
     assert isinstance(loaded.train, Rows)
-    assert isinstance(loaded.train[0]["images"][0]["bytes"], bytes)  # not decoded yet
+    assert isinstance(loaded.train[0].images[0]["bytes"], bytes)  # not decoded yet

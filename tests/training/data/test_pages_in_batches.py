@@ -10,13 +10,13 @@ import torch
 from transformers import AutoConfig
 
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
-from deepsynth_tui.training.data.formats import ROW_INDEX
+from deepsynth_tui.training.data.example import Example
 from deepsynth_tui.training.data.lengths import TokenCounter
 from deepsynth_tui.training.evaluation.generate import generate_answers
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.xray.image_features import VisionTower
 from tests.training.conftest import Run, configuration
-from tests.training.small_datasets import row, write
+from tests.training.small_datasets import example, row, write
 from tests.training.small_models import qwen3_vl
 
 PAGES = (1, 3, 0, 2)
@@ -28,10 +28,10 @@ def models(vision_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return {"idefics3": vision_model, "qwen3_vl": qwen3_vl(tmp_path_factory.mktemp("qwen3-vl"))}
 
 
-def _rows() -> list[dict[str, Any]]:
+def _examples(collator: Collator) -> list[Example]:
     answers = ("yes", "a much longer answer than any of the others", "no", "perhaps")
     return [
-        row(number, pages=pages, side=side) | {ROW_INDEX: number, "target": answer}
+        example(collator, row(number, pages=pages, side=side) | {"target": answer}, index=number)
         for number, (pages, side, answer) in enumerate(zip(PAGES, SIDES, answers, strict=True))
     ]
 
@@ -43,9 +43,9 @@ def test_a_row_has_the_same_loss_alone_and_in_a_batch(
     config = configuration(values, model__name_or_path=str(models[family]))
     base = load_model_and_processor(config)
     collator = Collator(base, config)
-    rows = _rows()
+    rows = _examples(collator)
 
-    def losses(some: list[dict[str, Any]]) -> list[float]:
+    def losses(some: list[Example]) -> list[float]:
         batch = collator(some)
         inputs = {name: value for name, value in batch.items() if name != ROW_IDS}
         with torch.no_grad():
@@ -70,7 +70,7 @@ def test_pages_are_counted_and_answered_alike(
     config = configuration(values, model__name_or_path=str(models[family]))
     base = load_model_and_processor(config)
     collator = Collator(base, config)
-    chats = [collator.render(row) for row in _rows()]
+    chats = [collator.render(row) for row in _examples(collator)]
     architecture = AutoConfig.from_pretrained(models[family])
     tower, counter = VisionTower(architecture, config), TokenCounter(collator)
 

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.formats import ROW_INDEX
 from deepsynth_tui.training.evaluation.generate import evaluation_mode, generate_answers
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import Run, configuration
-from tests.training.small_datasets import row, write
+from tests.training.small_datasets import example, row, write
 
 EVALUATED: dict[str, Any] = {
     "data__eval_fraction": 0.3,
@@ -33,13 +32,11 @@ def test_answers_do_not_depend_on_the_batch(
     config = configuration(values, **changes)
     base = load_model_and_processor(config)
     collator = Collator(base, config)
-    rows: list[Any] = [
-        row(number, pages=1 + number % 2) | {ROW_INDEX: number} for number in range(3)
-    ]
+    rows: list[Any] = [row(number, pages=1 + number % 2) for number in range(3)]
     questions = ["Say it.", "And what colour would you say that this page here has?", "?"]
     for dataset_row, instruction in zip(rows, questions, strict=True):
         dataset_row["messages"][0]["content"][-1]["text"] = instruction
-    chats = [collator.render(dataset_row) for dataset_row in rows]
+    chats = [collator.render(example(collator, dataset_row)) for dataset_row in rows]
 
     limits = [12, 5, 9]
     together = generate_answers(base.model, collator, chats, max_new_tokens=limits)

@@ -54,7 +54,7 @@ def one_step(config: TrainingConfig, *, sharded: bool) -> tuple[list[nn.Module],
     enable_gradient_checkpointing(model)
     if sharded:
         shard_model(model)
-    batch = Collator(base, config)([load_split(config.data, images=base.reads_images).train[0]])
+    batch = Collator(base, config)([load_split(config, images=base.reads_images).train[0]])
     del batch[ROW_IDS]
     with torch.autocast("cpu", torch.bfloat16):
         loss = model.train()(**batch).loss

@@ -19,7 +19,7 @@ def step(values: dict[str, Any], *, checkpointed: bool) -> tuple[dict[str, torch
     """Return the gradients of one batch, and whether the frozen vision tower required them."""
     config = configuration(values)
     base = load_model_and_processor(config)
-    rows = load_split(config.data, images=True).train
+    rows = load_split(config, images=True).train
     batch = Collator(base, config)([rows[0], rows[1]])
     batch.pop(ROW_IDS)
     torch.manual_seed(0)

@@ -52,7 +52,7 @@ def test_layers_are_quantized_and_only_adapters_change(values: dict[str, Any], b
     assert weight.dtype == (torch.uint8 if bits == 4 else torch.int8)
 
     before = {name: value.clone() for name, value in model.named_parameters()}
-    batch = Collator(base, config)([load_split(config.data, images=True).train[0]])
+    batch = Collator(base, config)([load_split(config, images=True).train[0]])
     del batch[ROW_IDS]
     optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
     for _ in range(2):  # lora_A has no gradient while lora_B is zero
@@ -72,7 +72,7 @@ def test_gradients_are_the_same_after_an_evaluation(values: dict[str, Any], bits
     base = load_model_and_processor(config)
     torch.manual_seed(0)
     model = lora.add_adapters(base.model, config)
-    batch = Collator(base, config)([load_split(config.data, images=True).train[0]])
+    batch = Collator(base, config)([load_split(config, images=True).train[0]])
     del batch[ROW_IDS]
 
     def gradients() -> dict[str, torch.Tensor]:
@@ -122,7 +122,7 @@ def test_quant_storage_does_not_change_gradients(values: dict[str, Any]) -> None
         assert weight.nbytes * 2 == layer.in_features * layer.out_features
         torch.manual_seed(0)
         model = lora.add_adapters(base.model, config)
-        batch = Collator(base, config)([load_split(config.data, images=True).train[0]])
+        batch = Collator(base, config)([load_split(config, images=True).train[0]])
         del batch[ROW_IDS]
         model(**batch).loss.backward()
         return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}

@@ -86,7 +86,7 @@ def test_rows_are_counted_with_soft_tokens(values: dict[str, Any], questions: Pa
 
     few, many = with_soft_tokens(1), with_soft_tokens(8)
     collator = Collator(load_model_and_processor(many), many)
-    rows = load_split(many.data, images=True).train
+    rows = load_split(many, images=True).train
     exact = [collator([rows[i]])["input_ids"].shape[1] for i in range(len(rows))]
     assert list(row_statistics(many).lengths) == sorted(exact)
     assert row_statistics(many).lengths[0] == row_statistics(few).lengths[0] + 7

@@ -13,7 +13,6 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel
 from deepsynth_tui.models.dimensions import image_dimensions
 from deepsynth_tui.models.image_tokens import PageSize, page_views
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.formats import ROW_INDEX
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.simulation.batch import BatchShape, image_inputs, text_inputs
 from deepsynth_tui.training.text_encoder.instruction_tokenizer import load_instruction_tokenizer
@@ -27,6 +26,7 @@ from deepsynth_tui.training.text_encoder.soft_tokens import (
 from tests.estimate import models
 from tests.training import small_models
 from tests.training.conftest import configuration
+from tests.training.small_datasets import example
 from tests.training.text_encoder.conftest import encoder_settings, row_with_question
 
 QUESTIONS = "Is it red?", "Is it green"
@@ -92,8 +92,12 @@ def test_models_with_a_processor(values: dict[str, Any], tmp_path: Path, family:
     encoder = load_text_encoder(base.model, config)
     assert encoder is not None
     collator = Collator(base, config)
-    rows = [row_with_question(question, "yes") | {ROW_INDEX: 0} for question in QUESTIONS]
-    _check(base.model, encoder, [collator.encode([collator.render(row)]) for row in rows])
+    rows = [row_with_question(question, "yes") for question in QUESTIONS]
+    _check(
+        base.model,
+        encoder,
+        [collator.encode([collator.render(example(collator, row))]) for row in rows],
+    )
 
 
 @pytest.mark.parametrize("architecture", ["qwen3_vl", "qwen2_5_vl", "smolvlm"])

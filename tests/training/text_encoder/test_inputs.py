@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from transformers import AutoConfig, BertTokenizer
 
 from deepsynth_tui.builtin import TINY_QWEN3
 from deepsynth_tui.builtin.tiny_bert import CONTEXT
+from deepsynth_tui.conversations.errors import RowError
+from deepsynth_tui.conversations.layouts import DEFAULT_INSTRUCTION
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
+from deepsynth_tui.training.data.count_rows import count_rows
 from deepsynth_tui.training.data.dataset import load_split
-from deepsynth_tui.training.data.formats import DEFAULT_INSTRUCTION, ROW_INDEX
-from deepsynth_tui.training.data.lengths import TokenCounter, count_row_lengths
+from deepsynth_tui.training.data.example import Example
+from deepsynth_tui.training.data.lengths import TokenCounter
 from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.load import load_model_and_processor
@@ -31,6 +35,7 @@ from deepsynth_tui.training.text_encoder.pooling import pooling_weights
 from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 from tests.training import small_roberta
 from tests.training.conftest import configuration
+from tests.training.small_datasets import example
 from tests.training.text_encoder.conftest import ENCODERS, encoder_settings, row_with_question
 
 QUESTION = "Is it red?"  # 10 bytes, so 11 tokens of the Qwen3 encoder and 12 of BERT's
@@ -43,8 +48,8 @@ def _collator(values: dict[str, Any], family: str = "qwen3", **changes: Any) -> 
     return Collator(load_model_and_processor(config), config)
 
 
-def _row(question: str = QUESTION, answer: str = "yes") -> dict[str, Any]:
-    return row_with_question(question, answer) | {ROW_INDEX: 0}
+def _row(collator: Collator, question: str = QUESTION, answer: str = "yes") -> Example:
+    return example(collator, row_with_question(question, answer))
 
 
 @pytest.mark.parametrize(("max_soft_tokens", "count"), [(1, 1), (4, 4), (50, 11)])
@@ -52,7 +57,7 @@ def test_placeholders_replace_the_question(
     values: dict[str, Any], max_soft_tokens: int, count: int
 ) -> None:
     collator = _collator(values, tokens=max_soft_tokens)
-    batch = collator([_row()])
+    batch = collator([_row(collator)])
 
     ids, placeholders = batch["input_ids"][0], batch[SOFT_TOKEN_MASK][0].bool()
     decode: Any = collator.tokenizer.decode
@@ -65,9 +70,9 @@ def test_placeholders_replace_the_question(
     assert bool((batch["labels"][0][placeholders] == IGNORE_INDEX).all())
     assert bool(batch["attention_mask"][0][placeholders].all())
     assert decode(batch["labels"][0][batch["labels"][0] != IGNORE_INDEX]) == "yes<|im_end|>\n"
-    without = Collator(
-        load_preprocessor(configuration(values), local_files_only=True), configuration(values)
-    )([_row("", "yes")])["input_ids"][0]
+    plain = configuration(values)
+    without_encoder = Collator(load_preprocessor(plain, local_files_only=True), plain)
+    without = without_encoder([_row(without_encoder, "", "yes")])["input_ids"][0]
     assert torch.equal(ids[~placeholders], without)
 
 
@@ -77,7 +82,7 @@ def test_rows_are_counted_with_their_soft_tokens(
     collator = _collator(values, tokens=16)
     counter = TokenCounter(collator)
     for question in (QUESTION, "?", "What colour has the page?"):
-        rendered = collator.render(_row(question))
+        rendered = collator.render(_row(collator, question))
         assert counter.count(rendered).tokens == collator.encode([rendered])["input_ids"].shape[1]
 
 
@@ -85,13 +90,13 @@ def test_an_instruction_that_is_too_long_is_refused(
     values: dict[str, Any], questions: Path
 ) -> None:
     collator = _collator(values, max_length=12, data__path=str(questions))
-    rows = load_split(collator.config.data, images=True).train
+    rows = load_split(collator.config, images=True).train
 
-    with pytest.raises(
-        TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)"
-    ) as refused:
-        count_row_lengths(rows, collator, report=lambda _: True)
-    assert "Raise text_encoder.max_length to 13" in refused.value.advice
+    counted = count_rows(rows, collator, report=lambda _: True)
+    assert counted is not None
+    [error] = counted.errors
+    assert re.match(r"row 1 .*instruction has 13 tokens.*\(12\)", error.message)
+    assert "Raise text_encoder.max_length to 13" in error.advice
 
 
 def test_an_instruction_of_unknown_tokens_is_refused(tmp_path: Path) -> None:
@@ -101,21 +106,23 @@ def test_an_instruction_of_unknown_tokens_is_refused(tmp_path: Path) -> None:
         BertTokenizer(vocab=str(tmp_path / "vocab.txt")), max_length=20, max_soft_tokens=1
     )
     assert tokenizer.encode("row 1", "What is 这?") == [2, 5, 6, 1, 1, 3]
-    with pytest.raises(TrainingError, match=r"row 1: .* knows no token of its instruction"):
+    with pytest.raises(RowError, match=r"row 1: .* knows no token of its instruction"):
         tokenizer.encode("row 1", "这是什么")
 
 
 def test_the_instruction_and_the_prompt(values: dict[str, Any], language_model: Path) -> None:
     def rendered(row: dict[str, Any], **changes: Any) -> tuple[str | None, str]:
-        chat = _collator(values, **changes).render(row)
-        return chat.conversation.instruction, chat.prompt
+        collator = _collator(values, **changes)
+        chat = collator.render(example(collator, row))
+        return chat.example.instruction, chat.prompt
 
-    assert rendered(_row())[0] == QUESTION
-    assert rendered(_row(), data__instruction="Read it.")[0] == "Read it."
-    assert rendered(_row() | {"messages": None})[0] == QUESTION
-    assert rendered(_row() | {"messages": None, "instruction": None})[0] == DEFAULT_INSTRUCTION
+    row = row_with_question(QUESTION, "yes")
+    assert rendered(row)[0] == QUESTION
+    assert rendered(row, data__instruction="Read it.")[0] == "Read it."
+    assert rendered(row | {"messages": None})[0] == QUESTION
+    assert rendered(row | {"messages": None, "instruction": None})[0] == DEFAULT_INSTRUCTION
     # A text-only model gets the text of the pages without the question.
-    instruction, prompt = rendered(_row(), model__name_or_path=str(language_model))
+    instruction, prompt = rendered(row, model__name_or_path=str(language_model))
     assert (instruction, "It is red." in prompt, QUESTION in prompt) == (QUESTION, True, False)
 
 
@@ -125,7 +132,10 @@ def test_a_row_is_the_same_in_any_batch(values: dict[str, Any], family: str, tok
     collator = _collator(values, family, tokens=tokens)
     base = load_model_and_processor(collator.config).model
     encoder = load_text_encoder(base, collator.config)
-    rows = [_row(), _row("Say it all, every word of it!", "a much longer answer than the other")]
+    rows = [
+        _row(collator),
+        _row(collator, "Say it all, every word of it!", "a much longer answer than the other"),
+    ]
 
     with text_encoder_attached(base, encoder), torch.no_grad():
         batch = collator(rows)
@@ -136,7 +146,7 @@ def test_a_row_is_the_same_in_any_batch(values: dict[str, Any], family: str, tok
             length = alone["input_ids"].shape[1]
             difference = together[index, :length] - base(**alone).logits[0]
             assert difference.abs().max() < 1e-4
-        other = collator.encode([collator.render(_row("Is it blue?"))])
+        other = collator.encode([collator.render(_row(collator, "Is it blue?"))])
         same = collator.encode([collator.render(rows[0])])
         assert torch.equal(other["input_ids"], same["input_ids"])
         logits = [answer_logits(base, inputs, collator.config) for inputs in (same, other)]
@@ -151,7 +161,7 @@ def test_soft_tokens_start_with_the_scale_of_embeddings(
         base = load_model_and_processor(collator.config).model
         encoder = load_text_encoder(base, collator.config)
         assert encoder is not None
-        batch = collator([_row()])
+        batch = collator([_row(collator)])
         soft = encoder(batch["instruction_ids"], batch["instruction_mask"])
         weight: Any = base.get_input_embeddings().weight
         assert soft.shape[1] == weight.shape[1]
@@ -164,7 +174,7 @@ def test_unused_encoder_inputs_are_an_error(
 ) -> None:
     collator = _collator(values)
     base = load_model_and_processor(collator.config).model
-    batch = collator.encode([collator.render(_row())])
+    batch = collator.encode([collator.render(_row(collator))])
     embedded = base.get_input_embeddings()(batch.pop("input_ids"))
     with (
         text_encoder_attached(base, load_text_encoder(base, collator.config)),

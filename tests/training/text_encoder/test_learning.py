@@ -123,7 +123,7 @@ def test_what_moves(values: dict[str, Any], questions: Path, family: str, traina
     assert encoder is not None
     model = lora.add_adapters(base.model, config)
     attach_text_encoder(model, encoder)
-    rows = load_split(config.data, images=True).train
+    rows = load_split(config, images=True).train
     batch = Collator(base, config)([rows[0], rows[1]])
     del batch[ROW_IDS]
     before = {name: value.detach().clone() for name, value in encoder.named_parameters()}

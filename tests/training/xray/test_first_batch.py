@@ -12,7 +12,6 @@ from transformers import AutoConfig
 from deepsynth_tui.child_process import ChildError
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
-from deepsynth_tui.training.data.formats import ROW_INDEX
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.modeling.processor import load_preprocessor
 from deepsynth_tui.training.xray import first_batch
@@ -20,14 +19,14 @@ from deepsynth_tui.training.xray.client import request_xray
 from deepsynth_tui.training.xray.image_features import FeatureCountError, VisionTower
 from deepsynth_tui.training.xray.report import Xray
 from tests.training.conftest import Run, configuration
-from tests.training.small_datasets import row, write
+from tests.training.small_datasets import example, row, write
 from tests.training.small_models import IMAGE_TOKENS
 
 
 def _xray(values: dict[str, Any], **changes: Any) -> tuple[Xray, Collator]:
     config = configuration(values, **changes)
     collator = Collator(load_preprocessor(config, local_files_only=True), config)
-    split = load_split(config.data, images=collator.reads_images)
+    split = load_split(config, images=collator.reads_images)
     architecture = AutoConfig.from_pretrained(config.model.name_or_path)
     return first_batch.xray_first_batch(config, collator, split, architecture), collator
 
@@ -43,7 +42,7 @@ def test_every_token_is_in_a_span(values: dict[str, Any], mixed: Path) -> None:
     xray, collator = _xray(values, data__path=str(mixed), training__per_device_train_batch_size=6)
 
     width = xray.shapes["input_ids"][1]
-    loaded = load_split(collator.config.data, images=True).train
+    loaded = load_split(collator.config, images=True).train
     ids = {collator.render(loaded[i]).row_id: i for i in range(len(loaded))}
     for xray_row in xray.rows:
         pages = 1 + ids[xray_row.row_id] % 3
@@ -71,7 +70,7 @@ def test_features_are_those_of_the_real_model(values: dict[str, Any]) -> None:
     """The tower on fake tensors returns as many features as the loaded one."""
     base = load_model_and_processor(config := configuration(values))
     collator = Collator(base, config)
-    inputs = collator.encode([collator.render(row(0, pages=3) | {ROW_INDEX: 0})])
+    inputs = collator.encode([collator.render(example(collator, row(0, pages=3)))])
     pixels = {n: v for n, v in inputs.items() if n.startswith("pixel")}
     real: Any = base.model
     with torch.no_grad():
@@ -83,7 +82,7 @@ def test_features_are_those_of_the_real_model(values: dict[str, Any]) -> None:
 def test_features_that_cannot_be_counted(values: dict[str, Any]) -> None:
     config = configuration(values)
     collator = Collator(load_preprocessor(config, local_files_only=True), config)
-    inputs = collator.encode([collator.render(row(0) | {ROW_INDEX: 0})])
+    inputs = collator.encode([collator.render(example(collator, row(0)))])
     tower = VisionTower(AutoConfig.from_pretrained(config.model.name_or_path), config)
     pixels = inputs.pop("pixel_values")
     with pytest.raises(FeatureCountError, match="pixel_values"):

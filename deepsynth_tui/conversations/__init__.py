@@ -1,0 +1,1 @@
+"""Rows of any dataset as conversations: pages, questions and answers."""
