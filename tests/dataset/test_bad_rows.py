@@ -46,15 +46,16 @@ def test_one_latin_1_file_among_many_is_left_out_counted_and_named(tmp_path: Pat
 
 
 def test_bad_rows_of_a_table_are_grouped_by_reason(tmp_path: Path):
-    rows = ['{"text": "a"}', "{half", '{"text": "b"', '{"text": 7}', '{"text": null}', "[]"]
+    bad = ["{half", '{"text": "b"', '{"text": 7}', '{"text": null}', "[]"]
+    rows = ['{"text": "a"}', *bad, *(f'{{"text": "more {n}"}}' for n in range(4))]
     path = write(tmp_path / "a.jsonl", "\n".join(rows))
     recorder = Recorder()
     generate(config(path), tmp_path / "out", recorder)
     assert recorder.warnings == [
-        "skipped 2 of 6 documents, invalid JSON: a.jsonl:2, a.jsonl:3",
-        "skipped 1 of 6 documents, column 'text' holds int, not text: a.jsonl:4",
-        "skipped 1 of 6 documents, no value in column 'text': a.jsonl:5",
-        "skipped 1 of 6 documents, no JSON object: a.jsonl:6",
+        "skipped 2 of 10 documents, invalid JSON: a.jsonl:2, a.jsonl:3",
+        "skipped 1 of 10 documents, column 'text' holds int, not text: a.jsonl:4",
+        "skipped 1 of 10 documents, no value in column 'text': a.jsonl:5",
+        "skipped 1 of 10 documents, no JSON object: a.jsonl:6",
     ]
 
 
@@ -99,3 +100,16 @@ def test_a_source_of_bad_rows_alone_is_an_error_with_the_reasons(tmp_path: Path)
     write(folder / "b.pdf", b"no PDF")
     with pytest.raises(NoDocuments, match=r"1 text that is not UTF-8, 1 a damaged PDF"):
         generate(config(folder), tmp_path / "out", Recorder())
+
+
+def test_more_bad_rows_than_good_ones_are_refused_before_anything_is_drawn(tmp_path: Path):
+    rows = ['{"text": "a"}'] * 9 + ['{"text": "half'] * 10
+    path = write(tmp_path / "a.jsonl", "\n".join(rows))
+    recorder = Recorder()
+    with pytest.raises(
+        SourceError, match=r"10 of 19 rows cannot be read, the first is a\.jsonl:10"
+    ):
+        generate(config(path), tmp_path / "out", recorder)
+    assert recorder.phases == ["reading"]
+    path.write_text("\n".join(rows[:18]))
+    generate(config(path), tmp_path / "out", recorder)

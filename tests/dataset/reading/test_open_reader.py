@@ -269,6 +269,7 @@ def test_webdataset_archives(tmp_path: Path):
             "x/2.json": b"{}",
             "x/3.txt": b"three",
             "x/3.json": b"{",
+            "x/4.txt": b"four",
         },
     )
     read = texts(path, text_column="txt")
