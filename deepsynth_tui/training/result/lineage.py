@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.training import DataSettings, TrainingConfig
     from deepsynth_tui.training.data.dataset import Split
     from deepsynth_tui.training.modeling.load import LoadedModel
-    from deepsynth_tui.training.result.checkpoint_record import Extension
+    from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "datasets")
@@ -34,12 +34,15 @@ def build_lineage(
     metrics: Mapping[str, Any],
     too_long: Sequence[str],
     usage: Mapping[str, Any],
-    extensions: Sequence[Extension] = (),
+    record: CheckpointRecord,
     encoder: TextEncoder | None = None,
 ) -> dict[str, Any]:
     """Return the base model, dataset, configuration, metrics and library versions of a run as
-    JSON values. `too_long` says what was done with rows that are too long, `usage` how the result
-    is used, `extensions` how the length of the run was changed while it ran."""
+    JSON values.
+
+    `too_long` says what was done with rows that are too long, `usage` how the result is used,
+    `record` how the run was extended and the adapter that it started from.
+    """
     return {
         "v": 1,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -50,6 +53,7 @@ def build_lineage(
             "architecture": type(base.model).__name__,
             "reads_images": base.reads_images,
         },
+        **({"init_from": dict(record.init_from)} if record.init_from else {}),
         **({"text_encoder": _text_encoder(config.text_encoder, encoder)} if encoder else {}),
         "dataset": {
             "path": config.data.path,
@@ -60,7 +64,7 @@ def build_lineage(
         },
         "config": config.model_dump(mode="json"),
         "usage": dict(usage),
-        "extensions": [asdict(extension) for extension in extensions],
+        "extensions": [asdict(extension) for extension in record.extensions],
         "metrics": dict(metrics),
         "libraries": {name: version(name) for name in LIBRARIES},
     }

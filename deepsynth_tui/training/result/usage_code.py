@@ -51,6 +51,7 @@ def _text_encoder_code(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "from deepsynth_tui.adapters.try_out import try_out"
     yield ""
+    yield f"# Or: python -m deepsynth_tui.adapters.try_out {usage['location']}"
     yield "# The instruction comes through text_encoder/, which PEFT and transformers do not load."
     yield "answers = try_out("
     yield f'    Path("{usage["location"]}"),'
