@@ -279,7 +279,6 @@ class TextEncoderSettings(Settings):
         gt=0.0,
         advanced=True,
         affects_memory=False,
-        in_preflight=False,
     )
     max_length: int = setting(
         256,
