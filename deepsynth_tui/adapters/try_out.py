@@ -57,7 +57,7 @@ def try_out(
     A text encoder that was trained with the adapter feeds both, with its trained weights.
 
     Raises:
-        TrainingError: the base model or the dataset cannot be used.
+        UserError: the base model, the dataset, the row or the image cannot be used.
         OSError: the adapter, its base model or the image cannot be read.
         IndexError: the dataset has no such row.
     """
@@ -159,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    from deepsynth_tui.training.failures import TrainingError
+    from deepsynth_tui.errors import UserError
     from deepsynth_tui.training.silence_libraries import silence_libraries
 
     silence_libraries()
@@ -171,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
             instruction=options.instruction,
             new_tokens=options.tokens,
         )
-    except TrainingError as error:
+    except UserError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
     except (OSError, IndexError) as error:

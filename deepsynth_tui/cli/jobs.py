@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepsynth_tui.cli.arguments import ConfigPath, Detach, Json, Overrides, load, refuse
-from deepsynth_tui.cli.reporting import BadInput, print_json, report_errors
+from deepsynth_tui.cli.reporting import BadInput, echo, print_json, report_errors
 from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def generate(
     preview: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Draw the first N documents into PNG files; starts no run."
+            min=1, metavar="N", help="Draw the first N documents into image files; starts no run."
         ),
     ] = None,
     for_model: Annotated[
@@ -48,8 +48,7 @@ def generate(
     """Generate a dataset of page images from documents."""
     from deepsynth_tui.config.dataset import DatasetConfig
     from deepsynth_tui.dataset.preflight import check
-    from deepsynth_tui.runs.launch import start_job
-    from deepsynth_tui.workflows.resume import resumable_dataset_run
+    from deepsynth_tui.workflows.resume import resume_dataset_run
     from deepsynth_tui.workflows.start import start_run
 
     with report_errors():
@@ -59,8 +58,7 @@ def generate(
             _preview(settings, preview, for_model, json_=json_)
             return
         if resume:
-            run = resumable_dataset_run(home(), config, settings, text)
-            start_job(run, resume=True)
+            run = resume_dataset_run(home(), config, settings, text)
             _follow(run, detach=detach, json_=json_)
             return
         refuse(check(settings), config)
@@ -158,21 +156,20 @@ def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json
         print_json([page.to_json() for page in pages if isinstance(page, PreviewFile)])
         return
     for page in pages:
-        typer.echo(page_line(page))
+        echo(page_line(page))
 
 
 def _xray(config: TrainingConfig, *, json_: bool) -> None:
-    from rich.console import Console
-
     from deepsynth_tui.training.xray.client import request_xray
     from deepsynth_tui.training.xray.text import xray_sections
+    from deepsynth_tui.tui.terminal_console import TerminalConsole
     from deepsynth_tui.tui.widgets.label_grid import label_grid
 
     first_batch = request_xray(config)
     if json_:
         print_json(first_batch.to_json())
         return
-    console = Console(markup=False, highlight=False)
+    console = TerminalConsole(markup=False, highlight=False)
     for title, texts in xray_sections(first_batch):
         console.print(f"{title}\n", style="bold", end="")
         console.print(label_grid(texts))
@@ -212,7 +209,7 @@ def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -
     plan = retry.plan(resume.resumable_training_run(home(), path, settings), overrides)
     if not json_:
         for key, (old, new) in plan.changed.items():
-            typer.echo(f"{key}: {json.dumps(old)} -> {json.dumps(new)}")
+            echo(f"{key}: {json.dumps(old)} -> {json.dumps(new)}")
     _follow(retry.start(home(), plan), detach=detach, json_=json_)
 
 
@@ -221,11 +218,11 @@ def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:
     from deepsynth_tui.workflows import follow
 
     if not detach:
-        code = follow.follow_until_end(run, (lambda line: None) if json_ else typer.echo)
+        code = follow.follow_until_end(run, (lambda line: None) if json_ else echo)
     else:
         code = 0
         if not json_:
-            typer.echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
+            echo(f"{run.id}\nwatch: deepsynth-tui attach {run.id}")
     if json_:
         from deepsynth_tui.runs.estimate_vs_measured import read_comparison
         from deepsynth_tui.runs.summary import summarize

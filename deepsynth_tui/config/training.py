@@ -55,6 +55,14 @@ class DataSettings(Settings):
         label="Instruction",
         help="Instruction for every image, in place of the one in the dataset's messages.",
     )
+    learn_turns: Literal["all", "last"] = setting(
+        "all",
+        label="Learned answers",
+        help="Answers of a conversation to learn: all of them, or the last one, with the others as "
+        "context. Answers that the dataset marks as not learned never are.",
+        advanced=True,
+        in_older_runs="last",
+    )
     max_length: int = setting(
         2048,
         label="Max length",
@@ -71,6 +79,13 @@ class DataSettings(Settings):
         label="Too-long rows",
         help="Rows longer than max_length: refuse to start, drop them (at most half of all rows), "
         "or truncate their text.",
+        advanced=True,
+    )
+    bad_rows: Literal["stop", "skip"] = setting(
+        "stop",
+        label="Bad rows",
+        help="Rows that cannot be used, such as one with a damaged image or an empty answer: "
+        "refuse to start, or leave them out (at most half of all rows).",
         advanced=True,
     )
     max_train_samples: int | None = setting(

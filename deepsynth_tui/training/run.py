@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +23,7 @@ from deepsynth_tui.training.callbacks.build import build_callbacks, stopped_earl
 from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.data.collator import Collator
 from deepsynth_tui.training.data.dataset import load_split
-from deepsynth_tui.training.data.too_long_rows import limit_split_length
+from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.divergence import check_divergence
 from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.data.dataset import Split
     from deepsynth_tui.training.data.example import Example
+    from deepsynth_tui.training.data.select_rows import SelectedRows
     from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder
     from deepsynth_tui.training.trainer import DocumentTrainer
@@ -73,20 +74,26 @@ Verdict = Literal["completed", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Rows that all fit `data.max_length`, and the collator that makes batches of them.
+    """The rows that are used, and the collator that makes batches of them.
 
-    `lengths` are the tokens of each training row. `too_long` and `too_long_counts` say what was
-    done with rows that were too long. The answers to `samples` are shown before and after
-    training.
+    `selected` says which rows of the dataset these are, and what was done with the others. The
+    answers to `samples` are shown before and after training.
     """
 
     collator: Collator
     split: Split
-    statistics: RowStatistics
-    lengths: Sequence[int]
-    too_long: tuple[str, ...]
-    too_long_counts: Mapping[str, int]
+    selected: SelectedRows
     samples: list[Example]
+
+    @property
+    def statistics(self) -> RowStatistics:
+        """The lengths of the rows to train on."""
+        return self.selected.statistics
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """The tokens of each row to train on."""
+        return self.selected.lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +184,10 @@ class TrainingRun:
         return base, encoder
 
     def prepare_data(self, base: LoadedModel) -> TrainingData | None:
-        """Load the rows, count their tokens, and deal with those that are too long.
+        """Load the rows, count their tokens, and handle those that are bad or too long.
 
-        Returns None if asked to stop meanwhile.
+        The first rank reads all rows and tells the others which to use. Returns None if asked to
+        stop meanwhile.
         """
         config, job = self.config, self.job
         job.phase("preparing", config.data.path)
@@ -192,20 +200,20 @@ class TrainingRun:
             job.progress(rows_done, total, "rows")
             return job.stop_requested() is None
 
-        fitted = limit_split_length(split, collator, report=report)
-        if fitted is None:
+        selected = self.ranks.broadcast(
+            select_rows(split, collator, report=report) if self.ranks.is_main else None
+        )
+        if selected is None:
             return None
-        for message in (*base.pixel_limits.notes, *fitted.notes):
+        for message in (*base.pixel_limits.notes, *selected.notes):
             job.warning(message)
             log.warning("%s", message)
-        rows = fitted.split.held_out or fitted.split.train
+        split = selected.of(split)
+        rows = split.held_out or split.train
         return TrainingData(
             collator=collator,
-            split=fitted.split,
-            statistics=fitted.statistics,
-            lengths=fitted.lengths,
-            too_long=fitted.notes,
-            too_long_counts=fitted.counts,
+            split=split,
+            selected=selected,
             samples=[rows[i] for i in range(min(len(rows), config.training.show_samples))],
         )
 
@@ -319,7 +327,7 @@ class TrainingRun:
                         config,
                         data.split,
                         metrics,
-                        data.too_long,
+                        data.selected,
                         usage(base, data.collator, data.samples[0], location=location),
                         trainer.record,
                         encoder,
@@ -377,7 +385,7 @@ class TrainingRun:
         self.job.result(
             path=result.folder,
             verification=verification.to_json(),
-            **data.too_long_counts,
+            **data.selected.counts,
             **result.metrics,
         )
         self.uploader.upload_result(result.folder)

@@ -1,4 +1,4 @@
-"""Find the run that a configuration file belongs to, and check that it can be resumed."""
+"""Find the run that a configuration file belongs to, and resume it if that is possible."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from deepsynth_tui.config.resume_training import change_lines, edited_config_err
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find_run
+from deepsynth_tui.runs.launch import start_job
+from deepsynth_tui.runs.lock import claim
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.training.result.checkpoint_record import read_record
 from deepsynth_tui.training.result.checkpoints import newest_complete
@@ -44,25 +46,28 @@ def resumable_training_run(home: Path, path: Path, config: Config) -> RunDirecto
     return run
 
 
-def resumable_dataset_run(home: Path, path: Path, config: DatasetConfig, text: str) -> RunDirectory:
-    """Return the dataset run that the file `path` belongs to, and make `config` its configuration.
+def resume_dataset_run(home: Path, path: Path, config: DatasetConfig, text: str) -> RunDirectory:
+    """Continue the dataset run that the file `path` belongs to, with `config`, and return it.
 
-    `text` is the YAML of `config`.
+    `text` is the YAML of `config`; it becomes the configuration of the run.
 
     Raises:
         RunNotFound: there is no such run.
         CannotResume: the run is live, or its finished shards do not fit `config`.
+        LaunchError: the process cannot be started.
     """
     run = _find_run(home, path, config)
-    run_config = load_file(run.config).config
-    if not isinstance(run_config, DatasetConfig):
-        raise CannotResume(f"{run.id} is not a dataset run", "Give the dataset another name")
     if summarize(run).is_live:
         raise CannotResume(f"{run.id} is still running", "Stop it first, or attach to it")
-    changes = incompatible_changes(settings_in_shards(run_config), settings_in_shards(config))
-    if changes:
-        raise _changed(f"The finished pages of {run.id} do not fit {path}", run, changes)
-    atomic.replace(run.config, text.encode(), durable=True)
+    with claim(run) as run_lock:
+        run_config = load_file(run.config).config
+        if not isinstance(run_config, DatasetConfig):
+            raise CannotResume(f"{run.id} is not a dataset run", "Give the dataset another name")
+        changes = incompatible_changes(settings_in_shards(run_config), settings_in_shards(config))
+        if changes:
+            raise _changed(f"The finished pages of {run.id} do not fit {path}", run, changes)
+        atomic.replace(run.config, text.encode(), durable=True)
+        start_job(run, resume=True, run_lock=run_lock)
     return run
 
 

@@ -54,7 +54,7 @@ def take_sample(model: PeftModel | PreTrainedModel, collator: Collator, example:
         limit = answer_limit(collator, chat)
         (answer,) = generate_answers(model, collator, [chat], max_new_tokens=[limit])
         with no_grad_autocast(collator.config):
-            inputs = collator.encode([chat])
+            inputs = collator.encode([chat.last_turn()])
             loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss
     return Sample(
         input=input_text(chat),

@@ -45,7 +45,7 @@ def copy_checkpoint(
     if not source.config.is_file():
         job.warning(f"{source.id}, which this run continues, was deleted")
         return
-    source_config = load_file(source.config).config
+    source_config = load_file(source.config, of_run=True).config
     assert isinstance(source_config, TrainingConfig)  # a run continues one of its own kind
     if reason := resume_training.incompatible_change(source_config, config):
         job.warning(f"The checkpoints of {source.id} cannot be used: {reason}")

@@ -31,12 +31,12 @@ def model_card(lineage: Mapping[str, Any]) -> str:
     start = lineage.get("init_from")
     start_note = f" Training started from the adapter `{start['name']}`." if start else ""
     metric_lines = "\n".join(f"- {name}: {value}" for name, value in metrics.items())
-    too_long = "".join(f"\n\n{message}." for message in dataset["too_long"])
+    removed = "".join(f"\n\n{note}." for note in (*dataset["bad_rows"], *dataset["too_long"]))
     return (
         f"---\n{metadata(lineage).to_yaml()}\n---\n\n# {config['name']}\n\n"
         f"{kind} `{base['name']}`, trained on {dataset['train_rows']} rows of "
         f"`{dataset['path']}`. Configuration, versions and figures are in `{LINEAGE}`."
-        f"{encoder_note}{start_note}{too_long}\n\n{metric_lines}\n\n## Use\n\n"
+        f"{encoder_note}{start_note}{removed}\n\n{metric_lines}\n\n## Use\n\n"
         f"`pip install {' '.join(required_packages(lineage))}`\n\n"
         f"```python\n{usage_code(lineage)}\n```\n\n{_notes(lineage)}"
     )

@@ -33,7 +33,7 @@ def usage(
     processor = type(collator.processor)
     return {
         "location": location,
-        "messages": [_message(message, collator) for message in example.question],
+        "messages": [_message(message, collator) for message in example.messages[:-1]],
         # The processor has no chat template that could render the messages.
         "prompt": chat.prompt if collator.chat_template.is_fallback else None,
         "instruction": example.instruction,

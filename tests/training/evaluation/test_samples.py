@@ -40,8 +40,11 @@ def test_an_answer_is_cut_only_beyond_what_target_and_document_need(
     collator = Collator(load_model_and_processor(config), config)
 
     def limit(answer: str, document: str | None, truncation: Truncation | None = None) -> int:
-        question = [{"role": "user", "content": [text_part("?")]}]
-        example = Example("row", question, answer, [], document=document, truncation=truncation)
+        messages = [
+            {"role": "user", "content": [text_part("?")]},
+            {"role": "assistant", "content": [text_part(answer)]},
+        ]
+        example = Example("row", messages, [1], [], document=document, truncation=truncation)
         return answer_limit(collator, collator.render(example))
 
     # The tokenizer has a token per byte; the answer ends with one more.

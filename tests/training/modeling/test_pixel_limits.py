@@ -149,7 +149,7 @@ def test_the_saved_processor_gives_the_pixels_of_training(
 
     config = configuration(values, **changes)
     collator = Collator(load_model_and_processor(config), config)
-    trained = collator([load_split(config.data, images=True).train[0]])[inputs]
+    trained = collator([load_split(config, images=True).train[0]])[inputs]
     page = Image.open(_file(row(0, side=100)))
     images = load.from_pretrained(ran.run.adapter)
     images = getattr(images, "image_processor", images)
