@@ -23,12 +23,14 @@ from deepsynth_tui.config.preflight_report import (
 )
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import DataSettings, TrainingConfig
+from deepsynth_tui.errors import UserError
 from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.models.layout import load_layout
 from deepsynth_tui.models.lora_problems import lora_problems
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
+from deepsynth_tui.training.init_adapter import find_init_adapter, init_adapter_problems
 from deepsynth_tui.training.model_availability import (
     ModelFacts,
     check_text_encoder,
@@ -82,6 +84,7 @@ def inspect(config: TrainingConfig) -> PreflightReport:
     check_text_encoder(config.text_encoder, problems)
     dataset = _inspect_dataset(config.data, model, problems)
     problems += _target_problems(config)
+    problems += _init_adapter_problems(config)
     problems += _package_problems(config)
     problems += _gpu_problems(config)
     problems += output_dir_problems(config.output.dir) or _disk_problems(
@@ -165,6 +168,17 @@ def _target_problems(config: TrainingConfig) -> list[Problem]:
     """Check LoRA targets if the layout of the model is cached; else `modeling.lora` does later."""
     layout = load_layout(config.model.name_or_path, config.model.revision)
     return lora_problems(layout.names, config.lora, config.model) if layout else []
+
+
+def _init_adapter_problems(config: TrainingConfig) -> list[Problem]:
+    """Check the adapter to start from, unless it is only on the Hub."""
+    if not config.lora.init_from:
+        return []
+    try:
+        adapter = find_init_adapter(config.lora.init_from, download=False)
+    except UserError as error:
+        return [Problem(error.key, error.message.removeprefix(f"{error.key}: "), error.advice)]
+    return init_adapter_problems(adapter, config) if adapter else []
 
 
 def _package_problems(config: TrainingConfig) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.dataset import Split
     from deepsynth_tui.training.data.select_rows import SelectedRows
     from deepsynth_tui.training.modeling.load import LoadedModel
-    from deepsynth_tui.training.result.checkpoint_record import Extension
+    from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "datasets")
@@ -35,13 +35,13 @@ def build_lineage(
     metrics: Mapping[str, Any],
     selected: SelectedRows,
     usage: Mapping[str, Any],
-    extensions: Sequence[Extension] = (),
+    record: CheckpointRecord,
     encoder: TextEncoder | None = None,
 ) -> dict[str, Any]:
     """Return the base model, dataset, configuration, metrics and library versions as JSON values.
 
     `selected` says what was done with rows that are bad or too long, `usage` how the result is
-    used, `extensions` how the length of the run was changed while it ran.
+    used, `record` how the run was extended and the adapter that it started from.
     """
     return {
         "v": 1,
@@ -53,6 +53,7 @@ def build_lineage(
             "architecture": type(base.model).__name__,
             "reads_images": base.reads_images,
         },
+        **({"init_from": dict(record.init_from)} if record.init_from else {}),
         **({"text_encoder": _text_encoder(config.text_encoder, encoder)} if encoder else {}),
         "dataset": {
             "path": config.data.path,
@@ -65,7 +66,7 @@ def build_lineage(
         },
         "config": config.model_dump(mode="json"),
         "usage": dict(usage),
-        "extensions": [asdict(extension) for extension in extensions],
+        "extensions": [asdict(extension) for extension in record.extensions],
         "metrics": dict(metrics),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
