@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.training.data.chat_template import ChatTemplate, RenderedChat
 from deepsynth_tui.training.data.pages import load_page
 from deepsynth_tui.training.data.turn_tokens import (
@@ -175,7 +176,14 @@ class Collator:
         if not self.reads_images:
             return self._add_instructions(chats, dict(self.tokenizer(texts, **options)))
         pages = [self._load_pages(chat) for chat in chats]
-        inputs = self.processor(text=texts, images=pages if any(pages) else None, **options)
+        try:
+            inputs = self.processor(text=texts, images=pages if any(pages) else None, **options)
+        except (IndexError, TypeError, ValueError) as error:  # what processors raise for bad input
+            raise RowError(
+                ", ".join(chat.row_id for chat in chats),
+                f"the model's processor refuses its text and images: {error}",
+                "Give each row one image part per image, in turns in which the model has images.",
+            ) from error
         return self._add_instructions(chats, dict(inputs))
 
     def answer_ids(self, chat: RenderedChat) -> list[int]:
