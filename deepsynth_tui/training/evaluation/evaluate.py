@@ -2,8 +2,8 @@
 
 `python -m deepsynth_tui.training.evaluation.evaluate CONFIG OUT`
 
-Generates an answer to every row as the evaluations of a run do, and writes metrics and answers to
-OUT as one JSON object.
+Generates the last answer of every row as the evaluations of a run do, and writes metrics and
+answers to OUT as one JSON object.
 """
 
 from __future__ import annotations

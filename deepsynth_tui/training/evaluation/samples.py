@@ -30,7 +30,7 @@ MAX_PAGE_COLUMNS = 128  # braille characters
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An answer beside its target.
+    """An answer beside its target, which is the last answer of a row.
 
     `loss` is the mean over the tokens of the target, in nats. `page` is the first page in braille,
     no lines for a text-only model.
@@ -44,7 +44,10 @@ class Sample:
 
 
 def take_sample(model: PeftModel | PreTrainedModel, collator: Collator, example: Example) -> Sample:
-    """Generate the answer to one example greedily, and compute the loss of the target."""
+    """Generate the last answer of one example greedily, and compute the loss of the target.
+
+    The model reads everything before it, earlier answers as they are in the dataset.
+    """
     chat = collator.render(example)
     device = next(model.parameters()).device
     with evaluation_mode(model):

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from deepsynth_tui import builtin
+from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.models.text_encoders import MODEL_TYPES, text_encoder_type
 from deepsynth_tui.training.failures import TrainingError
 
@@ -39,9 +40,18 @@ class InstructionTokenizer:
         """Return the token ids of an instruction, including the tokenizer's special tokens.
 
         Raises:
+            RowError: it contains one of those tokens as text.
             TrainingError: it is longer than `max_length`, or all of its tokens are unknown: the
                 encoder could not tell it from any other such instruction.
         """
+        for token in self.tokenizer.all_special_tokens:
+            if token in instruction:
+                raise RowError(
+                    row_id,
+                    f"its instruction contains {token}, which the text encoder reads as a control "
+                    "token and not as text",
+                    f"Remove {token} from the instruction, or write it in another way.",
+                )
         ids = list(self.tokenizer(instruction, verbose=False)["input_ids"])
         if len(ids) > self.max_length:
             raise TrainingError(

@@ -82,6 +82,21 @@ def test_an_end_that_only_the_last_turn_has_is_learned_there(
     )
 
 
+def test_a_question_may_begin_with_the_token_that_ends_an_answer(
+    with_template: Callable[..., Collator],
+) -> None:
+    """GLM writes no end of turn: it generates the mark of the next question."""
+    marks = "{'user': '<|im_end|>', 'assistant': '<|im_start|>'}[message['role']]"
+    turns = "{%- for message in messages -%}{{ " + marks + " + message['content'] }}{%- endfor -%}"
+    collator = with_template(turns + "{%- if add_generation_prompt -%}<|im_start|>{%- endif -%}")
+    assert learned_texts(collator, TWO_TURNS) == ["A page.<|im_end|>", "Blue.<|im_end|>"]
+    chat = collator.render(example(collator, TWO_TURNS))
+    decode: Any = collator.tokenizer.decode
+    assert decode(collator.encode([chat])["input_ids"][0]) == (
+        "<|im_end|>What is it?<|im_start|>A page.<|im_end|>And this?<|im_start|>Blue.<|im_end|>"
+    )
+
+
 @pytest.mark.parametrize(
     ("messages", "reason", "advice"),
     [
@@ -160,8 +175,9 @@ def test_the_date_of_a_template_is_that_of_the_start(
 ) -> None:
     template = "{{ strftime_now('%f') + '\n' }}" + LOOP + PROMPT + "{%- endif -%}"
     collator = with_template(template)
-    texts = {collator.render(example(collator, TWO_TURNS)).prompt for _ in range(3)}
-    assert len(texts) == 1
+    prompts = {collator.render(example(collator, TWO_TURNS)).prompt for _ in range(3)}
+    assert len(prompts) == 1
+    assert prompts.pop().split("\n")[0].isdigit()
 
 
 @pytest.mark.parametrize(
