@@ -58,7 +58,10 @@ class FieldSpec:
             "mapping": "name: value pairs",
             "choice": "one of " + ", ".join(as_text(choice) for choice in self.choices),
         }
-        return f"{kinds[self.kind]} {self.range_text}".rstrip()
+        expected = f"{kinds[self.kind]} {self.range_text}".rstrip()
+        if self.kind == "mapping" and self.choices:
+            return f"{', '.join(map(as_text, self.choices))} or {expected}"
+        return expected
 
     def from_text(self, text: str) -> Any:
         """Return the value that `text`, typed into a form, stands for.
@@ -219,6 +222,9 @@ def _union_members(annotation: Any) -> list[Any]:
 
 
 def _kind(options: list[Any]) -> tuple[Kind, tuple[Any, ...]]:
+    origins = {get_origin(option): option for option in options}
+    if Literal in origins and dict in origins:
+        return "mapping", get_args(origins[Literal])
     for option in options:
         if get_origin(option) is Literal:
             return "choice", get_args(option)

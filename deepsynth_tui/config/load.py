@@ -127,7 +127,12 @@ def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> C
         invalid_keys: set[str] = set()
     except ValidationError as error:
         details = error.errors()
-        problems.extend(_problem(detail, model) for detail in details)
+        # A value that fits no member of a union has an error for each of them: keep the first.
+        first_problems: dict[str, Problem] = {}
+        for detail in details:
+            problem = _problem(detail, model)
+            first_problems.setdefault(problem.key, problem)
+        problems.extend(first_problems.values())
         invalid_keys = {_key_of(detail, model) for detail in details}
         config = model.model_validate(_without(values, invalid_keys, model))
     problems.extend(broken_rules(config, invalid_keys, estimate_only=estimate_only))
@@ -243,7 +248,7 @@ def _wrong_value(key: str, field: FieldSpec | None, detail: ErrorDetails) -> Pro
     if field is None:
         return Problem(key, f"must be `name: value` lines, got {value}")
     hint = ""
-    if field.kind == "choice":
+    if field.choices:
         hint = _nearest(value, [as_text(choice) for choice in field.choices])
     return Problem(key, f"must be {field.expected}, got {value}", hint)
 

@@ -81,6 +81,13 @@ class DataSettings(Settings):
         "or truncate their text.",
         advanced=True,
     )
+    bad_rows: Literal["stop", "skip"] = setting(
+        "stop",
+        label="Bad rows",
+        help="Rows that cannot be used, such as one with a damaged image or an empty answer: "
+        "refuse to start, or leave them out (at most half of all rows).",
+        advanced=True,
+    )
     max_train_samples: int | None = setting(
         None,
         label="Max training rows",
@@ -128,6 +135,7 @@ class TrainingSettings(Settings):
         unit="epochs",
         suggested=(1.0, 2.0, 3.0, 5.0),
         gt=0.0,
+        on_resume="reported",
     )
     max_steps: int = setting(
         -1,
@@ -135,6 +143,7 @@ class TrainingSettings(Settings):
         help="Stop after this many steps; -1: train for num_train_epochs.",
         unit="steps",
         ge=-1,
+        on_resume="reported",
     )
     learning_rate: float = setting(
         2e-4,

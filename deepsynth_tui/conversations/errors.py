@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from deepsynth_tui.errors import UserError
+import contextlib
+from collections.abc import Iterator
+
+from deepsynth_tui.errors import UserError, note_arguments, noted_arguments
 
 
 class DatasetError(UserError):
     """A dataset cannot be read or used as a whole."""
 
 
+class ImageError(DatasetError):
+    """An image cannot be used; the message is a clause without the name of its row."""
+
+
 class RowError(DatasetError):
     """A row cannot be used.
+
+    If a DataLoader worker raises it, the arguments come back from the text of its traceback.
 
     Args:
         row_id: Name of the row in messages.
@@ -18,8 +27,20 @@ class RowError(DatasetError):
         advice: What to do next.
     """
 
-    def __init__(self, row_id: str, reason: str, advice: str = "") -> None:
-        super().__init__(f"{row_id}: {reason}", advice)
+    def __init__(self, row_id: str, reason: str | None = None, advice: str = "") -> None:
+        if reason is None:
+            row_id, reason, advice = (*noted_arguments(row_id), "", "")[:3]
+        super().__init__(f"{row_id}: {reason}" if reason else row_id, advice)
         self.args = (row_id, reason, advice)  # a pickled exception is its arguments
         self.row_id = row_id
         self.reason = reason
+        note_arguments(self)
+
+
+@contextlib.contextmanager
+def errors_of_row(row_id: str) -> Iterator[None]:
+    """Raise an `ImageError` of the block as the `RowError` of a row."""
+    try:
+        yield
+    except ImageError as error:
+        raise RowError(row_id, error.message, error.advice) from error

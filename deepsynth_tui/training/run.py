@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,11 @@ import torch
 from peft import PeftModel
 from transformers import set_seed
 
+from deepsynth_tui.config.resume_training import (
+    changed_effects,
+    differences,
+    edited_config_error,
+)
 from deepsynth_tui.models.towers import adapted_by_tower
 from deepsynth_tui.training import estimate_record
 from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
@@ -23,8 +28,9 @@ from deepsynth_tui.training.callbacks.build import build_callbacks, stopped_earl
 from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.data.collator import Collator
 from deepsynth_tui.training.data.dataset import load_split
-from deepsynth_tui.training.data.too_long_rows import limit_split_length
+from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
+from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.fsdp import shard_model
@@ -33,11 +39,13 @@ from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
+from deepsynth_tui.training.result.checkpoint_record import LENGTH_KEYS, read_record
 from deepsynth_tui.training.result.checkpoints import ResumePoint, newest_complete
 from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 from deepsynth_tui.training.result.disk_space import DiskSpace, result_bytes
 from deepsynth_tui.training.result.publish import HubUploader
 from deepsynth_tui.training.result.save import atomic_folder, save_trained
+from deepsynth_tui.training.result.usage import usage
 from deepsynth_tui.training.result.verify import Verification, verify
 from deepsynth_tui.training.text_encoder.checkpoint import save_tokenizer
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
@@ -54,6 +62,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.data.dataset import Split
     from deepsynth_tui.training.data.example import Example
+    from deepsynth_tui.training.data.select_rows import SelectedRows
     from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder
     from deepsynth_tui.training.trainer import DocumentTrainer
@@ -68,20 +77,26 @@ Verdict = Literal["completed", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Rows that all fit `data.max_length`, and the collator that makes batches of them.
+    """The rows that are used, and the collator that makes batches of them.
 
-    `lengths` are the tokens of each training row. `too_long` and `too_long_counts` say what was
-    done with rows that were too long. The answers to `samples` are shown before and after
-    training.
+    `selected` says which rows of the dataset these are, and what was done with the others. The
+    answers to `samples` are shown before and after training.
     """
 
     collator: Collator
     split: Split
-    statistics: RowStatistics
-    lengths: Sequence[int]
-    too_long: tuple[str, ...]
-    too_long_counts: Mapping[str, int]
+    selected: SelectedRows
     samples: list[Example]
+
+    @property
+    def statistics(self) -> RowStatistics:
+        """The lengths of the rows to train on."""
+        return self.selected.statistics
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """The tokens of each row to train on."""
+        return self.selected.lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +168,39 @@ class TrainingRun:
         if checkpoint.path is None:
             self.job.warning("There is no complete checkpoint to resume from: starting at step 0")
         self.job.resumed(checkpoint.step)
-        return checkpoint
+        return self._with_changes(checkpoint)
+
+    def _with_changes(self, checkpoint: ResumePoint) -> ResumePoint:
+        """Report how the settings differ from those that the checkpoint was made with.
+
+        Raises:
+            TrainingError: the checkpoint does not fit them.
+        """
+        record = read_record(checkpoint.path) if checkpoint.path else None
+        if checkpoint.path is None or record is None:
+            return checkpoint
+        if error := edited_config_error(record.config, self.config, checkpoint.path.name):
+            raise TrainingError(error.message, error.advice, error.key)
+        continued = record.continued(self.config, checkpoint.step)
+        is_extended = continued.extensions != record.extensions
+        if is_extended:
+            extension = continued.extensions[-1]
+            message = (
+                f"The run goes on at step {checkpoint.step} with {extension.after} instead of "
+                f"{extension.before}: {extension.schedule}"
+            )
+            self.job.warning(message)
+            log.info("%s", message)
+        changes = {
+            key: change
+            for key, change in differences(record.config, self.config).items()
+            if key not in LENGTH_KEYS
+        }
+        if former_settings := changed_effects(changes):
+            self.job.warning(
+                f"The first {checkpoint.step} steps were trained with {former_settings}"
+            )
+        return replace(checkpoint, extensions=continued.extensions, is_extended=is_extended)
 
     def load(self) -> tuple[LoadedModel, TextEncoder | None]:
         """Load the base model and, if there is one, the text encoder."""
@@ -171,9 +218,10 @@ class TrainingRun:
         return base, encoder
 
     def prepare_data(self, base: LoadedModel) -> TrainingData | None:
-        """Load the rows, count their tokens, and deal with those that are too long.
+        """Load the rows, count their tokens, and handle those that are bad or too long.
 
-        Returns None if asked to stop meanwhile.
+        The first rank reads all rows and tells the others which to use. Returns None if asked to
+        stop meanwhile.
         """
         config, job = self.config, self.job
         job.phase("preparing", config.data.path)
@@ -186,20 +234,20 @@ class TrainingRun:
             job.progress(rows_done, total, "rows")
             return job.stop_requested() is None
 
-        fitted = limit_split_length(split, collator, report=report)
-        if fitted is None:
+        selected = self.ranks.broadcast(
+            select_rows(split, collator, report=report) if self.ranks.is_main else None
+        )
+        if selected is None:
             return None
-        for message in fitted.notes:
+        for message in (*base.pixel_limits.notes, *selected.notes):
             job.warning(message)
             log.warning("%s", message)
-        rows = fitted.split.held_out or fitted.split.train
+        split = selected.of(split)
+        rows = split.held_out or split.train
         return TrainingData(
             collator=collator,
-            split=fitted.split,
-            statistics=fitted.statistics,
-            lengths=fitted.lengths,
-            too_long=fitted.notes,
-            too_long_counts=fitted.counts,
+            split=split,
+            selected=selected,
             samples=[rows[i] for i in range(min(len(rows), config.training.show_samples))],
         )
 
@@ -230,8 +278,6 @@ class TrainingRun:
         set_seed(config.training.seed)  # so that a resumed run draws the same adapters
         model: Model = base.model
         if config.lora.enabled:
-            for target in lora.unmatched_target_modules(base.model, config):
-                self.job.warning(f"The model has no linear layer {target} (lora.target_modules)")
             model = lora.add_adapters(base.model, config, revision=base.commit)
         else:
             lora.prepare_full_finetuning(base.model, config)
@@ -263,10 +309,8 @@ class TrainingRun:
             if self.ranks.is_main
             else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
         ):
-            trainer = create_trainer(self, base, model, data, resumes=resume_from is not None)
-            callbacks = build_callbacks(
-                self, trainer, model, data, memory_time, starts_at_zero=resume_from is None
-            )
+            trainer = create_trainer(self, base, model, data, checkpoint)
+            callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)
             for callback in callbacks:
                 trainer.add_callback(callback)
             trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
@@ -297,10 +341,19 @@ class TrainingRun:
                 save_trained(model, base.processor, draft)
                 if base.instruction_tokenizer is not None:
                     save_tokenizer(base.instruction_tokenizer.tokenizer, draft)
+                output = config.output
+                location = str(output.hub_model_id) if output.push_to_hub else str(folder)
                 lineage.write_lineage(
                     draft,
                     lineage.build_lineage(
-                        base, config, data.split, metrics, data.too_long, encoder
+                        base,
+                        config,
+                        data.split,
+                        metrics,
+                        data.selected,
+                        usage(base, data.collator, data.samples[0], location=location),
+                        trainer.record.extensions,
+                        encoder,
                     ),
                 )
             log.info("saved %s", folder)
@@ -342,7 +395,7 @@ class TrainingRun:
         self.job.result(
             path=result.folder,
             verification=verification.to_json(),
-            **data.too_long_counts,
+            **data.selected.counts,
             **result.metrics,
         )
         self.uploader.upload_result(result.folder)
@@ -352,8 +405,13 @@ class TrainingRun:
         self._report_sample(answer, when="before")
 
     def _report_sample(self, answer: Sample, *, when: Literal["before", "after"]) -> None:
+        cut = " (cut: it did not end)" if answer.is_cut else ""
         log.info(
-            "%s training, loss of one answer %.3f, output: %r", when, answer.loss, answer.output
+            "%s training, loss of one answer %.3f, output%s: %r",
+            when,
+            answer.loss,
+            cut,
+            answer.output,
         )
         self.job.sample(**asdict(answer), when=when)
 

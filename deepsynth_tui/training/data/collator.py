@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from deepsynth_tui.conversations.errors import RowError
+from deepsynth_tui.conversations.errors import RowError, errors_of_row
 from deepsynth_tui.training.data.chat_template import ChatTemplate, RenderedChat
 from deepsynth_tui.training.data.pages import load_page
 from deepsynth_tui.training.data.turn_tokens import (
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.modeling.processor import Preprocessor
 
 IGNORE_INDEX = -100  # torch's cross entropy ignores this label
+# What image processors raise for sizes that they do not support.
+PROCESSOR_ERRORS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 ROW_IDS = "row_ids"  # the rows of a batch; the trainer removes it before the forward pass
 
 
@@ -49,7 +51,7 @@ class Collator:
         self.tokenizer = preprocessor.tokenizer
         self.reads_images = preprocessor.reads_images
         self.instruction_tokenizer = preprocessor.instruction_tokenizer
-        self.config = config
+        self.config = preprocessor.pixel_limits.before_processor(config)
         self.chat_template = ChatTemplate(preprocessor)
         self.eos_token_ids = eos_token_ids(preprocessor)
         self.pad_token_id = token_id_set(self.tokenizer.pad_token_id).pop()
@@ -64,7 +66,8 @@ class Collator:
         elsewhere.
 
         Raises:
-            TrainingError: a row cannot be used or is longer than `data.max_length`.
+            RowError: a row cannot be used.
+            TrainingError: a row is longer than `data.max_length`.
         """
         chats = [self.render(example) for example in examples]
         batch = self.encode(chats)
@@ -82,8 +85,9 @@ class Collator:
         """Return inputs and labels for training, padded on the right.
 
         Raises:
-            TrainingError: an image cannot be decoded, or the processor returns an input with one
-                value per token that is not supported.
+            RowError: an image cannot be decoded, or the processor refuses the pages of a row.
+            TrainingError: the processor returns an input with one value per token that is not
+                supported.
         """
         separator = self._separator(chats)
         inputs = self._encode_texts(chats, [_joined_prompts(chat, separator) for chat in chats])
@@ -177,27 +181,32 @@ class Collator:
     def _encode_texts(
         self, chats: Sequence[RenderedChat], texts: list[str]
     ) -> dict[str, torch.Tensor]:
-        # As `ProcessorMixin.apply_chat_template` does: no second start token.
-        start = str(self.tokenizer.bos_token or "")
         options: dict[str, Any] = {
             "padding": True,
             "return_tensors": "pt",
-            "add_special_tokens": self.reads_images
-            and not self.chat_template.is_fallback
-            and not (start and texts[0].startswith(start)),
+            "add_special_tokens": self.adds_special_tokens(texts[0]),
         }
         if not self.reads_images:
             return self._add_instructions(chats, dict(self.tokenizer(texts, **options)))
         pages = [self._load_pages(chat) for chat in chats]
         try:
             inputs = self.processor(text=texts, images=pages if any(pages) else None, **options)
-        except (IndexError, TypeError, ValueError) as error:  # what processors raise for bad input
-            raise RowError(
-                ", ".join(chat.row_id for chat in chats),
-                f"the model's processor refuses its text and images: {error}",
-                "Give each row one image part per image, in turns in which the model has images.",
-            ) from error
+        except PROCESSOR_ERRORS as error:
+            self._refuse_row(chats, pages, error)
+            raise
         return self._add_instructions(chats, dict(inputs))
+
+    def adds_special_tokens(self, prompt: str) -> bool:
+        """Whether the tokenizer adds its special tokens to a prompt.
+
+        As `ProcessorMixin.apply_chat_template` does: no second start token.
+        """
+        start = str(self.tokenizer.bos_token or "")
+        return (
+            self.reads_images
+            and not self.chat_template.is_fallback
+            and not (start and prompt.startswith(start))
+        )
 
     def answer_ids(self, chat: RenderedChat) -> list[int]:
         """Return the token ids of the last answer, with an end token unless it is truncated."""
@@ -214,10 +223,26 @@ class Collator:
         return self.instruction_tokenizer.count_soft_tokens(ids)
 
     def _load_pages(self, chat: RenderedChat) -> list[Image.Image]:
-        try:
+        with errors_of_row(chat.row_id):
             return [load_page(stored, self.config.model) for stored in chat.example.images]
-        except TrainingError as error:
-            raise TrainingError(f"{chat.row_id}: {error.message}", error.advice) from error
+
+    def _refuse_row(
+        self,
+        chats: Sequence[RenderedChat],
+        pages: Sequence[Sequence[Image.Image]],
+        error: Exception,
+    ) -> None:
+        """Raise `RowError` for the row that the processor refuses, if it is a single one."""
+        if len(chats) > 1:
+            for chat in chats:
+                self.encode_prompts([chat])
+            return
+        sizes = ", ".join(f"{page.width} x {page.height}" for page in pages[0])
+        raise RowError(
+            chats[0].row_id,
+            f"the model's processor refuses its pages ({sizes} pixels): {error}",
+            "Change the shape of the pages, or remove the row.",
+        ) from error
 
     def _add_instructions(
         self, chats: Sequence[RenderedChat], inputs: dict[str, torch.Tensor]

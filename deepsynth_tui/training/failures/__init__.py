@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deepsynth_tui.errors import UserError
+from deepsynth_tui.errors import UserError, note_arguments, noted_arguments
 from deepsynth_tui.runs.job import Failure
 from deepsynth_tui.training.failures.chain import causes, message_of
 from deepsynth_tui.training.failures.disk import explain_disk_error
@@ -22,18 +22,14 @@ SEE_LOG = "The traceback is in console.log."
 class TrainingError(UserError):
     """A problem with model, dataset or settings that ends the run; `advice` says what to do.
 
-    If a DataLoader worker raises it, torch raises it again in the main process with the text of
-    the worker's traceback as its only argument. Message and advice are parsed from that text: its
-    last lines are the error as `str` gives it, and a note with the advice alone.
+    If a DataLoader worker raises it, the arguments come back from the text of its traceback.
     """
 
     def __init__(self, message: str, advice: str | None = None, key: str = "") -> None:
         if advice is None:
-            text = message.rpartition("TrainingError: ")[2].strip()
-            message, _, advice = text.rpartition("\n")
-            message = message.removesuffix(f". {advice}")
+            message, advice, key = (*noted_arguments(message), "", "")[:3]
         super().__init__(message, advice, key)
-        self.add_note(advice)
+        note_arguments(self)
 
 
 def explain(error: BaseException) -> Failure:

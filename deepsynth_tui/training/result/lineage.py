@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.model import TextEncoderSettings
     from deepsynth_tui.config.training import DataSettings, TrainingConfig
     from deepsynth_tui.training.data.dataset import Split
+    from deepsynth_tui.training.data.select_rows import SelectedRows
     from deepsynth_tui.training.modeling.load import LoadedModel
+    from deepsynth_tui.training.result.checkpoint_record import Extension
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "datasets")
@@ -30,11 +33,16 @@ def build_lineage(
     config: TrainingConfig,
     split: Split,
     metrics: Mapping[str, Any],
-    too_long: Sequence[str],
+    selected: SelectedRows,
+    usage: Mapping[str, Any],
+    extensions: Sequence[Extension] = (),
     encoder: TextEncoder | None = None,
 ) -> dict[str, Any]:
-    """Return the base model, dataset, configuration, metrics and library versions of a run as
-    JSON values. `too_long` says what was done with rows that are too long."""
+    """Return the base model, dataset, configuration, metrics and library versions as JSON values.
+
+    `selected` says what was done with rows that are bad or too long, `usage` how the result is
+    used, `extensions` how the length of the run was changed while it ran.
+    """
     return {
         "v": 1,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -51,9 +59,13 @@ def build_lineage(
             "fingerprint": fingerprint(split, config.data),
             "train_rows": len(split.train),
             "held_out_rows": len(split.held_out),
-            "too_long": list(too_long),
+            "bad_rows": list(selected.bad_rows),
+            "too_long": list(selected.too_long),
+            "remarks": list(selected.remarks),
         },
         "config": config.model_dump(mode="json"),
+        "usage": dict(usage),
+        "extensions": [asdict(extension) for extension in extensions],
         "metrics": dict(metrics),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
