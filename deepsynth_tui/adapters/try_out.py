@@ -72,9 +72,10 @@ def try_out(
     from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 
     config = configuration(folder)
+    data = config.data.model_copy(update={"learn_turns": "last"})  # the answer to generate
     if instruction:
-        data = config.data.model_copy(update={"instruction": instruction})
-        config = config.model_copy(update={"data": data})
+        data = data.model_copy(update={"instruction": instruction})
+    config = config.model_copy(update={"data": data})
     base = load_model_and_processor(config)
     collator = Collator(base, config)
     builder = ExampleBuilder(config.data, base.reads_images, config.text_encoder.enabled)

@@ -53,7 +53,8 @@ class DataSettings(Settings):
     instruction: str | None = setting(
         None,
         label="Instruction",
-        help="Instruction for every image, in place of the one in the dataset's messages.",
+        help="Instruction in place of the last question of every row. A row of which several "
+        "answers are learned is refused.",
     )
     learn_turns: Literal["all", "last"] = setting(
         "all",

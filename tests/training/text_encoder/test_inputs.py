@@ -108,6 +108,8 @@ def test_an_instruction_of_unknown_tokens_is_refused(tmp_path: Path) -> None:
     assert tokenizer.encode("row 1", "What is 这?") == [2, 5, 6, 1, 1, 3]
     with pytest.raises(RowError, match=r"row 1: .* knows no token of its instruction"):
         tokenizer.encode("row 1", "这是什么")
+    with pytest.raises(RowError, match=r"row 1: its instruction contains \[SEP\]"):
+        tokenizer.encode("row 1", "What is [SEP]?")
 
 
 def test_the_instruction_and_the_prompt(values: dict[str, Any], language_model: Path) -> None:
