@@ -89,7 +89,7 @@ def open_page(stored: StoredImage) -> Page:
                 remarks.append(GUESSED_RANGE)
             upright = _scale_32_bits(upright, image)
         page = _on_white(upright) if upright.has_transparency_data else upright.convert("RGB")
-    if all(low == high for low, high in _extrema(page)):
+    if page.getcolors(maxcolors=1) is not None:
         remarks.append(BLANK)
     return Page(page, tuple(remarks))
 
@@ -272,8 +272,3 @@ def _on_white(page: Image.Image) -> Image.Image:
     pixels = page.convert("RGBA")
     white = Image.new("RGBA", pixels.size, "white")
     return Image.alpha_composite(white, pixels).convert("RGB")
-
-
-def _extrema(page: Image.Image) -> tuple[tuple[int, int], ...]:
-    extrema: Any = page.getextrema()  # one pair per channel of an RGB image
-    return extrema
