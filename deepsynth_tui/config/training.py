@@ -55,6 +55,14 @@ class DataSettings(Settings):
         label="Instruction",
         help="Instruction for every image, in place of the one in the dataset's messages.",
     )
+    learn_turns: Literal["all", "last"] = setting(
+        "all",
+        label="Learned answers",
+        help="Answers of a conversation to learn: all of them, or the last one, with the others as "
+        "context. Answers that the dataset marks as not learned never are.",
+        advanced=True,
+        in_older_runs="last",
+    )
     max_length: int = setting(
         2048,
         label="Max length",
@@ -127,6 +135,7 @@ class TrainingSettings(Settings):
         unit="epochs",
         suggested=(1.0, 2.0, 3.0, 5.0),
         gt=0.0,
+        on_resume="reported",
     )
     max_steps: int = setting(
         -1,
@@ -134,6 +143,7 @@ class TrainingSettings(Settings):
         help="Stop after this many steps; -1: train for num_train_epochs.",
         unit="steps",
         ge=-1,
+        on_resume="reported",
     )
     learning_rate: float = setting(
         2e-4,

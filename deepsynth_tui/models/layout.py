@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deepsynth_tui.config.locations import cache_dir
+from deepsynth_tui.models.lora_problems import ModelNames
 from deepsynth_tui.models.towers import Tower
 
 Kind = Literal["linear", "embedding", "norm", "conv", "fused_experts", "other"]
@@ -204,6 +205,11 @@ class ModelLayout:
             for end in range(1, len(parts) + 1):
                 names[".".join(parts[:end])] = None
         return tuple(names)
+
+    @cached_property
+    def names(self) -> ModelNames:
+        """The names that settings of LoRA may refer to."""
+        return ModelNames(self.linears, self.parameters, self.modules)
 
     @cached_property
     def layers(self) -> tuple[DecoderLayer, ...]:

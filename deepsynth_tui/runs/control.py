@@ -21,6 +21,7 @@ from deepsynth_tui.runs.liveness import (
     liveness,
     read_status,
 )
+from deepsynth_tui.runs.lock import RunBusy, claim
 
 Request = Literal["stop", "stop-after-checkpoint"]
 REQUESTS: tuple[Request, ...] = ("stop", "stop-after-checkpoint")
@@ -100,12 +101,22 @@ def stop_and_wait(run: RunDirectory, *, grace: float) -> StopOutcome:
             f"{run.id} (pid {status.pid}) still exists after SIGKILL",
             "It hangs in the kernel, in a disk or driver call: `dmesg` may say which",
         )
-    if status.phase != ENDED:
-        with EventLog(run.events) as log:
-            log.write("warning", message=f"Killed: it did not stop within {2 * grace:g} s")
-            log.write("done", verdict="stopped")
-    clear_requests(run)
+    _record_kill(run, status, 2 * grace)
     return StopOutcome.KILLED
+
+
+def _record_kill(run: RunDirectory, status: ProcessStatus, seconds: float) -> None:
+    """Write the end that the job could not write, unless another process has the run by now."""
+    try:
+        run_lock = claim(run)
+    except RunBusy:
+        return
+    with run_lock:
+        if status.phase != ENDED:
+            with EventLog(run.events) as log:
+                log.write("warning", message=f"Killed: it did not stop within {seconds:g} s")
+                log.write("done", verdict="stopped")
+        clear_requests(run)
 
 
 def _running_status(run: RunDirectory) -> ProcessStatus:

@@ -10,6 +10,7 @@ from transformers import PrinterCallback
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.callbacks.event_reporter import EVAL_METRICS
 from deepsynth_tui.training.muon import Muon
+from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
 from deepsynth_tui.training.trackers import configure_tracker
 from deepsynth_tui.training.trainer import DocumentTrainer
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.modeling.load import LoadedModel
+    from deepsynth_tui.training.result.checkpoints import ResumePoint
     from deepsynth_tui.training.run import TrainingData, TrainingRun
 
 log = logging.getLogger(__name__)
@@ -29,8 +31,7 @@ def create_trainer(
     base: LoadedModel,
     model: PeftModel | PreTrainedModel,
     data: TrainingData,
-    *,
-    resumes: bool,
+    checkpoint: ResumePoint | None,
 ) -> DocumentTrainer:
     """Return the trainer of a run, without the callbacks of `build_callbacks`."""
     job, config, training = run.job, run.config, run.config.training
@@ -58,12 +59,13 @@ def create_trainer(
             checkpoints=job.run.checkpoints,
             evaluates=evaluates,
             run_name=job.run.id,
-            resumes=resumes,
+            resumes=checkpoint is not None and checkpoint.path is not None,
         ),
         train_dataset=data.split.train,
         eval_dataset=data.split.held_out if evaluates else None,
         data_collator=data.collator,
         processor=base.processor,
+        record=CheckpointRecord(config, checkpoint.extensions if checkpoint else ()),
         ranks=run.ranks,
         scorer=scorer,
         group_by_lengths=data.lengths if groups_by_length else None,

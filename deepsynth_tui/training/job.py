@@ -76,7 +76,7 @@ def training_config(job: Job) -> TrainingConfig:
     """Return the configuration that was frozen when the run was created."""
     from deepsynth_tui.config.training import TrainingConfig
 
-    config = load_file(job.run.config).config
+    config = load_file(job.run.config, of_run=True).config
     if not isinstance(config, TrainingConfig):
         raise TypeError(f"{job.run.config} is of kind {config.kind}, not training")
     return config

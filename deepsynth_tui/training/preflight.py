@@ -27,7 +27,7 @@ from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.models.layout import load_layout
-from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
+from deepsynth_tui.models.lora_problems import lora_problems
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
 from deepsynth_tui.training.model_availability import (
     ModelFacts,
@@ -161,21 +161,10 @@ def _dataset_problems(
         )
 
 
-def _target_problems(config: TrainingConfig) -> Iterator[Problem]:
+def _target_problems(config: TrainingConfig) -> list[Problem]:
     """Check LoRA targets if the layout of the model is cached; else `modeling.lora` does later."""
     layout = load_layout(config.model.name_or_path, config.model.revision)
-    if layout is None or not config.lora.enabled:
-        return
-    targets = resolve_target_modules(layout.linears, config.lora, config.model)
-    if targets or resolve_target_parameters(layout.parameters, config.lora, config.model):
-        return
-    last_names = {name.rpartition(".")[2] for name in layout.linears}
-    linears = sorted(name for name in last_names if not name.isdecimal())
-    yield Problem(
-        "lora.target_modules",
-        "matches no part of the model that may be trained",
-        f"all-linear, towers, or names of its linear layers: {', '.join(linears)}",
-    )
+    return lora_problems(layout.names, config.lora, config.model) if layout else []
 
 
 def _package_problems(config: TrainingConfig) -> Iterator[Problem]:

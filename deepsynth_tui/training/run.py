@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,11 @@ import torch
 from peft import PeftModel
 from transformers import set_seed
 
+from deepsynth_tui.config.resume_training import (
+    changed_effects,
+    differences,
+    edited_config_error,
+)
 from deepsynth_tui.models.towers import adapted_by_tower
 from deepsynth_tui.training import estimate_record
 from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
@@ -26,6 +31,7 @@ from deepsynth_tui.training.data.count_rows import distinct_indices
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
+from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.fsdp import shard_model
@@ -34,11 +40,13 @@ from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
+from deepsynth_tui.training.result.checkpoint_record import LENGTH_KEYS, read_record
 from deepsynth_tui.training.result.checkpoints import ResumePoint, newest_complete
 from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 from deepsynth_tui.training.result.disk_space import DiskSpace, result_bytes
 from deepsynth_tui.training.result.publish import HubUploader
 from deepsynth_tui.training.result.save import atomic_folder, save_trained
+from deepsynth_tui.training.result.usage import usage
 from deepsynth_tui.training.result.verify import Verification, verify
 from deepsynth_tui.training.text_encoder.checkpoint import save_tokenizer
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
@@ -161,7 +169,39 @@ class TrainingRun:
         if checkpoint.path is None:
             self.job.warning("There is no complete checkpoint to resume from: starting at step 0")
         self.job.resumed(checkpoint.step)
-        return checkpoint
+        return self._with_changes(checkpoint)
+
+    def _with_changes(self, checkpoint: ResumePoint) -> ResumePoint:
+        """Report how the settings differ from those that the checkpoint was made with.
+
+        Raises:
+            TrainingError: the checkpoint does not fit them.
+        """
+        record = read_record(checkpoint.path) if checkpoint.path else None
+        if checkpoint.path is None or record is None:
+            return checkpoint
+        if error := edited_config_error(record.config, self.config, checkpoint.path.name):
+            raise TrainingError(error.message, error.advice, error.key)
+        continued = record.continued(self.config, checkpoint.step)
+        is_extended = continued.extensions != record.extensions
+        if is_extended:
+            extension = continued.extensions[-1]
+            message = (
+                f"The run goes on at step {checkpoint.step} with {extension.after} instead of "
+                f"{extension.before}: {extension.schedule}"
+            )
+            self.job.warning(message)
+            log.info("%s", message)
+        changes = {
+            key: change
+            for key, change in differences(record.config, self.config).items()
+            if key not in LENGTH_KEYS
+        }
+        if former_settings := changed_effects(changes):
+            self.job.warning(
+                f"The first {checkpoint.step} steps were trained with {former_settings}"
+            )
+        return replace(checkpoint, extensions=continued.extensions, is_extended=is_extended)
 
     def load(self) -> tuple[LoadedModel, TextEncoder | None]:
         """Load the base model and, if there is one, the text encoder."""
@@ -200,7 +240,7 @@ class TrainingRun:
         )
         if selected is None:
             return None
-        for message in selected.notes:
+        for message in (*base.pixel_limits.notes, *selected.notes):
             job.warning(message)
             log.warning("%s", message)
         split = selected.of(split)
@@ -239,8 +279,6 @@ class TrainingRun:
         set_seed(config.training.seed)  # so that a resumed run draws the same adapters
         model: Model = base.model
         if config.lora.enabled:
-            for target in lora.unmatched_target_modules(base.model, config):
-                self.job.warning(f"The model has no linear layer {target} (lora.target_modules)")
             model = lora.add_adapters(base.model, config, revision=base.commit)
         else:
             lora.prepare_full_finetuning(base.model, config)
@@ -272,10 +310,8 @@ class TrainingRun:
             if self.ranks.is_main
             else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
         ):
-            trainer = create_trainer(self, base, model, data, resumes=resume_from is not None)
-            callbacks = build_callbacks(
-                self, trainer, model, data, memory_time, starts_at_zero=resume_from is None
-            )
+            trainer = create_trainer(self, base, model, data, checkpoint)
+            callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)
             for callback in callbacks:
                 trainer.add_callback(callback)
             trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
@@ -306,10 +342,19 @@ class TrainingRun:
                 save_trained(model, base.processor, draft)
                 if base.instruction_tokenizer is not None:
                     save_tokenizer(base.instruction_tokenizer.tokenizer, draft)
+                output = config.output
+                location = str(output.hub_model_id) if output.push_to_hub else str(folder)
                 lineage.write_lineage(
                     draft,
                     lineage.build_lineage(
-                        base, config, data.split, metrics, data.selected, encoder
+                        base,
+                        config,
+                        data.split,
+                        metrics,
+                        data.selected,
+                        usage(base, data.collator, data.samples[0], location=location),
+                        trainer.record.extensions,
+                        encoder,
                     ),
                 )
             log.info("saved %s", folder)
@@ -361,8 +406,13 @@ class TrainingRun:
         self._report_sample(answer, when="before")
 
     def _report_sample(self, answer: Sample, *, when: Literal["before", "after"]) -> None:
+        cut = " (cut: it did not end)" if answer.is_cut else ""
         log.info(
-            "%s training, loss of one answer %.3f, output: %r", when, answer.loss, answer.output
+            "%s training, loss of one answer %.3f, output%s: %r",
+            when,
+            answer.loss,
+            cut,
+            answer.output,
         )
         self.job.sample(**asdict(answer), when=when)
 

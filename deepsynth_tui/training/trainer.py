@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
 
     from deepsynth_tui.training.evaluation.answer_scorer import AnswerScorer
+    from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
 
 
 class DocumentTrainer(Trainer):
@@ -46,12 +47,14 @@ class DocumentTrainer(Trainer):
         model: PeftModel | PreTrainedModel,
         processor: ProcessorMixin | PreTrainedTokenizerBase,
         ranks: RankGroup,
+        record: CheckpointRecord | None = None,
         scorer: AnswerScorer | None = None,
         group_by_lengths: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
         """Create the trainer; `options` go to `Trainer`.
 
+        `record` is written into each checkpoint; None for a trainer that writes none.
         `scorer` generates and scores answers at each evaluation. With `group_by_lengths`, the
         lengths in tokens of all training rows, batches are made of rows of similar length.
         """
@@ -59,6 +62,7 @@ class DocumentTrainer(Trainer):
         self._unwrapped_model = model  # DDP wraps `self.model_wrapped`
         self._processor = processor
         self._ranks = ranks
+        self.record = record
         self._scorer = scorer
         self._lengths = group_by_lengths
         self._length_sampler: SeededLengthGroupedSampler | None = None
@@ -209,6 +213,8 @@ class DocumentTrainer(Trainer):
             folder = Path(output_dir or str(self.args.output_dir))
             folder.mkdir(parents=True, exist_ok=True)
             save_trained(self._unwrapped_model, self._processor, folder)
+            if self.record is not None:
+                self.record.write(folder)
 
     # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_from_checkpoint(

@@ -10,6 +10,7 @@ from deepsynth_tui.runs.control import NotRunning, request_stop
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison_lines
 from deepsynth_tui.runs.events import Event
+from deepsynth_tui.runs.json_file import finite_integer
 from deepsynth_tui.runs.summary import RunSummary, summarize
 from deepsynth_tui.runs.tail import EventTail
 
@@ -57,13 +58,15 @@ class EventPrinter:
     def poll(self) -> bool:
         """Print new events; return whether the run has ended and everything is printed."""
         summary = summarize(self._run)
-        for event in self._tail.poll():
-            for line in self._lines(event):
-                self._print_line(sanitize(line))
+        # All of them, not one batch: the last ones say why a run failed.
+        while events := self._tail.poll():
+            for event in events:
+                for line in self._lines(event):
+                    self._print_line(sanitize(line))
         if summary.is_live:
             return False
-        if summary.state == "crashed":
-            self._print_line(f"crashed: {summary.message}")
+        if summary.state in ("crashed", "unreadable"):
+            self._print_line(f"{summary.state}: {summary.message}")
         return True
 
     def _lines(self, event: Event) -> Iterator[str]:
@@ -123,13 +126,14 @@ def summary_line(summary: RunSummary) -> str:
     """Return one run as one line of a list."""
     loss = "" if summary.last_loss is None else f"loss {summary.last_loss:.4f}"
     step = "" if summary.last_step is None else f"step {summary.last_step}"
-    return f"{summary.id:<44}{summary.state:<14}{summary.kind:<10}{step:<12}{loss}".rstrip()
+    reason = summary.message if summary.state == "unreadable" else ""
+    line = f"{summary.id:<44}{summary.state:<14}{summary.kind:<10}{step:<12}{loss}"
+    return f"{line}{reason}".rstrip()
 
 
 def _fraction(done: object, total: object) -> float:
-    if not isinstance(done, int) or not isinstance(total, int) or not total:
-        return 0.0
-    return done / total
+    counted, whole = finite_integer(done), finite_integer(total)
+    return counted / whole if counted is not None and whole else 0.0
 
 
 def _request_stop(run: RunDirectory) -> None:

@@ -94,7 +94,7 @@ def test_fields_that_the_preflight_reads():
         DatasetConfig,
         *("source", "sources", "filter", "instruction", "instructions", "instruction_in"),
         *("page", "degrade", "control_characters", "seed", "output"),
-    )
+    ) | {"flaws.bad_rows"}
 
 
 def test_fields_that_a_resumed_training_run_may_change():

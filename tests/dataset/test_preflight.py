@@ -74,8 +74,10 @@ def test_missing_and_broken_files(tmp_path: Path):
     assert problem.key == "source.path"
     broken = tmp_path / "a.jsonl"
     broken.write_text('{"text": "a"}\n' * 200 + "{")
-    (problem,) = check(config(source={"path": str(broken)}))
-    assert "line 201" in problem.message
+    (problem,) = check(config(source={"path": str(broken)}, flaws={"bad_rows": "stop"}))
+    assert problem.key == "flaws.bad_rows"
+    assert "a.jsonl:201" in problem.message
+    assert check(config(source={"path": str(broken)})) == []
 
 
 def test_an_empty_text_column(tmp_path: Path):

@@ -18,7 +18,7 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-from deepsynth_tui.training.modeling.processor import without_video
+from deepsynth_tui.training.modeling.video_processor import without_video
 from tests.training import chat_tokenizer
 from tests.training.small_models import IMAGE_TOKENS, PAGE_SIDE, TEXT, special_tokens
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 # The most documents with a flaw, and missing characters, that are listed by name.
 MAX_NAMED_DOCUMENTS = 100
 MAX_NAMED_IN_WARNING = 8
+LONG_ROW_IMAGES = 16
+"""Rows with more images are counted and warned about: few models are trained on so many."""
 
 
 @dataclass(slots=True)
@@ -47,15 +49,25 @@ class Occurrences:
         return names + (f" and {more} more" if more else "")
 
 
+@dataclass(frozen=True, slots=True)
+class LargestRow:
+    """The number of images of the row that has the most, and its document."""
+
+    images: int = 0
+    source_id: str = ""
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts of any number of documents.
 
     `documents` counts those in the dataset and `skipped` the others, by reason. `flaws`, and the
-    characters without a glyph in `missing`, are counted in both.
+    characters without a glyph in `missing`, are counted in both. `long_rows` are those with more
+    than `LONG_ROW_IMAGES` images.
     """
 
     documents: int = 0
+    rows: int = 0
     pages: int = 0
     lines: int = 0
     skipped: defaultdict[str, Occurrences] = field(default_factory=lambda: defaultdict(Occurrences))
@@ -63,19 +75,36 @@ class Tally:
     missing: Counter[str] = field(default_factory=Counter)
     font_sizes: Counter[str] = field(default_factory=Counter)
     fonts: Counter[str] = field(default_factory=Counter)
+    largest_row: LargestRow = LargestRow()
+    long_rows: Occurrences = field(default_factory=Occurrences)
 
     @property
     def documents_read(self) -> int:
         """Number of documents in the dataset and skipped."""
         return self.documents + sum(skipped.documents for skipped in self.skipped.values())
 
-    def add_document(self, *, pages: int, lines: int, font_size: int, fonts: Iterable[str]) -> None:
-        """Count a document that is in the dataset."""
+    def add_document(
+        self,
+        source_id: str,
+        *,
+        images: Sequence[int],
+        lines: int,
+        font_sizes: Mapping[int, int],
+        fonts: Iterable[str],
+    ) -> None:
+        """Count a document that is in the dataset; `images` has the number in each of its rows."""
         self.fonts.update(fonts)
         self.documents += 1
-        self.pages += pages
+        self.rows += len(images)
+        self.pages += sum(images)
         self.lines += lines
-        self.font_sizes[str(font_size)] += 1
+        self.font_sizes.update({str(size): count for size, count in font_sizes.items()})
+        self._add_largest(LargestRow(max(images), source_id))
+        self.long_rows.add(source_id, sum(count > LONG_ROW_IMAGES for count in images))
+
+    def _add_largest(self, row: LargestRow) -> None:
+        if row.images > self.largest_row.images:
+            self.largest_row = row
 
     def add_flaws(self, source_id: str, flaws: Mapping[str, int]) -> None:
         """Count the flaws of a document."""
@@ -85,11 +114,14 @@ class Tally:
     def merge(self, later: Tally) -> None:
         """Add the counts of later documents."""
         self.documents += later.documents
+        self.rows += later.rows
         self.pages += later.pages
         self.lines += later.lines
         self.missing.update(later.missing)
         self.font_sizes.update(later.font_sizes)
         self.fonts.update(later.fonts)
+        self._add_largest(later.largest_row)
+        self.long_rows.merge(later.long_rows)
         for target, source in ((self.skipped, later.skipped), (self.flaws, later.flaws)):
             for name, occurrences in source.items():
                 target[name].merge(occurrences)
@@ -98,6 +130,7 @@ class Tally:
         """Return all counts in JSON types."""
         return {
             "documents": self.documents,
+            "rows": self.rows,
             "pages": self.pages,
             "lines": self.lines,
             "skipped": {reason: skipped.to_json() for reason, skipped in self.skipped.items()},
@@ -105,6 +138,8 @@ class Tally:
             "missing": dict(self.missing),
             "font_sizes": dict(self.font_sizes),
             "fonts": dict(self.fonts),
+            "largest_row": asdict(self.largest_row),
+            "long_rows": self.long_rows.to_json(),
         }
 
     @classmethod
@@ -112,6 +147,7 @@ class Tally:
         """Read what `to_json` returned. Raises KeyError or TypeError for other data."""
         return cls(
             documents=data["documents"],
+            rows=data["rows"],
             pages=data["pages"],
             lines=data["lines"],
             skipped=_occurrences(data["skipped"]),
@@ -119,6 +155,8 @@ class Tally:
             missing=Counter(data["missing"]),
             font_sizes=Counter(data["font_sizes"]),
             fonts=Counter(data["fonts"]),
+            largest_row=LargestRow(**data["largest_row"]),
+            long_rows=Occurrences.from_json(data["long_rows"]),
         )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerCallback
 
     from deepsynth_tui.training.callbacks.memory_time import MemoryTimeCallback
+    from deepsynth_tui.training.result.checkpoints import ResumePoint
     from deepsynth_tui.training.run import TrainingData, TrainingRun
     from deepsynth_tui.training.trainer import DocumentTrainer
 
@@ -28,8 +29,7 @@ def build_callbacks(
     model: PeftModel | PreTrainedModel,
     data: TrainingData,
     memory_time: MemoryTimeCallback,
-    *,
-    starts_at_zero: bool,
+    checkpoint: ResumePoint | None,
 ) -> list[TrainerCallback]:
     """Return the callbacks of this rank in the order in which the trainer calls them.
 
@@ -43,7 +43,7 @@ def build_callbacks(
     if ranks.is_main:
         callbacks += [memory_time, PushToHubCallback(run.uploader)]
     if (
-        starts_at_zero
+        (checkpoint is None or checkpoint.path is None)
         and run.runs_inference
         and isinstance(model, PeftModel)
         and adapters_keep_base(config)
@@ -58,7 +58,9 @@ def build_callbacks(
         callbacks.append(LearningCheckCallback(job, model, trainer))
     patience = config.training.early_stopping_patience
     if patience and data.split.held_out:
-        callbacks.append(ResumableEarlyStopping(early_stopping_patience=patience))
+        callbacks.append(
+            ResumableEarlyStopping(patience, restarts=bool(checkpoint and checkpoint.is_extended))
+        )
     # Last: the others decide whether a step is saved.
     callbacks.append(DiskSpaceCallback(run.disk_space, ranks))
     return callbacks

@@ -34,28 +34,28 @@ class RowLength:
 class TokenCounter:
     """Counts the tokens of rows.
 
-    The number of image tokens depends only on the page sizes, so the processor runs once per
-    combination of sizes; of all other images only the header is read.
+    The number of image tokens depends only on the page sizes and on the characters beside an image,
+    so the processor runs once per combination of them; of all other images only the header is read.
     """
 
     def __init__(self, collator: Collator) -> None:
         self.collator = collator
-        self._image_tokens: dict[PageSizes, int] = {}
+        self._image_tokens: dict[tuple[PageSizes, tuple[str, ...]], int] = {}
 
     def count(self, chat: RenderedChat) -> RowLength:
-        """Count prompt, answer, image tokens and soft tokens of a row.
+        """Count prompts, answers, image tokens and soft tokens of a row.
 
         Raises:
             RowError: the processor refuses its pages, or makes nothing of them.
         """
         collator = self.collator
-        prompt = collator.tokenizer(chat.prompt, add_special_tokens=False)["input_ids"]
-        text_tokens = len(prompt) + collator.count_soft_tokens(chat)
+        text_tokens = collator.count_text_tokens(chat)
         with errors_of_row(chat.row_id):
             stored_sizes: PageSizes = tuple(map(stored_size, chat.example.images))
         sizes = tuple(bounded_size(size, collator.config.model) for size in stored_sizes)
-        if sizes not in self._image_tokens:
-            inputs = collator.encode_prompts([chat])
+        pages = sizes, collator.image_surroundings(chat)
+        if pages not in self._image_tokens:
+            inputs = collator.encode([chat])
             if sizes and any(value.numel() == 0 for value in inputs.values()):
                 shown = ", ".join(f"{width} x {height}" for width, height in sizes)
                 raise RowError(
@@ -63,9 +63,9 @@ class TokenCounter:
                     f"the model's processor makes no patches of its pages ({shown} pixels)",
                     "Make the pages larger, or remove the row.",
                 )
-            self._image_tokens[sizes] = inputs["input_ids"].shape[1] - text_tokens
-        text_tokens += len(collator.answer_ids(chat))
-        return RowLength(text_tokens + self._image_tokens[sizes], text_tokens, stored_sizes, sizes)
+            self._image_tokens[pages] = inputs["input_ids"].shape[1] - text_tokens
+        tokens = text_tokens + self._image_tokens[pages]
+        return RowLength(tokens, text_tokens, stored_sizes, sizes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.dataset import Split
     from deepsynth_tui.training.data.select_rows import SelectedRows
     from deepsynth_tui.training.modeling.load import LoadedModel
+    from deepsynth_tui.training.result.checkpoint_record import Extension
     from deepsynth_tui.training.text_encoder.module import TextEncoder
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "datasets")
@@ -32,10 +34,15 @@ def build_lineage(
     split: Split,
     metrics: Mapping[str, Any],
     selected: SelectedRows,
+    usage: Mapping[str, Any],
+    extensions: Sequence[Extension] = (),
     encoder: TextEncoder | None = None,
 ) -> dict[str, Any]:
-    """Return the base model, dataset, configuration, metrics and library versions of a run as
-    JSON values. `selected` says what was done with rows that are bad or too long."""
+    """Return the base model, dataset, configuration, metrics and library versions as JSON values.
+
+    `selected` says what was done with rows that are bad or too long, `usage` how the result is
+    used, `extensions` how the length of the run was changed while it ran.
+    """
     return {
         "v": 1,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -57,6 +64,8 @@ def build_lineage(
             "remarks": list(selected.remarks),
         },
         "config": config.model_dump(mode="json"),
+        "usage": dict(usage),
+        "extensions": [asdict(extension) for extension in extensions],
         "metrics": dict(metrics),
         "libraries": {name: version(name) for name in LIBRARIES},
     }

@@ -68,7 +68,7 @@ def test_an_instruction_in_the_message_is_not_drawn():
     plain = draw_document(Document("one", "abc", None), without, cached_renderer(without))
     assert isinstance(instructed, DrawnDocument)
     assert isinstance(plain, DrawnDocument)
-    assert instructed.pages == plain.pages
+    assert instructed.rows[0].pages == plain.rows[0].pages
     assert instructed.document.instruction == "Read."
     assert instructed.document.prompted_text == "Read.\n\nabc"
     assert instructed.document.drawn_text == "abc"

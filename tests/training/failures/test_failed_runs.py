@@ -80,6 +80,11 @@ def test_a_pattern_that_matches_nothing(run: Run) -> None:
     _assert_failed(run(lora__rank_pattern={"gate": 2}), "lora.rank_pattern", "gate_proj")
 
 
+def test_layers_and_exclusions_that_do_not_exist(run: Run) -> None:
+    _assert_failed(run(lora__layers_to_transform=[99]), "lora.layers_to_transform", "99", "0 to 1")
+    _assert_failed(run(lora__exclude_modules=["o_prj"]), "lora.exclude_modules", "o_proj")
+
+
 def test_modules_to_save_that_do_not_exist(run: Run) -> None:
     _assert_failed(run(lora__modules_to_save=["lm_hed"]), "lora.modules_to_save", "lm_head")
 
