@@ -2,7 +2,8 @@
 
 Compares reading only the headers of the images, decoding all of them in the process itself, and
 decoding them in 1, 2, ... worker processes, in turn, several times. The pages are of text, as PNG
-of 1024 x 1024 pixels. Prints medians; nothing is asserted.
+of 1024 x 1024 pixels. Prints medians of the time that passes and of the CPU time of all processes,
+which shows the cost of workers on a machine that does other things, too; nothing is asserted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import resource
 import sys
 import tempfile
 import time
+from operator import truediv
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -69,12 +71,18 @@ def opened(root: Path, count: int) -> tuple[Rows, Collator]:
     return load_split(config, images=True).train, collator
 
 
-def seconds(rows: Rows, collator: Collator, *, decode: bool, workers: int) -> float:
-    """Return the time to count all rows."""
-    start = time.perf_counter()
+def seconds(rows: Rows, collator: Collator, *, decode: bool, workers: int) -> tuple[float, float]:
+    """Return the time to count all rows: what passes, and of the CPUs."""
+    start, cpu_start = time.perf_counter(), cpu_seconds()
     counted = iterate_counted(rows, collator, decode=decode, workers=workers)
     assert all(row.error is None for row in counted)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, cpu_seconds() - cpu_start
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def main() -> None:
@@ -86,7 +94,7 @@ def main() -> None:
         "decoded, no worker": {"decode": True, "workers": 0},
         **{f"decoded, {n} workers": {"decode": True, "workers": n} for n in numbers},
     }
-    figures: dict[str, list[float]] = {case: [] for case in cases}
+    figures: dict[str, list[tuple[float, float]]] = {case: [] for case in cases}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DEEPSYNTH_HOME"] = f"{folder}/home"
         rows, collator = opened(Path(folder), count)
@@ -95,9 +103,15 @@ def main() -> None:
                 figures[case].append(seconds(rows, collator, **options))
     decoded = figures["decoded, no worker"]
     print(f"{count} rows, {available_cpus()} CPUs")  # noqa: T201 - a report
+    print(f"{'':22} {'elapsed':>18} {'CPU':>18}")  # noqa: T201
     for case, measured in figures.items():
-        ratio = median(a / b for a, b in zip(measured, decoded, strict=True))
-        print(f"{case:22} {median(measured):6.2f} s  {ratio:.2f} x decoded without workers")  # noqa: T201
+        columns = [
+            f"{median(times):8.2f} s {median(map(truediv, times, alone)):5.2f} x"
+            for times, alone in zip(
+                zip(*measured, strict=True), zip(*decoded, strict=True), strict=True
+            )
+        ]
+        print(f"{case:22} {' '.join(columns)}")  # noqa: T201
     for who, name in ((resource.RUSAGE_SELF, "process"), (resource.RUSAGE_CHILDREN, "worker")):
         peak = resource.getrusage(who).ru_maxrss / 1024
         print(f"largest {name}: {peak:.0f} MiB resident")  # noqa: T201
