@@ -6,7 +6,7 @@ What is wrong with a row is found here and not at the step that trains on it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -102,7 +102,7 @@ class RowCounter(torch.utils.data.Dataset[CountedRow]):
 
 def iterate_counted(
     rows: Rows, collator: Collator, *, decode: bool, workers: int | None = None
-) -> Iterator[CountedRow]:
+) -> Generator[CountedRow, None, None]:
     """Yield all rows in order, counted by `workers` processes; 0 for none, None to choose.
 
     Closing the iterator ends the workers.

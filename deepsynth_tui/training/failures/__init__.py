@@ -29,9 +29,8 @@ class TrainingError(UserError):
     """
 
     def __init__(self, message: str, advice: str | None = None, key: str = "") -> None:
-        if advice is None:
-            message, advice, key = (*noted_arguments(message), "", "")[:3]
-        super().__init__(message, advice, key)
+        arguments = noted_arguments(message) if advice is None else (message, advice, key)
+        super().__init__(*arguments)
         note_arguments(self)
 
 
