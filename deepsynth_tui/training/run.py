@@ -22,6 +22,7 @@ from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
 from deepsynth_tui.training.callbacks.build import build_callbacks, stopped_early
 from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.data.count_rows import distinct_indices
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.divergence import check_divergence
@@ -194,7 +195,7 @@ class TrainingRun:
         split = load_split(config, images=base.reads_images)
         log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
         collator = Collator(base, config)
-        total = len(split.train) + len(split.held_out)
+        total = sum(len(distinct_indices(rows)) for rows in (split.train, split.held_out))
 
         def report(rows_done: int) -> bool:
             job.progress(rows_done, total, "rows")
