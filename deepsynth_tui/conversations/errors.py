@@ -43,3 +43,12 @@ def errors_of_row(row_id: str) -> Iterator[None]:
         yield
     except ImageError as error:
         raise RowError(row_id, error.message, error.advice) from error
+
+
+class UnusableRow(Exception):
+    """What is wrong with a row, where its name is not known; becomes a `RowError`."""
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason, advice)
+        self.reason = reason
+        self.advice = advice

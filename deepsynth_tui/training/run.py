@@ -191,7 +191,7 @@ class TrainingRun:
         stop meanwhile.
         """
         config, job = self.config, self.job
-        job.phase("preparing", config.data.path)
+        job.phase("preparing", config.dataset_paths)
         split = load_split(config, images=base.reads_images)
         log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
         collator = Collator(base, config)

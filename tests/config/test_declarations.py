@@ -88,7 +88,7 @@ def test_sections_that_presets_do_not_reset():
 
 def test_fields_that_the_preflight_reads():
     assert keys(TrainingConfig, in_preflight=True) == in_sections(
-        TrainingConfig, "model", "text_encoder", "data", "quantization", "output"
+        TrainingConfig, "model", "text_encoder", "data", "datasets", "quantization", "output"
     ) | {"lora.init_from"}
     assert keys(DatasetConfig, in_preflight=True) == in_sections(
         DatasetConfig,

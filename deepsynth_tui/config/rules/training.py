@@ -5,6 +5,7 @@ from __future__ import annotations
 from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS
 from deepsynth_tui.config.rules.fsdp import FSDP_RULES
 from deepsynth_tui.config.rules.rule import Rule, is_file_name, is_pattern
+from deepsynth_tui.config.rules.training_datasets import TRAINING_DATASET_RULES
 from deepsynth_tui.config.training import TrainingConfig
 
 
@@ -166,12 +167,13 @@ TRAINING_RULES = (
         "a Hub id, a checkpoint folder, builtin:tiny-qwen3 or builtin:tiny-bert",
     ),
     Rule(
-        ("data.path",),
-        lambda c: not c.data.path,
+        ("data.path", "datasets"),
+        lambda c: not c.data.path and not c.datasets,
         "no dataset chosen",
         "the folder of a dataset run, its id (see `deepsynth-tui runs`), or a Hub id",
         blocks_start_only=True,
     ),
+    *TRAINING_DATASET_RULES,
     Rule(
         ("training.fp16", "training.bf16"),
         lambda c: c.training.fp16 and c.training.bf16,
@@ -179,16 +181,16 @@ TRAINING_RULES = (
         "turn one of training.fp16 and training.bf16 off",
     ),
     Rule(
-        ("training.eval_steps", "data.eval_fraction"),
-        lambda c: c.training.eval_steps is not None and not c.data.eval_fraction,
+        ("training.eval_steps", "data.eval_fraction", "data.eval_path", "data.eval_split"),
+        lambda c: c.training.eval_steps is not None and not c.data.evaluates,
         "there are no rows to evaluate on",
-        "set data.eval_fraction, for example to 0.1",
+        "set data.eval_fraction, for example to 0.1, or data.eval_path",
     ),
     Rule(
-        ("training.eval_on_start", "data.eval_fraction"),
-        lambda c: c.training.eval_on_start and not c.data.eval_fraction,
+        ("training.eval_on_start", "data.eval_fraction", "data.eval_path", "data.eval_split"),
+        lambda c: c.training.eval_on_start and not c.data.evaluates,
         "there are no rows to evaluate on",
-        "set data.eval_fraction, for example to 0.1",
+        "set data.eval_fraction, for example to 0.1, or data.eval_path",
     ),
     Rule(
         ("training.early_stopping_patience", "training.eval_steps"),

@@ -45,7 +45,7 @@ def measure_rows(rows: Rows, collator: Collator, *, max_seconds: float) -> RowSt
     likely: list[int] = []
     if len(rows) > MAX_ROWS_COUNTED:
         images = collator.reads_images
-        likely = likely_longest_rows(rows, data, images=images, count=LIKELY_LONGEST)
+        likely = likely_longest_rows(rows, images=images, count=LIKELY_LONGEST)
     sample = evenly_spaced_sample(len(rows), MAX_ROWS_COUNTED - len(likely), seed=data.split_seed)
     order = list(dict.fromkeys([*likely, *sample]))
     deadline = time.monotonic() + max_seconds
@@ -65,7 +65,7 @@ def measure_rows(rows: Rows, collator: Collator, *, max_seconds: float) -> RowSt
     sampled = sorted(length.tokens for length in in_sample if length) or [0]
     pages = (PageSize(*size) for length in lengths.values() for size in length.stored_sizes)
     return RowStatistics(
-        rows=len(rows.dataset),
+        rows=rows.total_rows,
         lengths=(*quantiles(sampled)[:-1], max(length.tokens for length in lengths.values())),
         page=max(pages, key=_area, default=None),
         counted=len(lengths),

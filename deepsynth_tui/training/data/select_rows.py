@@ -118,7 +118,7 @@ def select_rows(
     return SelectedRows(
         train=SelectedSide(train.rows.indices, train.rows.truncations),
         held_out=SelectedSide(held_out.rows.indices, held_out.rows.truncations),
-        statistics=train.lengths.statistics(total_rows=len(split.train.dataset)),
+        statistics=train.lengths.statistics(total_rows=split.train.total_rows),
         lengths=train.lengths.tokens,
         bad_rows=tuple(bad_rows),
         too_long=tuple(too_long),
