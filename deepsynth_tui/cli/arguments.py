@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from deepsynth_tui.cli.reporting import echo
 from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def load(
         problem = Problem("kind", f"is {config.kind}", f"see {command}", str(path))
         raise ConfigError([problem])
     for notice in loaded.notices:
-        typer.echo(f"{path}: {notice}", err=True)
+        echo(f"{path}: {notice}", err=True)
     return config, loaded.text
 
 

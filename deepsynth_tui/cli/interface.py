@@ -10,7 +10,7 @@ import typer
 
 from deepsynth_tui import __version__
 from deepsynth_tui.cli.arguments import Overrides, RunRef, find_run
-from deepsynth_tui.cli.reporting import BAD_INPUT, report_errors
+from deepsynth_tui.cli.reporting import BAD_INPUT, echo, report_errors
 from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def open_app(
 ) -> None:
     """Open the full-screen interface."""
     if version:
-        typer.echo(__version__)
+        echo(__version__)
     elif context.invoked_subcommand is None:
         open_interface()
 
@@ -44,7 +44,7 @@ def demo(
         if not headless and sys.stdout.isatty() and sys.stdin.isatty():
             open_interface(dataset_run)
             return
-        raise typer.Exit(demo_workflow.follow(dataset_run, training_run, typer.echo))
+        raise typer.Exit(demo_workflow.follow(dataset_run, training_run, echo))
 
 
 def attach(run: RunRef) -> None:
@@ -56,7 +56,7 @@ def attach(run: RunRef) -> None:
 def open_interface(run: RunDirectory | None = None) -> None:
     """Open the interface, on `run` if given."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        typer.echo("The interface needs a terminal. See `deepsynth-tui --help`.", err=True)
+        echo("The interface needs a terminal. See `deepsynth-tui --help`.", err=True)
         raise typer.Exit(BAD_INPUT)
     from deepsynth_tui.tui.app import run_app
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from deepsynth_tui.cli.arguments import Json, Overrides, load
-from deepsynth_tui.cli.reporting import FAILED, BadInput, print_json, report_errors
+from deepsynth_tui.cli.arguments import Json, Overrides, load, refuse
+from deepsynth_tui.cli.reporting import FAILED, BadInput, echo, print_json, report_errors
 from deepsynth_tui.config.locations import home
 
 
@@ -30,6 +30,7 @@ def estimate(
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate import report, report_text
     from deepsynth_tui.machine import nvml
+    from deepsynth_tui.models.lora_problems import lora_problems
     from deepsynth_tui.training.simulation import client
     from deepsynth_tui.workflows.estimate import gather_inputs
 
@@ -40,6 +41,7 @@ def estimate(
         devices = nvml.probe().devices
         for path, config in loaded:
             inputs = gather_inputs(config)
+            refuse(lora_problems(inputs.layout.names, config.lora, config.model), path)
             simulated = (
                 client.request_simulation(config, inputs.dataset).apply if simulate else None
             )
@@ -50,9 +52,9 @@ def estimate(
             if json_:
                 print_json(fit.to_json())
                 continue
-            typer.echo(report_text.report_text(fit, str(path), gpu=wanted))
+            echo(report_text.report_text(fit, str(path), gpu=wanted))
             if ranks and fit.ranks:
-                typer.echo(report_text.ranks_text(fit))
+                echo(report_text.ranks_text(fit))
 
 
 def presets(
@@ -72,7 +74,7 @@ def presets(
                 problem = "several presets have" if matches else "no preset has"
                 choices = ", ".join(matches or presets)
                 raise BadInput(f"{name}: {problem} this name; use one of {choices}")
-            typer.echo(presets[matches[0]].text, nl=False)
+            echo(presets[matches[0]].text, nl=False)
         elif json_:
             fields = ("group", "name", "title", "values")
             print_json(
@@ -80,7 +82,7 @@ def presets(
             )
         else:
             for key, preset in presets.items():
-                typer.echo(f"{key:<28}{preset.title}")
+                echo(f"{key:<28}{preset.title}")
 
 
 def gpus(json_: Json = False) -> None:
@@ -94,7 +96,7 @@ def gpus(json_: Json = False) -> None:
         if json_:
             print_json(report_text.gpus_json(probe, load_catalogue()))
         else:
-            typer.echo(report_text.gpus_text(probe, load_catalogue()))
+            echo(report_text.gpus_text(probe, load_catalogue()))
 
 
 def schema(
@@ -116,7 +118,7 @@ def doctor() -> None:
     with report_errors():
         findings = examine(home())
         for finding in findings:
-            typer.echo(str(finding))
+            echo(str(finding))
         if any(finding.fatal for finding in findings):
             raise typer.Exit(FAILED)
 

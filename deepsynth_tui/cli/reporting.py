@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import typer
 
 from deepsynth_tui.errors import UserError
+from deepsynth_tui.terminal_text import terminal_text
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -30,13 +31,13 @@ def report_errors() -> Iterator[None]:
         yield
     except ConfigError as error:
         for problem in error.problems:
-            typer.echo(str(problem), err=True)
+            echo(str(problem), err=True)
         raise typer.Exit(BAD_INPUT) from None
     except (BadInput, RunDirectoryError, CatalogueError) as error:
-        typer.echo(str(error), err=True)
+        echo(str(error), err=True)
         raise typer.Exit(BAD_INPUT) from None
     except UserError as error:
-        typer.echo(str(error), err=True)
+        echo(str(error), err=True)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -46,6 +47,12 @@ def report_errors() -> Iterator[None]:
         raise typer.Exit(0) from None
 
 
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print `text` on stdout or stderr, without what would act on the terminal."""
+    typer.echo(terminal_text(text), err=err, nl=nl)
+
+
 def print_json(value: object) -> None:
-    """Print `value` as one line of JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=None, default=dict))
+    """Print `value` as one line of JSON, in printable ASCII."""
+    text = json.dumps(value, ensure_ascii=True, indent=None, default=dict)
+    echo(text.replace("\x7f", "\\u007f"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepsynth_tui.cli.arguments import Json, RunRef, find_run
-from deepsynth_tui.cli.reporting import print_json, report_errors
+from deepsynth_tui.cli.reporting import echo, print_json, report_errors
 from deepsynth_tui.config.locations import home
+
+if TYPE_CHECKING:
+    from deepsynth_tui.runs.summary import RunSummary
 
 STOP_GRACE = 20.0
 """Seconds that `stop --now` waits for a job to end before it kills the job."""
@@ -16,22 +19,31 @@ STOP_GRACE = 20.0
 
 def runs(json_: Json = False) -> None:
     """List all runs, newest first."""
-    from deepsynth_tui.runs.directory import list_runs
-    from deepsynth_tui.runs.estimate_vs_measured import read_comparison
-    from deepsynth_tui.runs.summary import summarize
+    from deepsynth_tui.runs.summary import iterate_summaries
     from deepsynth_tui.workflows import follow
 
     with report_errors():
-        run_directories = list_runs(home())
-        summaries = [summarize(run) for run in run_directories]
+        summaries = iterate_summaries(home())
         if json_:
-            pairs = zip(run_directories, summaries, strict=True)
-            print_json([summary.to_json() | read_comparison(run) for run, summary in pairs])
-        elif summaries:
-            for summary in summaries:
-                typer.echo(follow.summary_line(summary))
-        else:
-            typer.echo("No runs yet. `deepsynth-tui demo` starts two.", err=True)
+            print_json([_with_comparison(summary) for summary in summaries])
+            return
+        count = 0
+        for count, summary in enumerate(summaries, start=1):  # noqa: B007 - the count is used below
+            echo(follow.summary_line(summary))
+        if not count:
+            echo("No runs yet. `deepsynth-tui demo` starts two.", err=True)
+
+
+def _with_comparison(summary: RunSummary) -> dict[str, object]:
+    """Return a summary and its measured figures, or the reason why these cannot be read."""
+    from deepsynth_tui.runs.directory import RunDirectory, RunUnreadable
+    from deepsynth_tui.runs.estimate_vs_measured import comparison_to_json, read_comparison
+
+    try:
+        comparison = read_comparison(RunDirectory(summary.id, summary.path))
+    except RunUnreadable as error:
+        comparison = {**comparison_to_json(None, None), "comparison_problem": error.reason}
+    return summary.to_json() | comparison
 
 
 def logs(
@@ -44,7 +56,7 @@ def logs(
     from deepsynth_tui.workflows import follow
 
     with report_errors():
-        follow.print_console(find_run(run), typer.echo, follow=follow_)
+        follow.print_console(find_run(run), echo, follow=follow_)
 
 
 def stop(
@@ -60,7 +72,7 @@ def stop(
         directory = find_run(run)
         if not now:
             control.request_stop(directory, now=False)
-            typer.echo(f"{directory.id} stops after its next checkpoint.")
+            echo(f"{directory.id} stops after its next checkpoint.")
             return
         ending = control.stop_and_wait(directory, grace=STOP_GRACE)
-        typer.echo(f"{directory.id} has stopped ({ending.value}).")
+        echo(f"{directory.id} has stopped ({ending.value}).")

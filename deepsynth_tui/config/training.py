@@ -60,7 +60,16 @@ class DataSettings(RowSettings):
     instruction: str | None = setting(
         None,
         label="Instruction",
-        help="Instruction for every image, in place of the one in the dataset's messages.",
+        help="Instruction in place of the last question of every row. A row of which several "
+        "answers are learned is refused.",
+    )
+    learn_turns: Literal["all", "last"] = setting(
+        "all",
+        label="Learned answers",
+        help="Answers of a conversation to learn: all of them, or the last one, with the others as "
+        "context. Answers that the dataset marks as not learned never are.",
+        advanced=True,
+        in_older_runs="last",
     )
     max_length: int = setting(
         2048,
@@ -78,6 +87,13 @@ class DataSettings(RowSettings):
         label="Too-long rows",
         help="Rows longer than max_length: refuse to start, drop them (at most half of all rows), "
         "or truncate their text.",
+        advanced=True,
+    )
+    bad_rows: Literal["stop", "skip"] = setting(
+        "stop",
+        label="Bad rows",
+        help="Rows that cannot be used, such as one with a damaged image or an empty answer: "
+        "refuse to start, or leave them out (at most half of all rows).",
         advanced=True,
     )
     max_train_samples: int | None = setting(
@@ -132,6 +148,7 @@ class TrainingSettings(Settings):
         unit="epochs",
         suggested=(1.0, 2.0, 3.0, 5.0),
         gt=0.0,
+        on_resume="reported",
     )
     max_steps: int = setting(
         -1,
@@ -139,6 +156,7 @@ class TrainingSettings(Settings):
         help="Stop after this many steps; -1: train for num_train_epochs.",
         unit="steps",
         ge=-1,
+        on_resume="reported",
     )
     learning_rate: float = setting(
         2e-4,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 DEFAULT_INSTRUCTION = "Read the document and answer."
@@ -28,6 +28,8 @@ class Conversation:
         document: The text on the images, None if the dataset does not have it.
         prompted_document: The document together with the instruction that is drawn on the images.
         instruction: The instruction of the row, also if the messages do not repeat it.
+        boxes: The columns `lines` and `words`, as far as the dataset has them: the texts on each
+            image with their boxes.
     """
 
     row_id: str
@@ -36,6 +38,7 @@ class Conversation:
     document: str | None = None
     prompted_document: str | None = None
     instruction: str | None = None
+    boxes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def answer(self) -> str:

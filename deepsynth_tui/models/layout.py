@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deepsynth_tui.config.locations import cache_dir
+from deepsynth_tui.models.lora_problems import ModelNames
 from deepsynth_tui.models.towers import Tower
+from deepsynth_tui.runs.private_folder import make_private
 
 Kind = Literal["linear", "embedding", "norm", "conv", "fused_experts", "other"]
 Role = Literal["model", "encoder"]
@@ -206,6 +208,11 @@ class ModelLayout:
         return tuple(names)
 
     @cached_property
+    def names(self) -> ModelNames:
+        """The names that settings of LoRA may refer to."""
+        return ModelNames(self.linears, self.parameters, self.modules)
+
+    @cached_property
     def layers(self) -> tuple[DecoderLayer, ...]:
         """The decoder layers, as far as their module names tell dense layers from mixtures."""
         inner = dict.fromkeys(range(self.text.layers), 0)
@@ -315,7 +322,7 @@ def load_layout(name: str, revision: str | None = None, role: Role = "model") ->
 def save_layout(layout: ModelLayout) -> Path:
     """Write a layout to the cache atomically and return its path. Raises OSError."""
     path = layout_cache_path(layout.name, layout.revision, layout.role)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(layout.to_json()), encoding="utf-8")
     draft.replace(path)

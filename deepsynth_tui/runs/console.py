@@ -7,29 +7,15 @@ carriage returns, only the last state.
 from __future__ import annotations
 
 import codecs
-import re
 from pathlib import Path
 
 from deepsynth_tui.runs.tail import BATCH, FileTail
+from deepsynth_tui.terminal_text import remove_escapes, remove_hidden
 
 MAX_CHARACTERS = 2000
 """Characters of a line that are shown, followed by the number of further ones."""
 _RAW_LIMIT = 1 << 14
 """Raw characters of a line that are kept for sanitizing; the rest is only counted."""
-
-# ECMA-48: a string (OSC, DCS, SOS, PM, APC) up to its terminator; a CSI sequence; any other
-# escape. Possessive quantifiers and bodies without control characters keep matching linear.
-_ESCAPE = re.compile(
-    r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"
-    r"|(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]?"
-    r"|\x1b[ -/]*+[0-~]?"
-)
-# Control characters, and marks that reorder the text around them.
-_HIDDEN = re.compile(
-    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
-)
-_BREAKS = re.compile(r"[\u2028\u2029]")
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 def sanitize(line: str) -> str:
@@ -123,11 +109,10 @@ class _Line:
 
 
 def _visible(raw: str) -> str:
-    text = _ESCAPE.sub("", raw)
+    text = remove_escapes(raw)
     if "\b" in text:
         text = _strike(text)
-    text = _HIDDEN.sub("", text).expandtabs(8)
-    return _SURROGATES.sub("\ufffd", _BREAKS.sub(" ", text))
+    return remove_hidden(text.replace("\n", "")).expandtabs(8)
 
 
 def _strike(text: str) -> str:

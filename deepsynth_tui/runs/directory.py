@@ -1,13 +1,15 @@
 """Run directories: create one, find one, list them all.
 
 A run lives in `<home>/runs/<id>/`, or elsewhere with a symbolic link of that name. `run.json` is
-written last and makes the folder a run; folders without it are ignored.
+written last and makes the folder a run. Folders without it are ignored, unless a job has written
+into them: that is a damaged run, which is listed with the reason.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import shutil
 import time
@@ -17,9 +19,13 @@ from pathlib import Path
 
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.errors import RunError
+from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
+from deepsynth_tui.runs.private_folder import PRIVATE, make_private
 
 SLUG_LENGTH = 40
 """Maximum number of characters of a run's name in its id."""
+LAST_TIME = 1e11
+"""Seconds since the epoch (the year 5138) beyond which a time is garbage."""
 
 
 class RunDirectoryError(RunError):
@@ -42,6 +48,14 @@ class RunNotFound(RunDirectoryError):
         super().__init__(message or f"There is no run {ref!r}", advice)
         self.ref = ref
         self.nearest = tuple(nearest)
+
+
+class RunUnreadable(RunDirectoryError):
+    """The run exists but cannot be read. `reason` says why, without the name of the run."""
+
+    def __init__(self, run_id: str, reason: str, path: Path) -> None:
+        super().__init__(f"{run_id} cannot be read: {reason}", f"Look at {path}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,11 @@ class RunDirectory:
     def status(self) -> Path:
         """Process and heartbeat, replaced every few seconds; see `ProcessStatus`."""
         return self.path / "status.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the job holds a lock on while it lives; see `lock`."""
+        return self.path / "lock"
 
     @property
     def estimate(self) -> Path:
@@ -125,6 +144,20 @@ class Identity:
     cwd: Path
     after: RunDirectory | None = None
     continues: RunDirectory | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run found under a home. `identity` is None if it cannot be read; `problem` says why.
+
+    `created` is in seconds since the epoch; that of a run without identity is when its folder
+    changed last.
+    """
+
+    run: RunDirectory
+    created: float
+    identity: Identity | None
+    problem: str = ""
 
 
 def create_run(
@@ -178,20 +211,21 @@ def find_run(home: Path, ref: str | Path) -> RunDirectory:
     `ref` is an id, the path of a run's folder, the beginning of exactly one id, or a name, which
     refers to the newest run of that name. Raises RunNotFound with the most similar ids.
     """
-    runs = list_runs(home)
+    found = scan_runs(home)
+    runs = [listed.run for listed in found]
     text = str(ref)
     for run in runs:
         if run.id == text:
             return run
     path = Path(ref).expanduser()
-    if (path / "run.json").is_file():
+    if os.path.isfile(path / "run.json"):  # noqa: PTH113 - Path.is_file raises "Permission denied"
         resolved = path.resolve()
         listed = (run for run in runs if run.path.resolve() == resolved)
         return next(listed, None) or open_run(resolved)
     with_prefix = [run for run in runs if text and run.id.startswith(text)]
     if len(with_prefix) == 1:
         return with_prefix[0]
-    names = {run.id: read_identity(run).name for run in runs}
+    names = {entry.run.id: entry.identity.name if entry.identity else "" for entry in found}
     for run in runs:
         if names[run.id] == text:
             return run
@@ -204,7 +238,12 @@ def find_run(home: Path, ref: str | Path) -> RunDirectory:
 
 
 def open_run(path: Path) -> RunDirectory:
-    """Return the run in exactly this folder. Raises RunNotFound if it is not a run."""
+    """Return the run in exactly this folder.
+
+    Raises:
+        RunNotFound: It is not a run.
+        RunUnreadable: Its `run.json` is damaged or may not be read.
+    """
     try:
         run = RunDirectory(path.name, path)
         return RunDirectory(read_identity(run).id, path)
@@ -213,43 +252,88 @@ def open_run(path: Path) -> RunDirectory:
 
 
 def list_runs(home: Path) -> list[RunDirectory]:
-    """Return every run under `home`, newest first.
+    """Return every run under `home` whose identity can be read, newest first; see `scan_runs`."""
+    return [listed.run for listed in scan_runs(home) if listed.identity is not None]
+
+
+def scan_runs(home: Path) -> list[ListedRun]:
+    """Return every run under `home`, newest first, also those that cannot be read.
 
     Dangling links and other folders are skipped. A run that has two names is listed once.
+
+    Raises RunUnreadable if the folder of all runs exists but cannot be listed.
     """
     root = home / "runs"
-    if not root.is_dir():
+    try:
+        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    by_path: dict[Path, tuple[float, RunDirectory]] = {}
-    for entry in sorted(root.iterdir()):
-        run = RunDirectory(entry.name, entry.resolve() if entry.is_symlink() else entry)
-        try:
-            by_path.setdefault(entry.resolve(), (read_identity(run).created, run))
-        except RunNotFound:
-            continue
-    newest = sorted(by_path.values(), key=lambda pair: (pair[0], pair[1].id), reverse=True)
-    return [run for _, run in newest]
+    except OSError as error:
+        raise RunUnreadable("The list of runs", error.strerror or str(error), root) from error
+    by_path: dict[str, ListedRun] = {}
+    for entry in entries:
+        path = os.path.realpath(entry.path)  # Path.resolve raises for links in a circle
+        run = RunDirectory(entry.name, Path(path if entry.is_symlink() else entry.path))
+        if path not in by_path and (listed := _listed(run)) is not None:
+            by_path[path] = listed
+    return sorted(by_path.values(), key=lambda run: (run.created, run.run.id), reverse=True)
 
 
 def read_identity(run: RunDirectory) -> Identity:
-    """Read `run.json`. Raises RunNotFound if the run is gone or was never one."""
+    """Read `run.json`.
+
+    Raises:
+        RunNotFound: The run is gone or was never one.
+        RunUnreadable: The file is damaged or may not be read.
+    """
     try:
-        content = json.loads(run.identity.read_bytes())
-        return Identity(
-            id=str(content["id"]),
-            kind=str(content["kind"]),
-            name=str(content["name"]),
-            created=float(content["created"]),
-            cwd=Path(content["cwd"]),
-            after=_run_from_json(content["after"]),
-            continues=_run_from_json(content.get("continues")),  # not in runs of earlier versions
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunNotFound(run.id, (), f"{run.path} contains no readable run.json") from error
+        return _identity_from_json(Fields(read_object(run.identity), run.identity.name))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunNotFound(run.id, (), f"{run.path} contains no run.json") from error
+    except BadContent as error:
+        raise RunUnreadable(run.id, str(error), run.path) from error
+    except OSError as error:
+        raise RunUnreadable(run.id, error.strerror or str(error), run.path) from error
 
 
-def _run_from_json(content: dict[str, str] | None) -> RunDirectory | None:
-    return RunDirectory(str(content["id"]), Path(content["path"])) if content else None
+def _listed(run: RunDirectory) -> ListedRun | None:
+    """Return an entry of the list; None if it is no run."""
+    try:
+        identity = read_identity(run)
+    except RunNotFound:
+        if not any(os.path.lexists(path) for path in (run.events, run.status, run.console)):
+            return None
+        return ListedRun(run, folder_changed(run), None, "run.json is missing")
+    except RunUnreadable as error:
+        return ListedRun(run, folder_changed(run), None, error.reason)
+    return ListedRun(run, identity.created, identity)
+
+
+def folder_changed(run: RunDirectory) -> float:
+    """Return when the folder of `run` changed last, in seconds since the epoch; 0 if unknown."""
+    try:
+        return run.path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _identity_from_json(content: Fields) -> Identity:
+    created = content.number("created")
+    if not abs(created) < LAST_TIME:
+        raise BadContent("run.json has no valid `created`")
+    return Identity(
+        id=content.text("id"),
+        kind=content.text("kind"),
+        name=content.text("name"),
+        created=created,
+        cwd=Path(content.text("cwd")),
+        after=_run_from_json(content.optional_object("after")),
+        continues=_run_from_json(content.optional_object("continues")),  # of later versions
+    )
+
+
+def _run_from_json(content: Fields | None) -> RunDirectory | None:
+    return RunDirectory(content.text("id"), Path(content.text("path"))) if content else None
 
 
 def _run_to_json(run: RunDirectory | None) -> dict[str, str] | None:
@@ -264,7 +348,7 @@ def _stem(created: float, name: str, kind: str) -> str:
 
 def _reserve(root: Path, stem: str, at: Path | None) -> RunDirectory:
     """Take an id by creating its folder (or link) in `root`: the first process to do so owns it."""
-    root.mkdir(parents=True, exist_ok=True)
+    make_private(root)
     target = None if at is None else _empty_folder(at)
     number = 1
     while True:
@@ -272,7 +356,7 @@ def _reserve(root: Path, stem: str, at: Path | None) -> RunDirectory:
         entry = root / run_id
         try:
             if target is None:
-                entry.mkdir()
+                entry.mkdir(mode=PRIVATE)
             else:
                 entry.symlink_to(target, target_is_directory=True)
             return RunDirectory(run_id, entry if target is None else target)
@@ -290,12 +374,12 @@ def _empty_folder(at: Path) -> Path:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         state = "is not empty" if folder.is_dir() else "is a file"
         raise RunExists(f"{at} {state}", "Set output.dir to an empty or a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     return folder
 
 
 def _fill(run: RunDirectory, identity: Identity, config_text: str) -> None:
-    run.control.mkdir()
+    run.control.mkdir(mode=PRIVATE)
     atomic.replace(run.config, config_text.encode(), durable=True)
     content = {
         "v": 1,

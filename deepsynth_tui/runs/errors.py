@@ -1,4 +1,4 @@
-"""The base error of this package."""
+"""The errors that several modules of this package raise."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from deepsynth_tui.errors import UserError
 
 class RunError(UserError):
     """An operation on a run failed."""
+
+
+class LaunchError(RunError):
+    """A job could not be started."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self, TypeVar
 
-from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.directory import RunDirectory, RunUnreadable
+from deepsynth_tui.runs.json_file import BadContent, finite_integer, finite_number, read_object
 from deepsynth_tui.units import format_bytes, format_seconds
 
-_MAX_SECONDS = 1e300
 COMPARED = ("allocated", "device", "seconds_per_step")
 """Figures that are predicted as well as measured."""
 
@@ -125,12 +124,17 @@ def comparison_to_json(predicted: Predicted | None, measured: Measured | None) -
 def read_comparison(run: RunDirectory) -> dict[str, Any]:
     """Return the comparison that the job of `run` wrote last; empty before its third step.
 
-    Raises OSError if the file exists but cannot be read.
+    Raises RunUnreadable if the file exists but cannot be read.
     """
     try:
-        content = json.loads(run.measured.read_bytes())
-    except FileNotFoundError:
+        content = read_object(run.measured)
+    except (FileNotFoundError, NotADirectoryError):
         return comparison_to_json(None, None)
+    except BadContent as error:
+        raise RunUnreadable(run.id, str(error), run.path) from error
+    except OSError as error:
+        reason = f"{run.measured.name}: {error.strerror or error}"
+        raise RunUnreadable(run.id, reason, run.path) from error
     return comparison_to_json(
         Predicted.from_json(content.get("predicted")), Measured.from_json(content.get("measured"))
     )
@@ -168,4 +172,5 @@ def _is_valid(name: str, value: object) -> bool:
         return isinstance(value, str)
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         return False
-    return value < _MAX_SECONDS if name == "seconds_per_step" else isinstance(value, int)
+    number = finite_number if name == "seconds_per_step" else finite_integer
+    return number(value) is not None

@@ -20,13 +20,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from deepsynth_tui.runs.directory import LAST_TIME
+
 VERSION = 1
 DURABLE = frozenset({"checkpoint", "error", "done"})
 """Kinds that are flushed to disk before the job continues."""
 UNREADABLE = "unreadable"
 """Kind of the event that replaces a complete line that a reader cannot parse."""
-LAST_TIME = 1e11
-"""Seconds since the epoch (the year 5138) beyond which a line is garbage."""
 _ENVELOPE = frozenset({"v", "seq", "t", "kind", "nonfinite"})
 _BLOCK = 65536
 
@@ -75,6 +75,11 @@ class EventLog:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o666)
         self._seq = _recover(self._file)
+
+    @property
+    def seq(self) -> int:
+        """The number of the last event, 0 in an empty log."""
+        return self._seq
 
     def write(self, kind: str, /, **fields: object) -> Event:
         """Append an event in a single write and return it as a reader will see it.
@@ -148,6 +153,18 @@ def _to_json(value: object, name: str, nonfinite: dict[str, str]) -> object:
     raise TypeError(f"{name}: an event cannot contain a {type(value).__name__}")
 
 
+def last_seq(path: Path) -> int:
+    """Return the number of the last event of a log; 0 if it is empty or does not exist."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        return _last_seq(file, os.fstat(file).st_size)
+    finally:
+        os.close(file)
+
+
 def _recover(file: int) -> int:
     """Cut off a torn last line, and return the highest `seq` of the last lines that have one."""
     size = os.fstat(file).st_size
@@ -161,6 +178,11 @@ def _recover(file: int) -> int:
         end = start
     if end < size:
         os.ftruncate(file, end)
+    return _last_seq(file, end)
+
+
+def _last_seq(file: int, end: int) -> int:
+    """Return the highest `seq` of the last lines before `end` that have one, 0 if none has."""
     window = _BLOCK
     while True:
         start = max(0, end - window)

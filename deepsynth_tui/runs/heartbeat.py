@@ -26,10 +26,16 @@ class Heartbeat:
         stop_event: Set when a stop is requested, so that a job can wait for it.
     """
 
-    def __init__(self, run: RunDirectory, *, seconds: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        *,
+        seconds: float = HEARTBEAT_SECONDS,
+        seq_before: int | None = None,
+    ) -> None:
         self._run = run
         self._seconds = seconds
-        self._status = own_status(time.time())
+        self._status = own_status(time.time(), seq_before=seq_before)
         self._phase = STARTING
         self._request: control.Request | None = None
         self._terminated = False
@@ -52,7 +58,7 @@ class Heartbeat:
         self._closed.set()
         self._thread.join()
         self._phase = ENDED
-        self._write_status()
+        self._write_status(durable=True)
 
     @property
     def request(self) -> control.Request | None:
@@ -87,6 +93,6 @@ class Heartbeat:
         if self.request is not None:
             self.stop_event.set()
 
-    def _write_status(self) -> None:
+    def _write_status(self, *, durable: bool = False) -> None:
         self._status = replace(self._status, heartbeat=time.time(), phase=self._phase)
-        write_status(self._run, self._status)
+        write_status(self._run, self._status, durable=durable)

@@ -13,12 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from deepsynth_tui.runs import atomic, control
+from deepsynth_tui.runs import atomic, control, lock
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, open_run, read_identity
+from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison_to_json
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import HEARTBEAT_SECONDS, REQUEST_POLL_SECONDS, Heartbeat
 from deepsynth_tui.runs.liveness import STARTING, WAITING
+from deepsynth_tui.runs.private_folder import writable_by_others
 from deepsynth_tui.runs.signals import Interrupted, StopSignals
 from deepsynth_tui.runs.summary import summarize
 
@@ -149,7 +151,8 @@ class Job:
     ) -> None:
         """Report the model's `output` for one `input` with the expected answer `target`.
 
-        `more` may contain the `page` as lines of braille, and the `loss` of the expected answer.
+        `more` may contain the `page` as lines of braille, the `loss` of the expected answer, and
+        `is_cut`, whether the output ended only because of a limit.
         """
         self.events.write("sample", input=input, target=target, output=output, when=when, **more)
 
@@ -186,7 +189,7 @@ def run_job(
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> int:
     """Run `body` for the run at `run_path` and return the exit status of the process: 0 if it
-    returned "completed" or "stopped", 1 if it failed.
+    returned "completed" or "stopped", 1 if it failed or if the run has a live job already.
 
     An exception becomes an `error` event, as `explain` describes it; its traceback goes to stderr.
     SIGTERM and SIGINT ask the body to stop and, the second time, interrupt it; SIGHUP is ignored.
@@ -199,7 +202,16 @@ def run_job(
     if not faulthandler.is_enabled():
         faulthandler.enable()
     run = open_run(run_path.absolute())
-    with EventLog(run.events) as events, Heartbeat(run, seconds=heartbeat_seconds) as heartbeat:
+    try:
+        run_lock = lock.inherited(run) or lock.claim(run)
+    except RunError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    with (
+        run_lock,
+        EventLog(run.events) as events,
+        Heartbeat(run, seconds=heartbeat_seconds, seq_before=events.seq) as heartbeat,
+    ):
         signals = StopSignals(
             request_stop=heartbeat.terminate,
             is_stop_requested=lambda: (
@@ -209,6 +221,11 @@ def run_job(
         with signals:
             job = Job(run, events, heartbeat)
             job.phase(STARTING)
+            if writable_by_others(run.control):
+                job.warning(
+                    f"Others can stop this run: {run.control} is writable by them. "
+                    f"`chmod 700 {run.control}` prevents that"
+                )
             verdict = _attempt(job, body, explain, signals)
             job.flush()
             events.write("done", verdict=verdict, **job.results)

@@ -9,17 +9,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from deepsynth_tui.runs import control
+from deepsynth_tui.runs import atomic, control, events, lock
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
-from deepsynth_tui.runs.errors import RunError
-from deepsynth_tui.runs.liveness import (
-    ENDED,
-    Liveness,
-    liveness,
-    new_status,
-    read_status,
-    write_status,
-)
+from deepsynth_tui.runs.errors import LaunchError
+from deepsynth_tui.runs.liveness import new_status, read_status, write_status
+from deepsynth_tui.runs.lock import RunLock
 
 JOB_ENVIRONMENT = {
     # The console is a file: buffered output would lag behind, and be lost in a crash.
@@ -36,54 +30,73 @@ JOBS = {"dataset": "deepsynth_tui.dataset.job", "training": "deepsynth_tui.train
 """The module of each kind of run, started as `python -m MODULE RUN_PATH`."""
 
 
-class LaunchError(RunError):
-    """A job could not be started."""
-
-
-def start_job(run: RunDirectory, *, resume: bool = False) -> int:
+def start_job(run: RunDirectory, *, resume: bool = False, run_lock: RunLock | None = None) -> int:
     """Start the job for the run's kind and return its pid; see `start_process`.
 
     With `resume`, training continues from its last checkpoint. A dataset always continues from its
     last complete shard.
     """
     kind = read_identity(run).kind
+    if kind not in JOBS:
+        raise LaunchError(
+            f"{run.id} is of the unknown kind {kind!r}", "A later version made it: update this one"
+        )
     argv = [sys.executable, "-m", JOBS[kind], str(run.path.absolute())]
-    return start_process(run, [*argv, "--resume"] if resume and kind == "training" else argv)
+    if resume and kind == "training":
+        argv.append("--resume")
+    return start_process(run, argv, run_lock=run_lock)
 
 
 def start_process(
-    run: RunDirectory, argv: Sequence[str], *, env: Mapping[str, str] | None = None
+    run: RunDirectory,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    run_lock: RunLock | None = None,
 ) -> int:
     """Start `argv` for `run` and return its pid. It continues if this process ends in any way.
 
     The job leads its own session, has no stdin, prints to `console.log`, and runs in the folder
     where the run was created. `env` extends this process's environment. Requests to an earlier
-    process of the run are cleared.
+    process of the run are cleared. The job inherits the lock of the run: `run_lock` if the caller
+    holds it, which this function takes over in any case.
 
-    Raises LaunchError if the run has a live process already or the command cannot be started.
+    Raises:
+        RunBusy: The run has a live job already.
+        LaunchError: The command cannot be started.
+        StatusUnreadable: Whether the run has a live job is unknown.
     """
-    before = read_status(run)
-    now = time.time()
-    # A process that has ended may take seconds to exit, but no longer touches the run.
-    if before and before.phase != ENDED and liveness(before, now) is not Liveness.DEAD:
-        raise LaunchError(f"{run.id} is already running (pid {before.pid})", "Attach to it instead")
-    # Written before the process exists, so that a reader never sees a run without a status.
-    status = new_status(now)
+    held = run_lock or lock.claim(run)
     try:
+        job = _start_locked(run, argv, {**os.environ, **JOB_ENVIRONMENT, **(env or {})}, held)
+    except BaseException:
+        held.release()
+        raise
+    held.hand_over()
+    # Reaps the job, which would otherwise stay a zombie while this process lives.
+    threading.Thread(target=job.wait, name=f"reap {run.id}", daemon=True).start()
+    return job.pid
+
+
+def _start_locked(
+    run: RunDirectory, argv: Sequence[str], env: Mapping[str, str], held: RunLock
+) -> subprocess.Popen[bytes]:
+    now = time.time()
+    try:
+        before = run.status.read_bytes() if run.status.exists() else None
+        # Written before the process exists, so that a reader never sees a run without a status.
+        status = new_status(now, seq_before=events.last_seq(run.events))
         control.clear_requests(run)
         write_status(run, status)
     except OSError as error:
-        raise LaunchError(
-            f"Cannot write into {run.path}: {error.strerror or error}",
-            "Free some disk space, or make the folder writable",
-        ) from error
+        raise lock.not_writable(run, error) from error
     try:
-        job = _start(run, argv, {**os.environ, **JOB_ENVIRONMENT, **(env or {})})
+        job = _start(run, argv, {**env, lock.DESCRIPTOR_VARIABLE: str(held.file)}, held.file)
     except OSError as error:
         if before is None:
             run.status.unlink()
         else:
-            write_status(run, before)
+            atomic.replace(run.status, before)
         raise LaunchError(
             f"Cannot start {argv[0]} in {read_identity(run).cwd}: {error.strerror or error}",
             "Check that the command and the folder the run was created in still exist",
@@ -91,14 +104,12 @@ def start_process(
     # Adds the pid, in case the job dies before its first heartbeat. A status that the job has
     # written is kept; if it writes one between these two lines, its next heartbeat repeats it.
     if read_status(run) == status:
-        write_status(run, new_status(now, job.pid))
-    # Reaps the job, which would otherwise stay a zombie while this process lives.
-    threading.Thread(target=job.wait, name=f"reap {run.id}", daemon=True).start()
-    return job.pid
+        write_status(run, new_status(now, job.pid, seq_before=status.seq_before))
+    return job
 
 
 def _start(
-    run: RunDirectory, argv: Sequence[str], env: Mapping[str, str]
+    run: RunDirectory, argv: Sequence[str], env: Mapping[str, str], lock_file: int
 ) -> subprocess.Popen[bytes]:
     with run.console.open("ab") as console:
         return subprocess.Popen(
@@ -109,4 +120,5 @@ def _start(
             start_new_session=True,
             cwd=read_identity(run).cwd,
             env=env,
+            pass_fds=(lock_file,),
         )

@@ -9,6 +9,8 @@ from enum import Enum
 
 from deepsynth_tui.runs import atomic, oom_killer, process
 from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.errors import RunError
+from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
 from deepsynth_tui.runs.oom_killer import KillCount
 
 STALE_AFTER = 30.0
@@ -27,13 +29,26 @@ ENDED = "ended"
 """Phase of the last status that a job writes; its verdict is in the event log."""
 
 
+class StatusUnreadable(RunError):
+    """`status.json` exists but cannot be read, for `reason`: whether the run has a process is
+    unknown."""
+
+    def __init__(self, run: RunDirectory, reason: str) -> None:
+        super().__init__(
+            f"Whether {run.id} is running is unknown: {reason}",
+            f"If it is not, delete {run.status} and resume the run",
+        )
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
     """The process of a run. Times are in seconds since the epoch.
 
     `launched` is when this process was launched, not the first one of the run. `pid` is None before
     there is a process, `heartbeat` before the job's first one. `kill_count` is that of the OOM
-    killer when the job started.
+    killer when the job started. Events up to `seq_before` are those of earlier processes; None in
+    runs of earlier versions.
     """
 
     launched: float
@@ -45,6 +60,7 @@ class ProcessStatus:
     heartbeat: float | None = None
     phase: str = STARTING
     kill_count: KillCount | None = None
+    seq_before: int | None = None
 
 
 class Liveness(Enum):
@@ -57,34 +73,55 @@ class Liveness(Enum):
     DEAD = "dead"
 
 
-def new_status(launched: float, pid: int | None = None) -> ProcessStatus:
+def new_status(
+    launched: float, pid: int | None = None, *, seq_before: int | None = None
+) -> ProcessStatus:
     """Return the status of a process on this machine, or of none yet, without a heartbeat."""
     start = None if pid is None else process.process_start(pid)
     machine = process.hostname(), process.boot_id(), process.pid_namespace()
-    return ProcessStatus(launched, *machine, pid=pid, process_start=start)
+    return ProcessStatus(launched, *machine, pid=pid, process_start=start, seq_before=seq_before)
 
 
-def own_status(launched: float) -> ProcessStatus:
+def own_status(launched: float, *, seq_before: int | None = None) -> ProcessStatus:
     """Return the status of the calling process, without a heartbeat yet."""
-    return replace(new_status(launched, os.getpid()), kill_count=oom_killer.read_kill_count())
+    status = new_status(launched, os.getpid(), seq_before=seq_before)
+    return replace(status, kill_count=oom_killer.read_kill_count())
 
 
-def write_status(run: RunDirectory, status: ProcessStatus) -> None:
+def write_status(run: RunDirectory, status: ProcessStatus, *, durable: bool = False) -> None:
     """Replace `status.json` atomically. Raises OSError."""
-    atomic.replace(run.status, json.dumps(asdict(status)).encode() + b"\n")
+    atomic.replace(run.status, json.dumps(asdict(status)).encode() + b"\n", durable=durable)
 
 
 def read_status(run: RunDirectory) -> ProcessStatus | None:
-    """Read `status.json`.
+    """Read `status.json`; None if the run was never launched. Fields of later versions are ignored.
 
-    None if the run was never launched, or if a power cut left the file without readable content.
+    Raises StatusUnreadable if the file exists but is damaged or may not be read.
     """
     try:
-        content = json.loads(run.status.read_bytes())
-        count = content.pop("kill_count", None)
-        return ProcessStatus(**content, kill_count=KillCount(**count) if count else None)
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, AttributeError):
+        return _status_from_json(Fields(read_object(run.status), run.status.name))
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except BadContent as error:
+        raise StatusUnreadable(run, str(error)) from error
+    except OSError as error:
+        raise StatusUnreadable(run, f"{run.status.name}: {error.strerror or error}") from error
+
+
+def _status_from_json(content: Fields) -> ProcessStatus:
+    count = content.optional_object("kill_count")
+    return ProcessStatus(
+        launched=content.number("launched"),
+        host=content.text("host"),
+        boot_id=content.text("boot_id"),
+        namespace=content.text("namespace"),
+        pid=content.optional_integer("pid"),
+        process_start=content.optional_text("process_start"),
+        heartbeat=content.optional_number("heartbeat"),
+        phase=content.text("phase"),
+        kill_count=KillCount(count.text("path"), count.integer("kills")) if count else None,
+        seq_before=content.optional_integer("seq_before"),
+    )
 
 
 def is_remote(status: ProcessStatus) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.events import UNREADABLE, Event
+from deepsynth_tui.runs.json_file import finite_integer, finite_number
 from deepsynth_tui.runs.liveness import STARTING
 from deepsynth_tui.runs.state import (
     Checkpoint,
@@ -89,14 +90,14 @@ class _Draft:
         self._set(attempts=self._get("attempts") + new_process)
         if new_process or self._get("verdict") is not None:
             self._set(verdict=None, error=None, ended=None, results=MappingProxyType({}))
-        if name == RESUMED and (step := _integer(data.get("step"))) is not None:
+        if name == RESUMED and (step := finite_integer(data.get("step"))) is not None:
             self._rewind(step)
 
     def progress(self, t: float, data: Mapping[str, object]) -> None:
-        done = _integer(data.get("done"))
+        done = finite_integer(data.get("done"))
         if done is None:
             return
-        now = Progress(done, _integer(data.get("total")), _text(data.get("unit")))
+        now = Progress(done, finite_integer(data.get("total")), _text(data.get("unit")))
         window, before = self._list("throughput_window"), self._get("progress")
         if now.unit != before.unit or done < before.done:
             window.clear()
@@ -109,12 +110,12 @@ class _Draft:
             self._set(step=done, total_steps=now.total)
 
     def metric(self, t: float, data: Mapping[str, object]) -> None:
-        step = _integer(data.get("step"))
+        step = finite_integer(data.get("step"))
         if step is None:
             step = self._get("step") or 0
         self._set(step=step)
         for name, value in data.items():
-            number = _number(value)
+            number = finite_number(value)
             if number is None or name == "step":
                 continue
             if name == "epoch":
@@ -127,11 +128,11 @@ class _Draft:
                 self._warn(f"{name} was {value}", t, step)
 
     def memory(self, t: float, data: Mapping[str, object]) -> None:
-        now = {name: _integer(data.get(name)) for name in _MEMORY}
+        now = {name: finite_integer(data.get(name)) for name in _MEMORY}
         before = self._get("peak_memory")
         peak: dict[str, int | None] = {}
         for name in _MEMORY:
-            values = (now[name], _integer(data.get(f"{name}_peak")), getattr(before, name))
+            values = (now[name], finite_integer(data.get(f"{name}_peak")), getattr(before, name))
             peak[name] = max((value for value in values if value is not None), default=None)
         self._set(memory=Memory(**now), peak_memory=Memory(**peak))
 
@@ -143,11 +144,12 @@ class _Draft:
 
     def sample(self, t: float, data: Mapping[str, object]) -> None:
         texts = (_text(data.get(name)) for name in ("input", "target", "output", "when"))
-        page, step = _lines(data.get("page")), _integer(data.get("step"))
-        self._list("samples").append(Sample(*texts, step=step, page=page))
+        page, step = _lines(data.get("page")), finite_integer(data.get("step"))
+        is_cut = data.get("is_cut") is True  # not in runs of earlier versions
+        self._list("samples").append(Sample(*texts, step=step, page=page, is_cut=is_cut))
 
     def checkpoint(self, t: float, data: Mapping[str, object]) -> None:
-        path, step = _text(data.get("path")), _integer(data.get("step"))
+        path, step = _text(data.get("path")), finite_integer(data.get("step"))
         if path and step is not None:
             checkpoints = self._list("checkpoints")
             checkpoints[:] = [item for item in checkpoints if item.path != path]
@@ -208,7 +210,6 @@ class _Draft:
             warnings.append(WarningCount(message, t, step))
 
 
-_LARGEST = 1e300
 _HANDLERS = {
     "phase": _Draft.phase,
     "progress": _Draft.progress,
@@ -230,17 +231,6 @@ def _extend(points: list[Point], step: int, value: float) -> None:
     if points and points[-1][0] >= step:
         del points[bisect_left(points, (step,)) :]
     points.append((step, value))
-
-
-def _number(value: object) -> float | None:
-    """Return a finite number, else None. A JSON integer may be too large for a float."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if abs(value) < _LARGEST else None
-
-
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _lines(value: object) -> tuple[str, ...]:

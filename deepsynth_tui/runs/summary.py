@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, list_runs, read_identity
+from deepsynth_tui.runs.directory import (
+    Identity,
+    ListedRun,
+    RunDirectory,
+    RunUnreadable,
+    folder_changed,
+    read_identity,
+    scan_runs,
+)
 from deepsynth_tui.runs.liveness import (
     ENDED,
     STALE_AFTER,
@@ -17,6 +26,7 @@ from deepsynth_tui.runs.liveness import (
     WAITING,
     Liveness,
     ProcessStatus,
+    StatusUnreadable,
     liveness,
     read_status,
     was_oom_killed,
@@ -36,6 +46,7 @@ StateName = Literal[
     "failed",
     "crashed",
     "unresponsive",
+    "unreadable",
 ]
 LIVE: frozenset[StateName] = frozenset(
     {"starting", "waiting", "running", "stopping", "unresponsive"}
@@ -50,6 +61,9 @@ _WINDOWS = (1 << 14, 1 << 18, 1 << 62)
 @dataclass(frozen=True, slots=True)
 class RunSummary:
     """A run at a glance. Times are in seconds since the epoch; None if the run has not reported.
+
+    The state "unreadable" is that of a run whose files are damaged, of a wrong type, or not
+    readable by this user; `message` says which. What can be read of it is there.
 
     `done`, `total` and `unit` are the progress of the present phase. `message` says why a run is
     in a state that needs attention. `killed_for_memory` of a crashed run is whether the kernel
@@ -92,16 +106,30 @@ def summarize(
     Raises RunNotFound if the directory is gone.
     """
     now = time.time() if now is None else now
-    identity = read_identity(run)
-    status = read_status(run)
-    if status is None:
-        # Created and about to be launched, or its launcher died before that.
-        alive = Liveness.STARTING if now - identity.created < stale_after else Liveness.DEAD
-    else:
-        alive = liveness(status, now, stale_after=stale_after)
-    # Read after the status: once a process is gone, its log does not change any more.
-    events = read_last_state(run, identity.kind)
-    state = _state(run, status, alive, events)
+    try:
+        identity = read_identity(run)
+    except RunUnreadable as error:
+        return _unreadable(ListedRun(run, folder_changed(run), None, error.reason))
+    return _summarize(run, identity, now, stale_after)
+
+
+def _summarize(run: RunDirectory, identity: Identity, now: float, stale_after: float) -> RunSummary:
+    try:
+        status = read_status(run)
+        if status is None:
+            # Created and about to be launched, or its launcher died before that.
+            is_new = abs(now - identity.created) < stale_after
+            alive = Liveness.STARTING if is_new else Liveness.DEAD
+        else:
+            alive = liveness(status, now, stale_after=stale_after)
+        # Read after the status: once a process is gone, its log does not change any more.
+        events = read_last_state(run, identity.kind)
+        state = _state(run, status, alive, events)
+    except StatusUnreadable as error:
+        return _unreadable(ListedRun(run, identity.created, identity, error.reason))
+    except OSError as error:
+        reason = f"{Path(error.filename or run.path).name}: {error.strerror or error}"
+        return _unreadable(ListedRun(run, identity.created, identity, reason))
     killed = was_oom_killed(status) if state == "crashed" and status is not None else None
     return RunSummary(
         id=run.id,
@@ -125,14 +153,43 @@ def summarize(
 
 
 def list_summaries(home: Path, now: float | None = None) -> list[RunSummary]:
-    """Summarize every run under `home`, newest first; runs deleted meanwhile are left out."""
-    summaries: list[RunSummary] = []
-    for run in list_runs(home):
-        try:
-            summaries.append(summarize(run, now))
-        except RunNotFound:
-            continue
-    return summaries
+    """Summarize every run under `home`, newest first, each on its own.
+
+    Raises RunUnreadable if the folder of all runs cannot be listed.
+    """
+    return list(iterate_summaries(home, now))
+
+
+def iterate_summaries(home: Path, now: float | None = None) -> Iterator[RunSummary]:
+    """Yield the summaries of `list_summaries` as they are read."""
+    for listed in scan_runs(home):
+        if listed.identity is None:
+            yield _unreadable(listed)
+        else:
+            moment = time.time() if now is None else now
+            yield _summarize(listed.run, listed.identity, moment, STALE_AFTER)
+
+
+def _unreadable(listed: ListedRun) -> RunSummary:
+    run, identity = listed.run, listed.identity
+    return RunSummary(
+        id=run.id,
+        path=run.path,
+        kind=identity.kind if identity else "",
+        name=identity.name if identity else run.id,
+        state="unreadable",
+        phase="",
+        created=listed.created,
+        updated=None,
+        pid=None,
+        done=0,
+        total=None,
+        unit="",
+        last_step=None,
+        total_steps=None,
+        last_loss=None,
+        message=listed.problem,
+    )
 
 
 def read_last_state(run: RunDirectory, kind: str) -> RunState:
@@ -171,9 +228,7 @@ def _state(
 ) -> StateName:
     phase = STARTING if status is None else status.phase
     if phase == ENDED or alive is Liveness.DEAD:
-        # A verdict from before this launch is that of an earlier process.
-        launched = status.launched if status is not None else 0.0
-        is_current = events.ended is not None and events.ended >= launched
+        is_current = events.ended is not None and _is_of_this_process(events, status)
         return _VERDICTS.get(events.verdict or "", "crashed") if is_current else "crashed"
     if alive is Liveness.UNRESPONSIVE:
         return "unresponsive"
@@ -182,6 +237,19 @@ def _state(
     if alive is Liveness.STARTING or phase == STARTING:
         return "starting"
     return "waiting" if phase == WAITING else "running"
+
+
+def _is_of_this_process(events: RunState, status: ProcessStatus | None) -> bool:
+    """Whether the last events are those of the process of `status`, not of an earlier one.
+
+    The first event of a process voids the verdict before it. Numbers of events say which came
+    first; the clock, which may have been set back, does so only in runs of earlier versions.
+    """
+    if status is None:
+        return True
+    if status.seq_before is not None:
+        return events.last_seq > status.seq_before
+    return events.ended is not None and events.ended >= status.launched
 
 
 def _message(

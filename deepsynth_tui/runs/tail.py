@@ -6,8 +6,10 @@ or any more) has nothing new.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from stat import S_ISREG
 
 from deepsynth_tui.runs.events import Event, parse_event, unreadable_event
 
@@ -38,11 +40,14 @@ class FileTail:
         Raises OSError if the file exists but cannot be read.
         """
         try:
-            file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            # O_NONBLOCK: opening a pipe in place of the file would block.
+            file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return b""
         try:
             stat = os.fstat(file)
+            if not S_ISREG(stat.st_mode):
+                raise OSError(errno.EINVAL, "is not a file", str(self._path))
             now = (stat.st_dev, stat.st_ino)
             if (self._file is not None and now != self._file) or stat.st_size < self.offset:
                 self.offset = 0

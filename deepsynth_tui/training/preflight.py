@@ -27,17 +27,19 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.conversations.detect import detect_layout
 from deepsynth_tui.conversations.errors import DatasetError
 from deepsynth_tui.conversations.peek import peek
+from deepsynth_tui.errors import UserError
 from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.models.layout import load_layout
-from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
+from deepsynth_tui.models.lora_problems import lora_problems
 from deepsynth_tui.training.data.dataset_folder import (
     dataset_files,
     dataset_folder,
     may_be_on_hub,
 )
 from deepsynth_tui.training.data.named_columns import columns_of
+from deepsynth_tui.training.init_adapter import find_init_adapter, init_adapter_problems
 from deepsynth_tui.training.model_availability import (
     ModelFacts,
     check_text_encoder,
@@ -91,6 +93,7 @@ def inspect(config: TrainingConfig) -> PreflightReport:
     check_text_encoder(config.text_encoder, problems)
     dataset = _inspect_datasets(config, model, problems)
     problems += _target_problems(config)
+    problems += _init_adapter_problems(config)
     problems += _package_problems(config)
     problems += _gpu_problems(config)
     problems += output_dir_problems(config.output.dir) or _disk_problems(
@@ -169,21 +172,21 @@ def _path_problems(path: str, key: str) -> Iterator[Problem]:
         yield Problem(key, empty, "generate a dataset")
 
 
-def _target_problems(config: TrainingConfig) -> Iterator[Problem]:
+def _target_problems(config: TrainingConfig) -> list[Problem]:
     """Check LoRA targets if the layout of the model is cached; else `modeling.lora` does later."""
     layout = load_layout(config.model.name_or_path, config.model.revision)
-    if layout is None or not config.lora.enabled:
-        return
-    targets = resolve_target_modules(layout.linears, config.lora, config.model)
-    if targets or resolve_target_parameters(layout.parameters, config.lora, config.model):
-        return
-    last_names = {name.rpartition(".")[2] for name in layout.linears}
-    linears = sorted(name for name in last_names if not name.isdecimal())
-    yield Problem(
-        "lora.target_modules",
-        "matches no part of the model that may be trained",
-        f"all-linear, towers, or names of its linear layers: {', '.join(linears)}",
-    )
+    return lora_problems(layout.names, config.lora, config.model) if layout else []
+
+
+def _init_adapter_problems(config: TrainingConfig) -> list[Problem]:
+    """Check the adapter to start from, unless it is only on the Hub."""
+    if not config.lora.init_from:
+        return []
+    try:
+        adapter = find_init_adapter(config.lora.init_from, download=False)
+    except UserError as error:
+        return [Problem(error.key, error.message.removeprefix(f"{error.key}: "), error.advice)]
+    return init_adapter_problems(adapter, config) if adapter else []
 
 
 def _package_problems(config: TrainingConfig) -> Iterator[Problem]:

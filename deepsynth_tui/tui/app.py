@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings, display_key
 from deepsynth_tui.tui.app_protocol import Mode
 from deepsynth_tui.tui.terminal import TerminalWatcher
+from deepsynth_tui.tui.terminal_console import TerminalConsole
+from deepsynth_tui.tui.terminal_filter import TerminalFilter
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
 
 if TYPE_CHECKING:
@@ -76,6 +80,8 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         self.home = home
         self._run_to_open = open_run
         self._terminal = TerminalWatcher(leave=self.leave_at_once, save=self.save_drafts)
+        self._terminal_filter = TerminalFilter()
+        self.error_console = TerminalConsole(markup=False, highlight=False, stderr=True)
         self.animation_level = "none"
         for theme in THEMES:
             self.register_theme(theme)
@@ -98,6 +104,22 @@ class DeepsynthApp(App[None], inherit_bindings=False):
             self.pop_screen()
         elif not fits and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall(MINIMUM_SIZE, self.live_runs()))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the filters that every drawn line passes: Textual's, and that of texts."""
+        return [*super().get_line_filters(), self._terminal_filter]
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a notification. Its text is never markup, which could hold a link to an action."""
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     # AppApi
 

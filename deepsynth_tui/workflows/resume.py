@@ -1,4 +1,4 @@
-"""Find the run that a configuration file belongs to, and check that it can be resumed."""
+"""Find the run that a configuration file belongs to, and resume it if that is possible."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.kinds import Config
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.resume_dataset import incompatible_changes, settings_in_shards
-from deepsynth_tui.config.yaml_text import leaves
+from deepsynth_tui.config.resume_training import change_lines, edited_config_error
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find_run
+from deepsynth_tui.runs.launch import start_job
+from deepsynth_tui.runs.lock import claim
 from deepsynth_tui.runs.summary import summarize
+from deepsynth_tui.training.result.checkpoint_record import read_record
+from deepsynth_tui.training.result.checkpoints import newest_complete
 
 
 class CannotResume(RunDirectoryError):
@@ -23,40 +28,46 @@ def resumable_training_run(home: Path, path: Path, config: Config) -> RunDirecto
 
     Raises:
         RunNotFound: there is no such run.
-        CannotResume: `config` differs from the configuration of the run.
+        CannotResume: `config` differs from the configuration of the run, or that was edited and
+            does not fit the last checkpoint any more.
     """
     run = _find_run(home, path, config)
-    run_settings = dict(leaves(load_file(run.config).config.model_dump()))
-    settings = dict(leaves(config.model_dump()))
-    changes = [
-        f"{key}: {value} -> {settings[key]}"
-        for key, value in run_settings.items()
-        if value != settings[key]
-    ]
-    if changes:
+    run_config = load_file(run.config).config
+    if not isinstance(run_config, TrainingConfig) or not isinstance(config, TrainingConfig):
+        raise CannotResume(f"{run.id} is not a training run", "Give the run another name")
+    if changes := change_lines(run_config, config):
         raise _changed(f"{path} differs from the settings of {run.id}", run, changes)
+    checkpoint = newest_complete(run.checkpoints, config.training.num_processes).path
+    record = read_record(checkpoint) if checkpoint else None
+    if checkpoint and record:
+        error = edited_config_error(record.config, config, checkpoint.name)
+        if error:
+            raise CannotResume(error.message, error.advice, error.key)
     return run
 
 
-def resumable_dataset_run(home: Path, path: Path, config: DatasetConfig, text: str) -> RunDirectory:
-    """Return the dataset run that the file `path` belongs to, and make `config` its configuration.
+def resume_dataset_run(home: Path, path: Path, config: DatasetConfig, text: str) -> RunDirectory:
+    """Continue the dataset run that the file `path` belongs to, with `config`, and return it.
 
-    `text` is the YAML of `config`.
+    `text` is the YAML of `config`; it becomes the configuration of the run.
 
     Raises:
         RunNotFound: there is no such run.
         CannotResume: the run is live, or its finished shards do not fit `config`.
+        LaunchError: the process cannot be started.
     """
     run = _find_run(home, path, config)
-    run_config = load_file(run.config).config
-    if not isinstance(run_config, DatasetConfig):
-        raise CannotResume(f"{run.id} is not a dataset run", "Give the dataset another name")
     if summarize(run).is_live:
         raise CannotResume(f"{run.id} is still running", "Stop it first, or attach to it")
-    changes = incompatible_changes(settings_in_shards(run_config), settings_in_shards(config))
-    if changes:
-        raise _changed(f"The finished pages of {run.id} do not fit {path}", run, changes)
-    atomic.replace(run.config, text.encode(), durable=True)
+    with claim(run) as run_lock:
+        run_config = load_file(run.config).config
+        if not isinstance(run_config, DatasetConfig):
+            raise CannotResume(f"{run.id} is not a dataset run", "Give the dataset another name")
+        changes = incompatible_changes(settings_in_shards(run_config), settings_in_shards(config))
+        if changes:
+            raise _changed(f"The finished pages of {run.id} do not fit {path}", run, changes)
+        atomic.replace(run.config, text.encode(), durable=True)
+        start_job(run, resume=True, run_lock=run_lock)
     return run
 
 

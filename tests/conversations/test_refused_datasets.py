@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -193,14 +192,3 @@ def test_a_damaged_archive_of_images(tmp_path: Path):
     path = write_lines(tmp_path / "more.jsonl", {"image": "images/a.png", "answer": "b"})
     with pytest.raises(RowError, match="there is no image"):
         list(read(str(path)))
-
-
-def test_an_error_of_a_data_loader_worker_is_whole_again():
-    """torch makes the error again from one text, with the traceback of the worker."""
-    error = RowError("row 3 (a.jsonl:4)", "there is no image x.png", "Add it.")
-    text = (
-        f"Caught RowError in DataLoader worker process 0.\nTraceback:\n  ...\nRowError: {error}\n"
-    )
-    again = RowError(text)
-    assert (again.row_id, again.message) == (error.row_id, str(error))
-    assert pickle.loads(pickle.dumps(error)).reason == error.reason  # noqa: S301

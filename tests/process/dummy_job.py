@@ -77,6 +77,18 @@ def workers(job: Job) -> str:
     return "completed"
 
 
+def holds_forked_worker(job: Job) -> str:
+    """Wait for ever, with a forked worker that outlives a kill of the job."""
+    job.phase("training")
+    worker = os.fork()
+    if worker == 0:
+        time.sleep(600)
+        os._exit(0)
+    (job.run.path / "worker").write_text(str(worker))
+    while True:
+        time.sleep(PAUSE)
+
+
 def _wait(ready: Event) -> None:
     ready.set()
     time.sleep(600)
@@ -84,7 +96,15 @@ def _wait(ready: Event) -> None:
 
 BEHAVIOURS = {
     function.__name__: function
-    for function in (steps, finishes, ignores_requests, ignores_signals, segfault, workers)
+    for function in (
+        steps,
+        finishes,
+        ignores_requests,
+        ignores_signals,
+        segfault,
+        workers,
+        holds_forked_worker,
+    )
 }
 
 

@@ -18,6 +18,7 @@ from deepsynth_tui.runs.liveness import (
     START_LIMIT,
     Liveness,
     ProcessStatus,
+    StatusUnreadable,
     is_alive_here,
     is_remote,
     liveness,
@@ -43,9 +44,10 @@ def test_status_round_trip(run: RunDirectory, mine: ProcessStatus):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": 1}', b"\0\0\0"])
-def test_status_file_after_a_power_cut(run: RunDirectory, content: bytes):
+def test_status_file_after_a_power_cut_is_unknown(run: RunDirectory, content: bytes):
     run.status.write_bytes(content)
-    assert read_status(run) is None
+    with pytest.raises(StatusUnreadable, match="running is unknown"):
+        read_status(run)
 
 
 def test_fresh_heartbeat_of_a_living_process(mine: ProcessStatus):

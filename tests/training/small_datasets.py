@@ -47,7 +47,9 @@ def row(number: int, *, side: int = 64, pages: int = 1) -> dict[str, Any]:
     """Return a row with a page of one colour; the target is its name."""
     colour = COLOURS[number % len(COLOURS)]
     file = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(file, "PNG")
+    page = Image.new("RGB", (side, side), colour)
+    page.putpixel((0, 0), (128, 128, 128))  # so that it is not blank
+    page.save(file, "PNG")
     target = f"{colour} page {number}"
     ask = [{"type": "image", "text": None}] * pages + [{"type": "text", "text": INSTRUCTION}]
     return {

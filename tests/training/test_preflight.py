@@ -169,7 +169,11 @@ def test_targets_that_match_nothing(values: dict[str, Any], vision_model: Path) 
     assert "q_proj" in (problem.hint or "")
     frozen = configuration(values, lora__target_modules=["fc1"])  # only in the vision tower
     assert [problem.key for problem in check(frozen)] == ["lora.target_modules"]
-    assert check(configuration(values, lora__target_modules=["q_proj", "query"])) == []
+    partly = configuration(
+        values, lora__target_modules=["q_proj", "query"], lora__exclude_modules=["k_prj"]
+    )
+    keys = [problem.key for problem in check(partly)]
+    assert keys == ["lora.target_modules", "lora.exclude_modules"]
     assert check(configuration(values, lora__target_modules=["q_prok"], lora__enabled=False)) == []
 
 

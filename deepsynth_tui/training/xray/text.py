@@ -71,6 +71,7 @@ def _row(row: XrayRow) -> LabelledTexts:
     if row.instruction is not None:
         yield "encoder", escape_invisible(row.instruction)
     yield "template", escape_invisible(row.template)
+    yield "learned", _count(sum(span.kind == "learned" for span in row.spans), "answer")
     yield "tokens", ""
     for span in row.spans:
         text = escape_invisible(span.text)

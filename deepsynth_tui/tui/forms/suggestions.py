@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepsynth_tui.config.model import DEFAULT_ENCODER, DEFAULT_MODEL
-from deepsynth_tui.runs.directory import list_runs, read_identity
+from deepsynth_tui.runs.directory import scan_runs
 
 BUILTIN_MODEL = "builtin:tiny-vlm"
 BUILTIN_ENCODERS = ("builtin:tiny-qwen3", "builtin:tiny-bert")
@@ -15,9 +15,11 @@ BUILTIN_DOCUMENTS = ("builtin:sample", "builtin:papers")
 def dataset_paths(home: Path) -> list[str]:
     """Return the dataset folders of completed runs under `home`, newest first."""
     return [
-        str(run.dataset)
-        for run in list_runs(home)
-        if read_identity(run).kind == "dataset" and (run.dataset / "report.json").is_file()
+        str(listed.run.dataset)
+        for listed in scan_runs(home)
+        if listed.identity is not None
+        and listed.identity.kind == "dataset"
+        and (listed.run.dataset / "report.json").is_file()
     ]
 
 

@@ -27,6 +27,7 @@ STATE_LABELS: dict[StateName, StateLabel] = {
     "failed": StateLabel("✗", "failed", "$error"),
     "crashed": StateLabel("✗", "crashed", "$error"),
     "unresponsive": StateLabel("?", "no response", "$warning"),
+    "unreadable": StateLabel("!", "unreadable", "$error"),
 }
 
 PHASES: dict[str, tuple[str, ...]] = {

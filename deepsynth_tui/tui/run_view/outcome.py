@@ -74,6 +74,8 @@ def _title_and_texts(
                 ("", f"{snapshot.summary.message}."),
                 ("", f"It may be blocked by a driver or a disk. {stop} offers to end it."),
             ]
+        case "unreadable":
+            return "Unreadable", [("", f"This run cannot be read: {snapshot.summary.message}.")]
         case "waiting":
             return "Waiting for another run", _waiting(snapshot)
         case _:

@@ -16,7 +16,7 @@ from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import (
     Identity,
     RunDirectory,
-    RunNotFound,
+    RunDirectoryError,
     list_runs,
     read_identity,
 )
@@ -101,9 +101,14 @@ class RunReader:
         now = self._clock()
         # The summary first: the events read after it are never older than the state in it.
         summary = summarize(self._run, now)
-        console = self._console.poll()
-        while events := self._events.poll(_BATCH):
-            self._state = fold(self._state, events)
+        console = ConsoleLines()
+        try:
+            console = self._console.poll()
+            while events := self._events.poll(_BATCH):
+                self._state = fold(self._state, events)
+        except OSError:
+            if summary.state != "unreadable":  # else the summary says why
+                raise
         snapshot = RunSnapshot(
             run=self._run,
             identity=self._identity,
@@ -127,7 +132,7 @@ class RunReader:
             return None
         try:
             return summarize(after, now)
-        except RunNotFound:  # deleted; the waiting job reports that itself
+        except RunDirectoryError:  # deleted; the waiting job reports that itself
             return None
 
     def _find_successor(self) -> RunDirectory | None:
@@ -144,7 +149,7 @@ class RunReader:
 def _predecessor_of(run: RunDirectory) -> RunDirectory | None:
     try:
         return read_identity(run).after
-    except RunNotFound:  # deleted since the scan
+    except RunDirectoryError:  # deleted since the scan, or damaged
         return None
 
 

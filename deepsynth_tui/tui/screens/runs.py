@@ -138,7 +138,7 @@ class RunsScreen(StopsRuns):
         if action not in ("open", "stop", "clone"):
             return True
         run = self._highlighted()
-        if run is None:
+        if run is None or not run.kind:  # without a kind, not even its identity can be read
             return None
         return True if action != "stop" or run.is_live else None
 
@@ -148,7 +148,7 @@ class RunsScreen(StopsRuns):
 
     def action_open(self) -> None:
         """Show the highlighted run."""
-        if run := self._highlighted():
+        if (run := self._highlighted()) and run.kind:
             app_api(self.app).open_run(RunDirectory(run.id, run.path))
 
     def action_stop(self) -> None:

@@ -16,6 +16,7 @@ from textual.widgets import OptionList, Static
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.summary import RunSummary
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
@@ -70,7 +71,8 @@ def stop_run(run: RunDirectory, method: StopMethod) -> str:
     """Stop `run` and return what to tell the user. Blocks until a forced stop is over.
 
     Raises:
-        control.NotStopped: the run has ended already, or its process cannot be ended.
+        NotStopped: the run has ended already, or its process cannot be ended.
+        StatusUnreadable: whether it has a process is unknown.
     """
     if method == "force":
         return OUTCOMES[control.stop_and_wait(run, grace=GRACE_SECONDS)]
@@ -128,7 +130,7 @@ class StopsRuns(ReportsWorkerErrors, Screen[None]):
     def _stop_run(self, run: RunDirectory, method: StopMethod) -> None:
         try:
             self.notify(stop_run(run, method))
-        except (control.NotStopped, OSError) as error:
+        except (RunError, OSError) as error:
             self.notify(str(error), title="Not stopped", severity="error", markup=False)
 
 

@@ -13,8 +13,8 @@ from tests.training.small_datasets import row
 def test_the_configured_instruction_replaces_the_question(values: dict[str, Any]) -> None:
     data = configuration(values, data__instruction="Hm?").data
     conversation = row_to_conversation(row(0), 0)
-    question = ExampleBuilder(data, images=True, text_encoder=False).build(conversation).question
-    assert question[0]["content"][-1]["text"] == "Hm?"
+    example = ExampleBuilder(data, images=True, text_encoder=False).build(conversation)
+    assert example.messages[0]["content"][-1]["text"] == "Hm?"
 
 
 def test_a_text_only_model_reads_the_text_of_the_pages(values: dict[str, Any]) -> None:
@@ -22,4 +22,4 @@ def test_a_text_only_model_reads_the_text_of_the_pages(values: dict[str, Any]) -
     builder = ExampleBuilder(configuration(values).data, images=False, text_encoder=False)
     example = builder.build(conversation)
     assert example.images == []
-    assert example.question[0]["content"][0]["text"].startswith(row(0)["prompted_text"])
+    assert example.messages[0]["content"][0]["text"].startswith(row(0)["prompted_text"])
