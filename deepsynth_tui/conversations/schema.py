@@ -204,10 +204,11 @@ def value_kind(value: Any) -> Kind | None:
         return "image" if is_stored_image(value) else "object"
     if not isinstance(value, list):
         return "other"
-    kinds = {kind for item in value if (kind := value_kind(item)) is not None}
+    kinds: set[Kind] = {kind for item in value if (kind := value_kind(item)) is not None}
     if not kinds:
         return None
-    return LIST_KINDS.get(next(iter(kinds)), "list") if len(kinds) == 1 else "list"
+    (first, *others) = kinds
+    return "list" if others else LIST_KINDS.get(first, "list")
 
 
 def is_stored_image(value: Mapping[str, Any]) -> bool:
