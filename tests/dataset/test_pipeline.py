@@ -18,7 +18,7 @@ from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import check_values
-from deepsynth_tui.config.training import DataSettings
+from deepsynth_tui.conversations.dataset import open_dataset
 from deepsynth_tui.dataset.drawing.renderer import Renderer
 from deepsynth_tui.dataset.errors import (
     DocumentTooLong,
@@ -32,7 +32,6 @@ from deepsynth_tui.dataset.writing import disk_space
 from deepsynth_tui.dataset.writing.document_batches import split_of
 from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
 from deepsynth_tui.dataset.writing.schema import NEUTRAL_PROMPT
-from deepsynth_tui.training.data.dataset import open_dataset
 from tests.dataset.recorder import Recorder
 
 TINY: dict[str, Any] = {"preset": "tiny", "font_size": 16}
@@ -153,8 +152,8 @@ def test_eval_fraction_holds_out_a_test_split(tmp_path: Path):
     assert 5 < len(splits[7]["test"]) < 25
     report = report_of(tmp_path / "out7" / "pages")
     assert report["splits"]["test"]["documents"] == len(splits[7]["test"])
-    opened = open_dataset(DataSettings(path=str(tmp_path / "out7" / "pages")))
-    assert opened["source_id"][:] == splits[7]["train"]
+    opened = open_dataset(str(tmp_path / "out7" / "pages"))
+    assert list(opened.rows.values("source_id")) == splits[7]["train"]
 
 
 def test_an_empty_test_split_gives_a_warning(tmp_path: Path):

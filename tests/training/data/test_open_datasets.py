@@ -118,7 +118,7 @@ def test_a_text_that_is_the_target_is_not_shown(tmp_path: Path):
     path.write_text(json.dumps({"question": "?", "text": "Red."}))
     example = load(data={"path": str(path)}).train[0]
     assert (example.document, example.answer) == (None, "Red.")
-    assert example.question[0]["content"] == [{"type": "text", "text": "?"}]
+    assert example.messages[0]["content"] == [{"type": "text", "text": "?"}]
 
 
 def test_a_model_that_reads_images_needs_them(tmp_path: Path):
