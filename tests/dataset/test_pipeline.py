@@ -18,7 +18,7 @@ from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import check_values
-from deepsynth_tui.conversations.dataset import open_dataset
+from deepsynth_tui.conversations.dataset import open_dataset, read
 from deepsynth_tui.dataset.drawing.renderer import Renderer
 from deepsynth_tui.dataset.errors import (
     DocumentTooLong,
@@ -70,6 +70,16 @@ def test_two_folders_with_the_same_name_load_as_two_datasets(tmp_path: Path):
         generate(config(path, name="same"), tmp_path / word / "dataset", Recorder())
     for word in ("first", "second"):
         assert load(tmp_path / word / "dataset", tmp_path)["text"] == [word]
+
+
+def test_other_formats_are_written_beside_the_dataset(tmp_path: Path):
+    settings = config(numbered(tmp_path, 4), output={"formats": ["llamafactory", "imagefolder"]})
+    generate(settings, tmp_path / "dataset", Recorder())
+    pages = [conversation.images for conversation in read(str(tmp_path / "dataset"))]
+    for name in ("llamafactory", "imagefolder"):
+        exported = list(read(str(tmp_path / f"dataset-{name}")))
+        files = [[Path(image["path"]).read_bytes() for image in c.images] for c in exported]
+        assert files == [[image["bytes"] for image in images] for images in pages]
 
 
 def test_datasets_loads_the_result(tmp_path: Path):
