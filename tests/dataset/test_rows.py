@@ -24,6 +24,7 @@ from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing.schema import to_row
 from deepsynth_tui.dataset.writing.tally import LONG_ROW_IMAGES
 from tests.dataset.recorder import Recorder
+from tests.dataset.writing.small_datasets import files, numbered, write
 
 PAGE: dict[str, Any] = {"preset": "tiny", "font_size": 24, "boxes": "words"}
 TEXT = "\n\n".join(
@@ -157,6 +158,21 @@ def test_datasets_loads_rows_with_boxes(tmp_path: Path):
             assert ink[top:bottom, left:right].any()
             ink[top:bottom, left:right] = False
         assert not ink.any()
+
+
+@pytest.mark.parametrize("rows", ["page", {"characters": 400}])
+def test_a_resumed_run_writes_the_same_bytes(tmp_path: Path, rows: Any):
+    source = write(tmp_path / "a.jsonl", numbered(6, "Document {}. " + TEXT))
+    degrade = {"share": 0.5}
+    settings = config(
+        rows=rows, degrade=degrade, source={"path": str(source)}, output={"shard_size": 2}
+    )
+    generate(settings, tmp_path / "whole", Recorder())
+    stopped = Recorder(stop="stop", stop_after=3)
+    assert generate(settings, tmp_path / "resumed", stopped) == "stopped"
+    in_two_processes = settings.model_copy(update={"num_proc": 2})
+    assert generate(in_two_processes, tmp_path / "resumed", Recorder()) == "completed"
+    assert files(tmp_path / "resumed") == files(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("boxes", ["none", "lines", "words"])
