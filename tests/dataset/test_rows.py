@@ -16,7 +16,7 @@ from PIL import Image
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import check_values
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
-from deepsynth_tui.dataset.errors import ColumnError
+from deepsynth_tui.dataset.errors import SourceError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.preview import PreviewPage, document_pages
 from deepsynth_tui.dataset.reading.compose import Skipped
@@ -60,7 +60,7 @@ def test_a_row_is_a_page_with_its_own_text():
         assert row.text[0] != "\n"
     assert " ".join(row.text for row in pages.rows).split() == TEXT.split()
     first, second = (to_row(pages, row)["images"][0]["path"] for row in pages.rows[:2])
-    assert (first[-6:], second[-6:]) == ("-1.image", "-2.image")
+    assert (first[-6:], second[-6:]) == ("-1.png", "-2.png")
 
 
 @pytest.mark.parametrize("place", ["page", "message"])
@@ -257,9 +257,9 @@ def test_questions_that_do_not_match_their_answers_are_an_error(
     tmp_path: Path, changes: dict[str, Any], message: str
 ):
     source = {"question_column": "q", "target_column": "a"}
-    with pytest.raises(ColumnError, match=message) as caught:
-        written(tmp_path, {**LISTS, **changes}, source=source)
-    assert caught.value.key == "source.question_column"
+    with pytest.raises(SourceError, match=message) as caught:
+        written(tmp_path, {**LISTS, **changes}, source=source, flaws={"bad_rows": "stop"})
+    assert "one answer" in caught.value.advice
 
 
 def test_documents_with_an_empty_question_or_answer_are_counted():
