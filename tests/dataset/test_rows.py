@@ -59,7 +59,7 @@ def test_a_row_is_a_page_with_its_own_text():
         assert row.text[0] != "\n"
     assert " ".join(row.text for row in pages.rows).split() == TEXT.split()
     first, second = (to_row(pages, row)["images"][0]["path"] for row in pages.rows[:2])
-    assert (first[-6:], second[-6:]) == ("-1.image", "-2.image")
+    assert (first[-6:], second[-6:]) == ("-1.png", "-2.png")
 
 
 @pytest.mark.parametrize("place", ["page", "message"])
@@ -280,5 +280,5 @@ def test_images_have_the_suffix_of_their_format():
     found = Image.open(io.BytesIO(image["bytes"])).format
     assert (
         Path(image["path"]).suffix
-        == {"PNG": ".image", "JPEG": ".jpg", "WEBP": ".webp"}[found or ""]
+        == {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[found or ""]
     )
