@@ -357,7 +357,8 @@ class FlawSettings(Settings):
         "skip",
         label="Bad rows",
         help="Files and rows that cannot be read: damaged, encrypted, in another encoding, "
-        "malformed, or without text: stop with the first of them, or skip and list them.",
+        "malformed, or without text: stop with the first of them, or skip and list them (at most "
+        "half of the rows of a table).",
         in_preflight=True,
     )
     empty: Literal["stop", "drop"] = setting(

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+DEFAULT_INSTRUCTION = "Read the document and answer."
+"""The question of a row that has none."""
+
 StoredImage = Mapping[str, Any]
 """An image as `datasets.Image(decode=False)` returns it: `bytes` and `path`, one may be None."""
 
@@ -46,6 +49,11 @@ class Conversation:
 def text_part(text: str) -> dict[str, str]:
     """Return a text part of a message."""
     return {"type": "text", "text": text}
+
+
+def image_part() -> dict[str, str]:
+    """Return an image part of a message."""
+    return {"type": "image"}
 
 
 def message_text(message: Message) -> str:

@@ -74,6 +74,7 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
     parts: list[Content | str] = []
     if preflight.count is not None:
         parts += [Content.styled(_documents(preflight.count), "bold $primary"), "\n"]
+    parts += [Content.styled(f"{sanitize(line)}\n", "$muted") for line in preflight.contents]
     if preflight.column_previews:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
         parts += map(_column, preflight.column_previews)
@@ -98,8 +99,8 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
 
 
 def _column(column: ColumnPreview) -> Content:
-    filled = "" if column.filled == 1 else f" {column.filled:.0%} filled"
-    example = sanitize(column.example)
+    filled = "" if column.filled in (1, None) else f" {column.filled:.0%} filled"
+    example = sanitize(column.kind if column.filled is None else column.example)
     return Content.assemble(f"  {sanitize(column.name)}{filled}  ", (example, "$muted"), "\n")
 
 
