@@ -125,6 +125,8 @@ def test_fields_that_a_resumed_dataset_run_may_change():
         "engine",
         "source.streaming",
         "output.dir",
+        "output.license",
+        "output.language",
         "output.push_to_hub",
         "output.hub_repo_id",
         "output.hub_private",
