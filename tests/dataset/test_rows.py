@@ -295,6 +295,5 @@ def test_images_have_the_suffix_of_their_format():
     (image,) = to_row(drawn, drawn.rows[0])["images"]
     found = Image.open(io.BytesIO(image["bytes"])).format
     assert (
-        Path(image["path"]).suffix
-        == {"PNG": ".image", "JPEG": ".jpg", "WEBP": ".webp"}[found or ""]
+        Path(image["path"]).suffix == {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[found or ""]
     )
