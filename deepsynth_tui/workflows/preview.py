@@ -73,7 +73,8 @@ def write_preview(
 def page_line(page: PreviewFile | Skipped) -> str:
     """Return one line of text about a page, or about a document that is left out."""
     if isinstance(page, Skipped):
-        return f"{page.source_id}: left out, {page.reason}"
+        detail = f": {page.detail}" if page.detail else ""
+        return f"{page.source_id}: left out, {page.reason}{detail}"
     figures = page.figures
     parts = [
         f"{page.file}: {figures.document}, page {figures.page} of {figures.pages}",
