@@ -72,9 +72,10 @@ def try_out(
     from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 
     config = configuration(folder)
+    data = config.data.model_copy(update={"learn_turns": "last"})  # the answer to generate
     if instruction:
-        data = config.data.model_copy(update={"instruction": instruction})
-        config = config.model_copy(update={"data": data})
+        data = data.model_copy(update={"instruction": instruction})
+    config = config.model_copy(update={"data": data})
     base = load_model_and_processor(config)
     collator = Collator(base, config)
     builder = ExampleBuilder(config.data, base.reads_images, config.text_encoder.enabled)
@@ -130,20 +131,29 @@ def _encoder_commit(folder: Path) -> str | None:
 
 
 def _row(config: TrainingConfig, index: int) -> Conversation:
-    from deepsynth_tui.conversations.layouts import row_to_conversation
-    from deepsynth_tui.training.data.dataset import columns_of, keep_images_encoded, open_dataset
+    from deepsynth_tui.training.data.open_datasets import open_training_datasets
 
-    dataset = keep_images_encoded(open_dataset(config.data), config.data.image_column)
-    return row_to_conversation(dataset[index], index, columns_of(config.data))
+    return open_training_datasets(config)[index]
 
 
 def _page(image: Path) -> Conversation:
     """Return a conversation about the page; its answer is a placeholder outside the prompt."""
-    from deepsynth_tui.conversations.layouts import Columns, row_to_conversation
+    from deepsynth_tui.conversations.conversation import (
+        DEFAULT_INSTRUCTION,
+        Conversation,
+        image_part,
+        text_part,
+    )
 
-    page = {"bytes": image.read_bytes(), "path": image.name}
-    columns = Columns()
-    return row_to_conversation({columns.images: page, columns.target: "?"}, 0, columns)
+    question = [image_part(), text_part(DEFAULT_INSTRUCTION)]
+    return Conversation(
+        row_id="row 0",
+        messages=[
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": [text_part("?")]},
+        ],
+        images=[{"bytes": image.read_bytes(), "path": image.name}],
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,7 +41,8 @@ FALLBACK_TEMPLATE = """\
 
 # A template that expects text prints a list of parts as Python or JSON.
 PRINTED_PARTS = ("{'type': ", '{"type": ')
-CLOCK = "strftime_now"  # function that transformers gives to templates
+# A call of the clock that transformers gives to templates.
+CLOCK = re.compile(r"strftime_now\(\s*(['\"])(?P<format>[^'\"]*)\1\s*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,8 @@ class ChatTemplate:
                 "bos_token": preprocessor.tokenizer.bos_token,
                 "eos_token": preprocessor.tokenizer.eos_token,
             }
-        elif CLOCK in source:
-            self._options = {CLOCK: datetime.now().astimezone().strftime}
+        elif CLOCK.search(source):
+            self._options = {"chat_template": _at_a_fixed_time(source)}
         self.control_tokens = ControlTokens(preprocessor, source)
 
     def render(self, example: Example) -> RenderedChat:
@@ -237,6 +239,12 @@ class ChatTemplate:
 def _default_template(processor: Any) -> str:
     templates = processor.chat_template
     return templates if isinstance(templates, str) else str(templates.get("default", ""))
+
+
+def _at_a_fixed_time(template: str) -> str:
+    """Return the template with the present time, so that two renderings do not differ."""
+    now = datetime.now().astimezone()
+    return CLOCK.sub(lambda call: repr(now.strftime(call["format"])), template)
 
 
 def _without_spaces(text: str) -> str:

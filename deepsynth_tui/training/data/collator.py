@@ -113,7 +113,7 @@ class Collator:
         prompts = split_rows(ids)
         answers = [[torch.tensor(ids) for ids in self.learned_ids(chat)] for chat in chats]
         tokens = list(map(interleave, prompts, answers))
-        masked = [[torch.full_like(prompt, IGNORE_INDEX) for prompt in row] for row in prompts]
+        masked = [self._prompt_labels(*row) for row in zip(prompts, answers, strict=True)]
         # An answer has neither image tokens nor soft tokens: 0.
         zeros = [[torch.zeros_like(answer) for answer in row] for row in answers]
         for name, values in per_token.items():
@@ -125,6 +125,19 @@ class Collator:
             "attention_mask": pad_right([torch.ones_like(row) for row in tokens], 0),
             "labels": pad_right(list(map(interleave, masked, answers)), IGNORE_INDEX),
         }
+
+    def _prompt_labels(
+        self, prompts: Sequence[torch.Tensor], answers: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Return the labels of the prompts of a row: -100.
+
+        With some templates the first token of the next question is what ends an answer (GLM).
+        """
+        labels = [torch.full_like(prompt, IGNORE_INDEX) for prompt in prompts]
+        for prompt, label, answer in zip(prompts[1:], labels[1:], answers[:-1], strict=True):
+            if self.eos_token_ids.isdisjoint(answer.tolist()):
+                label[0] = prompt[0] if int(prompt[0]) in self.eos_token_ids else IGNORE_INDEX
+        return labels
 
     def encode_prompts(self, chats: Sequence[RenderedChat]) -> dict[str, torch.Tensor]:
         """Return inputs to generate the last answers: all before them, with pixels.
@@ -225,9 +238,10 @@ class Collator:
                 self.encode_prompts([chat])
             return
         sizes = ", ".join(f"{page.width} x {page.height}" for page in pages[0])
+        refused = f"its pages ({sizes} pixels)" if sizes else "its text"
         raise RowError(
             chats[0].row_id,
-            f"the model's processor refuses its pages ({sizes} pixels): {error}",
+            f"the model's processor refuses {refused}: {error}",
             "Change the shape of the pages, or remove the row.",
         ) from error
 

@@ -26,7 +26,9 @@ MAX_SAMPLE_EVENTS = 2  # answers of an evaluation that become `sample` events
 
 
 class AnswerScorer:
-    """Generates answers to a few held-out rows, the same at every evaluation.
+    """Generates the last answers of a few held-out rows, the same at every evaluation.
+
+    The model reads everything before them, earlier answers as they are in the dataset.
 
     Every rank of a run generates all of them: they get the same metrics, and so they agree on the
     best checkpoint and on early stopping.

@@ -2,8 +2,8 @@
 
 `python -m deepsynth_tui.training.evaluation.evaluate CONFIG OUT`
 
-Generates an answer to every row as the evaluations of a run do, and writes metrics and answers to
-OUT as one JSON object.
+Generates the last answer of every row as the evaluations of a run do, and writes metrics and
+answers to OUT as one JSON object.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def predict(config: TrainingConfig) -> Iterator[Prediction]:
     from deepsynth_tui.training.evaluation.generate import answer_limit, generate_answers
     from deepsynth_tui.training.modeling.load import load_model_and_processor
 
+    data = config.data.model_copy(update={"learn_turns": "last"})  # the answer to generate
+    config = config.model_copy(update={"data": data})
     base = load_model_and_processor(config)
     rows = load_split(config, images=base.reads_images).train
     collator = Collator(base, config)

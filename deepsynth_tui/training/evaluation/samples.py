@@ -32,10 +32,11 @@ MAX_PAGE_COLUMNS = 128  # braille characters
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An answer beside its target; `is_cut` if the answer did not end within its limit.
+    """An answer beside its target, the last answer of a row.
 
-    `loss` is the mean over the tokens of the target, in nats. `page` is the first page in braille,
-    no lines for a text-only model.
+    `is_cut` says whether the answer did not end within its limit. `loss` is the mean over the
+    tokens of the target, in nats. `page` is the first page in braille, no lines for a text-only
+    model.
     """
 
     input: str
@@ -47,7 +48,10 @@ class Sample:
 
 
 def take_sample(model: PeftModel | PreTrainedModel, collator: Collator, example: Example) -> Sample:
-    """Generate the answer to one example greedily, and compute the loss of the target."""
+    """Generate the last answer of one example greedily, and compute the loss of the target.
+
+    The model reads everything before it, earlier answers as they are in the dataset.
+    """
     chat = collator.render(example)
     device = next(model.parameters()).device
     with evaluation_mode(model):

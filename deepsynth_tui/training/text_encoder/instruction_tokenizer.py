@@ -40,9 +40,17 @@ class InstructionTokenizer:
         """Return the token ids of an instruction, including the tokenizer's special tokens.
 
         Raises:
-            RowError: it is longer than `max_length`, or all of its tokens are unknown: the
-                encoder could not tell it from any other such instruction.
+            RowError: it contains one of those tokens as text, is longer than `max_length`, or has
+                only unknown tokens: the encoder could not tell it from any other such instruction.
         """
+        for token in self.tokenizer.all_special_tokens:
+            if token in instruction:
+                raise RowError(
+                    row_id,
+                    f"its instruction contains {token}, which the text encoder reads as a control "
+                    "token and not as text",
+                    f"Remove {token} from the instruction, or write it in another way.",
+                )
         ids = list(self.tokenizer(instruction, verbose=False)["input_ids"])
         if len(ids) > self.max_length:
             raise RowError(

@@ -117,6 +117,7 @@ def _first_page(first: FirstPage, model_page: PageForModel | None) -> list[Conte
         "characters missing from all fonts": page.missing_glyphs,
         "words split because they are longer than a line": page.split_tokens,
         "glyphs cut off at the edge": page.clipped_glyphs,
+        "characters in the answer that nobody can read on a page": page.unreadable_characters,
     }
     parts: list[Content | str] = ["\n", Content.styled("first page", "$muted"), "\n"]
     parts += [f"  {line}\n" for line in figures]

@@ -12,8 +12,8 @@ from transformers import AutoConfig, BertTokenizer
 
 from deepsynth_tui.builtin import TINY_QWEN3
 from deepsynth_tui.builtin.tiny_bert import CONTEXT
+from deepsynth_tui.conversations.conversation import DEFAULT_INSTRUCTION
 from deepsynth_tui.conversations.errors import RowError
-from deepsynth_tui.conversations.layouts import DEFAULT_INSTRUCTION
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
 from deepsynth_tui.training.data.count_rows import count_rows
 from deepsynth_tui.training.data.dataset import load_split
@@ -108,6 +108,8 @@ def test_an_instruction_of_unknown_tokens_is_refused(tmp_path: Path) -> None:
     assert tokenizer.encode("row 1", "What is 这?") == [2, 5, 6, 1, 1, 3]
     with pytest.raises(RowError, match=r"row 1: .* knows no token of its instruction"):
         tokenizer.encode("row 1", "这是什么")
+    with pytest.raises(RowError, match=r"row 1: its instruction contains \[SEP\]"):
+        tokenizer.encode("row 1", "What is [SEP]?")
 
 
 def test_the_instruction_and_the_prompt(values: dict[str, Any], language_model: Path) -> None:
