@@ -172,12 +172,12 @@ def test_the_row_that_the_processor_refuses_is_named(
 
 def test_pages_without_patches_are_refused(values: dict[str, Any], qwen: Path) -> None:
     rows, collator = _open(values, model__name_or_path=str(qwen))
-    encode = collator.encode_prompts
+    encode = collator.encode
 
     def without_pixels(chats: Any) -> dict[str, torch.Tensor]:
         return encode(chats) | {"pixel_values": torch.empty(0, 3)}
 
-    collator.encode_prompts = without_pixels
+    collator.encode = without_pixels
     counted = count_rows(rows, collator, report=lambda _: True)
     assert counted is not None
     assert "makes no patches of its pages (64 x 64 pixels)" in counted.errors[0].reason
