@@ -131,20 +131,29 @@ def _encoder_commit(folder: Path) -> str | None:
 
 
 def _row(config: TrainingConfig, index: int) -> Conversation:
-    from deepsynth_tui.conversations.layouts import row_to_conversation
-    from deepsynth_tui.training.data.dataset import columns_of, keep_images_encoded, open_dataset
+    from deepsynth_tui.training.data.open_datasets import open_training_datasets
 
-    dataset = keep_images_encoded(open_dataset(config.data), config.data.image_column)
-    return row_to_conversation(dataset[index], index, columns_of(config.data))
+    return open_training_datasets(config)[index]
 
 
 def _page(image: Path) -> Conversation:
     """Return a conversation about the page; its answer is a placeholder outside the prompt."""
-    from deepsynth_tui.conversations.layouts import Columns, row_to_conversation
+    from deepsynth_tui.conversations.conversation import (
+        DEFAULT_INSTRUCTION,
+        Conversation,
+        image_part,
+        text_part,
+    )
 
-    page = {"bytes": image.read_bytes(), "path": image.name}
-    columns = Columns()
-    return row_to_conversation({columns.images: page, columns.target: "?"}, 0, columns)
+    question = [image_part(), text_part(DEFAULT_INSTRUCTION)]
+    return Conversation(
+        row_id="row 0",
+        messages=[
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": [text_part("?")]},
+        ],
+        images=[{"bytes": image.read_bytes(), "path": image.name}],
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deepsynth_tui.config.locations import cache_dir
+from deepsynth_tui.runs.private_folder import make_private
 
 
 def build_cached(version: str, write: Callable[[Path], None]) -> Path:
@@ -22,7 +23,7 @@ def build_cached(version: str, write: Callable[[Path], None]) -> Path:
     folder = cache_dir() / "builtin" / version
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_private(folder.parent)
     temporary = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=folder.parent))
     try:
         write(temporary)

@@ -311,6 +311,7 @@ class DegradeSettings(Settings):
 
 
 Policy = Literal["stop", "drop", "keep"]
+NormalForm = Literal["NFC", "whitespace", "invisible"]
 
 
 class FlawSettings(Settings):
@@ -341,6 +342,12 @@ class FlawSettings(Settings):
         help="Control characters that are removed and invalid ones that are replaced: stop, drop "
         "the document, or keep it.",
     )
+    unreadable_characters: Policy = setting(
+        "keep",
+        label="Unreadable characters",
+        help="Characters of the answer that nobody can read on a page, such as soft hyphens, bidi "
+        "marks and no-break spaces; normalize removes them: stop, drop the document, or keep it.",
+    )
     duplicates: Policy = setting(
         "keep",
         label="Duplicates",
@@ -350,7 +357,8 @@ class FlawSettings(Settings):
         "skip",
         label="Bad rows",
         help="Files and rows that cannot be read: damaged, encrypted, in another encoding, "
-        "malformed, or without text: stop with the first of them, or skip and list them.",
+        "malformed, or without text: stop with the first of them, or skip and list them (at most "
+        "half of the rows of a table).",
         in_preflight=True,
     )
     empty: Literal["stop", "drop"] = setting(
@@ -424,6 +432,15 @@ class DatasetConfig(Settings):
         "remove",
         label="Control characters",
         help="Remove control characters (flaws.removed_characters), or draw them as <U+0007>.",
+        advanced=True,
+        in_preflight=True,
+    )
+    normalize: list[NormalForm] = setting(
+        [],
+        label="Normalize",
+        help="NFC: compose letters and accents. whitespace: plain spaces and line feeds. "
+        "invisible: remove soft hyphens, zero-width characters and bidi marks that no letter or "
+        "emoji needs. Of what is drawn and of the answers alike.",
         advanced=True,
         in_preflight=True,
     )

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from deepsynth_tui.config import renames, yaml_text
+from deepsynth_tui.config.access_tokens import has_token
 from deepsynth_tui.config.fields import (
     FieldSpec,
     Settings,
@@ -68,7 +69,8 @@ def load_file(
         ConfigError: with every problem.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:  # never more than a bound: it may be a device
+            text = file.read(4 * yaml_text.MAX_CHARACTERS + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the file is not UTF-8 text"
         raise ConfigError([Problem("", f"cannot be read: {reason}", file=str(path))]) from error
@@ -135,6 +137,7 @@ def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> C
         problems.extend(first_problems.values())
         invalid_keys = {_key_of(detail, model) for detail in details}
         config = model.model_validate(_without(values, invalid_keys, model))
+    problems.extend(_tokens(values, model))
     problems.extend(broken_rules(config, invalid_keys, estimate_only=estimate_only))
     return CheckResult(None if problems else config, tuple(problems), tuple(notices))
 
@@ -207,6 +210,14 @@ def _apply_lora_preset(values: dict[str, Any]) -> tuple[dict[str, Any], list[Pro
     return merged, []
 
 
+def _tokens(values: Mapping[str, Any], model: Model) -> Iterator[Problem]:
+    """Yield a problem for each setting that holds an access token: a run keeps its settings."""
+    for key, value in yaml_text.leaves(values, fields=fields_by_key(model)):
+        if has_token(as_text(value)):
+            hint = "tokens come from HF_TOKEN, WANDB_API_KEY or `hf auth login`"
+            yield Problem(key, "holds what looks like an access token", hint)
+
+
 def _key_of(detail: ErrorDetails, model: Model) -> str:
     """Return the dotted key, declared or not, that a validation error is about."""
     head = str(detail["loc"][0])
@@ -243,8 +254,13 @@ def _problem_in_item(detail: ErrorDetails, loc: list[str], item: Model) -> Probl
     return _wrong_value(key, fields.get(loc[2]) if len(loc) > 2 else None, detail)
 
 
+_SHOWN_CHARACTERS = 200
+
+
 def _wrong_value(key: str, field: FieldSpec | None, detail: ErrorDetails) -> Problem:
     value = as_text(detail["input"]) or "nothing"
+    if len(value) > _SHOWN_CHARACTERS:
+        value = f"{value[:_SHOWN_CHARACTERS]}…"
     if field is None:
         return Problem(key, f"must be `name: value` lines, got {value}")
     hint = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deepsynth_tui.config.access_tokens import hide_tokens
 from deepsynth_tui.errors import UserError
 
 
@@ -13,7 +14,7 @@ class Problem:
     """One reason why a job cannot start.
 
     `key` is dotted (`lora.r`), or empty if the problem concerns the whole file. `line` counts from
-    1; it is 0 if the value is not from a file.
+    1; it is 0 if the value is not from a file. Access tokens in a text are not repeated.
     """
 
     key: str
@@ -21,6 +22,10 @@ class Problem:
     hint: str = ""
     file: str = ""
     line: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("key", "message", "hint"):
+            object.__setattr__(self, name, hide_tokens(getattr(self, name)))
 
     def to_json(self) -> dict[str, str]:
         """Return what another process needs to display the problem."""
@@ -38,6 +43,9 @@ class Notice:
 
     key: str
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", hide_tokens(self.message))
 
     def __str__(self) -> str:
         return f"{self.key}: {self.message}"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepsynth_tui.config import yaml_text
+from deepsynth_tui.config.data import FORMER_DEFAULTS
 from deepsynth_tui.config.fields import as_text, fields_by_key
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.errors import UserError
@@ -21,10 +22,15 @@ ROWS_PER_STEP = ("training.per_device_train_batch_size", "training.gradient_accu
 
 
 def differences(before: TrainingConfig, after: TrainingConfig) -> Differences:
-    """Return every setting that differs."""
+    """Return every setting that differs, a former default and a guess being equal."""
     former = dict(yaml_text.leaves(before.model_dump()))
     new = dict(yaml_text.leaves(after.model_dump()))
-    return {key: (former[key], new[key]) for key in former if former[key] != new[key]}
+    guessed = {f"data.{name}": value for name, value in FORMER_DEFAULTS.items()}
+    return {
+        key: (former[key], new[key])
+        for key in former
+        if former[key] != new[key] and (former[key], new[key]) != (guessed.get(key), None)
+    }
 
 
 def incompatible_change(before: TrainingConfig, after: TrainingConfig) -> str | None:

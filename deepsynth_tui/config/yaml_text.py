@@ -21,6 +21,14 @@ from typing import Any
 import yaml
 
 STEP_INDENT = "  "
+MAX_CHARACTERS = 1 << 20
+MAX_VALUES = 10_000
+"""Values in a document, those of an alias counted each time: 556 bytes can stand for a billion."""
+MAX_DEPTH = 50
+MAX_INTEGER_CHARACTERS = 100
+_EDITABLE_CHARACTERS, _EDITABLE_VALUES = 1 << 16, 600
+"""What is edited in place, which parses the text once for each change."""
+_TAGS = frozenset({None, "!", "tag:yaml.org,2002:str"})
 
 
 class YamlSyntaxError(ValueError):
@@ -33,11 +41,15 @@ class YamlSyntaxError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Parsed text: its values, the line of each dotted key, and the keys that are repeated."""
+    """Parsed text: its values, the line of each dotted key, and the keys that are repeated.
+
+    `size` is the number of values in it.
+    """
 
     values: dict[str, Any]
     lines: Mapping[str, int]
     repeated: tuple[str, ...]
+    size: int = 0
 
 
 class _Loader(yaml.SafeLoader):
@@ -85,6 +97,9 @@ for _name, (_pattern, _first) in _CORE_SCHEMA.items():
 
 def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
+    if len(text) > MAX_INTEGER_CHARACTERS:
+        problem = f"an integer of {len(text)} characters is too large"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
     return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
@@ -99,19 +114,11 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
 
 
 def parse(text: str) -> Document:
-    """Parse a mapping. Raises YamlSyntaxError with the line of the error."""
-    try:
-        root = yaml.compose(text, _Loader)
-        values = yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        message = " ".join(part for part in (error.context, error.problem) if part)
-        raise YamlSyntaxError(message, mark.line + 1 if mark else 1) from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise YamlSyntaxError(
-            f"character U+{ord(text[error.position]):04X} is not allowed", line
-        ) from error
+    """Parse a mapping. Time and memory are bounded, whatever the text.
+
+    Raises YamlSyntaxError with the line of the error.
+    """
+    root, values, size = _load(text)
     if root is None or values is None:
         return Document({}, {}, ())
     if not isinstance(root, yaml.MappingNode):
@@ -122,15 +129,74 @@ def parse(text: str) -> Document:
         if key in lines:
             repeated.append(key)
         lines[key] = line
-    return Document(_with_text_keys(values), lines, tuple(repeated))
+    return Document(_with_text_keys(values), lines, tuple(repeated), size)
 
 
 def parse_value(text: str) -> Any:
     """Parse one value, such as that of `--set key=value`. Raises YamlSyntaxError."""
+    return _load(text)[1]
+
+
+def _load(text: str) -> tuple[yaml.Node | None, Any, int]:
+    """Return the root of the document, what it stands for, and how many values it has."""
     try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise YamlSyntaxError(str(error).splitlines()[0], 1) from error
+        size = _check_bounds(text)
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+            # The nodes keep the structure of the text: merge keys change the mappings they are in.
+            values = None if root is None else yaml.load(text, _Loader)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = " ".join(part for part in (error.context, error.problem) if part)
+        raise YamlSyntaxError(message, mark.line + 1 if mark else 1) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlSyntaxError(
+            f"character U+{ord(text[error.position]):04X} is not allowed", line
+        ) from error
+    return root, values, size
+
+
+def _check_bounds(text: str) -> int:
+    """Return the number of values in `text`, aliases expanded, without making any of them.
+
+    Raises YamlSyntaxError if it is beyond a bound, contains itself, or has a tag.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise YamlSyntaxError(f"the text is larger than {MAX_CHARACTERS >> 20} MiB", 1)
+    size = 0
+    sizes: dict[str, int] = {}
+    open_anchors: list[tuple[str | None, int]] = []
+    for event in yaml.parse(text, _Loader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_anchors.pop()
+            if anchor is not None:
+                sizes[anchor] = size - before
+            continue
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in open_anchors):
+                raise YamlSyntaxError(f"`*{event.anchor}` contains itself", line)
+            size += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            if event.tag not in _TAGS:
+                tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+                raise YamlSyntaxError(f"the tag {tag} is not supported", line)
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_anchors.append((event.anchor, size))
+            elif event.anchor is not None:
+                sizes[event.anchor] = 1
+            size += 1
+        if size > MAX_VALUES:
+            raise YamlSyntaxError(f"more than {MAX_VALUES:,} values", line)
+        if len(open_anchors) > MAX_DEPTH:
+            raise YamlSyntaxError(f"nested more than {MAX_DEPTH} levels deep", line)
+    return size
 
 
 def dump(values: Mapping[str, Any]) -> str:
@@ -149,23 +215,27 @@ def edit(text: str, changes: Mapping[str, Any]) -> str:
     """Return `text` with the dotted keys of `changes` set, and every other character unchanged.
 
     Missing keys are added at the end of their section. If the text cannot be edited in place (a
-    value is an alias of another), everything is rewritten, without comments. Raises YamlSyntaxError
-    if `text` is not a YAML mapping.
+    value is an alias of another) or is very long, everything is rewritten, without comments. Raises
+    YamlSyntaxError if `text` is not a YAML mapping.
     """
     document = parse(text)
     expected = document.values
     for key, value in changes.items():
         expected = with_value(expected, key, value)
+    if document.size > _EDITABLE_VALUES or len(text) > _EDITABLE_CHARACTERS:
+        return dump(expected)
     edited = text
     for key, value in changes.items():
         if lookup(document.values, key, _MISSING) == value and key in document.lines:
             continue
-        edited = _set(edited, key, value)
-        try:  # positions are those of the edited text
-            document = parse(edited)
-        except YamlSyntaxError:
+        try:
+            edited = _set(edited, key, value)
+        except yaml.YAMLError:
             return dump(expected)
-    return edited if document.values == expected else dump(expected)
+    try:
+        return edited if parse(edited).values == expected else dump(expected)
+    except YamlSyntaxError:
+        return dump(expected)
 
 
 def lookup(values: Mapping[str, Any], key: str, default: Any = None) -> Any:

@@ -28,12 +28,11 @@ class RowError(DatasetError):
     """
 
     def __init__(self, row_id: str, reason: str | None = None, advice: str = "") -> None:
-        if reason is None:
-            row_id, reason, advice = (*noted_arguments(row_id), "", "")[:3]
-        super().__init__(f"{row_id}: {reason}" if reason else row_id, advice)
-        self.args = (row_id, reason, advice)  # a pickled exception is its arguments
-        self.row_id = row_id
-        self.reason = reason
+        arguments = noted_arguments(row_id) if reason is None else (row_id, reason, advice)
+        self.row_id, self.reason, advice = map(str, (*arguments, "", "")[:3])
+        message = f"{self.row_id}: {self.reason}" if self.reason else self.row_id
+        super().__init__(message, advice)
+        self.args = (self.row_id, self.reason, advice)  # a pickled exception is its arguments
         note_arguments(self)
 
 
@@ -44,3 +43,12 @@ def errors_of_row(row_id: str) -> Iterator[None]:
         yield
     except ImageError as error:
         raise RowError(row_id, error.message, error.advice) from error
+
+
+class UnusableRow(Exception):
+    """What is wrong with a row, where its name is not known; becomes a `RowError`."""
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason, advice)
+        self.reason = reason
+        self.advice = advice

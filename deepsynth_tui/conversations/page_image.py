@@ -51,6 +51,7 @@ DAMAGED = (
 )
 
 BLANK = "a blank page: all of its pixels have the same colour"
+DARK = "a page that is nearly black: its 16-bit values use less than a 16th of their range"
 FRAMES = "an image of several frames or pages, of which the first is used"
 GUESSED_RANGE = "an image with 32-bit values, scaled by the smallest usual range that holds them"
 PROFILE = "a colour profile other than sRGB, which is ignored"
@@ -58,6 +59,7 @@ PROFILE = "a colour profile other than sRGB, which is ignored"
 # Other files with several frames hold previews or layers beside the image.
 FORMATS_WITH_FRAMES = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
 GRAY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
+DARK_VALUE = 16  # of 255: what is left of 12 bits
 USUAL_MAXIMA = (255, 2**16 - 1, 2**32 - 1)
 TIFF_BITS, TIFF_PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
 EXIF_ORIENTATION = 274
@@ -82,14 +84,16 @@ def open_page(stored: StoredImage) -> Page:
         remarks = list(_remarks(image))
         image.load()
         upright = _turn_upright(image)
-        if upright.mode in GRAY_16:
-            upright = _scale_16_bits(upright, image)
-        elif upright.mode in ("I", "F"):
-            if image.format != "PPM":
+        if upright.mode in (*GRAY_16, "I", "F"):
+            has_range = upright.mode in GRAY_16 or _is_16_bit_pgm(image)
+            scale = _scale_16_bits if upright.mode in GRAY_16 else _scale_32_bits
+            upright = scale(upright, image)
+            if not has_range:
                 remarks.append(GUESSED_RANGE)
-            upright = _scale_32_bits(upright, image)
+            elif max(upright.tobytes()) < DARK_VALUE:
+                remarks.append(DARK)
         page = _on_white(upright) if upright.has_transparency_data else upright.convert("RGB")
-    if all(low == high for low, high in _extrema(page)):
+    if page.getcolors(maxcolors=1) is not None:
         remarks.append(BLANK)
     return Page(page, tuple(remarks))
 
@@ -159,7 +163,7 @@ def _source(stored: StoredImage) -> io.BytesIO | str:
         raise ImageError("an image without content", "Fill the image column or remove the row.")
     if "://" in path:
         raise ImageError(
-            f"the image is at {path}, and nothing is downloaded while training",
+            f"the image is at {path}, which is no file on this machine",
             "Download the images and store their bytes or paths in the dataset.",
         )
     return str(path)
@@ -250,17 +254,22 @@ def _scale_16_bits(page: Image.Image, source: Any) -> Image.Image:
     return Image.fromarray(values.astype(np.uint8))
 
 
+def _is_16_bit_pgm(image: Image.Image) -> bool:
+    """Return whether Pillow has read an image as 32 bits and scaled it to 16."""
+    return image.format == "PPM" and image.mode == "I"
+
+
 def _scale_32_bits(page: Image.Image, source: Image.Image) -> Image.Image:
     """Scale integers or floats to 8 bits from the smallest usual range that holds them all.
 
-    Floats up to 1 are fractions. Only Pillow's reader of PPM files says what the range is.
+    Floats up to 1 are fractions.
     """
     import numpy as np
     from PIL import Image
 
     values = np.nan_to_num(np.asarray(page), nan=0.0, posinf=0.0, neginf=0.0).astype(np.float64)
     maxima = USUAL_MAXIMA if page.mode == "I" else (1, *USUAL_MAXIMA)
-    if source.format == "PPM" and page.mode == "I":
+    if _is_16_bit_pgm(source):
         maxima = (2**16 - 1,)
     largest = next((maximum for maximum in maxima if values.max() <= maximum), values.max())
     return Image.fromarray(np.rint(values.clip(min=0) * (255 / largest)).astype(np.uint8))
@@ -272,8 +281,3 @@ def _on_white(page: Image.Image) -> Image.Image:
     pixels = page.convert("RGBA")
     white = Image.new("RGBA", pixels.size, "white")
     return Image.alpha_composite(white, pixels).convert("RGB")
-
-
-def _extrema(page: Image.Image) -> tuple[tuple[int, int], ...]:
-    extrema: Any = page.getextrema()  # one pair per channel of an RGB image
-    return extrema

@@ -76,6 +76,7 @@ def draw_document(
             "clipped_glyphs": sum(rendered.clipped_glyphs for rendered in drawn),
             "split_tokens": sum(rendered.split_tokens for rendered in drawn),
             "removed_characters": composed.removed_controls + composed.replaced_surrogates,
+            "unreadable_characters": composed.unreadable_characters.total(),
         },
         missing=missing,
     )

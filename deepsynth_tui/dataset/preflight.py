@@ -42,7 +42,7 @@ from deepsynth_tui.dataset.reading.guess_columns import (
 from deepsynth_tui.dataset.reading.mixture import Mixture, mix_sources, numbered_key
 from deepsynth_tui.dataset.reading.named_columns import require_column
 from deepsynth_tui.dataset.reading.open_reader import open_reader
-from deepsynth_tui.dataset.reading.reader import SourceReader, SourceRow
+from deepsynth_tui.dataset.reading.reader import SourceReader, SourceRow, left_out_text
 from deepsynth_tui.dataset.reading.sources import (
     Document,
     Source,
@@ -79,11 +79,15 @@ class SourcePreflight:
         proposal: Proposal | None = guess_columns(self.columns)
         return {
             "path": self.path,
-            "contents": list(self.contents),
+            "contents": [*self.contents, *self._left_out_line()],
             "left_out": dict(self.left_out),
             "columns": [asdict(column) for column in self.columns],
             "proposal": proposal.to_json() if proposal else None,
         }
+
+    def _left_out_line(self) -> list[str]:
+        text = left_out_text(self.left_out)
+        return [f"not read: {text}"] if text else []
 
 
 @dataclass(frozen=True, slots=True)

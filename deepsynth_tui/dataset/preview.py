@@ -61,6 +61,7 @@ def document_pages(document: Document, config: DatasetConfig) -> Iterator[Previe
                 missing_glyphs=rendered.missing_glyphs.total(),
                 split_tokens=rendered.split_tokens,
                 clipped_glyphs=rendered.clipped_glyphs,
+                unreadable_characters=composed.unreadable_characters.total(),
             ),
         )
 

@@ -23,6 +23,7 @@ from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessOverhead
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
+from deepsynth_tui.runs.private_folder import make_private
 
 VERSION = 1
 MAX_RUNS = 20
@@ -66,7 +67,7 @@ def append_run(run: MeasuredRun) -> None:
         OSError: the file cannot be written.
     """
     line = json.dumps({"v": VERSION, **asdict(run)}, separators=(",", ":")).encode() + b"\n"
-    history_path().parent.mkdir(parents=True, exist_ok=True)
+    make_private(history_path().parent)
     file = os.open(history_path(), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:
         size = os.fstat(file).st_size

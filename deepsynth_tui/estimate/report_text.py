@@ -55,7 +55,7 @@ def ranks_text(report: FitReport) -> str:
 
 
 def gpus_json(probe: Probe, gpus: Sequence[Gpu]) -> dict[str, Any]:
-    """Return the GPUs of this machine, or the reason why there are none, and the catalogue."""
+    """Return the GPUs of this machine, the reason why some or all are missing, the catalogue."""
     return {
         "devices": [asdict(device) for device in probe.devices],
         "reason": probe.reason,
@@ -66,7 +66,9 @@ def gpus_json(probe: Probe, gpus: Sequence[Gpu]) -> dict[str, Any]:
 
 def gpus_text(probe: Probe, gpus: Sequence[Gpu]) -> str:
     """Return the same as text, one GPU per line."""
-    devices = [_device_line(device) for device in probe.devices] or [f"  {probe.reason}"]
+    devices = [_device_line(device) for device in probe.devices]
+    if probe.reason:
+        devices.append(f"  {probe.reason}")
     driver = f" (driver {probe.driver})" if probe.driver else ""
     catalogue = [
         f"  {gpu.name:<18}{gpu.usable_gib:>8.1f} GiB usable  {_price(gpu.price_per_hour)}"

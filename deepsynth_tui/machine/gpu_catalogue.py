@@ -7,8 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
-
+from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.presets import presets_dir
 from deepsynth_tui.errors import UserError
@@ -81,9 +80,9 @@ def load_catalogue() -> tuple[Gpu, ...]:
 def _read(path: Path, mtime_ns: int) -> tuple[Gpu, ...]:
     """Read a catalogue. `mtime_ns` is part of the cache key only."""
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))["gpus"]
+        entries = yaml_text.parse(path.read_text(encoding="utf-8")).values["gpus"]
         gpus = tuple(Gpu(**entry) for entry in entries)
-    except (yaml.YAMLError, TypeError, KeyError) as error:
+    except (yaml_text.YamlSyntaxError, UnicodeDecodeError, TypeError, KeyError) as error:
         keys = ", ".join(field.name for field in fields(Gpu))
         raise CatalogueError(
             f"{path} is not a GPU catalogue: {error}.",

@@ -42,7 +42,8 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The GPUs that programs see. `reason` says why there are none; `driver` is its version.
+    """The GPUs that programs see. `reason` says why there are none, or which of them do not answer;
+    `driver` is its version.
 
     Both are empty where they do not apply.
     """
@@ -70,14 +71,23 @@ def read_devices(nvml: Any, visible: str | None = None) -> Probe:
     """Read the devices of an initialised NVML (the `pynvml` module).
 
     A card in MIG mode is replaced by its MIG devices. `visible` is the value of
-    CUDA_VISIBLE_DEVICES, None where it is not set.
+    CUDA_VISIBLE_DEVICES, None where it is not set. A card that does not answer (lost from the bus,
+    or in a reset) is left out and named in the reason.
     """
+    devices: list[Device] = []
+    lost: list[str] = []
     try:
-        driver = str(nvml.nvmlSystemGetDriverVersion())
+        driver = _text(nvml.nvmlSystemGetDriverVersion)
         cards = nvml.nvmlDeviceGetCount()
-        devices = [device for index in range(cards) for device in _devices_at(nvml, index)]
     except nvml.NVMLError as error:
         return Probe((), f"The NVIDIA driver failed: {error}.")
+    for index in range(cards):
+        try:
+            devices += _devices_at(nvml, index)
+        except nvml.NVMLError as error:
+            lost.append(f"GPU {index} does not answer: {error}.")
+    if not devices and lost:
+        return Probe((), " ".join(lost), driver)
     if not devices:
         reason = (
             "The GPU is in MIG mode but has no MIG device. Create one with `nvidia-smi mig -cgi`."
@@ -89,7 +99,7 @@ def read_devices(nvml: Any, visible: str | None = None) -> Probe:
     if not selected:
         value = f"set to {visible}" if visible else "set to nothing"
         return Probe((), f"CUDA_VISIBLE_DEVICES is {value}, which hides every GPU.", driver)
-    return Probe(tuple(selected), driver=driver)
+    return Probe(tuple(selected), " ".join(lost), driver)
 
 
 def visible_devices(devices: Sequence[Device], visible: str) -> list[Device]:
@@ -148,8 +158,8 @@ def _device(nvml: Any, handle: Any, index: int, slice_of: int | None = None) -> 
     sensor = nvml.NVML_TEMPERATURE_GPU
     return Device(
         index=index,
-        name=nvml.nvmlDeviceGetName(handle),
-        uuid=nvml.nvmlDeviceGetUUID(handle),
+        name=_text(nvml.nvmlDeviceGetName, handle),
+        uuid=_text(nvml.nvmlDeviceGetUUID, handle),
         total=memory.total,
         free=memory.free,
         used=memory.used,
@@ -173,6 +183,15 @@ def _processes(nvml: Any, handle: Any) -> tuple[GpuProcess, ...]:
     ]
     memory = {process.pid: process.usedGpuMemory for process in processes}
     return tuple(GpuProcess(pid, used) for pid, used in memory.items())
+
+
+def _text(query: Callable[..., str], *arguments: Any) -> str:
+    """Call an NVML function that returns text. A driver's bytes need not be UTF-8, which pynvml
+    takes for granted."""
+    try:
+        return str(query(*arguments))
+    except UnicodeDecodeError as error:
+        return error.object.decode(errors="replace")
 
 
 def _watts(milliwatts: int | None) -> float | None:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from deepsynth_tui.config.locations import cache_dir
 from deepsynth_tui.models.lora_problems import ModelNames
 from deepsynth_tui.models.towers import Tower
+from deepsynth_tui.runs.private_folder import make_private
 
 Kind = Literal["linear", "embedding", "norm", "conv", "fused_experts", "other"]
 Role = Literal["model", "encoder"]
@@ -321,7 +322,7 @@ def load_layout(name: str, revision: str | None = None, role: Role = "model") ->
 def save_layout(layout: ModelLayout) -> Path:
     """Write a layout to the cache atomically and return its path. Raises OSError."""
     path = layout_cache_path(layout.name, layout.revision, layout.role)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(layout.to_json()), encoding="utf-8")
     draft.replace(path)

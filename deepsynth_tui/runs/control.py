@@ -22,6 +22,7 @@ from deepsynth_tui.runs.liveness import (
     read_status,
 )
 from deepsynth_tui.runs.lock import RunBusy, claim
+from deepsynth_tui.runs.private_folder import PRIVATE
 
 Request = Literal["stop", "stop-after-checkpoint"]
 REQUESTS: tuple[Request, ...] = ("stop", "stop-after-checkpoint")
@@ -51,7 +52,8 @@ class StopOutcome(Enum):
 def request_stop(run: RunDirectory, *, now: bool) -> None:
     """Ask the job to stop, `now` or after its next checkpoint, and return at once.
 
-    A request to stop now replaces an earlier, weaker one. Raises NotRunning if there is no job.
+    A request to stop now replaces an earlier, weaker one. Raises NotRunning if there is no job, and
+    NotStopped if this user may not stop it.
     """
     if _running_status(run).phase == ENDED:
         raise _not_running(run)
@@ -78,7 +80,8 @@ def stop_and_wait(run: RunDirectory, *, grace: float) -> StopOutcome:
 
     Raises:
         NotRunning: It ended before.
-        NotStopped: It runs on another machine and does not react, or survives even SIGKILL.
+        NotStopped: It runs on another machine and does not react, survives even SIGKILL, or is
+            another user's.
     """
     status = _running_status(run)
     _write_request("stop", run)
@@ -90,7 +93,10 @@ def stop_and_wait(run: RunDirectory, *, grace: float) -> StopOutcome:
             f"{run.id} did not stop within {grace:g} s, and it runs on {status.host}",
             "The request remains. To force it, run this command on that machine",
         )
-    _send_signal(status, signal.SIGTERM)
+    try:
+        _send_signal(status, signal.SIGTERM)
+    except PermissionError as error:
+        raise _of_another_user(run) from error
     # A suspended process handles the SIGTERM only once it is resumed.
     _send_signal(status, signal.SIGCONT)
     if _wait_until_gone(run, grace):
@@ -133,8 +139,24 @@ def _not_running(run: RunDirectory) -> NotRunning:
 
 
 def _write_request(request: Request, run: RunDirectory) -> None:
-    run.control.mkdir(exist_ok=True)
-    atomic.replace(run.control / request, f"{time.time():.3f}\n".encode())
+    try:
+        run.control.mkdir(mode=PRIVATE, exist_ok=True)
+        atomic.replace(run.control / request, f"{time.time():.3f}\n".encode())
+    except PermissionError as error:
+        raise _of_another_user(run) from error
+    except OSError as error:
+        raise NotStopped(
+            f"{run.id} cannot be asked to stop: {run.control}: {error.strerror or error}",
+            "Free some disk space, or send SIGTERM to its process",
+        ) from error
+
+
+def _of_another_user(run: RunDirectory) -> NotStopped:
+    try:
+        owner = run.path.owner()
+    except (OSError, KeyError):  # not readable either, or a user without a name
+        owner = "another user"
+    return NotStopped(f"{run.id} is a run of {owner}, not yours", "Only its owner can stop it")
 
 
 def _wait_until_gone(run: RunDirectory, seconds: float) -> bool:

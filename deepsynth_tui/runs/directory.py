@@ -20,6 +20,7 @@ from pathlib import Path
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
+from deepsynth_tui.runs.private_folder import PRIVATE, make_private
 
 SLUG_LENGTH = 40
 """Maximum number of characters of a run's name in its id."""
@@ -347,7 +348,7 @@ def _stem(created: float, name: str, kind: str) -> str:
 
 def _reserve(root: Path, stem: str, at: Path | None) -> RunDirectory:
     """Take an id by creating its folder (or link) in `root`: the first process to do so owns it."""
-    root.mkdir(parents=True, exist_ok=True)
+    make_private(root)
     target = None if at is None else _empty_folder(at)
     number = 1
     while True:
@@ -355,7 +356,7 @@ def _reserve(root: Path, stem: str, at: Path | None) -> RunDirectory:
         entry = root / run_id
         try:
             if target is None:
-                entry.mkdir()
+                entry.mkdir(mode=PRIVATE)
             else:
                 entry.symlink_to(target, target_is_directory=True)
             return RunDirectory(run_id, entry if target is None else target)
@@ -373,12 +374,12 @@ def _empty_folder(at: Path) -> Path:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         state = "is not empty" if folder.is_dir() else "is a file"
         raise RunExists(f"{at} {state}", "Set output.dir to an empty or a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     return folder
 
 
 def _fill(run: RunDirectory, identity: Identity, config_text: str) -> None:
-    run.control.mkdir()
+    run.control.mkdir(mode=PRIVATE)
     atomic.replace(run.config, config_text.encode(), durable=True)
     content = {
         "v": 1,

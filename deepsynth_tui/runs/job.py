@@ -20,6 +20,7 @@ from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, compari
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import HEARTBEAT_SECONDS, REQUEST_POLL_SECONDS, Heartbeat
 from deepsynth_tui.runs.liveness import STARTING, WAITING
+from deepsynth_tui.runs.private_folder import writable_by_others
 from deepsynth_tui.runs.signals import Interrupted, StopSignals
 from deepsynth_tui.runs.summary import summarize
 
@@ -220,6 +221,11 @@ def run_job(
         with signals:
             job = Job(run, events, heartbeat)
             job.phase(STARTING)
+            if writable_by_others(run.control):
+                job.warning(
+                    f"Others can stop this run: {run.control} is writable by them. "
+                    f"`chmod 700 {run.control}` prevents that"
+                )
             verdict = _attempt(job, body, explain, signals)
             job.flush()
             events.write("done", verdict=verdict, **job.results)

@@ -66,10 +66,7 @@ def start_process(
         LaunchError: The command cannot be started.
         StatusUnreadable: Whether the run has a live job is unknown.
     """
-    try:
-        held = run_lock or lock.claim(run)
-    except OSError as error:
-        raise _not_writable(run, error) from error
+    held = run_lock or lock.claim(run)
     try:
         job = _start_locked(run, argv, {**os.environ, **JOB_ENVIRONMENT, **(env or {})}, held)
     except BaseException:
@@ -92,7 +89,7 @@ def _start_locked(
         control.clear_requests(run)
         write_status(run, status)
     except OSError as error:
-        raise _not_writable(run, error) from error
+        raise lock.not_writable(run, error) from error
     try:
         job = _start(run, argv, {**env, lock.DESCRIPTOR_VARIABLE: str(held.file)}, held.file)
     except OSError as error:
@@ -109,13 +106,6 @@ def _start_locked(
     if read_status(run) == status:
         write_status(run, new_status(now, job.pid, seq_before=status.seq_before))
     return job
-
-
-def _not_writable(run: RunDirectory, error: OSError) -> LaunchError:
-    return LaunchError(
-        f"Cannot write into {run.path}: {error.strerror or error}",
-        "Free some disk space, or make the folder writable",
-    )
 
 
 def _start(

@@ -84,14 +84,17 @@ def claim(run: RunDirectory) -> RunLock:
     Raises:
         RunBusy: The run has a job.
         StatusUnreadable: There are no locks, and `status.json` does not tell either.
-        OSError: The lock file cannot be created or opened.
+        LaunchError: The lock file cannot be created or opened.
     """
     try:
         status = read_status(run)
     except StatusUnreadable:
         status = None
     has_ended = status is not None and status.phase == ENDED
-    run_lock = _acquire(run, status, wait=END_SECONDS if has_ended else 0.0)
+    try:
+        run_lock = _acquire(run, status, wait=END_SECONDS if has_ended else 0.0)
+    except OSError as error:
+        raise not_writable(run, error) from error
     try:
         if not run_lock.is_enforced:
             read_status(run)
@@ -101,6 +104,14 @@ def claim(run: RunDirectory) -> RunLock:
         run_lock.release()
         raise
     return run_lock
+
+
+def not_writable(run: RunDirectory, error: OSError) -> LaunchError:
+    """Return the error of a run whose folder cannot be written."""
+    return LaunchError(
+        f"Cannot write into {run.path}: {error.strerror or error}",
+        "Free some disk space, or make the folder writable",
+    )
 
 
 def _has_job(status: ProcessStatus, run_lock: RunLock) -> bool:

@@ -9,6 +9,7 @@ from transformers import PrinterCallback
 
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.callbacks.event_reporter import EVAL_METRICS
+from deepsynth_tui.training.init_adapter import adapter_to_start_from
 from deepsynth_tui.training.muon import Muon
 from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
 from deepsynth_tui.training.trackers import configure_tracker
@@ -65,7 +66,7 @@ def create_trainer(
         eval_dataset=data.split.held_out if evaluates else None,
         data_collator=data.collator,
         processor=base.processor,
-        record=CheckpointRecord(config, checkpoint.extensions if checkpoint else ()),
+        record=_record(run, checkpoint),
         ranks=run.ranks,
         scorer=scorer,
         group_by_lengths=data.lengths if groups_by_length else None,
@@ -73,6 +74,13 @@ def create_trainer(
     )
     trainer.remove_callback(PrinterCallback)  # EventReporterCallback writes the log
     return trainer
+
+
+def _record(run: TrainingRun, checkpoint: ResumePoint | None) -> CheckpointRecord:
+    if checkpoint is not None and checkpoint.record is not None:
+        return checkpoint.record
+    adapter = adapter_to_start_from(run.config, checkpoint)
+    return CheckpointRecord(run.config, init_from=adapter.to_json() if adapter else None)
 
 
 def evaluate_last_step(job: Job, trainer: DocumentTrainer) -> None:

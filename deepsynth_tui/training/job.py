@@ -45,7 +45,7 @@ def train(
     if run.stop_requested():
         return "stopped"
 
-    base, encoder = run.load()
+    base, encoder = run.load(checkpoint)
 
     data = run.prepare_data(base)
     if run.stop_requested() or data is None:
@@ -54,7 +54,7 @@ def train(
     if checkpoint is None or checkpoint.path is None:
         run.sample_base_model(base, encoder, data)
 
-    model = run.attach_trainable(base, encoder)
+    model = run.attach_trainable(base, encoder, checkpoint)
     if run.stop_requested():
         return "stopped"
 
@@ -62,9 +62,9 @@ def train(
     if not run.runs_inference:
         return verdict
 
+    reference = run.reference_logits(model, data, trainer)
     result = run.save(base, encoder, model, data, trainer)
 
-    reference = run.reference_logits(model, data, result)
     del base, encoder, model, trainer  # free their memory: verify loads the model a second time
     verification = run.verify(result, reference)
 

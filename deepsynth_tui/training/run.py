@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,22 +16,19 @@ import torch
 from peft import PeftModel
 from transformers import set_seed
 
-from deepsynth_tui.config.resume_training import (
-    changed_effects,
-    differences,
-    edited_config_error,
-)
 from deepsynth_tui.models.towers import adapted_by_tower
 from deepsynth_tui.training import estimate_record
 from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
 from deepsynth_tui.training.callbacks.build import build_callbacks, stopped_early
 from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.data.count_rows import distinct_indices
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.data.select_rows import select_rows
+from deepsynth_tui.training.divergence import check_divergence
 from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
-from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
+from deepsynth_tui.training.init_adapter import adapter_to_start_from
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.fsdp import shard_model
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
@@ -39,7 +36,7 @@ from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
-from deepsynth_tui.training.result.checkpoint_record import LENGTH_KEYS, read_record
+from deepsynth_tui.training.result.changed_config import report_changes
 from deepsynth_tui.training.result.checkpoints import ResumePoint, newest_complete
 from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 from deepsynth_tui.training.result.disk_space import DiskSpace, result_bytes
@@ -47,6 +44,7 @@ from deepsynth_tui.training.result.publish import HubUploader
 from deepsynth_tui.training.result.save import atomic_folder, save_trained
 from deepsynth_tui.training.result.usage import usage
 from deepsynth_tui.training.result.verify import Verification, verify
+from deepsynth_tui.training.text_encoder.checkpoint import restore as restore_text_encoder
 from deepsynth_tui.training.text_encoder.checkpoint import save_tokenizer
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
 from deepsynth_tui.training.text_encoder.soft_tokens import (
@@ -168,43 +166,12 @@ class TrainingRun:
         if checkpoint.path is None:
             self.job.warning("There is no complete checkpoint to resume from: starting at step 0")
         self.job.resumed(checkpoint.step)
-        return self._with_changes(checkpoint)
+        return report_changes(self.job, self.config, checkpoint)
 
-    def _with_changes(self, checkpoint: ResumePoint) -> ResumePoint:
-        """Report how the settings differ from those that the checkpoint was made with.
-
-        Raises:
-            TrainingError: the checkpoint does not fit them.
-        """
-        record = read_record(checkpoint.path) if checkpoint.path else None
-        if checkpoint.path is None or record is None:
-            return checkpoint
-        if error := edited_config_error(record.config, self.config, checkpoint.path.name):
-            raise TrainingError(error.message, error.advice, error.key)
-        continued = record.continued(self.config, checkpoint.step)
-        is_extended = continued.extensions != record.extensions
-        if is_extended:
-            extension = continued.extensions[-1]
-            message = (
-                f"The run goes on at step {checkpoint.step} with {extension.after} instead of "
-                f"{extension.before}: {extension.schedule}"
-            )
-            self.job.warning(message)
-            log.info("%s", message)
-        changes = {
-            key: change
-            for key, change in differences(record.config, self.config).items()
-            if key not in LENGTH_KEYS
-        }
-        if former_settings := changed_effects(changes):
-            self.job.warning(
-                f"The first {checkpoint.step} steps were trained with {former_settings}"
-            )
-        return replace(checkpoint, extensions=continued.extensions, is_extended=is_extended)
-
-    def load(self) -> tuple[LoadedModel, TextEncoder | None]:
+    def load(self, checkpoint: ResumePoint | None) -> tuple[LoadedModel, TextEncoder | None]:
         """Load the base model and, if there is one, the text encoder."""
         config = self.config
+        adapter_to_start_from(config, checkpoint)  # refused before the weights are loaded
         self.job.phase("loading", config.model.name_or_path)
         log.info("loading %s", config.model.name_or_path)
         base = load_model_and_processor(config, stay_on_cpu=config.training.fsdp)
@@ -224,11 +191,11 @@ class TrainingRun:
         stop meanwhile.
         """
         config, job = self.config, self.job
-        job.phase("preparing", config.data.path)
+        job.phase("preparing", config.dataset_paths)
         split = load_split(config, images=base.reads_images)
         log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
         collator = Collator(base, config)
-        total = len(split.train) + len(split.held_out)
+        total = sum(len(distinct_indices(rows)) for rows in (split.train, split.held_out))
 
         def report(rows_done: int) -> bool:
             job.progress(rows_done, total, "rows")
@@ -272,13 +239,23 @@ class TrainingRun:
                 for example in data.samples:
                     self.report_base_sample(take_sample(base.model, data.collator, example))
 
-    def attach_trainable(self, base: LoadedModel, encoder: TextEncoder | None) -> Model:
-        """Add adapters, or unfreeze the model, and prepare it for training."""
+    def attach_trainable(
+        self, base: LoadedModel, encoder: TextEncoder | None, checkpoint: ResumePoint | None
+    ) -> Model:
+        """Add adapters, or unfreeze the model, and prepare it for training.
+
+        The weights of `lora.init_from` are loaded unless those of a checkpoint will be.
+        """
         config = self.config
         set_seed(config.training.seed)  # so that a resumed run draws the same adapters
         model: Model = base.model
         if config.lora.enabled:
             model = lora.add_adapters(base.model, config, revision=base.commit)
+            if adapter := adapter_to_start_from(config, checkpoint):
+                lora.load_adapter_weights(model, adapter.folder)
+                if encoder is not None and adapter.encoder_folder:
+                    restore_text_encoder(encoder, adapter.folder)
+                log.info("starts from the adapter in %s", adapter.folder)
         else:
             lora.prepare_full_finetuning(base.model, config)
         if config.training.gradient_checkpointing:
@@ -342,6 +319,7 @@ class TrainingRun:
                 if base.instruction_tokenizer is not None:
                     save_tokenizer(base.instruction_tokenizer.tokenizer, draft)
                 output = config.output
+                assert trainer.record is not None
                 location = str(output.hub_model_id) if output.push_to_hub else str(folder)
                 lineage.write_lineage(
                     draft,
@@ -352,7 +330,7 @@ class TrainingRun:
                         metrics,
                         data.selected,
                         usage(base, data.collator, data.samples[0], location=location),
-                        trainer.record.extensions,
+                        trainer.record,
                         encoder,
                     ),
                 )
@@ -363,18 +341,31 @@ class TrainingRun:
         return SavedResult(folder, config, metrics)
 
     def reference_logits(
-        self, model: Model, data: TrainingData, result: SavedResult
+        self, model: Model, data: TrainingData, trainer: DocumentTrainer
     ) -> ReferenceLogits:
-        """Compute the logits that the saved result has to reproduce, for the first sample row."""
-        self.job.phase("verifying", str(result.folder))
+        """Compute the logits that the saved result has to reproduce, for the first sample row.
+
+        Raises:
+            TrainingError: training diverged, so there is nothing worth saving.
+        """
         inputs = data.collator.encode([data.collator.render(data.samples[0])])
-        return ReferenceLogits(inputs, answer_logits(model.eval(), inputs, self.config))
+        logits = answer_logits(model.eval(), inputs, self.config)
+        # The best weights are not those of the last losses.
+        history = [] if trainer.args.load_best_model_at_end else trainer.state.log_history
+        check_divergence(
+            [entry["loss"] for entry in history if "loss" in entry],
+            logits,
+            learning_rate=self.config.training.learning_rate,
+            uses_lora=self.config.lora.enabled,
+        )
+        return ReferenceLogits(inputs, logits)
 
     def verify(self, result: SavedResult, reference: ReferenceLogits) -> Verification:
         """Load the result as a user would and compare it with the model that was trained.
 
         The caller must not hold the trained model any more: the second one needs its memory.
         """
+        self.job.phase("verifying", str(result.folder))
         gc.collect()
         return verify(
             result.folder, result.config, inputs=reference.inputs, trained=reference.logits

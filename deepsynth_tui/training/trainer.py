@@ -23,7 +23,11 @@ from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
-from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
+from deepsynth_tui.training.text_encoder.learning_rate import set_learning_rate
+from deepsynth_tui.training.text_encoder.soft_tokens import (
+    get_text_encoder,
+    without_text_encoder,
+)
 
 if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
@@ -146,6 +150,21 @@ class DocumentTrainer(Trainer):
             return output
         scores = self._scorer.scores(self._unwrapped_model, step=self.state.global_step)
         return output._replace(metrics={**(output.metrics or {}), **scores})
+
+    # Optimizer
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Create the optimizer; weights of the text encoder may have a learning rate of their own.
+
+        The projection of the encoder's states is new, and learns at the rate of the adapters.
+        """
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        encoder = get_text_encoder(self._unwrapped_model)
+        rate = self.record.config.text_encoder.learning_rate if self.record else None
+        if is_new and encoder is not None and rate is not None:
+            set_learning_rate(optimizer, encoder.encoder.parameters(), rate)
+        return optimizer
 
     # Order of rows
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from deepsynth_tui.runs.private_folder import make_private
 from deepsynth_tui.units import GIB, format_bytes
 
 PACKAGES = (
@@ -78,7 +79,7 @@ def _package(name: str) -> Finding:
 
 def _home(home: Path) -> Finding:
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private(home)
         with NamedTemporaryFile(dir=home):
             pass
     except OSError as error:
@@ -106,7 +107,10 @@ def _gpu() -> Finding:
         f"{device.name} ({format_bytes(device.free)} of {format_bytes(device.total)} free)"
         for device in probe.devices
     )
-    return Finding("ok", "GPU", f"{', '.join(gpus)}; driver {probe.driver}")
+    names = f"{', '.join(gpus)}; driver {probe.driver}"
+    if probe.reason:
+        return Finding("note", "GPU", f"{names}. {probe.reason}")
+    return Finding("ok", "GPU", names)
 
 
 def _torch() -> Finding:

@@ -117,7 +117,8 @@ def _new_length(
         return f"training.max_steps={step + more_steps}"
     assert more_epochs is not None
     if config.training.max_steps > 0:
-        return f"training.max_steps={step + math.ceil(more_epochs * step / epoch)}"
+        more_steps = math.ceil(round(more_epochs * step / epoch, EPOCH_DIGITS))
+        return f"training.max_steps={step + more_steps}"
     return f"training.num_train_epochs={round(epoch + more_epochs, EPOCH_DIGITS)}"
 
 

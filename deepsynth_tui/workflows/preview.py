@@ -87,6 +87,7 @@ def page_line(page: PreviewFile | Skipped) -> str:
         "characters without a glyph": figures.missing_glyphs,
         "words split": figures.split_tokens,
         "glyphs cut off": figures.clipped_glyphs,
+        "characters in the answer that nobody can read": figures.unreadable_characters,
     }
     parts += [f"{count} {name}" for name, count in flaws.items() if count]
     return ", ".join(parts)

@@ -72,3 +72,25 @@ def test_name_of_a_gpu(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(nvml, "probe", lambda: Probe((gpu,)))
     assert shows_only_text(output("gpus"))
     assert output("gpus", "--json").isascii()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a0: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"a{n}: &a [{', '.join(['*a'] * 9)}]\n" for n in range(1, 9)),
+        "kind: training\nlora: &a {r: *a}\n",
+        "kind: training\nlora: {r: " + "7" * 6000 + "}\n",
+        "kind: " + "[" * 3000,
+        "kind: training\nlora: {r: !!timestamp x}\n",
+    ],
+    ids=["aliases", "recursion", "digits", "nesting", "tag"],
+)
+def test_hostile_yaml_is_one_line_and_bad_input(tmp_path: Path, text: str):
+    config = tmp_path / "run.yaml"
+    config.write_text(text)
+    for command in ("train", "generate", "estimate"):
+        result = CliRunner().invoke(app, [command, str(config)])
+        assert result.exit_code == 2
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(f"{config}:")

@@ -65,7 +65,7 @@ def test_quoted_numbers_and_booleans_are_not_numbers():
 
 def test_a_misplaced_key_gets_a_hint():
     (problem,) = problems_of(MINIMAL + "learning_rate: 1.0e-4\n")
-    assert problem.hint == "did you mean training.learning_rate?"
+    assert problem.hint == "did you mean text_encoder.learning_rate or training.learning_rate?"
 
 
 def test_a_misspelled_section_gets_a_hint():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,3 +117,65 @@ def repr_flow(values: dict[str, object]) -> str:
     import yaml
 
     return yaml.dump(values, Dumper=yaml_text._Dumper, default_flow_style=True, width=10**6)
+
+
+def bomb(levels: int = 9, width: int = 9) -> str:
+    lines = [f"a0: &a0 [{', '.join(['x'] * width)}]"]
+    for level in range(1, levels):
+        items = ", ".join([f"*a{level - 1}"] * width)
+        lines.append(f"a{level}: &a{level} [{items}]")
+    return "\n".join(lines)
+
+
+def merge_bomb(levels: int = 9, width: int = 9) -> str:
+    lines = ["a0: &a0 {x: 1}"]
+    for level in range(1, levels):
+        items = ", ".join([f"*a{level - 1}"] * width)
+        lines.append(f"a{level}: &a{level} {{<<: [{items}]}}")
+    return "\n".join(lines)
+
+
+HOSTILE = {
+    "aliases that multiply": (bomb(), "more than 10,000 values"),
+    "merges that multiply": (merge_bomb(), "more than 10,000 values"),
+    "a list that contains itself": ("a: &a [1, *a]", "`*a` contains itself"),
+    "a mapping that contains itself": ("a: &a\n  b: *a", "`*a` contains itself"),
+    "an unknown alias": ("a: *b", "found undefined alias"),
+    "lists in lists": ("a: " + "[" * 5000, "nested more than"),
+    "mappings in mappings": ("a: " + "{a: " * 5000, "nested more than"),
+    "keys in keys": ("? " * 5000, "nested more than"),
+    "blocks in blocks": ("".join(f"{' ' * n}a:\n" for n in range(1000)), "nested more than"),
+    "many values": ("a: [" + "1, " * 100_000 + "]", "more than 10,000 values"),
+    "an integer of 6,000 digits": ("a: " + "7" * 6000, "an integer of 6000 characters"),
+    "a hexadecimal of 6,000 digits": ("a: 0x" + "7" * 6000, "an integer of 6002 characters"),
+    "a tag of Python": ("a: !!python/object/apply:os.system [ls]", "tag .*is not supported"),
+    "a date that is none": ("a: !!timestamp x", "tag !!timestamp is not supported"),
+    "an integer that is none": ("a: !!int x", "tag !!int is not supported"),
+    "too large": ("a: x # " + "x" * (1 << 20), "larger than 1 MiB"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_text_is_an_error_with_its_line(case: str):
+    text, message = HOSTILE[case]
+    with pytest.raises(yaml_text.YamlSyntaxError, match=message) as caught:
+        yaml_text.parse(text)
+    assert caught.value.line >= 1
+    with pytest.raises(yaml_text.YamlSyntaxError):
+        yaml_text.parse_value("{" + text + "}" if "\n" not in text else text)
+
+
+def test_ordinary_aliases_merges_and_strings_are_read():
+    text = "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: [*a, *a]\nd: !!str 7\n"
+    assert yaml_text.parse(text).values == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 1, "y": 3},
+        "c": [{"x": 1, "y": 2}] * 2,
+        "d": "7",
+    }
+
+
+@given(st.text(alphabet="ab&*[]{},:?-!<>|'\"#%@`\n\t 10x.\u202e\x00"))
+def test_parse_raises_nothing_but_syntax_errors(text: str):
+    with contextlib.suppress(yaml_text.YamlSyntaxError):
+        yaml_text.parse(text)

@@ -92,6 +92,7 @@ def test_16_bit_gray_is_scaled(format: str, largest: int) -> None:
     wide = (GRAY.astype(np.uint16) * 257) if largest > 255 else np.minimum(GRAY, largest)
     stored = _stored(Image.fromarray(wide.astype(np.uint16)), format)
     expected = GRAY if largest > 255 else np.rint(wide / 257)
+    assert open_page(stored).remarks == ((page_image.DARK,) if largest <= 255 else ())
     assert np.abs(_pixels(stored) - np.repeat(expected[..., None], 3, axis=2)).max() <= 1
 
 
@@ -264,7 +265,7 @@ JPEG = _stored(Image.effect_noise((200, 200), 60), "JPEG")["bytes"]
         ({"bytes": b"", "path": "page.png"}, "the file has 0 bytes"),
         ({"bytes": None, "path": None}, "without content"),
         ({"bytes": None, "path": "/no/such/page.png"}, "there is no image file /no/such/page.png"),
-        ({"bytes": None, "path": "https://host/page.png"}, "nothing is downloaded"),
+        ({"bytes": None, "path": "https://host/page.png"}, "no file on this machine"),
         (
             {"bytes": b"%PDF-1.7 no image", "path": None},
             r"it begins with b'%PDF-1.7'",

@@ -140,7 +140,7 @@ def test_datasets_loads_rows_with_boxes(tmp_path: Path):
     folder, _ = written(tmp_path, *documents, rows="page", output=output)
     loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
     assert isinstance(loaded, datasets.DatasetDict)
-    rows = [row for split in loaded.values() for row in split]
+    rows: list[Any] = [row for split in loaded.values() for row in split]
     report = json.loads((folder / "report.json").read_text())
     assert (report["documents"], report["rows"]) == (2, len(rows))
     assert report["largest_row"]["images"] == 1

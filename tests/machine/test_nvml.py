@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deepsynth_tui.estimate.report_text import gpus_text
 from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.machine.match_gpu import match_gpu
 from deepsynth_tui.machine.nvml import GpuProcess, memory_reader, read_devices, visible_devices
@@ -194,3 +195,25 @@ def test_no_devices_are_visible_without_devices():
 def test_a_device_is_matched_to_the_catalogue(name: str, gib: float, expected: str | None):
     gpu = match_gpu(name, int(gib * 2**30), load_catalogue())
     assert (gpu.name if gpu else None) == expected
+
+
+def test_lost_card_does_not_hide_the_others():
+    class Lost(Nvml):
+        def nvmlDeviceGetMemoryInfo(self, handle: str) -> SimpleNamespace:
+            if handle == "card0":
+                raise Failed("GPU is lost")
+            return super().nvmlDeviceGetMemoryInfo(handle)
+
+    probe = read_devices(Lost())
+    assert [device.uuid for device in probe.devices][-1] == "GPU-card2-uuid"
+    assert probe.reason == "GPU 0 does not answer: GPU is lost."
+    assert "GPU 0 does not answer" in gpus_text(probe, ())
+    assert "GPU 0 does not answer" in read_devices(Lost(cards=1)).reason
+
+
+def test_name_of_any_bytes():
+    class Odd(Nvml):
+        def nvmlDeviceGetName(self, handle: str) -> str:
+            return b"NVIDIA \xff".decode()
+
+    assert read_devices(Odd()).devices[0].name == "NVIDIA \ufffd"

@@ -74,7 +74,8 @@ def test_the_command_reports_all_problems_without_torch(
 @pytest.mark.parametrize(
     ("change", "key", "message"),
     [
-        ({"data__target_column": "summary"}, None, ""),  # the messages hold the answer
+        ({"data__target_column": "target"}, None, ""),  # the former default
+        ({"data__target_column": "summary"}, "data.target_column", "no column 'summary'"),
         ({"data__image_column": "pages"}, "data.image_column", "no column 'pages'"),
         ({"data__eval_fraction": 0.01}, "data.eval_fraction", "of 10 rows is less than one"),
         ({"model__name_or_path": "/nowhere"}, "model.name_or_path", "there is no folder"),

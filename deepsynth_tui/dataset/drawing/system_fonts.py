@@ -23,6 +23,8 @@ SYSTEM_FONTS = re.compile(
 CJK_FONT = re.compile(
     r"\ANoto(?:Sans|Serif)(?:Mono)?(?:CJK(sc|tc|hk|jp|kr)?|(SC|TC|HK|JP|KR))(?=[-.\[])"
 )
+# Has one form of each CJK character for all languages.
+SINGLE_FORM_FAMILY = "Droid Sans Fallback"
 REGIONS = {
     "zh-Hans": ("sc",),
     "zh-Hant": ("tc", "hk"),
@@ -79,7 +81,6 @@ def _cjk_rank(name: str, language: str | None) -> int:
     """Rank the font file `name` for CJK characters, 0 first."""
     region = font_region(name)
     if region is None:
-        # Droid has one form of each character for all languages.
         return 2 if "Fallback" in name else 3
     return int(region != "" and region not in REGIONS.get(language or "", ()))
 

@@ -45,11 +45,11 @@ def _nested(value: Any, parts: list[str]) -> Any:
     if not parts:
         return value
     if isinstance(value, Mapping):
-        # Keys may contain dots: the longest that exists.
+        # Keys may contain dots: the longest that leads to a value.
         for count in range(len(parts), 0, -1):
-            key = ".".join(parts[:count])
-            if key in value:
-                return _nested(value[key], parts[count:])
+            item = _nested(value.get(".".join(parts[:count])), parts[count:])
+            if item is not None:
+                return item
     elif isinstance(value, list) and parts[0].isdecimal() and int(parts[0]) < len(value):
         return _nested(value[int(parts[0])], parts[1:])
     return None

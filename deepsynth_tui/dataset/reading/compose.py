@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 from deepsynth_tui.config.dataset import DatasetConfig
@@ -13,6 +15,7 @@ from deepsynth_tui.dataset.reading.choose_instruction import choose_instruction
 from deepsynth_tui.dataset.reading.filter_documents import rejection_reason
 from deepsynth_tui.dataset.reading.questions import QuestionAnswer
 from deepsynth_tui.dataset.reading.sources import Document
+from deepsynth_tui.dataset.unreadable_characters import count_unreadable
 
 # Between the instruction and the text, on the page and in `prompted_text`: a blank line.
 SEPARATOR = "\n\n"
@@ -29,7 +32,9 @@ class ComposedDocument:
 
     `text` and `target` are cleaned. `prompted_text` is the instruction and the text. `drawn_text`,
     exactly what is drawn, is either that or the text alone. `source_hash` is the SHA-256 of the
-    text before cleaning. The counts are of characters in text, instruction and target.
+    text before cleaning. The counts are of characters in text, instruction and target; those in
+    `normalized_characters` (removed or replaced) and `unreadable_characters` (left in the answers)
+    are by kind, see `dataset.unreadable_characters`.
 
     `questions` are those about the document with their answers, if the source has a column for
     them. They are not drawn; the last of them is `instruction` and `target`.
@@ -45,6 +50,8 @@ class ComposedDocument:
     removed_controls: int
     shown_controls: int
     replaced_surrogates: int
+    normalized_characters: Counter[str]
+    unreadable_characters: Counter[str]
     questions: tuple[QuestionAnswer, ...] = ()
 
     def part(self, text: str) -> ComposedDocument:
@@ -72,26 +79,27 @@ def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Ski
     source_id = clean(document.source_id).text
     if document.unreadable is not None:
         return Skipped(source_id, document.unreadable.reason, document.unreadable.detail)
-    show = config.control_characters == "show"
-    text = clean(document.text, show=show)
+    clean_part = partial(clean, show=config.control_characters == "show", forms=config.normalize)
+    text = clean_part(document.text)
     if is_blank(text.text):
         return Skipped(source_id, EMPTY_TEXT)
     if reason := rejection_reason(text.text, config.filter):
         return Skipped(source_id, reason)
     source_hash = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
     if document.questions is not None:
-        return _with_questions(document.questions, source_id, source_hash, text, show=show)
-    target = text if document.target is None else clean(document.target, show=show)
+        return _with_questions(document.questions, source_id, source_hash, text, clean_part)
+    target = text if document.target is None else clean_part(document.target)
     if is_blank(target.text):
         return Skipped(source_id, EMPTY_TARGET)
     instruction = choose_instruction(config, source_hash, document.columns)
     if instruction is None:
         return Skipped(source_id, EMPTY_INSTRUCTION)
-    cleaned_instruction = clean(instruction, show=show)
+    cleaned_instruction = clean_part(instruction)
     heading = cleaned_instruction.text.strip()
     cleaned = [text, cleaned_instruction]
     if document.target is not None:
         cleaned.append(target)
+    counts = _total(cleaned)
     prompted = prompted_text(heading, text.text)
     return ComposedDocument(
         source_id=source_id,
@@ -101,7 +109,11 @@ def compose(document: Document, config: DatasetConfig) -> ComposedDocument | Ski
         prompted_text=prompted,
         drawn_text=prompted if config.instruction_in == "page" else text.text,
         target=target.text,
-        **_counts(cleaned),
+        removed_controls=counts.removed_controls,
+        shown_controls=counts.shown_controls,
+        replaced_surrogates=counts.replaced_surrogates,
+        normalized_characters=counts.normalized,
+        unreadable_characters=count_unreadable(target.text),
     )
 
 
@@ -110,21 +122,19 @@ def _with_questions(
     source_id: str,
     source_hash: str,
     document_text: CleanedText,
-    *,
-    show: bool,
+    clean_part: Callable[[str], CleanedText],
 ) -> ComposedDocument | Skipped:
     """Return the document with `document_text` and these questions about it."""
     if not questions:
         return Skipped(source_id, NO_QUESTIONS)
-    turns = [
-        (clean(question, show=show), clean(answer, show=show)) for question, answer in questions
-    ]
+    turns = [(clean_part(question), clean_part(answer)) for question, answer in questions]
     if any(is_blank(question.text) for question, _ in turns):
         return Skipped(source_id, EMPTY_QUESTION)
     if any(is_blank(answer.text) for _, answer in turns):
         return Skipped(source_id, EMPTY_TARGET)
     pairs = tuple((question.text.strip(), answer.text) for question, answer in turns)
     last_question, last_answer = pairs[-1]
+    counts = _total([document_text, *chain.from_iterable(turns)])
     return ComposedDocument(
         source_id=source_id,
         source_hash=source_hash,
@@ -134,15 +144,25 @@ def _with_questions(
         drawn_text=document_text.text,
         target=last_answer,
         questions=pairs,
-        **_counts([document_text, *chain.from_iterable(turns)]),
+        removed_controls=counts.removed_controls,
+        shown_controls=counts.shown_controls,
+        replaced_surrogates=counts.replaced_surrogates,
+        normalized_characters=counts.normalized,
+        unreadable_characters=sum(
+            (count_unreadable(answer) for _, answer in pairs), Counter[str]()
+        ),
     )
 
 
-def _counts(cleaned: Sequence[CleanedText]) -> dict[str, int]:
-    return {
-        name: sum(getattr(part, name) for part in cleaned)
-        for name in ("removed_controls", "shown_controls", "replaced_surrogates")
-    }
+def _total(cleaned: Sequence[CleanedText]) -> CleanedText:
+    """Return the counts of several texts."""
+    return CleanedText(
+        "",
+        removed_controls=sum(part.removed_controls for part in cleaned),
+        shown_controls=sum(part.shown_controls for part in cleaned),
+        replaced_surrogates=sum(part.replaced_surrogates for part in cleaned),
+        normalized=sum((part.normalized for part in cleaned), Counter[str]()),
+    )
 
 
 def prompted_text(instruction: str, text: str) -> str:

@@ -52,6 +52,8 @@ class CsvReader(SourceReader):
                 "The first line must name the columns, or source.header must be false.",
             )
         self._has_header = self._choose_header(settings, rows)
+        if self._has_header and (bad := undecoded("".join(first), self._encoding)):
+            raise _source_error(f"{path}, line {first_line}: {bad}", bad.advice)
         self.columns = (
             tuple(first)
             if self._has_header

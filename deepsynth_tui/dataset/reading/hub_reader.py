@@ -40,6 +40,7 @@ class HubReader(SourceReader):
         self._stored_columns = list(features)
         self.kinds = dict(_iter_kinds(features, "")) | dict(_iter_kinds(features, "", nested=False))
         self.columns = tuple(column for column, kind in self.kinds.items() if kind == TEXT)
+        self.contents = (f"a dataset of the Hub, split {split}",)
         if not self.columns:
             raise ColumnError(
                 f"{name} has no text column",

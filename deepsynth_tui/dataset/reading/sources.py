@@ -26,6 +26,8 @@ from deepsynth_tui.dataset.reading.questions import NotQuestions, QuestionAnswer
 from deepsynth_tui.dataset.reading.reader import SourceReader, SourceRow, Unreadable
 
 NO_VALUE = "no value in column"
+# As in training: leaving out more would make a dataset of something else.
+MAX_BAD_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,25 @@ class Source:
     def count(self) -> int | None:
         """Return the number of documents, None if unknown; may read the whole source.
 
-        With `bad_rows` stop, reading raises `SourceError` as `documents` does.
+        Raises `SourceError` as `documents` does, and if most rows that it reads are unreadable:
+        then the format is another one, and the few others would be no fair part of the source.
         """
         if self.reader.bytes_to_count:
-            return sum(1 for _ in self.documents())
+            return self._count_rows()
         count = self.reader.count()
         return count if count is None or self.max_samples is None else min(count, self.max_samples)
+
+    def _count_rows(self) -> int:
+        count, bad = 0, 0
+        first: list[Document] = []
+        for document in self.documents():
+            count += 1
+            if document.unreadable and not document.unreadable.reason.startswith(NO_VALUE):
+                bad += 1
+                first = first or [document]
+        if bad > MAX_BAD_SHARE * count:
+            raise _too_many_bad_rows(first[0], f"{bad:,} of {count:,}")
+        return count
 
     @property
     def bytes_to_count(self) -> int:
@@ -195,6 +210,15 @@ def text_column_of(reader: SourceReader, settings: SourceSettings) -> str:
     except ColumnError as error:
         advice = " ".join([error.advice, *(f"{notice}." for notice in reader.notices)])
         raise ColumnError(error.message, advice, error.key) from error
+
+
+def _too_many_bad_rows(document: Document, share: str) -> SourceError:
+    advice = document.unreadable.advice if document.unreadable else ""
+    return SourceError(
+        f"{share} rows cannot be read, the first is {document.source_id}: {document.unreadable}",
+        f"{advice} At most half of the rows of a source are left out.".strip(),
+        "source.path",
+    )
 
 
 def _bad_row(location: str, unreadable: Unreadable) -> SourceError:

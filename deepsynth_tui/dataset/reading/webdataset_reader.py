@@ -57,13 +57,13 @@ class WebDatasetReader(SourceReader):
 
     def rows(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield a row for each key. Members that hold no text are not read."""
-        for key, members in groupby(self._members(), key=lambda member: _split_name(member[0])[0]):
+        for key, members in groupby(self._members(), key=lambda member: _key(member[0])):
             values: dict[str, Any] = {KEY: key}
             unreadable: Unreadable | None = None
-            for name, file in members:
-                column = _split_name(name)[1]
+            for name, content in members:
+                column = _extension(name)
                 try:
-                    values[column] = self._value(column, file)
+                    values[column] = self._value(column, content)
                 except UnreadableDocument as error:
                     unreadable = Unreadable(error.reason, f"{name}: {error.detail}", error.advice)
             yield SourceRow(f"{self.name}:{key}", values, unreadable)
@@ -71,14 +71,18 @@ class WebDatasetReader(SourceReader):
     def count(self) -> None:
         """Return None: the rows have to be read."""
 
-    def _members(self) -> Iterator[tuple[str, Any]]:
+    def _members(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the names of the members, each with its content if that is text."""
         try:
             with open_binary(self.path) as content:
                 blocks = _Blocks(content)
                 with tarfile.open(fileobj=blocks, mode="r|", bufsize=tarfile.BLOCKSIZE) as archive:
                     for member in archive:
                         if member.isfile() and not PurePosixPath(member.name).name.startswith("."):
-                            yield member.name, archive.extractfile(member)
+                            extension = _extension(member.name).rpartition(".")[2]
+                            is_read = extension in (*TEXT_MEMBERS, *JSON_MEMBERS)
+                            file = archive.extractfile(member) if is_read else None
+                            yield member.name, file.read() if file else b""
                 blocks.check_end()
         except (tarfile.TarError, UnreadableDocument, *DAMAGE) as error:
             raise SourceError(
@@ -87,19 +91,18 @@ class WebDatasetReader(SourceReader):
                 "source.path",
             ) from error
 
-    def _value(self, column: str, file: BinaryIO) -> Any:
-        if column.rpartition(".")[2] in TEXT_MEMBERS:
-            return decode_text(file.read(), self._encoding)
-        if column.rpartition(".")[2] not in JSON_MEMBERS:
-            return b""
+    def _value(self, column: str, content: bytes) -> Any:
+        extension = column.rpartition(".")[2]
+        if extension in TEXT_MEMBERS:
+            return decode_text(content, self._encoding)
+        if extension not in JSON_MEMBERS:
+            return content
         try:
-            return json.loads(
-                decode_text(file.read(), self._encoding), object_pairs_hook=refuse_duplicates
-            )
+            text = decode_text(content, self._encoding)
+            return json.loads(text, object_pairs_hook=refuse_duplicates)
         except DuplicateKey as error:
-            raise UnreadableDocument(
-                error.unreadable.reason, detail=error.unreadable.detail
-            ) from error
+            unreadable = error.unreadable
+            raise UnreadableDocument(unreadable.reason, detail=unreadable.detail) from error
         except json.JSONDecodeError as error:
             raise UnreadableDocument("invalid JSON", detail=error.msg) from error
 
@@ -124,8 +127,11 @@ class _Blocks:
                 raise EOFError("it holds a second archive after its end")
 
 
-def _split_name(name: str) -> tuple[str, str]:
-    """Return key and extension: both are divided at the first dot of the file name."""
+def _key(name: str) -> str:
+    """Return the name up to the first dot of the file name."""
     path = PurePosixPath(name)
-    stem, _, extension = path.name.partition(".")
-    return str(path.with_name(stem)), extension.casefold()
+    return str(path.with_name(path.name.partition(".")[0]))
+
+
+def _extension(name: str) -> str:
+    return PurePosixPath(name).name.partition(".")[2].casefold()

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import types
 
 MAX_OFFSET = 2**31 - 1
 """Most items or bytes in a column, because offsets are 32-bit."""
 
 
-def column(values: Sequence[Any], arrow_type: pa.DataType) -> pa.Array:
+def column(values: Sequence[Any] | NDArray[Any], arrow_type: pa.DataType) -> pa.Array:
     """Return `values` as an Arrow array.
 
     Args:

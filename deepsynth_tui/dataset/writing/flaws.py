@@ -56,6 +56,11 @@ FLAWS: Mapping[str, Flaw] = {
         "control or broken characters",
         "clean the source",
     ),
+    "unreadable_characters": Flaw(
+        "{} characters in answers that nobody can read on a page",
+        "characters in answers that nobody can read on a page",
+        "set normalize to NFC, whitespace, invisible",
+    ),
     "duplicates": Flaw(
         "the text and target of an earlier document",
         "came before",

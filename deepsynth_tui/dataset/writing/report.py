@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from deepsynth_tui.dataset.drawing.system_fonts import SINGLE_FORM_FAMILY
+from deepsynth_tui.dataset.unreadable_characters import KINDS, describe_unreadable
 from deepsynth_tui.dataset.writing.document_batches import SPLITS
 from deepsynth_tui.dataset.writing.flaws import FLAWS, describe_characters
 from deepsynth_tui.dataset.writing.shards import Shard
@@ -19,7 +21,7 @@ VERSION = 3
 REPORT_FILE = "report.json"
 FLAWS_FILE = "flaws.jsonl"
 # The other flaws are allowed by default and need no warning.
-_FLAWS_TO_WARN_ABOUT = ("missing_glyphs", "clipped_glyphs")
+_FLAWS_TO_WARN_ABOUT = ("missing_glyphs", "clipped_glyphs", "unreadable_characters")
 
 
 def write_flaws(folder: Path, shards: Iterable[Shard], paths: Mapping[str, str]) -> None:
@@ -69,7 +71,17 @@ class Report:
                 description = FLAWS[name].count_text.format(flaw.count)
                 if name == "missing_glyphs":
                     description += f", {font}: {describe_characters(tally.missing)}"
+                if name == "unreadable_characters":
+                    kinds = describe_unreadable(tally.unreadable_characters)
+                    description += f": {kinds}, which normalize removes"
                 yield f"{description}; in {flaw.name_documents()}"
+        for name, documents in tally.fonts.items():
+            if name.startswith(SINGLE_FORM_FAMILY):
+                yield (
+                    f"{documents} documents are drawn with {name}, which has one form of each "
+                    "character for Chinese, Japanese and Korean: install Noto Sans CJK (Debian: "
+                    "fonts-noto-cjk), or set page.fallback_fonts"
+                )
 
     def to_json(
         self, *, font: str, page: Mapping[str, Any], files_left_out: Mapping[str, int]
@@ -79,6 +91,7 @@ class Report:
         flaws: dict[str, dict[str, Any]] = {name: tally.flaws[name].to_json() for name in FLAWS}
         characters = tally.missing.most_common(MAX_NAMED_DOCUMENTS)
         flaws["missing_glyphs"]["characters"] = dict(characters)
+        flaws["unreadable_characters"]["kinds"] = _by_kind(tally.unreadable_characters)
         return {
             "version": VERSION,
             "documents": tally.documents,
@@ -97,9 +110,14 @@ class Report:
             # Always: a lost line ends the run with `CharactersLost`.
             "lost_lines": 0,
             **flaws,
+            "normalized_characters": _by_kind(tally.normalized_characters),
             "font": font,
             "fonts": dict(sorted(tally.fonts.items())),
             "font_sizes": dict(sorted(tally.font_sizes.items(), key=lambda pair: int(pair[0]))),
             "page": dict(page),
             "fingerprint": self.fingerprint,
         }
+
+
+def _by_kind(counts: Mapping[str, int]) -> dict[str, int]:
+    return {kind: counts[kind] for kind in KINDS if counts.get(kind)}

@@ -106,6 +106,8 @@ def write_shard(
                 flawed.append(entry)
             if isinstance(drawn, DrawnDocument):
                 tally.missing.update(drawn.missing)
+                tally.unreadable_characters.update(drawn.document.unreadable_characters)
+                tally.normalized_characters.update(drawn.document.normalized_characters)
             if reason:
                 tally.skipped[reason].add(source_id, 1)
             elif isinstance(drawn, DrawnDocument):

@@ -61,9 +61,10 @@ class LargestRow:
 class Tally:
     """Counts of any number of documents.
 
-    `documents` counts those in the dataset and `skipped` the others, by reason. `flaws`, and the
-    characters without a glyph in `missing`, are counted in both. `long_rows` are those with more
-    than `LONG_ROW_IMAGES` images.
+    `documents` counts those in the dataset and `skipped` the others, by reason. Counted in both:
+    `flaws`, the characters without a glyph in `missing`, and by kind the characters in
+    `unreadable_characters` and `normalized_characters`, see `dataset.unreadable_characters`.
+    `long_rows` are those with more than `LONG_ROW_IMAGES` images.
     """
 
     documents: int = 0
@@ -73,6 +74,8 @@ class Tally:
     skipped: defaultdict[str, Occurrences] = field(default_factory=lambda: defaultdict(Occurrences))
     flaws: defaultdict[str, Occurrences] = field(default_factory=lambda: defaultdict(Occurrences))
     missing: Counter[str] = field(default_factory=Counter)
+    unreadable_characters: Counter[str] = field(default_factory=Counter)
+    normalized_characters: Counter[str] = field(default_factory=Counter)
     font_sizes: Counter[str] = field(default_factory=Counter)
     fonts: Counter[str] = field(default_factory=Counter)
     largest_row: LargestRow = LargestRow()
@@ -118,6 +121,8 @@ class Tally:
         self.pages += later.pages
         self.lines += later.lines
         self.missing.update(later.missing)
+        self.unreadable_characters.update(later.unreadable_characters)
+        self.normalized_characters.update(later.normalized_characters)
         self.font_sizes.update(later.font_sizes)
         self.fonts.update(later.fonts)
         self._add_largest(later.largest_row)
@@ -136,6 +141,8 @@ class Tally:
             "skipped": {reason: skipped.to_json() for reason, skipped in self.skipped.items()},
             "flaws": {name: flaw.to_json() for name, flaw in self.flaws.items()},
             "missing": dict(self.missing),
+            "unreadable_characters": dict(self.unreadable_characters),
+            "normalized_characters": dict(self.normalized_characters),
             "font_sizes": dict(self.font_sizes),
             "fonts": dict(self.fonts),
             "largest_row": asdict(self.largest_row),
@@ -153,6 +160,8 @@ class Tally:
             skipped=_occurrences(data["skipped"]),
             flaws=_occurrences(data["flaws"]),
             missing=Counter(data["missing"]),
+            unreadable_characters=Counter(data["unreadable_characters"]),
+            normalized_characters=Counter(data["normalized_characters"]),
             font_sizes=Counter(data["font_sizes"]),
             fonts=Counter(data["fonts"]),
             largest_row=LargestRow(**data["largest_row"]),

@@ -10,6 +10,7 @@ from deepsynth_tui.training.callbacks.base_samples import BaseSamplesCallback, a
 from deepsynth_tui.training.callbacks.disk_space import DiskSpaceCallback
 from deepsynth_tui.training.callbacks.early_stopping import ResumableEarlyStopping
 from deepsynth_tui.training.callbacks.event_reporter import EventReporterCallback
+from deepsynth_tui.training.callbacks.extended_schedule import ExtendedScheduleCallback
 from deepsynth_tui.training.callbacks.learning_check import LearningCheckCallback
 from deepsynth_tui.training.callbacks.push_to_hub import PushToHubCallback
 from deepsynth_tui.training.callbacks.rotate_checkpoints import RotateCheckpointsCallback
@@ -53,6 +54,8 @@ def build_callbacks(
                 model, data.collator, data.samples, run.report_base_sample, memory_time
             )
         )
+    if checkpoint is not None and checkpoint.is_extended:
+        callbacks.append(ExtendedScheduleCallback())
     callbacks.append(EventReporterCallback(job, ranks, trainer))
     if ranks.is_main:
         callbacks.append(LearningCheckCallback(job, model, trainer))

@@ -22,10 +22,10 @@ class ResumableEarlyStopping(EarlyStoppingCallback):
     `restore_callback_states_from_checkpoint` is on, which replaces the trainer control as well.
     """
 
-    def __init__(self, patience: int, *, restarts: bool = False) -> None:
+    def __init__(self, early_stopping_patience: int, *, restarts: bool = False) -> None:
         """Create the callback. With `restarts`, for an extended run, the count begins at 0 again:
         a run that ended for lack of patience would train no step more."""
-        super().__init__(early_stopping_patience=patience)
+        super().__init__(early_stopping_patience)
         self.restarts = restarts
 
     def on_train_begin(

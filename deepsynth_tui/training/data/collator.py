@@ -245,9 +245,10 @@ class Collator:
                 self.encode_prompts([chat])
             return
         sizes = ", ".join(f"{page.width} x {page.height}" for page in pages[0])
+        refused = f"its pages ({sizes} pixels)" if sizes else "its text"
         raise RowError(
             chats[0].row_id,
-            f"the model's processor refuses its pages ({sizes} pixels): {error}",
+            f"the model's processor refuses {refused}: {error}",
             "Change the shape of the pages, or remove the row.",
         ) from error
 

@@ -6,8 +6,8 @@ What is wrong with a row is found here and not at the step that trains on it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,6 +31,7 @@ NAMED_ROWS = 3
 class CountedRow:
     """The length of a row or why it cannot be used, and remarks that complete "the row has ..."."""
 
+    index: int
     row_id: str
     length: RowLength | None = None
     error: RowError | None = None
@@ -39,18 +40,28 @@ class CountedRow:
 
 @dataclass(slots=True)
 class CountedRows:
-    """Rows in their order: the length of each, None for one that cannot be used.
+    """The lengths of rows by their index in the dataset, None for one that cannot be used.
 
     `remarked` has the ids of the rows with each remark.
     """
 
-    lengths: list[RowLength | None] = field(default_factory=list)
+    lengths: dict[int, RowLength | None] = field(default_factory=dict)
     errors: list[RowError] = field(default_factory=list)
     remarked: dict[str, list[str]] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> int:
+        """Number of rows that were counted."""
+        return len(self.lengths)
+
+    @property
+    def usable(self) -> dict[int, RowLength]:
+        """The lengths of the rows that can be used."""
+        return {index: length for index, length in self.lengths.items() if length is not None}
+
     def add(self, row: CountedRow) -> None:
         """Add the next row."""
-        self.lengths.append(row.length)
+        self.lengths[row.index] = row.length
         if row.error is not None:
             self.errors.append(row.error)
         for remark in row.remarks:
@@ -69,26 +80,29 @@ class RowCounter(torch.utils.data.Dataset[CountedRow]):
         return len(self._rows)
 
     def __getitem__(self, position: int) -> CountedRow:
-        row_id = f"row {self._rows.indices[position]}"  # until its document is known
+        index = self._rows.indices[position]
+        row_id = f"row {index}"  # until its document is known
+        remarks: list[str] = []
         try:
-            chat = self._counter.collator.render(self._rows[position])
-            row_id = chat.row_id
-            remarks: list[str] = []
+            example = self._rows[position]
+            row_id = example.row_id
+            chat = self._counter.collator.render(example)
             if self._decode:
                 with errors_of_row(row_id):
                     for stored in chat.example.images:
                         remarks += open_page(stored).remarks
             length = self._counter.count(chat)
         except RowError as error:
-            return CountedRow(error.row_id, error=error)
-        except TrainingError as error:
-            return CountedRow(row_id, error=RowError(row_id, error.message, error.advice))
-        return CountedRow(row_id, length, remarks=tuple(dict.fromkeys(remarks)))
+            return CountedRow(index, error.row_id, error=error)
+        except TrainingError as error:  # of the model, but it may concern only some rows
+            reason = error.message.removeprefix(f"{row_id}: ")
+            return CountedRow(index, row_id, error=RowError(row_id, reason, error.advice))
+        return CountedRow(index, row_id, length, remarks=tuple(dict.fromkeys(remarks)))
 
 
 def iterate_counted(
     rows: Rows, collator: Collator, *, decode: bool, workers: int | None = None
-) -> Iterator[CountedRow]:
+) -> Generator[CountedRow, None, None]:
     """Yield all rows in order, counted by `workers` processes; 0 for none, None to choose.
 
     Closing the iterator ends the workers.
@@ -130,17 +144,23 @@ def count_rows(
     report: Callable[[int], bool],
     workers: int | None = None,
 ) -> CountedRows | None:
-    """Decode and count all rows.
+    """Decode and count all rows, each once even if it is there several times.
 
     `report` gets the number of rows done and returns whether to continue. Returns None if it was
     stopped.
     """
     counted = CountedRows()
-    for row in iterate_counted(rows, collator, decode=True, workers=workers):
+    each_once = replace(rows, indices=distinct_indices(rows))
+    for row in iterate_counted(each_once, collator, decode=True, workers=workers):
         counted.add(row)
-        if not report(len(counted.lengths)):
+        if not report(counted.rows):
             return None
     return counted
+
+
+def distinct_indices(rows: Rows) -> list[int]:
+    """Return the indices of the rows in the dataset, each once."""
+    return list(dict.fromkeys(rows.indices))
 
 
 def remark_notes(remarked: Mapping[str, Sequence[str]], rows: int) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from deepsynth_tui.conversations.conversation import (
+    DEFAULT_INSTRUCTION,
     Conversation,
     Message,
     StoredImage,
@@ -18,7 +19,7 @@ from deepsynth_tui.conversations.conversation import (
     text_part,
 )
 from deepsynth_tui.conversations.errors import RowError
-from deepsynth_tui.conversations.layouts import DEFAULT_INSTRUCTION
+from deepsynth_tui.training.data.answer_in_document import refuse_answer_as_document
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class ExampleBuilder:
             self._require_one_answer(conversation, learned, "the text encoder gets one instruction")
             question, instruction = _split_off_instruction(question, conversation)
         if not self.images:
+            refuse_answer_as_document(conversation)
             text = self._document(conversation)
             if truncation is not None and truncation.part == "document":
                 text = text[: truncation.characters]

@@ -30,16 +30,17 @@ def row_statistics(config: TrainingConfig) -> RowStatistics:
         TrainingError: there is no such folder or run, or its rows cannot be used.
     """
     from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.data.dataset import load_split, open_dataset
+    from deepsynth_tui.training.data.dataset import load_split
     from deepsynth_tui.training.data.measure_rows import measure_rows
+    from deepsynth_tui.training.data.open_datasets import open_training_datasets
     from deepsynth_tui.training.modeling.processor import load_preprocessor_offline_first
 
     try:
-        total = len(open_dataset(config.data))
+        total = len(open_training_datasets(config))
     except ConnectionError:
         return RowStatistics(
-            note=f"No row was counted: {config.data.path} is not on this machine, and an estimate "
-            "downloads no dataset."
+            note=f"No row was counted: {config.dataset_paths} is not on this machine, and an "
+            "estimate downloads no dataset."
         )
     try:
         preprocessor = load_preprocessor_offline_first(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.estimate.row_statistics import RowStatistics, quantiles
@@ -13,7 +14,12 @@ from deepsynth_tui.training.data.bad_rows import (
     left_out_note,
     too_many_bad_rows_error,
 )
-from deepsynth_tui.training.data.count_rows import CountedRows, iterate_counted, remark_notes
+from deepsynth_tui.training.data.count_rows import (
+    CountedRows,
+    distinct_indices,
+    iterate_counted,
+    remark_notes,
+)
 from deepsynth_tui.training.data.sample_rows import evenly_spaced_sample, likely_longest_rows
 
 if TYPE_CHECKING:
@@ -39,35 +45,39 @@ def measure_rows(rows: Rows, collator: Collator, *, max_seconds: float) -> RowSt
     likely: list[int] = []
     if len(rows) > MAX_ROWS_COUNTED:
         images = collator.reads_images
-        likely = likely_longest_rows(rows, data, images=images, count=LIKELY_LONGEST)
+        likely = likely_longest_rows(rows, images=images, count=LIKELY_LONGEST)
     sample = evenly_spaced_sample(len(rows), MAX_ROWS_COUNTED - len(likely), seed=data.split_seed)
     order = list(dict.fromkeys([*likely, *sample]))
     deadline = time.monotonic() + max_seconds
     counted = _count_until(deadline, rows.select(order), collator, decode=False)
-    lengths = {i: length for i, length in zip(order, counted.lengths, strict=False) if length}
     decoded = CountedRows()
     if collator.reads_images:
-        decoded = _count_until(deadline, rows.select(list(lengths)), collator, decode=True)
+        usable = replace(rows, indices=list(counted.usable))
+        decoded = _count_until(deadline, usable, collator, decode=True)
     errors = [*counted.errors, *decoded.errors]
-    seen_rows = f"{len(counted.lengths):,} rows that were read"
+    rows_read = f"{counted.rows:,} rows that were read"
     if errors and data.bad_rows == "stop":
-        raise bad_rows_error(errors, seen_rows)
-    usable = dict(lengths)
-    for i, length in zip(lengths, decoded.lengths, strict=False):
-        if length is None:
-            del usable[i]
-    if not usable:
-        raise too_many_bad_rows_error(errors, seen_rows)
-    sampled = sorted(usable[i].tokens for i in sample if i in usable) or [0]
-    pages = (PageSize(*size) for length in usable.values() for size in length.stored_sizes)
+        raise bad_rows_error(errors, rows_read)
+    lengths = {i: n for i, n in counted.usable.items() if decoded.lengths.get(i, n) is not None}
+    if not lengths:
+        raise too_many_bad_rows_error(errors, rows_read)
+    in_sample = (lengths.get(rows.indices[position]) for position in sample)
+    sampled = sorted(length.tokens for length in in_sample if length) or [0]
+    pages = (PageSize(*size) for length in lengths.values() for size in length.stored_sizes)
     return RowStatistics(
-        rows=len(rows.dataset),
-        lengths=(*quantiles(sampled)[:-1], max(length.tokens for length in usable.values())),
+        rows=rows.total_rows,
+        lengths=(*quantiles(sampled)[:-1], max(length.tokens for length in lengths.values())),
         page=max(pages, key=_area, default=None),
-        counted=len(usable),
-        text=max(length.text_tokens for length in usable.values()),
-        pages=max(len(length.page_sizes) for length in usable.values()),
-        note=_note(counted, decoded, len(rows), likely=len(likely), images=collator.reads_images),
+        counted=len(lengths),
+        text=max(length.text_tokens for length in lengths.values()),
+        pages=max(len(length.page_sizes) for length in lengths.values()),
+        note=_note(
+            counted,
+            decoded,
+            len(distinct_indices(rows)),
+            likely=len(likely),
+            images=collator.reads_images,
+        ),
     )
 
 
@@ -86,11 +96,11 @@ def _note(
     counted: CountedRows, decoded: CountedRows, rows: int, *, likely: int, images: bool
 ) -> str:
     notes: list[str] = []
-    read, opened = len(counted.lengths), len(decoded.lengths)
+    read, opened = counted.rows, decoded.rows
     if read < rows:
         among = f", among them {likely} with most text or pages" if 0 < likely < read else ""
         notes.append(f"{read:,} of {rows:,} rows were counted{among}: a longer one is possible.")
-    if images and opened < read - len(counted.errors):
+    if images and opened < len(counted.usable):
         notes.append(f"The images of {opened:,} rows were decoded: others may be damaged.")
     if errors := [*counted.errors, *decoded.errors]:
         notes.append(f"{left_out_note(errors, f'{read:,} rows')}.")

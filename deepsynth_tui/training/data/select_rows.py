@@ -16,13 +16,13 @@ from deepsynth_tui.training.data.bad_rows import (
     too_many_bad_rows_error,
 )
 from deepsynth_tui.training.data.count_rows import CountedRows, count_rows, remark_notes
-from deepsynth_tui.training.data.dataset import Rows, Split
 from deepsynth_tui.training.data.lengths import RowLengths
 from deepsynth_tui.training.data.too_long_rows import LimitedRows, limit_row_length
 
 if TYPE_CHECKING:
     from deepsynth_tui.estimate.row_statistics import RowStatistics
     from deepsynth_tui.training.data.collator import Collator
+    from deepsynth_tui.training.data.dataset import Rows, Split
     from deepsynth_tui.training.data.example import Truncation
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,9 @@ class SelectedRows:
 
     def of(self, split: Split) -> Split:
         """Return the rows that are used, of the whole split."""
-        return Split(self.train.of(split.train), self.held_out.of(split.held_out))
+        return replace(
+            split, train=self.train.of(split.train), held_out=self.held_out.of(split.held_out)
+        )
 
 
 def select_rows(
@@ -86,7 +88,7 @@ def select_rows(
         counts = count_rows(rows, collator, report=partial(_report_total, report, done))
         if counts is None:
             return None
-        done += len(rows)
+        done += counts.rows
         counted.append(counts)
     errors = [error for counts in counted for error in counts.errors]
     log_bad_rows(errors)
@@ -103,10 +105,10 @@ def select_rows(
         limit = limit_row_length(usable, lengths, collator)
         limited.append(limit)
         if counts.errors:
-            bad_rows.append(f"{side}: {left_out_note(counts.errors, f'{len(rows):,} rows')}")
+            bad_rows.append(f"{side}: {left_out_note(counts.errors, f'{counts.rows:,} rows')}")
         if limit.note:
             too_long.append(f"{side}: {limit.note}")
-        remarks += (f"{side}: {note}" for note in remark_notes(counts.remarked, len(rows)))
+        remarks += (f"{side}: {note}" for note in remark_notes(counts.remarked, counts.rows))
     train, held_out = limited
     numbers = {
         "bad_rows": len(errors),
@@ -116,7 +118,7 @@ def select_rows(
     return SelectedRows(
         train=SelectedSide(train.rows.indices, train.rows.truncations),
         held_out=SelectedSide(held_out.rows.indices, held_out.rows.truncations),
-        statistics=train.lengths.statistics(total_rows=len(split.train.dataset)),
+        statistics=train.lengths.statistics(total_rows=split.train.total_rows),
         lengths=train.lengths.tokens,
         bad_rows=tuple(bad_rows),
         too_long=tuple(too_long),
@@ -139,8 +141,9 @@ def _report_total(report: Callable[[int], bool], done_before: int, done: int) ->
 
 
 def _without_bad_rows(rows: Rows, counted: CountedRows) -> tuple[Rows, RowLengths]:
-    if len(counted.errors) > MAX_REMOVED_SHARE * len(rows):
-        raise too_many_bad_rows_error(counted.errors, f"{len(rows):,} rows")
-    kept = {i: length for i, length in enumerate(counted.lengths) if length is not None}
+    if len(counted.errors) > MAX_REMOVED_SHARE * counted.rows:
+        raise too_many_bad_rows_error(counted.errors, f"{counted.rows:,} rows")
+    lengths = [counted.lengths[index] for index in rows.indices]
+    kept = {i: length for i, length in enumerate(lengths) if length is not None}
     usable = rows.select(list(kept)) if counted.errors else rows
     return usable, RowLengths(list(kept.values()))

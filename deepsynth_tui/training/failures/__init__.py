@@ -12,7 +12,10 @@ from deepsynth_tui.training.failures.files import explain_loading_error
 from deepsynth_tui.training.failures.gpus import explain_gpu_error
 from deepsynth_tui.training.failures.hub import explain_hub_error
 from deepsynth_tui.training.failures.memory import explain_out_of_memory
-from deepsynth_tui.training.failures.processes import explain_lost_connection
+from deepsynth_tui.training.failures.processes import (
+    explain_lost_connection,
+    explain_lost_worker,
+)
 from deepsynth_tui.training.failures.settings import explain_unsupported_setting
 from deepsynth_tui.training.failures.trackers import explain_tracker_error
 
@@ -26,9 +29,8 @@ class TrainingError(UserError):
     """
 
     def __init__(self, message: str, advice: str | None = None, key: str = "") -> None:
-        if advice is None:
-            message, advice, key = (*noted_arguments(message), "", "")[:3]
-        super().__init__(message, advice, key)
+        arguments = noted_arguments(message) if advice is None else (message, advice, key)
+        super().__init__(*arguments)
         note_arguments(self)
 
 
@@ -66,6 +68,7 @@ _EXPLANATIONS: tuple[Callable[[BaseException], str | None], ...] = (
     explain_tracker_error,
     explain_gpu_error,
     explain_lost_connection,
+    explain_lost_worker,
     explain_hub_error,
     explain_loading_error,
     explain_unsupported_setting,

@@ -18,6 +18,8 @@ from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
@@ -42,6 +44,33 @@ def add_adapters(
         if not is_trained(tower, config.model) and ".modules_to_save." not in name:
             parameter.requires_grad_(False)
     return model
+
+
+def load_adapter_weights(model: PeftModel, folder: Path) -> None:
+    """Load the weights of the adapter in `folder` into those of the model, which have its shapes.
+
+    Raises:
+        TrainingError: it adapts other modules.
+    """
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    result = model.load_adapter(str(folder), "default", is_trainable=True)
+    missing = sorted(trained.intersection(result.missing_keys))
+    unexpected = sorted(result.unexpected_keys)
+    if not missing and not unexpected:
+        return
+    facts = [
+        f"{len(names)} tensors {relation}, such as {strip_peft_prefix(names[0])}"
+        for names, relation in (
+            (missing, "of this run are not in it"),
+            (unexpected, "in it have no place in this run"),
+        )
+        if names
+    ]
+    raise TrainingError(
+        f"lora.init_from: {folder} adapts other modules than this run: {'; '.join(facts)}",
+        "Set lora.target_modules, exclude_modules and layers_to_transform as its run did.",
+        "lora.target_modules",
+    )
 
 
 def lora_config(

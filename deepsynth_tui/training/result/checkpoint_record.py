@@ -6,8 +6,10 @@ Standard library and settings only: `workflows` reads it before a job is started
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from deepsynth_tui.config.resume_training import differences
 from deepsynth_tui.config.training import TrainingConfig
@@ -28,10 +30,14 @@ class Extension:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRecord:
-    """The configuration that wrote a checkpoint, and the extensions of its run up to then."""
+    """The configuration that wrote a checkpoint, and the extensions of its run up to then.
+
+    `init_from` is the lineage of the adapter that the run started from, None without one.
+    """
 
     config: TrainingConfig
     extensions: tuple[Extension, ...] = ()
+    init_from: Mapping[str, Any] | None = None
 
     def write(self, folder: Path) -> None:
         """Write the record into the folder of a checkpoint."""
@@ -39,6 +45,7 @@ class CheckpointRecord:
             "v": 1,
             "config": self.config.model_dump(mode="json"),
             "extensions": [asdict(extension) for extension in self.extensions],
+            "init_from": self.init_from,
         }
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         (folder / RECORD).write_text(text, encoding="utf-8")
@@ -48,12 +55,12 @@ class CheckpointRecord:
         changed = differences(self.config, config)
         lengths = [key for key in LENGTH_KEYS if key in changed]
         if not lengths:
-            return CheckpointRecord(config, self.extensions)
+            return replace(self, config=config)
         former, new = (
             ", ".join(f"{key}: {changed[key][side]}" for key in lengths) for side in (0, 1)
         )
         extension = Extension(step, former, new, schedule_note(config))
-        return CheckpointRecord(config, (*self.extensions, extension))
+        return replace(self, config=config, extensions=(*self.extensions, extension))
 
 
 def read_record(checkpoint: Path) -> CheckpointRecord | None:
@@ -63,7 +70,8 @@ def read_record(checkpoint: Path) -> CheckpointRecord | None:
         return None
     content = json.loads(file.read_text(encoding="utf-8"))
     extensions = tuple(Extension(**extension) for extension in content["extensions"])
-    return CheckpointRecord(TrainingConfig.model_validate(content["config"]), extensions)
+    config = TrainingConfig.model_validate(content["config"])
+    return CheckpointRecord(config, extensions, content["init_from"])
 
 
 def schedule_note(config: TrainingConfig) -> str:

@@ -28,13 +28,15 @@ def model_card(lineage: Mapping[str, Any]) -> str:
     kind = "LoRA adapter for" if config["lora"]["enabled"] else "Fine-tuned from"
     encoder = lineage.get("text_encoder")
     encoder_note = f" Instructions are read by `{encoder['name']}`." if encoder else ""
+    start = lineage.get("init_from")
+    start_note = f" Training started from the adapter `{start['name']}`." if start else ""
     metric_lines = "\n".join(f"- {name}: {value}" for name, value in metrics.items())
     removed = "".join(f"\n\n{note}." for note in (*dataset["bad_rows"], *dataset["too_long"]))
     return (
         f"---\n{metadata(lineage).to_yaml()}\n---\n\n# {config['name']}\n\n"
         f"{kind} `{base['name']}`, trained on {dataset['train_rows']} rows of "
         f"`{dataset['path']}`. Configuration, versions and figures are in `{LINEAGE}`."
-        f"{encoder_note}{removed}\n\n{metric_lines}\n\n## Use\n\n"
+        f"{encoder_note}{start_note}{removed}\n\n{metric_lines}\n\n## Use\n\n"
         f"`pip install {' '.join(required_packages(lineage))}`\n\n"
         f"```python\n{usage_code(lineage)}\n```\n\n{_notes(lineage)}"
     )

@@ -5,7 +5,7 @@ The code uses transformers and PEFT alone, except for a text encoder and for bui
 
 from __future__ import annotations
 
-import pprint
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,8 +13,7 @@ from typing import Any
 from deepsynth_tui.builtin import PREFIX
 from deepsynth_tui.training.result.usage import DOCUMENT_FILE
 
-WIDTH = 88  # columns of a literal
-_FILE = re.compile(re.escape(repr({"file": DOCUMENT_FILE})))
+_FILE = re.compile(rf'\{{\s*"file": "{re.escape(DOCUMENT_FILE)}"\s*\}}')
 
 
 def required_packages(lineage: Mapping[str, Any]) -> list[str]:
@@ -34,7 +33,8 @@ def usage_code(lineage: Mapping[str, Any]) -> str:
         return "\n".join(_text_encoder_code(lineage))
     body = "\n".join(
         [
-            f'folder = "{lineage["usage"]["location"]}"  # this folder, or its id on the Hub',
+            "# This folder, or its id on the Hub.",
+            f"folder = {json.dumps(lineage['usage']['location'])}",
             *_model(lineage),
             "",
             *_inputs(lineage),
@@ -51,6 +51,7 @@ def _text_encoder_code(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "from deepsynth_tui.adapters.try_out import try_out"
     yield ""
+    yield f"# Or: python -m deepsynth_tui.adapters.try_out {usage['location']}"
     yield "# The instruction comes through text_encoder/, which PEFT and transformers do not load."
     yield "answers = try_out("
     yield f'    Path("{usage["location"]}"),'
@@ -139,7 +140,7 @@ def _inputs(lineage: Mapping[str, Any]) -> Iterator[str]:
     pages = usage["pages"]
     if pages:
         files = ["page.png"] if pages == 1 else [f"page-{i}.png" for i in range(1, pages + 1)]
-        yield f"files = {_literal(files)}"
+        yield f"files = {json.dumps(files)}"
         yield 'pages = [ImageOps.exif_transpose(Image.open(file)).convert("RGB") for file in files]'
         yield from _resize(usage)
     name = "processor" if reads_images else "tokenizer"
@@ -198,6 +199,9 @@ def _generation(lineage: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _literal(value: Any) -> str:
-    """Return a Python literal; a text that is left out is read from a file."""
-    text = pprint.pformat(value, width=WIDTH, sort_dicts=False)
+    """Return a Python literal of lists, objects and strings, which JSON writes alike.
+
+    A text that is left out is read from a file.
+    """
+    text = json.dumps(value, indent=4, ensure_ascii=False)
     return _FILE.sub(f'Path("{DOCUMENT_FILE}").read_text(encoding="utf-8")', text)

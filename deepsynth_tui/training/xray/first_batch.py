@@ -52,13 +52,15 @@ def xray_first_batch(
     Raises:
         TrainingError: one of its rows cannot be used or is too long.
     """
-    notes: tuple[str, ...] = ()
+    notes = split.notices
+    description = split.description
     lengths: Sequence[int] | None = None
     by_length = config.training.train_sampling_strategy == "group_by_length"
     if by_length or config.data.on_too_long != "error" or config.data.bad_rows != "stop":
         selected = select_rows(split, collator, report=lambda _: True)
         assert selected is not None  # `report` never stops it
-        split, notes, lengths = selected.of(split), selected.notes, selected.lengths
+        split, lengths = selected.of(split), selected.lengths
+        notes += selected.notes
     examples = first_batch(config, split, collator.processor, lengths)
     chats = [collator.render(example) for example in examples]
     batch = collator(examples)
@@ -95,6 +97,7 @@ def xray_first_batch(
         rows=tuple(xray_rows),
         counted_by=counted_by,
         notes=notes,
+        dataset=description,
     )
 
 

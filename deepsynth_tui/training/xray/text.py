@@ -51,6 +51,8 @@ def _batch(xray: Xray) -> LabelledTexts:
     yield "template", f"{template} ({xray.processor} of {model})"
     shapes = (f"{name} {'×'.join(map(str, shape))}" for name, shape in xray.shapes.items())
     yield "tensors", ", ".join(shapes)
+    for line in xray.dataset:
+        yield "dataset", escape_invisible(line)
     for note in xray.notes:
         yield "!", Text(escape_invisible(note), "bold")
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.config import yaml_text
+from deepsynth_tui.config.access_tokens import hide_tokens
 from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.runs import atomic
+from deepsynth_tui.runs.private_folder import make_private
 
 
 class DraftError(Exception):
@@ -29,14 +31,14 @@ def draft_path(home: Path, kind: RunKind) -> Path:
 
 
 def save_draft(home: Path, values: Mapping[str, Any]) -> None:
-    """Save the values of a form, nested as in YAML and with `kind`.
+    """Save the values of a form, nested as in YAML and with `kind`, without access tokens.
 
     Raises:
         OSError: The draft cannot be written.
     """
     path = draft_path(home, values["kind"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.replace(path, yaml_text.dump(values).encode())
+    make_private(path.parent)
+    atomic.replace(path, hide_tokens(yaml_text.dump(values)).encode())
 
 
 def load_draft(home: Path, kind: RunKind) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from textual.containers import Container, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from deepsynth_tui.runs.private_folder import make_private
 from deepsynth_tui.tui.actions import bindings
 
 
 def save_traceback(home: Path, error: BaseException) -> Path:
     """Write the traceback of `error` to the `crashes` folder of `home` and return the file."""
     folder = home / "crashes"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{type(error).__name__}.txt"
     path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     return path

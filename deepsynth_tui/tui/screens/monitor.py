@@ -22,6 +22,7 @@ from textual.worker import get_current_worker
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, RunUnreadable
+from deepsynth_tui.runs.private_folder import make_private
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.run_view.outcome import CAUSE_LINES, describe_outcome
@@ -241,7 +242,7 @@ class MonitorScreen(StopsRuns):
         )
         path = app_api(self.app).home / "copied" / f"{self.run_directory.id}.log"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(path.parent)
             atomic.replace(path, text.encode())
         except OSError as error:
             message = f"Cannot write {path}: {error.strerror}"

@@ -15,6 +15,7 @@ from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Select, Switch
 
+from deepsynth_tui.config.access_tokens import has_token
 from deepsynth_tui.config.fields import FieldSpec, as_text
 from deepsynth_tui.tui.actions import bindings
 
@@ -211,6 +212,7 @@ class FieldRow(Widget):
         event.stop()
         value = event.value
         if isinstance(event, Input.Changed):
+            event.input.password = has_token(event.value)
             value = self.spec.from_text(event.value)
         elif value is Select.NULL:
             return

@@ -14,5 +14,5 @@ def label_grid(rows: Iterable[tuple[str, str | Text]]) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(ratio=1, overflow="fold")
     for label, text in rows:
-        grid.add_row(label, text if isinstance(text, Text) else Text(text))
+        grid.add_row(Text(label), text if isinstance(text, Text) else Text(text))
     return grid

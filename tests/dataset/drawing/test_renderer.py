@@ -253,7 +253,8 @@ def test_a_degraded_page_is_a_jpeg_of_at_most_three_times_the_bytes(text: str):
 )
 def test_a_degraded_page_has_the_colours_of_its_theme(theme: str, mode: str, paper: Any):
     degrade = DegradeSettings(share=1.0, noise=0.0, jpeg_quality=95)
-    page = Renderer(PageSettings(theme=theme), degrade).render(PROSE).pages[0]
+    coloured = PageSettings.model_validate({"theme": theme})
+    page = Renderer(coloured, degrade).render(PROSE).pages[0]
     assert image(page).mode == mode
     assert np.abs(np.asarray(image(page))[4, 4].astype(int) - paper).max() <= 1
 

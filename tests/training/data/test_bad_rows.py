@@ -14,7 +14,7 @@ from PIL import Image
 from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.training.data.collator import Collator
 from deepsynth_tui.training.data.count_rows import CountedRows, count_rows, worker_count
-from deepsynth_tui.training.data.dataset import Rows, load_split
+from deepsynth_tui.training.data.dataset import Rows, Split, load_split
 from deepsynth_tui.training.data.measure_rows import measure_rows
 from deepsynth_tui.training.data.select_rows import SelectedRows, select_rows
 from deepsynth_tui.training.failures import TrainingError
@@ -201,6 +201,21 @@ def test_workers_count_the_same_in_order(values: dict[str, Any], changes: dict[s
     assert torch.equal(torch.get_rng_state(), state)
     assert count_rows(rows, collator, report=lambda done: done < 5, workers=2) is None
     assert not torch.multiprocessing.active_children()
+
+
+def test_a_row_that_is_there_several_times_is_counted_once(
+    values: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    rows, collator = _open(values, **changes, data__bad_rows="skip")
+    repeated = rows.select([3, 0, 9, 0, 3, 9, 1])
+    selected = select_rows(
+        Split(repeated, rows.select([])), collator, report=lambda done: done <= 4
+    )
+    assert selected is not None
+    assert list(selected.train.indices) == [0, 9, 0, 9, 1]
+    assert len(selected.lengths) == 5
+    assert "1 of 4 rows is left out because it cannot be used: row 3" in selected.bad_rows[0]
+    assert "1 of 4 rows has a blank page" in selected.remarks[0]
 
 
 def test_few_rows_need_no_workers() -> None:

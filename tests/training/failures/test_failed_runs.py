@@ -58,7 +58,7 @@ def test_missing_columns(run: Run, tmp_path: Path) -> None:
     bare = datasets.Dataset.from_dict({"images": [[]], "words": ["x"]})
     (tmp_path / "bare").mkdir()
     bare.to_parquet(tmp_path / "bare" / "train-00000-of-00001.parquet")
-    _assert_failed(run(data__path=str(tmp_path / "bare")), "'target'", "images, words")
+    _assert_failed(run(data__path=str(tmp_path / "bare")), "data.target_column", "images, words")
 
 
 def test_unknown_split(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from deepsynth_tui.training.result.checkpoint_record import RECORD
 from deepsynth_tui.workflows import extend
 from deepsynth_tui.workflows.extend import CannotExtend
 from deepsynth_tui.workflows.resume import CannotResume, resumable_training_run
-from tests.training.conftest import Ran, Run, configuration
+from tests.training.conftest import Ran, Run
 
 # A schedule that does not depend on the number of steps: an extended run equals a longer one.
 SETTINGS: dict[str, Any] = {
@@ -95,14 +96,15 @@ def test_early_stopping_begins_to_count_again(run: Run, home: Path) -> None:
     assert len(extended.losses) > before
 
 
-def test_what_cannot_be_extended(home: Path, values: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_what_cannot_be_extended(run: Run, home: Path) -> None:
     dataset = create_run(home, kind="dataset", name="pages", config_text="kind: dataset\n")
     with pytest.raises(CannotExtend, match="not a training run"):
         extend.plan(home, dataset.id, more_steps=1)
-    text = yaml_text.dump(configuration(values).model_dump())
-    empty = create_run(home, kind="training", name="small", config_text=text)
+    ran = run(training__max_steps=1)
+    shutil.rmtree(ran.run.checkpoints)
     with pytest.raises(CannotExtend, match="no complete checkpoint"):
-        extend.plan(home, empty.id, more_steps=1)
+        extend.plan(home, ran.run.id, more_steps=1)
 
 
 @pytest.mark.slow
@@ -110,16 +112,17 @@ def test_an_edited_configuration_is_compared_with_the_checkpoint(run: Run, home:
     ran = run(training__max_steps=2)
     file = ran.run.config
     text = file.read_text()
-    file.write_text(text.replace("  r: 4\n", "  r: 8\n").replace("bf16: false", "bf16: true"))
+    file.write_text(yaml_text.edit(text, {"lora.r": 8, "training.save_total_limit": 5}))
     failed = run(resume=ran.run)
     assert failed.exit_code == 1
     assert "lora.r: 4 -> 8 (a checkpoint depends on it)" in failed.failure
-    assert "Change lora.r" in failed.failure
+    assert "training.save_total_limit: 2 -> 5 (may change)" in failed.failure
+    assert "Change lora.r back" in failed.failure
     assert len(failed.failure) < 1000
     with pytest.raises(CannotResume, match=r"lora\.r: 4 -> 8"):
         resumable_training_run(home, file, load_config(file).config)
 
-    file.write_text(text.replace("max_length: 256", "max_length: 300"))
+    file.write_text(yaml_text.edit(text, {"data.max_length": 300}))
     assert resumable_training_run(home, file, load_config(file).config).id == ran.run.id
     assert run(resume=ran.run).verdict == "completed"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -30,49 +31,60 @@ def _result(ran: Ran) -> Path:
     return ran.run.adapter if ran.run.adapter.exists() else ran.run.path / "model"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("make", "changes"),
-    [
-        (None, {}),
-        (None, {"model__max_pixels": 8_000, "training__bf16": True, "model__dtype": "bfloat16"}),
-        (None, {**FULL, "lora__lora_dropout": 0.0}),
-        (make_language_model, {}),
-        (make_language_model, FULL),
-        (lambda folder: make_language_model(folder, chat_template=False), {}),
-        (family_models.qwen3, {"quantization__enabled": True}),
-        (document_model, {"model__max_pixels": 8_000}),
-    ],
-    ids=["image", "limits", "image-full", "text", "text-full", "no-template", "4-bit", "ocr"],
-)
-def test_its_code_gives_the_answer_of_the_run(
-    run: Run, tmp_path: Path, make: Any, changes: dict[str, Any]
-) -> None:
-    if make is not None:
-        changes = changes | {"model__name_or_path": str(make(tmp_path / "base"))}
-    rows = [row(number, side=100) for number in range(10)]
-    ran = run(
-        **changes,
-        data__path=str(write(tmp_path / "data", rows)),
-        data__max_length=2048,
-        training__max_steps=6,
-    )
-    assert ran.verdict == "completed", ran.failure
-    sample = ran.of("sample")[-1].data
-    page = next(r for r in rows if r["target"] == sample["target"])["images"][0]["bytes"]
-    Image.open(io.BytesIO(page)).save(tmp_path / "page.png")
+CASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "limits": (
+        None,
+        {"model__max_pixels": 8_000, "training__bf16": True, "model__dtype": "bfloat16"},
+    ),
+    "image-full": (None, FULL),
+    "text": (make_language_model, {}),
+    "text-full-no-template": (
+        lambda folder: make_language_model(folder, chat_template=False),
+        FULL,
+    ),
+    "4-bit": (family_models.qwen3, {"quantization__enabled": True}),
+    "ocr": (document_model, {"model__max_pixels": 8_000}),
+}
+# One process for all of them: importing torch takes longer than everything else.
+RUN_ALL = """
+import contextlib, io, json, os, sys
+outputs = {}
+for case, code in json.loads(sys.stdin.read()).items():
+    os.chdir(case)
+    with contextlib.redirect_stdout(io.StringIO()) as stdout:
+        exec(code, {})
+    outputs[case] = stdout.getvalue().removesuffix("\\n")
+assert not any(name.startswith("deepsynth_tui") for name in sys.modules)
+sys.stderr.write("OUTPUTS" + json.dumps(outputs))
+"""
 
-    code = _code(_result(ran))
+
+@pytest.mark.slow
+def test_its_code_gives_the_answers_of_the_run(run: Run, tmp_path: Path) -> None:
+    rows = [row(number, side=100) for number in range(10)]
+    data = str(write(tmp_path / "data", rows))
+    codes: dict[str, str] = {}
+    expected: dict[str, str] = {}
+    for case, (make, changes) in CASES.items():
+        model = {"model__name_or_path": str(make(tmp_path / f"{case}-base"))} if make else {}
+        ran = run(**changes, **model, data__path=data, data__max_length=2048, training__max_steps=6)
+        assert ran.verdict == "completed", ran.failure
+        sample = ran.of("sample")[-1].data
+        folder = tmp_path / case
+        folder.mkdir()
+        page = next(r for r in rows if r["target"] == sample["target"])["images"][0]["bytes"]
+        Image.open(io.BytesIO(page)).save(folder / "page.png")
+        codes[str(folder)] = _code(_result(ran))
+        expected[str(folder)] = sample["output"]
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        cwd=tmp_path,
+        [sys.executable, "-P", "-c", RUN_ALL],
+        input=json.dumps(codes),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{code}\n{done.stderr}"
-    assert done.stdout.removesuffix("\n") == sample["output"]
-    assert "deepsynth_tui" not in code
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stderr.rpartition("OUTPUTS")[2]) == expected
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from transformers import AutoConfig, BertTokenizer
 
 from deepsynth_tui.builtin import TINY_QWEN3
 from deepsynth_tui.builtin.tiny_bert import CONTEXT
+from deepsynth_tui.conversations.conversation import DEFAULT_INSTRUCTION
 from deepsynth_tui.conversations.errors import RowError
-from deepsynth_tui.conversations.layouts import DEFAULT_INSTRUCTION
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
 from deepsynth_tui.training.data.count_rows import count_rows
 from deepsynth_tui.training.data.dataset import load_split

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig
 
 from deepsynth_tui.child_process import ChildError
+from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.modeling.load import load_model_and_processor
@@ -153,3 +154,15 @@ def test_truncated_and_dropped_rows_are_reported(values: dict[str, Any], tmp_pat
     xray, _ = _xray(values, **batch, data__on_too_long="drop")
     assert len(xray.rows) == 1
     assert "1 of 2 rows are left out" in xray.notes[0]
+
+
+def test_skipped_rows_are_reported(values: dict[str, Any], tmp_path: Path) -> None:
+    rows = [row(n) for n in range(3)]
+    rows[0]["images"] = [{"bytes": b"no image", "path": None}]
+    batch = {"training__per_device_train_batch_size": 3}
+    batch |= {"data__path": str(write(tmp_path / "bad", rows))}
+    xray, _ = _xray(values, **batch, data__bad_rows="skip")
+    assert sorted(xray_row.row_id[:5] for xray_row in xray.rows) == ["row 1", "row 2"]
+    assert "1 of 3 rows is left out because it cannot be used: row 0" in xray.notes[0]
+    with pytest.raises(RowError, match="row 0"):
+        _xray(values, **batch)

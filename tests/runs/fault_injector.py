@@ -1,0 +1,125 @@
+"""Make the Nth system call that writes fail, for every N, as SQLite's tests do.
+
+`faults(...)` yields an injector for N = 1, 2, 3 ... until the operation makes fewer calls than N.
+Only calls of this process on files under `root` count, so that libraries go on undisturbed.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CALLS = ("write", "fsync", "replace", "open", "mkdir", "ftruncate")
+LIMIT = 500
+
+
+class Injector:
+    """Fails call number `fail_at` of the counted kinds with ENOSPC, once or from then on.
+
+    `short` writes half of the bytes of that call instead, as a full disk does.
+    """
+
+    def __init__(self, root: Path, fail_at: int, *, lasting: bool, short: bool) -> None:
+        self.root = str(root)
+        self.fail_at = fail_at
+        self.lasting = lasting
+        self.short = short
+        self.calls: list[str] = []
+        self._active = True
+
+    def stop(self) -> None:
+        """Let every later call succeed."""
+        self._active = False
+
+    @property
+    def has_failed(self) -> bool:
+        return len(self.calls) >= self.fail_at
+
+    def fails(self, name: str) -> bool:
+        """Count a call and return whether it fails."""
+        if not self._active:
+            return False
+        self.calls.append(name)
+        count = len(self.calls)
+        return count >= self.fail_at if self.lasting else count == self.fail_at
+
+    def is_counted(self, target: object) -> bool:
+        """Return whether `target`, a path or a descriptor, is under the root."""
+        if isinstance(target, int):
+            try:
+                target = Path(f"/proc/self/fd/{target}").readlink()
+            except OSError:
+                return False
+        return str(target).startswith(self.root)
+
+
+class CountedFile:
+    """A file opened for writing, whose writes count."""
+
+    def __init__(self, file: Any, injector: Injector) -> None:
+        self._file = file
+        self._injector = injector
+
+    def write(self, data: bytes) -> int:
+        if self._injector.fails("write"):
+            if self._injector.short:
+                self._file.write(data[: len(data) // 2])
+            raise no_space()
+        return self._file.write(data)
+
+    def __enter__(self) -> CountedFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def no_space() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def faults(root: Path, *, lasting: bool = False, short: bool = False) -> Iterator[Injector]:
+    """Yield injectors for N = 1, 2, 3 ...; use each as long as the loop body runs."""
+    for number in range(1, LIMIT):
+        injector = Injector(root, number, lasting=lasting, short=short)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in CALLS:
+                patch.setattr(os, name, _counted(name, getattr(os, name), injector))
+            patch.setattr(io, "open", _counted_open(io.open, injector))
+            yield injector
+        if not injector.has_failed:
+            assert number > 1, "the operation made no call that counts"
+            return
+    raise AssertionError(f"the operation makes more than {LIMIT} calls")
+
+
+def _counted(name: str, call: Callable[..., Any], injector: Injector) -> Callable[..., Any]:
+    def counted(target: Any, *arguments: Any, **options: Any) -> Any:
+        if injector.is_counted(target) and injector.fails(name):
+            if injector.short and name == "write":
+                return call(target, arguments[0][: len(arguments[0]) // 2])
+            raise no_space()
+        return call(target, *arguments, **options)
+
+    return counted
+
+
+def _counted_open(call: Callable[..., Any], injector: Injector) -> Callable[..., Any]:
+    def counted(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if not injector.is_counted(file):
+            return call(file, mode, *arguments, **options)
+        if injector.fails("open"):
+            raise no_space()
+        opened = call(file, mode, *arguments, **options)
+        return opened if "r" in mode else CountedFile(opened, injector)
+
+    return counted
