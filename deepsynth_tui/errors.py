@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from typing import Any
+
 
 class UserError(Exception):
     """An error that is shown without a traceback.
@@ -20,3 +24,21 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message.removesuffix('.')}. {self.advice}" if self.advice else self.message
+
+
+def note_arguments(error: UserError) -> None:
+    """Add the arguments of an exception as a note: the last line of its traceback, JSON.
+
+    An exception that a DataLoader worker raises needs it: torch raises `type(error)(text)` in the
+    main process, where `text` is the traceback and all that is left of the exception.
+    """
+    error.add_note(json.dumps(error.args))
+
+
+def noted_arguments(text: str) -> Sequence[Any]:
+    """Return the arguments in the last line of a traceback, or `text` itself if there are none."""
+    try:
+        arguments = json.loads(text.rstrip().rpartition("\n")[2])
+    except ValueError:
+        return [text]
+    return arguments if isinstance(arguments, list) else [text]

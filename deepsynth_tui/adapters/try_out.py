@@ -1,7 +1,7 @@
-"""Generate the answers of an adapter and of its base model for one document.
+"""Generate the answers of an adapter, or a fine-tuned model, and of its base for one document.
 
-`python -m deepsynth_tui.adapters.try_out ADAPTER [--image PAGE | --row N] [--json]`. The default
-is row 0 of the dataset that the adapter was trained on.
+`python -m deepsynth_tui.adapters.try_out FOLDER [--image PAGE | --row N] [--json]`. The default is
+row 0 of the dataset that the adapter or model was trained on.
 """
 
 from __future__ import annotations
@@ -17,17 +17,22 @@ from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.training.result.file_names import LINEAGE
 
 if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
     from deepsynth_tui.conversations.conversation import Conversation
+    from deepsynth_tui.training.evaluation.generate import Answer
 
 PEFT_CONFIG = "adapter_config.json"
+DEFAULT_NEW_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The answers of base model and adapter for one document.
+    """The answers of the base model and of the adapter, or of the fine-tuned model, to a document.
 
     `target` is None for an image of one's own, `instruction` without a text encoder: the prompt
-    holds the instruction then.
+    holds the instruction then. An answer that `is_cut` did not end within the limit of tokens.
     """
 
     prompt: str
@@ -35,6 +40,8 @@ class Answers:
     target: str | None
     base: str
     adapter: str
+    base_is_cut: bool
+    adapter_is_cut: bool
 
 
 def try_out(
@@ -43,14 +50,14 @@ def try_out(
     image: Path | None = None,
     row: int = 0,
     instruction: str | None = None,
-    new_tokens: int = 48,
+    new_tokens: int = DEFAULT_NEW_TOKENS,
 ) -> Answers:
-    """Load the adapter in `folder` on its base and generate at most `new_tokens` tokens from each.
+    """Load the adapter or model in `folder` and its base; generate up to `new_tokens` from each.
 
-    A text encoder that was trained with the adapter feeds both.
+    A text encoder that was trained with the adapter feeds both, with its trained weights.
 
     Raises:
-        TrainingError: the base model or the dataset cannot be used.
+        UserError: the base model, the dataset, the row or the image cannot be used.
         OSError: the adapter, its base model or the image cannot be read.
         IndexError: the dataset has no such row.
     """
@@ -58,16 +65,17 @@ def try_out(
 
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.example import ExampleBuilder
-    from deepsynth_tui.training.evaluation.samples import generate_answer
-    from deepsynth_tui.training.modeling.load import load_model_and_processor
+    from deepsynth_tui.training.evaluation.generate import generate_answers
+    from deepsynth_tui.training.modeling.load import load_model_and_processor, load_saved_model
     from deepsynth_tui.training.text_encoder import checkpoint
     from deepsynth_tui.training.text_encoder.load import load_text_encoder
     from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
 
     config = configuration(folder)
+    data = config.data.model_copy(update={"learn_turns": "last"})  # the answer to generate
     if instruction:
-        data = config.data.model_copy(update={"instruction": instruction})
-        config = config.model_copy(update={"data": data})
+        data = data.model_copy(update={"instruction": instruction})
+    config = config.model_copy(update={"data": data})
     base = load_model_and_processor(config)
     collator = Collator(base, config)
     builder = ExampleBuilder(config.data, base.reads_images, config.text_encoder.enabled)
@@ -76,17 +84,27 @@ def try_out(
     encoder = load_text_encoder(base.model, config, commit=_encoder_commit(folder))
     if encoder is not None:
         checkpoint.restore(encoder, folder)
-    model = PeftModel.from_pretrained(base.model, str(folder)).eval()
-    with text_encoder_attached(model, encoder):
-        with model.disable_adapter():
-            base_answer = generate_answer(model, collator, rendered, new_tokens=new_tokens)
-        adapter_answer = generate_answer(model, collator, rendered, new_tokens=new_tokens)
+
+    def answer(model: PeftModel | PreTrainedModel) -> Answer:
+        with text_encoder_attached(model, encoder):
+            return generate_answers(model, collator, [rendered], max_new_tokens=[new_tokens])[0]
+
+    model = base.model
+    del base
+    base_answer = answer(model)
+    if config.lora.enabled:
+        adapter_answer = answer(PeftModel.from_pretrained(model, str(folder)).eval())
+    else:
+        del model  # its memory is needed for the second one
+        adapter_answer = answer(load_saved_model(folder, config))
     return Answers(
         prompt=rendered.prompt,
         instruction=rendered.example.instruction,
         target=None if image else rendered.example.answer,
-        base=base_answer,
-        adapter=adapter_answer,
+        base=base_answer.text,
+        adapter=adapter_answer.text,
+        base_is_cut=base_answer.is_cut,
+        adapter_is_cut=adapter_answer.is_cut,
     )
 
 
@@ -113,34 +131,45 @@ def _encoder_commit(folder: Path) -> str | None:
 
 
 def _row(config: TrainingConfig, index: int) -> Conversation:
-    from deepsynth_tui.conversations.layouts import row_to_conversation
-    from deepsynth_tui.training.data.dataset import columns_of, keep_images_encoded, open_dataset
+    from deepsynth_tui.training.data.open_datasets import open_training_datasets
 
-    dataset = keep_images_encoded(open_dataset(config.data), config.data.image_column)
-    return row_to_conversation(dataset[index], index, columns_of(config.data))
+    return open_training_datasets(config)[index]
 
 
 def _page(image: Path) -> Conversation:
     """Return a conversation about the page; its answer is a placeholder outside the prompt."""
-    from deepsynth_tui.conversations.layouts import Columns, row_to_conversation
+    from deepsynth_tui.conversations.conversation import (
+        DEFAULT_INSTRUCTION,
+        Conversation,
+        image_part,
+        text_part,
+    )
 
-    page = {"bytes": image.read_bytes(), "path": image.name}
-    columns = Columns()
-    return row_to_conversation({columns.images: page, columns.target: "?"}, 0, columns)
+    question = [image_part(), text_part(DEFAULT_INSTRUCTION)]
+    return Conversation(
+        row_id="row 0",
+        messages=[
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": [text_part("?")]},
+        ],
+        images=[{"bytes": image.read_bytes(), "path": image.name}],
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print both answers. Returns the exit code: 1, with the reason on stderr, without answers."""
     parser = argparse.ArgumentParser(prog="python -m deepsynth_tui.adapters.try_out")
-    parser.add_argument("adapter", type=Path, help="the adapter folder")
+    parser.add_argument("adapter", type=Path, help="folder of the adapter or model")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--image", type=Path, help="an image file")
     source.add_argument("--row", type=int, default=0, help="a row of the adapter's dataset")
     parser.add_argument("--instruction", help="the instruction that goes with the page")
-    parser.add_argument("--tokens", type=int, default=48, help="at most this many new tokens")
+    parser.add_argument(
+        "--tokens", type=int, default=DEFAULT_NEW_TOKENS, help="at most this many new tokens"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    from deepsynth_tui.training.failures import TrainingError
+    from deepsynth_tui.errors import UserError
     from deepsynth_tui.training.silence_libraries import silence_libraries
 
     silence_libraries()
@@ -152,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
             instruction=options.instruction,
             new_tokens=options.tokens,
         )
-    except TrainingError as error:
+    except UserError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
     except (OSError, IndexError) as error:
@@ -161,12 +190,15 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         sys.stdout.write(json.dumps(asdict(answers), ensure_ascii=False) + "\n")
         return 0
+    cut = f" (cut after {options.tokens} tokens)"
+    is_adapter = (options.adapter / PEFT_CONFIG).is_file()
+    trained = "With the adapter" if is_adapter else "Fine-tuned model"
     sections = {
         "Prompt": answers.prompt,
         "Instruction (text encoder)": answers.instruction,
         "Expected": answers.target,
-        "Base model": answers.base,
-        "With the adapter": answers.adapter,
+        f"Base model{cut if answers.base_is_cut else ''}": answers.base,
+        f"{trained}{cut if answers.adapter_is_cut else ''}": answers.adapter,
     }
     for title, text in sections.items():
         if text is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +33,7 @@ def generate(
     preview: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Draw the first N documents into PNG files; starts no run."
+            min=1, metavar="N", help="Draw the first N documents into image files; starts no run."
         ),
     ] = None,
     for_model: Annotated[
@@ -66,7 +66,13 @@ def generate(
 
 
 def train(
-    config: ConfigPath,
+    config: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG|RUN",
+            help="YAML file; with --more-steps or --more-epochs a run: its id, name or folder.",
+        ),
+    ],
     detach: Detach = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the last checkpoint.")
@@ -78,13 +84,25 @@ def train(
             help="Retry a failed run with the changes that its error suggests, in a new run.",
         ),
     ] = False,
+    more_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Train RUN for N more steps from its last checkpoint."
+        ),
+    ] = None,
+    more_epochs: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, metavar="N", help="Train RUN for N more epochs from its last checkpoint."
+        ),
+    ] = None,
     xray: Annotated[
         bool, typer.Option("--xray", help="Show the first batch as model input; starts no run.")
     ] = False,
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
-    """Fine-tune a model on a dataset."""
+    """Fine-tune a model on a dataset, or train a run further (--more-steps, --more-epochs)."""
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.runs.launch import start_job
     from deepsynth_tui.training.preflight import check
@@ -92,6 +110,13 @@ def train(
     from deepsynth_tui.workflows.start import start_run
 
     with report_errors():
+        if more_steps is not None or more_epochs is not None:
+            _refuse_other_options(
+                {"--resume": resume, "--retry": retry, "--xray": xray, "--set": bool(set_)},
+                both=more_steps is not None and more_epochs is not None,
+            )
+            _extend(str(config), more_steps, more_epochs, detach=detach, json_=json_)
+            return
         if retry:
             _retry(config, set_ or (), detach=detach, json_=json_)
             return
@@ -149,6 +174,30 @@ def _xray(config: TrainingConfig, *, json_: bool) -> None:
         console.print(f"{title}\n", style="bold", end="")
         console.print(label_grid(texts))
         console.print()
+
+
+def _refuse_other_options(options: Mapping[str, bool], *, both: bool) -> None:
+    """Refuse options that do not go with --more-steps and --more-epochs."""
+    if both:
+        raise BadInput("--more-steps and --more-epochs exclude each other", "Give one of them")
+    if used := [name for name, is_used in options.items() if is_used]:
+        raise BadInput(
+            f"--more-steps and --more-epochs do not go with {', '.join(used)}",
+            "A run is extended with its own settings; `train CONFIG --retry --set` changes others",
+        )
+
+
+def _extend(
+    ref: str, more_steps: int | None, more_epochs: float | None, *, detach: bool, json_: bool
+) -> None:
+    """Train the run `ref` further and follow it."""
+    from deepsynth_tui.workflows import extend
+
+    plan = extend.plan(home(), ref, more_steps=more_steps, more_epochs=more_epochs)
+    if not json_:
+        for line in plan.lines:
+            typer.echo(line)
+    _follow(extend.start(plan), detach=detach, json_=json_)
 
 
 def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -> None:

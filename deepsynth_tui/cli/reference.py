@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from deepsynth_tui.cli.arguments import Json, Overrides, load
+from deepsynth_tui.cli.arguments import Json, Overrides, load, refuse
 from deepsynth_tui.cli.reporting import FAILED, BadInput, echo, print_json, report_errors
 from deepsynth_tui.config.locations import home
 
@@ -30,6 +30,7 @@ def estimate(
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate import report, report_text
     from deepsynth_tui.machine import nvml
+    from deepsynth_tui.models.lora_problems import lora_problems
     from deepsynth_tui.training.simulation import client
     from deepsynth_tui.workflows.estimate import gather_inputs
 
@@ -40,6 +41,7 @@ def estimate(
         devices = nvml.probe().devices
         for path, config in loaded:
             inputs = gather_inputs(config)
+            refuse(lora_problems(inputs.layout.names, config.lora, config.model), path)
             simulated = (
                 client.request_simulation(config, inputs.dataset).apply if simulate else None
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from deepsynth_tui.config.dataset_output import DatasetOutputSettings
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 
 
@@ -15,13 +16,21 @@ class SourceSettings(Settings):
     path: str = setting(
         "",
         label="Documents",
-        help="A CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, or "
-        "builtin:sample.",
+        help="A CSV, JSON, Parquet or tar file, a folder of .txt, .md, .html, .pdf, .docx or .epub "
+        "or of such tables, a pattern such as data/*.parquet, a Hub id, or builtin:sample.",
     )
     config: str | None = setting(
-        None, label="Configuration", help="Configuration of a Hub dataset.", advanced=True
+        None,
+        label="Configuration",
+        help="Configuration of a dataset: on the Hub, or in a folder with a dataset card.",
+        advanced=True,
     )
-    split: str = setting("train", label="Split", help="Split of a Hub dataset.", advanced=True)
+    split: str = setting(
+        "train",
+        label="Split",
+        help="Split of a dataset: on the Hub, or in a folder whose files are named by split.",
+        advanced=True,
+    )
     streaming: bool = setting(
         True,
         label="Stream",
@@ -32,12 +41,22 @@ class SourceSettings(Settings):
     text_column: str | None = setting(
         None,
         label="Text column",
-        help="Column with the text; none: the first of text, content, document, ...",
+        help="Column with the text, or a path such as doc.text; none: the first of text, content, "
+        "document, ...",
     )
     target_column: str | None = setting(
         None,
         label="Target column",
-        help="Column with the answer to learn; none: the text itself (transcription).",
+        help="Column with the answer to learn, or a path such as answers.0; none: the text itself "
+        "(transcription).",
+    )
+    question_column: str | None = setting(
+        None,
+        label="Question column",
+        help="Column with the question that goes with the answer in target_column; or with "
+        "several, as a list beside a list of answers, or as a list of records {question, answer}. "
+        "Each becomes a turn of the conversation. Questions are not drawn.",
+        advanced=True,
     )
     max_samples: int | None = setting(
         None,
@@ -45,6 +64,34 @@ class SourceSettings(Settings):
         help="Read at most this many documents.",
         unit="documents",
         ge=1,
+    )
+    encoding: str | None = setting(
+        None,
+        label="Encoding",
+        help="Encoding of text, CSV and JSON files, such as cp1252 or shift_jis, and of HTML that "
+        "declares none; none: UTF-8, or UTF-16 after a byte order mark.",
+        advanced=True,
+    )
+    delimiter: str | None = setting(
+        None,
+        label="CSV delimiter",
+        help="Character between the fields of a CSV file, \\t for a tab; none: the one of , ; tab "
+        "and | that divides the first rows evenly.",
+        advanced=True,
+    )
+    quotechar: str | None = setting(
+        None,
+        label="CSV quote",
+        help="Character around fields of a CSV file; empty in YAML: fields are never quoted; "
+        'none: ".',
+        advanced=True,
+    )
+    header: bool | None = setting(
+        None,
+        label="CSV header",
+        help="Whether the first row of a CSV file names the columns; without a header they are "
+        "column_1, column_2, ...; none: guess from the first rows.",
+        advanced=True,
     )
 
 
@@ -193,6 +240,14 @@ class PageSettings(Settings):
         help="Colour of the paper in place of the theme's.",
         advanced=True,
     )
+    boxes: Literal["none", "lines", "words"] = setting(
+        "none",
+        label="Boxes",
+        help="Store the text lines of each page, or also its words, with their boxes in pixels "
+        "and in reading order.",
+        advanced=True,
+        in_preflight=False,
+    )
 
 
 class DegradeSettings(Settings):
@@ -238,14 +293,25 @@ class DegradeSettings(Settings):
     jpeg_quality: int | None = setting(
         60,
         label="Min JPEG quality",
-        help="Lowest JPEG quality; none: no JPEG compression.",
+        help="Lowest JPEG quality, the highest being 95; none: lossless PNG files, about nine "
+        "times as large as clean pages.",
         ge=5,
         le=95,
+        advanced=True,
+    )
+    max_size: float | None = setting(
+        3.0,
+        label="Max size",
+        help="Bytes of a page with defects as a multiple of those of the clean page; the JPEG "
+        "quality is lowered, if need be below jpeg_quality, until it fits. none: no limit.",
+        suggested=(2.0, 3.0, 5.0),
+        ge=1.0,
         advanced=True,
     )
 
 
 Policy = Literal["stop", "drop", "keep"]
+NormalForm = Literal["NFC", "whitespace", "invisible"]
 
 
 class FlawSettings(Settings):
@@ -276,67 +342,29 @@ class FlawSettings(Settings):
         help="Control characters that are removed and invalid ones that are replaced: stop, drop "
         "the document, or keep it.",
     )
+    unreadable_characters: Policy = setting(
+        "keep",
+        label="Unreadable characters",
+        help="Characters of the answer that nobody can read on a page, such as soft hyphens, bidi "
+        "marks and no-break spaces; normalize removes them: stop, drop the document, or keep it.",
+    )
     duplicates: Policy = setting(
         "keep",
         label="Duplicates",
         help="The same text with the same answer again: stop, drop the document, or keep it.",
     )
+    bad_rows: Literal["stop", "skip"] = setting(
+        "skip",
+        label="Bad rows",
+        help="Files and rows that cannot be read: damaged, encrypted, in another encoding, "
+        "malformed, or without text: stop with the first of them, or skip and list them (at most "
+        "half of the rows of a table).",
+        in_preflight=True,
+    )
     empty: Literal["stop", "drop"] = setting(
         "drop",
         label="Empty documents",
         help="No text, or no answer: stop with the document's id, or drop the document.",
-    )
-
-
-class DatasetOutputSettings(Settings):
-    """Where the dataset is written."""
-
-    section = SectionInfo(summary="{dir}", collapsed=True, preset_resets=False, in_preflight=True)
-
-    dir: str | None = setting(
-        None,
-        label="Run folder",
-        help="Folder of the run; none: a new folder among the runs of this machine.",
-        placeholder="a new folder among the runs",
-        on_resume="free",
-    )
-    eval_fraction: float = setting(
-        0.0,
-        label="Test fraction",
-        help="Fraction of the documents that goes into the split test, chosen by a hash of their "
-        "content.",
-        suggested=(0.0, 0.02, 0.05, 0.1, 0.2),
-        ge=0.0,
-        lt=1.0,
-    )
-    shard_size: int = setting(
-        500,
-        label="Shard size",
-        help="Documents per Parquet file. One process writes one file at a time, and loses at "
-        "most that file if it is killed.",
-        unit="documents",
-        ge=1,
-        advanced=True,
-    )
-    push_to_hub: bool = setting(
-        False,
-        label="Push to Hub",
-        help="Upload the dataset to the Hub at the end.",
-        on_resume="free",
-    )
-    hub_repo_id: str | None = setting(
-        None,
-        label="Hub repository",
-        help="Repository to upload to, as owner/name.",
-        advanced=True,
-        on_resume="free",
-    )
-    hub_private: bool = setting(
-        True,
-        label="Private repository",
-        help="Make the repository private.",
-        advanced=True,
-        on_resume="free",
     )
 
 
@@ -376,6 +404,20 @@ class DatasetConfig(Settings):
         "only the conversation and a text encoder contain it.",
         in_preflight=True,
     )
+    system_prompt: str | None = setting(
+        None,
+        label="System prompt",
+        help="Text of a system turn at the start of each conversation.",
+        advanced=True,
+    )
+    rows: Literal["document", "page"] | dict[str, int] = setting(
+        "document",
+        label="Rows",
+        help="What a row holds: a whole document, a page with the text on it, or a part of a "
+        "document that is drawn on pages of its own: {characters: 2000} for paragraphs of "
+        "together at most 2000 characters (characters=2000 in a form).",
+        in_preflight=True,
+    )
     filter: FilterSettings = FilterSettings()
     page: PageSettings = PageSettings()
     degrade: DegradeSettings = DegradeSettings()
@@ -390,6 +432,15 @@ class DatasetConfig(Settings):
         "remove",
         label="Control characters",
         help="Remove control characters (flaws.removed_characters), or draw them as <U+0007>.",
+        advanced=True,
+        in_preflight=True,
+    )
+    normalize: list[NormalForm] = setting(
+        [],
+        label="Normalize",
+        help="NFC: compose letters and accents. whitespace: plain spaces and line feeds. "
+        "invisible: remove soft hyphens, zero-width characters and bidi marks that no letter or "
+        "emoji needs. Of what is drawn and of the answers alike.",
         advanced=True,
         in_preflight=True,
     )
@@ -418,6 +469,11 @@ class DatasetConfig(Settings):
         on_resume="free",
     )
     output: DatasetOutputSettings = DatasetOutputSettings()
+
+    @property
+    def row_characters(self) -> int | None:
+        """Most characters of a row, or None if rows are documents or pages."""
+        return self.rows["characters"] if isinstance(self.rows, dict) else None
 
     @property
     def all_sources(self) -> tuple[SourceSettings, ...]:

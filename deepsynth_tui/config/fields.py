@@ -44,6 +44,7 @@ class FieldSpec:
     on_resume: OnResume = "fixed"
     resume_from: str | None = None
     selects_rows: bool = False
+    in_older_runs: Any = None
 
     @property
     def expected(self) -> str:
@@ -57,7 +58,10 @@ class FieldSpec:
             "mapping": "name: value pairs",
             "choice": "one of " + ", ".join(as_text(choice) for choice in self.choices),
         }
-        return f"{kinds[self.kind]} {self.range_text}".rstrip()
+        expected = f"{kinds[self.kind]} {self.range_text}".rstrip()
+        if self.kind == "mapping" and self.choices:
+            return f"{', '.join(map(as_text, self.choices))} or {expected}"
+        return expected
 
     def from_text(self, text: str) -> Any:
         """Return the value that `text`, typed into a form, stands for.
@@ -203,6 +207,7 @@ def _field_spec(key: str, name: str, info: FieldInfo, section: SectionInfo) -> F
         on_resume=effects.on_resume or section.on_resume,
         resume_from=effects.resume_from or section.resume_from,
         selects_rows=effects.selects_rows,
+        in_older_runs=effects.in_older_runs,
     )
 
 
@@ -217,6 +222,9 @@ def _union_members(annotation: Any) -> list[Any]:
 
 
 def _kind(options: list[Any]) -> tuple[Kind, tuple[Any, ...]]:
+    origins = {get_origin(option): option for option in options}
+    if Literal in origins and dict in origins:
+        return "mapping", get_args(origins[Literal])
     for option in options:
         if get_origin(option) is Literal:
             return "choice", get_args(option)

@@ -50,7 +50,11 @@ class LoadedConfig:
 
 
 def load_file(
-    path: Path, overrides: Sequence[str] = (), *, estimate_only: bool = False
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    estimate_only: bool = False,
+    of_run: bool = False,
 ) -> LoadedConfig:
     """Read a YAML file and apply `key=value` overrides.
 
@@ -58,6 +62,8 @@ def load_file(
         path: The file.
         overrides: Arguments of `--set`.
         estimate_only: Accept a configuration that can be estimated but not started.
+        of_run: The file is that of a run, which had every field that existed at its start. Others
+            get the value that keeps the run as it was.
 
     Raises:
         ConfigError: with every problem.
@@ -68,11 +74,16 @@ def load_file(
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the file is not UTF-8 text"
         raise ConfigError([Problem("", f"cannot be read: {reason}", file=str(path))]) from error
-    return load_text(text, overrides, file=str(path), estimate_only=estimate_only)
+    return load_text(text, overrides, file=str(path), estimate_only=estimate_only, of_run=of_run)
 
 
 def load_text(
-    text: str, overrides: Sequence[str] = (), *, file: str = "", estimate_only: bool = False
+    text: str,
+    overrides: Sequence[str] = (),
+    *,
+    file: str = "",
+    estimate_only: bool = False,
+    of_run: bool = False,
 ) -> LoadedConfig:
     """Read YAML text and apply `key=value` overrides; see `load_file`.
 
@@ -85,7 +96,8 @@ def load_text(
         raise ConfigError(
             [Problem("", f"invalid YAML: {error}", file=file, line=error.line)]
         ) from None
-    overridden = apply_overrides(document.values, overrides)
+    values = _with_values_of_older_runs(document.values) if of_run else document.values
+    overridden = apply_overrides(values, overrides)
     result = check_values(overridden.values, estimate_only=estimate_only)
     problems = [
         *(Problem(key, "is set more than once", "keep one") for key in document.repeated),
@@ -117,7 +129,12 @@ def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> C
         invalid_keys: set[str] = set()
     except ValidationError as error:
         details = error.errors()
-        problems.extend(_problem(detail, model) for detail in details)
+        # A value that fits no member of a union has an error for each of them: keep the first.
+        first_problems: dict[str, Problem] = {}
+        for detail in details:
+            problem = _problem(detail, model)
+            first_problems.setdefault(problem.key, problem)
+        problems.extend(first_problems.values())
         invalid_keys = {_key_of(detail, model) for detail in details}
         config = model.model_validate(_without(values, invalid_keys, model))
     problems.extend(_tokens(values, model))
@@ -166,6 +183,16 @@ def _translate_names(
 
 
 _UNSET = object()
+
+
+def _with_values_of_older_runs(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the fields that did not exist when a run was started, where their default differs."""
+    model = CONFIG_TYPES.get(values.get("kind", ""))
+    completed = dict(values)
+    for key, field in fields_by_key(model).items() if model else ():
+        if field.in_older_runs is not None and yaml_text.lookup(values, key, _UNSET) is _UNSET:
+            completed = yaml_text.with_value(completed, key, field.in_older_runs)
+    return completed
 
 
 def _apply_lora_preset(values: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
@@ -237,7 +264,7 @@ def _wrong_value(key: str, field: FieldSpec | None, detail: ErrorDetails) -> Pro
     if field is None:
         return Problem(key, f"must be `name: value` lines, got {value}")
     hint = ""
-    if field.kind == "choice":
+    if field.choices:
         hint = _nearest(value, [as_text(choice) for choice in field.choices])
     return Problem(key, f"must be {field.expected}, got {value}", hint)
 

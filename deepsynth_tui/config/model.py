@@ -154,6 +154,16 @@ class LoraSettings(Settings):
         help="Initialization of the adapter matrices; with true, the model is unchanged at first.",
         advanced=True,
     )
+    init_from: str | None = setting(
+        None,
+        label="Start from adapter",
+        help="Adapter to start from, for a second stage: a folder, a run, or a Hub id. It must be "
+        "of the same model, rank, alpha and targets.",
+        placeholder="new adapters",
+        advanced=True,
+        affects_memory=False,
+        in_preflight=True,
+    )
     modules_to_save: list[str] = setting(
         [],
         label="Modules to save",
@@ -258,6 +268,17 @@ class TextEncoderSettings(Settings):
         label="Train encoder",
         help="Weights of the encoder that are trained: none, adapters of rank lora.r on every "
         "linear layer, or all. The projection to the model's width is always trained.",
+    )
+    learning_rate: float | None = setting(
+        None,
+        label="Encoder learning rate",
+        help="Peak learning rate of the encoder's trained weights; none: training.learning_rate. "
+        "All weights of a BERT need a lower one than adapters: 1e-5 to 5e-5.",
+        placeholder="training.learning_rate",
+        suggested=(1e-5, 2e-5, 5e-5, 1e-4, 2e-4),
+        gt=0.0,
+        advanced=True,
+        affects_memory=False,
     )
     max_length: int = setting(
         256,

@@ -1,6 +1,7 @@
 """Names that other tools and older releases use for our keys.
 
-On the left a bare name, accepted at the top level and in any section; on the right our key. A table
+On the left a bare name, accepted at the top level and in any section, or a dotted one, accepted
+there; on the right our key. A table
 rather than part of the declarations, since it lists the vocabulary of others: one place to compare
 with their documentation. Sources: the argument names of LLaMA-Factory, ms-swift, axolotl, TRL and
 transformers before 5.
@@ -54,15 +55,22 @@ RENAMED = {
     "warmup_ratio": "training.warmup_steps",
     "activation_checkpointing": "training.gradient_checkpointing",
     "dataset": "data.path",
+    "val_dataset": "data.eval_path",
+    "eval_dataset": "data.eval_path",
+    "val_size": "data.eval_fraction",
+    "split_dataset_ratio": "data.eval_fraction",
+    "media_dir": "data.image_folder",
     "max_seq_length": "data.max_length",
     "cutoff_len": "data.max_length",
     "truncation_strategy": "data.on_too_long",
     "excess_length_strategy": "data.on_too_long",
     "output_dir": "output.dir",
+    "source.answer_column": "source.target_column",
 }
 
 IMPLIED_SETTINGS = {
     "group_by_length": {"training.train_sampling_strategy": "group_by_length"},
+    "mask_history": {"data.learn_turns": "last"},
     "load_in_4bit": {"quantization.enabled": True, "quantization.bits": 4},
     "load_in_8bit": {"quantization.enabled": True, "quantization.bits": 8},
 }
@@ -73,4 +81,5 @@ def translate(key: str, value: Any) -> Mapping[str, Any] | None:
     name = key.rpartition(".")[2]
     if name in IMPLIED_SETTINGS:
         return IMPLIED_SETTINGS[name] if value else {}
-    return {RENAMED[name]: value} if name in RENAMED else None
+    ours = RENAMED.get(key) or RENAMED.get(name)
+    return {ours: value} if ours else None

@@ -10,18 +10,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepsynth_tui.config import yaml_text
+from deepsynth_tui.config.data import FORMER_DEFAULTS
 from deepsynth_tui.config.fields import as_text, fields_by_key
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.errors import UserError
 
 Differences = Mapping[str, tuple[Any, Any]]
 """Former and new value by dotted key."""
+ROWS_PER_STEP = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps")
+"""Settings whose product must stay the same."""
 
 
 def differences(before: TrainingConfig, after: TrainingConfig) -> Differences:
-    """Return every setting that differs."""
+    """Return every setting that differs, a former default and a guess being equal."""
     former = dict(yaml_text.leaves(before.model_dump()))
     new = dict(yaml_text.leaves(after.model_dump()))
-    return {key: (former[key], new[key]) for key in former if former[key] != new[key]}
+    guessed = {f"data.{name}": value for name, value in FORMER_DEFAULTS.items()}
+    return {
+        key: (former[key], new[key])
+        for key in former
+        if former[key] != new[key] and (former[key], new[key]) != (guessed.get(key), None)
+    }
 
 
 def incompatible_change(before: TrainingConfig, after: TrainingConfig) -> str | None:
@@ -37,9 +46,47 @@ def incompatible_change(before: TrainingConfig, after: TrainingConfig) -> str | 
             f"a step would take {new_rows} rows instead of {former_rows}, and checkpoints count "
             "steps"
         )
-    if before.data.on_too_long != "error" and any(fields[key].selects_rows for key in changed):
+    if _selects_other_rows(before, changed):
         return "other rows would be too long, and checkpoints count steps over the former rows"
     return None
+
+
+def incompatible_keys(before: TrainingConfig, after: TrainingConfig) -> list[str]:
+    """Return the changed settings that a checkpoint of `before` depends on."""
+    fields = fields_by_key(TrainingConfig)
+    changed = differences(before, after)
+    keys = [key for key in changed if fields[key].on_resume == "fixed"]
+    if _rows_per_step(before) != _rows_per_step(after):
+        keys += [key for key in ROWS_PER_STEP if key in changed]
+    if _selects_other_rows(before, changed):
+        keys += [key for key in changed if fields[key].selects_rows]
+    return keys
+
+
+def change_lines(before: TrainingConfig, after: TrainingConfig) -> list[str]:
+    """Return each changed setting as `key: former -> new`, and whether it may change."""
+    forbidden = incompatible_keys(before, after)
+    return [
+        f"{key}: {_text(former)} -> {_text(new)} "
+        f"({'a checkpoint depends on it' if key in forbidden else 'may change'})"
+        for key, (former, new) in differences(before, after).items()
+    ]
+
+
+def edited_config_error(
+    before: TrainingConfig, after: TrainingConfig, checkpoint: str
+) -> UserError | None:
+    """Return an error if `after` cannot continue from a checkpoint that `before` wrote."""
+    forbidden = incompatible_keys(before, after)
+    if not forbidden:
+        return None
+    lines = "\n".join(change_lines(before, after))
+    return UserError(
+        f"config.yaml of the run was edited after {checkpoint} was saved, which does not fit it "
+        f"any more:\n{lines}",
+        f"Change {', '.join(forbidden)} back to resume, or start a new run with these settings",
+        forbidden[0],
+    )
 
 
 def changed_effects(changed: Differences) -> str:
@@ -50,6 +97,15 @@ def changed_effects(changed: Differences) -> str:
         for key, (former, _) in changed.items()
         if fields[key].on_resume == "reported"
     )
+
+
+def _selects_other_rows(before: TrainingConfig, changed: Differences) -> bool:
+    fields = fields_by_key(TrainingConfig)
+    return before.data.on_too_long != "error" and any(fields[key].selects_rows for key in changed)
+
+
+def _text(value: Any) -> str:
+    return as_text(value) or "none"
 
 
 def _rows_per_step(config: TrainingConfig) -> int:

@@ -59,6 +59,7 @@ class FieldEffects:
     on_resume: OnResume | None
     resume_from: str | None
     selects_rows: bool
+    in_older_runs: Any
 
 
 def setting(
@@ -76,6 +77,7 @@ def setting(
     on_resume: OnResume | None = None,
     resume_from: str | None = None,
     selects_rows: bool = False,
+    in_older_runs: Any = None,
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
@@ -99,6 +101,8 @@ def setting(
         resume_from: Former value of a "fixed" field that a resumed run may change: it stopped the
             run before anything was saved that another value would treat differently.
         selects_rows: Whether the field decides which rows are too long.
+        in_older_runs: Value in runs that were started before the field existed, if not the
+            default.
         ge, gt, le, lt: Bounds of a number.
     """
     info = Field(
@@ -118,7 +122,13 @@ def setting(
     )
     info.metadata.append(
         FieldEffects(
-            placeholder, in_preflight, affects_memory, on_resume, resume_from, selects_rows
+            placeholder,
+            in_preflight,
+            affects_memory,
+            on_resume,
+            resume_from,
+            selects_rows,
+            in_older_runs,
         )
     )
     return info

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from deepsynth_tui.config.data import MixedDataset, RowSettings
 from deepsynth_tui.config.model import (
     LoraSettings,
     ModelSettings,
@@ -16,19 +17,9 @@ from deepsynth_tui.config.model import (
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 
 
-class DataSettings(Settings):
+class DataSettings(RowSettings):
     """The dataset, and which part of it is held out."""
 
-    section = SectionInfo(preset_resets=False, in_preflight=True)
-
-    path: str = setting(
-        "",
-        label="Dataset",
-        help="A folder that `generate` wrote, one of its runs, or a Hub id.",
-    )
-    split: str = setting(
-        "train", label="Split", help="Split of the dataset to train on.", advanced=True
-    )
     eval_fraction: float = setting(
         0.0,
         label="Eval fraction",
@@ -44,16 +35,41 @@ class DataSettings(Settings):
         ge=0,
         advanced=True,
     )
-    image_column: str = setting(
-        "images", label="Image column", help="Column with the page images.", advanced=True
+    eval_path: str | None = setting(
+        None,
+        label="Eval dataset",
+        help="A dataset to evaluate on, in place of rows held out of the one to train on. Columns "
+        "are read as those of the training data.",
+        placeholder="rows of the dataset itself",
+        advanced=True,
     )
-    target_column: str = setting(
-        "target", label="Target column", help="Column with the text to learn.", advanced=True
+    eval_split: str | None = setting(
+        None,
+        label="Eval split",
+        help="Split to evaluate on, of eval_path or else of the dataset itself; none: validation, "
+        "test, or the only split of eval_path.",
+        advanced=True,
+    )
+    stopping_strategy: Literal["first_exhausted", "all_exhausted"] = setting(
+        "first_exhausted",
+        label="Mixing",
+        help="With weights of several datasets: an epoch ends when the first one has no new row, "
+        "or when each row was taken, and rows of the others repeat.",
+        advanced=True,
     )
     instruction: str | None = setting(
         None,
         label="Instruction",
-        help="Instruction for every image, in place of the one in the dataset's messages.",
+        help="Instruction in place of the last question of every row. A row of which several "
+        "answers are learned is refused.",
+    )
+    learn_turns: Literal["all", "last"] = setting(
+        "all",
+        label="Learned answers",
+        help="Answers of a conversation to learn: all of them, or the last one, with the others as "
+        "context. Answers that the dataset marks as not learned never are.",
+        advanced=True,
+        in_older_runs="last",
     )
     max_length: int = setting(
         2048,
@@ -73,6 +89,13 @@ class DataSettings(Settings):
         "or truncate their text.",
         advanced=True,
     )
+    bad_rows: Literal["stop", "skip"] = setting(
+        "stop",
+        label="Bad rows",
+        help="Rows that cannot be used, such as one with a damaged image or an empty answer: "
+        "refuse to start, or leave them out (at most half of all rows).",
+        advanced=True,
+    )
     max_train_samples: int | None = setting(
         None,
         label="Max training rows",
@@ -89,6 +112,11 @@ class DataSettings(Settings):
         ge=1,
         advanced=True,
     )
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether there are rows to evaluate on."""
+        return bool(self.eval_fraction or self.eval_path or self.eval_split)
 
 
 class TrainingSettings(Settings):
@@ -120,6 +148,7 @@ class TrainingSettings(Settings):
         unit="epochs",
         suggested=(1.0, 2.0, 3.0, 5.0),
         gt=0.0,
+        on_resume="reported",
     )
     max_steps: int = setting(
         -1,
@@ -127,6 +156,7 @@ class TrainingSettings(Settings):
         help="Stop after this many steps; -1: train for num_train_epochs.",
         unit="steps",
         ge=-1,
+        on_resume="reported",
     )
     learning_rate: float = setting(
         2e-4,
@@ -379,5 +409,22 @@ class TrainingConfig(Settings):
     quantization: QuantizationSettings = QuantizationSettings()
     text_encoder: TextEncoderSettings = TextEncoderSettings()
     data: DataSettings = DataSettings()
+    datasets: list[MixedDataset] = setting(
+        [],
+        label="Datasets",
+        help="Several datasets in place of data.path, each with the same keys and a weight.",
+        yaml_only=True,
+        in_preflight=True,
+    )
     training: TrainingSettings = TrainingSettings()
     output: OutputSettings = OutputSettings()
+
+    @property
+    def all_datasets(self) -> tuple[RowSettings, ...]:
+        """The datasets to train on, whether one or several."""
+        return tuple(self.datasets) or (self.data,)
+
+    @property
+    def dataset_paths(self) -> str:
+        """The paths of all datasets to train on, for a sentence; empty if there is none."""
+        return ", ".join(dataset.path for dataset in self.all_datasets)

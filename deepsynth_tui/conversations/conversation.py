@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+DEFAULT_INSTRUCTION = "Read the document and answer."
+"""The question of a row that has none."""
 
 StoredImage = Mapping[str, Any]
 """An image as `datasets.Image(decode=False)` returns it: `bytes` and `path`, one may be None."""
@@ -25,6 +28,8 @@ class Conversation:
         document: The text on the images, None if the dataset does not have it.
         prompted_document: The document together with the instruction that is drawn on the images.
         instruction: The instruction of the row, also if the messages do not repeat it.
+        boxes: The columns `lines` and `words`, as far as the dataset has them: the texts on each
+            image with their boxes.
     """
 
     row_id: str
@@ -33,6 +38,7 @@ class Conversation:
     document: str | None = None
     prompted_document: str | None = None
     instruction: str | None = None
+    boxes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def answer(self) -> str:
@@ -43,6 +49,11 @@ class Conversation:
 def text_part(text: str) -> dict[str, str]:
     """Return a text part of a message."""
     return {"type": "text", "text": text}
+
+
+def image_part() -> dict[str, str]:
+    """Return an image part of a message."""
+    return {"type": "image"}
 
 
 def message_text(message: Message) -> str:

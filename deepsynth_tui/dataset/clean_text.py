@@ -1,14 +1,19 @@
 """Remove or replace characters that cannot be drawn.
 
 Control characters are removed, or written out as `<U+0007>`; lone surrogates, which UTF-8 cannot
-encode, become U+FFFD. Each kind is counted. The cleaned text is both drawn and stored, so that a
-row's text is exactly what its pages show.
+encode, become U+FFFD. Each kind is counted. The cleaned text, in the chosen normal forms, is both
+drawn and stored, so that a row's text is exactly what its pages show.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from deepsynth_tui.config.dataset import NormalForm
+from deepsynth_tui.dataset.unreadable_characters import count_unreadable, normalize
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -27,16 +32,20 @@ PREFIX_CHARACTERS = 64
 
 @dataclass(frozen=True, slots=True)
 class CleanedText:
-    """A text without control characters and surrogates, and how many there were of each."""
+    """A text without control characters and surrogates, and how many there were of each.
+
+    `normalized` counts the unreadable characters that normal forms removed or replaced, by kind.
+    """
 
     text: str
     removed_controls: int
     shown_controls: int
     replaced_surrogates: int
+    normalized: Counter[str]
 
 
-def clean(text: str, *, show: bool = False) -> CleanedText:
-    """Return `text` without control characters and lone surrogates.
+def clean(text: str, *, show: bool = False, forms: Collection[NormalForm] = ()) -> CleanedText:
+    """Return `text` without control characters and lone surrogates, in the normal `forms`.
 
     Tabs and line breaks of every kind stay. With `show`, control characters are written out as
     `<U+0007>` instead of being removed.
@@ -46,7 +55,12 @@ def clean(text: str, *, show: bool = False) -> CleanedText:
     if not text.isascii():
         text, surrogates = SURROGATE.subn(REPLACEMENT, text)
     removed, shown = (0, controls) if show else (controls, 0)
-    return CleanedText(text, removed, shown, surrogates)
+    normalized: Counter[str] = Counter()
+    if forms:
+        before = count_unreadable(text)
+        text = normalize(text, forms)
+        normalized = before - count_unreadable(text)
+    return CleanedText(text, removed, shown, surrogates, normalized)
 
 
 def _escape(match: re.Match[str]) -> str:

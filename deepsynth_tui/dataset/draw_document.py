@@ -9,27 +9,34 @@ from functools import cache
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.clean_text import is_blank
-from deepsynth_tui.dataset.drawing.renderer import RenderedPage, Renderer
+from deepsynth_tui.dataset.drawing.renderer import RenderedPage, RenderedText, Renderer
 from deepsynth_tui.dataset.errors import CharactersLost, DocumentTooLong
 from deepsynth_tui.dataset.reading.compose import ComposedDocument, Skipped, compose
 from deepsynth_tui.dataset.reading.sources import Document
+from deepsynth_tui.dataset.rows import DrawnRow, rows_of, texts_to_draw
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnDocument:
-    """A document, the PNG files of its pages, and its flaws.
+    """A document, its rows with the pages, and its flaws.
 
-    `fonts` are the fonts used. `flaws` counts flaws by their name in `FlawSettings`; `missing`
-    counts the characters that no font has a glyph for.
+    `font_sizes` counts its drawn texts by their size; `fonts` are the fonts used. `flaws` counts
+    flaws by their name in `FlawSettings`; `missing` counts the characters that no font has a glyph
+    for.
     """
 
     document: ComposedDocument
-    pages: tuple[bytes, ...]
-    font_size: int
+    rows: tuple[DrawnRow, ...]
+    font_sizes: Counter[int]
     fonts: tuple[str, ...]
     lines: int
     flaws: Mapping[str, int]
     missing: Counter[str]
+
+    @property
+    def pages(self) -> int:
+        """Number of pages of all rows."""
+        return sum(len(row.pages) for row in self.rows)
 
 
 def draw_document(
@@ -46,28 +53,41 @@ def draw_document(
     composed = compose(document, config)
     if isinstance(composed, Skipped):
         return composed
-    rendered = renderer.render(composed.drawn_text, composed.source_hash)
-    check_all_drawn(composed, rendered.pages, rendered.lost_characters)
-    if len(rendered.pages) > 1 and config.on_overflow == "error":
-        raise DocumentTooLong(
-            f"document {composed.source_id} needs {len(rendered.pages)} pages",
-            "Set on_overflow to paginate, use a larger page or a smaller font, or shorten the "
-            "document.",
-            "on_overflow",
-        )
+    rows: list[DrawnRow] = []
+    drawn: list[RenderedText] = []
+    pages = 0
+    for part, key in texts_to_draw(composed, config):
+        rendered = renderer.render(part.drawn_text, key)
+        check_all_drawn(part, rendered.pages, rendered.lost_characters)
+        if len(rendered.pages) > 1 and config.on_overflow == "error":
+            raise _too_long(part, len(rendered.pages))
+        rows += rows_of(part, rendered.pages, config, first_page=pages + 1)
+        drawn.append(rendered)
+        pages += len(rendered.pages)
+    missing = sum((rendered.missing_glyphs for rendered in drawn), Counter[str]())
     return DrawnDocument(
         document=composed,
-        pages=tuple(page.png for page in rendered.pages),
-        font_size=rendered.font_size,
-        fonts=rendered.fonts,
-        lines=rendered.lines,
+        rows=tuple(rows),
+        font_sizes=Counter(rendered.font_size for rendered in drawn),
+        fonts=tuple(sorted({font for rendered in drawn for font in rendered.fonts})),
+        lines=sum(rendered.lines for rendered in drawn),
         flaws={
-            "missing_glyphs": rendered.missing_glyphs.total(),
-            "clipped_glyphs": rendered.clipped_glyphs,
-            "split_tokens": rendered.split_tokens,
+            "missing_glyphs": missing.total(),
+            "clipped_glyphs": sum(rendered.clipped_glyphs for rendered in drawn),
+            "split_tokens": sum(rendered.split_tokens for rendered in drawn),
             "removed_characters": composed.removed_controls + composed.replaced_surrogates,
+            "unreadable_characters": composed.unreadable_characters.total(),
         },
-        missing=rendered.missing_glyphs,
+        missing=missing,
+    )
+
+
+def _too_long(part: ComposedDocument, pages: int) -> DocumentTooLong:
+    return DocumentTooLong(
+        f"document {part.source_id} needs {pages} pages",
+        "Set on_overflow to paginate, use a larger page or a smaller font, or shorten the "
+        "document: rows can split it.",
+        "on_overflow",
     )
 
 

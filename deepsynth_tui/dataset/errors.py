@@ -14,7 +14,19 @@ class SourceError(DatasetError):
 
 
 class UnreadableDocument(DatasetError):
-    """A single document cannot be read; the others of its source can."""
+    """A single document cannot be read; the others of its source can.
+
+    Args:
+        reason: One of few, by which a report groups documents.
+        advice: What to do next.
+        detail: Where and what.
+    """
+
+    def __init__(self, reason: str, advice: str = "", detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason, advice, "source.path")
+        self.args = (reason, advice, detail)
+        self.reason = reason
+        self.detail = detail
 
 
 class ColumnError(DatasetError):

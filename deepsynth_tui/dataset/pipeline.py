@@ -15,9 +15,10 @@ from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.errors import NoDocuments
 from deepsynth_tui.dataset.progress import JobLike, ProgressTracker, StopRequested
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
+from deepsynth_tui.dataset.reading.reader import left_out_text, unexpectedly_left_out
 from deepsynth_tui.dataset.reading.sources import Document, Source
 from deepsynth_tui.dataset.writing.backends import create_backend
-from deepsynth_tui.dataset.writing.dataset_card import dataset_card
+from deepsynth_tui.dataset.writing.dataset_card import CARD_FILE, dataset_card, updated_card
 from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
 from deepsynth_tui.dataset.writing.dispatch import write_shards
 from deepsynth_tui.dataset.writing.document_batches import TEST, DocumentBatch, batch_documents
@@ -25,6 +26,7 @@ from deepsynth_tui.dataset.writing.manifest import Manifest
 from deepsynth_tui.dataset.writing.partial_dataset import PartialDataset, is_complete
 from deepsynth_tui.dataset.writing.publish import publish
 from deepsynth_tui.dataset.writing.report import REPORT_FILE, Report, write_flaws
+from deepsynth_tui.dataset.writing.tally import LONG_ROW_IMAGES
 from deepsynth_tui.runs import atomic
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ def generate(config: DatasetConfig, folder: Path, job: JobLike) -> Verdict:
     manifest = Manifest.of(config, cached_renderer(config).font_name)
     if is_complete(folder, manifest):
         log.info("%s is already complete", folder)
+        _update_card(config, folder)
     else:
         source = open_documents(config)
         # Counting reads most sources to their end: a broken source fails before any drawing.
@@ -62,7 +65,7 @@ def generate(config: DatasetConfig, folder: Path, job: JobLike) -> Verdict:
             job.result(documents=documents, partial=str(dataset.partial))
             return "stopped"
         report = _report(config, source, dataset, job)
-        _finish(config, dataset, report, job)
+        _finish(config, source, dataset, report, job)
     job.result(dataset=str(folder))
     if config.output.push_to_hub and config.output.hub_repo_id:
         job.phase("writing", f"uploading to {config.output.hub_repo_id}")
@@ -83,13 +86,13 @@ def _draw(
     _log_settings(config, source, total, dataset.manifest.font)
     batches = _missing_batches(config, source, total, dataset)
     notices = map(str, source.notices)
-    job.phase("drawing", "; ".join([dataset.manifest.font, *notices]))
+    job.phase("drawing", "; ".join([dataset.manifest.font, *source.contents, *notices]))
     progress = ProgressTracker(job, total, dataset.kept_documents)
     try:
         with create_backend(config, dataset.shards, progress.report_and_check_stop) as backend:
             for shard in write_shards(batches, backend, progress.report_and_check_stop):
                 progress.add_finished(shard.tally.documents_read)
-                log.info("shard %s: %d documents", shard.name, shard.rows)
+                log.info("shard %s: %d documents", shard.name, shard.tally.documents)
     finally:
         dataset.remove_temporary_files()
     progress.report_end()
@@ -122,37 +125,70 @@ def _report(
 ) -> Report:
     """Return the report on all shards, and send its warnings. Raises `NoDocuments`."""
     report = Report(dataset.finished())
-    for warning in (*report.warnings(dataset.manifest.font), *_empty_split(config, report)):
+    for warning in (
+        *_files_left_out(source),
+        *report.warnings(dataset.manifest.font),
+        *_empty_split(config, report),
+        *_long_rows(config, report),
+    ):
         job.warning(warning)
     if not report.tally.documents:
         raise _no_documents(source, report)
     return report
 
 
-def _finish(config: DatasetConfig, dataset: PartialDataset, report: Report, job: JobLike) -> None:
+def _finish(
+    config: DatasetConfig,
+    source: Source | Mixture,
+    dataset: PartialDataset,
+    report: Report,
+    job: JobLike,
+) -> None:
     """Write the files beside the shards, and give the dataset its final form and name."""
     job.phase("writing", str(dataset.folder))
-    _write_metadata(config, dataset, report)
+    _write_metadata(config, source, dataset, report)
     dataset.assemble()
     dataset.finalize()
-    documents, pages = report.tally.documents, report.tally.pages
-    skipped = report.tally.documents_read - documents
-    log.info("%d documents on %d pages, %d skipped", documents, pages, skipped)
-    job.result(documents=documents, pages=pages, skipped=skipped)
+    tally = report.tally
+    skipped = tally.documents_read - tally.documents
+    log.info(
+        "%d documents on %d pages in %d rows, %d skipped; the largest row holds %d images "
+        "(document %s)",
+        tally.documents,
+        tally.pages,
+        tally.rows,
+        skipped,
+        tally.largest_row.images,
+        tally.largest_row.source_id,
+    )
+    job.result(documents=tally.documents, pages=tally.pages, rows=tally.rows, skipped=skipped)
 
 
-def _write_metadata(config: DatasetConfig, dataset: PartialDataset, report: Report) -> None:
+def _write_metadata(
+    config: DatasetConfig, source: Source | Mixture, dataset: PartialDataset, report: Report
+) -> None:
     """Write report, card, list of flaws and manifest."""
     folder, paper = dataset.partial, PageGeometry.from_settings(config.page)
     page = {**config.page.model_dump(), "width": paper.width, "height": paper.height}
-    report_json = report.to_json(font=dataset.manifest.font, page=page)
+    report_json = report.to_json(
+        font=dataset.manifest.font, page=page, files_left_out=source.left_out
+    )
     text = json.dumps(report_json, ensure_ascii=False, indent=2)
     atomic.replace(folder / REPORT_FILE, text.encode() + b"\n", durable=True)
     card = dataset_card(config, dataset.manifest.settings, report_json)
-    atomic.replace(folder / "README.md", card.encode(), durable=True)
+    atomic.replace(folder / CARD_FILE, card.encode(), durable=True)
     paths = {shard.name: path for shard, path in dataset.files()}
     write_flaws(folder, dataset.finished(), paths)
     dataset.manifest.with_files(dataset.files()).write(folder)
+
+
+def _update_card(config: DatasetConfig, folder: Path) -> None:
+    """Write the name, license and language of `config` into the card of a complete dataset."""
+    path = folder / CARD_FILE
+    if path.exists() and (card := path.read_text(encoding="utf-8")).startswith("---\n"):
+        updated = updated_card(card, config)
+        if updated != card:
+            atomic.replace(path, updated.encode(), durable=True)
 
 
 def _log_settings(
@@ -164,12 +200,31 @@ def _log_settings(
     log.info("drawing with %s on %d x %d pixels", font, paper.width, paper.height)
 
 
+def _files_left_out(source: Source | Mixture) -> Iterator[str]:
+    if left_out := unexpectedly_left_out(source.left_out):
+        yield f"files of the source that are not read: {left_out_text(left_out)}"
+
+
 def _empty_split(config: DatasetConfig, report: Report) -> Iterator[str]:
     if config.output.eval_fraction and TEST not in report.splits:
         yield (
             f"the split {TEST} is empty: output.eval_fraction is too small for "
             f"{report.tally.documents} documents"
         )
+
+
+def _long_rows(config: DatasetConfig, report: Report) -> Iterator[str]:
+    long, largest = report.tally.long_rows, report.tally.largest_row
+    if not long.count:
+        return
+    has_answers = any(
+        source.target_column or source.question_column for source in config.all_sources
+    )
+    advice = "" if has_answers else ": rows: page, or {characters: N}, makes them shorter"
+    yield (
+        f"{long.count} rows hold more than {LONG_ROW_IMAGES} images, which few models can be "
+        f"trained on{advice}; the largest holds {largest.images} (document {largest.source_id})"
+    )
 
 
 def _no_documents(source: Source | Mixture, report: Report) -> NoDocuments:

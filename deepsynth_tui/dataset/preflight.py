@@ -7,21 +7,22 @@
 - `documents`: the number of documents, or null if counting them would take long
 - `first`: `{"text", "page"}` of the first document with text, or null: the start of its text, and
   the `PageInfo` of its first page with a `thumbnail` in braille
-- `sources`: for each source in order `{"path", "columns", "proposal"}`, from its first rows.
-  `columns` is `[{"name", "kind", "filled", "mean_length", "example"}]`, `proposal` is null or
+- `sources`: for each source in order `{"path", "contents", "left_out", "columns", "proposal"}`.
+  `contents` are lines that say what the source holds and how it is read, `left_out` is how many
+  files, by suffix or type, are not read. `columns`, from the first rows, is
+  `[{"name", "kind", "filled", "mean_length", "example"}]`, `proposal` is null or
   `{"settings": {key: value}, "why"}`; see `reading.guess_columns`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.builtin import locate
 from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.preflight_report import output_dir_problems, run_preflight_command
@@ -34,17 +35,19 @@ from deepsynth_tui.dataset.reading.choose_instruction import InstructionColumns,
 from deepsynth_tui.dataset.reading.guess_columns import (
     ColumnPreview,
     Proposal,
+    first_rows,
     guess_columns,
     preview_columns,
 )
 from deepsynth_tui.dataset.reading.mixture import Mixture, mix_sources, numbered_key
-from deepsynth_tui.dataset.reading.named_columns import choose_text_column, require_column
-from deepsynth_tui.dataset.reading.reader import SourceReader
+from deepsynth_tui.dataset.reading.named_columns import require_column
+from deepsynth_tui.dataset.reading.open_reader import open_reader
+from deepsynth_tui.dataset.reading.reader import SourceReader, SourceRow, left_out_text
 from deepsynth_tui.dataset.reading.sources import (
     Document,
     Source,
-    open_reader,
     source_from_reader,
+    text_column_of,
 )
 from deepsynth_tui.dataset.writing.backends import check_ray
 from deepsynth_tui.dataset.writing.disk_space import check_space, estimate_bytes
@@ -55,6 +58,7 @@ THUMBNAIL_COLUMNS = 40
 MAX_COUNTED_BYTES = 16 << 20
 # The first document with text has to be among this many.
 SEARCHED_DOCUMENTS = 100
+MAX_NAMED_ROWS = 3
 
 
 @dataclass(slots=True)
@@ -65,6 +69,9 @@ class SourcePreflight:
     problems: list[Problem] = field(default_factory=list)
     names: tuple[str, ...] = ()
     columns: tuple[ColumnPreview, ...] = ()
+    notices: list[Notice] = field(default_factory=list)
+    contents: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
     source: Source | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -72,9 +79,15 @@ class SourcePreflight:
         proposal: Proposal | None = guess_columns(self.columns)
         return {
             "path": self.path,
+            "contents": [*self.contents, *self._left_out_line()],
+            "left_out": dict(self.left_out),
             "columns": [asdict(column) for column in self.columns],
             "proposal": proposal.to_json() if proposal else None,
         }
+
+    def _left_out_line(self) -> list[str]:
+        text = left_out_text(self.left_out)
+        return [f"not read: {text}"] if text else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,7 @@ class Preflight:
             first = {"text": self.first.text[:PREVIEW_CHARACTERS]}
         if first and self.page:
             figures = self.page.figures.to_json()
-            first["page"] = {**figures, "thumbnail": thumbnail(self.page.png, THUMBNAIL_COLUMNS)}
+            first["page"] = {**figures, "thumbnail": thumbnail(self.page.image, THUMBNAIL_COLUMNS)}
         return {
             "problems": [problem.to_json() for problem in self.problems],
             "notices": [{"key": notice.key, "message": notice.message} for notice in self.notices],
@@ -118,27 +131,37 @@ def check(config: DatasetConfig) -> list[Problem]:
 def inspect(config: DatasetConfig) -> Preflight:
     """Open the sources, draw the first document, and check the output folder and the disk."""
     problems = [*output_dir_problems(config.output.dir), *_drawing_problems(config)]
-    sources = [
-        _inspect_source(settings, instruction_columns(config)) for settings in config.all_sources
-    ]
+    sources = [_inspect_source(settings, config) for settings in config.all_sources]
     if config.sources:
         for number, source in enumerate(sources, start=1):
             source.problems = [
                 _of_numbered_source(number, source.path, problem) for problem in source.problems
             ]
+            source.notices = [
+                Notice(numbered_key(number, notice.key), notice.message)
+                for notice in source.notices
+            ]
+    notices = [notice for source in sources for notice in source.notices]
     columns = tuple(dict.fromkeys(name for source in sources for name in source.names))
     source_problems = [problem for source in sources for problem in source.problems]
     opened = [source.source for source in sources if source.source]
     if len(opened) < len(sources):
-        return Preflight((*source_problems, *problems), (), columns, sources=tuple(sources))
+        return Preflight(
+            (*source_problems, *problems), tuple(notices), columns, sources=tuple(sources)
+        )
     mixture = mix_sources(opened, config) if config.sources else opened[0]
     documents, first, page = None, None, None
     try:
-        documents = _quick_count(mixture, config)
+        documents = _quick_count(mixture)
         candidates = islice(mixture.documents(), SEARCHED_DOCUMENTS)
-        first = next((document for document in candidates if _has_text(document)), None)
+        bad: Document | None = None
+        for document in candidates:
+            if _has_text(document):
+                first = document
+                break
+            bad = bad or (document if document.unreadable else None)
         if first is None:
-            problems.append(_no_text(mixture))
+            problems.append(_no_text(mixture, bad))
         elif not problems:
             page = first_page(first, config)
             drawn = draw_document(first, config, cached_renderer(config))
@@ -149,7 +172,7 @@ def inspect(config: DatasetConfig) -> Preflight:
         problems.append(_problem(error))
     return Preflight(
         (*source_problems, *problems),
-        mixture.notices,
+        tuple(notices),
         columns,
         documents,
         first,
@@ -172,16 +195,22 @@ def _drawing_problems(config: DatasetConfig) -> Iterator[Problem]:
         yield _problem(error)
 
 
-def _inspect_source(settings: SourceSettings, named: InstructionColumns) -> SourcePreflight:
-    """Open one source and report every problem with its columns."""
+def _inspect_source(settings: SourceSettings, config: DatasetConfig) -> SourcePreflight:
+    """Open one source and report every problem with its columns and first rows."""
     findings = SourcePreflight(settings.path)
+    named = instruction_columns(config)
     try:
         reader = open_reader(settings)
-        findings.names = tuple(reader.columns)
+        findings.names = reader.columns
+        findings.contents, findings.left_out = reader.contents, reader.left_out
+        findings.notices += reader.notices
         findings.problems += _column_problems(reader, settings, named)
-        findings.columns = preview_columns(reader)
+        rows = first_rows(reader)
+        findings.columns = preview_columns(reader, rows)
         if not findings.problems:
-            findings.source = source_from_reader(reader, settings, named)
+            source = source_from_reader(reader, settings, named, config.flaws.bad_rows)
+            findings.notices = [*source.notices, *_bad_rows(rows)]
+            findings.source = source
     except DatasetError as error:
         findings.problems.append(_problem(error))
     return findings
@@ -190,36 +219,55 @@ def _inspect_source(settings: SourceSettings, named: InstructionColumns) -> Sour
 def _column_problems(
     reader: SourceReader, settings: SourceSettings, named: InstructionColumns
 ) -> Iterator[Problem]:
-    target = settings.target_column
-    wanted = [(target, reader.columns, "source.target_column")] if target is not None else []
-    wanted += [(column, tuple(reader.kinds), named.key) for column in named.columns]
+    target, question = settings.target_column, settings.question_column
+    everything = tuple(reader.kinds)
+    wanted = []
+    if target is not None:
+        columns = reader.columns if question is None else everything
+        wanted.append((target, columns, "source.target_column"))
+    if question is not None:
+        wanted.append((question, everything, "source.question_column"))
+    wanted += [(column, everything, named.key) for column in named.columns]
     try:
-        choose_text_column(reader.columns, settings.text_column)
+        text_column_of(reader, settings)
     except ColumnError as error:
         yield _problem(error)
     for column, columns, key in wanted:
         try:
-            require_column(columns, column, key)
+            require_column(columns, column, key, reader.kinds)
         except ColumnError as error:
             yield _problem(error)
 
 
-def _quick_count(source: Source | Mixture, config: DatasetConfig) -> int | None:
-    """Return the number of documents, or None if counting them would take long.
+def _bad_rows(rows: Sequence[SourceRow]) -> Iterator[Notice]:
+    """Say which of the first rows cannot be read."""
+    bad = [row for row in rows if row.unreadable is not None]
+    if bad:
+        names = "; ".join(f"{row.location}: {row.unreadable}" for row in bad[:MAX_NAMED_ROWS])
+        more = f"; and {len(bad) - MAX_NAMED_ROWS} more" if len(bad) > MAX_NAMED_ROWS else ""
+        yield Notice(
+            "flaws.bad_rows",
+            f"{len(bad)} of the first {len(rows)} documents cannot be read: {names}{more}",
+        )
 
-    Parquet files state their number of rows; other files are read to their end.
-    """
-    paths = [Path(locate(settings.path)).expanduser() for settings in config.all_sources]
-    read_to_end = [path for path in paths if path.is_file() and path.suffix.lower() != ".parquet"]
-    too_large = sum(path.stat().st_size for path in read_to_end) > MAX_COUNTED_BYTES
-    return None if too_large else source.count()
+
+def _quick_count(source: Source | Mixture) -> int | None:
+    """Return the number of documents, or None if counting them would take long."""
+    return None if source.bytes_to_count > MAX_COUNTED_BYTES else source.count()
 
 
 def _has_text(document: Document) -> bool:
     return document.unreadable is None and not is_blank(document.text)
 
 
-def _no_text(source: Source | Mixture) -> Problem:
+def _no_text(source: Source | Mixture, bad: Document | None) -> Problem:
+    if bad is not None:
+        return Problem(
+            "source.path",
+            f"none of the first documents (up to {SEARCHED_DOCUMENTS}) has text; "
+            f"{bad.source_id}: {bad.unreadable}",
+            bad.unreadable.advice if bad.unreadable else "",
+        )
     return Problem(
         "source.text_column",
         f"column {source.text_column!r} is empty in the first documents (up to "

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from PIL import Image
-
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.conversations.page_image import open_page
 from deepsynth_tui.dataset.draw_document import cached_renderer
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.reading.compose import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
 from deepsynth_tui.dataset.reading.sources import Document
+from deepsynth_tui.dataset.rows import texts_to_draw
 from deepsynth_tui.models.page_for_model import PageInfo
 from deepsynth_tui.page_thumbnail import braille_lines
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewPage:
-    """A page as a PNG file, and its figures."""
+    """A page as a PNG or JPEG file, and its figures."""
 
-    png: bytes
+    image: bytes
     figures: PageInfo
 
 
@@ -43,15 +42,16 @@ def document_pages(document: Document, config: DatasetConfig) -> Iterator[Previe
     if isinstance(composed, Skipped):
         yield composed
         return
-    rendered = cached_renderer(config).render(composed.drawn_text, composed.source_hash)
-    paper = PageGeometry.from_settings(config.page)
-    for number, page in enumerate(rendered.pages, start=1):
+    renderer, paper = cached_renderer(config), PageGeometry.from_settings(config.page)
+    drawn = [renderer.render(part.drawn_text, key) for part, key in texts_to_draw(composed, config)]
+    pages = [(rendered, page) for rendered in drawn for page in rendered.pages]
+    for number, (rendered, page) in enumerate(pages, start=1):
         yield PreviewPage(
-            page.png,
+            page.image,
             PageInfo(
                 document=composed.source_id,
                 page=number,
-                pages=len(rendered.pages),
+                pages=len(pages),
                 width=paper.width,
                 height=paper.height,
                 characters=page.end - page.start,
@@ -61,6 +61,7 @@ def document_pages(document: Document, config: DatasetConfig) -> Iterator[Previe
                 missing_glyphs=rendered.missing_glyphs.total(),
                 split_tokens=rendered.split_tokens,
                 clipped_glyphs=rendered.clipped_glyphs,
+                unreadable_characters=composed.unreadable_characters.total(),
             ),
         )
 
@@ -71,6 +72,6 @@ def first_page(document: Document, config: DatasetConfig) -> PreviewPage | None:
     return page if isinstance(page, PreviewPage) else None
 
 
-def thumbnail(png: bytes, columns: int) -> list[str]:
+def thumbnail(image: bytes, columns: int) -> list[str]:
     """Return a page as lines of `columns` braille characters."""
-    return braille_lines(Image.open(io.BytesIO(png)), columns)
+    return braille_lines(open_page({"bytes": image}).image, columns)

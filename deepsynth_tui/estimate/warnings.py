@@ -10,7 +10,17 @@ from deepsynth_tui.estimate.memory.weights import is_quantized
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.image_tokens import PageSize, page_tokens
 from deepsynth_tui.models.layout import ModelLayout
-from deepsynth_tui.models.lora_targets import unmatched_targets
+from deepsynth_tui.models.lora_problems import lora_problems
+
+_TOO_LONG = {
+    "error": "the run refuses rows of more than {cap}: raise data.max_length to {longest}, lower "
+    "model.max_pixels, or make shorter pages.",
+    "drop": "the run leaves out rows of more than {cap}, or refuses if that is more than half of "
+    "them: raise data.max_length to {longest} to keep all.",
+    "shorten": "the run cuts the text of rows of more than {cap}, or refuses if more than half of "
+    "a text would go: raise data.max_length to {longest} to keep all.",
+}
+"""What happens to rows of more than `cap` tokens, by `data.on_too_long`."""
 
 
 def estimate_warnings(
@@ -35,12 +45,11 @@ def estimate_warnings(
 def _nothing_learns(
     config: TrainingConfig, layout: ModelLayout, trainable: TrainableParameters
 ) -> Iterator[str]:
-    if trainable.total == 0:
-        yield "Nothing is trained: lora.target_modules matches no module outside of frozen towers."
-    elif config.lora.enabled:
-        missing = unmatched_targets(layout.linears, config.lora)
-        if missing:
-            yield f"The model has no linear module {', '.join(missing)} (lora.target_modules)."
+    problems = lora_problems(layout.names, config.lora, config.model)
+    for problem in problems:
+        yield f"The run refuses these settings: {problem}."
+    if trainable.total == 0 and not problems:
+        yield "Nothing is trained: every tower is frozen."
     if config.quantization.enabled and not config.lora.enabled:
         yield "Quantized weights cannot be trained: set lora.enabled, or disable quantization."
 
@@ -49,10 +58,8 @@ def _rows(config: TrainingConfig, dataset: RowStatistics) -> Iterator[str]:
     cap = config.data.max_length
     if dataset.lengths and dataset.lengths[-1] > cap:
         longest = dataset.lengths[-1]
-        yield (
-            f"The longest row has {longest} tokens, but the run refuses rows of more than {cap}: "
-            f"raise data.max_length to {longest}, lower model.max_pixels, or make shorter pages."
-        )
+        consequence = _TOO_LONG[config.data.on_too_long].format(cap=cap, longest=longest)
+        yield f"The longest row has {longest} tokens, and {consequence}"
     if dataset.note:
         assumed = "" if dataset.lengths else f" Rows of {cap} tokens (data.max_length) are assumed."
         yield f"{dataset.note}{assumed}"

@@ -76,12 +76,12 @@ def _views(
             tokens = (grid // image.merge) ** 2 + image.tile_tokens * tiles + 1
             return PageViews(tokens, (grid, grid), tiles, image.tile // image.patch)
         case "tiles":
-            edge = image.longest_edge or 4 * image.tile
+            edge = _longest_edge(image, model)
             page = page or PageSize(edge, edge)
             side = image.tile // image.patch
-            columns, rows = _tile_grid(page, image)
+            columns, rows = _tile_grid(page, edge, image.tile)
             tiles = columns * rows if columns * rows > 1 else 0
-            tokens = _tile_tokens(page, image)
+            tokens = _tile_tokens(columns, rows, image)
             marks = tokens - (tiles + 1) * image.tile_tokens
             return PageViews(tokens, (side, side), tiles, side, marks)
         case "fixed":
@@ -113,7 +113,7 @@ def resize_scale(page: PageSize, image: ImageDimensions, model: ModelSettings) -
                 return image.longest_edge / longest
             return min(columns * image.tile / page.width, rows * image.tile / page.height)
         case "tiles":
-            return (image.longest_edge or 4 * image.tile) / longest
+            return _longest_edge(image, model) / longest
         case "fixed":
             return image.tile / longest
         case "unknown":
@@ -178,19 +178,29 @@ def _deepseek_grid(page: PageSize, tile: int) -> tuple[int, int]:
     return best
 
 
-def _tile_grid(page: PageSize, image: ImageDimensions) -> tuple[int, int]:
-    """Columns and rows of tiles of a page resized to the longest edge (models/idefics3)."""
+def longest_edge_in_tiles(max_pixels: int | None, longest_edge: int, tile: int) -> int:
+    """Return the longest edge in pixels that keeps a page within `max_pixels`.
+
+    It is a multiple of `tile`, at least one, and at most the `longest_edge` of the processor.
+    """
+    if max_pixels is None:
+        return longest_edge
+    return min(longest_edge, max(tile, math.isqrt(max_pixels) // tile * tile))
+
+
+def _longest_edge(image: ImageDimensions, model: ModelSettings) -> int:
     edge = image.longest_edge or 4 * image.tile
+    return longest_edge_in_tiles(model.max_pixels, edge, image.tile)
+
+
+def _tile_grid(page: PageSize, edge: int, tile: int) -> tuple[int, int]:
+    """Columns and rows of tiles of a page resized to the longest edge (models/idefics3)."""
     scale = edge / max(page.width, page.height)
-    return (
-        math.ceil(page.width * scale / image.tile),
-        math.ceil(page.height * scale / image.tile),
-    )
+    return math.ceil(page.width * scale / tile), math.ceil(page.height * scale / tile)
 
 
-def _tile_tokens(page: PageSize, image: ImageDimensions) -> int:
+def _tile_tokens(columns: int, rows: int, image: ImageDimensions) -> int:
     """Tokens of the tiles and the global view, separators included (models/idefics3)."""
-    columns, rows = _tile_grid(page, image)
     global_view = image.tile_tokens + 3
     if columns * rows == 1:
         return global_view

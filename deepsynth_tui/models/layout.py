@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deepsynth_tui.config.locations import cache_dir
+from deepsynth_tui.models.lora_problems import ModelNames
 from deepsynth_tui.models.towers import Tower
 from deepsynth_tui.runs.private_folder import make_private
 
@@ -205,6 +206,11 @@ class ModelLayout:
             for end in range(1, len(parts) + 1):
                 names[".".join(parts[:end])] = None
         return tuple(names)
+
+    @cached_property
+    def names(self) -> ModelNames:
+        """The names that settings of LoRA may refer to."""
+        return ModelNames(self.linears, self.parameters, self.modules)
 
     @cached_property
     def layers(self) -> tuple[DecoderLayer, ...]:

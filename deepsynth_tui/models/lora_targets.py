@@ -24,7 +24,7 @@ def resolve_target_modules(
     in it), another string (a regular expression that must match the full name, as in PEFT), or a
     list of ``"all-linear"``, towers, names and name suffixes. Frozen towers, ``exclude_modules``,
     ``modules_to_save`` and layers outside ``layers_to_transform`` are always left out. The result
-    is empty if nothing matches; `unmatched_targets` gives the entries that match no linear.
+    is empty if nothing matches; `lora_problems` says which entries match nothing.
 
     Pass the result to PEFT as ``LoraConfig.target_modules``, without any other selector.
 
@@ -36,7 +36,7 @@ def resolve_target_modules(
     Raises:
         re.error: ``target_modules`` is not a valid regular expression.
     """
-    is_target = _matcher(lora.target_modules)
+    is_target = target_matcher(lora.target_modules)
     is_allowed = _allowed(lora, model)
     return tuple(name for name in linear_modules if is_target(name) and is_allowed(name))
 
@@ -65,23 +65,13 @@ def resolve_modules_to_save(modules: Iterable[str], lora: LoraSettings) -> tuple
     return tuple(name for name in modules if suffixes and name.endswith(suffixes))
 
 
-def unmatched_targets(linear_modules: Iterable[str], lora: LoraSettings) -> tuple[str, ...]:
-    """Return the entries of a ``lora.target_modules`` list that match no linear module."""
-    if isinstance(lora.target_modules, str):
-        return ()
-    names = tuple(linear_modules)
-    return tuple(
-        target for target in lora.target_modules if not any(map(_matcher([target]), names))
-    )
-
-
 def layer_index(name: str) -> int | None:
     """Return the first number in a dotted name: the layer. A later number may be an expert."""
     return next((int(segment) for segment in name.split(".") if segment.isdecimal()), None)
 
 
-def _matcher(targets: str | Sequence[str]) -> Callable[[str], bool]:
-    """Return the predicate for a value of ``target_modules``."""
+def target_matcher(targets: str | Sequence[str]) -> Callable[[str], bool]:
+    """Return the predicate for a value of ``lora.target_modules``, whatever is frozen."""
     words = [targets.lower()] if isinstance(targets, str) else targets
     towers = {tower for tower in TARGET_TOWERS if tower in words}
     if ALL_LINEAR in words:
@@ -102,7 +92,7 @@ def _suffix_matcher(targets: Sequence[str]) -> Callable[[str], bool]:
 def _allowed(lora: LoraSettings, model: ModelSettings) -> Callable[[str], bool]:
     """Return the predicate for names that no freeze or exclusion keeps from being adapted."""
     trained_towers = frozenset(tower for tower in TOWERS if is_trained(tower, model))
-    is_excluded = _matcher(lora.exclude_modules)
+    is_excluded = target_matcher(lora.exclude_modules)
     layers = frozenset(lora.layers_to_transform)
     saved = [re.compile(rf"(^|.*\.){module}($|\..*)") for module in lora.modules_to_save]
 

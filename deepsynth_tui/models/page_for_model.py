@@ -18,7 +18,7 @@ class PageInfo:
     """Page number `page` of the `pages` of a document, and its content.
 
     `width`, `height`, `font_size` and `x_height` are in pixels. The counts of missing glyphs, split
-    tokens and clipped glyphs are those of the whole document.
+    tokens, clipped glyphs and unreadable characters in the answer are those of the whole document.
     """
 
     document: str
@@ -33,6 +33,7 @@ class PageInfo:
     missing_glyphs: int
     split_tokens: int
     clipped_glyphs: int
+    unreadable_characters: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

@@ -151,7 +151,8 @@ class Job:
     ) -> None:
         """Report the model's `output` for one `input` with the expected answer `target`.
 
-        `more` may contain the `page` as lines of braille, and the `loss` of the expected answer.
+        `more` may contain the `page` as lines of braille, the `loss` of the expected answer, and
+        `is_cut`, whether the output ended only because of a limit.
         """
         self.events.write("sample", input=input, target=target, output=output, when=when, **more)
 

@@ -145,7 +145,8 @@ class _Draft:
     def sample(self, t: float, data: Mapping[str, object]) -> None:
         texts = (_text(data.get(name)) for name in ("input", "target", "output", "when"))
         page, step = _lines(data.get("page")), finite_integer(data.get("step"))
-        self._list("samples").append(Sample(*texts, step=step, page=page))
+        is_cut = data.get("is_cut") is True  # not in runs of earlier versions
+        self._list("samples").append(Sample(*texts, step=step, page=page, is_cut=is_cut))
 
     def checkpoint(self, t: float, data: Mapping[str, object]) -> None:
         path, step = _text(data.get("path")), finite_integer(data.get("step"))

@@ -43,7 +43,8 @@ class Memory:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """The model's output for one input. `when` is "before", "during" or "after" training. `page` is
-    the first page as lines of braille, if the job reported it."""
+    the first page as lines of braille, if the job reported it. `is_cut`: the output ended only
+    because of a limit."""
 
     input: str
     target: str
@@ -51,6 +52,7 @@ class Sample:
     when: str
     step: int | None
     page: Sequence[str] = ()
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from transformers import PrinterCallback
 
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.callbacks.event_reporter import EVAL_METRICS
+from deepsynth_tui.training.init_adapter import adapter_to_start_from
 from deepsynth_tui.training.muon import Muon
+from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
 from deepsynth_tui.training.trackers import configure_tracker
 from deepsynth_tui.training.trainer import DocumentTrainer
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.modeling.load import LoadedModel
+    from deepsynth_tui.training.result.checkpoints import ResumePoint
     from deepsynth_tui.training.run import TrainingData, TrainingRun
 
 log = logging.getLogger(__name__)
@@ -29,8 +32,7 @@ def create_trainer(
     base: LoadedModel,
     model: PeftModel | PreTrainedModel,
     data: TrainingData,
-    *,
-    resumes: bool,
+    checkpoint: ResumePoint | None,
 ) -> DocumentTrainer:
     """Return the trainer of a run, without the callbacks of `build_callbacks`."""
     job, config, training = run.job, run.config, run.config.training
@@ -58,12 +60,13 @@ def create_trainer(
             checkpoints=job.run.checkpoints,
             evaluates=evaluates,
             run_name=job.run.id,
-            resumes=resumes,
+            resumes=checkpoint is not None and checkpoint.path is not None,
         ),
         train_dataset=data.split.train,
         eval_dataset=data.split.held_out if evaluates else None,
         data_collator=data.collator,
         processor=base.processor,
+        record=_record(run, checkpoint),
         ranks=run.ranks,
         scorer=scorer,
         group_by_lengths=data.lengths if groups_by_length else None,
@@ -71,6 +74,13 @@ def create_trainer(
     )
     trainer.remove_callback(PrinterCallback)  # EventReporterCallback writes the log
     return trainer
+
+
+def _record(run: TrainingRun, checkpoint: ResumePoint | None) -> CheckpointRecord:
+    if checkpoint is not None and checkpoint.record is not None:
+        return checkpoint.record
+    adapter = adapter_to_start_from(run.config, checkpoint)
+    return CheckpointRecord(run.config, init_from=adapter.to_json() if adapter else None)
 
 
 def evaluate_last_step(job: Job, trainer: DocumentTrainer) -> None:

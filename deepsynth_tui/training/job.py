@@ -45,7 +45,7 @@ def train(
     if run.stop_requested():
         return "stopped"
 
-    base, encoder = run.load()
+    base, encoder = run.load(checkpoint)
 
     data = run.prepare_data(base)
     if run.stop_requested() or data is None:
@@ -54,7 +54,7 @@ def train(
     if checkpoint is None or checkpoint.path is None:
         run.sample_base_model(base, encoder, data)
 
-    model = run.attach_trainable(base, encoder)
+    model = run.attach_trainable(base, encoder, checkpoint)
     if run.stop_requested():
         return "stopped"
 
@@ -62,9 +62,9 @@ def train(
     if not run.runs_inference:
         return verdict
 
+    reference = run.reference_logits(model, data, trainer)
     result = run.save(base, encoder, model, data, trainer)
 
-    reference = run.reference_logits(model, data, result)
     del base, encoder, model, trainer  # free their memory: verify loads the model a second time
     verification = run.verify(result, reference)
 
@@ -76,7 +76,7 @@ def training_config(job: Job) -> TrainingConfig:
     """Return the configuration that was frozen when the run was created."""
     from deepsynth_tui.config.training import TrainingConfig
 
-    config = load_file(job.run.config).config
+    config = load_file(job.run.config, of_run=True).config
     if not isinstance(config, TrainingConfig):
         raise TypeError(f"{job.run.config} is of kind {config.kind}, not training")
     return config

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deepsynth_tui.config.data import RowSettings
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.preflight_report import (
     nearest_existing_parent,
@@ -22,13 +23,23 @@ from deepsynth_tui.config.preflight_report import (
     run_preflight_command,
 )
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.config.training import DataSettings, TrainingConfig
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.conversations.detect import detect_layout
+from deepsynth_tui.conversations.errors import DatasetError
+from deepsynth_tui.conversations.peek import peek
+from deepsynth_tui.errors import UserError
 from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.models.layout import load_layout
-from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
-from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
+from deepsynth_tui.models.lora_problems import lora_problems
+from deepsynth_tui.training.data.dataset_folder import (
+    dataset_files,
+    dataset_folder,
+    may_be_on_hub,
+)
+from deepsynth_tui.training.data.named_columns import columns_of
+from deepsynth_tui.training.init_adapter import find_init_adapter, init_adapter_problems
 from deepsynth_tui.training.model_availability import (
     ModelFacts,
     check_text_encoder,
@@ -48,7 +59,7 @@ TRACKER_PACKAGES = ("tensorboard", "trackio", "wandb")  # their names as trainin
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What the Parquet footers of a dataset say; None if they cannot be read here."""
+    """What a glance at a dataset says; None if it would have to be read."""
 
     columns: tuple[str, ...] | None = None
     rows: int | None = None
@@ -80,8 +91,9 @@ def inspect(config: TrainingConfig) -> PreflightReport:
     problems: list[Problem] = []
     model = find_model(config.model, problems)
     check_text_encoder(config.text_encoder, problems)
-    dataset = _inspect_dataset(config.data, model, problems)
+    dataset = _inspect_datasets(config, model, problems)
     problems += _target_problems(config)
+    problems += _init_adapter_problems(config)
     problems += _package_problems(config)
     problems += _gpu_problems(config)
     problems += output_dir_problems(config.output.dir) or _disk_problems(
@@ -90,92 +102,91 @@ def inspect(config: TrainingConfig) -> PreflightReport:
     return PreflightReport(tuple(problems), dataset)
 
 
-def _inspect_dataset(
-    data: DataSettings, model: ModelFacts | None, problems: list[Problem]
+def _inspect_datasets(
+    config: TrainingConfig, model: ModelFacts | None, problems: list[Problem]
 ) -> Dataset:
-    folder = dataset_folder(data.path)
-    if folder is None:
-        if not may_be_on_hub(data.path):
-            problems.append(
-                Problem(
-                    "data.path",
-                    f"there is no folder and no run {data.path}",
-                    "give a folder that `generate` wrote, the id of its run, or a Hub id",
-                )
-            )
-        return Dataset()
-    if not folder.is_dir():
+    """Return the columns of the first dataset, and the rows of all of them."""
+    inspected = [
+        _inspect_dataset(dataset, f"datasets.{number}." if config.datasets else "data.", model)
+        for number, dataset in enumerate(config.all_datasets, start=1)
+    ]
+    for _, own_problems in inspected:
+        problems += own_problems
+    if config.data.eval_path:
+        problems += _path_problems(config.data.eval_path, "data.eval_path")
+    counts = [dataset.rows for dataset, _ in inspected]
+    known = [count for count in counts if count is not None]
+    rows = sum(known) if len(known) == len(counts) else None
+    fraction = config.data.eval_fraction
+    if rows and fraction and int(rows * fraction) == 0:
         problems.append(
-            Problem("data.path", f"the run {data.path} has no dataset yet", "wait until it is done")
-        )
-        return Dataset()
-    shards = sorted(folder.glob(f"**/{data.split}-*.parquet")) or sorted(
-        folder.glob("**/*.parquet")
-    )
-    if not shards:
-        if not any(folder.iterdir()):
-            problems.append(Problem("data.path", f"{folder} is empty", "generate a dataset"))
-        return Dataset()
-    dataset = _read_footers(shards, problems)
-    problems += _dataset_problems(data, dataset, model)
-    return dataset
-
-
-def _read_footers(shards: list[Path], problems: list[Problem]) -> Dataset:
-    import pyarrow
-    from pyarrow import parquet
-
-    rows = 0
-    columns: tuple[str, ...] = ()
-    for shard in shards:
-        try:
-            footer = parquet.read_metadata(shard)
-        except (OSError, pyarrow.ArrowInvalid) as error:
-            reason = str(error).splitlines()[0]
-            problems.append(
-                Problem("data.path", f"{shard} cannot be read: {reason}", "generate it again")
+            Problem(
+                "data.eval_fraction",
+                f"{fraction:g} of {rows} rows is less than one row",
+                f"at least {1 / rows:.3g}, or 0 to hold no rows out",
             )
-            return Dataset()
-        rows += footer.num_rows
-        columns = tuple(footer.schema.to_arrow_schema().names)
-    return Dataset(columns, rows)
-
-
-def _dataset_problems(
-    data: DataSettings, dataset: Dataset, model: ModelFacts | None
-) -> Iterator[Problem]:
-    if dataset.columns is None or dataset.rows is None:
-        return
-    hint = f"columns: {', '.join(dataset.columns)}"
-    if data.target_column not in dataset.columns and "messages" not in dataset.columns:
-        yield Problem("data.target_column", f"no column {data.target_column!r}", hint)
-    if model and model.reads_images and data.image_column not in dataset.columns:
-        yield Problem("data.image_column", f"no column {data.image_column!r}", hint)
-    if dataset.rows == 0:
-        yield Problem("data.path", "the dataset has no rows", "generate it again")
-    elif data.eval_fraction and int(dataset.rows * data.eval_fraction) == 0:
-        yield Problem(
-            "data.eval_fraction",
-            f"{data.eval_fraction:g} of {dataset.rows} rows is less than one row",
-            f"at least {1 / dataset.rows:.3g}, or 0 to hold no rows out",
         )
+    return Dataset(inspected[0][0].columns, rows)
 
 
-def _target_problems(config: TrainingConfig) -> Iterator[Problem]:
+def _inspect_dataset(
+    settings: RowSettings, prefix: str, model: ModelFacts | None
+) -> tuple[Dataset, list[Problem]]:
+    problems = list(_path_problems(settings.path, f"{prefix}path"))
+    path = dataset_folder(settings.path) or Path(settings.path).expanduser()
+    if problems or not path.exists():
+        return Dataset(), problems
+    try:
+        glance = peek(path, settings.split)
+        if glance is None:
+            return Dataset(), problems
+        layout = detect_layout(glance.schema, columns_of(settings)) if glance.schema else None
+    except DatasetError as error:
+        key = error.key.replace("data.", prefix, 1)
+        message = error.message.removeprefix(f"{error.key}: ")
+        return Dataset(), [Problem(key, message, error.advice)]
+    columns = tuple(glance.schema)
+    if glance.rows == 0:
+        problems.append(Problem(f"{prefix}path", "the dataset has no rows", "generate it again"))
+    if layout and glance.is_complete and model and model.reads_images and not layout.has_images:
+        hint = f"columns: {', '.join(columns)}"
+        problems.append(Problem(f"{prefix}image_column", "no column holds images", hint))
+    return Dataset(columns, glance.rows), problems
+
+
+def _path_problems(path: str, key: str) -> Iterator[Problem]:
+    """Yield the problem of a path where nothing is."""
+    files = dataset_files(path)
+    folder = dataset_folder(path)
+    if files is None:
+        if not may_be_on_hub(path):
+            yield Problem(
+                key,
+                f"there is no file, no folder and no run {path}",
+                "give a folder that `generate` wrote, the id of its run, a file, or a Hub id",
+            )
+    elif folder is not None and not folder.is_dir():
+        yield Problem(key, f"the run {path} has no dataset yet", "wait until it is done")
+    elif not files:
+        empty = f"{folder} is empty" if folder else f"no file matches {path}"
+        yield Problem(key, empty, "generate a dataset")
+
+
+def _target_problems(config: TrainingConfig) -> list[Problem]:
     """Check LoRA targets if the layout of the model is cached; else `modeling.lora` does later."""
     layout = load_layout(config.model.name_or_path, config.model.revision)
-    if layout is None or not config.lora.enabled:
-        return
-    targets = resolve_target_modules(layout.linears, config.lora, config.model)
-    if targets or resolve_target_parameters(layout.parameters, config.lora, config.model):
-        return
-    last_names = {name.rpartition(".")[2] for name in layout.linears}
-    linears = sorted(name for name in last_names if not name.isdecimal())
-    yield Problem(
-        "lora.target_modules",
-        "matches no part of the model that may be trained",
-        f"all-linear, towers, or names of its linear layers: {', '.join(linears)}",
-    )
+    return lora_problems(layout.names, config.lora, config.model) if layout else []
+
+
+def _init_adapter_problems(config: TrainingConfig) -> list[Problem]:
+    """Check the adapter to start from, unless it is only on the Hub."""
+    if not config.lora.init_from:
+        return []
+    try:
+        adapter = find_init_adapter(config.lora.init_from, download=False)
+    except UserError as error:
+        return [Problem(error.key, error.message.removeprefix(f"{error.key}: "), error.advice)]
+    return init_adapter_problems(adapter, config) if adapter else []
 
 
 def _package_problems(config: TrainingConfig) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
+from deepsynth_tui.errors import UserError
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.failures.memory import is_gpu_out_of_memory
 from deepsynth_tui.training.failures.processes import is_lost_connection
@@ -22,12 +23,12 @@ def errors_with_row_ids(row_ids: Sequence[str], step: int) -> Iterator[None]:
     a note: the rows are not the cause.
 
     Raises:
-        BatchError: in place of any other exception that is no `TrainingError`.
+        BatchError: in place of any other exception that is no `UserError`.
     """
     where = f"at step {step}, on {', '.join(row_ids)}"
     try:
         yield
-    except TrainingError:
+    except UserError:
         raise
     except Exception as error:
         if is_gpu_out_of_memory(error) or is_lost_connection(error):

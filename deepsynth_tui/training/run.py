@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,10 +22,13 @@ from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
 from deepsynth_tui.training.callbacks.build import build_callbacks, stopped_early
 from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.data.count_rows import distinct_indices
 from deepsynth_tui.training.data.dataset import load_split
-from deepsynth_tui.training.data.too_long_rows import limit_split_length
+from deepsynth_tui.training.data.select_rows import select_rows
+from deepsynth_tui.training.divergence import check_divergence
 from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
+from deepsynth_tui.training.init_adapter import adapter_to_start_from
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.fsdp import shard_model
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
@@ -33,12 +36,15 @@ from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
+from deepsynth_tui.training.result.changed_config import report_changes
 from deepsynth_tui.training.result.checkpoints import ResumePoint, newest_complete
 from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 from deepsynth_tui.training.result.disk_space import DiskSpace, result_bytes
 from deepsynth_tui.training.result.publish import HubUploader
 from deepsynth_tui.training.result.save import atomic_folder, save_trained
+from deepsynth_tui.training.result.usage import usage
 from deepsynth_tui.training.result.verify import Verification, verify
+from deepsynth_tui.training.text_encoder.checkpoint import restore as restore_text_encoder
 from deepsynth_tui.training.text_encoder.checkpoint import save_tokenizer
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
 from deepsynth_tui.training.text_encoder.soft_tokens import (
@@ -54,6 +60,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.data.dataset import Split
     from deepsynth_tui.training.data.example import Example
+    from deepsynth_tui.training.data.select_rows import SelectedRows
     from deepsynth_tui.training.modeling.load import LoadedModel
     from deepsynth_tui.training.text_encoder.module import TextEncoder
     from deepsynth_tui.training.trainer import DocumentTrainer
@@ -68,20 +75,26 @@ Verdict = Literal["completed", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Rows that all fit `data.max_length`, and the collator that makes batches of them.
+    """The rows that are used, and the collator that makes batches of them.
 
-    `lengths` are the tokens of each training row. `too_long` and `too_long_counts` say what was
-    done with rows that were too long. The answers to `samples` are shown before and after
-    training.
+    `selected` says which rows of the dataset these are, and what was done with the others. The
+    answers to `samples` are shown before and after training.
     """
 
     collator: Collator
     split: Split
-    statistics: RowStatistics
-    lengths: Sequence[int]
-    too_long: tuple[str, ...]
-    too_long_counts: Mapping[str, int]
+    selected: SelectedRows
     samples: list[Example]
+
+    @property
+    def statistics(self) -> RowStatistics:
+        """The lengths of the rows to train on."""
+        return self.selected.statistics
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """The tokens of each row to train on."""
+        return self.selected.lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +166,12 @@ class TrainingRun:
         if checkpoint.path is None:
             self.job.warning("There is no complete checkpoint to resume from: starting at step 0")
         self.job.resumed(checkpoint.step)
-        return checkpoint
+        return report_changes(self.job, self.config, checkpoint)
 
-    def load(self) -> tuple[LoadedModel, TextEncoder | None]:
+    def load(self, checkpoint: ResumePoint | None) -> tuple[LoadedModel, TextEncoder | None]:
         """Load the base model and, if there is one, the text encoder."""
         config = self.config
+        adapter_to_start_from(config, checkpoint)  # refused before the weights are loaded
         self.job.phase("loading", config.model.name_or_path)
         log.info("loading %s", config.model.name_or_path)
         base = load_model_and_processor(config, stay_on_cpu=config.training.fsdp)
@@ -171,35 +185,36 @@ class TrainingRun:
         return base, encoder
 
     def prepare_data(self, base: LoadedModel) -> TrainingData | None:
-        """Load the rows, count their tokens, and deal with those that are too long.
+        """Load the rows, count their tokens, and handle those that are bad or too long.
 
-        Returns None if asked to stop meanwhile.
+        The first rank reads all rows and tells the others which to use. Returns None if asked to
+        stop meanwhile.
         """
         config, job = self.config, self.job
-        job.phase("preparing", config.data.path)
+        job.phase("preparing", config.dataset_paths)
         split = load_split(config, images=base.reads_images)
         log.info("%d rows to train on, %d held out", len(split.train), len(split.held_out))
         collator = Collator(base, config)
-        total = len(split.train) + len(split.held_out)
+        total = sum(len(distinct_indices(rows)) for rows in (split.train, split.held_out))
 
         def report(rows_done: int) -> bool:
             job.progress(rows_done, total, "rows")
             return job.stop_requested() is None
 
-        fitted = limit_split_length(split, collator, report=report)
-        if fitted is None:
+        selected = self.ranks.broadcast(
+            select_rows(split, collator, report=report) if self.ranks.is_main else None
+        )
+        if selected is None:
             return None
-        for message in fitted.notes:
+        for message in (*base.pixel_limits.notes, *selected.notes):
             job.warning(message)
             log.warning("%s", message)
-        rows = fitted.split.held_out or fitted.split.train
+        split = selected.of(split)
+        rows = split.held_out or split.train
         return TrainingData(
             collator=collator,
-            split=fitted.split,
-            statistics=fitted.statistics,
-            lengths=fitted.lengths,
-            too_long=fitted.notes,
-            too_long_counts=fitted.counts,
+            split=split,
+            selected=selected,
             samples=[rows[i] for i in range(min(len(rows), config.training.show_samples))],
         )
 
@@ -224,15 +239,23 @@ class TrainingRun:
                 for example in data.samples:
                     self.report_base_sample(take_sample(base.model, data.collator, example))
 
-    def attach_trainable(self, base: LoadedModel, encoder: TextEncoder | None) -> Model:
-        """Add adapters, or unfreeze the model, and prepare it for training."""
+    def attach_trainable(
+        self, base: LoadedModel, encoder: TextEncoder | None, checkpoint: ResumePoint | None
+    ) -> Model:
+        """Add adapters, or unfreeze the model, and prepare it for training.
+
+        The weights of `lora.init_from` are loaded unless those of a checkpoint will be.
+        """
         config = self.config
         set_seed(config.training.seed)  # so that a resumed run draws the same adapters
         model: Model = base.model
         if config.lora.enabled:
-            for target in lora.unmatched_target_modules(base.model, config):
-                self.job.warning(f"The model has no linear layer {target} (lora.target_modules)")
             model = lora.add_adapters(base.model, config, revision=base.commit)
+            if adapter := adapter_to_start_from(config, checkpoint):
+                lora.load_adapter_weights(model, adapter.folder)
+                if encoder is not None and adapter.encoder_folder:
+                    restore_text_encoder(encoder, adapter.folder)
+                log.info("starts from the adapter in %s", adapter.folder)
         else:
             lora.prepare_full_finetuning(base.model, config)
         if config.training.gradient_checkpointing:
@@ -263,10 +286,8 @@ class TrainingRun:
             if self.ranks.is_main
             else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
         ):
-            trainer = create_trainer(self, base, model, data, resumes=resume_from is not None)
-            callbacks = build_callbacks(
-                self, trainer, model, data, memory_time, starts_at_zero=resume_from is None
-            )
+            trainer = create_trainer(self, base, model, data, checkpoint)
+            callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)
             for callback in callbacks:
                 trainer.add_callback(callback)
             trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
@@ -297,10 +318,20 @@ class TrainingRun:
                 save_trained(model, base.processor, draft)
                 if base.instruction_tokenizer is not None:
                     save_tokenizer(base.instruction_tokenizer.tokenizer, draft)
+                output = config.output
+                assert trainer.record is not None
+                location = str(output.hub_model_id) if output.push_to_hub else str(folder)
                 lineage.write_lineage(
                     draft,
                     lineage.build_lineage(
-                        base, config, data.split, metrics, data.too_long, encoder
+                        base,
+                        config,
+                        data.split,
+                        metrics,
+                        data.selected,
+                        usage(base, data.collator, data.samples[0], location=location),
+                        trainer.record,
+                        encoder,
                     ),
                 )
             log.info("saved %s", folder)
@@ -310,18 +341,31 @@ class TrainingRun:
         return SavedResult(folder, config, metrics)
 
     def reference_logits(
-        self, model: Model, data: TrainingData, result: SavedResult
+        self, model: Model, data: TrainingData, trainer: DocumentTrainer
     ) -> ReferenceLogits:
-        """Compute the logits that the saved result has to reproduce, for the first sample row."""
-        self.job.phase("verifying", str(result.folder))
+        """Compute the logits that the saved result has to reproduce, for the first sample row.
+
+        Raises:
+            TrainingError: training diverged, so there is nothing worth saving.
+        """
         inputs = data.collator.encode([data.collator.render(data.samples[0])])
-        return ReferenceLogits(inputs, answer_logits(model.eval(), inputs, self.config))
+        logits = answer_logits(model.eval(), inputs, self.config)
+        # The best weights are not those of the last losses.
+        history = [] if trainer.args.load_best_model_at_end else trainer.state.log_history
+        check_divergence(
+            [entry["loss"] for entry in history if "loss" in entry],
+            logits,
+            learning_rate=self.config.training.learning_rate,
+            uses_lora=self.config.lora.enabled,
+        )
+        return ReferenceLogits(inputs, logits)
 
     def verify(self, result: SavedResult, reference: ReferenceLogits) -> Verification:
         """Load the result as a user would and compare it with the model that was trained.
 
         The caller must not hold the trained model any more: the second one needs its memory.
         """
+        self.job.phase("verifying", str(result.folder))
         gc.collect()
         return verify(
             result.folder, result.config, inputs=reference.inputs, trained=reference.logits
@@ -342,7 +386,7 @@ class TrainingRun:
         self.job.result(
             path=result.folder,
             verification=verification.to_json(),
-            **data.too_long_counts,
+            **data.selected.counts,
             **result.metrics,
         )
         self.uploader.upload_result(result.folder)
@@ -352,8 +396,13 @@ class TrainingRun:
         self._report_sample(answer, when="before")
 
     def _report_sample(self, answer: Sample, *, when: Literal["before", "after"]) -> None:
+        cut = " (cut: it did not end)" if answer.is_cut else ""
         log.info(
-            "%s training, loss of one answer %.3f, output: %r", when, answer.loss, answer.output
+            "%s training, loss of one answer %.3f, output%s: %r",
+            when,
+            answer.loss,
+            cut,
+            answer.output,
         )
         self.job.sample(**asdict(answer), when=when)
 

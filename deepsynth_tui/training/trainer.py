@@ -23,12 +23,17 @@ from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
-from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
+from deepsynth_tui.training.text_encoder.learning_rate import set_learning_rate
+from deepsynth_tui.training.text_encoder.soft_tokens import (
+    get_text_encoder,
+    without_text_encoder,
+)
 
 if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
 
     from deepsynth_tui.training.evaluation.answer_scorer import AnswerScorer
+    from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
 
 
 class DocumentTrainer(Trainer):
@@ -46,12 +51,14 @@ class DocumentTrainer(Trainer):
         model: PeftModel | PreTrainedModel,
         processor: ProcessorMixin | PreTrainedTokenizerBase,
         ranks: RankGroup,
+        record: CheckpointRecord | None = None,
         scorer: AnswerScorer | None = None,
         group_by_lengths: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
         """Create the trainer; `options` go to `Trainer`.
 
+        `record` is written into each checkpoint; None for a trainer that writes none.
         `scorer` generates and scores answers at each evaluation. With `group_by_lengths`, the
         lengths in tokens of all training rows, batches are made of rows of similar length.
         """
@@ -59,6 +66,7 @@ class DocumentTrainer(Trainer):
         self._unwrapped_model = model  # DDP wraps `self.model_wrapped`
         self._processor = processor
         self._ranks = ranks
+        self.record = record
         self._scorer = scorer
         self._lengths = group_by_lengths
         self._length_sampler: SeededLengthGroupedSampler | None = None
@@ -143,6 +151,21 @@ class DocumentTrainer(Trainer):
         scores = self._scorer.scores(self._unwrapped_model, step=self.state.global_step)
         return output._replace(metrics={**(output.metrics or {}), **scores})
 
+    # Optimizer
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Create the optimizer; weights of the text encoder may have a learning rate of their own.
+
+        The projection of the encoder's states is new, and learns at the rate of the adapters.
+        """
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        encoder = get_text_encoder(self._unwrapped_model)
+        rate = self.record.config.text_encoder.learning_rate if self.record else None
+        if is_new and encoder is not None and rate is not None:
+            set_learning_rate(optimizer, encoder.encoder.parameters(), rate)
+        return optimizer
+
     # Order of rows
 
     # transformers 5.24; unnecessary once Trainer takes a sampler as an argument.
@@ -209,6 +232,8 @@ class DocumentTrainer(Trainer):
             folder = Path(output_dir or str(self.args.output_dir))
             folder.mkdir(parents=True, exist_ok=True)
             save_trained(self._unwrapped_model, self._processor, folder)
+            if self.record is not None:
+                self.record.write(folder)
 
     # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_from_checkpoint(

@@ -1,1 +1,4 @@
-"""What the command line and the screens both do with a run: start, resume, retry, follow, check."""
+"""What the command line and the screens both do with a run.
+
+Start, resume, retry, extend, follow and check it.
+"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from deepsynth_tui.runs.console import ConsoleTail, sanitize
 from deepsynth_tui.runs.control import NotRunning, request_stop
@@ -20,6 +20,8 @@ POLL_SECONDS = 0.25
 """Seconds between two polls of the run."""
 LINES_PER_PHASE = 20
 """At most this many progress lines per phase."""
+STEPS = "steps"
+"""Unit of the progress of training."""
 EXIT_CODES = {"done": 0, "stopped": 130}
 
 
@@ -52,7 +54,8 @@ class EventPrinter:
         self._print_line = print_line
         self._tail = EventTail(run.events)
         self._printed_fraction = -1.0
-        self._latest_metrics = ""
+        self._pending_step: object = None
+        self._total_steps: object = None
         self._predicted: Predicted | None = None
 
     def poll(self) -> bool:
@@ -65,28 +68,32 @@ class EventPrinter:
                     self._print_line(sanitize(line))
         if summary.is_live:
             return False
+        for line in self._take_pending():
+            self._print_line(line)
         if summary.state in ("crashed", "unreadable"):
             self._print_line(f"{summary.state}: {summary.message}")
         return True
 
     def _lines(self, event: Event) -> Iterator[str]:
         data = event.data
+        if event.kind == "metric":
+            yield from self._metric_lines(data)
+            return
+        yield from self._take_pending()
         match event.kind:
             case "phase":
                 self._printed_fraction = -1.0
                 yield " ".join(str(part) for part in (data.get("name"), data.get("detail")) if part)
             case "progress":
-                fraction = _fraction(data.get("done"), data.get("total"))
-                if fraction == 1 or fraction >= self._printed_fraction + 1 / LINES_PER_PHASE:
-                    self._printed_fraction = fraction
-                    total = f"/{data['total']}" if data.get("total") else ""
-                    yield f"  {data.get('done')}{total} {data.get('unit')}{self._latest_metrics}"
-            case "metric":
-                self._latest_metrics = "".join(
-                    f"  {name} {data[name]:.4g}"
-                    for name in ("loss", "eval_loss", "learning_rate")
-                    if isinstance(data.get(name), float)
-                )
+                done, total, unit = (data.get(name) for name in ("done", "total", "unit"))
+                if unit == STEPS:
+                    self._total_steps = total
+                if not self._is_due(done, total):
+                    return
+                if unit == STEPS:
+                    self._pending_step = done  # its loss comes next
+                else:
+                    yield _progress_line(done, total, unit)
             case "estimate":
                 if predicted := Predicted.from_json(data):
                     self._predicted = predicted
@@ -103,6 +110,34 @@ class EventPrinter:
                 yield f"  {data.get('advice')}"
             case "done":
                 yield str(data.get("verdict"))
+
+    def _metric_lines(self, data: Mapping[str, object]) -> Iterator[str]:
+        """Return the metrics beside their own step, at most as many as of progress."""
+        metrics = "".join(
+            f"  {name} {value:.4g}"
+            for name in ("loss", "eval_loss", "learning_rate")
+            if isinstance(value := data.get(name), float)
+        )
+        step = data.get("step")
+        is_pending = self._pending_step == step
+        if is_pending:
+            self._pending_step = None
+        else:
+            yield from self._take_pending()
+        if is_pending or "eval_loss" in data or self._is_due(step, self._total_steps):
+            yield f"{_progress_line(step, self._total_steps, STEPS)}{metrics}"
+
+    def _take_pending(self) -> Iterator[str]:
+        step, self._pending_step = self._pending_step, None
+        if step is not None:
+            yield _progress_line(step, self._total_steps, STEPS)
+
+    def _is_due(self, done: object, total: object) -> bool:
+        fraction = _fraction(done, total)
+        if fraction != 1 and fraction < self._printed_fraction + 1 / LINES_PER_PHASE:
+            return False
+        self._printed_fraction = fraction
+        return True
 
 
 def print_console(run: RunDirectory, print_line: PrintLine, *, follow: bool) -> None:
@@ -129,6 +164,10 @@ def summary_line(summary: RunSummary) -> str:
     reason = summary.message if summary.state == "unreadable" else ""
     line = f"{summary.id:<44}{summary.state:<14}{summary.kind:<10}{step:<12}{loss}"
     return f"{line}{reason}".rstrip()
+
+
+def _progress_line(done: object, total: object, unit: object) -> str:
+    return f"  {done}{f'/{total}' if total else ''} {unit}"
 
 
 def _fraction(done: object, total: object) -> float:

@@ -29,10 +29,14 @@ class FirstPage:
 
 @dataclass(frozen=True, slots=True)
 class ColumnPreview:
-    """A column in the first rows of a source; `filled` is the fraction of rows with a value."""
+    """A column in the first rows of a source.
+
+    `filled` is the fraction of rows with a value, None for types other than text and numbers.
+    """
 
     name: str
-    filled: float
+    kind: str
+    filled: float | None
     example: str
 
 
@@ -52,6 +56,7 @@ class Preflight:
         count: Documents or rows; None where they cannot be counted without reading everything.
         first: The beginning of the first document.
         page: The first page of the first document.
+        contents: What the sources hold and how they are read, in lines.
     """
 
     problems: tuple[Problem, ...]
@@ -62,6 +67,7 @@ class Preflight:
     page: FirstPage | None = None
     column_previews: tuple[ColumnPreview, ...] = ()
     proposal: Proposal | None = None
+    contents: tuple[str, ...] = ()
 
 
 async def run_preflight(kind: RunKind, config_text: str) -> Preflight:
@@ -102,10 +108,13 @@ def read_answer(answer: Mapping[str, Any]) -> Preflight:
         first=first.get("text", ""),
         page=_first_page(first["page"]) if "page" in first else None,
         column_previews=tuple(
-            ColumnPreview(column["name"], column["filled"], column["example"])
+            ColumnPreview(column["name"], column["kind"], column["filled"], column["example"])
             for column in source.get("columns", ())
         ),
         proposal=Proposal(proposal["settings"], proposal["why"]) if proposal else None,
+        contents=tuple(
+            line for entry in answer.get("sources", ()) for line in entry.get("contents", ())
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Draw the first pages of a dataset into PNG files: `generate --preview`."""
+"""Draw the first pages of a dataset into image files: `generate --preview`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.preview import preview
 from deepsynth_tui.dataset.reading.compose import Skipped
+from deepsynth_tui.image_format import image_suffix
 from deepsynth_tui.models.page_for_model import PageForModel, PageInfo
 
-PAGE_FILES = "page-*.png"
+PAGE_FILES = ("page-*.png", "page-*.jpg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def write_preview(
         OSError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob(PAGE_FILES):
+    for old in (file for pattern in PAGE_FILES for file in folder.glob(pattern)):
         old.unlink()
     number = 0
     for page in preview(config, documents):
@@ -60,8 +61,8 @@ def write_preview(
             yield page
             continue
         number += 1
-        file = folder / PAGE_FILES.replace("*", f"{number:04d}")
-        file.write_bytes(page.png)
+        file = folder / f"page-{number:04d}{image_suffix(page.image)}"
+        file.write_bytes(page.image)
         yield PreviewFile(file, page.figures, page_for_model(page.figures))
 
 
@@ -86,6 +87,7 @@ def page_line(page: PreviewFile | Skipped) -> str:
         "characters without a glyph": figures.missing_glyphs,
         "words split": figures.split_tokens,
         "glyphs cut off": figures.clipped_glyphs,
+        "characters in the answer that nobody can read": figures.unreadable_characters,
     }
     parts += [f"{count} {name}" for name, count in flaws.items() if count]
     return ", ".join(parts)

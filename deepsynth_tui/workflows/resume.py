@@ -8,12 +8,15 @@ from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.kinds import Config
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.resume_dataset import incompatible_changes, settings_in_shards
-from deepsynth_tui.config.yaml_text import leaves
+from deepsynth_tui.config.resume_training import change_lines, edited_config_error
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError, find_run
 from deepsynth_tui.runs.launch import start_job
 from deepsynth_tui.runs.lock import claim
 from deepsynth_tui.runs.summary import summarize
+from deepsynth_tui.training.result.checkpoint_record import read_record
+from deepsynth_tui.training.result.checkpoints import newest_complete
 
 
 class CannotResume(RunDirectoryError):
@@ -25,18 +28,21 @@ def resumable_training_run(home: Path, path: Path, config: Config) -> RunDirecto
 
     Raises:
         RunNotFound: there is no such run.
-        CannotResume: `config` differs from the configuration of the run.
+        CannotResume: `config` differs from the configuration of the run, or that was edited and
+            does not fit the last checkpoint any more.
     """
     run = _find_run(home, path, config)
-    run_settings = dict(leaves(load_file(run.config).config.model_dump()))
-    settings = dict(leaves(config.model_dump()))
-    changes = [
-        f"{key}: {value} -> {settings[key]}"
-        for key, value in run_settings.items()
-        if value != settings[key]
-    ]
-    if changes:
+    run_config = load_file(run.config).config
+    if not isinstance(run_config, TrainingConfig) or not isinstance(config, TrainingConfig):
+        raise CannotResume(f"{run.id} is not a training run", "Give the run another name")
+    if changes := change_lines(run_config, config):
         raise _changed(f"{path} differs from the settings of {run.id}", run, changes)
+    checkpoint = newest_complete(run.checkpoints, config.training.num_processes).path
+    record = read_record(checkpoint) if checkpoint else None
+    if checkpoint and record:
+        error = edited_config_error(record.config, config, checkpoint.name)
+        if error:
+            raise CannotResume(error.message, error.advice, error.key)
     return run
 
 

@@ -101,7 +101,7 @@ def start(home: Path, plan: RetryPlan) -> RunDirectory:
 
 
 def _load(text: str, overrides: Sequence[str], run: RunDirectory) -> tuple[TrainingConfig, str]:
-    loaded = load_text(text, overrides, file=str(run.config))
+    loaded = load_text(text, overrides, file=str(run.config), of_run=True)
     assert isinstance(loaded.config, TrainingConfig)  # `plan` checked the kind
     return loaded.config, loaded.text
 

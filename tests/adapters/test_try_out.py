@@ -54,6 +54,22 @@ def test_the_base_reads_and_the_adapter_answers_as_trained(
     assert "adapter_config.json" in capsys.readouterr().err
 
 
+def test_a_whole_model_is_compared_with_its_base(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = run(lora__enabled=False, training__max_steps=12)
+    folder = str(ran.run.path / "model")
+    capsys.readouterr()
+    assert main([folder, "--json", "--tokens", "3"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert answers["adapter"] != answers["base"]
+    assert answers["base_is_cut"]
+    assert main([folder, "--tokens", "3"]) == 0
+    stdout = capsys.readouterr().out
+    assert "Base model (cut after 3 tokens):" in stdout
+    assert "Fine-tuned model" in stdout
+
+
 def test_a_foreign_adapter_names_its_base(tmp_path: Path) -> None:
     stated = {"base_model_name_or_path": "org/base", "revision": "abc"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(stated))

@@ -187,7 +187,7 @@ def legibility(checkout: Path | None, folder: Path) -> None:
         converter = pipeline.OptimizedConverter()
     for length in OCR_LENGTHS:
         text = whole[50_000 : 50_000 + length]
-        pages = [page.png for page in renderer.render(text).pages]
+        pages = [page.image for page in renderer.render(text).pages]
         line = f"{length} characters: ours {character_error_rate(pages, text):.2%}"
         if converter is not None:
             file = io.BytesIO()
@@ -226,7 +226,7 @@ def main() -> None:
             f"{sizes[name] / len(texts) / 1024:.1f} KiB a document, {ratio:.1f}x our time\n"
         )
     renderer = Renderer(DatasetConfig().page)
-    pages = [page.png for text in texts for page in renderer.render(text).pages]
+    pages = [page.image for text in texts for page in renderer.render(text).pages]
     mean = statistics.fmean(map(len, pages)) / 1024
     sys.stdout.write(f"{len(pages)} pages of {len(texts)} documents, {mean:.1f} KiB a page\n")
     if options.ocr:

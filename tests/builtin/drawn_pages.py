@@ -23,11 +23,11 @@ def png(text: str) -> bytes:
     config = load_file(presets_dir() / "demo" / "dataset.yaml").config
     assert isinstance(config, DatasetConfig)
     (page,) = cached_renderer(config).render(text, "one").pages
-    return page.png
+    return page.image
 
 
 def write(folder: Path, text: str) -> Path:
     """Write the page to a file in `folder` and return its path."""
-    file = folder / "page.png"
+    file = folder / "page.image"
     file.write_bytes(png(text))
     return file

@@ -151,6 +151,9 @@ def test_estimate_prints_one_object_per_configuration(config: Path):
         "warnings",
     }
     assert {"T4 (16GB)", "RTX 3090 (24GB)", "A100 (40GB)", "A100 (80GB)"} <= set(first["gpu_fit"])
+    wrong = command("estimate", config, "--set", "lora.exclude_modules=[o_prj]", code=2).stderr
+    assert "lora.exclude_modules" in wrong
+    assert "o_proj" in wrong
 
 
 def test_gpus_lists_the_catalogue():
@@ -219,6 +222,11 @@ def test_retry_makes_the_change_that_the_error_names(home: Path, config: Path):
     config_now = load_text(new.config.read_text()).config
     assert isinstance(config_now, TrainingConfig)
     assert config_now.training.seed == 7
+
+    extend = ("train", new.id, "--more-steps", "5")
+    assert "no complete checkpoint" in command(*extend, code=1).stderr
+    assert "do not go with --resume" in command(*extend, "--resume", code=2).stderr
+    assert "exclude each other" in command(*extend, "--more-epochs", "1", code=2).stderr
 
     untouched = create_run(home, kind="training", name="other", config_text=text)
     run_job(untouched.path, lambda job: "completed", explain=explained)

@@ -88,18 +88,19 @@ def test_sections_that_presets_do_not_reset():
 
 def test_fields_that_the_preflight_reads():
     assert keys(TrainingConfig, in_preflight=True) == in_sections(
-        TrainingConfig, "model", "text_encoder", "data", "quantization", "output"
-    )
+        TrainingConfig, "model", "text_encoder", "data", "datasets", "quantization", "output"
+    ) | {"lora.init_from"}
     assert keys(DatasetConfig, in_preflight=True) == in_sections(
         DatasetConfig,
         *("source", "sources", "filter", "instruction", "instructions", "instruction_in"),
-        *("page", "degrade", "control_characters", "seed", "output"),
-    )
+        *("page", "degrade", "control_characters", "normalize", "seed", "output"),
+    ) | {"flaws.bad_rows"}
 
 
 def test_fields_that_a_resumed_training_run_may_change():
     pixels = {"model.min_pixels", "model.max_pixels"}
-    assert keys(TrainingConfig, on_resume="reported") == pixels | in_sections(
+    length = {"training.max_steps", "training.num_train_epochs"}
+    assert keys(TrainingConfig, on_resume="reported") == pixels | length | in_sections(
         TrainingConfig, "quantization"
     )
     assert keys(TrainingConfig, on_resume="free") == in_sections(TrainingConfig, "output") | {
@@ -135,6 +136,7 @@ def test_fields_that_a_resumed_dataset_run_may_change():
 
 def test_fields_that_affect_memory():
     unaffected = {"lora.preset", "lora.lora_alpha", "lora.alpha_pattern", "lora.use_rslora"}
+    unaffected |= {"lora.init_from", "text_encoder.learning_rate"}
     sections_of_the_model = in_sections(
         TrainingConfig, "model", "lora", "quantization", "text_encoder"
     )

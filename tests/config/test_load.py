@@ -65,7 +65,7 @@ def test_quoted_numbers_and_booleans_are_not_numbers():
 
 def test_a_misplaced_key_gets_a_hint():
     (problem,) = problems_of(MINIMAL + "learning_rate: 1.0e-4\n")
-    assert problem.hint == "did you mean training.learning_rate?"
+    assert problem.hint == "did you mean text_encoder.learning_rate or training.learning_rate?"
 
 
 def test_a_misspelled_section_gets_a_hint():
@@ -164,3 +164,20 @@ def test_estimate_only_skips_rules_that_prevent_a_start():
     assert load_text(text, estimate_only=True).config.kind == "training"
     with pytest.raises(ConfigError):
         load_text(text + "\nlora: {r: 0}", estimate_only=True)
+
+
+def test_a_run_keeps_what_it_did_before_a_field_existed():
+    older = load_text(MINIMAL, of_run=True)
+    assert isinstance(older.config, TrainingConfig)
+    assert older.config.data.learn_turns == "last"
+    assert training(older.text).data.learn_turns == "last"
+    assert training(MINIMAL).data.learn_turns == "all"
+    newer = load_text(load_text(MINIMAL).text, of_run=True).config
+    assert isinstance(newer, TrainingConfig)
+    assert newer.data.learn_turns == "all"
+
+
+def test_a_masked_history_is_the_last_turn():
+    assert (
+        training("kind: training\nmask_history: true\n" + MINIMAL[15:]).data.learn_turns == "last"
+    )

@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
+from deepsynth_tui.conversations.columns import Columns
+from deepsynth_tui.conversations.dataset import row_to_conversation
 from deepsynth_tui.conversations.errors import RowError
-from deepsynth_tui.conversations.layouts import Columns, row_to_conversation
 from tests.training.small_datasets import INSTRUCTION, row
 
 ROW: dict[str, Any] = row(0)
 
 
 def test_messages_and_columns() -> None:
-    conversation = row_to_conversation(ROW, 0, Columns())
+    conversation = row_to_conversation(ROW, 0)
     assert conversation.messages[:-1] == [
         {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": INSTRUCTION}]}
     ]
-    without_messages = row_to_conversation({**ROW, "messages": None}, 0, Columns())
+    without_messages = row_to_conversation({**ROW, "messages": None}, 0)
     assert without_messages == conversation
     assert without_messages.answer == ROW["target"]
 
@@ -40,4 +41,4 @@ def test_messages_and_columns() -> None:
 )
 def test_unusable_rows_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(RowError, match=message):
-        row_to_conversation(ROW | changes, 0, Columns())
+        row_to_conversation(ROW | changes, 0)

@@ -13,9 +13,11 @@ from typing import Any
 import datasets
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.training import DataSettings
 from deepsynth_tui.dataset.drawing.renderer import Renderer
 from deepsynth_tui.dataset.errors import (
@@ -63,10 +65,10 @@ def load(folder: Path, tmp_path: Path) -> datasets.Dataset:
 
 
 def test_two_folders_with_the_same_name_load_as_two_datasets(tmp_path: Path):
-    """With the files listed in the card, `datasets` loads the first folder from its cache."""
+    """`datasets` does not look at the files that a card lists when it looks into its cache."""
     for word in ("first", "second"):
         path = documents(tmp_path / f"{word}.jsonl", {"id": word, "text": word})
-        generate(config(path), tmp_path / word / "dataset", Recorder())
+        generate(config(path, name="same"), tmp_path / word / "dataset", Recorder())
     for word in ("first", "second"):
         assert load(tmp_path / word / "dataset", tmp_path)["text"] == [word]
 
@@ -92,6 +94,7 @@ def test_datasets_loads_the_result(tmp_path: Path):
             "source_id": string,
             "source_hash": string,
             "pages": datasets.Value("int32"),
+            "first_page": datasets.Value("int32"),
         }
     )
     row = loaded[0]
@@ -238,7 +241,8 @@ def test_the_report_counts_everything(tmp_path: Path):
     assert report["documents_read"] == 8
     assert report["pages"] == 6
     assert report["skipped"] == {
-        "empty text": {"count": 2, "first_documents": ["blank", "null"]},
+        "empty text": {"count": 1, "first_documents": ["blank"]},
+        "no value in column 'text'": {"count": 1, "first_documents": ["null"]},
     }
     assert report["missing_glyphs"] == {
         "count": 2,
@@ -258,7 +262,10 @@ def test_the_report_counts_everything(tmp_path: Path):
     assert report["font_sizes"] == {"16": 6}
     assert report["splits"]["train"]["documents"] == 6
     assert report["fingerprint"].startswith("sha256:")
-    assert recorder.warnings[0] == "skipped 2 of 8 documents, empty text: blank, null"
+    assert recorder.warnings[:2] == [
+        "skipped 1 of 8 documents, empty text: blank",
+        "skipped 1 of 8 documents, no value in column 'text': null",
+    ]
     assert any("日 (U+65E5)" in warning and "boxes" in warning for warning in recorder.warnings)
     assert load(out, tmp_path)[3]["text"] == "abc \ufffd document"
 
@@ -311,11 +318,42 @@ def test_the_card_describes_the_dataset(tmp_path: Path):
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert text.startswith("---\npretty_name: harbour\n")
     assert "2 documents drawn as 2 page images" in text
-    assert re.search(r"^\| train \| 2 \| 2 \| 0\.\d \|$", text, re.MULTILINE)
+    assert re.search(r"^\| train \| 2 \| 2 \| 2 \| 0\.\d \|$", text, re.MULTILINE)
     assert "| missing glyphs | 0 | 0 | stop |" in text
     assert "| `page.margin` | 48 |" in text
-    assert "configs" not in text
     assert "a \\| b" in text
+
+
+def test_the_front_matter_of_the_card_is_what_the_hub_reads(tmp_path: Path):
+    def front_matter(**output: Any) -> dict[str, Any]:
+        generate(config(path, name="harbour", output=output), tmp_path / "out", Recorder())
+        text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+        return yaml.safe_load(text.split("---\n")[1])
+
+    path = numbered(tmp_path, 2)
+    first = front_matter()
+    assert first["size_categories"] == ["n<1K"]
+    assert first["task_categories"] == ["image-text-to-text"]
+    (configuration,) = first["configs"]
+    assert configuration["config_name"] == "default"
+    assert configuration["data_files"] == [{"split": "train", "path": "data/train-*.parquet"}]
+    assert "license" not in first
+    assert "language" not in first
+    # A complete dataset is not drawn again for its card.
+    again = front_matter(license="cc-by-4.0", language="en")
+    assert again == {**first, "license": "cc-by-4.0", "language": ["en"]}
+    assert front_matter(license="mit", language=["en", "zh-Hant"])["language"] == ["en", "zh-Hant"]
+
+
+@pytest.mark.parametrize(
+    ("output", "key"),
+    [({"license": "Apache 2.0"}, "output.license"), ({"language": ["english"]}, "output.language")],
+)
+def test_licenses_and_languages_that_the_hub_does_not_know_are_refused(
+    output: dict[str, Any], key: str
+):
+    values = {"kind": "dataset", "source": {"path": "a.csv"}, "output": output}
+    assert [problem.key for problem in check_values(values).problems] == [key]
 
 
 def test_a_source_of_empty_documents_fails(tmp_path: Path):
@@ -356,8 +394,8 @@ def test_an_invalid_row_late_in_the_file_is_found_before_anything_is_drawn(tmp_p
     path = numbered(tmp_path, 300)
     path.write_text(path.read_text() + "{half")
     recorder = Recorder()
-    with pytest.raises(SourceError, match="line 301"):
-        generate(config(path), tmp_path / "out", recorder)
+    with pytest.raises(SourceError, match=r"jsonl:301: invalid JSON: .* is stop"):
+        generate(config(path, flaws={"bad_rows": "stop"}), tmp_path / "out", recorder)
     assert recorder.phases == ["reading"]
     assert not (tmp_path / "out.partial").exists()
 

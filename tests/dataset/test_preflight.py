@@ -74,8 +74,10 @@ def test_missing_and_broken_files(tmp_path: Path):
     assert problem.key == "source.path"
     broken = tmp_path / "a.jsonl"
     broken.write_text('{"text": "a"}\n' * 200 + "{")
-    (problem,) = check(config(source={"path": str(broken)}))
-    assert "line 201" in problem.message
+    (problem,) = check(config(source={"path": str(broken)}, flaws={"bad_rows": "stop"}))
+    assert problem.key == "flaws.bad_rows"
+    assert "a.jsonl:201" in problem.message
+    assert check(config(source={"path": str(broken)})) == []
 
 
 def test_an_empty_text_column(tmp_path: Path):
@@ -225,3 +227,32 @@ def test_an_unreadable_first_file_is_skipped(tmp_path: Path):
     assert findings.problems == ()
     assert findings.first is not None
     assert findings.first.text == "readable"
+
+
+def test_what_a_source_holds_and_leaves_out_is_said(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "b.png").write_bytes(b"")
+    (source,) = inspect(config(source={"path": str(tmp_path)})).to_json()["sources"]
+    assert source["contents"] == ["documents: 1 .txt", "not read: 1 .png"]
+    assert source["left_out"] == {".png": 1}
+    table = tmp_path / "a.csv"
+    table.write_text("text;n\na;1\nb;2;3\n")
+    findings = inspect(config(source={"path": str(table)}))
+    assert findings.problems == ()
+    assert findings.sources[0].contents == (
+        "CSV: delimiter ';', quotes \", the first row names the columns (guessed)",
+    )
+    (bad,) = [notice for notice in findings.notices if notice.key == "flaws.bad_rows"]
+    assert bad.message == (
+        "1 of the first 2 documents cannot be read: a.csv:3: a CSV row with another number of "
+        "fields: 3 fields where the header has 2"
+    )
+    (problem,) = check(config(source={"path": str(table)}, flaws={"bad_rows": "stop"}))
+    assert problem.key == "flaws.bad_rows"
+
+
+def test_documents_that_all_cannot_be_read_say_why(tmp_path: Path):
+    (tmp_path / "a.txt").write_bytes(b"\xff")
+    (problem,) = check(config(source={"path": str(tmp_path)}))
+    assert "a.txt: text that is not UTF-8" in problem.message
+    assert "source.encoding" in problem.hint

@@ -31,7 +31,7 @@ def test_a_preview_shows_the_pages_of_the_run(tmp_path: Path):
     generate(settings, tmp_path / "out", Recorder())
     (shard,) = (tmp_path / "out" / "data").iterdir()
     drawn = [image["bytes"] for row in pq.read_table(shard)["images"] for image in row.as_py()]
-    assert [page.png for page in pages] == drawn
+    assert [page.image for page in pages] == drawn
     assert [(p.figures.document, p.figures.page, p.figures.pages) for p in pages][:2] == [
         ("one", 1, 1),
         ("long", 1, len(pages) - 1),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepsynth_tui.config.model import ModelSettings
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.row_statistics import RowStatistics, quantiles
@@ -94,13 +95,21 @@ def test_json_round_trip():
 
 
 def test_warnings_about_unknown_and_too_long_rows():
-    layout, config = models.shipped("Qwen/Qwen3-VL-4B-Instruct"), configure()
+    layout, default = models.shipped("Qwen/Qwen3-VL-4B-Instruct"), configure()
 
-    def warnings_for(dataset: RowStatistics) -> str:
+    def warnings_for(dataset: RowStatistics, config: TrainingConfig = default) -> str:
         trainable = count_trainable(config, layout)
         return " ".join(estimate_warnings(config, layout, None, trainable, dataset, 2048))
 
-    assert "raise data.max_length to 2500" in warnings_for(RowStatistics(lengths=(10, 2500)))
+    long = RowStatistics(lengths=(10, 2500))
+    for choice, told in (
+        ("error", "refuses rows of more than 2048: raise data.max_length to 2500"),
+        ("drop", "leaves out rows of more than 2048"),
+        ("shorten", "cuts the text of rows of more than 2048"),
+    ):
+        warning = warnings_for(long, configure(data={"on_too_long": choice}))
+        assert "The longest row has 2500 tokens" in warning
+        assert told in warning
     assert "Not counted. Rows of 2048 tokens (data.max_length) are assumed." in warnings_for(
         RowStatistics(note="Not counted.")
     )

@@ -9,7 +9,6 @@ from deepsynth_tui.models.lora_targets import (
     resolve_modules_to_save,
     resolve_target_modules,
     resolve_target_parameters,
-    unmatched_targets,
 )
 from deepsynth_tui.models.towers import tower_of
 from tests.estimate import models
@@ -65,9 +64,6 @@ def test_towers_and_names_can_be_combined():
     targets = targets_of("qwen3_vl", free, target_modules=["projector", "q_proj"])
     assert {tower_of(name) for name in targets} == {"language", "projector"}
     assert all(name.endswith("q_proj") for name in targets if tower_of(name) == "language")
-    assert unmatched_targets(targets, LoraSettings(target_modules=["projector", "vision"])) == (
-        "vision",
-    )
 
 
 def test_a_string_is_a_regular_expression_over_the_whole_name():
@@ -93,7 +89,5 @@ def test_expert_parameters_are_selected_by_suffix():
     assert resolve_target_parameters(parameters, LoraSettings(), ModelSettings()) == ()
 
 
-def test_unmatched_targets_and_saved_modules():
-    linears = models.layout("qwen3").linears
-    assert unmatched_targets(linears, LoraSettings(target_modules=["q_proj", "Wqkv"])) == ("Wqkv",)
+def test_no_modules_are_saved_by_default():
     assert resolve_modules_to_save(["a.lm_head", "a.norm"], LoraSettings()) == ()

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import torch
 from transformers import (
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3Processor,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
@@ -14,16 +17,86 @@ from transformers import (
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
     SmolVLMProcessor,
+    TokenizersBackend,
 )
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-from deepsynth_tui.training.modeling.processor import without_video
+from deepsynth_tui.training.modeling.video_processor import without_video
 from tests.training import chat_tokenizer
 from tests.training.small_models import IMAGE_TOKENS, PAGE_SIDE, TEXT, special_tokens
 
 _PLAIN_TEXT = {name: value for name, value in TEXT.items() if name != "model_type"}
 _ROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
+
+# What Gemma's template does: questions and answers alternate, and texts are stripped.
+GEMMA_TEMPLATE = """\
+{{- bos_token -}}
+{%- for message in messages -%}
+{%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) -%}
+{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}
+{%- endif -%}
+<start_of_turn>{{ ('model' if message['role'] == 'assistant' else message['role']) + '\n' }}
+{%- for part in message['content'] -%}
+{%- if part['type'] == 'image' -%}<start_of_image>{%- else -%}{{ part['text'] | trim }}{%- endif -%}
+{%- endfor -%}
+<end_of_turn>{{ '\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}<start_of_turn>model{{ '\n' }}{%- endif -%}
+"""
+
+
+def gemma3(folder: Path) -> Path:
+    """A Gemma 3 of 0.2 M parameters. Its processor puts line breaks around images."""
+    tokenizer = chat_tokenizer.tokenizer()
+    marks = [f"<{name}>" for name in ("start_of_turn", "end_of_turn")]
+    images = {
+        "image_token": "<image_soft_token>",
+        "boi_token": "<start_of_image>",
+        "eoi_token": "<end_of_image>",
+    }
+    tokenizer.add_special_tokens({"additional_special_tokens": [*marks, *images.values()]})
+    tokenizer.add_tokens(["\n\n", "\n\n\n"])  # tokens of their own, as Gemma has them
+    tokenizer = TokenizersBackend(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        bos_token=chat_tokenizer.START,
+        eos_token="<end_of_turn>",
+        pad_token=chat_tokenizer.PAD,
+        model_max_length=chat_tokenizer.CONTEXT,
+        clean_up_tokenization_spaces=False,
+        extra_special_tokens=images,
+    )
+    ids = tokenizer.get_vocab()
+    end_of_turn = {"eos_token_id": ids["<end_of_turn>"]}
+    config = Gemma3Config(
+        mm_tokens_per_image=IMAGE_TOKENS,
+        image_token_index=ids["<image_soft_token>"],
+        boi_token_index=ids["<start_of_image>"],
+        eoi_token_index=ids["<end_of_image>"],
+        text_config=_PLAIN_TEXT
+        | {"vocab_size": len(tokenizer), "head_dim": 16}
+        | special_tokens(tokenizer)
+        | end_of_turn,
+        vision_config={
+            "hidden_size": 64,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": PAGE_SIDE,
+            "patch_size": 16,
+        },
+        **end_of_turn,
+    )
+    torch.manual_seed(0)
+    Gemma3ForConditionalGeneration(config).save_pretrained(folder)
+    Gemma3Processor(
+        image_processor=Gemma3ImageProcessorPil(size={"height": PAGE_SIDE, "width": PAGE_SIDE}),
+        tokenizer=tokenizer,
+        image_seq_length=IMAGE_TOKENS,
+        chat_template=GEMMA_TEMPLATE,
+    ).save_pretrained(folder)
+    return folder
 
 
 def qwen2_5_vl(folder: Path) -> Path:

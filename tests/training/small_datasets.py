@@ -9,9 +9,8 @@ from typing import Any
 import datasets
 from PIL import Image
 
-from deepsynth_tui.conversations.layouts import row_to_conversation
+from deepsynth_tui.conversations.dataset import row_to_conversation
 from deepsynth_tui.training.data.collator import Collator
-from deepsynth_tui.training.data.dataset import columns_of
 from deepsynth_tui.training.data.example import Example, ExampleBuilder, Truncation
 from tests.builtin import drawn_pages
 
@@ -48,7 +47,9 @@ def row(number: int, *, side: int = 64, pages: int = 1) -> dict[str, Any]:
     """Return a row with a page of one colour; the target is its name."""
     colour = COLOURS[number % len(COLOURS)]
     file = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(file, "PNG")
+    page = Image.new("RGB", (side, side), colour)
+    page.putpixel((0, 0), (128, 128, 128))  # so that it is not blank
+    page.save(file, "PNG")
     target = f"{colour} page {number}"
     ask = [{"type": "image", "text": None}] * pages + [{"type": "text", "text": INSTRUCTION}]
     return {
@@ -76,7 +77,7 @@ def example(
     """Return a row as the example that a run with this collator trains on."""
     config = collator.config
     builder = ExampleBuilder(config.data, collator.reads_images, config.text_encoder.enabled)
-    conversation = row_to_conversation(dataset_row, index, columns_of(config.data))
+    conversation = row_to_conversation(dataset_row, index)
     return builder.build(conversation, truncation)
 
 

@@ -26,7 +26,7 @@ from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from deepsynth_tui.training.modeling.processor import without_video
+from deepsynth_tui.training.modeling.video_processor import without_video
 from tests.training import chat_tokenizer
 
 PAGE_SIDE = 64

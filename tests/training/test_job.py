@@ -282,12 +282,6 @@ def test_resuming_a_finished_run_trains_nothing_more(run: Run) -> None:
         assert torch.equal(value, before[name]), name
 
 
-def test_a_target_that_matches_no_layer_is_a_warning(run: Run) -> None:
-    ran = run(lora__target_modules=["q_proj", "query"], training__max_steps=1)
-    messages = [event.data["message"] for event in ran.of("warning")]
-    assert "The model has no linear layer query (lora.target_modules)" in messages
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_float16_trains_on_a_cpu_too(run: Run, dtype: str) -> None:

@@ -74,7 +74,8 @@ def test_the_command_reports_all_problems_without_torch(
 @pytest.mark.parametrize(
     ("change", "key", "message"),
     [
-        ({"data__target_column": "summary"}, None, ""),  # the messages hold the answer
+        ({"data__target_column": "target"}, None, ""),  # the former default
+        ({"data__target_column": "summary"}, "data.target_column", "no column 'summary'"),
         ({"data__image_column": "pages"}, "data.image_column", "no column 'pages'"),
         ({"data__eval_fraction": 0.01}, "data.eval_fraction", "of 10 rows is less than one"),
         ({"model__name_or_path": "/nowhere"}, "model.name_or_path", "there is no folder"),
@@ -168,7 +169,11 @@ def test_targets_that_match_nothing(values: dict[str, Any], vision_model: Path) 
     assert "q_proj" in (problem.hint or "")
     frozen = configuration(values, lora__target_modules=["fc1"])  # only in the vision tower
     assert [problem.key for problem in check(frozen)] == ["lora.target_modules"]
-    assert check(configuration(values, lora__target_modules=["q_proj", "query"])) == []
+    partly = configuration(
+        values, lora__target_modules=["q_proj", "query"], lora__exclude_modules=["k_prj"]
+    )
+    keys = [problem.key for problem in check(partly)]
+    assert keys == ["lora.target_modules", "lora.exclude_modules"]
     assert check(configuration(values, lora__target_modules=["q_prok"], lora__enabled=False)) == []
 
 

@@ -57,6 +57,32 @@ def test_prediction_and_measurement_are_printed(home: Path):
     assert "1 s per step, predicted 2 s (100 % too high)" in line
 
 
+def test_a_loss_is_printed_beside_its_own_step(home: Path):
+    run = create_run(home, kind="training", name="x", config_text="")
+
+    def body(job: Job) -> str:
+        for step in range(5):
+            job.progress(step, 4, "steps")
+            if step in (1, 2, 4):
+                job.metric(step=step, loss=step / 10, learning_rate=0.5)
+            if step == 2:
+                job.metric(step=step, eval_loss=0.75)
+        return "completed"
+
+    assert run_job(run.path, body, explain=lambda error: Failure("", str(error), "")) == 0
+    lines: list[str] = []
+    assert EventPrinter(run, lines.append).poll()
+    assert lines == [
+        "starting",
+        "  0/4 steps",
+        "  1/4 steps  loss 0.1  learning_rate 0.5",
+        "  2/4 steps  loss 0.2  learning_rate 0.5",
+        "  2/4 steps  eval_loss 0.75",
+        "  4/4 steps  loss 0.4  learning_rate 0.5",
+        "completed",
+    ]
+
+
 def test_json_has_the_same_figures(home: Path):
     both = read_comparison(measured(home))
     assert both["predicted"]["allocated"] == 20 * GIB

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 
 from deepsynth_tui.config import instruction_template, unicode_scripts
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
 from deepsynth_tui.config.rules.rule import Rule, is_file_name
+
+LICENSE = re.compile(r"\A[a-z0-9]+([.-][a-z0-9]+)*\Z")
+LANGUAGE = re.compile(r"\A([a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual|code)\Z")
 
 
 def _names_without_weight(weights: Mapping[str, float]) -> str:
@@ -23,6 +28,44 @@ def _template_error(instructions: Iterable[str]) -> str:
     return ""
 
 
+def _column_of_whole_documents(config: DatasetConfig) -> str:
+    """Return the setting that says that answers are about whole documents, "" if there is none."""
+    if config.rows == "document":
+        return ""
+    return next(
+        (
+            f"source.{name}"
+            for source in config.all_sources
+            for name in ("question_column", "target_column")
+            if getattr(source, name)
+        ),
+        "",
+    )
+
+
+def _first_value(c: DatasetConfig, field: str, is_wrong: Callable[[str], bool]) -> str:
+    """Return the first value of `field` in the sources that is set and wrong, for a message."""
+    values = (getattr(source, field) for source in c.all_sources)
+    return next((repr(value) for value in values if value is not None and is_wrong(value)), "")
+
+
+def _is_unknown_encoding(name: str) -> bool:
+    try:
+        # `codecs.lookup` also finds codecs such as hex, which do not decode text.
+        io.TextIOWrapper(io.BytesIO(), encoding=name)
+    except (LookupError, ValueError):
+        return True
+    return False
+
+
+def _is_no_delimiter(text: str) -> bool:
+    return text != "\\t" and (len(text) != 1 or text in '"\r\n')
+
+
+def _is_no_quote(text: str) -> bool:
+    return len(text) > 1 or text in ("\r", "\n", " ")
+
+
 DATASET_RULES = (
     Rule(
         ("name",),
@@ -34,8 +77,31 @@ DATASET_RULES = (
         ("source.path", "sources"),
         lambda c: not c.source.path and not c.sources,
         "no documents chosen",
-        "a CSV, JSONL or Parquet file, a folder of .txt, .md, .html or .pdf, a Hub id, "
-        "or builtin:sample",
+        "a CSV, JSON or Parquet file, a folder of documents, a Hub id, or builtin:sample",
+    ),
+    Rule(
+        ("source.encoding", "sources"),
+        lambda c: _first_value(c, "encoding", _is_unknown_encoding),
+        "there is no text encoding {}",
+        "a codec of Python, such as utf-8, cp1252, latin-1, shift_jis, gb18030, utf-16",
+    ),
+    Rule(
+        ("source.delimiter", "sources"),
+        lambda c: _first_value(c, "delimiter", _is_no_delimiter),
+        "a delimiter is one character and no quote, not {}",
+        "such as , ; | or \\t for a tab",
+    ),
+    Rule(
+        ("source.quotechar", "source.delimiter", "sources"),
+        lambda c: _first_value(c, "quotechar", _is_no_quote),
+        "a quote is one character, not {}",
+        "such as ' or, in YAML, empty if fields are never quoted",
+    ),
+    Rule(
+        ("source.quotechar", "source.delimiter", "sources"),
+        lambda c: any(s.quotechar and s.quotechar == s.delimiter for s in c.all_sources),
+        "is the delimiter too",
+        "choose another character for one of them",
     ),
     Rule(
         ("sources", "source.path"),
@@ -80,6 +146,30 @@ DATASET_RULES = (
         )
     ),
     Rule(
+        ("rows",),
+        lambda c: (
+            isinstance(c.rows, dict) and (set(c.rows) != {"characters"} or c.rows["characters"] < 1)
+        ),
+        "a part of a document is described by {characters: N}, with N at least 1",
+        "such as {characters: 2000}",
+    ),
+    Rule(
+        ("source.question_column", "instruction", "instructions", "sources"),
+        lambda c: (
+            any(source.question_column for source in c.all_sources)
+            and (c.instruction is not None or c.instructions)
+        ),
+        "instruction is set too, and a question takes its place",
+        "remove instruction; what all questions have in common goes into system_prompt",
+    ),
+    Rule(
+        ("rows", "source.target_column", "source.question_column", "sources"),
+        _column_of_whole_documents,
+        "with {} the answer is about a whole document, which a row that is a page or a part of "
+        "it does not show",
+        "set rows to document, or leave the answers to the text itself",
+    ),
+    Rule(
         ("filter.min_characters", "filter.max_characters"),
         lambda c: (c.filter.min_characters or 0) > (c.filter.max_characters or math.inf),
         "is above filter.max_characters, so no document would be left",
@@ -98,6 +188,18 @@ DATASET_RULES = (
         lambda c: (c.page.width is None) != (c.page.height is None),
         "page.width and page.height go together",
         "set both, or neither to use page.preset",
+    ),
+    Rule(
+        ("output.license",),
+        lambda c: c.output.license is not None and not LICENSE.match(c.output.license),
+        "is no license identifier of the Hub",
+        "such as apache-2.0, mit, cc-by-4.0, cc0-1.0, odc-by, other or unknown",
+    ),
+    Rule(
+        ("output.language",),
+        lambda c: ", ".join(code for code in c.output.languages if not LANGUAGE.match(code)),
+        "no language code: {}",
+        "an ISO 639 code of two or three letters, such as en, de, zh or multilingual",
     ),
     Rule(
         ("output.hub_repo_id", "output.push_to_hub"),

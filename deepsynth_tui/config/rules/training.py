@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS
 from deepsynth_tui.config.rules.fsdp import FSDP_RULES
 from deepsynth_tui.config.rules.rule import Rule, is_file_name, is_pattern
+from deepsynth_tui.config.rules.training_datasets import TRAINING_DATASET_RULES
 from deepsynth_tui.config.training import TrainingConfig
 
 
@@ -66,6 +68,20 @@ TRAINING_RULES = (
         "set it to true, gaussian, olora or orthogonal, or turn quantization.enabled off",
     ),
     Rule(
+        ("lora.init_from", "lora.enabled"),
+        lambda c: bool(c.lora.init_from) and not c.lora.enabled,
+        "names an adapter to start from, but no adapter is trained",
+        "turn lora.enabled on, or merge the adapter and set model.name_or_path to the result",
+    ),
+    Rule(
+        ("lora.init_lora_weights", "lora.init_from"),
+        lambda c: (
+            bool(c.lora.init_from) and c.lora.init_lora_weights not in INITS_THAT_KEEP_BASE_WEIGHTS
+        ),
+        "has no effect on an adapter that is loaded (lora.init_from)",
+        "set it to true",
+    ),
+    Rule(
         ("training.fp16", "model.dtype", "lora.enabled"),
         lambda c: c.training.fp16 and not c.lora.enabled and c.model.dtype == "float16",
         "float16 is too coarse for weights that are trained directly",
@@ -125,18 +141,39 @@ TRAINING_RULES = (
         "set it to lora or frozen, or model.dtype to float32",
     ),
     Rule(
+        ("text_encoder.learning_rate", "text_encoder.trainable", "text_encoder.enabled"),
+        lambda c: (
+            c.text_encoder.enabled
+            and c.text_encoder.learning_rate is not None
+            and c.text_encoder.trainable == "frozen"
+        ),
+        "the text encoder is frozen, so there is nothing to learn at this rate",
+        "set text_encoder.trainable to lora or full, or leave the rate unset",
+    ),
+    Rule(
+        ("text_encoder.learning_rate", "training.optim", "text_encoder.enabled"),
+        lambda c: (
+            c.text_encoder.enabled
+            and c.text_encoder.learning_rate is not None
+            and c.training.optim == "muon"
+        ),
+        "muon has one learning rate for all weights",
+        "choose another training.optim, or leave the rate unset",
+    ),
+    Rule(
         ("text_encoder.name_or_path", "text_encoder.enabled"),
         lambda c: c.text_encoder.enabled and not c.text_encoder.name_or_path,
         "no text encoder chosen",
         "a Hub id, a checkpoint folder, builtin:tiny-qwen3 or builtin:tiny-bert",
     ),
     Rule(
-        ("data.path",),
-        lambda c: not c.data.path,
+        ("data.path", "datasets"),
+        lambda c: not c.data.path and not c.datasets,
         "no dataset chosen",
         "the folder of a dataset run, its id (see `deepsynth-tui runs`), or a Hub id",
         blocks_start_only=True,
     ),
+    *TRAINING_DATASET_RULES,
     Rule(
         ("training.fp16", "training.bf16"),
         lambda c: c.training.fp16 and c.training.bf16,
@@ -144,16 +181,16 @@ TRAINING_RULES = (
         "turn one of training.fp16 and training.bf16 off",
     ),
     Rule(
-        ("training.eval_steps", "data.eval_fraction"),
-        lambda c: c.training.eval_steps is not None and not c.data.eval_fraction,
+        ("training.eval_steps", "data.eval_fraction", "data.eval_path", "data.eval_split"),
+        lambda c: c.training.eval_steps is not None and not c.data.evaluates,
         "there are no rows to evaluate on",
-        "set data.eval_fraction, for example to 0.1",
+        "set data.eval_fraction, for example to 0.1, or data.eval_path",
     ),
     Rule(
-        ("training.eval_on_start", "data.eval_fraction"),
-        lambda c: c.training.eval_on_start and not c.data.eval_fraction,
+        ("training.eval_on_start", "data.eval_fraction", "data.eval_path", "data.eval_split"),
+        lambda c: c.training.eval_on_start and not c.data.evaluates,
         "there are no rows to evaluate on",
-        "set data.eval_fraction, for example to 0.1",
+        "set data.eval_fraction, for example to 0.1, or data.eval_path",
     ),
     Rule(
         ("training.early_stopping_patience", "training.eval_steps"),

@@ -23,15 +23,30 @@ HUGE_PAGE_WORDS = (4 << 20) // 8
 
 
 @dataclass(frozen=True, slots=True)
+class GlyphExtents:
+    """The part of the page that the ink of each glyph lies in, in pixels, ends exclusive.
+
+    For a glyph without ink `left` and `top` are beyond `right` and `bottom`.
+    """
+
+    left: NDArray[np.int64]
+    top: NDArray[np.int64]
+    right: NDArray[np.int64]
+    bottom: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class PageBitmap:
     """A page at 4 bits per pixel, 0 full ink.
 
     `rows` are PNG scanlines, each starting with filter byte 0. They are the blitter's buffer,
     which the next page overwrites. `clipped_glyphs` counts glyphs that extend past the page edge.
+    `extents` are those of its glyphs, if they were asked for.
     """
 
     rows: NDArray[np.uint8]
     clipped_glyphs: int
+    extents: GlyphExtents | None = None
 
 
 class GlyphBlitter:
@@ -47,7 +62,9 @@ class GlyphBlitter:
         self._page = np.empty(max(words, HUGE_PAGE_WORDS), np.uint64)[:words]
         self._rows = self._page.view(np.uint8)[: height * row_bytes].reshape(height, row_bytes)
 
-    def draw(self, glyphs: PositionedGlyphs, size: int) -> PageBitmap:
+    def draw(
+        self, glyphs: PositionedGlyphs, size: int, *, with_extents: bool = False
+    ) -> PageBitmap:
         """Draw `glyphs` at `size` pixels per em on a blank page."""
         atlas = self._atlas
         atlas.clear_if_full()
@@ -60,13 +77,35 @@ class GlyphBlitter:
         counts = atlas.word_counts.values.take(entries)
         columns = x_subpixels // SUBPIXELS
         clipped = self._clipped(entries, columns, rows)
+        extents = None
+        if with_extents:
+            extents = self._extents(entries, columns, rows, clipped=len(clipped) > 0)
         counts[clipped] = 0
         self._blit(entries, counts, pens // VARIANTS)
         for index in clipped:
             subpixel = int(x_subpixels[index]) % SUBPIXELS
             glyph, column, row = glyphs.glyphs[index], columns[index], rows[index]
             self._blit_clipped(int(glyph), subpixel, int(column), int(row), size)
-        return PageBitmap(self._rows, len(clipped))
+        return PageBitmap(self._rows, len(clipped), extents)
+
+    def _extents(
+        self,
+        entries: NDArray[np.int32],
+        columns: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        *,
+        clipped: bool,
+    ) -> GlyphExtents:
+        atlas = self._atlas
+        has_ink = atlas.word_counts.values.take(entries) > 0
+        left = np.where(has_ink, columns + atlas.left.values.take(entries), self._width)
+        top = np.where(has_ink, rows + atlas.top.values.take(entries), self._height)
+        right = np.where(has_ink, columns + atlas.right.values.take(entries), 0)
+        bottom = np.where(has_ink, rows + atlas.bottom.values.take(entries), 0)
+        if clipped:
+            left, right = left.clip(0, self._width), right.clip(0, self._width)
+            top, bottom = top.clip(0, self._height), bottom.clip(0, self._height)
+        return GlyphExtents(left, top, right, bottom)
 
     def _clipped(
         self, entries: NDArray[np.int32], columns: NDArray[np.int64], rows: NDArray[np.int64]

@@ -1,9 +1,12 @@
-"""Degrade pages as a scanner or photocopier does: rotation, blur, noise, JPEG artefacts."""
+"""Degrade pages as a scanner or photocopier does: rotation, blur, noise, JPEG artefacts.
+
+The artefacts are those of the JPEG file that a degraded page is stored as, see `jpeg`.
+"""
 
 from __future__ import annotations
 
-import io
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +19,30 @@ PAPER = 255
 MAX_JPEG_QUALITY = 95
 
 
+@dataclass(frozen=True, slots=True)
+class DegradedPage:
+    """A degraded page, and by how many degrees it is rotated counter-clockwise.
+
+    `jpeg_quality` is that of the file it is to be stored as, None for a PNG file.
+    """
+
+    pixels: NDArray[np.uint8]
+    rotation: float
+    jpeg_quality: int | None
+
+
 def degrade_page(
     page: NDArray[np.uint8],
     settings: DegradeSettings,
     geometry: PageGeometry,
     rng: np.random.Generator,
-) -> NDArray[np.uint8]:
+) -> DegradedPage:
     """Return a degraded copy of `page` (height by width, 0 full ink, 255 paper).
 
     The strength of each effect is uniform between none and the maximum in `settings`.
     """
     image = Image.fromarray(page)
+    angle = 0.0
     if settings.rotation:
         angle = _angle_on_page(rng.uniform(-settings.rotation, settings.rotation), geometry)
         image = image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=PAPER)
@@ -35,12 +51,10 @@ def degrade_page(
     if settings.noise:
         noise = rng.normal(0, rng.uniform(0, settings.noise), page.shape)
         image = Image.fromarray((np.asarray(image) + noise).clip(0, PAPER).astype(np.uint8))
-    if settings.jpeg_quality:
-        file = io.BytesIO()
+    quality = None
+    if settings.jpeg_quality is not None:
         quality = int(rng.integers(settings.jpeg_quality, MAX_JPEG_QUALITY + 1))
-        image.save(file, "JPEG", quality=quality)
-        image = Image.open(file)
-    return np.asarray(image)
+    return DegradedPage(np.asarray(image), angle, quality)
 
 
 def _angle_on_page(angle: float, geometry: PageGeometry) -> float:

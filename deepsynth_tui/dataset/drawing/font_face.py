@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import unicodedata
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from deepsynth_tui.dataset.clean_text import is_invisible
 from deepsynth_tui.dataset.errors import FontError
 
 # A compiled module without type stubs.
 hb: Any = importlib.import_module("uharfbuzz")
+
+# The weight of upright text; some variable fonts, such as Noto Sans CJK, are thin by default.
+REGULAR_WEIGHT = 400
+# General category of marks that enclose the character before them, such as a keycap.
+ENCLOSING_MARK = "Me"
 
 
 class GlyphRun(NamedTuple):
@@ -56,6 +63,8 @@ class Face:
         if not self.codepoints:
             raise _unusable_font(path)
         self._hb_font = hb.Font(self._hb_face)
+        if self._hb_face.has_var_data:
+            self._hb_font.set_variations({"wght": REGULAR_WEIGHT})
         self._upem = self._hb_face.upem
         extents = self._hb_font.get_font_extents("ltr")
         self.ascent = extents.ascender / self._upem
@@ -78,6 +87,39 @@ class Face:
         glyph = self._hb_font.get_nominal_glyph(ord("x"))
         extents = self._hb_font.get_glyph_extents(glyph) if glyph else None
         return extents.y_bearing / self._upem if extents else 0.5
+
+    @cached_property
+    def is_emoji(self) -> bool:
+        """Whether this is a font for emoji: one with colour bitmaps, or called so."""
+        return bool(self._hb_face.has_color_png) or "Emoji" in self.name
+
+    def lacks(self, cluster: str) -> str:
+        """Return the visible characters of `cluster` that this face cannot draw.
+
+        Invisible characters need no glyph. A mark that ought to enclose the character before it is
+        lacking too if it would be drawn across it.
+        """
+        characters = [character for character in cluster if not is_invisible(character)]
+        missing = [
+            character for character in characters if ord(character) not in self.codepoints
+        ] or [
+            character
+            for character in characters
+            if unicodedata.category(character) == ENCLOSING_MARK and not self._encloses(cluster)
+        ]
+        return "".join(missing)
+
+    def _encloses(self, cluster: str) -> bool:
+        """Return whether one glyph of `cluster` spans all its ink from left to right."""
+        run = self.shape(cluster, rtl=False)
+        boxes = []
+        for glyph, x in zip(run.glyphs, run.x, strict=True):
+            extents = self._hb_font.get_glyph_extents(glyph)
+            if extents is not None and extents.width:
+                left = x * self._upem + extents.x_bearing
+                boxes.append((left, left + extents.width))
+        span = min((box[0] for box in boxes), default=0), max((box[1] for box in boxes), default=0)
+        return span in boxes
 
     def shape(
         self,

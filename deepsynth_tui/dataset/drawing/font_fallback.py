@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepsynth_tui.dataset.clean_text import is_invisible
 from deepsynth_tui.dataset.drawing.font_face import Face
-from deepsynth_tui.dataset.drawing.font_files import find_font, installed_fonts
+from deepsynth_tui.dataset.drawing.font_files import find_font
 from deepsynth_tui.dataset.drawing.line_breaking import grapheme_clusters
-from deepsynth_tui.dataset.drawing.missing_glyphs import characters_without_glyph
-
-# Upright Noto fonts of regular weight, and two families that cover much of Unicode.
-SYSTEM_FONTS = re.compile(
-    r"\A(Noto(Sans|Serif|Music|Naskh|Kufi|Color|Emoji)\w*(-Regular)?|DroidSansFallbackFull|unifont)"
-    r"\.(ttf|otf|ttc)\Z"
+from deepsynth_tui.dataset.drawing.system_fonts import (
+    EMOJI_SEQUENCE,
+    TEXT_PRESENTATION,
+    in_order_for,
+    is_emoji_font,
+    system_fonts,
 )
+
 ASCII = frozenset(range(0x21, 0x7F))
-# First word of a Unicode character name -> words in the file names of fonts that cover it, where
-# the two differ.
-FILE_NAME_WORDS = {
-    "CJK": ("CJK", "Fallback"),
-    "HANGUL": ("CJK",),
-    "HIRAGANA": ("CJK", "Fallback"),
-    "KATAKANA": ("CJK", "Fallback"),
-    "BOPOMOFO": ("CJK", "Fallback"),
-    "IDEOGRAPHIC": ("CJK", "Fallback"),
-    "FULLWIDTH": ("CJK", "Fallback"),
-}
 
 
 class FontStack:
     """The chosen font followed by its fallback fonts.
 
-    Which face draws a cluster depends on the cluster alone, not on what was drawn before, so the
-    same text gives the same page in every process.
+    Which face draws a cluster depends on the cluster and the language of the text, not on what was
+    drawn before, so the same text gives the same page in every process.
     """
 
     def __init__(self, font: str, fallback: Sequence[str] | None) -> None:
@@ -49,41 +37,36 @@ class FontStack:
         self.faces += [Face(find_font(name)) for name in fallback or ()]
         self.primary_has_ascii = self.primary.codepoints >= ASCII
         self._configured = len(self.faces)
-        self._system_fonts = [] if fallback is not None else _system_fonts()
+        self._system_fonts = [] if fallback is not None else system_fonts()
         self._opened: dict[Path, int] = {}
-        self._face_of_cluster: dict[str, int | None] = {}
+        self._face_of_cluster: dict[tuple[str, str | None], int | None] = {}
 
     @property
     def primary(self) -> Face:
         """The chosen font."""
         return self.faces[0]
 
-    def face_for(self, cluster: str) -> int | None:
-        """Return the index of the first face with glyphs for all of `cluster`, None if no font has.
+    def face_for(self, cluster: str, language: str | None = None) -> int | None:
+        """Return the index of the first face that can draw all of `cluster`, None if no font can.
 
-        Invisible characters need no glyph.
+        `language` (BCP 47) is that of the Chinese, Japanese and Korean characters of the text.
+        Faces for emoji come first for an emoji sequence.
         """
-        if cluster not in self._face_of_cluster:
-            needed = {ord(character) for character in cluster if not is_invisible(character)}
-            self._face_of_cluster[cluster] = next(
-                (
-                    face
-                    for face in self._candidates(needed)
-                    if needed <= self.faces[face].codepoints
-                ),
+        key = cluster, language
+        if key not in self._face_of_cluster:
+            self._face_of_cluster[key] = next(
+                (face for face in self._candidates(*key) if not self.faces[face].lacks(cluster)),
                 None,
             )
-        return self._face_of_cluster[cluster]
+        return self._face_of_cluster[key]
 
-    def _candidates(self, needed: set[int]) -> Iterator[int]:
-        yield from range(self._configured)
-        words = _file_name_words(needed)
-        yield from map(
-            self._open,
-            sorted(
-                self._system_fonts, key=lambda path: not any(word in path.name for word in words)
-            ),
-        )
+    def _candidates(self, cluster: str, language: str | None) -> Iterator[int]:
+        configured = range(self._configured)
+        if EMOJI_SEQUENCE.search(cluster) and TEXT_PRESENTATION not in cluster:
+            yield from (face for face in configured if self.faces[face].is_emoji)
+            yield from map(self._open, filter(is_emoji_font, self._system_fonts))
+        yield from configured
+        yield from map(self._open, in_order_for(cluster, language, self._system_fonts))
 
     def _open(self, path: Path) -> int:
         if path not in self._opened:
@@ -102,32 +85,20 @@ class FontRun:
     missing: str
 
 
-def font_runs(word: str, fonts: FontStack) -> Iterator[FontRun]:
+def font_runs(word: str, fonts: FontStack, language: str | None = None) -> Iterator[FontRun]:
     """Split `word` into runs of one face (itemization). Clusters are never split."""
     if word.isascii() and fonts.primary_has_ascii:
         yield FontRun(0, 0, word, "")
         return
     start, text, run_face, run_missing = 0, "", 0, ""
     for cluster in grapheme_clusters(word):
-        face, missing = fonts.face_for(cluster), ""
+        face, missing = fonts.face_for(cluster, language), ""
         if face is None:
-            # No face has the whole cluster: take the one that has its base character.
-            face = fonts.face_for(cluster[0]) or 0
-            missing = characters_without_glyph(fonts.faces[face], cluster)
+            # No face can draw the whole cluster: take the one that has its base character.
+            face = fonts.face_for(cluster[0], language) or 0
+            missing = fonts.faces[face].lacks(cluster)
         if text and (face != run_face or unicodedata.combining(cluster[0])):
             yield FontRun(run_face, start, text, run_missing)
             start, text, run_missing = start + len(text), "", ""
         text, run_face, run_missing = text + cluster, face, run_missing + missing
     yield FontRun(run_face, start, text, run_missing)
-
-
-def _system_fonts() -> list[Path]:
-    """Return the installed fallback fonts, Sans first, each file name once."""
-    by_name = {path.name: path for path in installed_fonts() if SYSTEM_FONTS.match(path.name)}
-    return sorted(by_name.values(), key=lambda path: ("Sans" not in path.name, path.name))
-
-
-def _file_name_words(codepoints: Iterable[int]) -> list[str]:
-    """Return words that the file name of a font for `codepoints` may contain."""
-    names = [unicodedata.name(chr(code), "").split(" ")[0].split("-")[0] for code in codepoints]
-    return [word for name in names for word in FILE_NAME_WORDS.get(name, (name.title(),))]

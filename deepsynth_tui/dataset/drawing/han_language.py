@@ -1,7 +1,8 @@
-"""The language of a text's Han characters, which selects their regional form.
+"""The language of a text's Chinese, Japanese and Korean characters, which selects their forms.
 
-Han unification gives the Chinese, Japanese and Korean forms of a character one code point; a font
-with several forms, such as Noto CJK, selects by the language of the text.
+Han unification gives the Chinese, Japanese and Korean forms of a character one code point, and
+punctuation sits differently in each. A font with several forms, such as Noto CJK, selects by the
+language of the text; of fonts with one form, the one of that language is chosen.
 """
 
 from __future__ import annotations
@@ -9,17 +10,22 @@ from __future__ import annotations
 import re
 
 KANA = re.compile("[\u3041-\u30ff\uff66-\uff9f]")
-HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
+HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff]")
 HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+# All characters that fonts for these languages draw, with punctuation and full-width forms.
+CJK = re.compile(
+    "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f"
+    "\uff00-\uffef\U0001aff0-\U0001b16f\U00020000-\U0003ffff]"
+)
 
 
 def han_language(text: str) -> str | None:
-    """Return the BCP 47 language of the Han characters in `text`, None if it has none.
+    """Return the BCP 47 language of the CJK characters in `text`, None if it has none.
 
     With kana: Japanese. Else with Hangul: Korean. Else Chinese, traditional if more of the
     characters are in Big5 only than in GB 2312 only.
     """
-    if text.isascii() or not HAN.search(text):
+    if text.isascii() or not CJK.search(text):
         return None
     if KANA.search(text):
         return "ja"

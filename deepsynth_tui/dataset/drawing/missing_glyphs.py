@@ -11,18 +11,6 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from deepsynth_tui.dataset.clean_text import is_invisible
-from deepsynth_tui.dataset.drawing.font_face import Face
-
-
-def characters_without_glyph(face: Face, cluster: str) -> str:
-    """Return the visible characters of `cluster` that `face` has no glyph for."""
-    return "".join(
-        character
-        for character in cluster
-        if ord(character) not in face.codepoints and not is_invisible(character)
-    )
-
 
 class MissingGlyphs:
     """The characters without a glyph in each shape of a `ShapeCache`."""

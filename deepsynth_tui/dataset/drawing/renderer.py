@@ -13,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepsynth_tui.config.dataset import DegradeSettings, PageSettings
-from deepsynth_tui.dataset.drawing.degrade import degrade_page
+from deepsynth_tui.dataset.drawing.degrade import DegradedPage, degrade_page
 from deepsynth_tui.dataset.drawing.font_fallback import FontStack
 from deepsynth_tui.dataset.drawing.han_language import han_language
+from deepsynth_tui.dataset.drawing.jpeg import JpegEncoder
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
+from deepsynth_tui.dataset.drawing.pagination import PageLayout
 from deepsynth_tui.dataset.drawing.palette import page_palette
 from deepsynth_tui.dataset.drawing.png import PngEncoder
-from deepsynth_tui.dataset.drawing.typesetter import TextLayout, Typesetter
+from deepsynth_tui.dataset.drawing.text_boxes import PageText, TextBoxes
+from deepsynth_tui.dataset.drawing.typesetter import DrawnPage, TextLayout, Typesetter
 from deepsynth_tui.dataset.drawing.wrapping import ColumnTooNarrow
 from deepsynth_tui.dataset.errors import PageError
 
@@ -30,11 +33,16 @@ DEGRADED_BITS = 8
 
 @dataclass(frozen=True, slots=True)
 class RenderedPage:
-    """A page as a PNG file; it shows the characters `start` to `end` of the text."""
+    """A page as a PNG or JPEG file; it shows the characters `start` to `end` of the text.
 
-    png: bytes
+    `lines` and `words` are those on it, if `page.boxes` asks for them.
+    """
+
+    image: bytes
     start: int
     end: int
+    lines: TextBoxes | None = None
+    words: TextBoxes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,9 @@ class Renderer:
         self._is_random = len(weights) > 1 or self._degrade.share > 0
         size = self._geometry.width, self._geometry.height
         self._clean_encoder = PngEncoder(*size, CLEAN_BITS, page_palette(page, CLEAN_BITS))
-        self._degraded_encoder = PngEncoder(*size, DEGRADED_BITS, page_palette(page, DEGRADED_BITS))
+        degraded_palette = page_palette(page, DEGRADED_BITS)
+        self._lossless_encoder = PngEncoder(*size, DEGRADED_BITS, degraded_palette)
+        self._jpeg_encoder = JpegEncoder(degraded_palette)
 
     @property
     def font_name(self) -> str:
@@ -102,16 +112,16 @@ class Renderer:
         pages = []
         clipped = drawn_characters = 0
         for page in layout.pages:
-            bitmap, characters = typesetter.draw(layout, page)
-            rows = bitmap.rows
-            png = (
-                self._degraded_png(rows, rng)
-                if rng and degrade
-                else self._clean_encoder.encode(rows)
-            )
-            pages.append(RenderedPage(png, page.start, page.end))
-            clipped += bitmap.clipped_glyphs
-            drawn_characters += characters
+            drawn = typesetter.draw(layout, page, with_glyphs=self._page.boxes != "none")
+            rows, rotation = drawn.bitmap.rows, 0.0
+            if rng and degrade:
+                image, rotation = self._degraded_image(rows, rng)
+            else:
+                image = self._clean_encoder.encode(rows)
+            lines, words = self._boxes(text, layout, page, drawn, rotation)
+            pages.append(RenderedPage(image, page.start, page.end, lines, words))
+            clipped += drawn.bitmap.clipped_glyphs
+            drawn_characters += drawn.characters
         return RenderedText(
             pages=tuple(pages),
             font_size=layout.font_size,
@@ -123,6 +133,19 @@ class Renderer:
             lines=layout.lines,
             lost_characters=int(layout.text.lengths.sum()) - drawn_characters,
         )
+
+    def _boxes(
+        self, text: str, layout: TextLayout, page: PageLayout, drawn: DrawnPage, rotation: float
+    ) -> tuple[TextBoxes | None, TextBoxes | None]:
+        """Return the lines and the words of a page as far as `page.boxes` asks for them."""
+        if drawn.glyphs is None:
+            return None, None
+        size = self._geometry.width, self._geometry.height
+        page_text = PageText(text, layout.text, page, drawn.glyphs)
+        lines = page_text.lines().rotated(rotation, *size)
+        if self._page.boxes == "lines":
+            return lines, None
+        return lines, page_text.words().rotated(rotation, *size)
 
     def _typesetter(self, stack: int, language: str | None) -> Typesetter:
         key = stack, language
@@ -145,9 +168,20 @@ class Renderer:
                 "page.margin",
             ) from error
 
-    def _degraded_png(self, rows: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
+    def _degraded_image(
+        self, rows: NDArray[np.uint8], rng: np.random.Generator
+    ) -> tuple[bytes, float]:
+        """Return a degraded page as a file, and its rotation in degrees."""
         # Unpack two 4-bit pixels per byte, the left one in the high half, to 8 bits each.
         pixels = np.stack([rows[:, 1:] >> 4, rows[:, 1:] & 15], axis=2) * np.uint8(17)
         page = pixels.reshape(len(rows), -1)[:, : self._geometry.width].astype(np.uint8)
         degraded = degrade_page(page, self._degrade, self._geometry, rng)
-        return self._degraded_encoder.encode(np.insert(degraded, 0, 0, axis=1))
+        return self._encode_degraded(degraded, rows), degraded.rotation
+
+    def _encode_degraded(self, degraded: DegradedPage, clean_rows: NDArray[np.uint8]) -> bytes:
+        if degraded.jpeg_quality is None:
+            return self._lossless_encoder.encode(np.insert(degraded.pixels, 0, 0, axis=1))
+        max_bytes = None
+        if self._degrade.max_size is not None:
+            max_bytes = int(self._degrade.max_size * len(self._clean_encoder.encode(clean_rows)))
+        return self._jpeg_encoder.encode(degraded.pixels, degraded.jpeg_quality, max_bytes)

@@ -38,7 +38,7 @@ class PositionedGlyphs:
 class ShapeCache:
     """Shapes of words in one font stack, by shape id. Lengths are in em.
 
-    `language` is that of Han characters, None for texts without any.
+    `language` is that of Chinese, Japanese and Korean characters, None for texts without any.
     """
 
     def __init__(self, fonts: FontStack, language: str | None = None) -> None:
@@ -88,7 +88,7 @@ class ShapeCache:
         y: list[float] = []
         pen = 0.0
         missing = ""
-        runs = list(font_runs(word, self.fonts))
+        runs = list(font_runs(word, self.fonts, self._language))
         for run in reversed(runs) if rtl else runs:
             missing += run.missing
             # A combining mark without a base is shown on a dotted circle (Unicode, 5.13).
@@ -133,6 +133,10 @@ class ShapeCache:
             np.repeat(x, counts) + self._x.values[indices] * size,
             np.repeat(y, counts) - self._y.values[indices] * size,
         )
+
+    def glyph_counts(self, shapes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of glyphs of each of `shapes`."""
+        return self._glyph_count.values[shapes]
 
     def missing_glyphs(self, shapes: NDArray[np.int64]) -> Counter[str]:
         """Return how often each character without a glyph occurs in `shapes`."""

@@ -16,8 +16,18 @@ from deepsynth_tui.dataset.drawing.measured_text import MeasuredText, TextMeasur
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry, font_sizes
 from deepsynth_tui.dataset.drawing.pagination import PageLayout, paginate
 from deepsynth_tui.dataset.drawing.shape_cache import PositionedGlyphs, ShapeCache
+from deepsynth_tui.dataset.drawing.text_boxes import DrawnGlyphs
 from deepsynth_tui.dataset.drawing.wrapping import TOLERANCE, ColumnTooNarrow, wrap
 from deepsynth_tui.dataset.errors import PageError
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPage:
+    """A page, the number of characters on it and, if they were asked for, its glyphs."""
+
+    bitmap: PageBitmap
+    characters: int
+    glyphs: DrawnGlyphs | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +90,8 @@ class Typesetter:
             middle = (low + high) // 2
         return best or self._lay_out_at(measured, self._sizes[0])
 
-    def draw(self, layout: TextLayout, page: PageLayout) -> tuple[PageBitmap, int]:
-        """Draw `page` of the most recent layout; return it and its number of characters."""
+    def draw(self, layout: TextLayout, page: PageLayout, *, with_glyphs: bool = False) -> DrawnPage:
+        """Draw `page` of the most recent layout."""
         text, size = layout.text, layout.font_size
         firsts, lasts, x, baselines = self._positioned_runs(layout, page)
         counts = lasts - firsts
@@ -93,7 +103,12 @@ class Typesetter:
             np.repeat(baselines, counts),
             size,
         )
-        return self._blitter.draw(glyphs, size), int(text.lengths[boxes].sum())
+        bitmap = self._blitter.draw(glyphs, size, with_extents=with_glyphs)
+        drawn_glyphs = None
+        if bitmap.extents is not None:
+            counts = self._shapes.glyph_counts(text.shapes[boxes])
+            drawn_glyphs = DrawnGlyphs(np.repeat(boxes, counts), bitmap.extents)
+        return DrawnPage(bitmap, int(text.lengths[boxes].sum()), drawn_glyphs)
 
     def missing_glyphs(self, layout: TextLayout) -> Counter[str]:
         """Return how often each character that no font has a glyph for occurs."""

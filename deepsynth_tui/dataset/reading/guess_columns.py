@@ -10,6 +10,7 @@ from typing import Any
 
 from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.dataset.clean_text import is_blank
+from deepsynth_tui.dataset.reading.column_paths import value_at
 from deepsynth_tui.dataset.reading.named_columns import TEXT_NAMES, find_id_column
 from deepsynth_tui.dataset.reading.reader import TEXT, SourceReader, SourceRow
 
@@ -50,16 +51,22 @@ class Proposal:
         return asdict(self)
 
 
-def preview_columns(reader: SourceReader) -> tuple[ColumnPreview, ...]:
-    """Preview each column in the first rows. Raises the errors of `reader.rows`."""
-    read_columns = [name for name, kind in reader.kinds.items() if _is_text_or_number(kind)]
+def first_rows(reader: SourceReader) -> list[SourceRow]:
+    """Return the first rows, with the columns to preview. Raises the errors of `reader.rows`."""
     rows: list[SourceRow] = []
     characters = 0
-    for row in islice(reader.rows(read_columns), PREVIEW_ROWS):
+    for row in islice(reader.rows(_previewed(reader)), PREVIEW_ROWS):
         rows.append(row)
         characters += sum(len(value) for value in row.values.values() if isinstance(value, str))
         if characters > PREVIEW_CHARACTERS:
             break
+    return rows
+
+
+def preview_columns(reader: SourceReader, rows: Sequence[SourceRow]) -> tuple[ColumnPreview, ...]:
+    """Preview each column in `rows`, the first ones that can be read."""
+    read_columns = _previewed(reader)
+    rows = [row for row in rows if row.unreadable is None]
     return tuple(
         _preview(name, kind, rows) if name in read_columns else ColumnPreview(name, kind)
         for name, kind in reader.kinds.items()
@@ -122,7 +129,7 @@ def _preview(name: str, kind: str, rows: Sequence[SourceRow]) -> ColumnPreview:
 
 def _non_blank(name: str, rows: Sequence[SourceRow]) -> Iterator[str]:
     for row in rows:
-        value = row.values.get(name)
+        value = value_at(row.values, name)
         text = value if isinstance(value, str) else as_text(value)
         if not is_blank(text):
             yield text
@@ -131,6 +138,10 @@ def _non_blank(name: str, rows: Sequence[SourceRow]) -> Iterator[str]:
 def _one_line(text: str) -> str:
     line = " ".join(text[: 4 * EXAMPLE_CHARACTERS].split())
     return line if len(line) <= EXAMPLE_CHARACTERS else f"{line[: EXAMPLE_CHARACTERS - 3]}..."
+
+
+def _previewed(reader: SourceReader) -> list[str]:
+    return [name for name, kind in reader.kinds.items() if _is_text_or_number(kind)]
 
 
 def _is_text_or_number(kind: str) -> bool:

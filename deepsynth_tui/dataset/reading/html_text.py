@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from typing import Any
 
 from deepsynth_tui.dataset.errors import UnreadableDocument
 
@@ -20,21 +21,34 @@ BYTE_ORDER_MARKS = (
 )
 
 
-def html_to_text(data: bytes) -> str:
-    """Return the visible text of an HTML file. Raises `UnreadableDocument`."""
-    from inscriptis.css_profiles import STRICT_CSS_PROFILE
-    from inscriptis.html_engine import Inscriptis
-    from inscriptis.model.config import ParserConfig
+def html_to_text(data: bytes, encoding: str | None = None) -> str:
+    """Return the visible text of an HTML file. Raises `UnreadableDocument`.
+
+    `encoding` is that of a file which declares none.
+    """
+    tree = parse_html(decode_html(data, encoding))
+    return "" if tree is None else tree_to_text(tree)
+
+
+def parse_html(page: str) -> Any:
+    """Return the tree of an HTML page, None if it holds nothing but comments or white space."""
     from lxml import html
     from lxml.etree import ParserError
 
     # Without `huge_tree`, content nested deeper than 256 elements would be dropped.
     parser = html.HTMLParser(huge_tree=True, encoding="utf-8")
     try:
-        tree = html.document_fromstring(decode_html(data).encode(), parser=parser)
+        return html.document_fromstring(page.encode(), parser=parser)
     except ParserError:
-        # Nothing but comments or white space.
-        return ""
+        return None
+
+
+def tree_to_text(tree: Any) -> str:
+    """Return the visible text of a parsed HTML page. Raises `UnreadableDocument`."""
+    from inscriptis.css_profiles import STRICT_CSS_PROFILE
+    from inscriptis.html_engine import Inscriptis
+    from inscriptis.model.config import ParserConfig
+
     try:
         return Inscriptis(tree, ParserConfig(css=STRICT_CSS_PROFILE)).get_text().strip("\n")
     except RecursionError as error:
@@ -43,16 +57,18 @@ def html_to_text(data: bytes) -> str:
         ) from error
 
 
-def decode_html(data: bytes) -> str:
-    """Decode an HTML file by its byte order mark, else its declared encoding, else as UTF-8.
+def decode_html(data: bytes, encoding: str | None = None) -> str:
+    """Decode an HTML file by its byte order mark, its declared encoding, `encoding`, or as UTF-8.
 
     Raises `UnreadableDocument`.
     """
-    for mark, encoding in BYTE_ORDER_MARKS:
+    for mark, codec in BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return _decode(data.removeprefix(mark), encoding)
+            return _decode(data.removeprefix(mark), codec)
     declared = DECLARED_ENCODING.search(COMMENT.sub(b"", data[:PRESCANNED_BYTES]))
-    return _decode(data, _python_codec(declared.group(1).decode()) if declared else "utf-8")
+    if declared:
+        return _decode(data, _python_codec(declared.group(1).decode()))
+    return _decode(data, encoding or "utf-8")
 
 
 def _python_codec(label: str) -> str:
@@ -79,6 +95,6 @@ def _decode(data: bytes, encoding: str) -> str:
     except UnicodeError as error:
         raise UnreadableDocument(
             f"an HTML page that is not valid {encoding}",
-            "Declare its encoding with <meta charset=...>, or convert it to UTF-8 first.",
+            "Declare its encoding with <meta charset=...>, or set source.encoding.",
         ) from error
     return text

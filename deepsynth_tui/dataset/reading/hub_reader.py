@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
-from deepsynth_tui.dataset.reading.reader import TEXT, SourceRow, at_most
+from deepsynth_tui.dataset.reading.column_paths import longest_prefix
+from deepsynth_tui.dataset.reading.reader import TEXT, SourceReader, SourceRow
 
 # Names of string types in `datasets`, and in Python for a dataset without declared features.
 STRING_TYPES = ("string", "large_string", "str")
@@ -20,7 +21,7 @@ KEY_BY_ERROR_START = {
 }
 
 
-class HubReader:
+class HubReader(SourceReader):
     """Streams one split of a Hub dataset.
 
     Without `streaming`, or with the Hub in offline mode, the dataset is read from the local cache,
@@ -35,19 +36,11 @@ class HubReader:
         self._dataset = _load(name, config, split, streaming=streaming)
         features = self._dataset.features
         if features is None:
-            first: Mapping[str, Any] = next(iter(self._dataset.take(1)), {})
-            kinds = {column: type(value).__name__ for column, value in first.items()}
-        else:
-            kinds = {
-                column: str(getattr(feature, "dtype", type(feature).__name__))
-                for column, feature in features.items()
-            }
-        self.kinds: Mapping[str, str] = {
-            column: TEXT if kind in STRING_TYPES else kind for column, kind in kinds.items()
-        }
-        self.columns: tuple[str, ...] = tuple(
-            column for column, kind in self.kinds.items() if kind == TEXT
-        )
+            features = next(iter(self._dataset.take(1)), {})
+        self._stored_columns = list(features)
+        self.kinds = dict(_iter_kinds(features, "")) | dict(_iter_kinds(features, "", nested=False))
+        self.columns = tuple(column for column, kind in self.kinds.items() if kind == TEXT)
+        self.contents = (f"a dataset of the Hub, split {split}",)
         if not self.columns:
             raise ColumnError(
                 f"{name} has no text column",
@@ -57,15 +50,19 @@ class HubReader:
 
     def rows(self, columns: Sequence[str]) -> Iterator[SourceRow]:
         """Yield the rows with the values of `columns` only. Raises `SourceError`."""
+        from datasets.exceptions import DatasetsError
+
         number = 0
-        rows = iter(self._dataset.select_columns(list(columns)))
+        stored = {longest_prefix(self._stored_columns, column) for column in columns}
+        rows = iter(self._dataset.select_columns(sorted(filter(None, stored))))
         while True:
             try:
                 values = next(rows)
             except StopIteration:
                 return
-            except OSError as error:
-                # All errors of the Hub and the network derive from OSError.
+            except (OSError, ValueError, DatasetsError) as error:
+                # All errors of the Hub and the network derive from OSError; a file whose columns
+                # are not those of the others is a ValueError.
                 raise SourceError(
                     f"{self.name}: reading failed after row {number}: {error}",
                     "Try again, with --resume if some shards are finished. With source.streaming "
@@ -75,11 +72,22 @@ class HubReader:
             number += 1
             yield SourceRow(f"{self.name}:{number}", values)
 
-    def count(self, limit: int | None) -> int | None:
-        """Return the number of rows, at most `limit`; None if the dataset does not declare it."""
+    def count(self) -> int | None:
+        """Return the number of rows; None if the dataset does not declare it."""
         splits = self._dataset.info.splits or {}
         split = splits.get(str(self._dataset.split))
-        return at_most(limit, split.num_examples) if split and split.num_examples else None
+        return (split.num_examples or None) if split else None
+
+
+def _iter_kinds(
+    features: Mapping[str, Any], prefix: str, *, nested: bool = True
+) -> Iterator[tuple[str, str]]:
+    """Yield the columns and paths with their types, from features or from the values of a row."""
+    for name, feature in features.items():
+        kind = str(getattr(feature, "dtype", type(feature).__name__))
+        yield f"{prefix}{name}", TEXT if kind in STRING_TYPES or isinstance(feature, str) else kind
+        if nested and isinstance(feature, Mapping):
+            yield from _iter_kinds(feature, f"{prefix}{name}.")
 
 
 def _load(name: str, config: str | None, split: str, *, streaming: bool) -> Any:
@@ -100,6 +108,13 @@ def _load(name: str, config: str | None, split: str, *, streaming: bool) -> Any:
         raise SourceError(
             f"{name!r} is not a local file, and the Hub cannot be reached",
             "Set the path of a local file, or try again with a network connection.",
+            "source.path",
+        ) from error
+    except RuntimeError as error:
+        raise SourceError(
+            f"{name}: {str(error).splitlines()[0]}",
+            "`datasets` runs no code of a repository: use a branch with Parquet files, such as "
+            "refs/convert/parquet.",
             "source.path",
         ) from error
     except ValueError as error:

@@ -10,14 +10,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from deepsynth_tui.dataset.reading.reader import Unreadable
+
 WHITE_SPACE = re.compile(r"[ \t\n\r]*")
-DECODER = json.JSONDecoder()
 # A chunk may end inside `false` or `\u00e9`: the decoder then reports an error at most this many
 # characters before the end.
 MAX_TOKEN_PART = 16
+
+
+class DuplicateKey(Exception):
+    """An object has the same key twice, so that one of the values would be lost."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(keys)
+        self.unreadable = Unreadable(
+            "a JSON object with the same key twice",
+            ", ".join(map(repr, keys)),
+            "Rename one of the keys.",
+        )
+
+
+def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object from its items. Raises `DuplicateKey`."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise DuplicateKey([key for key, count in counts.items() if count > 1])
+    return values
 
 
 class InvalidArray(ValueError):
@@ -29,20 +52,25 @@ class InvalidArray(ValueError):
         self.reason = reason
 
 
-def iter_elements(chunks: Iterator[str]) -> Iterator[tuple[int, Any]]:
-    """Yield (line, value) for each element of the array whose text comes in `chunks`.
+DECODER = json.JSONDecoder(object_pairs_hook=refuse_duplicates)
+LENIENT_DECODER = json.JSONDecoder()
 
-    Holds little more than one element and one chunk. The elements must be objects: a number could
-    be cut in two valid ones between chunks. Raises `InvalidArray`.
+
+def iter_elements(chunks: Iterator[str]) -> Iterator[tuple[int, Any, str]]:
+    """Yield (line, value, text) for each element of the array whose text comes in `chunks`.
+
+    The value of an object with the same key twice is an `Unreadable`. Holds little more than one
+    element and one chunk. The elements must be objects: a number could be cut in two valid ones
+    between chunks. Raises `InvalidArray`.
     """
     text = _ChunkedText(chunks)
     text.expect("[")
     if text.peek() != "]":
-        yield text.line, text.parse_value()
+        yield text.line, *text.parse_value()
         while text.peek() == ",":
             text.expect(",")
             text.peek()
-            yield text.line, text.parse_value()
+            yield text.line, *text.parse_value()
     text.expect("]")
     if text.peek():
         raise InvalidArray(text.line, "unexpected text after the end of the array")
@@ -75,19 +103,28 @@ class _ChunkedText:
             raise InvalidArray(self.line, f"expected {character!r}, got {got}")
         self.skip_to(self.position + 1)
 
-    def parse_value(self) -> Any:
-        """Parse the next value, reading chunks until it is complete."""
+    def parse_value(self) -> tuple[Any, str]:
+        """Parse the next value, reading chunks until it is complete; return it and its text."""
         while True:
             try:
-                value, end = DECODER.raw_decode(self.buffer, self.position)
+                value, end = self._decode()
             except json.JSONDecodeError as error:
                 may_be_cut = error.pos > len(self.buffer) - MAX_TOKEN_PART
                 if (may_be_cut or error.msg.startswith("Unterminated")) and self.read_chunk():
                     continue
                 line = self.line + self.buffer.count("\n", self.position, error.pos)
                 raise InvalidArray(line, error.msg) from error
+            except RecursionError as error:
+                raise InvalidArray(self.line, "nested too deeply") from error
+            text = self.buffer[self.position : end]
             self.skip_to(end)
-            return value
+            return value, text
+
+    def _decode(self) -> tuple[Any, int]:
+        try:
+            return DECODER.raw_decode(self.buffer, self.position)
+        except DuplicateKey as error:
+            return error.unreadable, LENIENT_DECODER.raw_decode(self.buffer, self.position)[1]
 
     def skip_to(self, end: int) -> None:
         self.line += self.buffer.count("\n", self.position, end)

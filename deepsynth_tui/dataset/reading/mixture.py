@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -54,6 +54,25 @@ class Mixture:
         return ", ".join(dict.fromkeys(source.text_column for source in self.sources))
 
     @property
+    def bytes_to_count(self) -> int:
+        """Size of the files that `count` reads."""
+        return sum(source.bytes_to_count for source in self.sources)
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """What the sources hold and how they are read, in lines for people."""
+        return tuple(
+            f"{name}: {line}"
+            for name, source in zip(self.names, self.sources, strict=True)
+            for line in source.contents
+        )
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many files, by suffix or type, were found and are not read."""
+        return sum((Counter(source.left_out) for source in self.sources), Counter())
+
+    @property
     def notices(self) -> tuple[Notice, ...]:
         """The notices of all sources, with numbered keys."""
         return tuple(
@@ -73,12 +92,13 @@ class Mixture:
 def open_documents(config: DatasetConfig) -> Source | Mixture:
     """Open the sources of `config`. Raises `SourceError` and `ColumnError`."""
     instruction = instruction_columns(config)
+    bad_rows = config.flaws.bad_rows
     if not config.sources:
-        return open_source(config.source, instruction)
+        return open_source(config.source, instruction, bad_rows)
     opened = []
     for number, settings in enumerate(config.sources, start=1):
         try:
-            opened.append(open_source(settings, instruction))
+            opened.append(open_source(settings, instruction, bad_rows))
         except DatasetError as error:
             raise error_in_source(number, settings.path, error) from error
     return mix_sources(opened, config)

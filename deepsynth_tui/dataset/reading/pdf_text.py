@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from deepsynth_tui.dataset.errors import UnreadableDocument
 
@@ -13,16 +12,16 @@ PAGE_BREAK = "\n\n"
 HYPHEN_AT_LINE_END = "\x02"
 
 
-def pdf_to_text(path: Path) -> str:
+def pdf_to_text(file: BinaryIO) -> str:
     """Return the text of all pages, with words hyphenated at line ends joined.
 
     Pages without text among others are skipped: they may be figures. Raises `UnreadableDocument`
-    for a file that is damaged, encrypted or holds only images, and OSError.
+    for a file that is damaged, encrypted or holds only images.
     """
     import pypdfium2 as pdfium
 
     try:
-        with path.open("rb") as file, pdfium.PdfDocument(file) as document:
+        with pdfium.PdfDocument(file) as document:
             pages = [_page_text(document, number) for number in range(len(document))]
     except pdfium.PdfiumError as error:
         raise _unreadable_document(error) from error

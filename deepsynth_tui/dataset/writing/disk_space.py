@@ -9,6 +9,7 @@ from pathlib import Path
 from deepsynth_tui.config.preflight_report import nearest_existing_parent
 from deepsynth_tui.dataset.draw_document import DrawnDocument
 from deepsynth_tui.dataset.errors import NotEnoughSpace
+from deepsynth_tui.dataset.rows import DrawnRow
 from deepsynth_tui.units import format_bytes
 
 # Kept free for everything else on the disk.
@@ -22,7 +23,7 @@ def estimate_bytes(sample: Sequence[DrawnDocument], documents: int | None) -> in
     """
     if not sample:
         return 0
-    mean = sum(_row_bytes(document) for document in sample) / len(sample)
+    mean = sum(_document_bytes(document) for document in sample) / len(sample)
     return round(mean * (documents or len(sample)))
 
 
@@ -39,6 +40,17 @@ def check_space(folder: Path, needed: int) -> None:
         )
 
 
-def _row_bytes(drawn: DrawnDocument) -> int:
-    texts = (drawn.document.text, drawn.document.prompted_text, drawn.document.target)
-    return sum(map(len, drawn.pages)) + sum(len(text.encode()) for text in texts)
+def _document_bytes(drawn: DrawnDocument) -> int:
+    return sum(_bytes(row) for row in drawn.rows)
+
+
+def _bytes(row: DrawnRow) -> int:
+    texts = [row.text, row.prompted_text, row.target]
+    texts += [
+        text
+        for page in row.pages
+        for boxes in (page.lines, page.words)
+        if boxes
+        for text in boxes.texts
+    ]
+    return sum(len(page.image) for page in row.pages) + sum(len(text.encode()) for text in texts)

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from deepsynth_tui.dataset.reading.sources import Document
 
@@ -74,7 +75,13 @@ def batch_documents(
     last_yield = time.monotonic()
     for document in documents:
         builder = builders[split_of(content_hash(document.text), eval_fraction)]
-        digest = _digest(CONTENT_DIGEST_BYTES, document.text, document.target, document.columns)
+        digest = _digest(
+            CONTENT_DIGEST_BYTES,
+            document.text,
+            document.target,
+            document.columns,
+            document.questions,
+        )
         builder.add(document, duplicate=bool(document.text) and digest in seen_digests)
         seen_digests.add(digest)
         if len(builder.documents) == size or builder.characters >= MAX_BATCH_CHARACTERS:
@@ -106,6 +113,7 @@ class _BatchBuilder:
             self.duplicates.add(len(self.documents))
         self.documents.append(document)
         self.characters += len(document.text) + len(document.target or "")
+        self.characters += sum(map(len, chain.from_iterable(document.questions or ())))
 
     def build(self) -> DocumentBatch:
         """Return the batch and start the next one."""

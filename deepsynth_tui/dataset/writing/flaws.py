@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.dataset import FlawSettings
 from deepsynth_tui.dataset.errors import FlawError
-from deepsynth_tui.dataset.reading.compose import EMPTY_TARGET, EMPTY_TEXT, Skipped
+from deepsynth_tui.dataset.reading.compose import (
+    EMPTY_QUESTION,
+    EMPTY_TARGET,
+    EMPTY_TEXT,
+    NO_QUESTIONS,
+    Skipped,
+)
+from deepsynth_tui.dataset.reading.sources import NO_VALUE
 
 MAX_NAMED_CHARACTERS = 8
 
@@ -49,6 +56,11 @@ FLAWS: Mapping[str, Flaw] = {
         "control or broken characters",
         "clean the source",
     ),
+    "unreadable_characters": Flaw(
+        "{} characters in answers that nobody can read on a page",
+        "characters in answers that nobody can read on a page",
+        "set normalize to NFC, whitespace, invisible",
+    ),
     "duplicates": Flaw(
         "the text and target of an earlier document",
         "came before",
@@ -57,6 +69,7 @@ FLAWS: Mapping[str, Flaw] = {
 }
 """The flaws in `FlawSettings` that a drawn document can have; an `empty` one is never drawn."""
 _EMPTY = Flaw("{}", "", "correct its row")
+_EMPTY_REASONS = (EMPTY_TEXT, EMPTY_TARGET, EMPTY_QUESTION, NO_QUESTIONS)
 
 
 def reason_to_drop(
@@ -82,7 +95,8 @@ def reason_to_drop(
 
 def check_skipped(skipped: Skipped, policies: FlawSettings) -> None:
     """Raise `FlawError` if the document is empty and `flaws.empty` is `stop`."""
-    if skipped.reason in (EMPTY_TEXT, EMPTY_TARGET) and policies.empty == "stop":
+    is_empty = skipped.reason in _EMPTY_REASONS or skipped.reason.startswith(NO_VALUE)
+    if is_empty and policies.empty == "stop":
         raise _not_allowed(skipped.source_id, "empty", skipped.reason, "drop", _EMPTY)
 
 

@@ -14,7 +14,7 @@ from deepsynth_tui.dataset.reading.compose import Skipped
 from deepsynth_tui.dataset.writing.document_batches import DocumentBatch, shard_name
 from deepsynth_tui.dataset.writing.flaws import check_skipped, reason_to_drop
 from deepsynth_tui.dataset.writing.parquet_writer import AtomicParquetWriter
-from deepsynth_tui.dataset.writing.schema import content_digest, to_row
+from deepsynth_tui.dataset.writing.schema import content_digest, schema_of, to_row
 from deepsynth_tui.dataset.writing.tally import Tally
 from deepsynth_tui.runs import atomic
 
@@ -31,8 +31,8 @@ class Shard:
         bytes: Size of the file.
         sha256: Hash of the file, or "".
         contents: The concatenation of a digest of each row.
-        flawed: The documents with a flaw: how many of each flaw, the `row` (None if dropped), and
-            in `left_out` why it was dropped.
+        flawed: The documents with a flaw: how many of each flaw, the first `row` (None if dropped),
+            and in `left_out` why it was dropped, with the `detail` of what could not be read.
         tally: Counts of its documents.
     """
 
@@ -92,7 +92,7 @@ def write_shard(
     flawed: list[dict[str, Any]] = []
     contents: list[str] = []
     renderer = cached_renderer(config)
-    with AtomicParquetWriter(shard_file(folder, batch.name)) as file:
+    with AtomicParquetWriter(shard_file(folder, batch.name), schema_of(config)) as file:
         for position, document in enumerate(batch.documents):
             drawn = draw_document(document, config, renderer)
             duplicate = position in batch.duplicates
@@ -100,22 +100,28 @@ def write_shard(
             tally.add_flaws(source_id, flaws)
             if flaws or reason:
                 row_number = None if reason else file.rows
-                flawed.append(
-                    {"source_id": source_id, "row": row_number, "left_out": reason, **flaws}
-                )
+                entry = {"source_id": source_id, "row": row_number, "left_out": reason, **flaws}
+                if isinstance(drawn, Skipped) and drawn.detail:
+                    entry["detail"] = drawn.detail
+                flawed.append(entry)
             if isinstance(drawn, DrawnDocument):
                 tally.missing.update(drawn.missing)
+                tally.unreadable_characters.update(drawn.document.unreadable_characters)
+                tally.normalized_characters.update(drawn.document.normalized_characters)
             if reason:
                 tally.skipped[reason].add(source_id, 1)
             elif isinstance(drawn, DrawnDocument):
                 tally.add_document(
-                    pages=len(drawn.pages),
+                    source_id,
+                    images=[len(row.pages) for row in drawn.rows],
                     lines=drawn.lines,
-                    font_size=drawn.font_size,
+                    font_sizes=drawn.font_sizes,
                     fonts=drawn.fonts,
                 )
-                contents.append(content_digest(drawn))
-                file.write(to_row(drawn))
+                for drawn_row in drawn.rows:
+                    row = to_row(drawn, drawn_row, config.system_prompt)
+                    contents.append(content_digest(row))
+                    file.write(row)
             on_document(position + 1)
     shard = Shard(
         split=batch.split,

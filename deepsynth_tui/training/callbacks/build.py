@@ -10,6 +10,7 @@ from deepsynth_tui.training.callbacks.base_samples import BaseSamplesCallback, a
 from deepsynth_tui.training.callbacks.disk_space import DiskSpaceCallback
 from deepsynth_tui.training.callbacks.early_stopping import ResumableEarlyStopping
 from deepsynth_tui.training.callbacks.event_reporter import EventReporterCallback
+from deepsynth_tui.training.callbacks.extended_schedule import ExtendedScheduleCallback
 from deepsynth_tui.training.callbacks.learning_check import LearningCheckCallback
 from deepsynth_tui.training.callbacks.push_to_hub import PushToHubCallback
 from deepsynth_tui.training.callbacks.rotate_checkpoints import RotateCheckpointsCallback
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerCallback
 
     from deepsynth_tui.training.callbacks.memory_time import MemoryTimeCallback
+    from deepsynth_tui.training.result.checkpoints import ResumePoint
     from deepsynth_tui.training.run import TrainingData, TrainingRun
     from deepsynth_tui.training.trainer import DocumentTrainer
 
@@ -28,8 +30,7 @@ def build_callbacks(
     model: PeftModel | PreTrainedModel,
     data: TrainingData,
     memory_time: MemoryTimeCallback,
-    *,
-    starts_at_zero: bool,
+    checkpoint: ResumePoint | None,
 ) -> list[TrainerCallback]:
     """Return the callbacks of this rank in the order in which the trainer calls them.
 
@@ -43,7 +44,7 @@ def build_callbacks(
     if ranks.is_main:
         callbacks += [memory_time, PushToHubCallback(run.uploader)]
     if (
-        starts_at_zero
+        (checkpoint is None or checkpoint.path is None)
         and run.runs_inference
         and isinstance(model, PeftModel)
         and adapters_keep_base(config)
@@ -53,12 +54,16 @@ def build_callbacks(
                 model, data.collator, data.samples, run.report_base_sample, memory_time
             )
         )
+    if checkpoint is not None and checkpoint.is_extended:
+        callbacks.append(ExtendedScheduleCallback())
     callbacks.append(EventReporterCallback(job, ranks, trainer))
     if ranks.is_main:
         callbacks.append(LearningCheckCallback(job, model, trainer))
     patience = config.training.early_stopping_patience
     if patience and data.split.held_out:
-        callbacks.append(ResumableEarlyStopping(early_stopping_patience=patience))
+        callbacks.append(
+            ResumableEarlyStopping(patience, restarts=bool(checkpoint and checkpoint.is_extended))
+        )
     # Last: the others decide whether a step is saved.
     callbacks.append(DiskSpaceCallback(run.disk_space, ranks))
     return callbacks

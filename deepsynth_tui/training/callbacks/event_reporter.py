@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVAL_METRICS = ("eval_loss", "eval_exact_match", "eval_rouge_l", "eval_cer")
+EVAL_METRICS = ("eval_loss", "eval_exact_match", "eval_rouge_l", "eval_cer", "eval_cut_answers")
 METRICS = ("loss", "learning_rate", "grad_norm", *EVAL_METRICS)
 
 
@@ -95,6 +95,8 @@ class EventReporterCallback(TrainerCallback):
                     f"  ROUGE-L {metrics['eval_rouge_l']:.3f}"
                     f"  character errors {metrics['eval_cer']:.1%}"
                 )
+                if cut := metrics["eval_cut_answers"]:
+                    scores += f" ({cut} answers were cut: they did not end)"
             return f"{step}  held-out loss {metrics['eval_loss']:.3f}{scores}"
         last_step, last_time = self._last_log
         now = time.perf_counter()

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
+
+from deepsynth_tui.conversations.conversation import message_text
+from deepsynth_tui.conversations.errors import RowError
+from deepsynth_tui.training.data.control_tokens import TURN_NAMES, ControlTokens
+from deepsynth_tui.training.data.example import LEARN_TURNS
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
@@ -31,12 +39,25 @@ FALLBACK_TEMPLATE = """\
 """
 
 
+# A template that expects text prints a list of parts as Python or JSON.
+PRINTED_PARTS = ("{'type': ", '{"type": ')
+# A call of the clock that transformers gives to templates.
+CLOCK = re.compile(r"strftime_now\(\s*(['\"])(?P<format>[^'\"]*)\1\s*\)")
+
+
 @dataclass(frozen=True, slots=True)
-class RenderedChat:
-    """A rendered example. The model is trained on `prompt + answer`."""
+class RenderedTurn:
+    """An answer that is learned, and all text since the previous one."""
 
     prompt: str
     answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedChat:
+    """A rendered example: the text that the model reads, one turn per learned answer."""
+
+    turns: Sequence[RenderedTurn]
     example: Example
 
     @property
@@ -44,56 +65,215 @@ class RenderedChat:
         """Name of the row in messages."""
         return self.example.row_id
 
+    @property
+    def answer(self) -> str:
+        """The last answer, with its end of turn."""
+        return self.turns[-1].answer
+
+    @property
+    def prompt(self) -> str:
+        """Everything before the last answer, earlier answers included."""
+        *earlier, last = self.turns
+        return "".join(turn.prompt + turn.answer for turn in earlier) + last.prompt
+
+    def last_turn(self) -> RenderedChat:
+        """Return the same text with the last answer as the only one that is learned."""
+        return RenderedChat([RenderedTurn(self.prompt, self.answer)], self.example)
+
 
 class ChatTemplate:
-    """The model's own chat template, or `FALLBACK_TEMPLATE` if the checkpoint has none."""
+    """The model's own chat template, or `FALLBACK_TEMPLATE` if the checkpoint has none.
+
+    A template that writes the date writes the one on which this object was made.
+    """
 
     def __init__(self, preprocessor: Preprocessor) -> None:
         self._processor: Any = preprocessor.processor  # processor or tokenizer
-        self._tokenizer = preprocessor.tokenizer
         self._reads_images = preprocessor.reads_images
         self.is_fallback = not self._processor.chat_template
-
-    def render(self, example: Example) -> RenderedChat:
-        """Render an example as prompt and answer.
-
-        Raises:
-            TrainingError: the template renders the question differently if an answer follows.
-        """
-        prompt = self._apply(example.question, add_generation_prompt=True)
-        reply = {"role": "assistant", "content": [{"type": "text", "text": example.answer}]}
-        full_text = self._apply([*example.question, reply], add_generation_prompt=False)
-        if not full_text.startswith(prompt):
-            raise TrainingError(
-                f"{example.row_id}: the model's chat template renders the question "
-                "differently if an answer follows, so the tokens of the answer cannot be "
-                "identified",
-                "Use a checkpoint whose template appends the answer to the prompt.",
-            )
-        answer = full_text[len(prompt) :]
-        if example.answer_truncated:  # drop the end of turn, which would end the answer here
-            text = example.answer.strip()
-            answer = answer[: answer.rindex(text) + len(text)]
-        return RenderedChat(prompt, answer, example)
-
-    def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
-        if not self._reads_images:  # templates of language models expect text, not parts
-            messages = [
-                {**message, "content": "".join(part["text"] for part in message["content"])}
-                for message in messages
-            ]
-        options: dict[str, Any] = {}
+        source = FALLBACK_TEMPLATE if self.is_fallback else _default_template(self._processor)
+        self._options: dict[str, Any] = {}
         if self.is_fallback:
-            options = {
+            self._options = {
                 "chat_template": FALLBACK_TEMPLATE,
                 "image_token": getattr(self._processor, "image_token", ""),
-                "bos_token": self._tokenizer.bos_token,
-                "eos_token": self._tokenizer.eos_token,
+                "bos_token": preprocessor.tokenizer.bos_token,
+                "eos_token": preprocessor.tokenizer.eos_token,
             }
-        text = self._processor.apply_chat_template(
-            [dict(message) for message in messages],
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            **options,
-        )
+        elif CLOCK.search(source):
+            self._options = {"chat_template": _at_a_fixed_time(source)}
+        self.control_tokens = ControlTokens(preprocessor, source)
+
+    def render(self, example: Example) -> RenderedChat:
+        """Render an example as prompts and answers.
+
+        The prompt of an answer is what the model gets to generate it.
+
+        Raises:
+            RowError: the template refuses the turns or leaves out a text, or a text has a control
+                token.
+            TrainingError: the template renders the turns before an answer, or an earlier answer,
+                differently if other turns follow.
+        """
+        if example.learned[0] == 0:
+            raise RowError(
+                example.row_id,
+                "it begins with an answer, and nothing comes before it",
+                "Begin the row with a question, or mark the answer as not learned.",
+            )
+        turns: list[RenderedTurn] = []
+        text = ""
+        for position in example.learned:
+            turns_before = example.messages[:position]
+            prompt = self._apply(example, turns_before, add_generation_prompt=True)
+            if not prompt.startswith(text):
+                answer = self._answer_in(prompt, text, turns[-1].answer, example, len(turns) - 1)
+                text = text.removesuffix(turns[-1].answer) + answer
+                turns[-1] = RenderedTurn(turns[-1].prompt, answer)
+            with_answer = self._apply(
+                example, example.messages[: position + 1], add_generation_prompt=False
+            )
+            if not with_answer.startswith(prompt):
+                raise TrainingError(
+                    f"{example.row_id}: the model's chat template renders the question "
+                    "differently if an answer follows, so the tokens of the answer cannot be "
+                    "identified",
+                    "Use a checkpoint whose template appends the answer to the prompt.",
+                )
+            turns.append(RenderedTurn(prompt[len(text) :], with_answer[len(prompt) :]))
+            text = with_answer
+        self._check_texts(example, turns, text)
+        self.control_tokens.check(example, text)
+        if example.answer_truncated:
+            turns[-1] = RenderedTurn(turns[-1].prompt, _without_end_of_turn(example, turns[-1]))
+        return RenderedChat(turns, example)
+
+    def _answer_in(self, prompt: str, text: str, answer: str, example: Example, index: int) -> str:
+        """Return an answer, which `text` ends with, as the prompt of the next one contains it.
+
+        Only what follows the answer's own text may be missing there: some templates end the last
+        turn with another token than earlier ones (Phi-3, gpt-oss).
+
+        Raises:
+            TrainingError: the template changes more than that.
+        """
+        before = text.removesuffix(answer)
+        content = message_text(example.messages[example.learned[index]]).strip()
+        end = answer.rfind(content) + len(content)
+        kept = answer[:end]
+        if content not in answer or not prompt.startswith(before + kept):
+            raise TrainingError(
+                f"{example.row_id}: the model's chat template renders answer {index + 1} "
+                "differently if another question follows (templates of models that think drop "
+                "earlier thoughts), so it cannot be learned in the same row as the next one",
+                f"Set {LEARN_TURNS} to last to learn only the last answer of each row, or use a "
+                "checkpoint whose template keeps earlier answers as they are.",
+                LEARN_TURNS,
+            )
+        for piece in self.control_tokens.split(answer[end:]):
+            if not prompt.startswith(before + kept + piece):
+                break
+            kept += piece
+        return kept
+
+    def _check_texts(self, example: Example, turns: Sequence[RenderedTurn], text: str) -> None:
+        """Raise unless the text of every question, system prompt and learned answer is rendered.
+
+        White space may differ: many templates strip it. Turns of tools may be encoded.
+        """
+        answers = dict(zip(example.learned, turns, strict=True))
+        squeezed = _without_spaces(text)
+        for position, message in enumerate(example.messages):
+            content = message_text(message)
+            if position in answers:
+                rendered = _without_spaces(answers[position].answer)
+            elif message["role"] in ("system", "user"):
+                rendered = squeezed
+            else:
+                continue
+            if _without_spaces(content) not in rendered:
+                raise RowError(
+                    example.row_id,
+                    "the model's chat template leaves out or changes the text of its "
+                    f"{TURN_NAMES[message['role']]} ({content.strip()[:60]!r})",
+                    "Use a checkpoint whose template has turns of this kind, put a system prompt "
+                    "into the first question, or remove the row.",
+                )
+        if self._reads_images and any(
+            text.count(parts) > sum(message_text(m).count(parts) for m in example.messages)
+            for parts in PRINTED_PARTS
+        ):
+            raise TrainingError(
+                f"{example.row_id}: the model's chat template is one for text only: it prints the "
+                "parts of a turn as code",
+                "Use a checkpoint whose chat template has images.",
+            )
+
+    def _apply(
+        self, example: Example, messages: Sequence[Message], *, add_generation_prompt: bool
+    ) -> str:
+        if not self._reads_images:  # templates of language models expect text, not parts
+            messages = [{**message, "content": message_text(message)} for message in messages]
+        try:
+            text = self._processor.apply_chat_template(
+                [dict(message) for message in messages],
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                **self._options,
+            )
+        except TemplateSyntaxError as error:
+            raise TrainingError(
+                f"The chat template of the model is not valid: {error}",
+                "Use another checkpoint, or correct its chat_template.jinja.",
+            ) from error
+        except (TemplateError, TypeError) as error:
+            reason = str(error).strip().removesuffix(".")
+            raise RowError(
+                example.row_id,
+                f"the model's chat template refuses its turns ({_roles(example)}): {reason}",
+                _advice_for_roles(example),
+            ) from error
         return str(text)
+
+
+def _default_template(processor: Any) -> str:
+    templates = processor.chat_template
+    return templates if isinstance(templates, str) else str(templates.get("default", ""))
+
+
+def _at_a_fixed_time(template: str) -> str:
+    """Return the template with the present time, so that two renderings do not differ."""
+    now = datetime.now().astimezone()
+    return CLOCK.sub(lambda call: repr(now.strftime(call["format"])), template)
+
+
+def _without_spaces(text: str) -> str:
+    return "".join(text.split())
+
+
+def _without_end_of_turn(example: Example, turn: RenderedTurn) -> str:
+    """Return the answer up to the end of its own text: a truncated answer does not end there."""
+    content = example.answer.strip()
+    if not content or content not in turn.answer:
+        raise RowError(
+            example.row_id,
+            "its answer cannot be shortened, because the model's chat template changes its text",
+            "Set data.on_too_long to drop, or raise data.max_length.",
+        )
+    return turn.answer[: turn.answer.rindex(content) + len(content)]
+
+
+def _roles(example: Example) -> str:
+    roles = [str(message["role"]) for message in example.messages]
+    return ", ".join(roles[:6]) + (", ..." if roles[6:] else "")
+
+
+def _advice_for_roles(example: Example) -> str:
+    roles = {message["role"] for message in example.messages}
+    advice = []
+    if "system" in roles:
+        advice.append("If the model has no system prompt, put it into the first question.")
+    if others := sorted(roles - set(TURN_NAMES)):
+        advice.append(f"If the model has no turns of {' and '.join(others)}, choose one that has.")
+    advice.append("Most templates want questions and answers in turn, a question first.")
+    return " ".join(advice)

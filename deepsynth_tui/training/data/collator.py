@@ -1,4 +1,4 @@
-"""The data collator: examples to padded model inputs, with labels on the answer only."""
+"""The data collator: examples to padded model inputs, with labels on the answers only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from deepsynth_tui.conversations.errors import RowError, errors_of_row
 from deepsynth_tui.training.data.chat_template import ChatTemplate, RenderedChat
 from deepsynth_tui.training.data.pages import load_page
+from deepsynth_tui.training.data.turn_tokens import (
+    Separator,
+    choose_separator,
+    interleave,
+    possible_separators,
+    split,
+)
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.text_encoder.instruction_tokenizer import (
     INSTRUCTION_IDS,
@@ -25,14 +33,17 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.modeling.processor import Preprocessor
 
 IGNORE_INDEX = -100  # torch's cross entropy ignores this label
+# What image processors raise for sizes that they do not support.
+PROCESSOR_ERRORS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 ROW_IDS = "row_ids"  # the rows of a batch; the trainer removes it before the forward pass
 
 
 class Collator:
     """Turns examples into a batch.
 
-    The prompt is tokenized the way it will be when the adapter is used, and the tokens of the
-    answer are appended, so that no token spans both. Nothing is ever truncated to a length.
+    Prompts are tokenized the way they will be when the adapter is used, and the tokens of each
+    learned answer are inserted after its prompt, so that no token spans both. Nothing is ever
+    truncated to a length.
     """
 
     def __init__(self, preprocessor: Preprocessor, config: TrainingConfig) -> None:
@@ -40,18 +51,23 @@ class Collator:
         self.tokenizer = preprocessor.tokenizer
         self.reads_images = preprocessor.reads_images
         self.instruction_tokenizer = preprocessor.instruction_tokenizer
-        self.config = config
+        self.config = preprocessor.pixel_limits.before_processor(config)
         self.chat_template = ChatTemplate(preprocessor)
         self.eos_token_ids = eos_token_ids(preprocessor)
         self.pad_token_id = token_id_set(self.tokenizer.pad_token_id).pop()
+        self.separators = possible_separators(
+            self.tokenizer, self.chat_template.control_tokens.image_tokens
+        )
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
         """Return input tensors (rows, tokens), `labels`, pixels and the ids of the rows.
 
-        Labels are the token ids of the answer, including its end of turn, and -100 elsewhere.
+        Labels are the token ids of each learned answer, including its end of turn, and -100
+        elsewhere.
 
         Raises:
-            TrainingError: a row cannot be used or is longer than `data.max_length`.
+            RowError: a row cannot be used.
+            TrainingError: a row is longer than `data.max_length`.
         """
         chats = [self.render(example) for example in examples]
         batch = self.encode(chats)
@@ -69,10 +85,12 @@ class Collator:
         """Return inputs and labels for training, padded on the right.
 
         Raises:
-            TrainingError: an image cannot be decoded, or the processor returns an input with one
-                value per token that is not supported.
+            RowError: an image cannot be decoded, or the processor refuses the pages of a row.
+            TrainingError: the processor returns an input with one value per token that is not
+                supported.
         """
-        inputs = self.encode_prompts(chats)
+        separator = self._separator(chats)
+        inputs = self._encode_texts(chats, [_joined_prompts(chat, separator) for chat in chats])
         ids, mask = inputs.pop("input_ids"), inputs.pop("attention_mask").bool()
         per_token = {name: inputs.pop(name) for name in list(inputs) if is_per_token(name)}
         instructions = {
@@ -84,49 +102,114 @@ class Collator:
                     f"The processor returns {name}, one value per token, which is not supported",
                     "Choose a model of another architecture.",
                 )
-        answers = [torch.tensor(self.answer_ids(chat)) for chat in chats]
-        prompts = [ids[i][mask[i]] for i in range(len(chats))]
-        tokens = [torch.cat(pair) for pair in zip(prompts, answers, strict=True)]
-        labels = [
-            torch.cat([torch.full_like(prompt, IGNORE_INDEX), answer])
-            for prompt, answer in zip(prompts, answers, strict=True)
-        ]
+
+        def split_rows(values: torch.Tensor) -> list[list[torch.Tensor]]:
+            """Return the values of each prompt of each row."""
+            rows = [(values[i][mask[i]], ids[i][mask[i]]) for i in range(len(chats))]
+            if separator is None:
+                return [[row] for row, _ in rows]
+            return [split(row, row_ids == separator.token_id) for row, row_ids in rows]
+
+        prompts = split_rows(ids)
+        answers = [[torch.tensor(ids) for ids in self.learned_ids(chat)] for chat in chats]
+        tokens = list(map(interleave, prompts, answers))
+        masked = [self._prompt_labels(*row) for row in zip(prompts, answers, strict=True)]
         # An answer has neither image tokens nor soft tokens: 0.
-        for name, value in per_token.items():
-            rows = [value[i][mask[i]] for i in range(len(chats))]
-            extended = [
-                torch.cat([row, row.new_zeros(len(answer))])
-                for row, answer in zip(rows, answers, strict=True)
-            ]
-            inputs[name] = pad_right(extended, 0)
+        zeros = [[torch.zeros_like(answer) for answer in row] for row in answers]
+        for name, values in per_token.items():
+            inputs[name] = pad_right(list(map(interleave, split_rows(values), zeros)), 0)
         return {
             **inputs,
             **instructions,
             "input_ids": pad_right(tokens, self.pad_token_id),
             "attention_mask": pad_right([torch.ones_like(row) for row in tokens], 0),
-            "labels": pad_right(labels, IGNORE_INDEX),
+            "labels": pad_right(list(map(interleave, masked, answers)), IGNORE_INDEX),
         }
 
+    def _prompt_labels(
+        self, prompts: Sequence[torch.Tensor], answers: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Return the labels of the prompts of a row: -100.
+
+        With some templates the first token of the next question is what ends an answer (GLM).
+        """
+        labels = [torch.full_like(prompt, IGNORE_INDEX) for prompt in prompts]
+        for prompt, label, answer in zip(prompts[1:], labels[1:], answers[:-1], strict=True):
+            if self.eos_token_ids.isdisjoint(answer.tolist()):
+                label[0] = prompt[0] if int(prompt[0]) in self.eos_token_ids else IGNORE_INDEX
+        return labels
+
     def encode_prompts(self, chats: Sequence[RenderedChat]) -> dict[str, torch.Tensor]:
-        """Return inputs for generation: prompts, padded on the tokenizer's side, with pixels."""
-        texts = [chat.prompt for chat in chats]
-        # As `ProcessorMixin.apply_chat_template` does: no second start token.
-        start = str(self.tokenizer.bos_token or "")
+        """Return inputs to generate the last answers: all before them, with pixels.
+
+        They are padded on the tokenizer's side.
+        """
+        return self._encode_texts(chats, [chat.prompt for chat in chats])
+
+    def learned_ids(self, chat: RenderedChat) -> list[list[int]]:
+        """Return the token ids of each learned answer.
+
+        Earlier answers end as the chat template ends them.
+        """
+        earlier = [turn.answer for turn in chat.turns[:-1]]
+        ids = self.tokenizer(earlier, add_special_tokens=False)["input_ids"] if earlier else []
+        return [*ids, self.answer_ids(chat)]
+
+    def count_text_tokens(self, chat: RenderedChat) -> int:
+        """Return the number of tokens of a row's text, soft tokens included.
+
+        The template's placeholder of an image is text here.
+        """
+        joined = _joined_prompts(chat, self._separator([chat]))
+        prompts = self.tokenizer(joined, add_special_tokens=False)["input_ids"]
+        separators = len(chat.turns) - 1
+        answers = sum(map(len, self.learned_ids(chat)))
+        return len(prompts) - separators + answers + self.count_soft_tokens(chat)
+
+    def image_surroundings(self, chat: RenderedChat) -> tuple[str, ...]:
+        """Return the image tokens in the prompts with the white space and punctuation at them.
+
+        A processor may insert line breaks, which become one token with those.
+        """
+        pattern = self.chat_template.control_tokens.image_surroundings
+        return tuple(found for turn in chat.turns for found in pattern.findall(turn.prompt))
+
+    def _separator(self, chats: Sequence[RenderedChat]) -> Separator | None:
+        prompts = [[turn.prompt for turn in chat.turns] for chat in chats]
+        return choose_separator(self.separators, prompts)
+
+    def _encode_texts(
+        self, chats: Sequence[RenderedChat], texts: list[str]
+    ) -> dict[str, torch.Tensor]:
         options: dict[str, Any] = {
             "padding": True,
             "return_tensors": "pt",
-            "add_special_tokens": self.reads_images
-            and not self.chat_template.is_fallback
-            and not (start and texts[0].startswith(start)),
+            "add_special_tokens": self.adds_special_tokens(texts[0]),
         }
         if not self.reads_images:
             return self._add_instructions(chats, dict(self.tokenizer(texts, **options)))
         pages = [self._load_pages(chat) for chat in chats]
-        inputs = self.processor(text=texts, images=pages if any(pages) else None, **options)
+        try:
+            inputs = self.processor(text=texts, images=pages if any(pages) else None, **options)
+        except PROCESSOR_ERRORS as error:
+            self._refuse_row(chats, pages, error)
+            raise
         return self._add_instructions(chats, dict(inputs))
 
+    def adds_special_tokens(self, prompt: str) -> bool:
+        """Whether the tokenizer adds its special tokens to a prompt.
+
+        As `ProcessorMixin.apply_chat_template` does: no second start token.
+        """
+        start = str(self.tokenizer.bos_token or "")
+        return (
+            self.reads_images
+            and not self.chat_template.is_fallback
+            and not (start and prompt.startswith(start))
+        )
+
     def answer_ids(self, chat: RenderedChat) -> list[int]:
-        """Return the token ids of the answer, with an end token unless it is truncated."""
+        """Return the token ids of the last answer, with an end token unless it is truncated."""
         ids = self.tokenizer(chat.answer, add_special_tokens=False)["input_ids"]
         if not chat.example.answer_truncated and self.eos_token_ids.isdisjoint(ids):
             ids = [*ids, *token_id_set(self.tokenizer.eos_token_id)]
@@ -140,10 +223,27 @@ class Collator:
         return self.instruction_tokenizer.count_soft_tokens(ids)
 
     def _load_pages(self, chat: RenderedChat) -> list[Image.Image]:
-        try:
+        with errors_of_row(chat.row_id):
             return [load_page(stored, self.config.model) for stored in chat.example.images]
-        except TrainingError as error:
-            raise TrainingError(f"{chat.row_id}: {error.message}", error.advice) from error
+
+    def _refuse_row(
+        self,
+        chats: Sequence[RenderedChat],
+        pages: Sequence[Sequence[Image.Image]],
+        error: Exception,
+    ) -> None:
+        """Raise `RowError` for the row that the processor refuses, if it is a single one."""
+        if len(chats) > 1:
+            for chat in chats:
+                self.encode_prompts([chat])
+            return
+        sizes = ", ".join(f"{page.width} x {page.height}" for page in pages[0])
+        refused = f"its pages ({sizes} pixels)" if sizes else "its text"
+        raise RowError(
+            chats[0].row_id,
+            f"the model's processor refuses {refused}: {error}",
+            "Change the shape of the pages, or remove the row.",
+        ) from error
 
     def _add_instructions(
         self, chats: Sequence[RenderedChat], inputs: dict[str, torch.Tensor]
@@ -160,6 +260,10 @@ class Collator:
             pad_left=self.tokenizer.padding_side == "left",
         )
         return {**extended, **self.instruction_tokenizer.batch(instructions)}
+
+
+def _joined_prompts(chat: RenderedChat, separator: Separator | None) -> str:
+    return (separator.token if separator else "").join(turn.prompt for turn in chat.turns)
 
 
 def _instruction_ids(chat: RenderedChat, tokenizer: InstructionTokenizer) -> list[int]:

@@ -1,30 +1,27 @@
-"""The dataset on disk, split into rows to train on and held-out rows. Images stay encoded."""
+"""The rows to train on and the held-out rows, as examples for a model. Images stay encoded."""
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import datasets
-import datasets.config
-import pyarrow
 import torch
-from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
-from deepsynth_tui.conversations.layouts import Columns, row_to_conversation
-from deepsynth_tui.training.data.dataset_folder import dataset_folder
+from deepsynth_tui.conversations.errors import DatasetError
 from deepsynth_tui.training.data.example import Example, ExampleBuilder, Truncation
-from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.data.mixing import mix
+from deepsynth_tui.training.data.open_datasets import open_eval_dataset, open_training_datasets
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import DataSettings, TrainingConfig
+    from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.conversations.conversation import Conversation
+    from deepsynth_tui.conversations.dataset import Conversations
 
-DOCUMENT_COLUMN = "source_hash"  # equal for all rows of one document
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,17 +29,22 @@ class Rows(torch.utils.data.Dataset[Example]):
     """A subset of a dataset's rows as examples for a model, each read from disk on access.
 
     Attributes:
-        indices: Indices of the rows in `dataset`.
-        columns: The columns that hold images and answers.
+        indices: Indices of the rows in `dataset`; a row may be there more than once.
         builder: Turns the conversation of a row into an example.
         truncations: The truncation of a row by its index in `dataset`.
+        mixed_rows: Rows of an epoch before any is held out, if datasets are mixed.
     """
 
-    dataset: datasets.Dataset
+    dataset: Conversations
     indices: Sequence[int]
-    columns: Columns
     builder: ExampleBuilder
     truncations: Mapping[int, Truncation] = field(default_factory=dict)
+    mixed_rows: int | None = None
+
+    @property
+    def total_rows(self) -> int:
+        """Rows that training and held-out rows are taken from, for an estimate of the steps."""
+        return len(self.dataset) if self.mixed_rows is None else self.mixed_rows
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -57,8 +59,7 @@ class Rows(torch.utils.data.Dataset[Example]):
         Raises:
             RowError: the row cannot be used.
         """
-        index = self.indices[position]
-        return row_to_conversation(self.dataset[index], index, self.columns)
+        return self.dataset[self.indices[position]]
 
     def select(self, positions: Sequence[int]) -> Rows:
         """Return the rows at these positions."""
@@ -72,135 +73,151 @@ class Rows(torch.utils.data.Dataset[Example]):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The rows to train on and the held-out rows, possibly none."""
+    """The rows to train on and the held-out rows, possibly none.
+
+    `description` says how the rows of each dataset are read, and which are taken; `notices` what
+    is converted, guessed or left out.
+    """
 
     train: Rows
     held_out: Rows
+    description: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def load_split(config: TrainingConfig, *, images: bool) -> Split:
-    """Open the dataset and split it into examples for a model.
+    """Open the datasets and split them into examples for a model.
 
     With `images`, for a model that reads images, the dataset must have them.
 
     Rows of one document are never on both sides. The split depends only on `data.split_seed` and
-    the dataset.
+    the datasets.
 
     Raises:
-        TrainingError: the dataset, the split or a column does not exist, or no row is left to
-            train on.
+        DatasetError: a dataset, split or column does not exist, the model cannot read the rows,
+            or no row is left to train on.
+        ConnectionError: a dataset is on the Hub, which cannot be reached.
     """
     data = config.data
-    dataset = open_dataset(data)
-    check_columns(dataset.column_names, data, images=images)
-    dataset = keep_images_encoded(dataset, data.image_column)
-    groups = (
-        dataset[DOCUMENT_COLUMN] if DOCUMENT_COLUMN in dataset.column_names else range(len(dataset))
+    dataset = open_training_datasets(config)
+    eval_dataset = open_eval_dataset(config)
+    for opened in (dataset, eval_dataset):
+        if opened is not None:
+            check_model_reads(opened, images=images)
+    builder = ExampleBuilder(data, images, config.text_encoder.enabled)
+    taken, held_out, mixture = _split_parts(config, dataset)
+    mixed_rows = round(len(taken) / (1 - data.eval_fraction)) if mixture else None
+    train = Rows(dataset, taken[: data.max_train_samples], builder, mixed_rows=mixed_rows)
+    if eval_dataset is None:
+        held_out_rows = Rows(dataset, held_out[: data.max_eval_samples], builder)
+    else:
+        every = range(len(eval_dataset))
+        held_out_rows = Rows(eval_dataset, every[: data.max_eval_samples], builder)
+    evaluated = (
+        tuple(f"evaluation: {line}" for line in eval_dataset.describe()) if eval_dataset else ()
     )
-    train, held_out = group_shuffle_split(list(groups), data.eval_fraction, seed=data.split_seed)
-    if not train:
-        raise TrainingError(
-            f"{data.path}: none of {len(dataset)} rows is left to train on",
+    notices = list(dataset.notices())
+    if eval_dataset is not None:
+        notices += [f"evaluation: {notice}" for notice in eval_dataset.notices()]
+        notices += _shared_documents(dataset, eval_dataset)
+    split = Split(train, held_out_rows, (*dataset.describe(), *mixture, *evaluated), tuple(notices))
+    for line in split.description:
+        log.info("%s", line)
+    for notice in split.notices:
+        log.warning("%s", notice)
+    return split
+
+
+def check_model_reads(dataset: Conversations, *, images: bool) -> None:
+    """Raise DatasetError if the model would not see what the rows are about."""
+    for part in dataset.parts:
+        layout = part.layout
+        if images and not layout.has_images:
+            raise DatasetError(
+                f"data.image_column: no column of {part.path} holds images; the dataset has "
+                f"{', '.join(part.rows.schema)}",
+                "Name the column that holds the page images, or choose a text-only model.",
+                "data.image_column",
+            )
+        columns = layout.columns
+        if not images and layout.has_images and not (columns.document or columns.prompted_document):
+            raise DatasetError(
+                f"the rows of {part.path} are about images, which the model does not read, and no "
+                "column text has what is on them: it would learn to answer blindly",
+                "Choose a model that reads images, or add a column text to the dataset.",
+                "model.name_or_path",
+            )
+
+
+def _split_parts(
+    config: TrainingConfig, dataset: Conversations
+) -> tuple[list[int], list[int], list[str]]:
+    """Return the rows to train on and to hold out, and lines that say what was taken of each.
+
+    Rows are held out of each dataset first, and the others mixed.
+    """
+    data = config.data
+    trained: list[list[int]] = []
+    held_out: list[int] = []
+    for number, part in enumerate(dataset.parts):
+        groups = part.groups() if data.eval_fraction else range(len(part))
+        own, own_held_out = group_shuffle_split(groups, data.eval_fraction, seed=data.split_seed)
+        start = dataset.start(number)
+        trained.append([start + index for index in own])
+        held_out += [start + index for index in own_held_out]
+    paths = config.dataset_paths
+    if not all(trained):
+        empty = next(p for p, rows in zip(dataset.parts, trained, strict=True) if not rows)
+        raise DatasetError(
+            f"{empty.path}: none of {len(empty)} rows is left to train on",
             "Lower data.eval_fraction or make a larger dataset.",
+            "data.eval_fraction",
         )
     if data.eval_fraction and not held_out:
-        raise TrainingError(
-            f"{data.path}: {data.eval_fraction:g} of {len(dataset)} rows is less than one row",
+        raise DatasetError(
+            f"{paths}: {data.eval_fraction:g} of {len(dataset)} rows is less than one row",
             "Raise data.eval_fraction, or set it to 0 to hold nothing out.",
+            "data.eval_fraction",
         )
-    rows = Rows(
-        dataset,
-        range(len(dataset)),
-        columns_of(data),
-        ExampleBuilder(data, images, config.text_encoder.enabled),
-    )
-    return Split(
-        train=rows.select(train[: data.max_train_samples]),
-        held_out=rows.select(held_out[: data.max_eval_samples]),
-    )
+    if len(trained) == 1:
+        return trained[0], held_out, []
+    weights = [item.weight for item in config.datasets if item.weight is not None] or None
+    mixed = mix(trained, weights, strategy=data.stopping_strategy, seed=data.split_seed)
+    random.Random(data.split_seed).shuffle(held_out)  # so that its first rows are of all datasets
+    return mixed, held_out, list(_mixture_lines(dataset, trained, mixed))
 
 
-def columns_of(data: DataSettings) -> Columns:
-    """Return the columns that the configuration names."""
-    return Columns(images=data.image_column, target=data.target_column)
-
-
-def open_dataset(data: DataSettings) -> datasets.Dataset:
-    """Open the split `data.split` of `data.path`.
-
-    Raises:
-        TrainingError: the path is not a folder, run or Hub dataset, or it has no such split.
-    """
-    folder = dataset_folder(data.path)
-    cache = _cache_dir(folder) if folder else None
-    try:
-        dataset = datasets.load_dataset(
-            str(folder or data.path), split=data.split, cache_dir=str(cache) if cache else None
-        )
-    except (FileNotFoundError, DatasetNotFoundError) as error:
-        raise TrainingError(
-            f"data.path: {data.path} is not a folder, not a run on this machine and not a dataset "
-            f"that can be reached on the Hub ({error})",
-            "Give the folder that `generate` wrote, or the id of its run.",
-        ) from error
-    except (DatasetGenerationError, pyarrow.ArrowInvalid) as error:
-        raise TrainingError(
-            f"data.path: {data.path} cannot be read: {error.__cause__ or error}",
-            "Generate the dataset again, or remove the damaged file.",
-        ) from error
-    except ValueError as error:  # what `datasets` raises for an unknown split
-        raise TrainingError(f"data.split: {error}", "Set data.split to one of those.") from error
-    if not isinstance(dataset, datasets.Dataset) or len(dataset) == 0:
-        raise TrainingError(f"{data.path} has no rows", "Generate the dataset again.")
-    return dataset
-
-
-def _cache_dir(folder: Path) -> Path:
-    """Return a cache folder for the present state of the files in `folder`.
-
-    By default `datasets` identifies a folder with a dataset card by its last path component, and
-    returns cached rows of another folder of the same name.
-    """
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    state = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    name = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
-    return Path(datasets.config.HF_DATASETS_CACHE) / "deepsynth" / name
-
-
-def check_columns(columns: Sequence[str], data: DataSettings, *, images: bool) -> None:
-    """Raise TrainingError unless there is an answer column and, with `images`, a page column."""
-    existing = f"the dataset has {', '.join(columns)}"
-    if data.target_column not in columns and "messages" not in columns:
-        raise TrainingError(
-            f"data.target_column: there is no column {data.target_column!r}; {existing}",
-            "Name the column that holds the text to learn.",
-        )
-    if images and data.image_column not in columns:
-        raise TrainingError(
-            f"data.image_column: there is no column {data.image_column!r}; {existing}",
-            "Name the column that holds the page images, or choose a text-only model.",
+def _mixture_lines(
+    dataset: Conversations, trained: Sequence[Sequence[int]], mixed: Sequence[int]
+) -> Iterator[str]:
+    counts = Counter(mixed)
+    for part, rows in zip(dataset.parts, trained, strict=True):
+        total = sum(counts[row] for row in rows)
+        distinct = sum(row in counts for row in rows)
+        repeated = f", {total - distinct} of them again" if total > distinct else ""
+        yield (
+            f"{part.prefix}{total} rows per epoch{repeated}, {total / len(mixed):.1%} of all; "
+            f"{len(rows) - distinct} of {len(rows)} rows are not taken"
         )
 
 
-def keep_images_encoded(dataset: datasets.Dataset, column: str) -> datasets.Dataset:
-    """Return the dataset with the images of `column` as stored bytes instead of pixels."""
-    feature = dataset.features.get(column)
-    if isinstance(feature, datasets.Image):
-        return dataset.cast_column(column, datasets.Image(decode=False))
-    if isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
-        return dataset.cast_column(column, datasets.List(datasets.Image(decode=False)))
-    return dataset
+def _shared_documents(dataset: Conversations, eval_dataset: Conversations) -> Iterator[str]:
+    """Yield a notice if documents are trained on and evaluated on."""
+    trained = {document for part in dataset.parts for document in part.documents()}
+    shared = [d for part in eval_dataset.parts for d in part.documents() if d in trained]
+    if shared:
+        yield f"{len(shared)} rows to evaluate on are of documents that are also trained on"
 
 
 def group_shuffle_split(
-    groups: Sequence[Any], fraction: float, *, seed: int
+    groups: Sequence[Hashable], fraction: float, *, seed: int
 ) -> tuple[list[int], list[int]]:
     """Split row indices by group; return sorted (training indices, held-out indices).
 
     `groups` has the group of each row. Groups are drawn at random and held out as long as at most
     `fraction` of the rows are.
     """
-    members: dict[Any, list[int]] = {}
+    members: dict[Hashable, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)
     order = list(members)

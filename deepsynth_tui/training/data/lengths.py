@@ -1,57 +1,71 @@
-"""Length of each row in tokens, counted before training without processing every image."""
+"""Length of a row in tokens, counted without processing every image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deepsynth_tui.conversations.errors import RowError, errors_of_row
+from deepsynth_tui.conversations.page_image import stored_size
 from deepsynth_tui.estimate.row_statistics import RowStatistics, quantiles
 from deepsynth_tui.models.image_tokens import PageSize
-from deepsynth_tui.training.data.pages import page_size
+from deepsynth_tui.training.data.pages import bounded_size
 
 if TYPE_CHECKING:
     from deepsynth_tui.training.data.chat_template import RenderedChat
     from deepsynth_tui.training.data.collator import Collator
-    from deepsynth_tui.training.data.dataset import Rows
 
 PageSizes = tuple[tuple[int, int], ...]
-"""(width, height) of each page of a row in pixels, as the model gets it."""
+"""(width, height) of each page of a row in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowLength:
-    """Tokens of a row, its tokens without image tokens, and its page sizes."""
+    """Tokens of a row and its tokens without image tokens; its pages as stored and as the model
+    gets them."""
 
     tokens: int
     text_tokens: int
+    stored_sizes: PageSizes
     page_sizes: PageSizes
 
 
 class TokenCounter:
     """Counts the tokens of rows.
 
-    The number of image tokens depends only on the page sizes, so the processor runs once per
-    combination of sizes; of all other images only the header is read.
+    The number of image tokens depends only on the page sizes and on the characters beside an image,
+    so the processor runs once per combination of them; of all other images only the header is read.
     """
 
     def __init__(self, collator: Collator) -> None:
         self.collator = collator
-        self._image_tokens: dict[PageSizes, int] = {}
+        self._image_tokens: dict[tuple[PageSizes, tuple[str, ...]], int] = {}
 
     def count(self, chat: RenderedChat) -> RowLength:
-        """Count prompt, answer, image tokens and soft tokens of a row."""
+        """Count prompts, answers, image tokens and soft tokens of a row.
+
+        Raises:
+            RowError: the processor refuses its pages, or makes nothing of them.
+        """
         collator = self.collator
-        prompt = collator.tokenizer(chat.prompt, add_special_tokens=False)["input_ids"]
-        text_tokens = len(prompt) + collator.count_soft_tokens(chat)
-        sizes: PageSizes = tuple(
-            page_size(stored, collator.config.model) for stored in chat.example.images
-        )
-        if sizes not in self._image_tokens:
-            prompt_tokens = collator.encode_prompts([chat])["input_ids"].shape[1]
-            self._image_tokens[sizes] = prompt_tokens - text_tokens
-        text_tokens += len(collator.answer_ids(chat))
-        return RowLength(text_tokens + self._image_tokens[sizes], text_tokens, sizes)
+        text_tokens = collator.count_text_tokens(chat)
+        with errors_of_row(chat.row_id):
+            stored_sizes: PageSizes = tuple(map(stored_size, chat.example.images))
+        sizes = tuple(bounded_size(size, collator.config.model) for size in stored_sizes)
+        pages = sizes, collator.image_surroundings(chat)
+        if pages not in self._image_tokens:
+            inputs = collator.encode([chat])
+            if sizes and any(value.numel() == 0 for value in inputs.values()):
+                shown = ", ".join(f"{width} x {height}" for width, height in sizes)
+                raise RowError(
+                    chat.row_id,
+                    f"the model's processor makes no patches of its pages ({shown} pixels)",
+                    "Make the pages larger, or remove the row.",
+                )
+            self._image_tokens[pages] = inputs["input_ids"].shape[1] - text_tokens
+        tokens = text_tokens + self._image_tokens[pages]
+        return RowLength(tokens, text_tokens, stored_sizes, sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +93,3 @@ class RowLengths:
             text=max(row.text_tokens for row in self.rows),
             pages=max(len(row.page_sizes) for row in self.rows),
         )
-
-
-def count_row_lengths(
-    rows: Rows, collator: Collator, *, report: Callable[[int], bool]
-) -> RowLengths | None:
-    """Count the tokens of all rows.
-
-    `report` gets the number of rows done and returns whether to continue. Returns None if it was
-    stopped.
-
-    Raises:
-        TrainingError: a row cannot be used.
-    """
-    counter = TokenCounter(collator)
-    lengths: list[RowLength] = []
-    for position in range(len(rows)):
-        lengths.append(counter.count(collator.render(rows[position])))
-        if not report(position + 1):
-            return None
-    return RowLengths(lengths)

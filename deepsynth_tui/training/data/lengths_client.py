@@ -13,7 +13,11 @@ from deepsynth_tui.child_process import ChildError, ask
 from deepsynth_tui.config.locations import cache_dir
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
-from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
+from deepsynth_tui.training.data.dataset_folder import (
+    dataset_files,
+    dataset_folder,
+    may_be_on_hub,
+)
 
 SERVER = "deepsynth_tui.training.data.lengths_server"
 # The server counts for 10 seconds; the rest is for imports and for a processor from the Hub.
@@ -21,7 +25,7 @@ TIMEOUT_SECONDS = 30
 
 # Part of the cache key. Increase it when `RowStatistics`, the counting, or the processor of a
 # builtin model changes: a builtin model is identified by its name.
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
 
 class RowStatisticsError(ChildError):
@@ -31,24 +35,17 @@ class RowStatisticsError(ChildError):
 def request_row_statistics(
     config: TrainingConfig, *, timeout: float = TIMEOUT_SECONDS
 ) -> RowStatistics:
-    """Return statistics of the rows of `config`, `UNKNOWN` without ``data.path``.
+    """Return statistics of the rows of `config`, `UNKNOWN` without a dataset.
 
     Blocks for seconds, so call it from a thread; `cached_row_statistics` returns at once.
 
     Raises:
         RowStatisticsError: there is no such dataset, or its rows cannot be used.
     """
-    path = config.data.path
-    if not path:
+    if not all(dataset.path for dataset in config.all_datasets):
         return UNKNOWN_ROWS
-    folder = dataset_folder(path)
-    if folder is None and not may_be_on_hub(path):
-        raise RowStatisticsError(
-            f"{path} is not a folder and not a run.",
-            "Give the folder that `generate` wrote, or the id of its run.",
-        )
-    if folder is not None and not folder.is_dir():
-        raise RowStatisticsError(f"The run {path} has no dataset yet.", "Let it finish first.")
+    for dataset in config.all_datasets:
+        _check_exists(dataset.path)
     cached = cached_row_statistics(config)
     if cached is not None:
         return cached
@@ -56,7 +53,7 @@ def request_row_statistics(
         answer = ask(
             SERVER,
             config.model_dump(mode="json"),
-            subject=f"The length of the rows of {path}",
+            subject=f"The length of the rows of {config.dataset_paths}",
             timeout=timeout,
             timeout_advice="The run itself counts every row before it trains.",
         )
@@ -69,6 +66,20 @@ def request_row_statistics(
     return statistics
 
 
+def _check_exists(path: str) -> None:
+    files = dataset_files(path)
+    if files is None and not may_be_on_hub(path):
+        raise RowStatisticsError(
+            f"{path} is not a file, not a folder and not a run.",
+            "Give the folder that `generate` wrote, or the id of its run.",
+        )
+    if files:
+        return
+    folder = dataset_folder(path)
+    if folder is not None and not folder.is_dir():
+        raise RowStatisticsError(f"The run {path} has no dataset yet.", "Let it finish first.")
+
+
 def cached_row_statistics(config: TrainingConfig) -> RowStatistics | None:
     """Return cached statistics, None if these rows were not counted for this model yet."""
     path = cache_path(config)
@@ -78,13 +89,14 @@ def cached_row_statistics(config: TrainingConfig) -> RowStatistics | None:
 
 
 def cache_path(config: TrainingConfig) -> Path | None:
-    """Return the cache file of these rows; None for a dataset that is not a folder.
+    """Return the cache file of these rows; None for a dataset that is not on this machine.
 
     Its name is a hash of everything the lengths depend on: the files of the dataset, those of a
     model folder, the settings of both, and the version of transformers.
     """
-    folder = dataset_folder(config.data.path) if config.data.path else None
-    if folder is None or not folder.is_dir():
+    paths = [dataset.path for dataset in config.all_datasets]
+    files = [dataset_files(path) if path else None for path in paths]
+    if not all(files):
         return None
     model = config.model
     text_encoder = config.text_encoder
@@ -92,26 +104,31 @@ def cache_path(config: TrainingConfig) -> Path | None:
     identity = [
         CACHE_VERSION,
         metadata.version("transformers"),
-        list(_files(folder)),
+        [_state(path) for listed in files for path in listed or ()],
         [model.name_or_path, model.revision, model.trust_remote_code],
         list(_files(Path(model.name_or_path).expanduser())),
         [model.min_pixels, model.max_pixels],
         config.data.model_dump(mode="json", exclude={"path", "max_length", "on_too_long"}),
+        [item.model_dump(mode="json", exclude={"path"}) for item in config.datasets],
         [encoder, text_encoder.revision, text_encoder.tokens, text_encoder.max_length]
         if encoder
         else [],
         list(_files(Path(encoder).expanduser())) if encoder else [],
     ]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-    return cache_dir() / "lengths" / f"{folder.name}-{digest}.json"
+    return cache_dir() / "lengths" / f"{Path(paths[0]).name}-{digest}.json"
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
     """Yield path, size and modification time of each file below a folder, if it is one."""
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if path.is_file():
-            state = path.stat()
-            yield str(path.resolve()), state.st_size, state.st_mtime_ns
+            yield _state(path)
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    state = path.stat()
+    return str(path.resolve()), state.st_size, state.st_mtime_ns
 
 
 def _write(path: Path, statistics: RowStatistics) -> None:

@@ -13,29 +13,44 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TEXT_COLUMNS = ("prompted_text", "text")  # text used in place of pages for a text-only model
+from deepsynth_tui.conversations.assemble import IMAGE_TOKEN
+from deepsynth_tui.conversations.containers.rows import ROW, JsonRows
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import DataSettings
+    from deepsynth_tui.conversations.dataset import StoredDataset
     from deepsynth_tui.training.data.dataset import Rows
 
 
-def likely_longest_rows(rows: Rows, data: DataSettings, *, images: bool, count: int) -> list[int]:
+def likely_longest_rows(rows: Rows, *, images: bool, count: int) -> list[int]:
     """Return the positions of about `count` rows: those with most text and those with most images.
 
     The longest row in tokens is likely among them, but not certainly: characters are not tokens.
     """
-    table: Any = rows.dataset.with_format("arrow")
-    columns = {data.target_column, "messages", "instruction", *(() if images else TEXT_COLUMNS)}
-    text = np.zeros(len(rows.dataset), dtype=np.int64)
-    for column in sorted(columns.intersection(rows.dataset.column_names)):
-        text += _map_chunks(table[column], character_counts)
-    pages = _map_chunks(table[data.image_column], list_lengths) if images else np.zeros_like(text)
+    counts = [count_text_and_images(part, images=images) for part in rows.dataset.parts]
     indices = np.asarray(rows.indices)
-    text, pages = text[indices], pages[indices]
+    text = np.concatenate([part_text for part_text, _ in counts])[indices]
+    pages = np.concatenate([part_pages for _, part_pages in counts])[indices]
     by_text = np.argsort(-text, kind="stable")[: count // 2]
     by_pages = np.lexsort((-text, -pages))[: count // 2]
     return list(dict.fromkeys(int(position) for position in (*by_text, *by_pages)))
+
+
+def count_text_and_images(dataset: StoredDataset, *, images: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the characters and the images of each row of a dataset; (rows,) int64 each.
+
+    Rows of JSON count as a whole, and their images as their tokens in the text.
+    """
+    table: Any = dataset.rows.table.with_format("arrow")
+    if isinstance(dataset.rows, JsonRows):
+        text = _map_chunks(table[ROW], character_counts)
+        return text, _map_chunks(table[ROW], image_token_counts)
+    columns = dataset.layout.columns
+    text = np.zeros(len(dataset), dtype=np.int64)
+    for column in dataset.layout.text_columns(documents=not images):
+        text += _map_chunks(table[column], character_counts)
+    if not images or columns.images is None:
+        return text, np.zeros_like(text)
+    return text, _map_chunks(table[columns.images], list_lengths)
 
 
 def evenly_spaced_sample(total: int, count: int, *, seed: int) -> list[int]:
@@ -61,6 +76,13 @@ def character_counts(array: pa.Array) -> np.ndarray:
         offsets = array.offsets.to_numpy()
         return cumulative[offsets[1:]] - cumulative[offsets[:-1]]
     return np.zeros(len(array), dtype=np.int64)
+
+
+def image_token_counts(array: pa.Array) -> np.ndarray:
+    """Count `<image>` in each string; (entries,) int64."""
+    return _to_numpy(
+        pc.call_function("count_substring", [array], pc.MatchSubstringOptions(IMAGE_TOKEN))
+    )
 
 
 def list_lengths(array: pa.Array) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.training.data.lengths import PageSizes, RowLengths, TokenCounter
+from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
 
 if TYPE_CHECKING:
     from deepsynth_tui.training.data.collator import Collator
@@ -71,5 +72,6 @@ def with_max_pixels(collator: Collator, max_pixels: int) -> Collator:
     """Return a copy of the collator with another `model.max_pixels`."""
     changed = copy.copy(collator)
     model = collator.config.model.model_copy(update={"max_pixels": max_pixels})
-    changed.config = collator.config.model_copy(update={"model": model})
+    changed.processor, limits = apply_pixel_limits(collator.processor, model)
+    changed.config = limits.before_processor(collator.config)
     return changed

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
+from deepsynth_tui.training.data.bad_rows import MAX_REMOVED_SHARE
 from deepsynth_tui.training.data.collator import Collator, too_long_error
-from deepsynth_tui.training.data.dataset import Rows, Split
+from deepsynth_tui.training.data.dataset import Rows
 from deepsynth_tui.training.data.example import Truncation
 from deepsynth_tui.training.data.lengths import (
     RowLength,
     RowLengths,
     TokenCounter,
-    count_row_lengths,
 )
 from deepsynth_tui.training.data.suggest_max_pixels import suggest_max_pixels
 from deepsynth_tui.training.failures import TrainingError
 
-if TYPE_CHECKING:
-    from deepsynth_tui.estimate.row_statistics import RowStatistics
-
-log = logging.getLogger(__name__)
-
-# At most this share of a dataset's rows is dropped, and of a row's text truncated. Removing more
-# would train on something else than the user asked for.
-MAX_REMOVED_SHARE = 0.5
 WORD_LOOKBACK = 40  # characters to search backwards for the end of a word
 
 
@@ -43,66 +32,6 @@ class LimitedRows:
     note: str = ""
     left_out: int = 0
     shortened: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LimitedSplit:
-    """A split whose rows all fit `data.max_length`.
-
-    `lengths` are the tokens of the rows to train on. `notes` and `counts` say what was changed.
-    """
-
-    split: Split
-    statistics: RowStatistics
-    lengths: Sequence[int]
-    notes: tuple[str, ...]
-    counts: Mapping[str, int]
-
-
-def limit_split_length(
-    split: Split, collator: Collator, *, report: Callable[[int], bool]
-) -> LimitedSplit | None:
-    """Count the tokens of all rows and handle those that are too long.
-
-    `report` gets the number of rows done and returns whether to continue. Returns None if it was
-    stopped.
-
-    Raises:
-        TrainingError: as `limit_row_length`, or a row cannot be used.
-    """
-    sides = {"training": split.train, "held out": split.held_out}
-    limited: list[LimitedRows] = []
-    notes: list[str] = []
-    done = 0
-    for side, rows in sides.items():
-        lengths = count_row_lengths(rows, collator, report=partial(_report_total, report, done))
-        if lengths is None:
-            return None
-        done += len(rows)
-        if rows:
-            tokens = lengths.tokens
-            mean, longest = sum(tokens) // len(rows), max(tokens)
-            log.info("%d rows %s: %d tokens on average, %d at most", len(rows), side, mean, longest)
-        limited_rows = limit_row_length(rows, lengths, collator)
-        if limited_rows.note:
-            notes.append(f"{side}: {limited_rows.note}")
-        limited.append(limited_rows)
-    train, held_out = limited
-    counts = {
-        "left_out": train.left_out + held_out.left_out,
-        "shortened": train.shortened + held_out.shortened,
-    }
-    return LimitedSplit(
-        Split(train.rows, held_out.rows),
-        train.lengths.statistics(total_rows=len(split.train.dataset)),
-        train.lengths.tokens,
-        tuple(notes),
-        {name: count for name, count in counts.items() if count},
-    )
-
-
-def _report_total(report: Callable[[int], bool], done_before: int, done: int) -> bool:
-    return report(done_before + done)
 
 
 def limit_row_length(rows: Rows, lengths: RowLengths, collator: Collator) -> LimitedRows:

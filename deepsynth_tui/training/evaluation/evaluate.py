@@ -2,8 +2,8 @@
 
 `python -m deepsynth_tui.training.evaluation.evaluate CONFIG OUT`
 
-Generates an answer to every row as the evaluations of a run do, and writes metrics and answers to
-OUT as one JSON object.
+Generates the last answer of every row as the evaluations of a run do, and writes metrics and
+answers to OUT as one JSON object.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,17 +41,16 @@ def predict(config: TrainingConfig) -> Iterator[Prediction]:
     """
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.dataset import load_split
-    from deepsynth_tui.training.evaluation.answer_scorer import MAX_NEW_TOKENS_FACTOR
-    from deepsynth_tui.training.evaluation.generate import generate_answers
+    from deepsynth_tui.training.evaluation.generate import answer_limit, generate_answers
     from deepsynth_tui.training.modeling.load import load_model_and_processor
 
+    data = config.data.model_copy(update={"learn_turns": "last"})  # the answer to generate
+    config = config.model_copy(update={"data": data})
     base = load_model_and_processor(config)
     rows = load_split(config, images=base.reads_images).train
     collator = Collator(base, config)
     chats = [collator.render(rows[position]) for position in range(len(rows))]
-    max_new_tokens = [
-        math.ceil(MAX_NEW_TOKENS_FACTOR * len(collator.answer_ids(chat))) for chat in chats
-    ]
+    max_new_tokens = [answer_limit(collator, chat) for chat in chats]
     order = sorted(range(len(chats)), key=max_new_tokens.__getitem__)
     batch_size = config.training.per_device_train_batch_size
     for start in range(0, len(order), batch_size):
@@ -66,7 +64,7 @@ def predict(config: TrainingConfig) -> Iterator[Prediction]:
         log.info("%d of %d answers", start + len(batch), len(order))
         for i, output in zip(batch, outputs, strict=True):
             target = chats[i].example.answer
-            yield Prediction(chats[i].row_id, target.strip(), output.strip())
+            yield Prediction(chats[i].row_id, target.strip(), output.text.strip())
 
 
 def compute_metrics(predictions: list[Prediction]) -> dict[str, float | int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +24,36 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.chat_template import RenderedChat
     from deepsynth_tui.training.data.collator import Collator
 
+# `max_new_tokens` over the tokens of the target or document, so that an answer that does not end
+# shows as one.
+LIMIT_FACTOR = 1.25
+MIN_NEW_TOKENS = 48
+MAX_DOCUMENT_TOKENS = 256  # of a document that a model transcribes instead of answering
+MAX_DOCUMENT_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A generated answer; `is_cut` if its limit of tokens was reached before it ended."""
+
+    text: str
+    is_cut: bool
+
+
+def answer_limit(collator: Collator, chat: RenderedChat) -> int:
+    """Return the `max_new_tokens` for an answer that is compared with its target.
+
+    It suffices for the target and for reading a short document aloud, as base models do. A
+    truncated target gets no more tokens than it has: only its beginning is compared.
+    """
+    target = len(collator.answer_ids(chat))
+    if chat.example.answer_truncated:
+        return target
+    document = (chat.example.document or "")[:MAX_DOCUMENT_CHARACTERS]
+    tokens = len(collator.tokenizer(document, add_special_tokens=False)["input_ids"])
+    longest = max(target, min(tokens, MAX_DOCUMENT_TOKENS))
+    return max(MIN_NEW_TOKENS, math.ceil(LIMIT_FACTOR * longest))
+
 
 def generate_answers(
     model: PeftModel | PreTrainedModel,
@@ -29,7 +61,7 @@ def generate_answers(
     chats: Sequence[RenderedChat],
     *,
     max_new_tokens: Sequence[int],
-) -> list[str]:
+) -> list[Answer]:
     """Generate the answers to a batch greedily, without special tokens.
 
     Each answer has its own limit in `max_new_tokens`.
@@ -53,7 +85,13 @@ def generate_answers(
     width = prompts["input_ids"].shape[1]
     # With its own limit, an answer does not depend on the other rows of the batch.
     answers = [row[width : width + limit] for row, limit in zip(ids, max_new_tokens, strict=True)]
-    return [str(collator.tokenizer.decode(ids, skip_special_tokens=True)) for ids in answers]
+    return [
+        Answer(
+            text=str(collator.tokenizer.decode(answer, skip_special_tokens=True)),
+            is_cut=collator.eos_token_ids.isdisjoint(answer.tolist()),
+        )
+        for answer in answers
+    ]
 
 
 def pad_left(inputs: dict[str, torch.Tensor], pad_token_id: int) -> dict[str, torch.Tensor]:

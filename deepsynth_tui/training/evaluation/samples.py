@@ -10,7 +10,11 @@ import torch
 from deepsynth_tui.page_thumbnail import CELL_WIDTH, braille_lines
 from deepsynth_tui.training.data.collator import IGNORE_INDEX
 from deepsynth_tui.training.data.pages import load_page
-from deepsynth_tui.training.evaluation.generate import evaluation_mode, generate_answers
+from deepsynth_tui.training.evaluation.generate import (
+    answer_limit,
+    evaluation_mode,
+    generate_answers,
+)
 from deepsynth_tui.training.modeling.load import no_grad_autocast
 
 if TYPE_CHECKING:
@@ -22,61 +26,48 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.example import Example
 
-MIN_NEW_TOKENS_LIMIT = 48
-MAX_NEW_TOKENS_LIMIT = 160  # for a base model that transcribes the page instead of answering
 MAX_INPUT_CHARACTERS = 2000  # of the document
 MAX_PAGE_COLUMNS = 128  # braille characters
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An answer beside its target.
+    """An answer beside its target, the last answer of a row.
 
-    `loss` is the mean over the tokens of the target, in nats. `page` is the first page in braille,
-    no lines for a text-only model.
+    `is_cut` says whether the answer did not end within its limit. `loss` is the mean over the
+    tokens of the target, in nats. `page` is the first page in braille, no lines for a text-only
+    model.
     """
 
     input: str
     target: str
     output: str
+    is_cut: bool
     loss: float
     page: tuple[str, ...]
 
 
 def take_sample(model: PeftModel | PreTrainedModel, collator: Collator, example: Example) -> Sample:
-    """Generate the answer to one example greedily, and compute the loss of the target."""
+    """Generate the last answer of one example greedily, and compute the loss of the target.
+
+    The model reads everything before it, earlier answers as they are in the dataset.
+    """
     chat = collator.render(example)
     device = next(model.parameters()).device
     with evaluation_mode(model):
-        output = generate_answer(model, collator, chat, new_tokens=_new_tokens(example, collator))
+        limit = answer_limit(collator, chat)
+        (answer,) = generate_answers(model, collator, [chat], max_new_tokens=[limit])
         with no_grad_autocast(collator.config):
-            inputs = collator.encode([chat])
+            inputs = collator.encode([chat.last_turn()])
             loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss
     return Sample(
         input=input_text(chat),
         target=chat.example.answer,
-        output=output,
+        output=answer.text,
+        is_cut=answer.is_cut,
         loss=loss.item(),
         page=tuple(_first_page_in_braille(chat, collator)),
     )
-
-
-def generate_answer(
-    model: PeftModel | PreTrainedModel,
-    collator: Collator,
-    chat: RenderedChat,
-    *,
-    new_tokens: int = MIN_NEW_TOKENS_LIMIT,
-) -> str:
-    """Generate at most `new_tokens` tokens greedily, without special tokens."""
-    return generate_answers(model, collator, [chat], max_new_tokens=[new_tokens])[0]
-
-
-def _new_tokens(example: Example, collator: Collator) -> int:
-    """Return the limit of an answer: the tokens of the document, within bounds."""
-    document = (example.document or "")[:MAX_INPUT_CHARACTERS]
-    tokens = collator.tokenizer(document, add_special_tokens=False)["input_ids"]
-    return min(max(MIN_NEW_TOKENS_LIMIT, len(tokens)), MAX_NEW_TOKENS_LIMIT)
 
 
 def _first_page_in_braille(chat: RenderedChat, collator: Collator) -> list[str]:

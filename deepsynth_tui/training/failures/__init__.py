@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deepsynth_tui.errors import UserError
+from deepsynth_tui.errors import UserError, note_arguments, noted_arguments
 from deepsynth_tui.runs.job import Failure
 from deepsynth_tui.training.failures.chain import causes, message_of
 from deepsynth_tui.training.failures.disk import explain_disk_error
@@ -12,7 +12,10 @@ from deepsynth_tui.training.failures.files import explain_loading_error
 from deepsynth_tui.training.failures.gpus import explain_gpu_error
 from deepsynth_tui.training.failures.hub import explain_hub_error
 from deepsynth_tui.training.failures.memory import explain_out_of_memory
-from deepsynth_tui.training.failures.processes import explain_lost_connection
+from deepsynth_tui.training.failures.processes import (
+    explain_lost_connection,
+    explain_lost_worker,
+)
 from deepsynth_tui.training.failures.settings import explain_unsupported_setting
 from deepsynth_tui.training.failures.trackers import explain_tracker_error
 
@@ -22,18 +25,13 @@ SEE_LOG = "The traceback is in console.log."
 class TrainingError(UserError):
     """A problem with model, dataset or settings that ends the run; `advice` says what to do.
 
-    If a DataLoader worker raises it, torch raises it again in the main process with the text of
-    the worker's traceback as its only argument. Message and advice are parsed from that text: its
-    last lines are the error as `str` gives it, and a note with the advice alone.
+    If a DataLoader worker raises it, the arguments come back from the text of its traceback.
     """
 
     def __init__(self, message: str, advice: str | None = None, key: str = "") -> None:
-        if advice is None:
-            text = message.rpartition("TrainingError: ")[2].strip()
-            message, _, advice = text.rpartition("\n")
-            message = message.removesuffix(f". {advice}")
-        super().__init__(message, advice, key)
-        self.add_note(advice)
+        arguments = noted_arguments(message) if advice is None else (message, advice, key)
+        super().__init__(*arguments)
+        note_arguments(self)
 
 
 def explain(error: BaseException) -> Failure:
@@ -70,6 +68,7 @@ _EXPLANATIONS: tuple[Callable[[BaseException], str | None], ...] = (
     explain_tracker_error,
     explain_gpu_error,
     explain_lost_connection,
+    explain_lost_worker,
     explain_hub_error,
     explain_loading_error,
     explain_unsupported_setting,

@@ -1,4 +1,4 @@
-"""Ranks of a run that lost the connection to each other."""
+"""Processes of a run that ended: ranks, which lose the connection to each other, and workers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ DEBUG_AND_RESUME = (
 )
 _TRANSPORT = ("unhandled system error", "ncclsystemerror", "unhandled cuda error", "peer access")
 _TIMEOUT = ("timeout", "timed out", "watchdog")
+
+
+def explain_lost_worker(error: BaseException) -> str | None:
+    """Return advice for a DataLoader worker that was killed, with or without a reason by torch."""
+    if not isinstance(error, RuntimeError) or not str(error).startswith("DataLoader worker (pid"):
+        return None
+    return (
+        "A process that reads rows was killed, most likely because the memory of the machine was "
+        "full. Close other programs, lower training.dataloader_num_workers, or store smaller "
+        "images."
+    )
 
 
 def is_lost_connection(error: BaseException) -> bool:

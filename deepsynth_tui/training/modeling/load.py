@@ -11,6 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from deepsynth_tui import builtin
+from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
 from deepsynth_tui.training.modeling.processor import (
     Preprocessor,
     instruction_tokenizer_of,
@@ -26,6 +27,8 @@ from deepsynth_tui.training.modeling.quantization import (
 from deepsynth_tui.training.modeling.revisions import pin_revisions, resolve_commit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
@@ -70,9 +73,13 @@ def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = Fals
     reads_images = is_image_model(model_config, settings)
     instruction_tokenizer = instruction_tokenizer_of(config)
     model = load_model(path, config, reads_images=reads_images, stay_on_cpu=stay_on_cpu)
+    processor, pixel_limits = apply_pixel_limits(
+        load_processor(path, reads_images=reads_images, **options), settings
+    )
     return LoadedModel(
         model=model,
-        processor=load_processor(path, reads_images=reads_images, **options),
+        processor=processor,
+        pixel_limits=pixel_limits,
         reads_images=reads_images,
         generation_config=model.generation_config,
         instruction_tokenizer=instruction_tokenizer,
@@ -80,6 +87,16 @@ def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = Fals
         path=path,
         commit=commit,
     )
+
+
+def load_saved_model(folder: Path, config: TrainingConfig) -> PreTrainedModel:
+    """Load the whole model that a run of `config` without LoRA saved.
+
+    Raises:
+        OSError: there is no such model.
+    """
+    settings = config.model.model_copy(update={"name_or_path": str(folder), "revision": None})
+    return load_model_and_processor(config.model_copy(update={"model": settings})).model
 
 
 def load_model(

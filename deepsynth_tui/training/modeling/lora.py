@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
@@ -13,22 +11,18 @@ from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from torch import nn
 
 from deepsynth_tui.estimate.memory.text_encoder import EncoderPart
-from deepsynth_tui.models.lora_targets import (
-    resolve_modules_to_save,
-    resolve_target_modules,
-    resolve_target_parameters,
-    unmatched_targets,
-)
+from deepsynth_tui.models.lora_problems import ModelNames, lora_problems
+from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
 from deepsynth_tui.models.towers import Tower, is_trained, tower_of
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
-
-MAX_NAMES_SHOWN = 6
 
 
 def add_adapters(
@@ -40,7 +34,7 @@ def add_adapters(
     commit of the base that is written into the adapter's config.
 
     Raises:
-        TrainingError: the targets match nothing, or a pattern or a `modules_to_save` entry does.
+        TrainingError: a name, pattern or index in `lora:` matches nothing.
     """
     model = get_peft_model(base, lora_config(base, config, revision=revision))
     # `bias: all` would also train the biases of frozen towers. `modules_to_save` are trained in
@@ -50,6 +44,33 @@ def add_adapters(
         if not is_trained(tower, config.model) and ".modules_to_save." not in name:
             parameter.requires_grad_(False)
     return model
+
+
+def load_adapter_weights(model: PeftModel, folder: Path) -> None:
+    """Load the weights of the adapter in `folder` into those of the model, which have its shapes.
+
+    Raises:
+        TrainingError: it adapts other modules.
+    """
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    result = model.load_adapter(str(folder), "default", is_trainable=True)
+    missing = sorted(trained.intersection(result.missing_keys))
+    unexpected = sorted(result.unexpected_keys)
+    if not missing and not unexpected:
+        return
+    facts = [
+        f"{len(names)} tensors {relation}, such as {strip_peft_prefix(names[0])}"
+        for names, relation in (
+            (missing, "of this run are not in it"),
+            (unexpected, "in it have no place in this run"),
+        )
+        if names
+    ]
+    raise TrainingError(
+        f"lora.init_from: {folder} adapts other modules than this run: {'; '.join(facts)}",
+        "Set lora.target_modules, exclude_modules and layers_to_transform as its run did.",
+        "lora.target_modules",
+    )
 
 
 def lora_config(
@@ -64,20 +85,17 @@ def lora_config(
         TrainingError: as `add_adapters`.
     """
     settings = config.lora
-    linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    parameters = [name for name, _ in model.named_parameters()]
-    targets = resolve_target_modules(linears, settings, config.model)
-    target_parameters = resolve_target_parameters(parameters, settings, config.model)
-    if not targets and not target_parameters:
-        raise _no_targets_error(linears, config)
-    if settings.target_parameters and not target_parameters:
-        raise _unknown_names_error("lora.target_parameters", settings.target_parameters, parameters)
-    if settings.modules_to_save:
-        modules = [name for name, _ in model.named_modules()]
-        if not resolve_modules_to_save(modules, settings):
-            raise _unknown_names_error("lora.modules_to_save", settings.modules_to_save, modules)
-    for key, pattern in (("rank", settings.rank_pattern), ("alpha", settings.alpha_pattern)):
-        _check_pattern(f"lora.{key}_pattern", pattern, (*targets, *target_parameters))
+    names = ModelNames(
+        linears=[name for name, module in model.named_modules() if isinstance(module, nn.Linear)],
+        parameters=[name for name, _ in model.named_parameters()],
+        modules=[name for name, _ in model.named_modules()],
+    )
+    if problems := lora_problems(names, settings, config.model):
+        first, *others = problems
+        more = "".join(f". {problem}" for problem in others)
+        raise TrainingError(f"{first.key}: {first.message}", f"{first.hint}{more}", first.key)
+    targets = resolve_target_modules(names.linears, settings, config.model)
+    target_parameters = resolve_target_parameters(names.parameters, settings, config.model)
     return LoraConfig(
         task_type=TaskType.CAUSAL_LM,
         revision=revision,
@@ -94,12 +112,6 @@ def lora_config(
         rank_pattern=dict(settings.rank_pattern),
         alpha_pattern=dict(settings.alpha_pattern),
     )
-
-
-def unmatched_target_modules(model: PreTrainedModel, config: TrainingConfig) -> tuple[str, ...]:
-    """Return the entries of `lora.target_modules` that match no linear layer."""
-    linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    return unmatched_targets(linears, config.lora)
 
 
 def prepare_full_finetuning(model: PreTrainedModel, config: TrainingConfig) -> None:
@@ -145,41 +157,3 @@ def tower_of_parameter(name: str) -> Tower:
 def strip_peft_prefix(name: str) -> str:
     """Return the name of a module or parameter of a `PeftModel` in the base model."""
     return name.removeprefix("base_model.model.")
-
-
-def _check_pattern(key: str, pattern: Mapping[str, int], targets: Iterable[str]) -> None:
-    """Raise TrainingError for a pattern that matches no target: PEFT would silently ignore it."""
-    names = tuple(targets)
-    for expression in pattern:
-        # The rule of peft.utils.other.get_pattern_key.
-        if not any(re.match(rf"(.*\.)?({expression})$", name) for name in names):
-            raise _unknown_names_error(key, [expression], names)
-
-
-def _no_targets_error(linears: list[str], config: TrainingConfig) -> TrainingError:
-    targets = config.lora.target_modules
-    if targets != "all-linear":
-        patterns = [targets] if isinstance(targets, str) else targets
-        return _unknown_names_error("lora.target_modules", patterns, linears)
-    towers = ", ".join(sorted({tower_of(name) for name in linears})) or "none"
-    return TrainingError(
-        "lora.target_modules: no linear layer is left to adapt (towers with linear layers: "
-        f"{towers})",
-        "Check lora.exclude_modules, lora.layers_to_transform and model.freeze_vision_tower.",
-    )
-
-
-def _unknown_names_error(key: str, unknown: Iterable[str], names: Iterable[str]) -> TrainingError:
-    """Return an error that suggests the most similar module names."""
-    endings = {".".join(parts[-2:]) for name in names if (parts := name.split("."))}
-    endings |= {name.rpartition(".")[2] for name in names}
-    endings = {ending for ending in endings if not ending.rpartition(".")[2].isdecimal()}
-    similar: list[str] = []
-    for name in unknown:
-        similar += difflib.get_close_matches(name, sorted(endings), n=MAX_NAMES_SHOWN, cutoff=0.4)
-    suggestions = similar or sorted(ending for ending in endings if "." not in ending)
-    listed = ", ".join(dict.fromkeys(suggestions[:MAX_NAMES_SHOWN]))
-    return TrainingError(
-        f"{key}: nothing trainable in the model is named {', '.join(unknown)}",
-        f"Similar names are {listed}; modules of a frozen tower never match.",
-    )

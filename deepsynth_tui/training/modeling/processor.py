@@ -20,6 +20,8 @@ from transformers.utils.import_utils import is_torchvision_available
 from deepsynth_tui import builtin
 from deepsynth_tui.models.hub_config import hub_is_reachable
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.modeling.pixel_limits import PixelLimits, apply_pixel_limits
+from deepsynth_tui.training.modeling.video_processor import VIDEO_PROCESSOR, load_without_video
 from deepsynth_tui.training.text_encoder.instruction_tokenizer import (
     InstructionTokenizer,
     load_instruction_tokenizer,
@@ -31,19 +33,19 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.model import ModelSettings
     from deepsynth_tui.config.training import TrainingConfig
 
-VIDEO_PROCESSOR = "video_processor"
-
 
 @dataclass(frozen=True, slots=True)
 class Preprocessor:
     """Everything that turns documents into model inputs.
 
     `processor` is a processor for an image model and a tokenizer for a language model.
+    `pixel_limits` are those of `model:` that it does not apply itself.
     `generation_config` has the tokens at which generation ends; None for a model that does not
     generate. `instruction_tokenizer` is None without a text encoder.
     """
 
     processor: ProcessorMixin | PreTrainedTokenizerBase
+    pixel_limits: PixelLimits
     reads_images: bool
     generation_config: GenerationConfig | None
     instruction_tokenizer: InstructionTokenizer | None
@@ -69,7 +71,9 @@ def load_preprocessor(config: TrainingConfig, *, local_files_only: bool) -> Prep
     }
     model_config = AutoConfig.from_pretrained(path, **options)
     reads_images = is_image_model(model_config, settings)
-    processor = load_processor(path, reads_images=reads_images, **options)
+    processor, pixel_limits = apply_pixel_limits(
+        load_processor(path, reads_images=reads_images, **options), settings
+    )
     options.pop("trust_remote_code")
     try:
         generation_config = GenerationConfig.from_pretrained(path, **options)
@@ -77,6 +81,7 @@ def load_preprocessor(config: TrainingConfig, *, local_files_only: bool) -> Prep
         generation_config = GenerationConfig.from_model_config(model_config)
     return Preprocessor(
         processor=processor,
+        pixel_limits=pixel_limits,
         reads_images=reads_images,
         generation_config=generation_config,
         instruction_tokenizer=instruction_tokenizer_of(config, local_files_only=local_files_only),
@@ -126,9 +131,6 @@ def load_processor(
 def load_image_text_processor(path: str, **options: Any) -> ProcessorMixin:
     """Load the processor of an image model, without its video processor if torchvision is missing.
 
-    transformers loads a video processor for models that also read videos (Qwen-VL, SmolVLM). It
-    needs torchvision, which pages do not.
-
     Raises:
         OSError: the checkpoint has no processor.
     """
@@ -136,29 +138,8 @@ def load_image_text_processor(path: str, **options: Any) -> ProcessorMixin:
         config_class = type(AutoConfig.from_pretrained(path, **options))
         processor_class: Any = PROCESSOR_MAPPING.get(config_class, None)
         if processor_class is not None and VIDEO_PROCESSOR in processor_class.get_attributes():
-            return without_video(processor_class).from_pretrained(path, **options)
+            return load_without_video(processor_class, path, **options)
     return AutoProcessor.from_pretrained(path, **options)
-
-
-def without_video(processor_class: type[ProcessorMixin]) -> type[ProcessorMixin]:
-    """Return a subclass without a video processor; it keeps the name, which is saved in files."""
-
-    def get_attributes(cls: type[ProcessorMixin]) -> list[str]:
-        return [name for name in processor_class.get_attributes() if name != VIDEO_PROCESSOR]
-
-    def from_args_and_dict(
-        cls: type[ProcessorMixin], args: Any, processor_dict: dict[str, Any], **kwargs: Any
-    ) -> Any:
-        values = {**processor_dict, VIDEO_PROCESSOR: None}  # required by SmolVLM's processor
-        return processor_class.from_args_and_dict.__func__(cls, args, values, **kwargs)
-
-    overrides = {
-        "get_attributes": classmethod(get_attributes),
-        "from_args_and_dict": classmethod(from_args_and_dict),
-        # SmolVLM's own method asks the video processor for its number of frames, then calls this.
-        "apply_chat_template": ProcessorMixin.apply_chat_template,
-    }
-    return type(processor_class.__name__, (processor_class,), overrides)
 
 
 def is_image_model(model_config: PreTrainedConfig, settings: ModelSettings) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from torch import distributed
@@ -18,6 +19,9 @@ from deepsynth_tui.runs.control import REQUESTS, Request
 # The launcher notices within a second that a rank died; this ends ranks that hang in a step.
 STEP_TIMEOUT = timedelta(minutes=30)
 CONTROL_TIMEOUT = timedelta(days=7)
+
+
+T = TypeVar("T")
 
 
 class RankGroup:
@@ -36,6 +40,14 @@ class RankGroup:
         index = torch.tensor([choices.index(request)])
         distributed.broadcast(index, src=0, group=self._group)
         return choices[int(index.item())]
+
+    def broadcast(self, value: T) -> T:
+        """Return the value of the first rank, which is pickled, in all ranks."""
+        if self._group is None:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, src=0, group=self._group)
+        return values[0]
 
     def all_reduce_sum(self, number: int) -> int:
         """Return the sum of `number` over all ranks."""

@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
 from deepsynth_tui.training.result.file_names import ADAPTER_WEIGHTS
 from deepsynth_tui.training.text_encoder import ENCODER_FOLDER, PROJECTION_FILE
 
@@ -24,12 +25,15 @@ class ResumePoint:
     """The checkpoint to resume from, and newer ones that are incomplete.
 
     `path` is None and `step` 0 where there is no complete checkpoint. `incomplete` pairs a
-    checkpoint with what it lacks.
+    checkpoint with what it lacks. `record` says what the run was made with so far, None in
+    runs of earlier versions; `is_extended` if its last extension begins here.
     """
 
     path: Path | None
     step: int
     incomplete: tuple[tuple[Path, str], ...]
+    record: CheckpointRecord | None = None
+    is_extended: bool = False
 
 
 def newest_complete(folder: Path, num_processes: int = 1) -> ResumePoint:

@@ -12,6 +12,7 @@ from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
+from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord, read_record
 from deepsynth_tui.training.result.checkpoints import TRAINER_STATE, newest_complete
 from deepsynth_tui.training.result.disk_space import folder_bytes
 from deepsynth_tui.training.result.save import atomic_folder
@@ -32,7 +33,7 @@ def copy_checkpoint(
 
     Nothing is copied if this run has a checkpoint of that step itself. The checkpoint is copied
     and not linked, because this run may overwrite a checkpoint of the same step. Warnings say why
-    a checkpoint cannot be used, and with which other settings its steps were trained.
+    a checkpoint cannot be used. The copy records with which settings its steps were trained.
 
     Raises:
         TrainingError: the disk is too full, and the user asked to stop.
@@ -44,7 +45,7 @@ def copy_checkpoint(
     if not source.config.is_file():
         job.warning(f"{source.id}, which this run continues, was deleted")
         return
-    source_config = load_file(source.config).config
+    source_config = load_file(source.config, of_run=True).config
     assert isinstance(source_config, TrainingConfig)  # a run continues one of its own kind
     if reason := resume_training.incompatible_change(source_config, config):
         job.warning(f"The checkpoints of {source.id} cannot be used: {reason}")
@@ -55,14 +56,18 @@ def copy_checkpoint(
     own_step = newest_complete(job.run.checkpoints, num_processes).step
     if newest.path is None or own_step >= newest.step:
         return
-    _copy(job, disk_space, source, newest.path)
+    record = read_record(newest.path) or CheckpointRecord(source_config)
+    _copy(job, disk_space, source, newest.path, record)
     log.info("copied %s of %s", newest.path.name, source.id)
-    changes = resume_training.differences(source_config, config)
-    if former_settings := resume_training.changed_effects(changes):
-        job.warning(f"The first {newest.step} steps were trained with {former_settings}")
 
 
-def _copy(job: Job, disk_space: DiskSpace, source: RunDirectory, newest: Path) -> None:
+def _copy(
+    job: Job,
+    disk_space: DiskSpace,
+    source: RunDirectory,
+    newest: Path,
+    record: CheckpointRecord,
+) -> None:
     state = json.loads((newest / TRAINER_STATE).read_text(encoding="utf-8"))
     best = source.checkpoints / Path(state[BEST]).name if state.get(BEST) else newest
     copies_best = best != newest and best.is_dir()
@@ -75,6 +80,7 @@ def _copy(job: Job, disk_space: DiskSpace, source: RunDirectory, newest: Path) -
             with atomic_folder(target / best.name) as best_draft:
                 shutil.copytree(best, best_draft, dirs_exist_ok=True)
         shutil.copytree(newest, draft, dirs_exist_ok=True)
+        record.write(draft)
         if state.get(BEST) and best.is_dir():
             state[BEST] = str(target / best.name)
             (draft / TRAINER_STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")

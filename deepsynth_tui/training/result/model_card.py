@@ -1,4 +1,4 @@
-"""The model card: metadata for the Hub, and the code that loads the adapter or model."""
+"""The model card: metadata for the Hub, and the code that uses the adapter or model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_from_cache
 
-from deepsynth_tui.builtin import PREFIX
 from deepsynth_tui.training.data.dataset_folder import dataset_folder, may_be_on_hub
 from deepsynth_tui.training.result.file_names import LINEAGE
+from deepsynth_tui.training.result.usage_code import required_packages, usage_code
 
 HUB_METRICS = {
     "eval_loss": ("loss", "Loss"),
@@ -28,39 +28,23 @@ def model_card(lineage: Mapping[str, Any]) -> str:
     kind = "LoRA adapter for" if config["lora"]["enabled"] else "Fine-tuned from"
     encoder = lineage.get("text_encoder")
     encoder_note = f" Instructions are read by `{encoder['name']}`." if encoder else ""
+    start = lineage.get("init_from")
+    start_note = f" Training started from the adapter `{start['name']}`." if start else ""
     metric_lines = "\n".join(f"- {name}: {value}" for name, value in metrics.items())
-    too_long = "".join(f"\n\n{message}." for message in dataset["too_long"])
+    removed = "".join(f"\n\n{note}." for note in (*dataset["bad_rows"], *dataset["too_long"]))
     return (
         f"---\n{metadata(lineage).to_yaml()}\n---\n\n# {config['name']}\n\n"
         f"{kind} `{base['name']}`, trained on {dataset['train_rows']} rows of "
         f"`{dataset['path']}`. Configuration, versions and figures are in `{LINEAGE}`."
-        f"{encoder_note}{too_long}\n\n{metric_lines}\n\n```python\n{_loading_code(lineage)}\n```\n"
+        f"{encoder_note}{start_note}{removed}\n\n{metric_lines}\n\n## Use\n\n"
+        f"`pip install {' '.join(required_packages(lineage))}`\n\n"
+        f"```python\n{usage_code(lineage)}\n```\n\n{_notes(lineage)}"
     )
 
 
-def _loading_code(lineage: Mapping[str, Any]) -> str:
-    base = lineage["base"]
-    auto = "AutoModelForImageTextToText" if base["reads_images"] else "AutoModelForCausalLM"
-    if lineage["config"]["lora"]["enabled"]:
-        imports = ["from peft import PeftModel", f"from transformers import {auto}"]
-        path = f'"{base["path"]}"'
-        if base["name"].startswith(PREFIX):  # it has another path on each machine
-            imports.insert(0, "from deepsynth_tui.builtin import locate")
-            path = f'locate("{base["name"]}")'
-        load_base = f"base = {auto}.from_pretrained({path})"
-        load = 'model = PeftModel.from_pretrained(base, "path/to/this/folder")'
-        code = "\n".join([*imports, "", load_base, load])
-    else:
-        code = (
-            f"from transformers import {auto}\n\n"
-            f'model = {auto}.from_pretrained("path/to/this/folder")'
-        )
-    if lineage.get("text_encoder"):
-        code += (
-            "\n# Its instructions come through the text encoder in text_encoder/, which PEFT does "
-            "not load:\n# python -m deepsynth_tui.adapters.try_out path/to/this/folder"
-        )
-    return code
+def _notes(lineage: Mapping[str, Any]) -> str:
+    """Return what the code does not show."""
+    return "".join(f"{note}.\n\n" for note in lineage["usage"]["notes"])
 
 
 def metadata(lineage: Mapping[str, Any]) -> ModelCardData:

@@ -12,7 +12,7 @@ from peft import PeftModel
 from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.fsdp import shard_model
-from deepsynth_tui.training.modeling.load import load_model_and_processor
+from deepsynth_tui.training.modeling.load import load_model_and_processor, load_saved_model
 from deepsynth_tui.training.text_encoder import checkpoint
 from deepsynth_tui.training.text_encoder.load import load_text_encoder
 from deepsynth_tui.training.text_encoder.soft_tokens import text_encoder_attached
@@ -80,8 +80,7 @@ def verify(
         loaded = PeftModel.from_pretrained(base, str(folder)).eval()
     else:
         del base
-        settings = config.model.model_copy(update={"name_or_path": str(folder), "revision": None})
-        loaded = load_model_and_processor(config.model_copy(update={"model": settings})).model
+        loaded = load_saved_model(folder, config)
     if encoder is not None:
         checkpoint.restore(encoder, folder)
     with text_encoder_attached(loaded, encoder):

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from deepsynth_tui import builtin
+from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.models.text_encoders import MODEL_TYPES, text_encoder_type
 from deepsynth_tui.training.failures import TrainingError
 
@@ -39,21 +40,31 @@ class InstructionTokenizer:
         """Return the token ids of an instruction, including the tokenizer's special tokens.
 
         Raises:
-            TrainingError: it is longer than `max_length`, or all of its tokens are unknown: the
-                encoder could not tell it from any other such instruction.
+            RowError: it contains one of those tokens as text, is longer than `max_length`, or has
+                only unknown tokens: the encoder could not tell it from any other such instruction.
         """
+        for token in self.tokenizer.all_special_tokens:
+            if token in instruction:
+                raise RowError(
+                    row_id,
+                    f"its instruction contains {token}, which the text encoder reads as a control "
+                    "token and not as text",
+                    f"Remove {token} from the instruction, or write it in another way.",
+                )
         ids = list(self.tokenizer(instruction, verbose=False)["input_ids"])
         if len(ids) > self.max_length:
-            raise TrainingError(
-                f"{row_id}: its instruction has {len(ids)} tokens, more than "
+            raise RowError(
+                row_id,
+                f"its instruction has {len(ids)} tokens, more than "
                 f"text_encoder.max_length ({self.max_length})",
                 f"Raise text_encoder.max_length to {len(ids)} or shorten the instruction. It is "
                 "never truncated.",
             )
         unknown = self.tokenizer.unk_token_id
         if unknown in ids and set(ids) <= set(self.tokenizer.all_special_ids):
-            raise TrainingError(
-                f"{row_id}: the text encoder's tokenizer knows no token of its instruction "
+            raise RowError(
+                row_id,
+                f"the text encoder's tokenizer knows no token of its instruction "
                 f"({instruction[:80]!r})",
                 "Choose an encoder that supports its script; the qwen3 family supports all.",
             )

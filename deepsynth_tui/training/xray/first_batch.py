@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import set_seed
 
-from deepsynth_tui.config.model import ModelSettings
+from deepsynth_tui.conversations.page_image import stored_size
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, Collator
 from deepsynth_tui.training.data.pages import page_size
-from deepsynth_tui.training.data.too_long_rows import limit_split_length
+from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.simulation.batch import image_token_id
 from deepsynth_tui.training.text_encoder.placeholders import SOFT_TOKEN_MASK
@@ -26,6 +26,7 @@ from deepsynth_tui.training.xray.report import TokenKind, TokenSpan, Xray, XrayP
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+    from deepsynth_tui.config.model import ModelSettings
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.conversations.conversation import StoredImage
     from deepsynth_tui.training.data.chat_template import RenderedChat
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.example import Example
 
 COUNTED_BY = "counted by running the model's own vision tower on fake tensors"
-UNBOUNDED = ModelSettings()  # page sizes as stored
 # These settings do not affect which rows come first, and this machine may not support them.
 IRRELEVANT_TO_ORDER = {
     "report_to": "none",
@@ -52,13 +52,15 @@ def xray_first_batch(
     Raises:
         TrainingError: one of its rows cannot be used or is too long.
     """
-    notes: tuple[str, ...] = ()
+    notes = split.notices
+    description = split.description
     lengths: Sequence[int] | None = None
     by_length = config.training.train_sampling_strategy == "group_by_length"
-    if by_length or config.data.on_too_long != "error":
-        limited = limit_split_length(split, collator, report=lambda _: True)
-        assert limited is not None  # `report` never stops it
-        split, notes, lengths = limited.split, limited.notes, limited.lengths
+    if by_length or config.data.on_too_long != "error" or config.data.bad_rows != "stop":
+        selected = select_rows(split, collator, report=lambda _: True)
+        assert selected is not None  # `report` never stops it
+        split, lengths = selected.of(split), selected.lengths
+        notes += selected.notes
     examples = first_batch(config, split, collator.processor, lengths)
     chats = [collator.render(example) for example in examples]
     batch = collator(examples)
@@ -95,6 +97,7 @@ def xray_first_batch(
         rows=tuple(xray_rows),
         counted_by=counted_by,
         notes=notes,
+        dataset=description,
     )
 
 
@@ -174,7 +177,7 @@ def _spans(
 
 
 def _page(stored: StoredImage, model: ModelSettings) -> XrayPage:
-    return XrayPage(page_size(stored, UNBOUNDED), page_size(stored, model))
+    return XrayPage(stored_size(stored), page_size(stored, model))
 
 
 def _truncation_text(example: Example) -> str:

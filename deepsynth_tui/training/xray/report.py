@@ -59,7 +59,7 @@ class Xray:
     """A batch.
 
     `shapes` are those of its tensors by name. `counted_by` says how features were counted, or why
-    not. `notes` are about the whole dataset.
+    not. `dataset` says how its rows are read, and `notes` are about all of them.
     """
 
     model: str
@@ -69,6 +69,7 @@ class Xray:
     rows: tuple[XrayRow, ...]
     counted_by: str
     notes: tuple[str, ...] = ()
+    dataset: tuple[str, ...] = ()
 
     def tokens(self, kind: TokenKind) -> int:
         """Return the number of tokens of one kind in all rows."""
@@ -83,7 +84,8 @@ class Xray:
         """Read what `to_json` returned."""
         shapes = {name: tuple(shape) for name, shape in fields["shapes"].items()}
         rows = tuple(_row_from_json(row) for row in fields["rows"])
-        return cls(**{**fields, "shapes": shapes, "rows": rows, "notes": tuple(fields["notes"])})
+        texts = {name: tuple(fields[name]) for name in ("notes", "dataset")}
+        return cls(**{**fields, "shapes": shapes, "rows": rows, **texts})
 
 
 def _row_from_json(fields: Mapping[str, Any]) -> XrayRow:

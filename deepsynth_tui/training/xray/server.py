@@ -35,7 +35,7 @@ def xray(config: TrainingConfig) -> dict[str, Any]:
         split = load_split(config, images=preprocessor.reads_images)
     except ConnectionError as error:
         raise TrainingError(
-            f"{config.data.path} is not on this machine, and an x-ray downloads no dataset",
+            f"{config.dataset_paths} is not on this machine, and an x-ray downloads no dataset",
             "Download it with `hf download`, or start the run, which downloads it.",
         ) from error
     model_config = AutoConfig.from_pretrained(

@@ -51,6 +51,8 @@ def _batch(xray: Xray) -> LabelledTexts:
     yield "template", f"{template} ({xray.processor} of {model})"
     shapes = (f"{name} {'×'.join(map(str, shape))}" for name, shape in xray.shapes.items())
     yield "tensors", ", ".join(shapes)
+    for line in xray.dataset:
+        yield "dataset", escape_invisible(line)
     for note in xray.notes:
         yield "!", Text(escape_invisible(note), "bold")
 
@@ -69,6 +71,7 @@ def _row(row: XrayRow) -> LabelledTexts:
     if row.instruction is not None:
         yield "encoder", escape_invisible(row.instruction)
     yield "template", escape_invisible(row.template)
+    yield "learned", _count(sum(span.kind == "learned" for span in row.spans), "answer")
     yield "tokens", ""
     for span in row.spans:
         text = escape_invisible(span.text)

@@ -121,7 +121,8 @@ def _answers(group: Sequence[Sample]) -> Iterator[tuple[str, str | Text]]:
         if 0 < index <= omitted:
             continue
         label = sample.when if sample.step is None else f"step {sample.step}"
-        yield label, Text(_or_empty(sample.output), "bold" if sample.when == "after" else "")
+        output = Text(_or_empty(sample.output), "bold" if sample.when == "after" else "")
+        yield label, output.append(" (cut: it did not end)", "dim") if sample.is_cut else output
 
 
 def _or_empty(text: str) -> str:

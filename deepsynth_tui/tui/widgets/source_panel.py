@@ -74,6 +74,7 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
     parts: list[Content | str] = []
     if preflight.count is not None:
         parts += [Content.styled(_documents(preflight.count), "bold $primary"), "\n"]
+    parts += [Content.styled(f"{sanitize(line)}\n", "$muted") for line in preflight.contents]
     if preflight.column_previews:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
         parts += map(_column, preflight.column_previews)
@@ -98,8 +99,8 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
 
 
 def _column(column: ColumnPreview) -> Content:
-    filled = "" if column.filled == 1 else f" {column.filled:.0%} filled"
-    example = sanitize(column.example)
+    filled = "" if column.filled in (1, None) else f" {column.filled:.0%} filled"
+    example = sanitize(column.kind if column.filled is None else column.example)
     return Content.assemble(f"  {sanitize(column.name)}{filled}  ", (example, "$muted"), "\n")
 
 
@@ -116,6 +117,7 @@ def _first_page(first: FirstPage, model_page: PageForModel | None) -> list[Conte
         "characters missing from all fonts": page.missing_glyphs,
         "words split because they are longer than a line": page.split_tokens,
         "glyphs cut off at the edge": page.clipped_glyphs,
+        "characters in the answer that nobody can read on a page": page.unreadable_characters,
     }
     parts: list[Content | str] = ["\n", Content.styled("first page", "$muted"), "\n"]
     parts += [f"  {line}\n" for line in figures]

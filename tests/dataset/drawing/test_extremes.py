@@ -23,7 +23,7 @@ def renderer() -> Renderer:
 
 def is_complete(rendered: RenderedText, text: str) -> bool:
     """Return whether the pages hold all of `text`, each of them with ink."""
-    inked = all(np.asarray(Image.open(io.BytesIO(p.png))).min() < 128 for p in rendered.pages)
+    inked = all(np.asarray(Image.open(io.BytesIO(p.image))).min() < 128 for p in rendered.pages)
     drawn = "".join(text[page.start : page.end] for page in rendered.pages)
     return inked and drawn == text and not rendered.lost_characters and not rendered.clipped_glyphs
 
@@ -49,7 +49,7 @@ def test_a_word_of_twenty_thousand_characters(renderer: Renderer):
 def test_a_text_without_ink_has_no_pages_or_blank_ones(renderer: Renderer, text: str):
     rendered = renderer.render(text)
     assert not any(
-        np.asarray(Image.open(io.BytesIO(page.png))).min() < 255 for page in rendered.pages
+        np.asarray(Image.open(io.BytesIO(page.image))).min() < 255 for page in rendered.pages
     )
     assert rendered.lost_characters == 0
 

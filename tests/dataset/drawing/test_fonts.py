@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from deepsynth_tui.config.dataset import PageSettings
 from deepsynth_tui.dataset.drawing.font_face import Face
 from deepsynth_tui.dataset.drawing.font_fallback import FontStack
 from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT, find_font
 from deepsynth_tui.dataset.drawing.font_packages import scripts_without_font
+from deepsynth_tui.dataset.drawing.renderer import Renderer
 from deepsynth_tui.dataset.errors import FontError
-from tests.dataset.drawing.subset_font import subset
+from tests.dataset.drawing.subset_font import remap, subset
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +132,91 @@ def test_scripts_without_font_name_the_debian_package(tmp_path: Path):
     korean = tmp_path / "korean.ttf"
     subset(BUNDLED_FONT, korean, "abc")
     assert "Latin" in scripts_without_font(FontStack(str(korean), []))
+
+
+DROID = "DroidSansFallbackFull.ttf"
+ONE_OF_EACH = (
+    DROID,
+    "NotoSansCJKjp-Regular.otf",
+    "NotoSansKR-Regular.otf",
+    "NotoSansSC-Regular.otf",
+    "NotoSansTC[wght].ttf",
+    "NotoSansYi-Regular.ttf",
+    "unifont.otf",
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "installed", "expected"),
+    [
+        ("zh-Hans", ONE_OF_EACH, "NotoSansSC-Regular.otf"),
+        ("zh-Hant", ONE_OF_EACH, "NotoSansTC[wght].ttf"),
+        ("ja", ONE_OF_EACH, "NotoSansCJKjp-Regular.otf"),
+        ("ko", ONE_OF_EACH, "NotoSansKR-Regular.otf"),
+        (None, (DROID, "NotoSansCJK-Regular.ttc"), "NotoSansCJK-Regular.ttc"),
+        ("ja", (DROID, "NotoSansCJK-VF.ttc", "NotoSansSC-VF.otf"), "NotoSansCJK-VF.ttc"),
+        ("ja", (DROID, "NotoSansSC-VF.otf", "NotoSerifJP-VF.otf"), "NotoSerifJP-VF.otf"),
+        ("ja", (DROID, "NotoSansSC-VF.otf"), "NotoSansSC-VF.otf"),
+        ("ja", (DROID, "NotoSansYi-Regular.ttf"), DROID),
+    ],
+)
+def test_the_font_of_the_language_comes_first(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str | None,
+    installed: tuple[str, ...],
+    expected: str,
+):
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
+    characters = "骨、《（は"
+    for name in installed:
+        remap(BUNDLED_FONT, tmp_path / "fonts" / name, dict.fromkeys(characters, "x"))
+    stack = FontStack("DejaVu Sans", None)
+    for character in characters:
+        face = stack.face_for(character, language)
+        assert face is not None
+        assert stack.faces[face].path.name == expected
+
+
+EMOJI = dict.fromkeys("❤👩🚀🇳🇴🏽", "x")
+
+
+@pytest.mark.parametrize(
+    ("cluster", "name"),
+    [
+        ("👩\u200d🚀", "Emoji"),
+        ("🇳🇴", "Emoji"),
+        ("👩🏽", "Emoji"),
+        ("❤\ufe0f", "Emoji"),
+        ("❤\ufe0e", "DejaVu Sans Book"),
+        ("❤", "DejaVu Sans Book"),
+        ("👩", "Symbols"),
+        ("👩\ufe0e", "Symbols"),
+        ("👩\u200d🦊", None),
+    ],
+)
+def test_an_emoji_sequence_is_drawn_by_one_emoji_font(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: str, name: str | None
+):
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
+    fonts = tmp_path / "fonts"
+    remap(BUNDLED_FONT, fonts / "NotoColorEmoji.ttf", EMOJI, family="Emoji")
+    remap(BUNDLED_FONT, fonts / "NotoSansSymbols-Regular.ttf", EMOJI, family="Symbols")
+    files = [str(fonts / "NotoSansSymbols-Regular.ttf"), str(fonts / "NotoColorEmoji.ttf")]
+    for fallback in (None, files):
+        stack = FontStack("DejaVu Sans", fallback)
+        face = stack.face_for(cluster)
+        assert (None if face is None else stack.faces[face].name) == name
+
+
+def test_a_keycap_that_does_not_enclose_its_digit_is_missing(tmp_path: Path):
+    """Fonts have digits and U+20E3, and draw one across the other where they lack a ligature."""
+    loose, keycaps = tmp_path / "loose.ttf", tmp_path / "keycaps.ttf"
+    remap(BUNDLED_FONT, loose, {"1": "1", "2": "2", "\u20e3": "|"})
+    # In the bundled font this mark encloses the character before it.
+    remap(BUNDLED_FONT, keycaps, {"1": "1", "\u20e3": "\u0488"})
+    keycap = "1\ufe0f\u20e3"
+    assert FontStack("DejaVu Sans", [str(loose)]).face_for(keycap) is None
+    assert FontStack("DejaVu Sans", [str(loose), str(keycaps)]).face_for(keycap) == 2
+    rendered = Renderer(PageSettings(font=str(loose), fallback_fonts=[])).render(f"{keycap} 2")
+    assert rendered.missing_glyphs == {"\u20e3": 1}

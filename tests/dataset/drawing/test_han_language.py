@@ -1,4 +1,4 @@
-"""Regional forms of Han characters by the language of the text."""
+"""Regional forms of Chinese, Japanese and Korean characters by the language of the text."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
 from deepsynth_tui.dataset.drawing.font_packages import scripts_without_font
 from deepsynth_tui.dataset.drawing.han_language import han_language
 from deepsynth_tui.dataset.drawing.renderer import Renderer
+from deepsynth_tui.dataset.drawing.system_fonts import font_region, system_fonts
 from tests.dataset.drawing.test_scripts import INSTALLED, TEXTS
 
 
@@ -26,7 +27,9 @@ from tests.dataset.drawing.test_scripts import INSTALLED, TEXTS
         (TEXTS["Japanese"], "ja"),
         ("나룻배(渡船)는 떠났다.", "ko"),
         ("骨", "zh-Hans"),
-        (TEXTS["Korean"], None),
+        (TEXTS["Korean"], "ko"),
+        ("ひらがな、カタカナ。", "ja"),
+        ("「，」", "zh-Hans"),
         (TEXTS["Latin"], None),
         ("plain", None),
     ],
@@ -50,7 +53,7 @@ def test_a_page_is_drawn_in_the_forms_of_its_language(monkeypatch: pytest.Monkey
         monkeypatch.setattr(
             "deepsynth_tui.dataset.drawing.renderer.han_language", lambda text: language
         )
-        return renderer.render("Ŋ").pages[0].png
+        return renderer.render("Ŋ").pages[0].image
 
     african, sami = page("ee"), page("se")
     assert african != sami
@@ -61,11 +64,16 @@ def test_a_han_character_has_the_form_of_its_text(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("XDG_DATA_DIRS", INSTALLED)
     if "Chinese" in (without := scripts_without_font(FontStack("DejaVu Sans", None))):
         pytest.skip(f"no font for Chinese: apt install {without['Chinese']}")
+    regions = {font_region(path.name) for path in system_fonts()}
+    if "" not in regions and not {"sc", "jp"} <= regions:
+        pytest.skip("no font with both Chinese and Japanese forms: apt install fonts-noto-cjk")
     renderer = Renderer(PageSettings(width=640, height=200, font_size=40))
     # Compare the first character of a Chinese and of a Japanese text.
-    chinese, japanese = (renderer.render(f"骨{rest}").pages[0].png for rest in ("汉", "の"))
+    chinese, japanese = (renderer.render(f"骨{rest}").pages[0].image for rest in ("汉", "の"))
     assert (first_character(chinese) != first_character(japanese)).any()
-    assert (first_character(chinese) == first_character(renderer.render("骨门").pages[0].png)).all()
+    assert (
+        first_character(chinese) == first_character(renderer.render("骨门").pages[0].image)
+    ).all()
 
 
 def first_character(png: bytes) -> np.ndarray:

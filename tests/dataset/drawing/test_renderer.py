@@ -27,7 +27,7 @@ def renderer(**page: Any) -> Renderer:
 
 
 def image(page: RenderedPage) -> Image.Image:
-    return Image.open(io.BytesIO(page.png))
+    return Image.open(io.BytesIO(page.image))
 
 
 def ink(page: RenderedPage) -> np.ndarray:
@@ -119,7 +119,7 @@ def test_a_text_too_long_for_one_page_is_paginated_at_the_smallest_size():
 
 
 def test_the_same_text_gives_the_same_bytes():
-    first, second = (renderer().render(PROSE).pages[0].png for _ in range(2))
+    first, second = (renderer().render(PROSE).pages[0].image for _ in range(2))
     assert first == second
 
 
@@ -153,10 +153,10 @@ def test_fonts_are_mixed_by_weight_the_same_for_the_same_document(tmp_path: Path
     subset(BUNDLED_FONT, boxes, "a")
     mixed = PageSettings(fonts={"DejaVu Sans": 3.0, str(boxes): 1.0}, fallback_fonts=[])
     first = Renderer(mixed)
-    counts = Counter(first.render("b", str(i)).pages[0].png for i in range(200))
+    counts = Counter(first.render("b", str(i)).pages[0].image for i in range(200))
     assert len(counts) == 2
     second = Renderer(mixed)
-    assert counts == Counter(second.render("b", str(i)).pages[0].png for i in range(199, -1, -1))
+    assert counts == Counter(second.render("b", str(i)).pages[0].image for i in range(199, -1, -1))
     assert 120 < max(counts.values()) < 175
 
 
@@ -164,11 +164,11 @@ def test_invisible_characters_are_neither_missing_nor_ink():
     rendered = renderer().render("a\u200d\ufe0f\u2060b")
     assert not rendered.missing_glyphs
     plain = renderer().render("ab")
-    assert rendered.pages[0].png == plain.pages[0].png
+    assert rendered.pages[0].image == plain.pages[0].image
 
 
 def test_different_scripts_give_different_ink():
-    pages = [renderer().render(text).pages[0].png for text in ("Wald", "Лес", "Δάσος", "forêt")]
+    pages = [renderer().render(text).pages[0].image for text in ("Wald", "Лес", "Δάσος", "forêt")]
     assert len(set(pages)) == 4
 
 
@@ -191,13 +191,15 @@ def test_clipped_glyphs_are_counted_and_partly_drawn():
 def test_degradation_is_determined_by_seed_and_document():
     page = PageSettings(preset="tiny")
     degrade = DegradeSettings(share=0.5)
-    plain = Renderer(page).render(PROSE).pages[0].png
-    drawn = [Renderer(page, degrade, seed=7).render(PROSE, str(n)).pages[0].png for n in range(20)]
+    plain = Renderer(page).render(PROSE).pages[0].image
+    drawn = [
+        Renderer(page, degrade, seed=7).render(PROSE, str(n)).pages[0].image for n in range(20)
+    ]
     assert drawn == [
-        Renderer(page, degrade, seed=7).render(PROSE, str(n)).pages[0].png for n in range(20)
+        Renderer(page, degrade, seed=7).render(PROSE, str(n)).pages[0].image for n in range(20)
     ]
     assert drawn != [
-        Renderer(page, degrade, seed=8).render(PROSE, str(n)).pages[0].png for n in range(20)
+        Renderer(page, degrade, seed=8).render(PROSE, str(n)).pages[0].image for n in range(20)
     ]
     assert 4 <= drawn.count(plain) <= 16
     assert len(set(drawn)) == 21 - drawn.count(plain)
@@ -213,7 +215,7 @@ def test_each_effect_changes_the_page_and_keeps_the_text_on_it(only: dict[str, A
     page = PageSettings(preset="tiny", margin=16)
     plain = Renderer(page).render(PROSE * 3).pages[0]
     degraded = Renderer(page, DegradeSettings(share=1.0, **none | only)).render(PROSE * 3).pages[0]
-    assert degraded.png != plain.png
+    assert degraded.image != plain.image
     assert image(degraded).size == image(plain).size
     before, after = (
         np.asarray(image(rendered).convert("L")).astype(int) for rendered in (plain, degraded)
@@ -223,6 +225,38 @@ def test_each_effect_changes_the_page_and_keeps_the_text_on_it(only: dict[str, A
     assert (255 - after).sum() == pytest.approx(
         (255 - before).sum(), rel=0.35 if "noise" in only else 0.1
     )
+
+
+@pytest.mark.parametrize("text", ["Short.", PROSE, PROSE * 4], ids=["short", "few", "many"])
+def test_a_degraded_page_is_a_jpeg_of_at_most_three_times_the_bytes(text: str):
+    def degraded(**degrade: Any) -> bytes:
+        room = Renderer(PageSettings(preset="small"), DegradeSettings(share=1.0, **degrade))
+        return room.render(text).pages[0].image
+
+    clean = renderer(preset="small").render(text).pages[0].image
+    # Even Huffman tables and a blank page take some bytes.
+    limit = max(3 * len(clean), 4000)
+    for degrade in ({}, {"noise": 20.0}, {"jpeg_quality": 95, "noise": 12.0}):
+        page = degraded(**degrade)
+        assert Image.open(io.BytesIO(page)).format == "JPEG"
+        assert len(page) <= limit
+        assert page == degraded(**degrade)
+    best = degraded(jpeg_quality=95, noise=20.0, max_size=None)
+    assert len(best) > limit
+    lossless = degraded(jpeg_quality=None)
+    assert Image.open(io.BytesIO(lossless)).format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("theme", "mode", "paper"),
+    [("light", "L", 255), ("dark", "L", 24), ("sepia", "RGB", (244, 234, 213))],
+)
+def test_a_degraded_page_has_the_colours_of_its_theme(theme: str, mode: str, paper: Any):
+    degrade = DegradeSettings(share=1.0, noise=0.0, jpeg_quality=95)
+    coloured = PageSettings.model_validate({"theme": theme})
+    page = Renderer(coloured, degrade).render(PROSE).pages[0]
+    assert image(page).mode == mode
+    assert np.abs(np.asarray(image(page))[4, 4].astype(int) - paper).max() <= 1
 
 
 @settings(max_examples=60)

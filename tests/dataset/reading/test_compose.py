@@ -68,10 +68,45 @@ def test_an_instruction_in_the_message_is_not_drawn():
     plain = draw_document(Document("one", "abc", None), without, cached_renderer(without))
     assert isinstance(instructed, DrawnDocument)
     assert isinstance(plain, DrawnDocument)
-    assert instructed.pages == plain.pages
+    assert instructed.rows[0].pages == plain.rows[0].pages
     assert instructed.document.instruction == "Read."
     assert instructed.document.prompted_text == "Read.\n\nabc"
     assert instructed.document.drawn_text == "abc"
+
+
+UNREADABLE = "\u200eco\xadop, 10\xa0km, cafe\u0301"
+
+
+def test_unreadable_characters_of_the_answer_are_counted_and_kept():
+    document = composed_document(UNREADABLE)
+    assert document.target == document.drawn_text == UNREADABLE
+    assert document.unreadable_characters == {
+        "bidi_marks": 1,
+        "soft_hyphens": 1,
+        "unusual_spaces": 1,
+        "decomposed_characters": 1,
+    }
+    assert not document.normalized_characters
+
+
+@pytest.mark.parametrize(
+    ("forms", "text", "left"),
+    [
+        (["invisible"], "coop, 10\xa0km, cafe\u0301", 2),
+        (["whitespace"], "\u200eco\xadop, 10 km, cafe\u0301", 3),
+        (["NFC"], "\u200eco\xadop, 10\xa0km, café", 3),
+        (["NFC", "whitespace", "invisible"], "coop, 10 km, café", 0),
+    ],
+)
+def test_what_is_drawn_and_what_is_learned_are_normalized_alike(
+    forms: list[str], text: str, left: int
+):
+    instruction = {"instruction": UNREADABLE, "normalize": forms}
+    document = composed_document(UNREADABLE, **instruction)
+    assert document.text == document.target == document.instruction == text
+    assert document.drawn_text == f"{text}\n\n{text}"
+    assert document.unreadable_characters.total() == left
+    assert document.normalized_characters.total() == 2 * (4 - left)
 
 
 def chosen(texts: list[str], instructions: dict[str, float], seed: int = 0) -> list[str]:

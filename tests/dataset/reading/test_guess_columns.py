@@ -14,15 +14,21 @@ from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.dataset.reading.guess_columns import (
     EXAMPLE_CHARACTERS,
     ColumnPreview,
+    first_rows,
     guess_columns,
     preview_columns,
 )
-from deepsynth_tui.dataset.reading.sources import open_reader
+from deepsynth_tui.dataset.reading.open_reader import open_reader
+from deepsynth_tui.dataset.reading.reader import SourceReader
 
 
 def columns(path: Path, *rows: dict[str, Any]) -> tuple[ColumnPreview, ...]:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return preview_columns(open_reader(SourceSettings(path=str(path))))
+    return preview(open_reader(SourceSettings(path=str(path))))
+
+
+def preview(reader: SourceReader) -> tuple[ColumnPreview, ...]:
+    return preview_columns(reader, first_rows(reader))
 
 
 def proposed(path: Path, **row: Any) -> tuple[dict[str, str], str]:
@@ -54,7 +60,7 @@ def test_an_example_is_one_short_line(tmp_path: Path):
 def test_images_are_listed_but_not_read(tmp_path: Path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["a"], "page": [b"\x89PNG"], "n": [1]}), path)
-    previews = preview_columns(open_reader(SourceSettings(path=str(path))))
+    previews = preview(open_reader(SourceSettings(path=str(path))))
     assert previews[1] == ColumnPreview("page", "binary")
     assert previews[2] == ColumnPreview("n", "int64", 1.0, 1.0, "1")
 
@@ -64,10 +70,10 @@ def test_only_the_first_rows_are_read(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "a.jsonl"
     path.write_text(good * 150 + "{broken")
     reader = open_reader(SourceSettings(path=str(path)))
-    assert preview_columns(reader)[0].filled == 1.0
+    assert preview(reader)[0].filled == 1.0
     path.write_text(good * 10 + "{broken")
     monkeypatch.setattr("deepsynth_tui.dataset.reading.guess_columns.PREVIEW_CHARACTERS", 50)
-    assert preview_columns(reader)[0].filled == 1.0
+    assert preview(reader)[0].filled == 1.0
 
 
 @pytest.mark.parametrize(

@@ -25,13 +25,13 @@ def split(text: str, size: int) -> list[str]:
 @given(st.lists(objects, max_size=5), st.integers(1, 40), st.sampled_from([None, 2]))
 def test_any_array_in_chunks_of_any_size(array: list[dict], size: int, indent: int | None):
     text = json.dumps(array, indent=indent)
-    assert [value for _, value in iter_elements(iter(split(text, size)))] == array
+    assert [value for _, value, _ in iter_elements(iter(split(text, size)))] == array
 
 
 def test_elements_have_line_numbers():
     assert list(iter_elements(iter(['[\n {"a": "x', 'y"\n},\n\n{}\n]\n']))) == [
-        (2, {"a": "xy"}),
-        (5, {}),
+        (2, {"a": "xy"}, '{"a": "xy"\n}'),
+        (5, {}, "{}"),
     ]
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.dataset import draw_document
+from deepsynth_tui.dataset.drawing.font_files import BUNDLED_FONT
 from deepsynth_tui.dataset.drawing.renderer import RenderedPage
 from deepsynth_tui.dataset.errors import CharactersLost, FlawError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.compose import ComposedDocument, compose
 from deepsynth_tui.dataset.reading.sources import Document
+from tests.dataset.drawing.subset_font import remap
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small_datasets import config, write
 
@@ -21,6 +23,7 @@ FLAWED = {
     "missing_glyphs": "日本",
     "split_tokens": "a" * 200,
     "removed_characters": "a\x00b",
+    "unreadable_characters": "co\xadop",
     "duplicates": "plain",
 }
 
@@ -49,6 +52,43 @@ def test_a_document_with_a_flaw_is_dropped_or_kept_or_stops_the_job(tmp_path: Pa
     with pytest.raises(FlawError, match=f"document flawed .*flaws.{name} is stop") as caught:
         generate(config(source, flaws={name: "stop"}), tmp_path / "stop", Recorder())
     assert caught.value.key == f"flaws.{name}"
+
+
+def test_unreadable_characters_are_reported_by_kind(tmp_path: Path):
+    source = write(tmp_path / "a.jsonl", {"plain": "plain", "hyphens": "co\xadop\xader\u200eate"})
+    recorder = Recorder()
+    generate(config(source), tmp_path / "kept", recorder)
+    report = report_of(tmp_path / "kept")
+    assert report["unreadable_characters"] == {
+        "count": 3,
+        "documents": 1,
+        "first_documents": ["hyphens"],
+        "kinds": {"soft_hyphens": 2, "bidi_marks": 1},
+    }
+    assert report["normalized_characters"] == {}
+    (warning,) = recorder.warnings
+    assert "2 soft hyphens, 1 bidi marks" in warning
+    assert "in hyphens" in warning
+    recorder = Recorder()
+    generate(config(source, normalize=["invisible"]), tmp_path / "normalized", recorder)
+    report = report_of(tmp_path / "normalized")
+    assert report["unreadable_characters"]["count"] == 0
+    assert report["normalized_characters"] == {"soft_hyphens": 2, "bidi_marks": 1}
+    assert not recorder.warnings
+
+
+def test_a_font_without_regional_forms_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
+    droid = tmp_path / "fonts" / "DroidSansFallbackFull.ttf"
+    remap(BUNDLED_FONT, droid, {"骨": "x"}, family="Droid Sans Fallback")
+    source = write(tmp_path / "a.jsonl", {"plain": "plain", "bone": "骨"})
+    recorder = Recorder()
+    # A seed of its own: renderers are cached by their settings, with the fonts of that time.
+    generate(config(source, seed=17), tmp_path / "out", recorder)
+    (warning,) = recorder.warnings
+    assert warning.startswith("1 documents are drawn with Droid Sans Fallback")
 
 
 def test_clipped_glyphs_stop_the_job(tmp_path: Path):

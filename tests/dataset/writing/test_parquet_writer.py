@@ -18,9 +18,10 @@ def row(number: int) -> dict[str, Any]:
     texts = ("text", "instruction", "prompted_text", "target", "source_hash")
     return dict.fromkeys(texts, "abc") | {
         "images": [{"bytes": bytes(1000), "path": "a.png"}],
-        "messages": messages(pages=1, instruction="", target="abc"),
+        "messages": messages(pages=1, turns=[("Read.", "abc")]),
         "source_id": str(number),
         "pages": 1,
+        "first_page": 1,
     }
 
 

@@ -25,7 +25,11 @@ def test_merged_tallies_equal_one_tally(
             counts.missing.update(missing)
             if kept:
                 counts.add_document(
-                    pages=2, lines=number, font_size=10 + number % 3, fonts=[f"F{number % 2}"]
+                    f"d{number}",
+                    images=[2, 15 + number % 5],
+                    lines=number,
+                    font_sizes={10 + number % 3: 1},
+                    fonts=[f"F{number % 2}"],
                 )
             else:
                 counts.skipped["empty text"].add(f"d{number}", 1)

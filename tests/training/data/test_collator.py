@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
-from deepsynth_tui.training.data.lengths import TokenCounter, count_row_lengths
+from deepsynth_tui.training.data.lengths import RowLengths, TokenCounter
 from deepsynth_tui.training.data.too_long_rows import limit_row_length
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.load import load_model_and_processor
@@ -87,10 +88,10 @@ def test_rows_that_are_too_long_are_refused_with_their_lengths(
     collator = _collator(values, data__path=str(folder), data__max_length=200)
     loaded = load_split(collator.config, images=True).train
 
-    lengths = count_row_lengths(loaded, collator, report=lambda _: True)
-    assert lengths is not None
+    counter = TokenCounter(collator)
+    lengths = [counter.count(collator.render(example)) for example in loaded]
     with pytest.raises(TrainingError) as refused:
-        limit_row_length(loaded, lengths, collator)
+        limit_row_length(loaded, RowLengths(lengths), collator)
     exact = [collator.encode([collator.render(loaded[i])])["input_ids"].shape[1] for i in range(3)]
     assert f"row 2 (document doc-2): {exact[2]} tokens, row 1" in str(refused.value)
     assert "2 rows are longer than data.max_length (200" in str(refused.value)
@@ -109,7 +110,5 @@ def test_counted_lengths_are_exact(values: dict[str, Any]) -> None:
 
 def test_a_damaged_image_names_therow(values: dict[str, Any]) -> None:
     damaged = row(0) | {"images": [{"bytes": b"no image", "path": None}]}
-    with pytest.raises(
-        TrainingError, match=r"row 0 \(document doc-0\): an image cannot be decoded"
-    ):
+    with pytest.raises(RowError, match=r"row 0 \(document doc-0\): an image cannot be decoded"):
         _batch(_collator(values), [damaged])

@@ -11,7 +11,8 @@ import pytest
 
 from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.models.image_tokens import PageSize
-from deepsynth_tui.training.data import lengths_client, lengths_server
+from deepsynth_tui.training.data import lengths_client
+from deepsynth_tui.training.data import measure_rows as measuring
 from deepsynth_tui.training.data.collator import Collator
 from deepsynth_tui.training.data.dataset import Rows, load_split
 from deepsynth_tui.training.data.lengths_client import (
@@ -20,7 +21,8 @@ from deepsynth_tui.training.data.lengths_client import (
     cached_row_statistics,
     request_row_statistics,
 )
-from deepsynth_tui.training.data.lengths_server import measure_rows, row_statistics
+from deepsynth_tui.training.data.lengths_server import row_statistics
+from deepsynth_tui.training.data.measure_rows import measure_rows
 from deepsynth_tui.training.data.sample_rows import (
     character_counts,
     evenly_spaced_sample,
@@ -66,8 +68,8 @@ def test_without_weights_rows_are_as_long_as_with_them(values: dict[str, Any], v
 def test_a_sample_of_many_rows_includes_the_longest(
     values: dict[str, Any], varied: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(lengths_server, "MAX_ROWS_COUNTED", 12)
-    monkeypatch.setattr(lengths_server, "LIKELY_LONGEST", 4)
+    monkeypatch.setattr(measuring, "MAX_ROWS_COUNTED", 12)
+    monkeypatch.setattr(measuring, "LIKELY_LONGEST", 4)
     rows, collator = open_rows(values, data__path=str(varied))
     statistics = measure_rows(rows, collator, max_seconds=60)
     assert (

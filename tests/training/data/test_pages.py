@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from deepsynth_tui.config.model import ModelSettings
+from deepsynth_tui.conversations.errors import ImageError
 from deepsynth_tui.training.data.pages import bounded_size, load_page, page_size
-from deepsynth_tui.training.failures import TrainingError
 from tests.training.small_datasets import row
 
 
@@ -28,5 +28,5 @@ def test_the_size_is_known_without_decoding() -> None:
 
 
 def test_a_damaged_image_is_refused() -> None:
-    with pytest.raises(TrainingError, match="cannot be decoded"):
+    with pytest.raises(ImageError, match="format is unknown"):
         load_page({"bytes": b"no image", "path": None}, ModelSettings())

@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.training import trainer
+from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
-from tests.training.conftest import Ran, Run
+from deepsynth_tui.training.modeling.processor import load_preprocessor
+from tests.training.conftest import Ran, Run, configuration
 from tests.training.small_datasets import row, write
 
 LENGTHS = [10 + 37 * number % 101 for number in range(64)]
@@ -113,22 +117,19 @@ def test_waiting_is_the_share_of_slow_data(monkeypatch: pytest.MonkeyPatch) -> N
     assert loop.data_wait() == 0.0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_page_is_named_with_and_without_workers(
-    run: Run, tmp_path: Path, workers: int
+def test_a_worker_names_the_row_that_is_damaged_after_it_was_counted(
+    values: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Before training, only the header is read of pages whose size was counted before."""
     rows = [row(n) for n in range(4)]
-    whole = rows[2]["images"][0]["bytes"]
-    rows[2]["images"] = [{"bytes": whole[: len(whole) // 2], "path": None}]
-    folder = write(tmp_path / "data", rows)
-    ran = run(
-        data__path=str(folder),
-        training__dataloader_num_workers=workers,
-        training__per_device_train_batch_size=4,
+    rows[2]["images"] = [{"bytes": b"no image", "path": None}]
+    config = configuration(values, data__path=str(write(tmp_path / "data", rows)))
+    collator = Collator(load_preprocessor(config, local_files_only=True), config)
+    split = load_split(config, images=True)
+    batches = torch.utils.data.DataLoader(
+        split.train, batch_size=4, num_workers=1, collate_fn=collator
     )
-    assert ran.verdict == "failed"
-    assert "training" in [event.data["name"] for event in ran.of("phase")]
-    assert ran.failure.startswith("row 2 (document doc-2): an image cannot be decoded")
-    assert ran.failure.endswith("\nGenerate the dataset again, or remove the row.")
+    with pytest.raises(RowError) as refused:
+        next(iter(batches))
+    assert refused.value.row_id == "row 2 (document doc-2)"
+    assert refused.value.reason.startswith("an image cannot be decoded: its format is unknown")
+    assert refused.value.advice == "Convert it to PNG or JPEG, or remove the row."

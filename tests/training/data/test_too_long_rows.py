@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, Collator
-from deepsynth_tui.training.data.dataset import load_split
-from deepsynth_tui.training.data.too_long_rows import LimitedSplit, limit_split_length
+from deepsynth_tui.training.data.dataset import Rows, load_split
+from deepsynth_tui.training.data.select_rows import SelectedRows, select_rows
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.processor import load_preprocessor
 from tests.training.conftest import Run, configuration
@@ -21,13 +21,13 @@ from tests.training.small_datasets import row, write
 WORDS = " ".join(f"word{number}" for number in range(40))
 
 
-def _limit(values: dict[str, Any], **changes: Any) -> tuple[LimitedSplit, Collator]:
+def _limit(values: dict[str, Any], **changes: Any) -> tuple[SelectedRows, Rows, Collator]:
     config = configuration(values, **changes)
     collator = Collator(load_preprocessor(config, local_files_only=True), config)
     split = load_split(config, images=collator.reads_images)
-    limited = limit_split_length(split, collator, report=lambda _: True)
-    assert limited is not None
-    return limited, collator
+    selected = select_rows(split, collator, report=lambda _: True)
+    assert selected is not None
+    return selected, selected.of(split).train, collator
 
 
 @pytest.fixture
@@ -40,9 +40,11 @@ def long_answers(tmp_path: Path) -> Path:
 def test_rows_that_are_dropped_are_counted_and_named(
     values: dict[str, Any], long_answers: Path
 ) -> None:
-    limited, collator = _limit(values, data__path=str(long_answers), data__on_too_long="drop")
+    limited, train, collator = _limit(
+        values, data__path=str(long_answers), data__on_too_long="drop"
+    )
 
-    assert list(limited.split.train.indices) == [0, 2, 3, 5]
+    assert list(train.indices) == [0, 2, 3, 5]
     assert limited.counts == {"left_out": 2}
     [note] = limited.notes
     assert (
@@ -50,9 +52,7 @@ def test_rows_that_are_dropped_are_counted_and_named(
     )
     assert "row 1 (document doc-1) with" in note
     assert limited.statistics.lengths[-1] <= 256
-    assert list(limited.lengths) == [
-        collator([limited.split.train[i]])["input_ids"].shape[1] for i in range(4)
-    ]
+    assert list(limited.lengths) == [collator([train[i]])["input_ids"].shape[1] for i in range(4)]
 
 
 def test_no_more_than_half_is_dropped(values: dict[str, Any], tmp_path: Path) -> None:
@@ -66,11 +66,12 @@ def test_a_shortened_answer_does_not_learn_to_end(
     values: dict[str, Any], long_answers: Path
 ) -> None:
     """Its end token is not learned, because the answer does not end there. Its page is whole."""
-    limited, collator = _limit(values, data__path=str(long_answers), data__on_too_long="shorten")
+    limited, train, collator = _limit(
+        values, data__path=str(long_answers), data__on_too_long="shorten"
+    )
 
     assert limited.counts == {"shortened": 2}
     assert "2 of 6 rows are shortened to data.max_length (256 tokens), by " in limited.notes[0]
-    train = limited.split.train
     batch = collator([train[1], train[0]])
     assert 240 < batch["input_ids"].shape[1] <= 256
     decode: Any = collator.tokenizer.decode
@@ -89,10 +90,10 @@ def test_a_language_model_reads_less_of_the_document(
     rows = [row(n) | ({"prompted_text": WORDS} if n == 1 else {}) for n in range(3)]
     folder = write(tmp_path / "long", rows)
     changes = {"model__name_or_path": str(language_model), "data__on_too_long": "shorten"}
-    limited, collator = _limit(values, data__path=str(folder), **changes)
+    limited, train, collator = _limit(values, data__path=str(folder), **changes)
 
     assert "the end of the document is missing from the question" in limited.notes[0]
-    batch = collator([limited.split.train[1]])
+    batch = collator([train[1]])
     assert 240 < batch["input_ids"].shape[1] <= 256
     labels = batch["labels"][0]
     assert collator.tokenizer.decode(labels[labels != IGNORE_INDEX]) == "green page 1<|im_end|>\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch._utils import ExceptionWrapper
 
+from deepsynth_tui.conversations.errors import RowError
+from deepsynth_tui.errors import UserError
 from deepsynth_tui.training.failures import TrainingError, explain
 from deepsynth_tui.training.failures.processes import is_lost_connection
 from tests.training.conftest import Ran, Run
@@ -55,7 +58,7 @@ def test_missing_columns(run: Run, tmp_path: Path) -> None:
     bare = datasets.Dataset.from_dict({"images": [[]], "words": ["x"]})
     (tmp_path / "bare").mkdir()
     bare.to_parquet(tmp_path / "bare" / "train-00000-of-00001.parquet")
-    _assert_failed(run(data__path=str(tmp_path / "bare")), "'target'", "images, words")
+    _assert_failed(run(data__path=str(tmp_path / "bare")), "data.target_column", "images, words")
 
 
 def test_unknown_split(run: Run) -> None:
@@ -75,6 +78,11 @@ def test_targets_that_match_nothing(run: Run) -> None:
 
 def test_a_pattern_that_matches_nothing(run: Run) -> None:
     _assert_failed(run(lora__rank_pattern={"gate": 2}), "lora.rank_pattern", "gate_proj")
+
+
+def test_layers_and_exclusions_that_do_not_exist(run: Run) -> None:
+    _assert_failed(run(lora__layers_to_transform=[99]), "lora.layers_to_transform", "99", "0 to 1")
+    _assert_failed(run(lora__exclude_modules=["o_prj"]), "lora.exclude_modules", "o_proj")
 
 
 def test_modules_to_save_that_do_not_exist(run: Run) -> None:
@@ -135,14 +143,28 @@ def test_a_lost_connection_is_recognized() -> None:
     assert not is_lost_connection(RuntimeError("shape mismatch"))
 
 
-def test_an_error_of_a_dataloader_worker_keeps_message_and_advice() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        TrainingError("row 3: no.\nTrainingError: an image.", "Remove\nthe row.", "data.path"),
+        TrainingError("an image cannot be decoded", ""),
+        RowError('row 3 (document a: "b")', "its answer\nis: empty", "Fill it.\nOr not."),
+        RowError("row 3", "the answer is empty"),
+    ],
+    ids=repr,
+)
+def test_an_error_of_a_dataloader_worker_keeps_its_arguments(error: UserError) -> None:
     try:
-        raise TrainingError("row 3: an image cannot be decoded.", "Remove the row.")
-    except TrainingError:
+        raise error from ValueError("of a library")
+    except UserError:
         in_worker = ExceptionWrapper(where="in DataLoader worker process 0")
-    with pytest.raises(TrainingError) as raised:
+    with pytest.raises(type(error)) as raised:
         in_worker.reraise()
-    assert raised.value.message == "row 3: an image cannot be decoded"
-    assert raised.value.advice == "Remove the row."
-    copied = TrainingError(*raised.value.args)  # as unpickling does
-    assert (str(copied), copied.advice) == (str(raised.value), "Remove the row.")
+    assert vars(raised.value) == vars(error)
+    assert str(raised.value) == str(error)
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(error)  # noqa: S301
+
+
+def test_an_error_without_its_arguments_is_its_text() -> None:
+    assert TrainingError("Caught something else").message == "Caught something else"
+    assert str(RowError("Caught something else")) == "Caught something else"

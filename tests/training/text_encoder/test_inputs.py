@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from transformers import AutoConfig, BertTokenizer
 
 from deepsynth_tui.builtin import TINY_QWEN3
 from deepsynth_tui.builtin.tiny_bert import CONTEXT
-from deepsynth_tui.conversations.layouts import DEFAULT_INSTRUCTION
+from deepsynth_tui.conversations.conversation import DEFAULT_INSTRUCTION
+from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
+from deepsynth_tui.training.data.count_rows import count_rows
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.data.example import Example
-from deepsynth_tui.training.data.lengths import TokenCounter, count_row_lengths
+from deepsynth_tui.training.data.lengths import TokenCounter
 from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.load import load_model_and_processor
@@ -89,11 +92,11 @@ def test_an_instruction_that_is_too_long_is_refused(
     collator = _collator(values, max_length=12, data__path=str(questions))
     rows = load_split(collator.config, images=True).train
 
-    with pytest.raises(
-        TrainingError, match=r"row 1 .*instruction has 13 tokens.*\(12\)"
-    ) as refused:
-        count_row_lengths(rows, collator, report=lambda _: True)
-    assert "Raise text_encoder.max_length to 13" in refused.value.advice
+    counted = count_rows(rows, collator, report=lambda _: True)
+    assert counted is not None
+    [error] = counted.errors
+    assert re.match(r"row 1 .*instruction has 13 tokens.*\(12\)", error.message)
+    assert "Raise text_encoder.max_length to 13" in error.advice
 
 
 def test_an_instruction_of_unknown_tokens_is_refused(tmp_path: Path) -> None:
@@ -103,8 +106,10 @@ def test_an_instruction_of_unknown_tokens_is_refused(tmp_path: Path) -> None:
         BertTokenizer(vocab=str(tmp_path / "vocab.txt")), max_length=20, max_soft_tokens=1
     )
     assert tokenizer.encode("row 1", "What is 这?") == [2, 5, 6, 1, 1, 3]
-    with pytest.raises(TrainingError, match=r"row 1: .* knows no token of its instruction"):
+    with pytest.raises(RowError, match=r"row 1: .* knows no token of its instruction"):
         tokenizer.encode("row 1", "这是什么")
+    with pytest.raises(RowError, match=r"row 1: its instruction contains \[SEP\]"):
+        tokenizer.encode("row 1", "What is [SEP]?")
 
 
 def test_the_instruction_and_the_prompt(values: dict[str, Any], language_model: Path) -> None:

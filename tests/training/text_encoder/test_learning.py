@@ -250,3 +250,23 @@ def test_settings_train_and_reload(run: Run, questions: Path, changes: dict[str,
     verification = ran.of("done")[-1].data["verification"]
     assert verification["reproduces"]
     assert verification["changes_the_base"]
+
+
+def test_the_encoder_has_a_learning_rate_of_its_own(run: Run, questions: Path) -> None:
+    settings = encoder_settings("bert", trainable="full", learning_rate=1e-5)
+    changes: dict[str, Any] = {"data__path": str(questions), "text_encoder": settings}
+    ran = run(**changes, training__max_steps=2, training__lr_scheduler_type="constant")
+
+    assert ran.verdict == "completed", ran.failure
+    state = torch.load(ran.run.checkpoints / "checkpoint-2" / "optimizer.pt", weights_only=True)
+    rates = {group["lr"] for group in state["param_groups"] if group["params"]}
+    assert rates == {0.01, 1e-5}
+    assert run(resume=ran.run).verdict == "completed"
+
+
+def test_a_learning_rate_of_a_frozen_encoder_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError, match="nothing to learn"):
+        configuration(
+            values,
+            text_encoder=encoder_settings("bert", trainable="frozen", learning_rate=1e-5),
+        )

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig
 
 from deepsynth_tui.child_process import ChildError
+from deepsynth_tui.conversations.errors import RowError
 from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.modeling.load import load_model_and_processor
@@ -18,7 +19,9 @@ from deepsynth_tui.training.xray import first_batch
 from deepsynth_tui.training.xray.client import request_xray
 from deepsynth_tui.training.xray.image_features import FeatureCountError, VisionTower
 from deepsynth_tui.training.xray.report import Xray
+from deepsynth_tui.training.xray.text import xray_sections
 from tests.training.conftest import Run, configuration
+from tests.training.data.test_turns import answers, asks
 from tests.training.small_datasets import example, row, write
 from tests.training.small_models import IMAGE_TOKENS
 
@@ -59,6 +62,18 @@ def test_every_token_is_in_a_span(values: dict[str, Any], mixed: Path) -> None:
         assert [page.stored for page in xray_row.pages] == [(80, 80)] * pages
     assert xray.tokens("padding") > 0
     assert xray.counted_by == first_batch.COUNTED_BY
+
+
+def test_each_learned_answer_is_a_span(values: dict[str, Any], tmp_path: Path) -> None:
+    one = row(0)
+    earlier = [asks("Is it a page?", images=1), answers("Yes."), asks("What colour?")]
+    rows = [one | {"messages": [*earlier, one["messages"][-1]]}]
+    xray, _ = _xray(values, data__path=str(write(tmp_path / "turns", rows)))
+    learned = [span.text for span in xray.rows[0].spans if span.kind == "learned"]
+    assert learned == ["Yes.<|im_end|>\n", f"{one['target']}<|im_end|>\n"]
+    assert xray.rows[0].learned == "".join(learned)
+    texts = dict(next(lines for title, lines in xray_sections(xray) if title.startswith("row")))
+    assert texts["learned"] == "2 answers"
 
 
 def test_resized_pages_show_both_sizes(values: dict[str, Any], mixed: Path) -> None:
@@ -139,3 +154,15 @@ def test_truncated_and_dropped_rows_are_reported(values: dict[str, Any], tmp_pat
     xray, _ = _xray(values, **batch, data__on_too_long="drop")
     assert len(xray.rows) == 1
     assert "1 of 2 rows are left out" in xray.notes[0]
+
+
+def test_skipped_rows_are_reported(values: dict[str, Any], tmp_path: Path) -> None:
+    rows = [row(n) for n in range(3)]
+    rows[0]["images"] = [{"bytes": b"no image", "path": None}]
+    batch = {"training__per_device_train_batch_size": 3}
+    batch |= {"data__path": str(write(tmp_path / "bad", rows))}
+    xray, _ = _xray(values, **batch, data__bad_rows="skip")
+    assert sorted(xray_row.row_id[:5] for xray_row in xray.rows) == ["row 1", "row 2"]
+    assert "1 of 3 rows is left out because it cannot be used: row 0" in xray.notes[0]
+    with pytest.raises(RowError, match="row 0"):
+        _xray(values, **batch)

@@ -1,0 +1,1 @@
+"""The layouts of rows that other projects write: one module for each."""

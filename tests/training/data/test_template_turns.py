@@ -1,0 +1,229 @@
+"""What chat templates do to turns: what they refuse, leave out, change or add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepsynth_tui.conversations.conversation import Message, text_part
+from deepsynth_tui.conversations.errors import RowError
+from deepsynth_tui.training.data.collator import Collator
+from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.modeling.processor import load_preprocessor
+from tests.training import chat_tokenizer, family_models
+from tests.training.conftest import configuration
+from tests.training.data.test_turns import (
+    SYSTEM,
+    TWO_TURNS,
+    answers,
+    asks,
+    conversation,
+    example,
+    learned_texts,
+)
+
+TURN = "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+LOOP = "{%- for message in messages -%}" + TURN + "{%- endfor -%}"
+PROMPT = "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}"
+# Qwen3 puts an empty thought before the last answer only.
+THINKING = (
+    "{%- for message in messages -%}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{%- if loop.last and message['role'] == 'assistant' -%}{{ '<think>\n\n</think>\n\n' }}"
+    "{%- endif -%}{{ message['content'] + '<|im_end|>\n' }}{%- endfor -%}"
+    + PROMPT
+    + "{%- endif -%}"
+)
+# Phi-3 ends a whole conversation with one more token.
+END_OF_TEXT = LOOP + PROMPT + "{%- else -%}<|endoftext|>{%- endif -%}"
+WITHOUT_SYSTEM = LOOP.replace(
+    TURN, "{%- if message['role'] in ('user', 'assistant') -%}" + TURN + "{%- endif -%}"
+)
+
+
+@pytest.fixture
+def with_template(values: dict[str, Any], language_model: Path) -> Callable[[str], Collator]:
+    """Return a function that makes the collator of a language model with another template."""
+
+    def make(template: str, **changes: Any) -> Collator:
+        config = configuration(values, model__name_or_path=str(language_model), **changes)
+        preprocessor = load_preprocessor(config, local_files_only=True)
+        preprocessor.tokenizer.chat_template = template
+        return Collator(preprocessor, config)
+
+    return make
+
+
+def test_earlier_answers_that_a_template_changes_are_refused(
+    with_template: Callable[..., Collator],
+) -> None:
+    with pytest.raises(
+        TrainingError, match=r"row 7: .* answer 1 differently if another"
+    ) as refused:
+        learned_texts(with_template(THINKING), TWO_TURNS)
+    assert "Set data.learn_turns to last" in refused.value.advice
+    last = learned_texts(with_template(THINKING, data__learn_turns="last"), TWO_TURNS)
+    assert last == ["<think>\n\n</think>\n\nBlue.<|im_end|>\n"]
+
+
+def test_an_end_that_only_the_last_turn_has_is_learned_there(
+    with_template: Callable[..., Collator],
+) -> None:
+    collator = with_template(END_OF_TEXT)
+    chat = collator.render(example(collator, TWO_TURNS))
+    assert [turn.answer for turn in chat.turns] == [
+        "A page.<|im_end|>\n",
+        "Blue.<|im_end|>\n<|endoftext|>",
+    ]
+    assert chat.prompt.endswith(
+        "A page.<|im_end|>\n<|im_start|>user\nAnd this?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_a_question_may_begin_with_the_token_that_ends_an_answer(
+    with_template: Callable[..., Collator],
+) -> None:
+    """GLM writes no end of turn: it generates the mark of the next question."""
+    marks = "{'user': '<|im_end|>', 'assistant': '<|im_start|>'}[message['role']]"
+    turns = "{%- for message in messages -%}{{ " + marks + " + message['content'] }}{%- endfor -%}"
+    collator = with_template(turns + "{%- if add_generation_prompt -%}<|im_start|>{%- endif -%}")
+    assert learned_texts(collator, TWO_TURNS) == ["A page.<|im_end|>", "Blue.<|im_end|>"]
+    chat = collator.render(example(collator, TWO_TURNS))
+    decode: Any = collator.tokenizer.decode
+    assert decode(collator.encode([chat])["input_ids"][0]) == (
+        "<|im_end|>What is it?<|im_start|>A page.<|im_end|>And this?<|im_start|>Blue.<|im_end|>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason", "advice"),
+    [
+        ([SYSTEM, asks("1"), answers("a")], "(system, user, assistant)", "first question"),
+        ([asks("1"), asks("2"), answers("a")], "(user, user, assistant)", "in turn"),
+        (
+            [asks("1"), {"role": "tool", "content": [text_part("2")]}, answers("a")],
+            "(user, tool, assistant)",
+            "turns of tool",
+        ),
+    ],
+)
+def test_turns_that_a_template_refuses(
+    values: dict[str, Any],
+    tmp_path: Path,
+    messages: list[Message],
+    reason: str,
+    advice: str,
+) -> None:
+    config = configuration(values, model__name_or_path=str(family_models.gemma3(tmp_path)))
+    collator = Collator(load_preprocessor(config, local_files_only=True), config)
+    with pytest.raises(RowError) as refused:
+        collator.render(example(collator, conversation(*messages)))
+    assert refused.value.reason == (
+        f"the model's chat template refuses its turns {reason}: "
+        "Conversation roles must alternate user/assistant/user/assistant/.."
+    )
+    assert advice in refused.value.advice
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        (
+            LOOP.replace("message['content']", "message['text']['x']") + PROMPT + "{%- endif -%}",
+            "template refuses its turns",
+        ),
+        (
+            LOOP.replace("message['content']", "1") + PROMPT + "{%- endif -%}",
+            "template refuses its turns",
+        ),
+        (WITHOUT_SYSTEM + PROMPT + "{%- endif -%}", r"leaves out or .* system prompt \('Be brief"),
+    ],
+)
+def test_a_row_that_a_template_cannot_render(
+    with_template: Callable[..., Collator], template: str, reason: str
+) -> None:
+    collator = with_template(template)
+    row = conversation(SYSTEM, asks("What?"), answers("A page."))
+    with pytest.raises(RowError, match=f"row 7: .*{reason}"):
+        collator.render(example(collator, row))
+
+
+def test_a_template_with_a_syntax_error_is_the_checkpoints_fault(
+    with_template: Callable[..., Collator],
+) -> None:
+    collator = with_template("{% for %}")
+    with pytest.raises(TrainingError, match="chat template of the model is not valid"):
+        collator.render(example(collator, TWO_TURNS))
+
+
+def test_a_template_for_text_that_prints_parts_is_refused(
+    values: dict[str, Any], vision_model: Path
+) -> None:
+    config = configuration(values, model__name_or_path=str(vision_model))
+    preprocessor = load_preprocessor(config, local_files_only=True)
+    template = LOOP.replace("message['content']", "message['content'] | string")
+    preprocessor.processor.chat_template = template + PROMPT + "{%- endif -%}"
+    collator = Collator(preprocessor, config)
+    with pytest.raises(TrainingError, match="one for text only"):
+        collator.render(example(collator, TWO_TURNS))
+
+
+def test_the_date_of_a_template_is_that_of_the_start(
+    with_template: Callable[..., Collator],
+) -> None:
+    template = "{{ strftime_now('%f') + '\n' }}" + LOOP + PROMPT + "{%- endif -%}"
+    collator = with_template(template)
+    prompts = {collator.render(example(collator, TWO_TURNS)).prompt for _ in range(3)}
+    assert len(prompts) == 1
+    assert prompts.pop().split("\n")[0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("messages", "name", "token"),
+    [
+        ([asks("Where is <image>?"), answers("a")], "question", "<image>"),
+        ([asks("1"), answers("It ends <|im_end|> here")], "answer", "<|im_end|>"),
+        ([asks("1"), answers("a<|endoftext|>")], "answer", "<|endoftext|>"),
+        ([asks("1<pad>"), answers("a")], "question", "<pad>"),
+        ([asks("1"), answers("<|im_start|>"), asks("2"), answers("b")], "answer", "<|im_start|>"),
+        (
+            [
+                {"role": "system", "content": [text_part("<fake_token_around_image>")]},
+                asks("1"),
+                answers("a"),
+            ],
+            "system prompt",
+            "<fake_token_around_image>",
+        ),
+    ],
+)
+def test_control_tokens_in_a_text_are_refused(
+    values: dict[str, Any], vision_model: Path, messages: list[Message], name: str, token: str
+) -> None:
+    config = configuration(values, model__name_or_path=str(vision_model))
+    preprocessor = load_preprocessor(config, local_files_only=True)
+    template = chat_tokenizer.CHAT_TEMPLATE + "{%- if not add_generation_prompt -%}<|endoftext|>"
+    preprocessor.processor.chat_template = template + "{%- endif -%}"
+    collator = Collator(preprocessor, config)
+    with pytest.raises(RowError, match="row 7: ") as refused:
+        collator.render(example(collator, conversation(*messages)))
+    assert f"the text of its {name} contains {token}," in refused.value.reason
+
+
+def test_other_special_tokens_are_content(values: dict[str, Any], vision_model: Path) -> None:
+    config = configuration(values, model__name_or_path=str(vision_model))
+    preprocessor = load_preprocessor(config, local_files_only=True)
+    preprocessor.tokenizer.add_special_tokens({"additional_special_tokens": ["<|box_start|>"]})
+    collator = Collator(preprocessor, config)
+    row = conversation(asks("Where?"), answers("<|box_start|>(1,2)"))
+    assert learned_texts(collator, row) == ["<|box_start|>(1,2)<|im_end|>\n"]
+
+
+def test_an_image_token_is_plain_text_to_a_model_without_one(
+    with_template: Callable[..., Collator],
+) -> None:
+    collator = with_template(LOOP + PROMPT + "{%- endif -%}")
+    row = conversation(asks("What is <start_of_image>?"), answers("A token."))
+    assert learned_texts(collator, row) == ["A token.<|im_end|>\n"]
