@@ -12,7 +12,8 @@ from deepsynth_tui.conversations.schema import Kind, Schema
 # Usual names in order of preference; upper and lower case are equal.
 IMAGE_NAMES = (
     *("images", "image", "pages", "page", "image_path", "image_paths", "img", "imgs", "img_path"),
-    *("picture", "pictures", "photo", "photos", "scan", "image_file", "png", "jpg", "jpeg", "webp"),
+    *("picture", "pictures", "photo", "photos", "scan", "image_file", "image_name", "file_name"),
+    *("png", "jpg", "jpeg", "webp"),
 )
 QUESTION_NAMES = (
     *("question", "questions", "query", "prompt", "instruction", "problem", "input"),

@@ -51,9 +51,9 @@ class StoredDataset:
 
     def conversation(self, index: int) -> Conversation:
         """Return a row as a conversation. Raises `RowError`."""
-        row = self.rows.row(index)
-        name = self.prefix + row_name(index, row, self.rows.place(index))
-        return self.layout.conversation(row, name, self.images, self.rows.folder(index))
+        row = self.rows[index]
+        name = self.prefix + row_name(index, row.values, row.place)
+        return self.layout.conversation(row.values, name, self.images, row.folder)
 
     def documents(self) -> Sequence[Hashable]:
         """Return the document of each row by the hash of its content, empty if unknown."""
@@ -75,7 +75,7 @@ class StoredDataset:
         """Yield the text of each row and its document as JSON, in one form for equal rows."""
         if isinstance(self.rows, JsonRows):
             yield from (
-                json.dumps(self.rows.row(index), sort_keys=True) for index in range(len(self))
+                json.dumps(self.rows[index].values, sort_keys=True) for index in range(len(self))
             )
             return
         columns = self.layout.columns
@@ -153,7 +153,7 @@ def row_to_conversation(row: Row, index: int = 0, columns: Columns | None = None
     """
     builder = SchemaBuilder()
     builder.add(row)
-    layout = detect_layout(builder.columns, columns)
+    layout = detect_layout(builder.schema(), columns)
     return layout.conversation(row, row_name(index, row), ImageFiles(), None)
 
 

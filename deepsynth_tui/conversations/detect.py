@@ -45,6 +45,7 @@ SAID_WHEN_IGNORED = {
     "train_detail": "parts of answers cannot be learned on their own",
 }
 # A JSON file may have a value of another kind in some row, which is refused there.
+ALPACA_ANSWERS = ("output", "response")  # the second one in Dolly
 MESSAGE_KINDS: tuple[Kind, ...] = ("objects", "object", "list", "text", "texts")
 PROMPT_KINDS: tuple[Kind, ...] = ("text", "objects")
 QUESTION_KINDS: tuple[Kind, ...] = (*TEXT_KINDS, "texts", "object", "objects", "list")
@@ -128,7 +129,8 @@ def _messages_layout(schema: Schema, named: Columns, tags: Tags | None) -> Layou
     }
     choice = choose(with_turns, named.messages, MESSAGES_NAMES, MESSAGE_KINDS)
     if choice.name is None and (as_text := columns_named(schema, MESSAGES_NAMES[:2], ("text",))):
-        choice = Choice(as_text[0])  # JSON text, as in CSV files
+        # JSON text, as in CSV files.
+        choice = Choice(next((name for name in as_text if schema[name].kinds), None))
     if choice.name is None:
         return None
     column = schema[choice.name]
@@ -201,7 +203,7 @@ def _question_answer_layout(schema: Schema, named: Columns, images: Choice) -> L
     question = choose(asking, named.question, QUESTION_NAMES, QUESTION_KINDS)
     added = None
     instruction = _name_of(asking, ("instruction",), TEXT_KINDS)
-    if named.question is None and instruction and _name_of(others, ("output",), ANSWER_KINDS):
+    if named.question is None and instruction and _name_of(others, ALPACA_ANSWERS, ANSWER_KINDS):
         question, added = Choice(instruction), _name_of(asking, ("input", "context"), TEXT_KINDS)
     answering = {name: column for name, column in others.items() if name != question.name}
     answer = choose(answering, named.target, ANSWER_NAMES, ANSWER_KINDS)
@@ -238,7 +240,7 @@ def _name_of(schema: Schema, names: tuple[str, ...], kinds: Sequence[Kind]) -> s
 
 def _history(schema: Schema) -> str | None:
     history = schema.get("history")
-    return "history" if history and (not history.kinds or history.holds("list", "texts")) else None
+    return "history" if history and not history.kinds & {"text", "number", "bool"} else None
 
 
 def _no_answer(schema: Schema) -> DatasetError:

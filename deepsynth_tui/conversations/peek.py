@@ -73,10 +73,10 @@ def _peek_rows(path: Path) -> Glance | None:
     if path.suffix.lower() in (".csv", ".tsv"):
         for _, csv_row in islice(iter_csv(path), PEEKED_ROWS):
             builder.add(csv_row)
-        return Glance(builder.columns, None, is_complete=True)
+        return Glance(builder.schema(), None, is_complete=True)
     rows = 0
     for _, row, _ in islice(iter_objects(path), PEEKED_ROWS):
         builder.add(row)
         rows += 1
     is_complete = rows < PEEKED_ROWS
-    return Glance(builder.columns, rows if is_complete else None, is_complete)
+    return Glance(builder.schema(), rows if is_complete else None, is_complete)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -25,6 +25,13 @@ Kind = Literal[
 
 IMAGE_PART_KEYS = frozenset({"image", "image_url"})  # keys of a message part that holds an image
 IMAGE_PART_TYPES = frozenset({"image", "image_url", "input_image"})
+VALUE_KINDS: Mapping[type, Kind] = {
+    str: "text",
+    bool: "bool",
+    int: "number",
+    float: "number",
+    bytes: "bytes",
+}
 LIST_KINDS: Mapping[Kind, Kind] = {
     "text": "texts",
     "image": "images",
@@ -113,16 +120,52 @@ def _has_image_field(message: pa.DataType) -> bool:
 
 
 @dataclass(slots=True)
+class _Values:
+    """What the values of one key have been so far."""
+
+    kinds: set[Kind] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    has_image_parts: bool = False
+    rows: int = 0
+
+    def add(self, value: Any) -> None:
+        self.rows += 1
+        if (kind := value_kind(value)) is not None:
+            self.kinds.add(kind)
+        if isinstance(value, str):
+            return
+        for item in _objects(value):
+            self.keys.update(item)
+            self.has_image_parts = self.has_image_parts or _has_image_part(item)
+
+
 class SchemaBuilder:
     """Collects the columns of JSON objects, one object after the other."""
 
-    columns: dict[str, Column] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._values: dict[str, _Values] = {}
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add the keys of an object and the kinds of their values."""
         for name, value in row.items():
-            column = self.columns.get(name) or Column(name, rows=0)
-            self.columns[name] = column if value is None else _with_value(column, value)
+            values = self._values.get(name)
+            if values is None:
+                values = self._values[name] = _Values()
+            if value is not None:
+                values.add(value)
+
+    def schema(self) -> Schema:
+        """Return the columns."""
+        return {
+            name: Column(
+                name,
+                frozenset(values.kinds),
+                frozenset(values.keys),
+                values.has_image_parts,
+                values.rows,
+            )
+            for name, values in self._values.items()
+        }
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the columns as JSON values for `schema_from_json`."""
@@ -134,7 +177,7 @@ class SchemaBuilder:
                 "has_image_parts": column.has_image_parts,
                 "rows": column.rows,
             }
-            for column in self.columns.values()
+            for column in self.schema().values()
         ]
 
 
@@ -152,46 +195,20 @@ def schema_from_json(columns: Iterable[Mapping[str, Any]]) -> Schema:
     }
 
 
-def _with_value(column: Column, value: Any) -> Column:
-    kind = value_kind(value)
-    kinds = column.kinds if kind is None or kind in column.kinds else column.kinds | {kind}
-    keys, has_image_parts = column.keys, column.has_image_parts
-    for item in _objects(value):
-        if not keys.issuperset(item):
-            keys |= item.keys()
-        has_image_parts = has_image_parts or _has_image_part(item)
-    return replace(
-        column,
-        kinds=kinds,
-        keys=keys,
-        has_image_parts=has_image_parts,
-        rows=(column.rows or 0) + 1,
-    )
-
-
 def value_kind(value: Any) -> Kind | None:
     """Return the kind of a value; None for null and for an empty list."""
-    match value:
-        case None:
-            return None
-        case str():
-            return "text"
-        case bool():
-            return "bool"
-        case int() | float():
-            return "number"
-        case bytes():
-            return "bytes"
-        case Mapping():
-            return "image" if is_stored_image(value) else "object"
-        case list():
-            kinds = {value_kind(item) for item in value} - {None}
-            if not kinds:
-                return None
-            only = next(iter(kinds))
-            return LIST_KINDS.get(only, "list") if len(kinds) == 1 and only else "list"
-        case _:
-            return "other"
+    kind = VALUE_KINDS.get(type(value))
+    if kind is not None or value is None:
+        return kind
+    if isinstance(value, Mapping):
+        return "image" if is_stored_image(value) else "object"
+    if not isinstance(value, list):
+        return "other"
+    kinds = {value_kind(item) for item in value} - {None}
+    if not kinds:
+        return None
+    only = next(iter(kinds))
+    return LIST_KINDS.get(only, "list") if len(kinds) == 1 and only else "list"
 
 
 def is_stored_image(value: Mapping[str, Any]) -> bool:

@@ -121,10 +121,10 @@ def _learned(item: Mapping[str, Any]) -> bool | None:
         value = item.get(key)
         if value is None:
             continue
-        if value not in (0, 1):  # True and False are equal to 1 and 0
+        if not isinstance(value, (bool, int, float)) or value not in (0, 1):
             raise UnusableRow(
-                f"a turn with {key} {to_text(value)}: an answer is learned or not, with 1 or 0",
-                "Round it, or remove it.",
+                f"a turn with {key} {json.dumps(value, default=str)}, which is neither 1 nor 0",
+                "An answer is learned or not: write 1 or 0, or leave it out.",
             )
         return bool(value)
     return None
@@ -150,7 +150,11 @@ def _read_part(item: Any) -> list[dict[str, Any]]:
         kind = next((key for key in ("text", "image", "image_url") if key in part), None)
     if kind in TEXT_PART_TYPES:
         text = part.get("text")
-        return [text_part(text["value"] if isinstance(text, Mapping) else to_text(text))]
+        if isinstance(text, Mapping) and isinstance(text.get("value"), str):
+            text = text["value"]
+        if not isinstance(text, str):
+            raise UnusableRow(f"a text part without text; its keys are {', '.join(part)}")
+        return [text_part(text)]
     if kind in IMAGE_PART_TYPES:
         reference = next((part[key] for key in IMAGE_REFERENCE_KEYS if key in part), None)
         if isinstance(reference, Mapping) and isinstance(reference.get("url"), str):

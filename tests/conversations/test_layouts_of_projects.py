@@ -251,6 +251,14 @@ def test_a_row(tmp_path: Path, name: str):
     assert all(column in described for column in row if column != "id")
 
 
+def test_rows_have_image_or_images(tmp_path: Path):
+    write_images(tmp_path, "a.png", "b.png")
+    one = {"image": "a.png", "question": "?", "answer": "Red."}
+    two = {"images": ["a.png", "b.png"], "question": "?", "answer": "Both."}
+    path = write_lines(tmp_path / "rows.jsonl", one, two)
+    assert [colours(row) for row in read(str(path))] == [["red"], ["red", "green"]]
+
+
 def test_which_answers_are_learned(tmp_path: Path):
     write_images(tmp_path, "a.png", "b.png")
     path = write_lines(tmp_path / "rows.jsonl", ROWS["ms-swift messages"][0], ROWS["OpenAI"][0])

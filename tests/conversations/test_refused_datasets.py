@@ -52,6 +52,7 @@ ANSWER = {"role": "assistant", "content": "Red."}
         ({"messages": [{"role": "user", "content": [{"type": "video"}]}, ANSWER]}, "'video'"),
         ({"messages": [USER, {"role": "assistant", "content": [{"type": "image"}]}]}, "an answer"),
         ({"messages": [USER, {**ANSWER, "weight": 0.5}]}, "a turn with weight 0.5"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}, ANSWER]}, "a text part"),
     ],
     ids=lambda value: "" if isinstance(value, str) else str(value)[:40],
 )
@@ -80,6 +81,8 @@ def test_a_row(tmp_path: Path, row: dict[str, Any], message: str):
         ('{"a": "\\ud8', "line 1: invalid JSON"),
         ("", "has no rows"),
         ("# words", "line 1: invalid JSON"),
+        ("[" * 100_000, "line 1: nested too deeply"),
+        ('{"a": 1' + "0" * 5000 + "}", "line 1: Exceeds the limit"),
         ('{"boxes": []}', "no column holds an answer to learn; the dataset has boxes"),
         ('{"prompt": "a", "chosen": "b", "rejected": "c"}', "a dataset of preferences"),
     ],
@@ -131,6 +134,7 @@ def test_folders(tmp_path: Path):
         "notes": "has no files with rows; it has .txt",
         "saved": "cannot be read",
         "*.none": "no file matches",
+        "nothing.jsonl": "is not a folder, not a file",
     }.items():
         with pytest.raises(DatasetError) as caught:
             open_dataset(str(tmp_path / name))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from deepsynth_tui.conversations.containers.json_values import open_text
+from deepsynth_tui.conversations.containers.json_values import not_utf8, open_text
 from deepsynth_tui.conversations.errors import DatasetError
 
 DELIMITERS = ",;\t|"
@@ -30,11 +30,7 @@ def iter_csv(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
             delimiter = "\t" if is_tsv else max(DELIMITERS, key=header.count)
             yield from _rows(path, csv.reader(file, delimiter=delimiter, strict=True))
     except UnicodeDecodeError as error:
-        raise DatasetError(
-            f"{path} is not UTF-8 text: {error.reason}",
-            f"Convert it first: iconv -f ISO-8859-1 -t UTF-8 {path.name} > utf8-{path.name}.",
-            "data.path",
-        ) from error
+        raise not_utf8(path, error) from error
     except (OSError, EOFError) as error:
         raise DatasetError(f"{path} cannot be read: {error}", "", "data.path") from error
 

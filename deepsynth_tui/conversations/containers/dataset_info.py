@@ -63,11 +63,11 @@ def read_entries(path: Path) -> dict[str, DatasetEntry]:
 
 def is_dataset_info(path: Path) -> bool:
     """Return whether a file is LLaMA-Factory's: `datasets` has one of that name, too."""
-    if not path.is_file():
+    if path.name != FILE or not path.is_file():
         return False
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     keys = {"file_name", "hf_hub_url", "ms_hub_url", "script_url", "cloud_file_name"}
     return isinstance(values, dict) and any(

@@ -6,6 +6,7 @@ one row and a list in another. This reads any JSON, and holds one object and one
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import re
@@ -63,14 +64,21 @@ def iter_objects(path: Path) -> Iterator[tuple[int, dict[str, Any], str]]:
             "data.path",
         ) from error
     except UnicodeDecodeError as error:
-        raise DatasetError(
-            f"{path} is not UTF-8 text: byte 0x{error.object[error.start]:02x}, {error.reason}",
-            f"Convert it first: iconv -f ISO-8859-1 -t UTF-8 {path.name} > utf8-{path.name} "
-            "(replace ISO-8859-1 by the file's encoding).",
-            "data.path",
-        ) from error
+        raise not_utf8(path, error) from error
     except (OSError, EOFError) as error:
         raise DatasetError(f"{path} cannot be read: {error}", "", "data.path") from error
+
+
+def not_utf8(path: Path, error: UnicodeDecodeError) -> DatasetError:
+    """Return the error for a file in another encoding."""
+    is_utf16 = error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "UTF-16" if is_utf16 else "ISO-8859-1"
+    return DatasetError(
+        f"{path} is not UTF-8 text: byte 0x{error.object[error.start]:02x}, {error.reason}",
+        f"Convert it first: iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}"
+        + ("." if is_utf16 else " (replace ISO-8859-1 by the file's encoding)."),
+        "data.path",
+    )
 
 
 def open_text(path: Path) -> IO[str]:
@@ -164,8 +172,6 @@ class _Text:
         while True:
             try:
                 value, end = DECODER.raw_decode(self.buffer, start)
-            except _DuplicateKeys as error:
-                raise _InvalidJson(self.line, str(error)) from error
             except RecursionError as error:
                 raise _InvalidJson(self.line, "nested too deeply") from error
             except json.JSONDecodeError as error:
@@ -175,6 +181,8 @@ class _Text:
                     continue
                 line = self.line + self.buffer.count("\n", start, error.pos)
                 raise _InvalidJson(line, f"invalid JSON: {error.msg}") from error
+            except ValueError as error:  # a key twice, or a number of thousands of digits
+                raise _InvalidJson(self.line, str(error)) from error
             return value, end, start
 
     def _skip_to(self, end: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,8 @@ from deepsynth_tui.conversations.containers.splits import (
 )
 from deepsynth_tui.conversations.errors import DatasetError
 
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
 Reader = Callable[[Sequence[Path]], StoredRows]
 
 # In the order in which a folder with several kinds of files is read.
@@ -81,6 +84,12 @@ def locate(path: str, config: str | None = None) -> Container:
         return _locate_file(place, config)
     if glob.has_magic(path):
         return _locate_glob(str(place))
+    if HUB_ID.fullmatch(path) is None or place.suffix.lower() in READERS:
+        raise DatasetError(
+            f"data.path: {path} is not a folder, not a file and not the id of a dataset on the Hub",
+            "Give a file, a folder, the id of a run, or a Hub id.",
+            "data.path",
+        )
     return LibraryContainer(path, config)
 
 

@@ -26,10 +26,10 @@ ARROW_SCHEMA = pa.schema([(ROW, pa.large_string()), (PLACE, pa.string()), (FOLDE
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A row of a file. `text` is the JSON of `values`, None: not written yet."""
+    """A row of a file in `folder`. `text` is the JSON of `values`, None: not written yet."""
 
     place: str
-    folder: Path
+    folder: str
     values: dict[str, Any]
     text: str | None = None
 
@@ -93,7 +93,7 @@ def _batches(rows: Iterable[FileRow], builder: SchemaBuilder) -> Iterator[pa.Rec
         text = json.dumps(row.values) if row.text is None else row.text
         texts.append(text)
         places.append(row.place)
-        folders.append(str(row.folder))
+        folders.append(row.folder)
         size += len(text)
         if size >= BATCH_BYTES:
             yield batch()

@@ -21,12 +21,13 @@ def read_json_files(files: Sequence[Path], renamed: Mapping[str, str] | None = N
 
     def rows() -> Iterator[FileRow]:
         for path in files:
+            folder = str(path.parent)
             for line, values, text in iter_objects(path):
                 place = f"{path.name}:{line}"
                 if renamed:
-                    yield FileRow(place, path.parent, _rename(values, renamed))
+                    yield FileRow(place, folder, _rename(values, renamed))
                 else:
-                    yield FileRow(place, path.parent, values, text)
+                    yield FileRow(place, folder, values, text)
 
     return cached_rows(files, f"json {json.dumps(renamed)}", rows())
 
@@ -34,7 +35,7 @@ def read_json_files(files: Sequence[Path], renamed: Mapping[str, str] | None = N
 def read_csv_files(files: Sequence[Path]) -> StoredRows:
     """Open CSV or TSV files."""
     rows = (
-        FileRow(f"{path.name}:{line}", path.parent, values)
+        FileRow(f"{path.name}:{line}", str(path.parent), values)
         for path in files
         for line, values in iter_csv(path)
     )
@@ -44,7 +45,7 @@ def read_csv_files(files: Sequence[Path]) -> StoredRows:
 def read_webdatasets(files: Sequence[Path]) -> StoredRows:
     """Open WebDataset archives."""
     rows = (
-        FileRow(f"{path.name}:{key}", path.parent, values)
+        FileRow(f"{path.name}:{key}", str(path.parent), values)
         for path in files
         for key, values in iter_webdataset(path)
     )
@@ -54,7 +55,7 @@ def read_webdatasets(files: Sequence[Path]) -> StoredRows:
 def read_image_folders(files: Sequence[Path]) -> StoredRows:
     """Open the metadata files of an `imagefolder`."""
     rows = (
-        FileRow(f"{path.name}:{line}", path.parent, values)
+        FileRow(f"{path.name}:{line}", str(path.parent), values)
         for path in files
         for line, values in iter_image_folder(path)
     )
@@ -63,7 +64,7 @@ def read_image_folders(files: Sequence[Path]) -> StoredRows:
 
 def read_olmocr_files(files: Sequence[Path]) -> StoredRows:
     """Open PDF files with a Markdown file beside each."""
-    rows = (FileRow(path.name, path.parent, values) for path, values in iter_olmocr(files))
+    rows = (FileRow(path.name, str(path.parent), values) for path, values in iter_olmocr(files))
     return cached_rows([*files, *(path.with_suffix(".md") for path in files)], "olmocr", rows)
 
 

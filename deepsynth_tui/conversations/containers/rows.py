@@ -18,6 +18,15 @@ ROW, PLACE, FOLDER = "row", "place", "folder"
 """Columns of a table of JSON rows: the text, the file with its line, and the folder of the file."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row: its values, its file and line if it has one, and the folder of its image paths."""
+
+    values: Row
+    place: str = ""
+    folder: Path | None = None
+
+
 @dataclass(frozen=True)
 class StoredRows(ABC):
     """Rows in memory-mapped Arrow files.
@@ -34,18 +43,8 @@ class StoredRows(ABC):
         return len(self.table)
 
     @abstractmethod
-    def row(self, index: int) -> Row:
+    def __getitem__(self, index: int) -> StoredRow:
         """Return a row. Images are not decoded."""
-
-    def place(self, index: int) -> str:
-        """Return the file and line of a row, empty where it has none."""
-        del index
-        return ""
-
-    def folder(self, index: int) -> Path | None:
-        """Return the folder that image paths in a row are relative to."""
-        del index
-        return None
 
     @abstractmethod
     def values(self, column: str) -> Sequence[Any]:
@@ -74,23 +73,18 @@ class ArrowRows(StoredRows):
         schema = schema_from_arrow(dataset.features.arrow_schema)
         return cls(dataset.with_format("arrow"), schema, root, class_names)
 
-    def row(self, index: int) -> Row:
+    def __getitem__(self, index: int) -> StoredRow:
         """Return a row, class labels as their names."""
         table: Any = self.table[index : index + 1]
-        row = table.to_pylist()[0]
+        values = table.to_pylist()[0]
         for name, names in self.class_names.items():
-            if row.get(name) is not None:
-                row[name] = names[row[name]] if row[name] >= 0 else None
-        return row
+            if values.get(name) is not None:
+                values[name] = names[values[name]] if values[name] >= 0 else None
+        return StoredRow(values, "", self.root)
 
     def values(self, column: str) -> Sequence[Any]:
         """Return the values of a column."""
         return self.table.with_format(None)[column][:]
-
-    def folder(self, index: int) -> Path | None:
-        """Return the folder of the dataset."""
-        del index
-        return self.root
 
     def with_columns(self, names: Sequence[str]) -> Self:
         """Return the rows with these columns alone: others may be large."""
@@ -102,21 +96,14 @@ class ArrowRows(StoredRows):
 class JsonRows(StoredRows):
     """Rows as JSON text, so that values of one key may have different types."""
 
-    def row(self, index: int) -> Row:
+    def __getitem__(self, index: int) -> StoredRow:
         """Return the object of a row."""
-        return json.loads(self.table[index][ROW])
-
-    def place(self, index: int) -> str:
-        """Return the file and line of a row."""
-        return self.table[index][PLACE]
+        row = self.table[index]
+        return StoredRow(json.loads(row[ROW]), row[PLACE], Path(row[FOLDER]))
 
     def values(self, column: str) -> Sequence[Any]:
         """Return the values of a key, None where it is missing. Parses every row."""
         return [json.loads(row[ROW]).get(column) for row in self.table]
-
-    def folder(self, index: int) -> Path | None:
-        """Return the folder of the file that a row is in."""
-        return Path(self.table[index][FOLDER])
 
     def with_columns(self, names: Sequence[str]) -> Self:
         """Return the rows as they are: their text is read as a whole."""

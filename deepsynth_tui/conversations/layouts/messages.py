@@ -14,13 +14,16 @@ from deepsynth_tui.conversations.layouts.layout import Row, RowColumns
 from deepsynth_tui.conversations.layouts.question_answer import question_turn
 from deepsynth_tui.conversations.turns import LEARNED_KEYS, Tags, Turn, read_turns
 
-TAGS = (Tags("role", "content"), Tags("from", "value"), Tags("role", "value"), Tags("role", "text"))
+ROLE_KEYS = ("role", "from", "speaker")
+CONTENT_KEYS = ("content", "value", "text")
 KNOWN_KEYS = frozenset({"role", "content", "from", "value", *LEARNED_KEYS, "tool_calls"})
 
 
 def tags_of(keys: Set[str]) -> Tags | None:
     """Return the keys of turns among the keys of the objects in a column, if there are any."""
-    return next((tags for tags in TAGS if {tags.role, tags.content} <= keys), None)
+    role = next((key for key in ROLE_KEYS if key in keys), None)
+    content = next((key for key in CONTENT_KEYS if key in keys), None)
+    return Tags(role, content) if role and content else None
 
 
 def messages_turns(row: Row, columns: RowColumns) -> list[Turn]:
