@@ -86,7 +86,6 @@ def gemma3(folder: Path) -> Path:
             "image_size": PAGE_SIDE,
             "patch_size": 16,
         },
-        eos_token_id=end_of_turn,
     )
     torch.manual_seed(0)
     Gemma3ForConditionalGeneration(config).save_pretrained(folder)
