@@ -127,6 +127,7 @@ def test_fields_that_a_resumed_dataset_run_may_change():
         "output.dir",
         "output.license",
         "output.language",
+        "output.formats",
         "output.push_to_hub",
         "output.hub_repo_id",
         "output.hub_private",
