@@ -196,7 +196,7 @@ def _extend(
     plan = extend.plan(home(), ref, more_steps=more_steps, more_epochs=more_epochs)
     if not json_:
         for line in plan.lines:
-            typer.echo(line)
+            echo(line)
     _follow(extend.start(plan), detach=detach, json_=json_)
 
 
