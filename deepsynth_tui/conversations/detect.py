@@ -183,7 +183,7 @@ def _prompt_completion_layout(schema: Schema, named: Columns) -> Layout | None:
     if named.question is not None:
         return None
     prompt = _name_of(schema, ("prompt",), PROMPT_KINDS)
-    if named.target in schema and tags_of(schema[named.target].keys):
+    if named.target and named.target in schema and tags_of(schema[named.target].keys):
         completion: str | None = named.target  # a list of turns, as `chosen` of a preference
     elif named.target in (None, FORMER_DEFAULTS["target_column"]):
         completion = _name_of(schema, ("completion",), ANSWER_KINDS)

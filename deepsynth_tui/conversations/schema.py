@@ -204,11 +204,10 @@ def value_kind(value: Any) -> Kind | None:
         return "image" if is_stored_image(value) else "object"
     if not isinstance(value, list):
         return "other"
-    kinds = {value_kind(item) for item in value} - {None}
+    kinds = {kind for item in value if (kind := value_kind(item)) is not None}
     if not kinds:
         return None
-    only = next(iter(kinds))
-    return LIST_KINDS.get(only, "list") if len(kinds) == 1 and only else "list"
+    return LIST_KINDS.get(next(iter(kinds)), "list") if len(kinds) == 1 else "list"
 
 
 def is_stored_image(value: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from deepsynth_tui.conversations.containers.json_values import not_utf8, open_text
 from deepsynth_tui.conversations.errors import DatasetError
@@ -35,7 +36,7 @@ def iter_csv(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
         raise DatasetError(f"{path} cannot be read: {error}", "", "data.path") from error
 
 
-def _rows(path: Path, reader: csv.Reader) -> Iterator[tuple[int, dict[str, str | None]]]:
+def _rows(path: Path, reader: Any) -> Iterator[tuple[int, dict[str, str | None]]]:
     columns: list[str] = []
     line = 1
     while True:

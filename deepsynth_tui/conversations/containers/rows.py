@@ -103,7 +103,8 @@ class JsonRows(StoredRows):
 
     def values(self, column: str) -> Sequence[Any]:
         """Return the values of a key, None where it is missing. Parses every row."""
-        return [json.loads(row[ROW]).get(column) for row in self.table]
+        rows: Any = self.table
+        return [json.loads(row[ROW]).get(column) for row in rows]
 
     def with_columns(self, names: Sequence[str]) -> Self:
         """Return the rows as they are: their text is read as a whole."""
