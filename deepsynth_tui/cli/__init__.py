@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from deepsynth_tui.cli import interface, jobs, reference, runs
+from deepsynth_tui.cli import datasets, interface, jobs, reference, runs
 
 app = typer.Typer(
     help="Turn documents into page images and fine-tune vision-language models on them.",
@@ -22,6 +22,7 @@ for command in (
     interface.demo,
     jobs.generate,
     jobs.train,
+    datasets.export,
     reference.estimate,
     reference.presets,
     runs.runs,

@@ -136,6 +136,7 @@ def train(
 def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json_: bool) -> None:
     from deepsynth_tui.config.model import ModelSettings
     from deepsynth_tui.dataset.errors import DatasetError
+    from deepsynth_tui.dataset.reading.mixture import describe, open_documents
     from deepsynth_tui.models.layout_client import request_layout
     from deepsynth_tui.models.page_for_model import page_for_model
     from deepsynth_tui.workflows.preview import PreviewFile, page_line, write_preview
@@ -149,14 +150,15 @@ def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json
 
     folder = Path(f"{settings.name}-preview")
     try:
-        pages = list(write_preview(settings, documents, folder, for_model))
+        source = open_documents(settings)
+        pages = list(write_preview(settings, source, documents, folder, for_model))
     except DatasetError as error:
         raise BadInput(error.message, error.advice) from error
     if json_:
         print_json([page.to_json() for page in pages if isinstance(page, PreviewFile)])
         return
-    for page in pages:
-        echo(page_line(page))
+    for line in (*describe(source), *map(page_line, pages)):
+        echo(line)
 
 
 def _xray(config: TrainingConfig, *, json_: bool) -> None:
@@ -196,7 +198,7 @@ def _extend(
     plan = extend.plan(home(), ref, more_steps=more_steps, more_epochs=more_epochs)
     if not json_:
         for line in plan.lines:
-            typer.echo(line)
+            echo(line)
     _follow(extend.start(plan), detach=detach, json_=json_)
 
 

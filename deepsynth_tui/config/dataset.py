@@ -246,7 +246,6 @@ class PageSettings(Settings):
         help="Store the text lines of each page, or also its words, with their boxes in pixels "
         "and in reading order.",
         advanced=True,
-        in_preflight=False,
     )
 
 

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
+
+ExportFormatName = Literal[
+    "llamafactory",
+    "ms-swift",
+    "qwen",
+    "trl",
+    "trl-prompt-completion",
+    "olmocr",
+    "webdataset",
+    "imagefolder",
+]
 
 
 class DatasetOutputSettings(Settings):
@@ -50,6 +63,14 @@ class DatasetOutputSettings(Settings):
         help="Languages of the documents, for the card, as ISO 639 codes such as en; none: the "
         "card names no language.",
         placeholder="not stated",
+        advanced=True,
+        on_resume="free",
+    )
+    formats: list[ExportFormatName] = setting(
+        [],
+        label="Export formats",
+        help="Formats of other projects in which the dataset is written as well, each into a "
+        "folder beside it, such as dataset-llamafactory.",
         advanced=True,
         on_resume="free",
     )

@@ -92,7 +92,7 @@ class ImageFiles:
             for folder in folders:
                 if (content := read_from_archives(folder, text)) is not None:
                     return {"bytes": content, "path": text}
-        where = f", neither in {' nor in '.join(map(str, folders))}" if folders else ""
+        where = f" in {' or '.join(map(str, folders))}" if folders else ""
         raise UnusableRow(
             f"there is no image {_shown(text)}{'' if path.is_absolute() else where}",
             "Set data.image_folder to the folder that image paths are relative to.",

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.dataset_output import ExportFormatName
+from deepsynth_tui.conversations.dataset import read, split_names
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.errors import NoDocuments
@@ -27,6 +29,7 @@ from deepsynth_tui.dataset.writing.partial_dataset import PartialDataset, is_com
 from deepsynth_tui.dataset.writing.publish import publish
 from deepsynth_tui.dataset.writing.report import REPORT_FILE, Report, write_flaws
 from deepsynth_tui.dataset.writing.tally import LONG_ROW_IMAGES
+from deepsynth_tui.export.export import export
 from deepsynth_tui.runs import atomic
 
 log = logging.getLogger(__name__)
@@ -67,6 +70,8 @@ def generate(config: DatasetConfig, folder: Path, job: JobLike) -> Verdict:
         report = _report(config, source, dataset, job)
         _finish(config, source, dataset, report, job)
     job.result(dataset=str(folder))
+    for format_name in config.output.formats:
+        _export(folder, format_name, job)
     if config.output.push_to_hub and config.output.hub_repo_id:
         job.phase("writing", f"uploading to {config.output.hub_repo_id}")
         url = publish(folder, config.output.hub_repo_id, private=config.output.hub_private)
@@ -96,6 +101,20 @@ def _draw(
     finally:
         dataset.remove_temporary_files()
     progress.report_end()
+
+
+def _export(folder: Path, format_name: ExportFormatName, job: JobLike) -> None:
+    """Write the complete dataset in another format beside it, unless that was done before."""
+    exported = folder.with_name(f"{folder.name}-{format_name}")
+    if exported.exists():
+        return
+    job.phase("writing", str(exported))
+    path = str(folder)
+    splits = {split: read(path, split=split) for split in split_names(path)}
+    report = export(splits, format_name, exported, dataset=folder.name)
+    for warning in report.warnings():
+        job.warning(f"{exported.name}: {warning}")
+    log.info("%s: %d rows in the format %s", exported, report.written.total(), format_name)
 
 
 def _missing_batches(

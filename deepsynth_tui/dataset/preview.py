@@ -11,8 +11,8 @@ from deepsynth_tui.conversations.page_image import open_page
 from deepsynth_tui.dataset.draw_document import cached_renderer
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
 from deepsynth_tui.dataset.reading.compose import Skipped, compose
-from deepsynth_tui.dataset.reading.mixture import open_documents
-from deepsynth_tui.dataset.reading.sources import Document
+from deepsynth_tui.dataset.reading.mixture import Mixture
+from deepsynth_tui.dataset.reading.sources import Document, Source
 from deepsynth_tui.dataset.rows import texts_to_draw
 from deepsynth_tui.models.page_for_model import PageInfo
 from deepsynth_tui.page_thumbnail import braille_lines
@@ -26,13 +26,15 @@ class PreviewPage:
     figures: PageInfo
 
 
-def preview(config: DatasetConfig, documents: int) -> Iterator[PreviewPage | Skipped]:
-    """Yield the pages of the first `documents` documents, or why a document is skipped.
+def preview(
+    config: DatasetConfig, source: Source | Mixture, documents: int
+) -> Iterator[PreviewPage | Skipped]:
+    """Yield the pages of the first `documents` of `source`, or why a document is skipped.
 
     Raises:
         DatasetError: the source cannot be read, or a page cannot be drawn.
     """
-    for document in islice(open_documents(config).documents(), documents):
+    for document in islice(source.documents(), documents):
         yield from document_pages(document, config)
 
 

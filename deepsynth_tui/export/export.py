@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+from deepsynth_tui.config.dataset_output import ExportFormatName
 from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.errors import UserError
 from deepsynth_tui.export.imagefolder import ImageFolderWriter, write_metadata
@@ -56,7 +57,7 @@ _SHAREGPT = ExportFormat(
 
 UNMARKED = "an answer that is not to be learned is not marked, since the format cannot say so"
 
-FORMATS: Mapping[str, ExportFormat] = {
+FORMATS: Mapping[ExportFormatName, ExportFormat] = {
     "llamafactory": _SHAREGPT,
     "ms-swift": _SHAREGPT,
     "qwen": ExportFormat("Qwen-VL's fine-tuning code: JSON and image files", QwenWriter),
@@ -74,7 +75,7 @@ FORMATS: Mapping[str, ExportFormat] = {
 
 def export(
     splits: Mapping[str, Iterable[Conversation]],
-    format_name: str,
+    format_name: ExportFormatName,
     folder: Path,
     *,
     dataset: str = "",
@@ -88,13 +89,9 @@ def export(
     counted in the report. The folder appears once it is complete.
 
     Raises:
-        ExportError: there is no such format, `folder` is not empty, or no row fits the format.
+        ExportError: `folder` is not empty, or no row fits the format.
         OSError: a file cannot be written.
     """
-    if format_name not in FORMATS:
-        raise ExportError(
-            f"there is no export format {format_name!r}", f"Choose one of: {', '.join(FORMATS)}."
-        )
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ExportError(f"{folder} already exists", "Choose another folder, or remove it.")
     folder.parent.mkdir(parents=True, exist_ok=True)

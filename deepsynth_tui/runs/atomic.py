@@ -10,8 +10,9 @@ from pathlib import Path
 def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
     """Write `data` beside `path` under a temporary name, then rename it over `path`.
 
-    `durable` flushes the bytes to disk before the rename, so that the file survives a power cut.
-    Raises OSError (disk full, folder gone, no permission) and leaves no temporary file behind.
+    `durable` flushes the bytes to disk before the rename and the folder after it, so that the new
+    content survives a power cut. Raises OSError (disk full, folder gone, no permission) and leaves
+    no temporary file behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
@@ -24,3 +25,14 @@ def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+    if durable:
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Flush the names in a folder to disk."""
+    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -75,6 +75,7 @@ class EventLog:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o666)
         self._seq = _recover(self._file)
+        self._torn_at: int | None = None
 
     @property
     def seq(self) -> int:
@@ -126,10 +127,17 @@ class EventLog:
         self.close()
 
     def _append(self, line: bytes) -> None:
+        self._cut_off_torn_line()  # of the write before, if the disk refused that then
         written = os.write(self._file, line)
         if written < len(line):
-            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            self._torn_at = os.fstat(self._file).st_size - written
+            self._cut_off_torn_line()
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: an event was not written")
+
+    def _cut_off_torn_line(self) -> None:
+        if self._torn_at is not None:
+            os.ftruncate(self._file, self._torn_at)
+            self._torn_at = None
 
 
 def _to_json(value: object, name: str, nonfinite: dict[str, str]) -> object:

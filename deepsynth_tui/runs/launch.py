@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from deepsynth_tui.runs import atomic, control, events, lock
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
 from deepsynth_tui.runs.errors import LaunchError
-from deepsynth_tui.runs.liveness import new_status, read_status, write_status
+from deepsynth_tui.runs.liveness import StatusUnreadable, new_status, read_status, write_status
 from deepsynth_tui.runs.lock import RunLock
 
 JOB_ENVIRONMENT = {
@@ -69,10 +70,8 @@ def start_process(
     held = run_lock or lock.claim(run)
     try:
         job = _start_locked(run, argv, {**os.environ, **JOB_ENVIRONMENT, **(env or {})}, held)
-    except BaseException:
-        held.release()
-        raise
-    held.hand_over()
+    finally:
+        held.hand_over()  # released, unless a job has inherited it
     # Reaps the job, which would otherwise stay a zombie while this process lives.
     threading.Thread(target=job.wait, name=f"reap {run.id}", daemon=True).start()
     return job.pid
@@ -93,18 +92,21 @@ def _start_locked(
     try:
         job = _start(run, argv, {**env, lock.DESCRIPTOR_VARIABLE: str(held.file)}, held.file)
     except OSError as error:
-        if before is None:
-            run.status.unlink()
-        else:
-            atomic.replace(run.status, before)
+        with contextlib.suppress(OSError):  # then the status says that this launch never started
+            if before is None:
+                run.status.unlink()
+            else:
+                atomic.replace(run.status, before)
         raise LaunchError(
             f"Cannot start {argv[0]} in {read_identity(run).cwd}: {error.strerror or error}",
             "Check that the command and the folder the run was created in still exist",
         ) from error
     # Adds the pid, in case the job dies before its first heartbeat. A status that the job has
     # written is kept; if it writes one between these two lines, its next heartbeat repeats it.
-    if read_status(run) == status:
-        write_status(run, new_status(now, job.pid, seq_before=status.seq_before))
+    # The job runs whether or not that succeeds.
+    with contextlib.suppress(OSError, StatusUnreadable):
+        if read_status(run) == status:
+            write_status(run, new_status(now, job.pid, seq_before=status.seq_before))
     return job
 
 

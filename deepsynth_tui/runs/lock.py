@@ -32,7 +32,7 @@ from deepsynth_tui.runs.liveness import (
 DESCRIPTOR_VARIABLE = "DEEPSYNTH_RUN_LOCK"
 """Environment variable that tells a job the descriptor of the lock it inherits."""
 END_SECONDS = 2.0
-"""How long to wait for the lock of a job that has written its end but not released it yet."""
+"""How long to wait for the lock of a process that no longer works on the run."""
 RETRY_SECONDS = 0.01
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
@@ -87,18 +87,12 @@ def claim(run: RunDirectory) -> RunLock:
         LaunchError: The lock file cannot be created or opened.
     """
     try:
-        status = read_status(run)
-    except StatusUnreadable:
-        status = None
-    has_ended = status is not None and status.phase == ENDED
-    try:
-        run_lock = _acquire(run, status, wait=END_SECONDS if has_ended else 0.0)
+        run_lock = _acquire(run)
     except OSError as error:
         raise not_writable(run, error) from error
     try:
-        if not run_lock.is_enforced:
-            read_status(run)
-        if status is not None and not has_ended and _has_job(status, run_lock):
+        status = _status_if_readable(run) if run_lock.is_enforced else read_status(run)
+        if status is not None and _has_job(status, run_lock):
             raise _busy(run, status)
     except BaseException:
         run_lock.release()
@@ -114,10 +108,22 @@ def not_writable(run: RunDirectory, error: OSError) -> LaunchError:
     )
 
 
+def _status_if_readable(run: RunDirectory) -> ProcessStatus | None:
+    try:
+        return read_status(run)
+    except StatusUnreadable:
+        return None
+
+
 def _has_job(status: ProcessStatus, run_lock: RunLock) -> bool:
+    """Whether a job works on the run without holding its lock."""
     if status.pid is None and run_lock.is_enforced and not is_remote(status):
         return False  # a launcher that died before it had started a process
-    return status.pid != os.getpid() and liveness(status, time.time()) is not Liveness.DEAD
+    return status.pid != os.getpid() and _is_working(status)
+
+
+def _is_working(status: ProcessStatus) -> bool:
+    return status.phase != ENDED and liveness(status, time.time()) is not Liveness.DEAD
 
 
 def _busy(run: RunDirectory, status: ProcessStatus | None) -> RunBusy:
@@ -125,9 +131,13 @@ def _busy(run: RunDirectory, status: ProcessStatus | None) -> RunBusy:
     return RunBusy(f"{run.id} is already running{process}", "Attach to it instead")
 
 
-def _acquire(run: RunDirectory, status: ProcessStatus | None, *, wait: float) -> RunLock:
-    """Take the lock, waiting at most `wait` seconds for its owner to release it."""
-    deadline = time.monotonic() + wait
+def _acquire(run: RunDirectory) -> RunLock:
+    """Take the lock.
+
+    A process that has written its end, or that was killed, may hold it for a moment longer: the
+    threads of a process do not exit at once.
+    """
+    deadline = time.monotonic() + END_SECONDS
     while True:
         file = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -144,7 +154,9 @@ def _acquire(run: RunDirectory, status: ProcessStatus | None, *, wait: float) ->
                 return RunLock(file, is_enforced=True)
             os.close(file)  # deleted and made again meanwhile: lock the present file
             continue
-        if time.monotonic() >= deadline:
+        status = _status_if_readable(run)
+        is_working = status is not None and status.pid is not None and _is_working(status)
+        if is_working or time.monotonic() >= deadline:
             raise _busy(run, status)
         time.sleep(RETRY_SECONDS)
 

@@ -170,6 +170,30 @@ def iterate_summaries(home: Path, now: float | None = None) -> Iterator[RunSumma
             yield _summarize(listed.run, listed.identity, moment, STALE_AFTER)
 
 
+def live_summaries(home: Path) -> list[RunSummary]:
+    """Summarize the runs that have a process, newest first. Reads no log of any other run.
+
+    Raises RunUnreadable if the folder of all runs cannot be listed.
+    """
+    now = time.time()
+    summaries = [
+        _summarize(listed.run, listed.identity, now, STALE_AFTER)
+        for listed in scan_runs(home)
+        if listed.identity is not None and _may_be_live(listed, now)
+    ]
+    return [summary for summary in summaries if summary.is_live]
+
+
+def _may_be_live(listed: ListedRun, now: float) -> bool:
+    try:
+        status = read_status(listed.run)
+    except StatusUnreadable:
+        return False
+    if status is None:
+        return abs(now - listed.created) < STALE_AFTER
+    return status.phase != ENDED and liveness(status, now) is not Liveness.DEAD
+
+
 def _unreadable(listed: ListedRun) -> RunSummary:
     run, identity = listed.run, listed.identity
     return RunSummary(

@@ -214,9 +214,9 @@ class DeepsynthApp(App[None], inherit_bindings=False):
 
     def live_runs(self) -> list[RunSummary]:
         """Return the runs that have a process, newest first."""
-        from deepsynth_tui.runs.summary import list_summaries
+        from deepsynth_tui.runs.summary import live_summaries
 
-        return [run for run in list_summaries(self.home) if run.is_live]
+        return live_summaries(self.home)
 
     def farewell(self) -> str | None:
         """Return a message about the live runs, None where there are none."""

@@ -10,6 +10,8 @@ from typing import Any
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.dataset.preview import preview
 from deepsynth_tui.dataset.reading.compose import Skipped
+from deepsynth_tui.dataset.reading.mixture import Mixture
+from deepsynth_tui.dataset.reading.sources import Source
 from deepsynth_tui.image_format import image_suffix
 from deepsynth_tui.models.page_for_model import PageForModel, PageInfo
 
@@ -40,13 +42,15 @@ class PreviewFile:
 
 def write_preview(
     config: DatasetConfig,
+    source: Source | Mixture,
     documents: int,
     folder: Path,
     page_for_model: Callable[[PageInfo], PageForModel | None],
 ) -> Iterator[PreviewFile | Skipped]:
-    """Draw the first `documents` into `folder`, replacing an earlier preview there.
+    """Draw the first `documents` of `source`, that of `config`, into `folder`.
 
-    `page_for_model` returns what remains of a page after the model's image processor.
+    They replace an earlier preview there. `page_for_model` returns what remains of a page after the
+    model's image processor.
 
     Raises:
         DatasetError: a document cannot be read or drawn.
@@ -56,7 +60,7 @@ def write_preview(
     for old in (file for pattern in PAGE_FILES for file in folder.glob(pattern)):
         old.unlink()
     number = 0
-    for page in preview(config, documents):
+    for page in preview(config, source, documents):
         if isinstance(page, Skipped):
             yield page
             continue
@@ -69,7 +73,8 @@ def write_preview(
 def page_line(page: PreviewFile | Skipped) -> str:
     """Return one line of text about a page, or about a document that is left out."""
     if isinstance(page, Skipped):
-        return f"{page.source_id}: left out, {page.reason}"
+        detail = f": {page.detail}" if page.detail else ""
+        return f"{page.source_id}: left out, {page.reason}{detail}"
     figures = page.figures
     parts = [
         f"{page.file}: {figures.document}, page {figures.page} of {figures.pages}",

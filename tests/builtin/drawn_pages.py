@@ -28,6 +28,6 @@ def png(text: str) -> bytes:
 
 def write(folder: Path, text: str) -> Path:
     """Write the page to a file in `folder` and return its path."""
-    file = folder / "page.image"
+    file = folder / "page.png"
     file.write_bytes(png(text))
     return file

@@ -93,7 +93,7 @@ def test_fields_that_the_preflight_reads():
     assert keys(DatasetConfig, in_preflight=True) == in_sections(
         DatasetConfig,
         *("source", "sources", "filter", "instruction", "instructions", "instruction_in"),
-        *("page", "degrade", "control_characters", "normalize", "seed", "output"),
+        *("rows", "page", "degrade", "control_characters", "normalize", "seed", "output"),
     ) | {"flaws.bad_rows"}
 
 
@@ -125,6 +125,9 @@ def test_fields_that_a_resumed_dataset_run_may_change():
         "engine",
         "source.streaming",
         "output.dir",
+        "output.license",
+        "output.language",
+        "output.formats",
         "output.push_to_hub",
         "output.hub_repo_id",
         "output.hub_private",

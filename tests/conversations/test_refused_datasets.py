@@ -22,7 +22,7 @@ ANSWER = {"role": "assistant", "content": "Red."}
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"image": "no.png"}, "there is no image no.png, neither in "),
+        ({"image": "no.png"}, "there is no image no.png in "),
         ({"image": "/no/such.png"}, "there is no image /no/such.png"),
         ({"image": "https://x.org/a.png"}, "https://x.org/a.png is on the internet"),
         ({"image": "data:image/png;base64,@@@"}, "Base64 is damaged"),

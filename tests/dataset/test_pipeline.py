@@ -18,7 +18,7 @@ from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import check_values
-from deepsynth_tui.config.training import DataSettings
+from deepsynth_tui.conversations.dataset import open_dataset, read
 from deepsynth_tui.dataset.drawing.renderer import Renderer
 from deepsynth_tui.dataset.errors import (
     DocumentTooLong,
@@ -32,7 +32,6 @@ from deepsynth_tui.dataset.writing import disk_space
 from deepsynth_tui.dataset.writing.document_batches import split_of
 from deepsynth_tui.dataset.writing.partial_dataset import SHARDS
 from deepsynth_tui.dataset.writing.schema import NEUTRAL_PROMPT
-from deepsynth_tui.training.data.dataset import open_dataset
 from tests.dataset.recorder import Recorder
 
 TINY: dict[str, Any] = {"preset": "tiny", "font_size": 16}
@@ -71,6 +70,16 @@ def test_two_folders_with_the_same_name_load_as_two_datasets(tmp_path: Path):
         generate(config(path, name="same"), tmp_path / word / "dataset", Recorder())
     for word in ("first", "second"):
         assert load(tmp_path / word / "dataset", tmp_path)["text"] == [word]
+
+
+def test_other_formats_are_written_beside_the_dataset(tmp_path: Path):
+    settings = config(numbered(tmp_path, 4), output={"formats": ["llamafactory", "imagefolder"]})
+    generate(settings, tmp_path / "dataset", Recorder())
+    pages = [conversation.images for conversation in read(str(tmp_path / "dataset"))]
+    for name in ("llamafactory", "imagefolder"):
+        exported = list(read(str(tmp_path / f"dataset-{name}")))
+        files = [[Path(image["path"]).read_bytes() for image in c.images] for c in exported]
+        assert files == [[image["bytes"] for image in images] for images in pages]
 
 
 def test_datasets_loads_the_result(tmp_path: Path):
@@ -153,8 +162,8 @@ def test_eval_fraction_holds_out_a_test_split(tmp_path: Path):
     assert 5 < len(splits[7]["test"]) < 25
     report = report_of(tmp_path / "out7" / "pages")
     assert report["splits"]["test"]["documents"] == len(splits[7]["test"])
-    opened = open_dataset(DataSettings(path=str(tmp_path / "out7" / "pages")))
-    assert opened["source_id"][:] == splits[7]["train"]
+    opened = open_dataset(str(tmp_path / "out7" / "pages"))
+    assert list(opened.rows.values("source_id")) == splits[7]["train"]
 
 
 def test_an_empty_test_split_gives_a_warning(tmp_path: Path):

@@ -13,6 +13,7 @@ from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.preview import PreviewPage, preview, thumbnail
 from deepsynth_tui.dataset.reading.compose import Skipped
+from deepsynth_tui.dataset.reading.mixture import describe, open_documents
 from deepsynth_tui.models.layout import ImageDimensions
 from deepsynth_tui.models.page_for_model import page_for_model
 from deepsynth_tui.workflows.preview import write_preview
@@ -24,7 +25,7 @@ def test_a_preview_shows_the_pages_of_the_run(tmp_path: Path):
     long = "Words for more than one page. " * 120
     source = write(tmp_path / "a.jsonl", {"one": "A short one.", "none": " ", "long": long})
     settings = config(source, page={"preset": "tiny"})
-    previews = list(preview(settings, 3))
+    previews = list(preview(settings, open_documents(settings), 3))
     skipped = [entry for entry in previews if isinstance(entry, Skipped)]
     pages = [entry for entry in previews if isinstance(entry, PreviewPage)]
     assert [entry.source_id for entry in skipped] == ["none"]
@@ -37,16 +38,16 @@ def test_a_preview_shows_the_pages_of_the_run(tmp_path: Path):
         ("long", 1, len(pages) - 1),
     ]
     assert sum(p.figures.characters for p in pages[1:]) == len(long)
-    assert len(list(preview(settings, 1))) == 1
+    assert len(list(preview(settings, open_documents(settings), 1))) == 1
     assert pages[0].figures.x_height == pytest.approx(0.547 * pages[0].figures.font_size, abs=0.06)
 
 
 def test_an_earlier_preview_is_replaced(tmp_path: Path):
-    source = write(tmp_path / "a.jsonl", {"one": "One.", "two": "Two."})
-    folder = tmp_path / "preview"
-    assert len(list(write_preview(config(source), 2, folder, lambda page: None))) == 2
+    settings = config(write(tmp_path / "a.jsonl", {"one": "One.", "two": "Two."}))
+    source, folder = open_documents(settings), tmp_path / "preview"
+    assert len(list(write_preview(settings, source, 2, folder, lambda page: None))) == 2
     (folder / "notes.txt").write_text("mine")
-    assert len(list(write_preview(config(source), 1, folder, lambda page: None))) == 1
+    assert len(list(write_preview(settings, source, 1, folder, lambda page: None))) == 1
     assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "page-0001.png"]
 
 
@@ -72,7 +73,9 @@ def test_the_size_of_a_page_for_a_model(
 ):
     source = write(tmp_path / "a.jsonl", {"one": "A page of text."})
     settings = config(source, page={"preset": "base", "font_size": 24})
-    (page,) = (p for p in preview(settings, 1) if isinstance(p, PreviewPage))
+    (page,) = (
+        p for p in preview(settings, open_documents(settings), 1) if isinstance(p, PreviewPage)
+    )
     model_page = page_for_model(page.figures, image, ModelSettings())
     assert model_page is not None
     assert model_page.x_height == pytest.approx(13.125 * scale, abs=0.1)
@@ -90,3 +93,16 @@ def test_a_thumbnail_shows_the_ink_of_the_page():
     assert len(lines) == 5
     assert lines[0].startswith("⣿⣿⣿⣿⣿⠀")
     assert set(lines[2]) == {"⠀"}
+
+
+def test_what_the_source_holds_is_described(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("1;Hello there, all.\n2;Good bye.\n")
+    (tmp_path / "b.png").write_bytes(b"")
+    settings = config(tmp_path)
+    settings = settings.model_copy(
+        update={"source": settings.source.model_copy(update={"text_column": "column_2"})}
+    )
+    contents, not_read, guessed = describe(open_documents(settings))
+    assert "delimiter ';'" in contents
+    assert not_read == "not read: 1 .png"
+    assert guessed.startswith("source.header: not set")

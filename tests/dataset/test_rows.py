@@ -16,7 +16,7 @@ from PIL import Image
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import check_values
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
-from deepsynth_tui.dataset.errors import ColumnError
+from deepsynth_tui.dataset.errors import SourceError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.preview import PreviewPage, document_pages
 from deepsynth_tui.dataset.reading.compose import Skipped
@@ -24,6 +24,7 @@ from deepsynth_tui.dataset.reading.sources import Document
 from deepsynth_tui.dataset.writing.schema import to_row
 from deepsynth_tui.dataset.writing.tally import LONG_ROW_IMAGES
 from tests.dataset.recorder import Recorder
+from tests.dataset.writing.small_datasets import files, numbered, write
 
 PAGE: dict[str, Any] = {"preset": "tiny", "font_size": 24, "boxes": "words"}
 TEXT = "\n\n".join(
@@ -59,7 +60,7 @@ def test_a_row_is_a_page_with_its_own_text():
         assert row.text[0] != "\n"
     assert " ".join(row.text for row in pages.rows).split() == TEXT.split()
     first, second = (to_row(pages, row)["images"][0]["path"] for row in pages.rows[:2])
-    assert (first[-6:], second[-6:]) == ("-1.image", "-2.image")
+    assert (first[-6:], second[-6:]) == ("-1.png", "-2.png")
 
 
 @pytest.mark.parametrize("place", ["page", "message"])
@@ -159,6 +160,21 @@ def test_datasets_loads_rows_with_boxes(tmp_path: Path):
         assert not ink.any()
 
 
+@pytest.mark.parametrize("rows", ["page", {"characters": 400}])
+def test_a_resumed_run_writes_the_same_bytes(tmp_path: Path, rows: Any):
+    source = write(tmp_path / "a.jsonl", numbered(6, "Document {}. " + TEXT))
+    degrade = {"share": 0.5}
+    settings = config(
+        rows=rows, degrade=degrade, source={"path": str(source)}, output={"shard_size": 2}
+    )
+    generate(settings, tmp_path / "whole", Recorder())
+    stopped = Recorder(stop="stop", stop_after=3)
+    assert generate(settings, tmp_path / "resumed", stopped) == "stopped"
+    in_two_processes = settings.model_copy(update={"num_proc": 2})
+    assert generate(in_two_processes, tmp_path / "resumed", Recorder()) == "completed"
+    assert files(tmp_path / "resumed") == files(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("boxes", ["none", "lines", "words"])
 def test_only_the_boxes_asked_for_are_stored(tmp_path: Path, boxes: str):
     folder, _ = written(tmp_path, {"text": "a b"}, page={**PAGE, "boxes": boxes})
@@ -241,9 +257,9 @@ def test_questions_that_do_not_match_their_answers_are_an_error(
     tmp_path: Path, changes: dict[str, Any], message: str
 ):
     source = {"question_column": "q", "target_column": "a"}
-    with pytest.raises(ColumnError, match=message) as caught:
-        written(tmp_path, {**LISTS, **changes}, source=source)
-    assert caught.value.key == "source.question_column"
+    with pytest.raises(SourceError, match=message) as caught:
+        written(tmp_path, {**LISTS, **changes}, source=source, flaws={"bad_rows": "stop"})
+    assert "one answer" in caught.value.advice
 
 
 def test_documents_with_an_empty_question_or_answer_are_counted():
@@ -279,6 +295,5 @@ def test_images_have_the_suffix_of_their_format():
     (image,) = to_row(drawn, drawn.rows[0])["images"]
     found = Image.open(io.BytesIO(image["bytes"])).format
     assert (
-        Path(image["path"]).suffix
-        == {"PNG": ".image", "JPEG": ".jpg", "WEBP": ".webp"}[found or ""]
+        Path(image["path"]).suffix == {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[found or ""]
     )

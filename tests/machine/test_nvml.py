@@ -139,7 +139,7 @@ def test_hidden_cards_are_left_out_with_a_reason(visible: str, shown: str):
     [
         (lambda: Nvml(cards=0), "finds no GPU"),
         (lambda: SlicedCard(slices=0), "MIG mode"),
-        (lambda: LostCard(), "failed: the GPU is lost"),
+        (lambda: LostCard(), "GPU 0 does not answer: the GPU is lost"),
     ],
     ids=["none", "no slice", "lost"],
 )

@@ -46,7 +46,11 @@ def test_the_setting_that_matches_nothing_is_named(
 
 
 def test_all_of_them_at_once() -> None:
-    lora = {"exclude_modules": ["a"], "modules_to_save": ["b"], "target_parameters": ["c"]}
+    lora: dict[str, object] = {
+        "exclude_modules": ["a"],
+        "modules_to_save": ["b"],
+        "target_parameters": ["c"],
+    }
     assert {problem.key for problem in _problems(lora)} == {f"lora.{name}" for name in lora}
     lora = {"layers_to_transform": [9], "rank_pattern": {"a": 1}}
     assert {problem.key for problem in _problems(lora)} == {f"lora.{name}" for name in lora}

@@ -20,7 +20,7 @@ LIMIT = 500
 
 
 class Injector:
-    """Fails call number `fail_at` of the counted kinds with ENOSPC, once or from then on.
+    """While entered, fails call number `fail_at` with ENOSPC, once or from then on.
 
     `short` writes half of the bytes of that call instead, as a full disk does.
     """
@@ -31,10 +31,13 @@ class Injector:
         self.lasting = lasting
         self.short = short
         self.calls: list[str] = []
-        self._active = True
+        self._active = False
 
-    def stop(self) -> None:
-        """Let every later call succeed."""
+    def __enter__(self) -> Injector:
+        self._active = True
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         self._active = False
 
     @property
@@ -88,7 +91,7 @@ def no_space() -> OSError:
 
 
 def faults(root: Path, *, lasting: bool = False, short: bool = False) -> Iterator[Injector]:
-    """Yield injectors for N = 1, 2, 3 ...; use each as long as the loop body runs."""
+    """Yield injectors for N = 1, 2, 3 ...; enter each around the operation to test."""
     for number in range(1, LIMIT):
         injector = Injector(root, number, lasting=lasting, short=short)
         with pytest.MonkeyPatch.context() as patch:
@@ -104,7 +107,8 @@ def faults(root: Path, *, lasting: bool = False, short: bool = False) -> Iterato
 
 def _counted(name: str, call: Callable[..., Any], injector: Injector) -> Callable[..., Any]:
     def counted(target: Any, *arguments: Any, **options: Any) -> Any:
-        if injector.is_counted(target) and injector.fails(name):
+        is_reading = name == "open" and not arguments[0] & (os.O_WRONLY | os.O_RDWR)
+        if not is_reading and injector.is_counted(target) and injector.fails(name):
             if injector.short and name == "write":
                 return call(target, arguments[0][: len(arguments[0]) // 2])
             raise no_space()
@@ -115,11 +119,10 @@ def _counted(name: str, call: Callable[..., Any], injector: Injector) -> Callabl
 
 def _counted_open(call: Callable[..., Any], injector: Injector) -> Callable[..., Any]:
     def counted(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        if not injector.is_counted(file):
+        if "r" in mode or not injector.is_counted(file):
             return call(file, mode, *arguments, **options)
         if injector.fails("open"):
             raise no_space()
-        opened = call(file, mode, *arguments, **options)
-        return opened if "r" in mode else CountedFile(opened, injector)
+        return CountedFile(call(file, mode, *arguments, **options), injector)
 
     return counted

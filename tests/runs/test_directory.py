@@ -136,6 +136,25 @@ def test_nothing_is_left_when_the_disk_is_full(
     assert at is None or list(at.iterdir()) == []
 
 
+def test_failure_after_the_last_file_leaves_the_folder_free(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    replace = directory.atomic.replace
+
+    def fail_late(path: Path, data: bytes, *, durable: bool) -> None:
+        replace(path, data)
+        if path.name == "run.json":  # it is there, but not known to survive a power cut
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(directory.atomic, "replace", fail_late)
+    at = tmp_path / "out"
+    with pytest.raises(RunNotWritable, match="Input/output error"):
+        make(home, at=at)
+    assert list(at.iterdir()) == []
+    monkeypatch.undo()
+    assert make(home, at=at).config.is_file()
+
+
 def test_list_is_newest_first_and_skips_other_folders(home: Path, tmp_path: Path):
     assert list_runs(home) == []
     old, new = make(home, "a", now=NOON), make(home, "b", now=NOON + 100)

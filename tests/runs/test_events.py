@@ -211,3 +211,19 @@ def test_write_read_round_trip(tmp_path_factory: pytest.TempPathFactory, fields:
         written = log.write("new", **fields)
     (event,) = EventTail(path).poll()
     assert event == written
+
+
+def test_torn_line_that_could_not_be_cut_off_is_cut_off_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log:
+        log.write("metric", step=1)
+        with monkeypatch.context() as full:
+            write = os.write
+            full.setattr(os, "write", lambda file, data: write(file, data[:9]))
+            full.setattr(os, "ftruncate", lambda file, size: os.close(99999))
+            with pytest.raises(OSError, match="Bad file"):
+                log.write("metric", step=2)
+        log.write("metric", step=3)
+    assert [event.data["step"] for event in EventTail(path).poll()] == [1, 3]

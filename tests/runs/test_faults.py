@@ -16,11 +16,12 @@ from deepsynth_tui.runs.directory import (
     read_identity,
     scan_runs,
 )
-from deepsynth_tui.runs.errors import LaunchError
+from deepsynth_tui.runs.errors import LaunchError, RunError
 from deepsynth_tui.runs.events import UNREADABLE, Event, EventLog
 from deepsynth_tui.runs.job import Failure, Job, run_job
 from deepsynth_tui.runs.launch import start_process
 from deepsynth_tui.runs.liveness import ENDED, own_status, read_status, write_status
+from deepsynth_tui.runs.lock import RunBusy, claim
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.summary import summarize
@@ -57,11 +58,10 @@ def test_replaced_file_is_the_old_or_the_new(tmp_path: Path, mode: dict, durable
     path = tmp_path / "file"
     for injector in faults(tmp_path, **mode):
         path.write_bytes(OLD)
-        injector.calls.clear()
         try:
-            atomic.replace(path, NEW, durable=durable)
+            with injector:
+                atomic.replace(path, NEW, durable=durable)
         except OSError:
-            injector.stop()
             assert path.read_bytes() in (OLD, NEW)
         else:
             assert path.read_bytes() == NEW
@@ -75,9 +75,9 @@ def test_run_is_created_whole_or_not_at_all(tmp_path: Path, mode: dict, elsewher
         home = tmp_path / f"home{number}"
         at = tmp_path / f"out{number}" if elsewhere else None
         try:
-            run = create_run(home, kind="training", name="x", config_text="a: 1\n", at=at)
+            with injector:
+                run = create_run(home, kind="training", name="x", config_text="a: 1\n", at=at)
         except RunNotWritable:
-            injector.stop()
             assert scan_runs(home) == []
             assert not (home / "runs").exists() or not list((home / "runs").iterdir())
             # Nothing is in the way of a second attempt.
@@ -92,16 +92,14 @@ def test_log_holds_whole_events_and_goes_on(tmp_path: Path, mode: dict):
     for number, injector in enumerate(faults(tmp_path, **mode)):
         run = RunDirectory("x", tmp_path / f"run{number}")
         run.path.mkdir()
-        injector.calls.clear()
         written: list[int] = []
-        with contextlib.suppress(OSError), EventLog(run.events) as log:
+        with injector, contextlib.suppress(OSError), EventLog(run.events) as log:
             for step in range(4):
                 with contextlib.suppress(OSError):
                     log.write("metric", step=step)
                     written.append(step)
             with contextlib.suppress(OSError):
                 log.write("checkpoint", path="x", step=9)
-        injector.stop()
         with EventLog(run.events) as log:
             log.write("done", verdict="completed")
         read = events(run)
@@ -116,10 +114,8 @@ def test_status_is_the_old_or_the_new(run: RunDirectory, mode: dict):
     for injector in faults(run.path, **mode):
         run.status.unlink(missing_ok=True)
         write_status(run, old)
-        injector.calls.clear()
-        with contextlib.suppress(OSError):
+        with injector, contextlib.suppress(OSError):
             write_status(run, new, durable=True)
-        injector.stop()
         assert read_status(run) in (old, new)
 
 
@@ -128,11 +124,11 @@ def test_failed_launch_can_be_repeated(home: Path, mode: dict):
     run = create_run(home, kind="training", name="x", config_text="")
     for injector in faults(run.path, **mode):
         try:
-            start_process(run, ["true"])
+            with injector:
+                start_process(run, ["true"])
         except LaunchError:
-            injector.stop()
             assert summarize(run).state in ("starting", "crashed")
-        injector.stop()
+            start_process(run, ["true"])
         _let_the_lock_go(run)
 
 
@@ -149,9 +145,8 @@ def test_job_leaves_a_log_that_the_next_one_continues(home: Path, mode: dict):
     run = create_run(home, kind="training", name="x", config_text="")
     for injector in faults(run.path, **mode):
         code: int | None = None
-        with contextlib.suppress(OSError):
+        with injector, contextlib.suppress(OSError):
             code = run_job(run.path, body, explain=explain, heartbeat_seconds=60)
-        injector.stop()
         state = fold(RunState(), events(run))
         if code == 0:
             assert (state.verdict, state.results) == ("completed", {"rows": 7})
@@ -167,9 +162,8 @@ def test_job_leaves_a_log_that_the_next_one_continues(home: Path, mode: dict):
 def test_request_is_there_or_not(run: RunDirectory, mode: dict):
     write_status(run, own_status(1.0))
     for injector in faults(run.path, **mode):
-        with contextlib.suppress(Exception):
+        with injector, contextlib.suppress(RunError):
             request_stop(run, now=True)
-        injector.stop()
         assert pending_request(run) in (None, "stop")
         assert [path.name for path in run.control.iterdir()] in ([], ["stop"])
         for path in run.control.iterdir():
@@ -178,8 +172,6 @@ def test_request_is_there_or_not(run: RunDirectory, mode: dict):
 
 def _let_the_lock_go(run: RunDirectory) -> None:
     """Wait until the process that was launched has ended."""
-    from deepsynth_tui.runs.lock import RunBusy, claim
-
     while True:
         try:
             claim(run).release()

@@ -76,6 +76,19 @@ def test_completed(run: RunDirectory):
     assert summarize(run).state == "done"
 
 
+def test_progress_that_was_held_back_is_written_before_the_end(run: RunDirectory):
+    def body(job: Job) -> str:
+        job.phase("training")
+        job.progress(1, 9, "steps")
+        job.progress(2, 9, "steps")  # too soon after the first to be an event of its own
+        assert events(run)[-1].data["done"] == 1
+        return "completed"
+
+    assert work(run, body) == 0
+    assert [event.kind for event in events(run)[-2:]] == ["progress", "done"]
+    assert state(run).progress == Progress(2, 9, "steps")
+
+
 def test_failure_is_explained_and_its_traceback_printed(
     run: RunDirectory, capfd: pytest.CaptureFixture[str]
 ):

@@ -68,7 +68,7 @@ def gemma3(folder: Path) -> Path:
         extra_special_tokens=images,
     )
     ids = tokenizer.get_vocab()
-    end_of_turn = {"eos_token_id": ids["<end_of_turn>"]}
+    end_of_turn = ids["<end_of_turn>"]
     config = Gemma3Config(
         mm_tokens_per_image=IMAGE_TOKENS,
         image_token_index=ids["<image_soft_token>"],
@@ -77,7 +77,7 @@ def gemma3(folder: Path) -> Path:
         text_config=_PLAIN_TEXT
         | {"vocab_size": len(tokenizer), "head_dim": 16}
         | special_tokens(tokenizer)
-        | end_of_turn,
+        | {"eos_token_id": end_of_turn},
         vision_config={
             "hidden_size": 64,
             "intermediate_size": 64,
@@ -86,7 +86,6 @@ def gemma3(folder: Path) -> Path:
             "image_size": PAGE_SIDE,
             "patch_size": 16,
         },
-        **end_of_turn,
     )
     torch.manual_seed(0)
     Gemma3ForConditionalGeneration(config).save_pretrained(folder)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,9 @@ class LibraryContainer(Container):
     kind: str = "Hub dataset"
 
     def splits(self) -> Sequence[str]:
-        """Return the names of the splits."""
-        return datasets.get_dataset_split_names(self.path, self.config)
+        """Return the names of the splits. Raises as `open`."""
+        with library_errors(self.path):
+            return datasets.get_dataset_split_names(self.path, self.config)
 
     def open(self, split: str) -> StoredRows:
         """Return the rows of a split.
@@ -143,14 +145,21 @@ def read_arrow(files: Sequence[Path]) -> StoredRows:
 
 
 def load(path: str, shown: str, **options: Any) -> datasets.Dataset:
-    """Call `datasets.load_dataset`; messages name `shown`.
+    """Call `datasets.load_dataset`. Raises as `library_errors`."""
+    with library_errors(shown):
+        return datasets.load_dataset(path, **options)
+
+
+@contextlib.contextmanager
+def library_errors(shown: str) -> Iterator[None]:
+    """Raise errors of `datasets` that are about the dataset `shown` as `DatasetError`.
 
     Raises:
         DatasetError: in place of any error of the library that is about the dataset.
         ConnectionError: the Hub cannot be reached.
     """
     try:
-        return datasets.load_dataset(path, **options)
+        yield
     except ConnectionError:
         raise
     except (FileNotFoundError, DatasetNotFoundError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError, UnreadableDocument
-from deepsynth_tui.dataset.reading.column_paths import MAX_NESTED_COLUMNS, iter_nested
+from deepsynth_tui.dataset.reading.column_paths import MAX_NESTED_COLUMNS, iter_nested, value_at
 from deepsynth_tui.dataset.reading.decode_text import decode_chunks, decode_lines, undecoded
 from deepsynth_tui.dataset.reading.json_array import (
     DuplicateKey,
@@ -19,6 +19,7 @@ from deepsynth_tui.dataset.reading.json_array import (
     refuse_duplicates,
 )
 from deepsynth_tui.dataset.reading.named_columns import TEXT_NAMES
+from deepsynth_tui.dataset.reading.open_file import content_suffix
 from deepsynth_tui.dataset.reading.reader import TEXT, SourceReader, SourceRow, Unreadable
 
 # The columns of a JSON file are the keys of this many objects.
@@ -45,8 +46,8 @@ class JsonReader(SourceReader):
         self._is_object = start.startswith("{") and self._first_line_is_cut()
         rows = list(islice(self.rows(()), SAMPLED_OBJECTS))
         self._check_any_object(rows)
-        if len(rows) == 1:
-            self._refuse_wrapped_rows(rows[0].values)
+        if len(rows) == 1 and content_suffix(path) == ".json":
+            self._refuse_wrapped_rows(rows[0].values, settings.text_column)
         self.kinds = _kinds(rows)
         self.columns = tuple(
             name for name, kind in self.kinds.items() if kind not in (OBJECT, "list")
@@ -81,10 +82,15 @@ class JsonReader(SourceReader):
             line = rows[0].location.rpartition(":")[2]
             raise SourceError(f"{self.path}, line {line}: {unreadable}", _ADVICE, "source.path")
 
-    def _refuse_wrapped_rows(self, values: Mapping[str, Any]) -> None:
+    def _refuse_wrapped_rows(self, values: Mapping[str, Any], text_column: str | None) -> None:
         """Raise `SourceError` if the only object of the file wraps a list of rows."""
         lists = [key for key, item in values.items() if _is_list_of_objects(item)]
-        if lists and not any(key.casefold() in TEXT_NAMES for key in values):
+        has_text = (
+            any(key.casefold() in TEXT_NAMES for key in values)
+            if text_column is None
+            else value_at(values, text_column) is not None
+        )
+        if lists and not has_text:
             raise SourceError(
                 f"{self.path} is one object with the keys {', '.join(values)}; rows may be in "
                 f"{' or '.join(lists)}",

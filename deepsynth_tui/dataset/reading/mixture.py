@@ -12,6 +12,7 @@ from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
 from deepsynth_tui.config.problems import Notice
 from deepsynth_tui.dataset.errors import DatasetError
 from deepsynth_tui.dataset.reading.choose_instruction import instruction_columns
+from deepsynth_tui.dataset.reading.reader import left_out_text
 from deepsynth_tui.dataset.reading.sources import Document, Source, open_source
 
 
@@ -102,6 +103,13 @@ def open_documents(config: DatasetConfig) -> Source | Mixture:
         except DatasetError as error:
             raise error_in_source(number, settings.path, error) from error
     return mix_sources(opened, config)
+
+
+def describe(source: Source | Mixture) -> tuple[str, ...]:
+    """Return what the documents are, what is not read and what was guessed, in lines for people."""
+    left_out = left_out_text(source.left_out)
+    not_read = [f"not read: {left_out}"] if left_out else []
+    return (*source.contents, *not_read, *map(str, source.notices))
 
 
 def mix_sources(opened: Sequence[Source], config: DatasetConfig) -> Mixture:

@@ -133,10 +133,11 @@ def _content(row: dict[str, Any]) -> Iterator[bytes]:
         yield row[name].encode()
     for image in row["images"]:
         yield image["bytes"]
-    for message in row["messages"]:
-        yield message["role"].encode()
-        for part in message["content"]:
-            yield (part["text"] or part["type"]).encode()
+    if len(row["messages"]) > 2:  # else they hold the instruction and the target, as above
+        for message in row["messages"]:
+            yield message["role"].encode()
+            for part in message["content"]:
+                yield (part["text"] or part["type"]).encode()
     for boxes in (*row["lines"], *row["words"]):
         if boxes is not None:
             yield "\n".join(boxes.texts).encode()

@@ -111,6 +111,13 @@ class Collator:
             return [split(row, row_ids == separator.token_id) for row, row_ids in rows]
 
         prompts = split_rows(ids)
+        if separator and list(map(len, prompts)) != [len(chat.turns) for chat in chats]:
+            raise TrainingError(
+                f"The processor of the model writes {separator.token} itself, so a row with "
+                "several learned answers cannot be tokenized",
+                "Set data.learn_turns to last to learn only the last answer of each row.",
+                "data.learn_turns",
+            )
         answers = [[torch.tensor(ids) for ids in self.learned_ids(chat)] for chat in chats]
         tokens = list(map(interleave, prompts, answers))
         masked = [self._prompt_labels(*row) for row in zip(prompts, answers, strict=True)]

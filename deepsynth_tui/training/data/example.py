@@ -150,7 +150,7 @@ class ExampleBuilder:
             )
         if self.data.learn_turns == "last":
             learned = learned[-1:]
-        messages = [
+        messages: list[Message] = [
             {name: value for name, value in message.items() if name != "learned"}
             for message in conversation.messages[: learned[-1] + 1]
         ]

@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 30
 
 # Part of the cache key. Increase it when `RowStatistics`, the counting, or the processor of a
 # builtin model changes: a builtin model is identified by its name.
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 
 
 class RowStatisticsError(ChildError):

@@ -159,3 +159,4 @@ def test_a_json_file_of_one_object(tmp_path: Path):
         error = refused(path)
         assert "keys version, data; rows may be in data" in error.message
         assert "jq -c '.data[]' wrapped.json" in error.advice
+        assert texts(path, text_column="data.0.text") == {"wrapped.json:1": "a"}

@@ -198,7 +198,7 @@ def test_only_the_last_answer_is_truncated(collator: Collator) -> None:
         ([asks("1"), answers(""), asks("2"), answers("b")], "answer 1 of 2 is empty"),
         ([asks("1"), answers("a", learned=False)], "all its answers that they are not learned"),
         (
-            [asks("1"), answers("a") | {"content": [{"type": "image"}, text_part("a")]}],
+            [asks("1"), {"role": "assistant", "content": [{"type": "image"}, text_part("a")]}],
             "answer 1 of 1 has an image",
         ),
         ([answers("a"), asks("1"), answers("b")], "begins with an answer"),

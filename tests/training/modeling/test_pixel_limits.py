@@ -37,7 +37,7 @@ class Holder:
 
 def _limited(images: Any, **limits: int) -> tuple[Any, PixelLimits]:
     holder: Any = Holder(images)
-    limited, unapplied = apply_pixel_limits(holder, ModelSettings(**limits))
+    limited, unapplied = apply_pixel_limits(holder, ModelSettings.model_validate(limits))
     return limited.image_processor, unapplied
 
 
