@@ -16,6 +16,7 @@ import pytest
 import yaml
 from PIL import Image, ImageDraw
 
+from deepsynth_tui.config.dataset_output import ExportFormatName
 from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.export.export import FORMATS, ExportError, export
 from deepsynth_tui.export.pdf_page import pdf_of_image
@@ -71,7 +72,7 @@ ALL = (ONE, SEVERAL_PAGES, SEVERAL_TURNS, WITH_SYSTEM, PLACEHOLDER)
 
 @pytest.fixture
 def exported(tmp_path: Path) -> Callable[..., tuple[Path, ExportReport]]:
-    def run(name: str, *rows: Conversation) -> tuple[Path, ExportReport]:
+    def run(name: ExportFormatName, *rows: Conversation) -> tuple[Path, ExportReport]:
         folder = tmp_path / "made" / "harbour"
         report = export({"train": rows or ALL, "test": [ONE]}, name, folder)
         assert [path.name for path in folder.parent.iterdir()] == ["harbour"]
@@ -242,7 +243,9 @@ def test_imagefolder(
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_answers_that_are_not_to_be_learned_are_marked_or_counted(tmp_path: Path, name: str):
+def test_answers_that_are_not_to_be_learned_are_marked_or_counted(
+    tmp_path: Path, name: ExportFormatName
+):
     *first, last = ONE.messages
     row = Conversation("one", [*first, {**last, "learned": False}], ONE.images)
     report = export({"train": [row]}, name, tmp_path / "out")
@@ -254,7 +257,7 @@ def test_answers_that_are_not_to_be_learned_are_marked_or_counted(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_equal_rows_give_equal_files(tmp_path: Path, name: str):
+def test_equal_rows_give_equal_files(tmp_path: Path, name: ExportFormatName):
     trees = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         export({"train": ALL}, name, folder, dataset="harbour")
@@ -263,7 +266,7 @@ def test_equal_rows_give_equal_files(tmp_path: Path, name: str):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_split_without_rows_that_fit_leaves_no_files(tmp_path: Path, name: str):
+def test_a_split_without_rows_that_fit_leaves_no_files(tmp_path: Path, name: ExportFormatName):
     broken = conversation("broken", ("Read.", "a"), images=(b"no image",))
     report = export({"train": [ONE], "test": [broken]}, name, tmp_path / "out")
     assert report.written == {"train": 1}
@@ -282,7 +285,6 @@ def test_a_folder_with_files_is_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("rows", "name", "message"),
     [
-        ([ONE], "parquet", "no export format 'parquet'"),
         ([], "qwen", "no rows"),
         ([WITH_SYSTEM], "qwen", "none of the 1 rows fits .* no system prompt"),
         ([conversation("c", ("Read.", "a"), images=())], "imagefolder", "has no image"),
@@ -297,7 +299,7 @@ def test_a_folder_with_files_is_refused(tmp_path: Path):
     ],
 )
 def test_nothing_is_left_of_an_export_that_fails(
-    tmp_path: Path, rows: list[Conversation], name: str, message: str
+    tmp_path: Path, rows: list[Conversation], name: ExportFormatName, message: str
 ):
     with pytest.raises(ExportError, match=message):
         export({"train": rows}, name, tmp_path / "out")

@@ -3,6 +3,7 @@ row."""
 
 from __future__ import annotations
 
+import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -107,14 +108,15 @@ class WebDatasetReader(SourceReader):
             raise UnreadableDocument("invalid JSON", detail=error.msg) from error
 
 
-class _Blocks:
+class _Blocks(io.RawIOBase):
     """A tar file block by block. `tarfile` takes a header that is cut off for the end."""
 
     def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
         self._file = file
         self._last = b""
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         self._last = self._file.read(size)
         return self._last
 

@@ -110,14 +110,16 @@ def test_undecodable_pages_raise(page: bytes, message: str):
 
 def test_the_text_of_all_pages_of_a_pdf(tmp_path: Path):
     path = write(tmp_path / "a.pdf", pdf([["Harbour lane", "caf\u00e9 7 \u20ac"], [], ["Last."]]))
-    assert pdf_to_text(path) == "Harbour lane\ncafé 7 €\n\nLast."
+    with path.open("rb") as file:
+        assert pdf_to_text(file) == "Harbour lane\ncafé 7 €\n\nLast."
 
 
 def test_a_word_hyphenated_at_the_end_of_a_line_is_one_word(tmp_path: Path):
     path = write(
         tmp_path / "a.pdf", pdf([["a harbour with a light-", "house in it", "well-known"]])
     )
-    assert pdf_to_text(path) == "a harbour with a lighthouse in it\nwell-known"
+    with path.open("rb") as file:
+        assert pdf_to_text(file) == "a harbour with a lighthouse in it\nwell-known"
 
 
 BAD = {
