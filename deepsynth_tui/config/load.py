@@ -282,11 +282,11 @@ def _did_you_mean(key: str, model: Model) -> str:
     return _nearest(name, by_name if section else {**by_name, **section_keys})
 
 
-def _nearest(name: str, known: Mapping[str, str] | Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+def _nearest(name: str, names: Mapping[str, str] | Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     if not close:
-        return "" if isinstance(known, Mapping) else "one of: " + ", ".join(known)
-    return f"did you mean {known[close[0]] if isinstance(known, Mapping) else close[0]}?"
+        return "" if isinstance(names, Mapping) else "one of: " + ", ".join(names)
+    return f"did you mean {names[close[0]] if isinstance(names, Mapping) else close[0]}?"
 
 
 def _with_places(

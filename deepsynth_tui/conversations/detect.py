@@ -219,13 +219,13 @@ def _question_answer_layout(schema: Schema, named: Columns, images: Choice) -> L
         prompted_document="prompted_text" if "prompted_text" in schema else None,
     )
     if added:
-        asked = [f"question: {question.name} and, below it, {added}"]
+        question_lines = [f"question: {question.name} and, below it, {added}"]
     elif question.name:
-        asked = [*_describe("question", question, "question_column")]
+        question_lines = [*_describe("question", question, "question_column")]
     else:
-        asked = [f"question: {DEFAULT_INSTRUCTION!r} for each row"]
+        question_lines = [f"question: {DEFAULT_INSTRUCTION!r} for each row"]
     choices = (
-        *asked,
+        *question_lines,
         *([f"earlier turns: {columns.history}"] if columns.history else []),
         *_describe("answer", answer, "target_column"),
     )

@@ -235,9 +235,9 @@ def _has_late_exif(image: Any) -> bool:
     if image.fp is None:  # it is decoded
         return False
     position = image.fp.tell()
-    found = b"eXIf" in image.fp.read()
+    has_exif = b"eXIf" in image.fp.read()
     image.fp.seek(position)
-    return found
+    return has_exif
 
 
 def _scale_16_bits(page: Image.Image, source: Any) -> Image.Image:

@@ -73,12 +73,12 @@ def schema_from_arrow(schema: pa.Schema) -> Schema:
 
 
 def _column_from_arrow(name: str, kind: pa.DataType) -> Column:
-    found = _arrow_kind(kind)
-    if found is None:
+    arrow_kind = _arrow_kind(kind)
+    if arrow_kind is None:
         return Column(name)
     item: Any = kind.value_type if _is_list(kind) else kind
     keys = frozenset(item.names) if pa.types.is_struct(item) else frozenset()
-    return Column(name, frozenset({found}), keys, _has_image_field(item))
+    return Column(name, frozenset({arrow_kind}), keys, _has_image_field(item))
 
 
 def _arrow_kind(kind: pa.DataType) -> Kind | None:

@@ -45,8 +45,8 @@ class Tags:
 
     def role_of(self, name: Any) -> str:
         """Return the role that a dataset calls `name`. Raises `UnusableRow`."""
-        known = ROLES if self.roles is None else {**ROLES, **self.roles}
-        role = known.get(str(name)) or known.get(str(name).lower())
+        roles = ROLES if self.roles is None else {**ROLES, **self.roles}
+        role = roles.get(str(name)) or roles.get(str(name).lower())
         if role is not None:
             return role
         if str(name).lower() in TOOL_ROLES:

@@ -211,8 +211,8 @@ def find_run(home: Path, ref: str | Path) -> RunDirectory:
     `ref` is an id, the path of a run's folder, the beginning of exactly one id, or a name, which
     refers to the newest run of that name. Raises RunNotFound with the most similar ids.
     """
-    found = scan_runs(home)
-    runs = [listed.run for listed in found]
+    listing = scan_runs(home)
+    runs = [listed.run for listed in listing]
     text = str(ref)
     for run in runs:
         if run.id == text:
@@ -225,7 +225,7 @@ def find_run(home: Path, ref: str | Path) -> RunDirectory:
     with_prefix = [run for run in runs if text and run.id.startswith(text)]
     if len(with_prefix) == 1:
         return with_prefix[0]
-    names = {entry.run.id: entry.identity.name if entry.identity else "" for entry in found}
+    names = {entry.run.id: entry.identity.name if entry.identity else "" for entry in listing}
     for run in runs:
         if names[run.id] == text:
             return run

@@ -115,8 +115,8 @@ def _inspect_datasets(
     if config.data.eval_path:
         problems += _path_problems(config.data.eval_path, "data.eval_path")
     counts = [dataset.rows for dataset, _ in inspected]
-    known = [count for count in counts if count is not None]
-    rows = sum(known) if len(known) == len(counts) else None
+    counted = [count for count in counts if count is not None]
+    rows = sum(counted) if len(counted) == len(counts) else None
     fraction = config.data.eval_fraction
     if rows and fraction and int(rows * fraction) == 0:
         problems.append(

@@ -126,5 +126,7 @@ def _tags(tags: Mapping[str, str]) -> Tags:
         )
         if tag in tags
     }
-    known = {name: role for name, role in roles.items() if role in ("user", "assistant", "system")}
-    return Tags(tags["role_tag"], tags["content_tag"], known or None)
+    supported = {
+        name: role for name, role in roles.items() if role in ("user", "assistant", "system")
+    }
+    return Tags(tags["role_tag"], tags["content_tag"], supported or None)

@@ -46,8 +46,8 @@ class Mixture:
     def count(self) -> int | None:
         """Return the number of documents, None if unknown; may read whole sources."""
         counts = [source.count() for source in self.sources]
-        known = [count for count in counts if count is not None]
-        return sum(known) if len(known) == len(counts) else None
+        counted = [count for count in counts if count is not None]
+        return sum(counted) if len(counted) == len(counts) else None
 
     @property
     def text_column(self) -> str:

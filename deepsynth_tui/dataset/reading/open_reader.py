@@ -24,7 +24,7 @@ from deepsynth_tui.dataset.reading.open_file import DECOMPRESSORS, check_regular
 from deepsynth_tui.dataset.reading.reader import ABOUT, OF_SPLIT, SourceReader
 from deepsynth_tui.dataset.reading.split_files import TRAIN, split_files
 from deepsynth_tui.dataset.reading.table_files import TABLE_READERS, TableFiles
-from deepsynth_tui.dataset.reading.walk_folder import REPEATED, FoundFiles, walk_folder
+from deepsynth_tui.dataset.reading.walk_folder import REPEATED, FolderFiles, walk_folder
 
 # A Hub repository id: owner/name or name.
 HUB_ID = re.compile(r"\A[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?\Z", re.ASCII)
@@ -120,22 +120,22 @@ def _open_pattern(pattern: Path, settings: SourceSettings) -> SourceReader:
     matches = sorted(map(Path, glob.glob(str(pattern), recursive=True)))  # noqa: PTH207
     # Up to the first part with a wildcard.
     base = Path(*_parts_before_magic(pattern))
-    found = FoundFiles(base)
+    folder_files = FolderFiles(base)
     for match in matches:
         if match.is_file():
-            found.files.append(match)
+            folder_files.files.append(match)
         elif not match.is_dir():
-            found.left_out["FIFO, socket or device"] += 1
+            folder_files.left_out["FIFO, socket or device"] += 1
         elif "**" not in pattern.parts:
             inner = walk_folder(match)
-            found.files += inner.files
-            found.left_out += inner.left_out
-    repeated = len(found.files)
-    found.files = _each_once(found.files)
-    found.left_out += Counter({REPEATED: repeated - len(found.files)})
+            folder_files.files += inner.files
+            folder_files.left_out += inner.left_out
+    repeated = len(folder_files.files)
+    folder_files.files = _each_once(folder_files.files)
+    folder_files.left_out += Counter({REPEATED: repeated - len(folder_files.files)})
     if not matches:
         raise SourceError(f"no file matches {pattern}", _path_advice(base / "x"), "source.path")
-    documents, tables, others = _by_type(found)
+    documents, tables, others = _by_type(folder_files)
     if documents and tables:
         raise SourceError(
             f"{pattern} matches {_counts(documents)} and {_counts(tables)}",
@@ -143,9 +143,9 @@ def _open_pattern(pattern: Path, settings: SourceSettings) -> SourceReader:
             "source.path",
         )
     if tables:
-        return _read_tables(tables, base, settings, found.left_out + _suffixes(others))
+        return _read_tables(tables, base, settings, folder_files.left_out + _suffixes(others))
     if documents:
-        return _read_documents(documents, base, settings, found.left_out + _suffixes(others))
+        return _read_documents(documents, base, settings, folder_files.left_out + _suffixes(others))
     raise SourceError(
         f"{pattern} matches only {_counts(others) or 'folders without files'}",
         f"Supported are {', '.join((*TABLE_READERS, *TEXT_EXTRACTORS))}.",
@@ -172,9 +172,9 @@ def _open_folder(folder: Path, settings: SourceSettings) -> SourceReader:
         return _open_saved_split(folder, settings)
     if (folder / SAVED_STATE).is_file():
         return _read_saved(folder, settings)
-    found = walk_folder(folder)
-    documents, tables, others = _by_type(found)
-    left_out = found.left_out + _suffixes(others)
+    folder_files = walk_folder(folder)
+    documents, tables, others = _by_type(folder_files)
+    left_out = folder_files.left_out + _suffixes(others)
     if tables and all(ABOUT_A_DATASET.match(file.name) for file in documents):
         chosen, other_splits = split_files(folder, tables, settings.split, settings.config)
         if not chosen:
@@ -245,10 +245,10 @@ def _saved_json(path: Path) -> dict[str, list]:
         ) from error
 
 
-def _by_type(found: FoundFiles) -> tuple[list[Path], list[Path], list[Path]]:
+def _by_type(folder_files: FolderFiles) -> tuple[list[Path], list[Path], list[Path]]:
     """Return the documents, the tables and the other files."""
     documents, tables, others = [], [], []
-    for file in found.files:
+    for file in folder_files.files:
         suffix = content_suffix(file)
         if suffix in TEXT_EXTRACTORS:
             documents.append(file)
@@ -296,8 +296,8 @@ def _counts(files: Sequence[Path]) -> str:
 
 def _is_local(path: str) -> bool:
     """Return whether `path` exists, or has the suffix of a supported file."""
-    known = content_suffix(Path(path)) in (*TABLE_READERS, *TEXT_EXTRACTORS)
-    return known or Path(path).expanduser().exists()
+    has_suffix = content_suffix(Path(path)) in (*TABLE_READERS, *TEXT_EXTRACTORS)
+    return has_suffix or Path(path).expanduser().exists()
 
 
 def _path_advice(path: Path) -> str:

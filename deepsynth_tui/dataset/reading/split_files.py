@@ -111,9 +111,9 @@ def _by_card(
     patterns = _patterns_by_split(configs[name].get("data_files"))
     if not patterns:
         return _by_name(base, [file for file in files if file.is_relative_to(base)])
-    known = set(files)
+    files_of_source = set(files)
     return {
-        split: sorted({path for pattern in paths for path in base.glob(pattern)} & known)
+        split: sorted({path for pattern in paths for path in base.glob(pattern)} & files_of_source)
         for split, paths in patterns.items()
     }
 

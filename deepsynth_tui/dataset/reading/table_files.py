@@ -67,8 +67,8 @@ class TableFiles(SourceReader):
         if self.bytes_to_count:
             return None
         counts = [self._reader(file).count() for file in self._files]
-        known = [count for count in counts if count is not None]
-        return sum(known) if len(known) == len(counts) else None
+        counted = [count for count in counts if count is not None]
+        return sum(counted) if len(counted) == len(counts) else None
 
     def _reader(self, file: Path) -> SourceReader:
         return self._open(file, self._settings, file.relative_to(self._base).as_posix())

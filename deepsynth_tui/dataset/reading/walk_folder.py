@@ -14,7 +14,7 @@ REPEATED = "link to what is read anyway"
 
 
 @dataclass(slots=True)
-class FoundFiles:
+class FolderFiles:
     """The files below `folder` in the order of their paths, and how many others there are.
 
     A link that leads nowhere is a file that cannot be read.
@@ -25,7 +25,7 @@ class FoundFiles:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def walk_folder(folder: Path) -> FoundFiles:
+def walk_folder(folder: Path) -> FolderFiles:
     """Return all files below `folder` but hidden ones, FIFOs, sockets and devices.
 
     A file or folder with several names, one of them no link, has that name; of several links, it
@@ -44,7 +44,7 @@ class _Walk:
     """The state of `walk_folder`; `links` are those not followed yet."""
 
     def __init__(self, folder: Path) -> None:
-        self.found = FoundFiles(folder)
+        self.found = FolderFiles(folder)
         self.links: list[Path] = []
         # Real paths: of the folders, whose files need not be remembered, and of linked files.
         self._folders: set[str] = set()

@@ -179,7 +179,7 @@ class Collator:
         A processor may insert line breaks, which become one token with those.
         """
         pattern = self.chat_template.control_tokens.image_surroundings
-        return tuple(found for turn in chat.turns for found in pattern.findall(turn.prompt))
+        return tuple(match for turn in chat.turns for match in pattern.findall(turn.prompt))
 
     def _separator(self, chats: Sequence[RenderedChat]) -> Separator | None:
         prompts = [[turn.prompt for turn in chat.turns] for chat in chats]
