@@ -16,8 +16,8 @@ class RowSettings(Settings):
     path: str = setting(
         "",
         label="Dataset",
-        help="A folder or run of `generate`, a folder or file of another project (Parquet, JSON, "
-        "CSV, WebDataset, imagefolder, olmOCR, save_to_disk), a glob, or a Hub id.",
+        help="A run of `generate`, a folder, file or glob of Parquet, JSON, CSV, tar or images, or "
+        "a Hub id.",
     )
     config: str | None = setting(
         None,

@@ -89,10 +89,9 @@ class StoredDataset:
 
     def description(self) -> Iterator[str]:
         """Yield lines that say how rows are read: layout, columns, what is ignored."""
-        yield f"{self.path}: {len(self)} rows of {self.kind}, read as {self.layout.name}"
-        yield from self.layout.choices
-        if self.layout.ignored:
-            yield f"columns that are not read: {', '.join(self.layout.ignored)}"
+        layout, *columns = self.layout.describe()
+        yield f"{self.path}: {len(self)} rows of {self.kind}, {layout}"
+        yield from columns
 
     def all_notices(self) -> tuple[str, ...]:
         """Return what is converted or left out."""

@@ -59,10 +59,14 @@ TRACKER_PACKAGES = ("tensorboard", "trackio", "wandb")  # their names as trainin
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a glance at a dataset says; None if it would have to be read."""
+    """What a glance at a dataset says; None if it would have to be read.
+
+    `contents` are lines that say how its rows are read, of all datasets where there are several.
+    """
 
     columns: tuple[str, ...] | None = None
     rows: int | None = None
+    contents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class PreflightReport:
             "problems": [problem.to_json() for problem in self.problems],
             "columns": list(self.dataset.columns or ()),
             "rows": self.dataset.rows,
+            "sources": [{"contents": list(self.dataset.contents)}],
         }
 
 
@@ -126,7 +131,8 @@ def _inspect_datasets(
                 f"at least {1 / rows:.3g}, or 0 to hold no rows out",
             )
         )
-    return Dataset(inspected[0][0].columns, rows)
+    contents = tuple(line for dataset, _ in inspected for line in dataset.contents)
+    return Dataset(inspected[0][0].columns, rows, contents)
 
 
 def _inspect_dataset(
@@ -151,7 +157,8 @@ def _inspect_dataset(
     if layout and glance.is_complete and model and model.reads_images and not layout.has_images:
         hint = f"columns: {', '.join(columns)}"
         problems.append(Problem(f"{prefix}image_column", "no column holds images", hint))
-    return Dataset(columns, glance.rows), problems
+    contents = tuple(layout.describe()) if layout else ()
+    return Dataset(columns, glance.rows, contents), problems
 
 
 def _path_problems(path: str, key: str) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,13 @@ class Layout:
     notices: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     has_images: bool = False
+
+    def describe(self) -> Iterator[str]:
+        """Yield lines that say how a row is read: layout, columns, what is ignored."""
+        yield f"read as {self.name}"
+        yield from self.choices
+        if self.ignored:
+            yield f"columns that are not read: {', '.join(self.ignored)}"
 
     def text_columns(self, *, documents: bool) -> list[str]:
         """Return the columns whose text a model reads; with `documents` the text on the images."""

@@ -149,9 +149,14 @@ class FormScreen(SavesDraft):
     # Checks
 
     @property
+    def preflight(self) -> Preflight | None:
+        """The result of the check of the files, None while there is none."""
+        return self._file_check.preflight
+
+    @property
     def problems(self) -> list[Problem]:
         """Everything that keeps the run from starting, as far as it is known."""
-        preflight = self._file_check.preflight
+        preflight = self.preflight
         return [
             *(self.checked.problems if self.checked else ()),
             *(preflight.problems if preflight else ()),
@@ -176,6 +181,10 @@ class FormScreen(SavesDraft):
         self.files_changed(self._file_check.preflight, self._file_check.failure)
         self._show_state()
 
+    def files_remark(self) -> str:
+        """Return what the check of the files says beside the start button, if nothing is wrong."""
+        return ""
+
     def _show_state(self) -> None:
         if self.form is None:
             return
@@ -184,7 +193,7 @@ class FormScreen(SavesDraft):
         if self._is_starting:
             waiting = "starting"
         failure = self._file_check.failure
-        remark = f"files not checked: {failure}" if failure else ""
+        remark = f"files not checked: {failure}" if failure else self.files_remark()
         self.query_one(StartBar).show(self.problems, waiting=waiting, remark=remark)
         self._explain(self.focused)
 

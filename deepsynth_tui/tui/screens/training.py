@@ -110,6 +110,10 @@ class TrainingScreen(FormScreen):
         if self.checked.config is not None and not preflight.problems:
             self._count_tokens(self.checked.config)
 
+    def files_remark(self) -> str:
+        preflight = self.preflight
+        return " · ".join(preflight.contents) if preflight else ""
+
     @work(exclusive=True, group="fit", exit_on_error=False)
     async def _gather_inputs(self, config: TrainingConfig) -> None:
         from deepsynth_tui.machine.gpu_catalogue import CatalogueError
