@@ -36,6 +36,7 @@ def config(tmp_path: Path) -> Path:
 
 async def test_interface_text_and_json_say_the_same(config: Path, tmp_path: Path):
     (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "rows.jsonl").touch()
     run = load_file(config).config
     assert isinstance(run, TrainingConfig)
     path = lengths_client.cache_path(run)

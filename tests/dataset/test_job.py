@@ -86,7 +86,8 @@ def test_a_run_generates_a_dataset(tmp_path: Path):
         "builtin:sample: 44 documents, text from column text",
         "drawing with DejaVu Sans Book on 512 x 512 pixels",
         "shard train-00000: 44 documents",
-        "44 documents on 44 pages, 0 skipped",
+        "44 documents on 44 pages in 44 rows, 0 skipped; the largest row holds 1 images "
+        "(document en-01)",
     ]
 
 

@@ -124,7 +124,9 @@ def test_an_uncountable_dataset_gives_a_warning_and_the_length_limit(home: Any):
     config = configure(model={"name_or_path": DENSE}, data={"path": "/no/such/folder"})
     report = fit_report(config, gather_inputs(config))
     assert report.estimate.tokens_per_sample == config.data.max_length
-    assert any("/no/such/folder is not a folder" in text for text in report.estimate.warnings)
+    assert any(
+        "/no/such/folder is not a file, not a folder" in text for text in report.estimate.warnings
+    )
     assert report.to_json()["estimated_vram_gb"] * GIB == report.estimate.needed
 
 

@@ -20,8 +20,9 @@ from deepsynth_tui.training.data.dataset_folder import (
 )
 
 SERVER = "deepsynth_tui.training.data.lengths_server"
-# The server counts for 10 seconds; the rest is for imports and for a processor from the Hub.
-TIMEOUT_SECONDS = 30
+# The server counts for 10 seconds; the rest is for imports, which take long on a busy machine, and
+# for a processor from the Hub.
+TIMEOUT_SECONDS = 60
 
 # Part of the cache key. Increase it when `RowStatistics`, the counting, or the processor of a
 # builtin model changes: a builtin model is identified by its name.
