@@ -16,8 +16,8 @@ class SourceSettings(Settings):
     path: str = setting(
         "",
         label="Documents",
-        help="A CSV, JSON, Parquet or tar file, a folder of .txt, .md, .html, .pdf, .docx or .epub "
-        "or of such tables, a pattern such as data/*.parquet, a Hub id, or builtin:sample.",
+        help="A folder of documents, a table (CSV, JSON, Parquet, tar), a pattern, a Hub id, or "
+        "builtin:sample.",
     )
     config: str | None = setting(
         None,
