@@ -9,7 +9,7 @@ import typer
 
 from deepsynth_tui.cli.arguments import Json
 from deepsynth_tui.cli.reporting import echo, print_json, report_errors
-from deepsynth_tui.config.dataset_output import ExportFormatName
+from deepsynth_tui.config.export_formats import ExportFormatName
 
 if TYPE_CHECKING:
     from deepsynth_tui.conversations.errors import RowError

@@ -14,6 +14,7 @@ table about fields.
 `rules`                what no field can check alone
 `preflight`            checks before a start, and the command that prints their result
 `resume_training`, `resume_dataset`  what a resumed run may change
+`export_formats`       names of the formats of other projects
 `presets`, `renames`   presets, and names that other tools use
 `yaml_text`            edit YAML without losing comments
 `locations`            where runs, drafts and caches are

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from deepsynth_tui.config.export_formats import ExportFormatName
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
-
-ExportFormatName = Literal[
-    "llamafactory",
-    "ms-swift",
-    "qwen",
-    "trl",
-    "trl-prompt-completion",
-    "olmocr",
-    "webdataset",
-    "imagefolder",
-]
 
 
 class DatasetOutputSettings(Settings):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.dataset_output import ExportFormatName
+from deepsynth_tui.config.export_formats import ExportFormatName
 from deepsynth_tui.conversations.dataset import read, split_names
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry

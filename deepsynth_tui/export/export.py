@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from deepsynth_tui.config.dataset_output import ExportFormatName
+from deepsynth_tui.config.export_formats import ExportFormatName
 from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.errors import UserError
 from deepsynth_tui.export.imagefolder import ImageFolderWriter, write_metadata

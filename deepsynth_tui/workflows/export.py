@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from deepsynth_tui.errors import UserError
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.dataset_output import ExportFormatName
+    from deepsynth_tui.config.export_formats import ExportFormatName
     from deepsynth_tui.conversations.columns import Columns
     from deepsynth_tui.conversations.conversation import Conversation
     from deepsynth_tui.conversations.errors import RowError

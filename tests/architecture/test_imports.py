@@ -81,3 +81,9 @@ def test_no_torch_and_no_arrays_at_start_up(package: str):
 def test_only_the_interface_loads_textual(package: str):
     loaded = loaded_by("import " + ", ".join(modules_of(f"deepsynth_tui.{package}")))
     assert not loaded & SCREEN
+
+
+def test_the_command_line_starts_without_pydantic() -> None:
+    """`--help` imports the declaration of every command, and none of what they do."""
+    loaded = loaded_by("import deepsynth_tui.cli")
+    assert not loaded & {"pydantic", "textual", "torch", "yaml"}

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from PIL import Image, ImageDraw
 
-from deepsynth_tui.config.dataset_output import ExportFormatName
+from deepsynth_tui.config.export_formats import ExportFormatName
 from deepsynth_tui.conversations.conversation import Conversation
 from deepsynth_tui.export.export import FORMATS, ExportError, export
 from deepsynth_tui.export.pdf_page import pdf_of_image

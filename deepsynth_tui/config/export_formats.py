@@ -1,0 +1,16 @@
+"""The names of the export formats; apart, as `--help` needs them without pydantic."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ExportFormatName = Literal[
+    "llamafactory",
+    "ms-swift",
+    "qwen",
+    "trl",
+    "trl-prompt-completion",
+    "olmocr",
+    "webdataset",
+    "imagefolder",
+]
