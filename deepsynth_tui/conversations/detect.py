@@ -38,7 +38,7 @@ DOCUMENT = "text"
 GENERATED = ("prompted_text", "target", "instruction", "source_id", "source_hash", "pages")
 # Reading these rows without these columns would teach something else than the dataset means.
 SAID_WHEN_IGNORED = {
-    "tools": "the model is not told about tools",
+    "tools": "tools are not passed to the model",
     "rejected_response": "only the messages are learned, not what is rejected",
     "rejected": "only the accepted answers are learned",
     "objects": "coordinates in `objects` are not used",

@@ -35,7 +35,7 @@ CANDIDATE = re.compile(
 )
 LINE_END = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 TRAILING_SPACE = re.compile(r"[ \t]+(?=\n|\Z)")
-# An ideographic space (U+3000) can be told from a space by its width.
+# An ideographic space (U+3000) differs from a space in its width.
 SPACES = frozenset(
     "\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f"
 )

@@ -102,14 +102,14 @@ def test_warnings_about_unknown_and_too_long_rows():
         return " ".join(estimate_warnings(config, layout, None, trainable, dataset, 2048))
 
     long = RowStatistics(lengths=(10, 2500))
-    for choice, told in (
+    for choice, warning_text in (
         ("error", "refuses rows of more than 2048: raise data.max_length to 2500"),
         ("drop", "leaves out rows of more than 2048"),
         ("shorten", "cuts the text of rows of more than 2048"),
     ):
         warning = warnings_for(long, configure(data={"on_too_long": choice}))
         assert "The longest row has 2500 tokens" in warning
-        assert told in warning
+        assert warning_text in warning
     assert "Not counted. Rows of 2048 tokens (data.max_length) are assumed." in warnings_for(
         RowStatistics(note="Not counted.")
     )
