@@ -24,6 +24,17 @@ settings.load_profile("shared")
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes and long texts by their argument.
+
+    Archives hold the time at which they were written: as part of an id it would differ between
+    the workers of pytest-xdist, which refuse to run then.
+    """
+    if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 80):
+        return argname
+    return None
+
+
 # Of the session: what outlives a test, such as a Ray cluster, has the same fonts.
 @pytest.fixture(autouse=True, scope="session")
 def _no_installed_fonts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
