@@ -20,7 +20,7 @@ class BadContent(ValueError):
     """A file that can be read but holds something else than it should; the text says what."""
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Return the JSON object in a file.
 
     Raises:
@@ -28,9 +28,9 @@ def read_object(path: Path) -> dict[str, Any]:
         BadContent: It holds anything else.
     """
     with open(path, "rb", opener=_open_regular) as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise BadContent(f"{path.name} is larger than {MAX_BYTES >> 20} MiB")
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise BadContent(f"{path.name} is larger than {max_bytes >> 20} MiB")
     if not data.strip(b"\0 \r\n\t"):
         raise BadContent(f"{path.name} is empty")
     try:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
-from deepsynth_tui.runs import control
+from deepsynth_tui.runs import control, folded_log
 from deepsynth_tui.runs.directory import (
     Identity,
     ListedRun,
@@ -54,7 +55,7 @@ LIVE: frozenset[StateName] = frozenset(
 """States in which a process exists, or is about to."""
 
 _VERDICTS: dict[str, StateName] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
-_WINDOWS = (1 << 14, 1 << 18, 1 << 62)
+_WINDOWS = (1 << 11, 1 << 14, 1 << 18)
 """Bytes at the end of the log to read: more only if the summary is still incomplete."""
 
 
@@ -222,23 +223,32 @@ def read_last_state(run: RunDirectory, kind: str) -> RunState:
         stat = run.events.stat()
     except (FileNotFoundError, NotADirectoryError):
         return RunState()
-    return _fold_end(run.events, kind, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return _fold_end(run, kind, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)
-def _fold_end(events: Path, kind: str, inode: int, size: int, changed: int) -> RunState:
+def _fold_end(run: RunDirectory, kind: str, inode: int, size: int, changed: int) -> RunState:
     """Fold the end of a log. `inode`, `size` and `changed` key the cache to the file as it is."""
-    state = RunState()
     for window in _WINDOWS:
-        state = RunState()
-        tail = EventTail(events, last=window)
-        while batch := tail.poll():
-            state = fold(state, batch)
+        state = _fold(RunState(), EventTail(run.events, last=window))
         if window >= size or _is_complete(state, kind):
-            break
-    # Cached by the thousand, so without what no summary shows.
-    series = {name: points[-1:] for name, points in state.series.items()}
-    return replace(state, series=series, phases=(), throughput_window=(), samples=(), warnings=())
+            return state
+    state, start = folded_log.load(run.last_state, run.events)
+    tail = EventTail(run.events, start=start)
+    state = _fold(state, tail)
+    if tail.offset - start >= _WINDOWS[-1]:
+        folded_log.save(run.last_state, run.events, tail.offset, state)
+    return state
+
+
+def _fold(state: RunState, tail: EventTail) -> RunState:
+    """Fold the rest of a log, without what no summary shows: states are cached by the thousand."""
+    while events := tail.poll():
+        state = fold(state, events)
+        series = {name: points[-1:] for name, points in state.series.items()}
+        state = replace(state, series=MappingProxyType(series), phases=(), throughput_window=())
+        state = replace(state, samples=(), warnings=())
+    return state
 
 
 def _is_complete(state: RunState, kind: str) -> bool:
