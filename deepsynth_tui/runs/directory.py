@@ -86,11 +86,6 @@ class RunDirectory:
         return self.path / "folded.json"
 
     @property
-    def last_state(self) -> Path:
-        """As `folded`, with the last value of each series only."""
-        return self.path / "last_state.json"
-
-    @property
     def console(self) -> Path:
         """The raw output of the job and its children; read it with `ConsoleTail`."""
         return self.path / "console.log"

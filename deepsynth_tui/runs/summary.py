@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from deepsynth_tui.runs import control, folded_log
+from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import (
     Identity,
     ListedRun,
@@ -55,7 +55,7 @@ LIVE: frozenset[StateName] = frozenset(
 """States in which a process exists, or is about to."""
 
 _VERDICTS: dict[str, StateName] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
-_WINDOWS = (1 << 11, 1 << 14, 1 << 18)
+_WINDOWS = (1 << 11, 1 << 14, 1 << 18, 1 << 22)
 """Bytes at the end of the log to read: more only if the summary is still incomplete."""
 
 
@@ -229,31 +229,28 @@ def read_last_state(run: RunDirectory, kind: str) -> RunState:
 @lru_cache(maxsize=4096)
 def _fold_end(run: RunDirectory, kind: str, inode: int, size: int, changed: int) -> RunState:
     """Fold the end of a log. `inode`, `size` and `changed` key the cache to the file as it is."""
+    state = RunState()
     for window in _WINDOWS:
-        state = _fold(RunState(), EventTail(run.events, last=window))
+        state = _fold_last(run.events, window)
         if window >= size or _is_complete(state, kind):
-            return state
-    state, start = folded_log.load(run.last_state, run.events)
-    tail = EventTail(run.events, start=start)
-    state = _fold(state, tail)
-    if tail.offset - start >= _WINDOWS[-1]:
-        folded_log.save(run.last_state, run.events, tail.offset, state)
+            break
     return state
 
 
-def _fold(state: RunState, tail: EventTail) -> RunState:
-    """Fold the rest of a log, without what no summary shows: states are cached by the thousand."""
-    while events := tail.poll():
-        state = fold(state, events)
-        series = {name: points[-1:] for name, points in state.series.items()}
-        state = replace(state, series=MappingProxyType(series), phases=(), throughput_window=())
-        state = replace(state, samples=(), warnings=())
-    return state
+def _fold_last(events: Path, window: int) -> RunState:
+    """Fold the last bytes of a log, without what no summary shows: it is cached by the thousand."""
+    state, tail = RunState(), EventTail(events, last=window)
+    while batch := tail.poll():
+        state = fold(state, batch)
+    series = {name: points[-1:] for name, points in state.series.items()}
+    rest = replace(state, series=MappingProxyType(series), series_widths=MappingProxyType({}))
+    return replace(rest, phases=(), throughput_window=(), samples=(), warnings=())
 
 
 def _is_complete(state: RunState, kind: str) -> bool:
     if kind == "training":
-        return state.last_loss is not None and state.total_steps is not None
+        has_steps = state.total_steps is not None or state.verdict is not None
+        return state.last_loss is not None and has_steps
     return state.verdict is not None or state.progress.unit != ""
 
 

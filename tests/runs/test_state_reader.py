@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.runs import folded_log
+from deepsynth_tui.runs import folded_log, summary
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.events import Event
 from deepsynth_tui.runs.json_file import BadContent
@@ -16,7 +17,6 @@ from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.state_json import decode, encode
 from deepsynth_tui.runs.state_reader import KEPT_BYTES, PREVIEWED_BYTES, StateReader
-from deepsynth_tui.runs.summary import read_last_state
 from deepsynth_tui.runs.tail import EventTail
 
 LONG = 25_000  # events, more than PREVIEWED_BYTES
@@ -54,7 +54,7 @@ def test_a_long_log_is_previewed_until_it_is_read(long_run: RunDirectory) -> Non
     assert reader.percent_read is not None
     loss = reader.state.series["loss"]
     assert (loss[0][0], loss[-1][0]) == (1, LONG)  # the curve has its whole range at once
-    largest_gap = max(b[0] - a[0] for a, b in zip(loss, loss[1:], strict=False))
+    largest_gap = max(b[0] - a[0] for a, b in itertools.pairwise(loss))
     assert largest_gap < LONG / 100
     while reader.is_behind:
         reader.poll(seconds=0)
@@ -108,14 +108,15 @@ def test_a_folder_of_somebody_else_is_read_without_keeping(
     assert not (tmp_path / "gone").exists()
 
 
-def test_the_end_of_a_long_log_without_progress_is_read_once(long_run: RunDirectory) -> None:
-    state = read_last_state(long_run, "training")
-    assert (state.step, state.last_loss) == (LONG, 1 + 100 / LONG)
-    kept, offset = folded_log.load(long_run.last_state, long_run.events)
-    assert kept == state
-    assert offset == long_run.events.stat().st_size
-    _write(long_run, LONG + 1, LONG + 1)
-    assert read_last_state(long_run, "training").step == LONG + 1
+def test_a_summary_reads_the_end_of_a_long_log_only(
+    long_run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with long_run.events.open("a") as file:
+        file.write(json.dumps({"seq": LONG + 1, "t": 1.8e9, "kind": "done", "verdict": "x"}) + "\n")
+    monkeypatch.setattr(summary, "_WINDOWS", (1 << 11,))
+    state = summary.read_last_state(long_run, "training")
+    assert (state.step, state.last_loss, state.verdict) == (LONG, 1 + 100 / LONG, "x")
+    assert not list(long_run.path.glob("*folded*"))
 
 
 def test_a_state_with_everything_in_it_is_the_same_after_json() -> None:
