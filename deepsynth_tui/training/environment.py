@@ -5,6 +5,14 @@ from __future__ import annotations
 import os
 
 
+def number_gpus_by_bus() -> None:
+    """Make CUDA number GPUs by their PCI bus ID, as NVML and nvidia-smi do, not by their speed.
+
+    CUDA_VISIBLE_DEVICES then selects the GPUs that the screens show under these numbers.
+    """
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+
+
 def use_first_gpu_only() -> None:
     """Hide all GPUs but the first: with several, `Trainer` would use `nn.DataParallel`."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")

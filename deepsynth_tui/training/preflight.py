@@ -31,6 +31,7 @@ from deepsynth_tui.errors import UserError
 from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
+from deepsynth_tui.machine.torch_build import installed_torch, unusable_gpu
 from deepsynth_tui.models.layout import load_layout
 from deepsynth_tui.models.lora_problems import lora_problems
 from deepsynth_tui.training.data.dataset_folder import (
@@ -229,9 +230,10 @@ def _package_problems(config: TrainingConfig) -> Iterator[Problem]:
 
 
 def _gpu_problems(config: TrainingConfig) -> Iterator[Problem]:
-    if config.training.num_processes == 1:
-        return
-    if shortage := gpu_shortage(config.training.num_processes, nvml.probe()):
+    probe = nvml.probe()
+    if unusable := unusable_gpu(probe, installed_torch()):
+        yield Problem("training.num_processes", unusable.reason, unusable.advice)
+    if shortage := gpu_shortage(config.training.num_processes, probe):
         yield Problem("training.num_processes", shortage, "lower it, or let the run see more GPUs")
 
 

@@ -51,6 +51,7 @@ from deepsynth_tui.training.text_encoder.soft_tokens import (
     attach_text_encoder,
     text_encoder_attached,
 )
+from deepsynth_tui.training.usable_gpu import describe_device
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -176,6 +177,7 @@ class TrainingRun:
         log.info("loading %s", config.model.name_or_path)
         base = load_model_and_processor(config, stay_on_cpu=config.training.fsdp)
         log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
+        log.info("on %s", describe_device())
         encoder = load_text_encoder(base.model, config)
         if encoder is not None:
             size = sum(parameter.numel() for parameter in encoder.encoder.parameters())

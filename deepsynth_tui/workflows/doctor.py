@@ -32,7 +32,7 @@ import json, torch
 cuda = torch.cuda.is_available()
 names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else []
 print(json.dumps({"built_for": torch.version.cuda, "devices": names,
-                  "bf16": cuda and torch.cuda.is_bf16_supported()}))
+                  "bf16": cuda and torch.cuda.is_bf16_supported(including_emulation=False)}))
 """
 
 
@@ -99,8 +99,11 @@ def _disk(home: Path) -> Finding:
 
 def _gpu() -> Finding:
     from deepsynth_tui.machine import nvml
+    from deepsynth_tui.machine.torch_build import installed_torch, unusable_gpu
 
     probe = nvml.probe()
+    if unusable := unusable_gpu(probe, installed_torch()):
+        return Finding("FAIL", "GPU", f"{unusable.reason}. {unusable.advice}")
     if not probe.devices:
         return Finding("note", "GPU", f"none: {probe.reason}; training runs on the CPU")
     gpus = (

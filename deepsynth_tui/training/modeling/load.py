@@ -25,6 +25,7 @@ from deepsynth_tui.training.modeling.quantization import (
     quantize_fused_experts,
 )
 from deepsynth_tui.training.modeling.revisions import pin_revisions, resolve_commit
+from deepsynth_tui.training.usable_gpu import require_usable_gpu
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,11 +52,13 @@ def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = Fals
     `stay_on_cpu`.
 
     Raises:
-        TrainingError: the architecture is neither image-text-to-text nor a causal language model,
-            an image model has no image processor, or the text encoder is of another family.
+        TrainingError: PyTorch cannot use the GPU, the architecture is neither image-text-to-text
+            nor a causal language model, an image model has no image processor, or the text encoder
+            is of another family.
         OSError: the checkpoint or a part of it is missing; the Hub cannot be reached.
         ImportError: the checkpoint needs a package that is not installed.
     """
+    require_usable_gpu()
     settings = config.model
     path = builtin.locate(settings.name_or_path)
     commit = resolve_commit(path, settings.revision)
