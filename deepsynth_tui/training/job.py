@@ -20,6 +20,7 @@ from deepsynth_tui.training.environment import (
     disable_torch_compile,
     number_gpus_by_bus,
     use_first_gpu_only,
+    wait_passively,
 )
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.silence_libraries import silence_libraries
@@ -95,6 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
     number_gpus_by_bus()
+    wait_passively()
     disable_torch_compile()
     run_path = options.run.resolve()
     os.chdir(read_identity(open_run(run_path)).cwd)

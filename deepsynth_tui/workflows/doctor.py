@@ -126,7 +126,12 @@ def _torch() -> Finding:
         return Finding("FAIL", "PyTorch", f"does not start: {last}")
     report = json.loads(done.stdout)
     if report["devices"]:
-        precision = "bfloat16" if report["bf16"] else "no bfloat16: set training.fp16"
+        precision = (
+            "bfloat16"
+            if report["bf16"]
+            else "no bfloat16 but by slow emulation: a run needs float16, which `train` and the "
+            "Training screen offer"
+        )
         return Finding("ok", "CUDA", f"{report['built_for']}, {precision}")
     if report["built_for"]:
         return Finding("note", "CUDA", f"built for {report['built_for']}, but finds no GPU")

@@ -12,12 +12,21 @@ import torch
 
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.nvml import Probe
+from deepsynth_tui.machine.torch_build import TorchBuild
+from deepsynth_tui.training import preflight
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.preflight import check
 from deepsynth_tui.workflows import doctor
 from tests.machine.test_torch_build import HIDDEN, MISMATCH, WITH_T4
 from tests.training.conftest import configuration
+
+
+def installed_for_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let preflight checks find a PyTorch built for CUDA."""
+    build = TorchBuild("2.13.0+cu129", "12.9")
+    monkeypatch.setattr(preflight, "installed_torch", lambda: build)
+
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU here can be used")
 
@@ -48,13 +57,15 @@ def test_doctor_refuses_what_a_run_refuses(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("module", ["training.job", "adapters.try_out"])
-def test_gpus_have_the_numbers_of_nvml(module: str):
-    """They are numbered before anything may start CUDA."""
+def test_the_environment_is_set_before_torch_starts(module: str):
+    """GPUs have the numbers of NVML, and threads wait without spinning."""
     script = (
         f"import os, sys, deepsynth_tui.{module} as module\n"
         "try: module.main(['/no/such/folder'])\n"
         "except Exception: pass\n"
-        "sys.exit(os.environ['CUDA_DEVICE_ORDER'] != 'PCI_BUS_ID')"
+        "assert os.environ['CUDA_DEVICE_ORDER'] == 'PCI_BUS_ID'\n"
+        "assert os.environ['OMP_WAIT_POLICY'] == 'passive'\n"
+        "assert 'torch' not in sys.modules"
     )
     environment = {**os.environ, "CUDA_DEVICE_ORDER": "FASTEST_FIRST"}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)

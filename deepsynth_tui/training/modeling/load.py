@@ -11,6 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from deepsynth_tui import builtin
+from deepsynth_tui.training.modeling.patch_embedding import compute_patch_embeddings_as_linears
 from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
 from deepsynth_tui.training.modeling.processor import (
     Preprocessor,
@@ -21,7 +22,7 @@ from deepsynth_tui.training.modeling.processor import (
 from deepsynth_tui.training.modeling.quantization import (
     bitsandbytes_config,
     disable_avx512_repacking,
-    flatten_8bit_inputs_on_cpu,
+    flatten_8bit_inputs,
     quantize_fused_experts,
 )
 from deepsynth_tui.training.modeling.revisions import pin_revisions, resolve_commit
@@ -125,7 +126,9 @@ def load_model(
     if config.quantization.enabled:
         quantize_fused_experts(model, config)
         disable_avx512_repacking(model)
-        flatten_8bit_inputs_on_cpu(model)
+        flatten_8bit_inputs(model)
+    if current_device().type == "cuda":
+        compute_patch_embeddings_as_linears(model)
     return model.eval()
 
 
