@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MB = 10**6
 MODEL_FOLDER = "model"  # of full fine-tuning; an adapter goes to RunDirectory.adapter
 Verdict = Literal["completed", "stopped"]
 
@@ -178,7 +179,11 @@ class TrainingRun:
         self.job.phase("loading", config.model.name_or_path)
         log.info("loading %s", config.model.name_or_path)
         with explain_loading_out_of_memory(config):
-            base = load_model_and_processor(config, stay_on_cpu=config.training.fsdp)
+            base = load_model_and_processor(
+                config,
+                stay_on_cpu=config.training.fsdp,
+                on_download=lambda done, total: self.job.progress(done // MB, total // MB, "MB"),
+            )
             encoder = load_text_encoder(base.model, config)
         log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
         log.info("on %s", describe_device())

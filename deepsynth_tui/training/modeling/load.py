@@ -11,6 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from deepsynth_tui import builtin
+from deepsynth_tui.training.modeling.download_progress import Report, reporting_bar
 from deepsynth_tui.training.modeling.patch_embedding import compute_patch_embeddings_as_linears
 from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
 from deepsynth_tui.training.modeling.processor import (
@@ -46,11 +47,13 @@ class LoadedModel(Preprocessor):
     commit: str | None
 
 
-def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = False) -> LoadedModel:
+def load_model_and_processor(
+    config: TrainingConfig, *, stay_on_cpu: bool = False, on_download: Report | None = None
+) -> LoadedModel:
     """Load model and processor according to `model:` and `quantization:`, in evaluation mode.
 
     The weights are loaded onto this process's GPU, or onto the CPU without CUDA or with
-    `stay_on_cpu`.
+    `stay_on_cpu`. `on_download` is called while weights are downloaded.
 
     Raises:
         TrainingError: PyTorch cannot use the GPU, the architecture is neither image-text-to-text
@@ -76,7 +79,13 @@ def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = Fals
         raise OSError(f"model.name_or_path: {settings.name_or_path} cannot be loaded") from error
     reads_images = is_image_model(model_config, settings)
     instruction_tokenizer = instruction_tokenizer_of(config)
-    model = load_model(path, config, reads_images=reads_images, stay_on_cpu=stay_on_cpu)
+    model = load_model(
+        path,
+        config,
+        reads_images=reads_images,
+        stay_on_cpu=stay_on_cpu,
+        on_download=on_download,
+    )
     processor, pixel_limits = apply_pixel_limits(
         load_processor(path, reads_images=reads_images, **options), settings
     )
@@ -104,7 +113,12 @@ def load_saved_model(folder: Path, config: TrainingConfig) -> PreTrainedModel:
 
 
 def load_model(
-    path: str, config: TrainingConfig, *, reads_images: bool, stay_on_cpu: bool = False
+    path: str,
+    config: TrainingConfig,
+    *,
+    reads_images: bool,
+    stay_on_cpu: bool = False,
+    on_download: Report | None = None,
 ) -> PreTrainedModel:
     """Load the weights of a checkpoint, quantized according to `quantization:`.
 
@@ -122,6 +136,7 @@ def load_model(
         device_map={"": torch.device("cpu") if stay_on_cpu else current_device()},
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
+        tqdm_class=reporting_bar(on_download) if on_download else None,
     )
     if config.quantization.enabled:
         quantize_fused_experts(model, config)
