@@ -22,8 +22,10 @@ def _trains_encoder(config: Any) -> bool:
 
 PRECISION_RULES = (
     Rule(
-        ("model.dtype", "lora.enabled"),
-        lambda c: not c.lora.enabled and _is_half(c) and c.model.dtype,
+        ("model.dtype", "lora.enabled", "quantization.enabled"),
+        lambda c: (
+            not c.lora.enabled and not c.quantization.enabled and _is_half(c) and c.model.dtype
+        ),
         "{} is too coarse for weights that are trained directly: it rounds small updates away",
         "set it to float32, or turn lora.enabled on; training.bf16 computes in bfloat16 either way",
         blocks_start_only=True,
