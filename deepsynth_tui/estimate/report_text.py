@@ -197,6 +197,8 @@ def _price(price: float | None) -> str:
 
 def _device_line(device: Device) -> str:
     line = f"  {device_label(device)}, {_size(device.free)} free of {_size(device.total)}"
+    if device.lacks_bfloat16:
+        line += ", no bfloat16"
     if device.processes:
         line += f", {len(device.processes)} processes"
     if device.utilisation is not None:

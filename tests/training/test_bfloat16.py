@@ -85,6 +85,7 @@ def test_estimates_offer_float16_for_gpus_without_bfloat16():
     lacking = {gpu.name for gpu in load_catalogue() if not gpu.bfloat16}
     assert data["float16_change"].keys() == lacking
     assert data["here"][0]["float16_change"] == float16_changes(configure())
+    assert "no bfloat16" in report_text.gpus_text(Probe((T4,)), ())
     text = report_text.report_text(report, "title")
     assert "GPU 0: Tesla T4 has no bfloat16" in text
     assert "--set training.fp16=true" in text

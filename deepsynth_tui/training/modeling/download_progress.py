@@ -15,10 +15,10 @@ Report = Callable[[int, int], None]
 """Called with the bytes that are on disk and the bytes of all files."""
 
 
-def reporting_bar(report: Report) -> type[tqdm[Any]]:
+def reporting_bar(report: Report) -> type[tqdm]:
     """Return a `tqdm_class` for the Hub's functions that calls `report` and draws nothing."""
 
-    class ReportingBar(tqdm[Any]):
+    class ReportingBar(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **{**options, "file": io.StringIO(), "disable": False})
 
