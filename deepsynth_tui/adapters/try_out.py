@@ -170,8 +170,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     from deepsynth_tui.errors import UserError
+    from deepsynth_tui.training.environment import number_gpus_by_bus
     from deepsynth_tui.training.silence_libraries import silence_libraries
 
+    number_gpus_by_bus()
     silence_libraries()
     try:
         answers = try_out(

@@ -98,7 +98,7 @@ def load_text(
         ) from None
     values = _with_values_of_older_runs(document.values) if of_run else document.values
     overridden = apply_overrides(values, overrides)
-    result = check_values(overridden.values, estimate_only=estimate_only)
+    result = check_values(overridden.values, estimate_only=estimate_only or of_run)
     problems = [
         *(Problem(key, "is set more than once", "keep one") for key in document.repeated),
         *overridden.problems,

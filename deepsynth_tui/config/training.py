@@ -349,8 +349,9 @@ class TrainingSettings(Settings):
     fsdp: bool = setting(
         False,
         label="FSDP",
-        help="Shard the frozen layers across these processes (FSDP2), for a model too large for "
-        "one GPU. Each layer is gathered while it computes; adapters are not sharded.",
+        help="Shard the frozen layers of the language model across these processes (FSDP2), for "
+        "one too large for a GPU. Each layer is gathered while it computes; adapters and vision "
+        "tower are whole on each.",
         advanced=True,
         affects_memory=True,
         on_resume="free",

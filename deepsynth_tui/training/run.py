@@ -27,6 +27,7 @@ from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.divergence import check_divergence
 from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
+from deepsynth_tui.training.failures.memory import explain_loading_out_of_memory
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
 from deepsynth_tui.training.init_adapter import adapter_to_start_from
 from deepsynth_tui.training.modeling import lora
@@ -51,6 +52,7 @@ from deepsynth_tui.training.text_encoder.soft_tokens import (
     attach_text_encoder,
     text_encoder_attached,
 )
+from deepsynth_tui.training.usable_gpu import describe_device, require_bfloat16
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MB = 10**6
 MODEL_FOLDER = "model"  # of full fine-tuning; an adapter goes to RunDirectory.adapter
 Verdict = Literal["completed", "stopped"]
 
@@ -171,12 +174,19 @@ class TrainingRun:
     def load(self, checkpoint: ResumePoint | None) -> tuple[LoadedModel, TextEncoder | None]:
         """Load the base model and, if there is one, the text encoder."""
         config = self.config
+        require_bfloat16(config)
         adapter_to_start_from(config, checkpoint)  # refused before the weights are loaded
         self.job.phase("loading", config.model.name_or_path)
         log.info("loading %s", config.model.name_or_path)
-        base = load_model_and_processor(config, stay_on_cpu=config.training.fsdp)
+        with explain_loading_out_of_memory(config):
+            base = load_model_and_processor(
+                config,
+                stay_on_cpu=config.training.fsdp,
+                on_download=lambda done, total: self.job.progress(done // MB, total // MB, "MB"),
+            )
+            encoder = load_text_encoder(base.model, config)
         log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
-        encoder = load_text_encoder(base.model, config)
+        log.info("on %s", describe_device())
         if encoder is not None:
             size = sum(parameter.numel() for parameter in encoder.encoder.parameters())
             log.info(

@@ -12,6 +12,7 @@ from deepsynth_tui.training.callbacks.early_stopping import ResumableEarlyStoppi
 from deepsynth_tui.training.callbacks.event_reporter import EventReporterCallback
 from deepsynth_tui.training.callbacks.extended_schedule import ExtendedScheduleCallback
 from deepsynth_tui.training.callbacks.learning_check import LearningCheckCallback
+from deepsynth_tui.training.callbacks.paged_state import PagedStateCallback
 from deepsynth_tui.training.callbacks.push_to_hub import PushToHubCallback
 from deepsynth_tui.training.callbacks.rotate_checkpoints import RotateCheckpointsCallback
 
@@ -56,6 +57,8 @@ def build_callbacks(
         )
     if checkpoint is not None and checkpoint.is_extended:
         callbacks.append(ExtendedScheduleCallback())
+    if config.training.optim.startswith("paged_"):
+        callbacks.append(PagedStateCallback())
     callbacks.append(EventReporterCallback(job, ranks, trainer))
     if ranks.is_main:
         callbacks.append(LearningCheckCallback(job, model, trainer))
