@@ -11,6 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from deepsynth_tui import builtin
+from deepsynth_tui.models.remote_code import code_options
 from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
 from deepsynth_tui.training.modeling.processor import (
     Preprocessor,
@@ -21,15 +22,16 @@ from deepsynth_tui.training.modeling.processor import (
 from deepsynth_tui.training.modeling.quantization import (
     bitsandbytes_config,
     disable_avx512_repacking,
+    experts_to_quantize,
     flatten_8bit_inputs_on_cpu,
-    quantize_fused_experts,
+    quantize_experts,
 )
 from deepsynth_tui.training.modeling.revisions import pin_revisions, resolve_commit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
 
@@ -72,7 +74,9 @@ def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = Fals
         raise OSError(f"model.name_or_path: {settings.name_or_path} cannot be loaded") from error
     reads_images = is_image_model(model_config, settings)
     instruction_tokenizer = instruction_tokenizer_of(config)
-    model = load_model(path, config, reads_images=reads_images, stay_on_cpu=stay_on_cpu)
+    model = load_model(
+        path, model_config, config, reads_images=reads_images, stay_on_cpu=stay_on_cpu
+    )
     processor, pixel_limits = apply_pixel_limits(
         load_processor(path, reads_images=reads_images, **options), settings
     )
@@ -100,7 +104,12 @@ def load_saved_model(folder: Path, config: TrainingConfig) -> PreTrainedModel:
 
 
 def load_model(
-    path: str, config: TrainingConfig, *, reads_images: bool, stay_on_cpu: bool = False
+    path: str,
+    model_config: PreTrainedConfig,
+    config: TrainingConfig,
+    *,
+    reads_images: bool,
+    stay_on_cpu: bool = False,
 ) -> PreTrainedModel:
     """Load the weights of a checkpoint, quantized according to `quantization:`.
 
@@ -110,17 +119,31 @@ def load_model(
     """
     settings = config.model
     auto_class = AutoModelForImageTextToText if reads_images else AutoModelForCausalLM
+    quantization_config = None
+    if config.quantization.enabled:
+        with torch.device("meta"):
+            without_weights = auto_class.from_config(
+                model_config,
+                **code_options(
+                    auto_class,
+                    model_config,
+                    trust_remote_code=settings.trust_remote_code,
+                    revision=settings.revision,
+                ),
+            )
+        quantization_config = bitsandbytes_config(without_weights, config)
     model = auto_class.from_pretrained(
         path,
         dtype=getattr(torch, settings.dtype),
         attn_implementation=settings.attn_implementation,
-        quantization_config=bitsandbytes_config(config),
+        quantization_config=quantization_config,
         device_map={"": torch.device("cpu") if stay_on_cpu else current_device()},
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
     )
     if config.quantization.enabled:
-        quantize_fused_experts(model, config)
+        # None are left unless the checkpoint itself has quantized linears.
+        quantize_experts(experts_to_quantize(model, config), config)
         disable_avx512_repacking(model)
         flatten_8bit_inputs_on_cpu(model)
     return model.eval()
