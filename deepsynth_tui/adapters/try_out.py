@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepsynth_tui.config.load import load_record
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.training.result.file_names import LINEAGE
 
@@ -116,7 +117,7 @@ def configuration(folder: Path) -> TrainingConfig:
     lineage = folder / LINEAGE
     if lineage.is_file():
         settings = json.loads(lineage.read_text(encoding="utf-8"))["config"]
-        return TrainingConfig.model_validate(settings)
+        return load_record(settings)
     peft = json.loads((folder / PEFT_CONFIG).read_text(encoding="utf-8"))
     model = {"name_or_path": peft["base_model_name_or_path"], "revision": peft.get("revision")}
     return TrainingConfig.model_validate({"kind": "training", "model": model})

@@ -100,8 +100,9 @@ def _experts(
     unquantized = [group for group in fused if not is_quantized(group.first_name, group, config)]
     if config.quantization.enabled and unquantized:
         yield (
-            f"Fused experts ({share}) stay in {config.model.dtype}: bitsandbytes quantizes "
-            "them only in 4 bits with quantization.quantize_experts, and not if they are adapted."
+            f"Fused experts ({share}) stay in {config.model.dtype}: they are quantized only in 4 "
+            "bits with quantization.quantize_experts, in the quantization.towers, and not if they "
+            "are adapted."
         )
     if config.lora.enabled and not adapted:
         yield (

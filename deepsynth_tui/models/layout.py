@@ -28,7 +28,7 @@ ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
 
 # Part of the cache key. Increase it when a field below, the grouping, or the shape of a builtin
 # model (whose name stays the same) changes.
-CACHE_FORMAT = 7
+CACHE_FORMAT = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS
+from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS, TARGET_TOWERS
 from deepsynth_tui.config.rules.fsdp import FSDP_RULES
 from deepsynth_tui.config.rules.precision import PRECISION_RULES
 from deepsynth_tui.config.rules.rule import Rule, is_file_name, is_pattern
@@ -49,6 +49,12 @@ TRAINING_RULES = (
         lambda c: c.quantization.enabled and not c.lora.enabled,
         "quantized weights cannot be trained",
         "turn lora.enabled on, or quantization.enabled off",
+    ),
+    Rule(
+        ("quantization.towers", "quantization.enabled"),
+        lambda c: c.quantization.enabled and not c.quantization.towers,
+        "no tower would be quantized",
+        f"{', '.join(TARGET_TOWERS)}, or turn quantization.enabled off",
     ),
     Rule(
         ("lora.lora_dropout", "lora.target_parameters", "lora.enabled"),

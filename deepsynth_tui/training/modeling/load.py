@@ -11,6 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from deepsynth_tui import builtin
+from deepsynth_tui.models.remote_code import code_options
 from deepsynth_tui.training.modeling.download_progress import Report, reporting_bar
 from deepsynth_tui.training.modeling.patch_embedding import compute_patch_embeddings_as_linears
 from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
@@ -23,8 +24,9 @@ from deepsynth_tui.training.modeling.processor import (
 from deepsynth_tui.training.modeling.quantization import (
     bitsandbytes_config,
     disable_avx512_repacking,
+    experts_to_quantize,
     flatten_8bit_inputs,
-    quantize_fused_experts,
+    quantize_experts,
 )
 from deepsynth_tui.training.modeling.revisions import pin_revisions, resolve_commit
 from deepsynth_tui.training.usable_gpu import require_usable_gpu
@@ -32,7 +34,7 @@ from deepsynth_tui.training.usable_gpu import require_usable_gpu
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
 
@@ -81,6 +83,7 @@ def load_model_and_processor(
     instruction_tokenizer = instruction_tokenizer_of(config)
     model = load_model(
         path,
+        model_config,
         config,
         reads_images=reads_images,
         stay_on_cpu=stay_on_cpu,
@@ -114,6 +117,7 @@ def load_saved_model(folder: Path, config: TrainingConfig) -> PreTrainedModel:
 
 def load_model(
     path: str,
+    model_config: PreTrainedConfig,
     config: TrainingConfig,
     *,
     reads_images: bool,
@@ -128,18 +132,32 @@ def load_model(
     """
     settings = config.model
     auto_class = AutoModelForImageTextToText if reads_images else AutoModelForCausalLM
+    quantization_config = None
+    if config.quantization.enabled:
+        with torch.device("meta"):
+            without_weights = auto_class.from_config(
+                model_config,
+                **code_options(
+                    auto_class,
+                    model_config,
+                    trust_remote_code=settings.trust_remote_code,
+                    revision=settings.revision,
+                ),
+            )
+        quantization_config = bitsandbytes_config(without_weights, config)
     model = auto_class.from_pretrained(
         path,
         dtype=getattr(torch, settings.dtype),
         attn_implementation=settings.attn_implementation,
-        quantization_config=bitsandbytes_config(config),
+        quantization_config=quantization_config,
         device_map={"": torch.device("cpu") if stay_on_cpu else current_device()},
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
         tqdm_class=reporting_bar(on_download) if on_download else None,
     )
     if config.quantization.enabled:
-        quantize_fused_experts(model, config)
+        # None are left unless the checkpoint itself has quantized linears.
+        quantize_experts(experts_to_quantize(model, config), config)
         disable_avx512_repacking(model)
         flatten_8bit_inputs(model)
     if current_device().type == "cuda":

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from deepsynth_tui.config.load import load_record
 from deepsynth_tui.config.resume_training import differences
 from deepsynth_tui.config.training import TrainingConfig
 
@@ -70,7 +71,7 @@ def read_record(checkpoint: Path) -> CheckpointRecord | None:
         return None
     content = json.loads(file.read_text(encoding="utf-8"))
     extensions = tuple(Extension(**extension) for extension in content["extensions"])
-    config = TrainingConfig.model_validate(content["config"])
+    config = load_record(content["config"])
     return CheckpointRecord(config, extensions, content["init_from"])
 
 
