@@ -93,6 +93,25 @@ class SourceSettings(Settings):
         "column_1, column_2, ...; none: guess from the first rows.",
         advanced=True,
     )
+    max_document_seconds: float = setting(
+        60.0,
+        label="Max seconds per document",
+        help="Leave out a document of a folder that takes more processor time to read; see "
+        "flaws.bad_rows.",
+        unit="seconds",
+        gt=0,
+        advanced=True,
+        on_resume="free",
+    )
+    max_document_memory: float = setting(
+        2.0,
+        label="Max memory per document",
+        help="Leave out a document of a folder that takes more memory to read; see flaws.bad_rows.",
+        unit="GiB",
+        gt=0,
+        advanced=True,
+        on_resume="free",
+    )
 
 
 class MixedSource(SourceSettings):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 1 << 20
-"""More than any file of a run that is read whole: a larger one is not what its name says."""
+"""More than the status or identity of a run: a larger one is not what its name says."""
 _LARGEST = 1e300
 _LARGEST_INTEGER = 2**63
 
@@ -21,7 +21,7 @@ class BadContent(ValueError):
 
 
 def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """Return the JSON object in a file.
+    """Return the JSON object in a file of at most `max_bytes`.
 
     Raises:
         OSError: The file is gone or cannot be read.

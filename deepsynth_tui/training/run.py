@@ -38,9 +38,10 @@ from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
 from deepsynth_tui.training.result.changed_config import report_changes
-from deepsynth_tui.training.result.checkpoints import ResumePoint, newest_complete
+from deepsynth_tui.training.result.checkpoints import ResumePoint
 from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 from deepsynth_tui.training.result.disk_space import DiskSpace, result_bytes
+from deepsynth_tui.training.result.find_checkpoint import newest_whole
 from deepsynth_tui.training.result.publish import HubUploader
 from deepsynth_tui.training.result.save import atomic_folder, save_trained
 from deepsynth_tui.training.result.usage import usage
@@ -160,12 +161,15 @@ class TrainingRun:
         The run that this one continues may have a newer one, which the first rank copies here if
         `config.resume_training` allows it. Which run to resume was decided by `workflows.resume`.
         """
+        job, world_size = self.job, self.ranks.world_size
+        newest: ResumePoint | None = None
         if self.ranks.is_main:
-            copy_checkpoint(self.job, self.config, self.disk_space, self.ranks.world_size)
-        self.ranks.barrier()
-        checkpoint = newest_complete(self.job.run.checkpoints, self.ranks.world_size)
-        for path, problem in checkpoint.incomplete:
-            self.job.warning(f"{path.name} is skipped: {problem}")
+            keeps_best = self.config.training.keeps_best
+            newest = newest_whole(job, job.run, world_size, keeps_best=keeps_best)
+            if copy_checkpoint(job, self.config, self.disk_space, world_size, newest.step):
+                newest = newest_whole(job, job.run, world_size, keeps_best=keeps_best)
+        checkpoint = self.ranks.broadcast(newest)
+        assert checkpoint is not None
         if checkpoint.path is None:
             self.job.warning("There is no complete checkpoint to resume from: starting at step 0")
         self.job.resumed(checkpoint.step)

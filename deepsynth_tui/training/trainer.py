@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 from deepsynth_tui.training.data.collator import ROW_IDS
 from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
 from deepsynth_tui.training.ranks.rank_group import RankGroup
+from deepsynth_tui.training.result.checkpoint_damage import refuse_damaged
 from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
@@ -245,7 +246,12 @@ class DocumentTrainer(Trainer):
 
     # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_best_model(self) -> None:
-        """Load the weights of the best checkpoint, with those of the text encoder."""
+        """Load the weights of the best checkpoint, with those of the text encoder.
+
+        Raises:
+            TrainingError: the checkpoint is damaged.
+        """
+        refuse_damaged(Path(str(self.state.best_model_checkpoint)))
         with self._text_encoder_from(str(self.state.best_model_checkpoint)):
             super()._load_best_model()
 

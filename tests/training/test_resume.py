@@ -189,9 +189,8 @@ def test_killed_at_any_moment(new: Callable[..., RunDirectory]) -> None:
     )
     assert_same(whole, broken)
     warnings = [str(event.data["message"]) for event in broken.of("warning")]
-    for step in (3, 6):
-        message = f"checkpoint-{step} is skipped: trainer_state.json is missing or incomplete"
-        assert message in warnings
+    assert "checkpoint-3 is skipped: trainer_state.json is missing" in warnings
+    assert "checkpoint-6 is skipped: trainer_state.json is not valid JSON" in warnings
     steps = [e.data["step"] for e in broken.of("phase") if e.data["name"] == "resumed"]
     assert steps == sorted(steps)
     assert {0, 3, 9, 12} <= set(steps)

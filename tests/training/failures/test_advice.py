@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,23 @@ def test_the_figures_of_an_out_of_memory_error() -> None:
         "The GPU ran out of memory: 1.2 GiB more were requested, and 0.5 GiB of 15.8 GiB were free"
     )
     assert str(parse_out_of_memory("CUDA error: out of memory")) == ""
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.system, ("false",)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_pickle_that_runs_code_is_refused_in_our_words(tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"a": Malicious()}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(pickle.UnpicklingError) as refusal:
+        torch.load(path, weights_only=True)
+    failure = explain(refusal.value)
+    assert f"{os.system.__module__}.system" in failure.message
+    assert "safetensors" in failure.advice
+    assert "weights_only" not in failure.message + failure.advice
 
 
 @pytest.mark.parametrize(
