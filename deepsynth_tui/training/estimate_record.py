@@ -78,6 +78,11 @@ class RunEstimate:
         )
 
     @property
+    def tower_share(self) -> float:
+        """Share of a step, 0 to 1, that the vision tower takes without cached features."""
+        return self.estimate.vision_share
+
+    @property
     def disk(self) -> DiskEstimate:
         """What the run writes."""
         return estimate_disk(

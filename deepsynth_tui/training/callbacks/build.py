@@ -13,6 +13,7 @@ from deepsynth_tui.training.callbacks.event_reporter import EventReporterCallbac
 from deepsynth_tui.training.callbacks.extended_schedule import ExtendedScheduleCallback
 from deepsynth_tui.training.callbacks.learning_check import LearningCheckCallback
 from deepsynth_tui.training.callbacks.push_to_hub import PushToHubCallback
+from deepsynth_tui.training.callbacks.release_tower import ReleaseTowerCallback
 from deepsynth_tui.training.callbacks.rotate_checkpoints import RotateCheckpointsCallback
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def build_callbacks(
     callbacks.append(EventReporterCallback(job, ranks, trainer))
     if ranks.is_main:
         callbacks.append(LearningCheckCallback(job, model, trainer))
+    if data.collator.features is not None:
+        callbacks.append(ReleaseTowerCallback(data.collator.features))
     patience = config.training.early_stopping_patience
     if patience and data.split.held_out:
         callbacks.append(
