@@ -23,11 +23,13 @@ from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import VisionMemory, vision_memory
 from deepsynth_tui.estimate.page_features import (
     PageFeatures,
+    TimeShares,
     encoding_bytes,
     feature_memory,
     page_features,
     page_work,
     released_bytes,
+    time_shares,
     without_vision,
 )
 from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessOverhead
@@ -90,8 +92,8 @@ class Estimate:
     `peak_allocated` is PyTorch's ``max_memory_allocated``; `cached` is what the allocator reserves
     on top on a GPU with plenty of memory, where nvidia-smi would show `peak_device`.
     `peak_loading` is the peak while the model is loaded, context included. `adapted` are the full
-    names of the modules and fused parameters with adapters. `vision_share` is the share of a step
-    with pixels, in FLOPs, that the vision tower takes; `page_features` are those that are cached.
+    names of the modules and fused parameters with adapters. `page_features` are those that are
+    cached, `feature_times` what that changes on the GPU of median speed.
     """
 
     breakdown: Mapping[MemoryItem, int]
@@ -111,7 +113,7 @@ class Estimate:
     warnings: tuple[str, ...]
     overhead: ProcessOverhead = PUBLISHED_OVERHEAD
     source: Literal["closed_form", "simulated", "measured"] = "closed_form"
-    vision_share: float = 0.0
+    feature_times: TimeShares | None = None
     page_features: PageFeatures | None = None
 
     @property
@@ -183,14 +185,14 @@ def estimate(
     work = step_work(
         config, layout, trainable, length=padded, patches=pixels.patches, encoder=encoder
     )
-    vision_share = 1 - without_vision(config, layout, work, pixels).flops / work.flops
+    times = time_shares(config, layout, work, pixels, _median_gpu(gpus))
     features = page_features(
         config,
         layout,
         trainable,
         image_tokens=pixels.tokens,
         rows=dataset.rows,
-        vision_share=vision_share,
+        times=times,
     )
     vision = pixels
     if features is not None:
@@ -258,7 +260,7 @@ def estimate(
         ),
         warnings=estimate_warnings(config, layout, encoder, trainable, dataset, length),
         overhead=overhead,
-        vision_share=vision_share,
+        feature_times=times,
         page_features=features,
     )
 
@@ -316,10 +318,16 @@ def _speed_multiplier(
     full_work = step_work(
         full, layout, count_trainable(full, layout), length=length, patches=patches
     )
-    if not gpus:
+    gpu = _median_gpu(gpus)
+    if gpu is None:
         return full_work.matmul_flops / work.matmul_flops
-    gpu = sorted(gpus, key=lambda candidate: candidate.tflops)[len(gpus) // 2]
     return step_seconds(full_work, gpu) / step_seconds(work, gpu)
+
+
+def _median_gpu(gpus: Sequence[Gpu]) -> Gpu | None:
+    """Return the GPU of median speed, None without GPUs."""
+    by_speed = sorted(gpus, key=lambda gpu: gpu.tflops)
+    return by_speed[len(gpus) // 2] if by_speed else None
 
 
 def _gpu_estimate(

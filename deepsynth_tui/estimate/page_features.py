@@ -13,8 +13,10 @@ from deepsynth_tui.estimate.memory.weights import (
     tensor_bytes,
     weight_bytes,
 )
+from deepsynth_tui.estimate.timing import step_seconds
 from deepsynth_tui.estimate.work.towers import vision_work
 from deepsynth_tui.estimate.work.work import Work
+from deepsynth_tui.machine.gpu_catalogue import Gpu
 from deepsynth_tui.models.layout import ModelLayout
 
 HALF = 2
@@ -40,6 +42,48 @@ class PageFeatures:
     passes: float
 
 
+@dataclass(frozen=True, slots=True)
+class TimeShares:
+    """Time that features change, as shares of the time of a step per page with pixels.
+
+    `saved` each time that a page is read, `encoding` each time that one is encoded.
+    `seconds` is that time itself, None if shares of FLOPs stand for it.
+    """
+
+    saved: float
+    encoding: float
+    seconds: float | None = None
+
+    def saving(self, encoded: float) -> float:
+        """Return the share of the time of a run that is saved.
+
+        `encoded` is the number of pages that are encoded over the times that a page is read.
+        """
+        return self.saved - self.encoding * encoded
+
+
+def time_shares(
+    config: TrainingConfig,
+    layout: ModelLayout,
+    work: Work,
+    pixels: VisionMemory,
+    gpu: Gpu | None,
+) -> TimeShares:
+    """Return the shares of a step with pixels (`work`) on a GPU; of its FLOPs without one."""
+    training = config.training
+    pages = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    shorter = without_vision(config, layout, work, pixels)
+    page = page_work(config, layout, pixels)
+    if gpu is None:
+        return TimeShares(1 - shorter.flops / work.flops, pages * page.flops / work.flops)
+    seconds = step_seconds(work, gpu)
+    return TimeShares(
+        saved=1 - step_seconds(shorter, gpu) / seconds,
+        encoding=pages * step_seconds(page, gpu) / seconds,
+        seconds=seconds / pages,
+    )
+
+
 def page_features(
     config: TrainingConfig,
     layout: ModelLayout,
@@ -47,7 +91,7 @@ def page_features(
     *,
     image_tokens: int,
     rows: int | None,
-    vision_share: float,
+    times: TimeShares,
 ) -> PageFeatures | None:
     """Return the features that a run keeps, with a page in each row; None if it keeps none.
 
@@ -67,7 +111,7 @@ def page_features(
         return None
     passes = passes_over_rows(config, rows)
     if training.cache_features == "auto" and (
-        passes is None or passes < MIN_PASSES or saved_share(vision_share, 1 / passes) < MIN_SAVING
+        passes is None or passes < MIN_PASSES or times.saving(1 / passes) < MIN_SAVING
     ):
         return None
     page = image_tokens * layout.text.hidden * _width(config) * (1 + deepstack_layers(layout))
@@ -152,15 +196,6 @@ def deepstack_layers(layout: ModelLayout) -> int:
     """Return the number of layers of the language model that get features of their own."""
     counts = [group.count for group in layout.weights if DEEPSTACK in f".{group.pattern}"]
     return max(counts, default=0)
-
-
-def saved_share(tower_share: float, encoded: float) -> float:
-    """Return the share of the time that is saved.
-
-    `tower_share` is the share of a step in the vision tower, `encoded` the pages that are encoded
-    over the times that a page is read.
-    """
-    return tower_share * max(1 - encoded, 0.0)
 
 
 def _used_rows(config: TrainingConfig, rows: int) -> int:

@@ -16,6 +16,7 @@ from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes
 from deepsynth_tui.estimate.inputs import EstimateInputs
+from deepsynth_tui.estimate.page_features import TimeShares
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import DiskEstimate, estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
@@ -78,9 +79,10 @@ class RunEstimate:
         )
 
     @property
-    def tower_share(self) -> float:
-        """Share of a step, 0 to 1, that the vision tower takes without cached features."""
-        return self.estimate.vision_share
+    def feature_times(self) -> TimeShares | None:
+        """What cached page features change on this machine; shares of FLOPs on a CPU."""
+        gpu = self.hardware.gpu if self.hardware else None
+        return self.inputs.estimate_on(self.config, (gpu,) if gpu else ()).feature_times
 
     @property
     def disk(self) -> DiskEstimate:

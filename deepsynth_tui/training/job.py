@@ -55,7 +55,7 @@ def train(
         run.sample_base_model(base, encoder, data)
 
     model = run.attach_trainable(base, encoder, checkpoint)
-    run.cache_page_features(base, model, data, estimate)
+    estimate = run.cache_page_features(base, model, data, estimate)
     if run.stop_requested():
         return "stopped"
 

@@ -276,9 +276,9 @@ class TrainingRun:
         model: Model,
         data: TrainingData,
         estimate: estimate_record.RunEstimate | None,
-    ) -> None:
-        """Encode each page once, if `training.cache_features` and its costs allow it."""
-        cache_page_features(self, base, model, data, estimate)
+    ) -> estimate_record.RunEstimate | None:
+        """Encode each page once, if that is wanted and worth it; return the estimate of that."""
+        return cache_page_features(self, base, model, data, estimate)
 
     def fit(
         self,

@@ -5,8 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from deepsynth_tui.estimate.page_features import MIN_PASSES, MIN_SAVING, saved_share
+from deepsynth_tui.estimate.page_features import MIN_PASSES, MIN_SAVING, TimeShares
 from deepsynth_tui.units import format_bytes, format_percent
+
+
+@dataclass(frozen=True, slots=True)
+class DataSeconds:
+    """Seconds of a CPU for a page: to prepare its `pixels`, or to read its `features`.
+
+    Without `workers` they are added to the time of a step, else a step waits for what takes longer
+    than the step itself.
+    """
+
+    pixels: float
+    features: float
+    workers: int
+
+    def waiting(self, seconds: float, step: float) -> float:
+        """Return the seconds per page that a step of `step` seconds per page waits."""
+        return max(seconds / self.workers - step, 0.0) if self.workers else seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +36,8 @@ class PageUse:
         uses: How often a page is read in all epochs and evaluations together.
         page_bytes: Bytes of the features of a page.
         room: Bytes that features may still take on the disk.
-        tower_share: Share of the time of a step, 0 to 1, that the vision tower takes by the
-            estimate; None without an estimate.
+        times: What features change by the estimate; None without an estimate.
+        data: What they change for the CPUs that prepare batches.
     """
 
     pages: int
@@ -28,12 +45,28 @@ class PageUse:
     uses: float
     page_bytes: int
     room: int
-    tower_share: float | None
+    times: TimeShares | None
+    data: DataSeconds
 
     @property
     def passes(self) -> float:
         """How often each page is read."""
         return self.uses / max(self.pages, 1)
+
+    def saving(self) -> float | None:
+        """Return the share of the time of the run that features save; None without an estimate."""
+        if self.times is None:
+            return None
+        encoded = self.missing / max(self.uses, 1)
+        step = self.times.seconds
+        if step is None:
+            return self.times.saving(encoded)
+        shorter = step * (1 - self.times.saved)
+        before = step + self.data.waiting(self.data.pixels, step)
+        after = shorter + self.data.waiting(self.data.features, shorter)
+        encoding = step * self.times.encoding
+        encoding += self.data.waiting(self.data.pixels, encoding)
+        return 1 - (after + encoding * encoded) / before
 
     @property
     def missing_bytes(self) -> int:
@@ -66,13 +99,10 @@ def decide(setting: Literal["auto", "on"], use: PageUse) -> Decision:
     encoded = use.missing / max(use.uses, 1)
     if encoded * MIN_PASSES > 1:
         return Decision(False, f"{often}, which encodes hardly fewer pages")
-    if use.tower_share is None:
+    saved = use.saving()
+    if saved is None:
         return Decision(True, f"{often}; {costs}")
-    saved = saved_share(use.tower_share, encoded)
+    by_estimate = f"by the estimate that saves {format_percent(max(saved, 0))} of the time"
     if saved < MIN_SAVING:
-        return Decision(
-            False, f"by the estimate that saves {format_percent(saved)} of the time: {often}"
-        )
-    return Decision(
-        True, f"by the estimate that saves {format_percent(saved)} of the time: {often}; {costs}"
-    )
+        return Decision(False, f"{by_estimate}: {often}")
+    return Decision(True, f"{by_estimate}: {often}; {costs}")

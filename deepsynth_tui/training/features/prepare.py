@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,13 +16,15 @@ from torch.utils.data import DataLoader
 from deepsynth_tui.estimate.page_features import count_evaluations
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.training.data.count_rows import worker_count
+from deepsynth_tui.training.estimate_record import publish_estimate
 from deepsynth_tui.training.evaluation.generate import evaluation_mode
 from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.features.batch import PAGES
 from deepsynth_tui.training.features.cache import FeaturesUnsupported, PageFeatureCache
-from deepsynth_tui.training.features.decide import Decision, PageUse, decide
+from deepsynth_tui.training.features.decide import DataSeconds, Decision, PageUse, decide
 from deepsynth_tui.training.features.find_pages import PageLocation, UnencodedPages, find_pages
+from deepsynth_tui.training.features.keys import page_key
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -61,27 +64,41 @@ def cache_page_features(
     model: Model,
     data: TrainingData,
     estimate: RunEstimate | None,
-) -> None:
+) -> RunEstimate | None:
     """Encode the pages of a run and give the cache to the collator, if features are cached.
+
+    Returns the estimate of the run, a new one if it assumed the contrary.
 
     Raises:
         TrainingError: `training.cache_features` is on, and they cannot be.
     """
     if run.config.training.cache_features == "off" or not base.reads_images:
-        return
+        return estimate
     cache = _open(run, base, model)
-    if cache is None:
-        return
-    try:
-        plan = run.ranks.broadcast(
-            _plan(run, cache, model, data, estimate) if run.ranks.is_main else None
-        )
-        if plan is not None and plan.decision.caches:
-            _encode(run, cache, data, plan)
-            data.collator.features = cache
-    finally:
-        if data.collator.features is None:
-            cache.close()
+    if cache is not None:
+        try:
+            plan = run.ranks.broadcast(
+                _plan(run, cache, model, data, estimate) if run.ranks.is_main else None
+            )
+            if plan is not None and plan.decision.caches:
+                _encode(run, cache, data, plan)
+                data.collator.features = cache
+        finally:
+            if data.collator.features is None:
+                cache.close()
+    return _corrected(run, data, estimate)
+
+
+def _corrected(
+    run: TrainingRun, data: TrainingData, estimate: RunEstimate | None
+) -> RunEstimate | None:
+    """Return the estimate of what was decided."""
+    caches = data.collator.features is not None
+    if estimate is None or caches == (estimate.estimate.page_features is not None):
+        return estimate
+    training = run.config.training.model_copy(update={"cache_features": "on" if caches else "off"})
+    decided = run.config.model_copy(update={"training": training})
+    return publish_estimate(run.job, decided, data.statistics) or estimate
 
 
 @contextlib.contextmanager
@@ -221,7 +238,24 @@ def _page_use(
         page_bytes=page_bytes,
         room=cache.store.make_room(len(missing) * page_bytes, located)
         - (estimate.disk.needed if estimate else 0),
-        tower_share=estimate.tower_share if estimate else None,
+        times=estimate.feature_times if estimate else None,
+        data=_data_seconds(run, cache, data, located[stored]),
+    )
+
+
+def _data_seconds(
+    run: TrainingRun, cache: PageFeatureCache, data: TrainingData, location: PageLocation
+) -> DataSeconds:
+    """Measure how long a CPU prepares a page, and how long it reads its features."""
+    stored = location.rows(data.split)[location.position].images[location.image]
+    start = time.perf_counter()
+    cache.unencoded(stored, page_key(stored))
+    prepared = time.perf_counter()
+    cache.load(stored)
+    return DataSeconds(
+        pixels=prepared - start,
+        features=time.perf_counter() - prepared,
+        workers=run.config.training.dataloader_num_workers,
     )
 
 

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deepsynth_tui.training.features.decide import PageUse, decide
+import pytest
+
+from deepsynth_tui.estimate.page_features import TimeShares
+from deepsynth_tui.training.features.decide import DataSeconds, PageUse, decide
 from deepsynth_tui.units import MIB
 
-USE = PageUse(pages=100, missing=100, uses=300, page_bytes=MIB, room=1000 * MIB, tower_share=0.5)
+IDLE = DataSeconds(pixels=0.0, features=0.0, workers=0)
+USE = PageUse(
+    pages=100,
+    missing=100,
+    uses=300,
+    page_bytes=MIB,
+    room=1000 * MIB,
+    times=TimeShares(saved=0.5, encoding=0.5),
+    data=IDLE,
+)
 
 
 def test_pages_that_are_read_three_times_are_cached() -> None:
@@ -28,11 +40,30 @@ def test_a_single_pass_is_not() -> None:
 
 
 def test_a_small_tower_is_not_worth_it() -> None:
-    decision = decide("auto", replace(USE, tower_share=0.05))
+    small = replace(USE, times=TimeShares(saved=0.05, encoding=0.05))
+    decision = decide("auto", small)
     assert not decision.caches
     assert "saves 3 % of the time" in decision.reason
-    assert decide("on", replace(USE, tower_share=0.05)).caches
-    assert decide("auto", replace(USE, tower_share=None)).caches, "there is no estimate"
+    assert decide("on", small).caches
+    assert decide("auto", replace(USE, times=None)).caches, "there is no estimate"
+
+
+def test_a_tower_hidden_behind_kernel_launches_is_not_worth_it() -> None:
+    """A step that waits for its launches is hardly shorter, and encoding takes its time."""
+    hidden = replace(USE, times=TimeShares(saved=0.08, encoding=0.25, seconds=0.1))
+    assert hidden.saving() == pytest.approx(0.08 - 0.25 / 3)
+    assert not decide("auto", hidden).caches
+
+
+def test_pages_that_a_step_waits_for_are_worth_it() -> None:
+    hidden = replace(USE, times=TimeShares(saved=0.08, encoding=0.25, seconds=0.1))
+    alone = replace(hidden, data=DataSeconds(pixels=0.35, features=0.01, workers=0))
+    assert alone.saving() == pytest.approx(1 - (0.092 + 0.01 + (0.025 + 0.35) / 3) / 0.45)
+    few = replace(hidden, data=DataSeconds(pixels=0.35, features=0.01, workers=2))
+    assert few.saving() == pytest.approx(1 - (0.092 + 0.175 / 3) / 0.175)
+    enough = replace(hidden, data=DataSeconds(pixels=0.35, features=0.01, workers=8))
+    assert decide("auto", few).caches
+    assert not decide("auto", enough).caches
 
 
 def test_a_disk_without_room_is_left_alone_or_refused() -> None:
