@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_CHECKSUM, _TEXT = "crc32", "text"  # metadata of the file
+_METADATA = "page"  # one key: safetensors writes several in any order
 _POOLED, _DEEPSTACK, _INPUT = "pooled", "deepstack", "input."  # names of tensors
 
 
@@ -55,8 +56,8 @@ class PageFeatures:
 def to_bytes(features: PageFeatures) -> bytes:
     """Return the content of the file of an entry."""
     tensors = {name: value.contiguous() for name, value in features._tensors().items()}
-    metadata = {_CHECKSUM: _checksum(tensors, features.text), _TEXT: features.text}
-    return safetensors.torch.save(tensors, metadata)
+    page = {"crc32": _checksum(tensors, features.text), "text": features.text}
+    return safetensors.torch.save(tensors, {_METADATA: json.dumps(page)})
 
 
 def read(path: Path) -> PageFeatures:
@@ -68,17 +69,17 @@ def read(path: Path) -> PageFeatures:
     """
     try:
         with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            page = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, json.JSONDecodeError) as error:
         raise DamagedEntry(path) from error
-    if metadata.get(_CHECKSUM) != _checksum(tensors, metadata.get(_TEXT, "")):
+    if page.get("crc32") != _checksum(tensors, page.get("text", "")):
         raise DamagedEntry(path)
     return PageFeatures(
         pooled=tensors.pop(_POOLED),
         deepstack=tensors.pop(_DEEPSTACK, None),
         inputs={name.removeprefix(_INPUT): value for name, value in tensors.items()},
-        text=metadata[_TEXT],
+        text=page["text"],
     )
 
 

@@ -54,14 +54,17 @@ def test_a_single_pass_is_not_cached(run: Run) -> None:
     assert len(_entries()) == 1  # the page that was compared
 
 
-def test_a_damaged_entry_is_encoded_again(run: Run) -> None:
+def test_a_damaged_entry_is_encoded_again(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     first = run(**TWO_EPOCHS, training__cache_features="on")
     cut, changed, *_ = _entries()
     content = cut.read_bytes()
     cut.write_bytes(content[: len(content) // 2])
-    changed.write_bytes(changed.read_bytes()[:-1] + b"?")
+    whole = changed.read_bytes()
+    changed.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
 
     again = run(**TWO_EPOCHS, training__cache_features="on")
 
     assert _metrics(again) == _metrics(first)
     assert cut.read_bytes() == content
+    assert changed.read_bytes() == whole
+    assert any("2 page features were damaged" in line for line in caplog.messages)
