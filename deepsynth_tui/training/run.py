@@ -292,7 +292,7 @@ class TrainingRun:
         self._report_trainable(model)
         memory_time = MemoryTimeCallback(self.job, self.meter)
         resume_from = checkpoint.path if checkpoint else None
-        with page_features_in_use(data.collator):
+        with page_features_in_use(self.job, data.collator):
             with (
                 estimate_record.record_against(estimate, self.job, memory_time)
                 if self.ranks.is_main

@@ -20,13 +20,14 @@ class UnencodedPage:
     """A page without features: what the processor returns for it alone.
 
     `key` is its hash, `encoder_inputs` are the arguments of the vision tower, `inputs` and `text`
-    are those of `PageFeatures`.
+    are those of `PageFeatures`. `was_damaged`: it had an entry that could not be read.
     """
 
     key: str
     encoder_inputs: Mapping[str, Any]
     inputs: Mapping[str, torch.Tensor]
     text: str
+    was_damaged: bool = False
 
 
 @dataclass

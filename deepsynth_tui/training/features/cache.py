@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from deepsynth_tui.training.features.batch import (
     UnencodedPage,
     encoder_outputs,
 )
+from deepsynth_tui.training.features.entry import DamagedEntry
 from deepsynth_tui.training.features.keys import model_key, page_key
 from deepsynth_tui.training.features.processor import process_page, process_texts
 from deepsynth_tui.training.features.store import FeatureStore, features_dir
@@ -53,6 +55,7 @@ class PageFeatureCache:
     Attributes:
         store: The entries on disk.
         encoded: How many pages this process has encoded.
+        damaged: How many of them had an entry that could not be read.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class PageFeatureCache:
         """Create a cache. `config` has the pixel limits that the processor does not apply."""
         self.store = store
         self.encoded = 0
+        self.damaged = 0
         self._processor = processor
         self._config = config
         self._tower: VisionTower | None = tower
@@ -114,7 +118,11 @@ class PageFeatureCache:
             ImageError: the page cannot be read.
         """
         key = page_key(stored)
-        return self.store.read(key) or self.unencoded(stored, key)
+        try:
+            features = self.store.read(key)
+        except DamagedEntry:
+            return replace(self.unencoded(stored, key), was_damaged=True)
+        return features or self.unencoded(stored, key)
 
     def unencoded(self, stored: StoredImage, key: str) -> UnencodedPage:
         """Return a page as the processor prepares it. Raises as `load`."""
@@ -169,6 +177,7 @@ class PageFeatureCache:
         assert self._tower is not None
         features = self._tower.encode(page, self._config)
         self.encoded += 1
+        self.damaged += page.was_damaged
         if not self.store.is_full:
             self.store.write(page.key, features)
         return features

@@ -41,11 +41,6 @@ class PageFeatures:
     inputs: Mapping[str, torch.Tensor]
     text: str
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the tensors."""
-        return sum(tensor.nbytes for tensor in self._tensors().values())
-
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {_POOLED: self.pooled}
         if self.deepstack is not None:

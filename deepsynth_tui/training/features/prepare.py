@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
+    from deepsynth_tui.runs.job import Job
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.estimate_record import RunEstimate
     from deepsynth_tui.training.modeling.load import LoadedModel
@@ -102,7 +103,7 @@ def _corrected(
 
 
 @contextlib.contextmanager
-def page_features_in_use(collator: Collator) -> Iterator[None]:
+def page_features_in_use(job: Job, collator: Collator) -> Iterator[None]:
     """Take the cache from the collator after the block, and bring the vision tower back."""
     try:
         yield
@@ -110,8 +111,8 @@ def page_features_in_use(collator: Collator) -> Iterator[None]:
         features, collator.features = collator.features, None
         if features is not None:
             features.close()
-            if features.store.damaged:
-                log.warning("%d page features were damaged", features.store.damaged)
+            if features.damaged:
+                job.warning(f"{features.damaged} page features were damaged, and computed again")
 
 
 def _open(run: TrainingRun, base: LoadedModel, model: Model) -> PageFeatureCache | None:
@@ -144,6 +145,8 @@ def _plan(
     if decision is None:
         assert setting != "off"
         problem = _difference(run, cache, model, data, located)
+        if cache.store.is_full:
+            problem = f"there is no room in {cache.store.folder}"
         if problem:
             decision = Decision(False, problem, is_refused=setting == "on")
         else:
@@ -229,8 +232,7 @@ def _page_use(
     in_training = sum(not location.is_held_out for location in located.values())
     missing = cache.store.missing(located)
     stored = next(key for key in located if key not in missing)  # `_difference` has encoded some
-    entry = cache.store.read(stored)
-    page_bytes = entry.nbytes if entry else 0
+    page_bytes = cache.store.entry_bytes(stored)
     return PageUse(
         pages=len(located),
         missing=len(missing),

@@ -2,7 +2,7 @@
 
 An entry is written under a temporary name and renamed, so that a reader sees all of it or nothing;
 two jobs that write the same entry write the same bytes. A checksum in each entry finds what a power
-cut or a disk has damaged: such an entry is deleted, counted, and computed again. The lock of a
+cut or a disk has damaged: such an entry is deleted, and the page is encoded again. The lock of a
 folder is shared by the jobs that use it, and only a folder without users is deleted.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import logging
 import os
 import shutil
 import time
@@ -22,8 +21,6 @@ from deepsynth_tui.config.locations import cache_dir
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.lock import WITHOUT_LOCKS
 from deepsynth_tui.training.features.entry import DamagedEntry, PageFeatures, read, to_bytes
-
-log = logging.getLogger(__name__)
 
 MAX_SHARE = 0.5
 """Share of the space that all page features may take, of what is free without them."""
@@ -41,13 +38,11 @@ def features_dir() -> Path:
 class FeatureStore:
     """Entries of one model by the hash of a page, in a folder that this process keeps in use.
 
-    `damaged` counts the entries that could not be read, `is_full` says whether an entry could not
-    be written for lack of space.
+    `is_full` says whether an entry could not be written for lack of space.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.damaged = 0
         self.is_full = False
         self._lock: int | None = _use(folder)
         self._delete_temporary_files()
@@ -72,17 +67,19 @@ class FeatureStore:
         return absent
 
     def read(self, key: str) -> PageFeatures | None:
-        """Return an entry; None if there is none, or if it was damaged and is deleted."""
+        """Return an entry, None if there is none.
+
+        Raises:
+            DamagedEntry: it could not be read, and is deleted.
+        """
         path = self._path(key)
         try:
             return read(path)
         except FileNotFoundError:
             return None
         except DamagedEntry:
-            self.damaged += 1
-            log.warning("a damaged entry of the page features is computed again: %s", path)
             path.unlink(missing_ok=True)
-            return None
+            raise
 
     def write(self, key: str, features: PageFeatures) -> bool:
         """Write an entry. Return False if the disk is full."""
@@ -96,6 +93,10 @@ class FeatureStore:
             self.is_full = True
             return False
         return True
+
+    def entry_bytes(self, key: str) -> int:
+        """Return the size of the file of an entry."""
+        return self._path(key).stat().st_size
 
     def make_room(self, needed: int, keys: Iterable[str]) -> int:
         """Delete what was used longest ago until `needed` bytes fit; return the room that there is.

@@ -67,4 +67,5 @@ def test_a_damaged_entry_is_encoded_again(run: Run, caplog: pytest.LogCaptureFix
     assert _metrics(again) == _metrics(first)
     assert cut.read_bytes() == content
     assert changed.read_bytes() == whole
-    assert any("2 page features were damaged" in line for line in caplog.messages)
+    warnings = [str(event.data["message"]) for event in again.of("warning")]
+    assert "2 page features were damaged, and computed again" in warnings
