@@ -220,6 +220,16 @@ class TrainingSettings(Settings):
         affects_memory=True,
         on_resume="free",
     )
+    cache_features: Literal["auto", "on", "off"] = setting(
+        "auto",
+        label="Page features",
+        help="Compute what the frozen vision tower and projector make of a page once, and keep it "
+        "on disk for all epochs, evaluations and later runs. auto: where it saves time.",
+        affects_memory=True,
+        on_resume="free",
+        in_older_runs="off",
+        advanced=True,
+    )
     use_liger_kernel: bool = setting(
         False,
         label="Liger kernels",

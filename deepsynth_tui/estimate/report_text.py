@@ -38,6 +38,7 @@ def report_text(report: FitReport, title: str, *, gpu: str | None = None) -> str
         _fixes(report, gpu),
         _float16(report, gpu),
         _storage(report.storage),
+        _page_features(estimate),
         (f"! {warning}" for warning in (*estimate.warnings, *report.storage.shortages)),
     ]
     return "\n".join([title, *(f"  {line}" for part in parts for line in part)])
@@ -123,7 +124,8 @@ def _catalogue_gpus(estimate: Estimate, gpus: Sequence[GpuFit]) -> Iterator[str]
         low, high = row.seconds_range
         line = f"{_fit(gpu)}{f'{low:.3g}-{high:.3g} s':>15}"
         if estimate.steps is not None:
-            line += f"{format_seconds(estimate.steps * row.seconds_per_step):>10}"
+            seconds = estimate.steps * row.seconds_per_step + row.encoding_seconds
+            line += f"{format_seconds(seconds):>10}"
         yield line if row.cost is None else f"{line}{format_dollars(row.cost):>9}"
 
 
@@ -185,6 +187,17 @@ def _storage(storage: StorageEstimate) -> Iterator[str]:
     )
     free = "" if storage.memory_free is None else f"; {_size(storage.memory_free)} free"
     yield f"main memory {_size(memory.needed)} to load and save{free}"
+
+
+def _page_features(estimate: Estimate) -> Iterator[str]:
+    features = estimate.page_features
+    if features is None:
+        return
+    of_all = "" if features.disk is None else f", {_size(features.disk)} for {features.pages:,}"
+    yield (
+        f"page features {_size(features.page)} of disk per page{of_all}; encoded once, read "
+        f"{features.passes:.3g} times"
+    )
 
 
 def _size(count: int) -> str:

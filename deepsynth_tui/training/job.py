@@ -60,6 +60,7 @@ def train(
         run.sample_base_model(base, encoder, data)
 
     model = run.attach_trainable(base, encoder, checkpoint)
+    estimate = run.cache_page_features(base, model, data, estimate)
     if run.stop_requested():
         return "stopped"
 

@@ -28,6 +28,7 @@ from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.divergence import check_divergence
 from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
 from deepsynth_tui.training.failures.memory import explain_loading_out_of_memory
+from deepsynth_tui.training.features.prepare import cache_page_features, page_features_in_use
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
 from deepsynth_tui.training.init_adapter import adapter_to_start_from
 from deepsynth_tui.training.modeling import lora
@@ -283,6 +284,16 @@ class TrainingRun:
             log.info("trainable in the %s: %s parameters", part, f"{count:,}")
         return model
 
+    def cache_page_features(
+        self,
+        base: LoadedModel,
+        model: Model,
+        data: TrainingData,
+        estimate: estimate_record.RunEstimate | None,
+    ) -> estimate_record.RunEstimate | None:
+        """Encode each page once, if that is wanted and worth it; return the estimate of that."""
+        return cache_page_features(self, base, model, data, estimate)
+
     def fit(
         self,
         base: LoadedModel,
@@ -295,19 +306,20 @@ class TrainingRun:
         self._report_trainable(model)
         memory_time = MemoryTimeCallback(self.job, self.meter)
         resume_from = checkpoint.path if checkpoint else None
-        with (
-            estimate_record.record_against(estimate, self.job, memory_time)
-            if self.ranks.is_main
-            else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
-        ):
-            trainer = create_trainer(self, base, model, data, checkpoint)
-            callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)
-            for callback in callbacks:
-                trainer.add_callback(callback)
-            trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-        stopped = stopped_early(callbacks)
-        if data.split.held_out and not stopped:
-            evaluate_last_step(self.job, trainer)
+        with page_features_in_use(self.job, data.collator):
+            with (
+                estimate_record.record_against(estimate, self.job, memory_time)
+                if self.ranks.is_main
+                else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
+            ):
+                trainer = create_trainer(self, base, model, data, checkpoint)
+                callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)
+                for callback in callbacks:
+                    trainer.add_callback(callback)
+                trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+            stopped = stopped_early(callbacks)
+            if data.split.held_out and not stopped:
+                evaluate_last_step(self.job, trainer)
         if not self.config.training.fsdp:
             self.ranks.leave()  # the first rank has the whole model and goes on alone
         return trainer, "stopped" if stopped else "completed"

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 
 from deepsynth_tui.training.data.collator import ROW_IDS
 from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
+from deepsynth_tui.training.features.tower import ENCODER_OUTPUTS
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result.checkpoint_damage import refuse_damaged
 from deepsynth_tui.training.result.save import save_trained
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
     from deepsynth_tui.training.evaluation.answer_scorer import AnswerScorer
     from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
+
+
+def _holds_pages(name: str) -> bool:
+    return name.startswith("pixel") or name == ENCODER_OUTPUTS
 
 
 class DocumentTrainer(Trainer):
@@ -101,7 +106,7 @@ class DocumentTrainer(Trainer):
         if model.training:
             # Not read here: `.item()` would wait for the GPU.
             self._tokens = self._tokens + inputs["attention_mask"].sum()
-            self.pages_seen = self.pages_seen or any(name.startswith("pixel") for name in inputs)
+            self.pages_seen = self.pages_seen or any(map(_holds_pages, inputs))
             context = contextlib.nullcontext()  # training_step covers the backward pass, too
         else:
             context = errors_with_row_ids(row_ids, self.state.global_step)
@@ -190,6 +195,15 @@ class DocumentTrainer(Trainer):
         if self._length_sampler is not None:  # accelerate 1.x does not reach it in several ranks
             self._length_sampler.set_epoch(kwargs["epoch"])
         super()._run_epoch(*args, **kwargs)
+
+    # Pages
+
+    # transformers 5.24; unnecessary once Trainer lets a collator act on the device of the model.
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Move a batch to the device of the model, with features in place of its pages."""
+        prepared = super()._prepare_inputs(inputs)
+        features = getattr(self.data_collator, "features", None)
+        return features.model_inputs(prepared) if features is not None else prepared
 
     # Throughput
 

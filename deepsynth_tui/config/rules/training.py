@@ -230,5 +230,14 @@ TRAINING_RULES = (
         "the upload needs a repository",
         "set it to owner/name",
     ),
+    Rule(
+        ("training.cache_features", "model.freeze_vision_tower", "model.freeze_projector"),
+        lambda c: (
+            c.training.cache_features == "on"
+            and not (c.model.freeze_vision_tower and c.model.freeze_projector)
+        ),
+        "keeps what the vision tower and the projector make of a page, and one of them is trained",
+        "set it to auto, or turn model.freeze_vision_tower and model.freeze_projector on",
+    ),
     *FSDP_RULES,
 )

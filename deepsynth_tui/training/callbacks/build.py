@@ -15,6 +15,7 @@ from deepsynth_tui.training.callbacks.extended_schedule import ExtendedScheduleC
 from deepsynth_tui.training.callbacks.learning_check import LearningCheckCallback
 from deepsynth_tui.training.callbacks.paged_state import PagedStateCallback
 from deepsynth_tui.training.callbacks.push_to_hub import PushToHubCallback
+from deepsynth_tui.training.callbacks.release_tower import ReleaseTowerCallback
 from deepsynth_tui.training.callbacks.restore_best import RestoreBestCallback
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def build_callbacks(
     callbacks.append(EventReporterCallback(job, ranks, trainer))
     if ranks.is_main:
         callbacks.append(LearningCheckCallback(job, model, trainer))
+    if data.collator.features is not None:
+        callbacks.append(ReleaseTowerCallback(data.collator.features))
     patience = config.training.early_stopping_patience
     if patience and data.split.held_out:
         callbacks.append(

@@ -222,7 +222,12 @@ class TrainingScreen(FormScreen):
             await asyncio.wait([self._simulation])
         dataset = shown.inputs.dataset_for(shown.config)
         self._simulation = asyncio.ensure_future(
-            asyncio.to_thread(request_simulation, shown.config, dataset)
+            asyncio.to_thread(
+                request_simulation,
+                shown.config,
+                dataset,
+                cached_features=shown.estimate.page_features is not None,
+            )
         )
         try:
             simulated = await asyncio.shield(self._simulation)

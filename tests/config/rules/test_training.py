@@ -50,6 +50,14 @@ def problems_of(text: str) -> tuple[Problem, ...]:
             "lora: {bias: all}\nmodel: {dtype: float16}\ntraining: {fp16: true, bf16: false}",
             "lora.bias",
         ),
+        (
+            "model: {freeze_vision_tower: false}\ntraining: {cache_features: 'on'}",
+            "training.cache_features",
+        ),
+        (
+            "model: {freeze_projector: false}\ntraining: {cache_features: 'on'}",
+            "training.cache_features",
+        ),
         ("lora: {rank_pattern: {'(': 4}}", "lora.rank_pattern"),
         ("lora: {alpha_pattern: {'(': 4}}", "lora.alpha_pattern"),
         ("lora: {modules_to_save: ['[']}", "lora.modules_to_save"),
