@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from deepsynth_tui.config.load import load_record
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.training.result.file_names import LINEAGE
+from deepsynth_tui.training.result.file_names import LINEAGE, PEFT_CONFIG
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from deepsynth_tui.conversations.conversation import Conversation
     from deepsynth_tui.training.evaluation.generate import Answer
 
-PEFT_CONFIG = "adapter_config.json"
 DEFAULT_NEW_TOKENS = 256
 
 
