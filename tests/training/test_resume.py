@@ -205,3 +205,15 @@ def test_early_stopping_keeps_its_count(new: Callable[..., RunDirectory]) -> Non
     broken = killed_at(new(**changes), after("checkpoint", step=3), after("phase", name="saving"))
     assert_same(whole, broken)
     assert [e.data["step"] for e in broken.of("phase") if e.data["name"] == "resumed"] == [3, 6]
+
+
+def test_workers_persist_over_epochs_and_a_resumed_run_may_have_others(
+    new: Callable[..., RunDirectory],
+) -> None:
+    whole = killed_at(new())
+    broken = killed_at(
+        new(training__dataloader_num_workers=2),
+        after("metric", step=5),  # in the middle of an epoch, after the checkpoint of step 3
+        after("checkpoint", step=9),  # at the end of one
+    )
+    assert_same(whole, broken)

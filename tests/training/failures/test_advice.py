@@ -95,6 +95,15 @@ def test_the_figures_of_an_out_of_memory_error() -> None:
         (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), "eager"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "memory"),
         (RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"), "memory"),
+        (
+            # torch/utils/data/_utils/signal_handling.py
+            RuntimeError(
+                "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that "
+                "dataloader's workers are out of shared memory. Please try to raise your shared "
+                "memory limit."
+            ),
+            "--shm-size",
+        ),
         (LocalTokenNotFoundError("Token is required"), "hf auth login"),
         (hub_error(401), "HF_TOKEN"),  # for a repository: it may not exist
         (hub_error(401, "whoami-v2"), "does not accept the token"),
