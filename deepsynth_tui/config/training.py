@@ -243,12 +243,14 @@ class TrainingSettings(Settings):
         help="Order of the rows; group_by_length batches rows of similar length: less padding.",
         advanced=True,
     )
-    dataloader_num_workers: int = setting(
-        0,
+    dataloader_num_workers: int | None = setting(
+        None,
         label="Data loader workers",
-        help="Processes that prepare batches ahead. Raise it if the log shows much waiting for "
-        "data.",
+        help="Processes that decode pages and prepare batches ahead, per GPU; none: one for each "
+        "CPU core of the GPU, at most 8, and 0 when training on the CPU. The data wait of a run "
+        "says how long the GPU waits for them.",
         unit="processes",
+        placeholder="as many as the CPU cores allow",
         suggested=(0, 2, 4, 8),
         ge=0,
         advanced=True,

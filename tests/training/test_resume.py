@@ -223,3 +223,15 @@ def test_killed_while_pages_are_encoded_and_read(new: Callable[..., RunDirectory
         after("checkpoint", step=9),
     )
     assert_same(whole, broken)
+
+
+def test_workers_persist_over_epochs_and_a_resumed_run_may_have_others(
+    new: Callable[..., RunDirectory],
+) -> None:
+    whole = killed_at(new())
+    broken = killed_at(
+        new(training__dataloader_num_workers=2),
+        after("metric", step=5),  # in the middle of an epoch, after the checkpoint of step 3
+        after("checkpoint", step=9),  # at the end of one
+    )
+    assert_same(whole, broken)

@@ -121,6 +121,15 @@ def test_a_pickle_that_runs_code_is_refused_in_our_words(tmp_path: Path, zipped:
         (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), "eager"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "memory"),
         (RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"), "memory"),
+        (
+            # torch/utils/data/_utils/signal_handling.py
+            RuntimeError(
+                "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that "
+                "dataloader's workers are out of shared memory. Please try to raise your shared "
+                "memory limit."
+            ),
+            "--shm-size",
+        ),
         (LocalTokenNotFoundError("Token is required"), "hf auth login"),
         (hub_error(401), "HF_TOKEN"),  # for a repository: it may not exist
         (hub_error(401, "whoami-v2"), "does not accept the token"),
