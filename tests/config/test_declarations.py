@@ -6,9 +6,10 @@ from collections import Counter
 
 import pytest
 
-from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
+from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.fields import fields_by_key, sections
 from deepsynth_tui.config.setting import Settings
+from deepsynth_tui.config.source import MixedSource
 from deepsynth_tui.config.training import TrainingConfig
 
 MODELS = (TrainingConfig, DatasetConfig)
