@@ -125,7 +125,7 @@ def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> C
     `estimate_only` skips the rules that only prevent a start.
     """
     kind = values.get("kind", "training" if "training" in values or "lora" in values else None)
-    if kind not in CONFIG_TYPES:
+    if not isinstance(kind, str) or kind not in CONFIG_TYPES:
         message = f"unknown kind of run {kind!r}" if "kind" in values else "not set"
         return CheckResult(
             None, (Problem("kind", message, "one of: " + ", ".join(CONFIG_TYPES)),), ()
