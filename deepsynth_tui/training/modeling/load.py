@@ -119,7 +119,7 @@ def load_model(
     """
     settings = config.model
     auto_class = AutoModelForImageTextToText if reads_images else AutoModelForCausalLM
-    quantization_config = None
+    options: dict[str, Any] = {}
     if config.quantization.enabled:
         with torch.device("meta"):
             without_weights = auto_class.from_config(
@@ -131,15 +131,16 @@ def load_model(
                     revision=settings.revision,
                 ),
             )
-        quantization_config = bitsandbytes_config(without_weights, config)
+        # None would hide from transformers that a checkpoint is quantized.
+        options["quantization_config"] = bitsandbytes_config(without_weights, config)
     model = auto_class.from_pretrained(
         path,
         dtype=getattr(torch, settings.dtype),
         attn_implementation=settings.attn_implementation,
-        quantization_config=quantization_config,
         device_map={"": torch.device("cpu") if stay_on_cpu else current_device()},
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
+        **options,
     )
     if config.quantization.enabled:
         # None are left unless the checkpoint itself has quantized linears.
