@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@register_quantizer(EXPERTS_QUANT_METHOD)
 class ExpertQuantizer(Bnb4BitHfQuantizer):
     """transformers' 4-bit quantizer, for the fused experts too that `llm_int8_skip_modules` leaves.
 
@@ -108,3 +107,6 @@ class QuantizeExperts(Bnb4bitQuantize):
             )
             converted[name] = nn.Parameter(packed, requires_grad=False)
         return converted
+
+
+register_quantizer(EXPERTS_QUANT_METHOD)(ExpertQuantizer)
