@@ -99,7 +99,7 @@ def load_text(
         ) from None
     values = _with_values_of_older_runs(document.values) if of_run else document.values
     overridden = apply_overrides(values, overrides)
-    result = check_values(overridden.values, estimate_only=estimate_only)
+    result = check_values(overridden.values, estimate_only=estimate_only or of_run)
     problems = [
         *(Problem(key, "is set more than once", "keep one") for key in document.repeated),
         *overridden.problems,
@@ -125,7 +125,7 @@ def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> C
     `estimate_only` skips the rules that only prevent a start.
     """
     kind = values.get("kind", "training" if "training" in values or "lora" in values else None)
-    if kind not in CONFIG_TYPES:
+    if not isinstance(kind, str) or kind not in CONFIG_TYPES:
         message = f"unknown kind of run {kind!r}" if "kind" in values else "not set"
         return CheckResult(
             None, (Problem("kind", message, "one of: " + ", ".join(CONFIG_TYPES)),), ()

@@ -34,6 +34,7 @@ def estimate_warnings(
     """Return sentences for the panel and the command line, the most serious first."""
     return (
         *_nothing_learns(config, layout, trainable),
+        *_half_precision(config, trainable),
         *_rows(config, dataset),
         *_pages(config, layout, dataset.page, length),
         *_linear_attention(layout),
@@ -53,6 +54,15 @@ def _nothing_learns(
         yield "Nothing is trained: every tower is frozen."
     if config.quantization.enabled and not config.lora.enabled:
         yield "Quantized weights cannot be trained: set lora.enabled, or disable quantization."
+
+
+def _half_precision(config: TrainingConfig, trainable: TrainableParameters) -> Iterator[str]:
+    if config.model.dtype == "bfloat16" and (trainable.module_copies or trainable.in_place):
+        yield (
+            "Weights that are trained directly (lora.modules_to_save, lora.bias, or all without "
+            "LoRA) are bfloat16, which rounds updates below 1/256 of a weight away: set "
+            "model.dtype to float32."
+        )
 
 
 def _rows(config: TrainingConfig, dataset: RowStatistics) -> Iterator[str]:

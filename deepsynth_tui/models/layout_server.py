@@ -6,6 +6,7 @@ read or allocated. `layout_client` asks.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,7 @@ def build_layout(
         weights=group_weights(model),
         text=text_dimensions(hub_config.config),
         image=None if role == "encoder" else image_dimensions(hub_config),
+        takes_features="mm_encoder_outputs" in inspect.signature(model.forward).parameters,
     )
 
 

@@ -12,6 +12,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 
 from deepsynth_tui import builtin
 from deepsynth_tui.models.remote_code import code_options
+from deepsynth_tui.training.modeling.download_progress import Report, reporting_bar
+from deepsynth_tui.training.modeling.patch_embedding import compute_patch_embeddings_as_linears
 from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
 from deepsynth_tui.training.modeling.processor import (
     Preprocessor,
@@ -23,10 +25,11 @@ from deepsynth_tui.training.modeling.quantization import (
     bitsandbytes_config,
     disable_avx512_repacking,
     experts_to_quantize,
-    flatten_8bit_inputs_on_cpu,
+    flatten_8bit_inputs,
     quantize_experts,
 )
 from deepsynth_tui.training.modeling.revisions import pin_revisions, resolve_commit
+from deepsynth_tui.training.usable_gpu import require_usable_gpu
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,18 +49,22 @@ class LoadedModel(Preprocessor):
     commit: str | None
 
 
-def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = False) -> LoadedModel:
+def load_model_and_processor(
+    config: TrainingConfig, *, stay_on_cpu: bool = False, on_download: Report | None = None
+) -> LoadedModel:
     """Load model and processor according to `model:` and `quantization:`, in evaluation mode.
 
     The weights are loaded onto this process's GPU, or onto the CPU without CUDA or with
-    `stay_on_cpu`.
+    `stay_on_cpu`. `on_download` is called while weights are downloaded.
 
     Raises:
-        TrainingError: the architecture is neither image-text-to-text nor a causal language model,
-            an image model has no image processor, or the text encoder is of another family.
+        TrainingError: PyTorch cannot use the GPU, the architecture is neither image-text-to-text
+            nor a causal language model, an image model has no image processor, or the text encoder
+            is of another family.
         OSError: the checkpoint or a part of it is missing; the Hub cannot be reached.
         ImportError: the checkpoint needs a package that is not installed.
     """
+    require_usable_gpu()
     settings = config.model
     path = builtin.locate(settings.name_or_path)
     commit = resolve_commit(path, settings.revision)
@@ -75,7 +82,12 @@ def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = Fals
     reads_images = is_image_model(model_config, settings)
     instruction_tokenizer = instruction_tokenizer_of(config)
     model = load_model(
-        path, model_config, config, reads_images=reads_images, stay_on_cpu=stay_on_cpu
+        path,
+        model_config,
+        config,
+        reads_images=reads_images,
+        stay_on_cpu=stay_on_cpu,
+        on_download=on_download,
     )
     processor, pixel_limits = apply_pixel_limits(
         load_processor(path, reads_images=reads_images, **options), settings
@@ -110,6 +122,7 @@ def load_model(
     *,
     reads_images: bool,
     stay_on_cpu: bool = False,
+    on_download: Report | None = None,
 ) -> PreTrainedModel:
     """Load the weights of a checkpoint, quantized according to `quantization:`.
 
@@ -140,13 +153,16 @@ def load_model(
         device_map={"": torch.device("cpu") if stay_on_cpu else current_device()},
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
+        tqdm_class=reporting_bar(on_download) if on_download else None,
         **options,
     )
-    if config.quantization.enabled:
-        # None are left unless the checkpoint itself has quantized linears.
+    if getattr(model, "is_quantized", False):  # by the settings, or in the checkpoint already
+        # Experts are left only in a checkpoint that has quantized linears.
         quantize_experts(experts_to_quantize(model, config), config)
         disable_avx512_repacking(model)
-        flatten_8bit_inputs_on_cpu(model)
+        flatten_8bit_inputs(model)
+    if current_device().type == "cuda":
+        compute_patch_embeddings_as_linears(model)
     return model.eval()
 
 

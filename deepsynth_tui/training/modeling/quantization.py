@@ -175,11 +175,11 @@ def disable_avx512_repacking(model: nn.Module) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def flatten_8bit_inputs_on_cpu(model: nn.Module) -> None:
-    """Flatten inputs of 8-bit layers on the CPU to two dimensions if they have more than three.
+def flatten_8bit_inputs(model: nn.Module) -> None:
+    """Flatten inputs of 8-bit layers to two dimensions if they have more than three.
 
-    bitsandbytes 0.50 has no CPU kernel for them, and its fallback scales the inputs from the vision
-    encoder of DeepSeek-OCR-2, (pages, height, width, channels), along the wrong dimension.
+    The vision encoder of DeepSeek-OCR-2 has inputs (pages, height, width, channels). bitsandbytes
+    0.50 refuses them on a GPU, and scales them along the wrong dimension on the CPU.
     """
     from bitsandbytes.nn.modules import Linear8bitLt
 
@@ -191,5 +191,5 @@ def flatten_8bit_inputs_on_cpu(model: nn.Module) -> None:
         return forward(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
 
     for module in model.modules():
-        if isinstance(module, Linear8bitLt) and module.weight.device.type == "cpu":
+        if isinstance(module, Linear8bitLt):
             module.forward = partial(flat_forward, module.forward)

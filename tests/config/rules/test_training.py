@@ -35,7 +35,28 @@ def problems_of(text: str) -> tuple[Problem, ...]:
         ),
         (
             "lora: {enabled: false}\nmodel: {dtype: float16}\ntraining: {fp16: true, bf16: false}",
-            "training.fp16",
+            "model.dtype",
+        ),
+        ("lora: {enabled: false}", "model.dtype"),
+        (
+            "text_encoder: {enabled: true, name_or_path: e, trainable: full}",
+            "text_encoder.trainable",
+        ),
+        (
+            "lora: {modules_to_save: [lm_head]}\ntraining: {fp16: true, bf16: false}",
+            "lora.modules_to_save",
+        ),
+        (
+            "lora: {bias: all}\nmodel: {dtype: float16}\ntraining: {fp16: true, bf16: false}",
+            "lora.bias",
+        ),
+        (
+            "model: {freeze_vision_tower: false}\ntraining: {cache_features: 'on'}",
+            "training.cache_features",
+        ),
+        (
+            "model: {freeze_projector: false}\ntraining: {cache_features: 'on'}",
+            "training.cache_features",
         ),
         ("lora: {rank_pattern: {'(': 4}}", "lora.rank_pattern"),
         ("lora: {alpha_pattern: {'(': 4}}", "lora.alpha_pattern"),

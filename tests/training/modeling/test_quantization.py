@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import bitsandbytes
 import pytest
 import torch
+from bitsandbytes.autograd._functions import MatMul8bitLt, MatmulLtState
 from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from torch import nn
 from transformers.quantizers.quantizers_utils import should_convert_module
@@ -18,11 +20,40 @@ from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.load import load_model_and_processor
-from deepsynth_tui.training.modeling.quantization import quantization_notes, unquantized_modules
+from deepsynth_tui.training.modeling.quantization import (
+    flatten_8bit_inputs,
+    quantization_notes,
+    unquantized_modules,
+)
+from deepsynth_tui.training.silence_libraries import silence_libraries
 from tests.estimate.models import SMALL, build, configure
 from tests.training.conftest import Run, configuration
 
 LAYERS = {4: Linear4bit, 8: Linear8bitLt}
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (2, 3, 8), (2, 3, 4, 8)])
+def test_8bit_layers_get_no_more_dimensions_than_cuda_kernels_take(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device is one without data, in place of a GPU."""
+
+    def kernel(x: torch.Tensor, weight: torch.Tensor, **_: object) -> torch.Tensor:
+        assert x.ndim in (2, 3)  # as bitsandbytes/backends/cuda/ops.py checks
+        return x.new_empty((*x.shape[:-1], len(weight)))
+
+    monkeypatch.setattr(bitsandbytes, "matmul", kernel)
+    model = nn.Sequential(Linear8bitLt(8, 5, bias=False, has_fp16_weights=False, device="meta"))
+    flatten_8bit_inputs(model)
+    assert model(torch.empty(shape, device="meta")).shape == (*shape[:-1], 5)
+
+
+def test_8bit_layers_do_not_log_each_forward_pass(caplog: pytest.LogCaptureFixture) -> None:
+    """Their CUDA path runs on the CPU as well."""
+    silence_libraries()
+    x = torch.randn(2, 8, dtype=torch.bfloat16)
+    MatMul8bitLt.apply(x, torch.randn(4, 8, dtype=torch.float16), None, None, MatmulLtState())
+    assert caplog.records == []
 
 
 @pytest.mark.slow
