@@ -32,9 +32,13 @@ class UnencodedPage:
 
 @dataclass
 class EncodedPages(BaseModelOutputWithPooling):
-    """What `get_image_features` returns, as far as a forward pass reads it."""
+    """What `get_image_features` returns, as far as a forward pass reads it.
+
+    Granite-Docling reads `router_logits`, which only its own pre-training uses.
+    """
 
     deepstack_features: list[list[torch.Tensor]] | None = None
+    router_logits: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ from deepsynth_tui.training.evaluation.generate import evaluation_mode
 from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.features.batch import PAGES
-from deepsynth_tui.training.features.cache import FeaturesUnsupported, PageFeatureCache
+from deepsynth_tui.training.features.cache import PageFeatureCache
 from deepsynth_tui.training.features.decide import DataSeconds, Decision, PageUse, decide
 from deepsynth_tui.training.features.find_pages import PageLocation, UnencodedPages, find_pages
 from deepsynth_tui.training.features.keys import page_key
+from deepsynth_tui.training.features.tower import FeaturesUnsupported
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -144,7 +145,10 @@ def _plan(
     decision = _former_decision(run) if setting == "auto" else None
     if decision is None:
         assert setting != "off"
-        problem = _difference(run, cache, model, data, located)
+        try:
+            problem = _difference(run, cache, model, data, located)
+        except FeaturesUnsupported as error:
+            problem = error.message
         if cache.store.is_full:
             problem = f"there is no room in {cache.store.folder}"
         if problem:
