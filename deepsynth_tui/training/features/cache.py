@@ -17,8 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from deepsynth_tui.conversations.errors import errors_of_row
 from deepsynth_tui.training.data.pages import load_page
 from deepsynth_tui.training.features.batch import (
@@ -89,6 +87,9 @@ class PageFeatureCache:
         folder: Path | None = None,
     ) -> PageFeatureCache:
         """Return the cache of a model, by default among those of this machine.
+
+        Vision tower and projector must be frozen: `model.requires_grad_(False)` for a model that is
+        only evaluated.
 
         Raises:
             FeaturesUnsupported: the tower is trained or random, or the model takes pixels only.
