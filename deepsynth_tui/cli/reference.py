@@ -85,7 +85,7 @@ def presets(
             )
         else:
             for key, preset in presets.items():
-                echo(f"{key:<28}{preset.title}")
+                echo(f"{key:<34}{preset.title}")
 
 
 def gpus(json_: Json = False) -> None:

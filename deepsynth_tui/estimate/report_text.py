@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.estimate.closed_form import Estimate
-from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE, Fix
+from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
 from deepsynth_tui.estimate.report import FitReport, GpuFit, device_label
 from deepsynth_tui.estimate.storage import StorageEstimate
 from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
@@ -36,6 +36,7 @@ def report_text(report: FitReport, title: str, *, gpu: str | None = None) -> str
         _machine_gpus(report.machine_gpus),
         _catalogue_gpus(estimate, report.catalogue_gpus),
         _fixes(report, gpu),
+        _float16(report, gpu),
         _storage(report.storage),
         _page_features(estimate),
         (f"! {warning}" for warning in (*estimate.warnings, *report.storage.shortages)),
@@ -153,7 +154,16 @@ def _fixes(report: FitReport, name: str | None) -> Iterator[str]:
             yield f"no change of one or two settings makes it fit {names}"
         else:
             yield f"to fit {names}: {words}; needs {_size(fix.needed)}; {fix.effect}"
-            yield f"  {_overrides(fix)}"
+            yield f"  {_overrides(fix.changes)}"
+
+
+def _float16(report: FitReport, name: str | None) -> Iterator[str]:
+    """The change for GPUs without bfloat16: those of this machine, and the one called `name`."""
+    gpus = (*report.machine_gpus, *(gpu for gpu in report.catalogue_gpus if gpu.name == name))
+    for gpu in gpus:
+        if gpu.float16 and name in (None, gpu.name):
+            yield f"{gpu.name} has no bfloat16, which a run refuses to emulate: use float16"
+            yield f"  {_overrides(gpu.float16)}"
 
 
 def _gpus_to_fix(report: FitReport, name: str | None) -> list[GpuFit]:
@@ -165,8 +175,8 @@ def _gpus_to_fix(report: FitReport, name: str | None) -> list[GpuFit]:
     return too_small or [gpu for gpu in report.catalogue_gpus if gpu.fit is Fit.NO]
 
 
-def _overrides(fix: Fix) -> str:
-    return " ".join(f"--set {key}={as_text(value)}" for key, value in fix.changes.items())
+def _overrides(changes: Mapping[str, Any]) -> str:
+    return " ".join(f"--set {key}={as_text(value)}" for key, value in changes.items())
 
 
 def _storage(storage: StorageEstimate) -> Iterator[str]:
@@ -200,6 +210,8 @@ def _price(price: float | None) -> str:
 
 def _device_line(device: Device) -> str:
     line = f"  {device_label(device)}, {_size(device.free)} free of {_size(device.total)}"
+    if device.lacks_bfloat16:
+        line += ", no bfloat16"
     if device.processes:
         line += f", {len(device.processes)} processes"
     if device.utilisation is not None:

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import PeftModel
+from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, Trainer
 
 from deepsynth_tui.training.data.collator import ROW_IDS
 from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
+from deepsynth_tui.training.data.workers import worker_start
 from deepsynth_tui.training.features.tower import ENCODER_OUTPUTS
 from deepsynth_tui.training.ranks.rank_group import RankGroup
+from deepsynth_tui.training.result.checkpoint_damage import refuse_damaged
 from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
@@ -171,7 +174,30 @@ class DocumentTrainer(Trainer):
             set_learning_rate(optimizer, encoder.encoder.parameters(), rate)
         return optimizer
 
-    # Order of rows
+    # Batches
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of the training batches; its workers live as long as the trainer."""
+        return self._set_up_loader(super().get_train_dataloader())
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        """Return a loader whose workers end with the evaluation: idle ones would hold memory."""
+        is_persistent = self.args.dataloader_persistent_workers
+        self.args.dataloader_persistent_workers = False
+        loader = self._set_up_loader(super().get_eval_dataloader(eval_dataset))
+        self.args.dataloader_persistent_workers = is_persistent
+        return loader
+
+    def _set_up_loader(self, loader: Any) -> DataLoader[Any]:
+        """Give the loader a generator of its own, and its workers an end with this process.
+
+        Without, it draws the seeds of its workers from torch's generator, as often as workers are
+        started: dropout would depend on their number and on where the run was resumed.
+        """
+        seed = self.args.seed + self.args.process_index
+        loader.base_dataloader.generator = torch.Generator().manual_seed(seed)
+        loader.base_dataloader.worker_init_fn = worker_start()
+        return loader
 
     # transformers 5.24; unnecessary once Trainer takes a sampler as an argument.
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler | None:
@@ -259,7 +285,12 @@ class DocumentTrainer(Trainer):
 
     # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_best_model(self) -> None:
-        """Load the weights of the best checkpoint, with those of the text encoder."""
+        """Load the weights of the best checkpoint, with those of the text encoder.
+
+        Raises:
+            TrainingError: the checkpoint is damaged.
+        """
+        refuse_damaged(Path(str(self.state.best_model_checkpoint)))
         with self._text_encoder_from(str(self.state.best_model_checkpoint)):
             super()._load_best_model()
 

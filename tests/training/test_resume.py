@@ -191,9 +191,8 @@ def test_killed_at_any_moment(new: Callable[..., RunDirectory]) -> None:
     )
     assert_same(whole, broken)
     warnings = [str(event.data["message"]) for event in broken.of("warning")]
-    for step in (3, 6):
-        message = f"checkpoint-{step} is skipped: trainer_state.json is missing or incomplete"
-        assert message in warnings
+    assert "checkpoint-3 is skipped: trainer_state.json is missing" in warnings
+    assert "checkpoint-6 is skipped: trainer_state.json is not valid JSON" in warnings
     steps = [e.data["step"] for e in broken.of("phase") if e.data["name"] == "resumed"]
     assert steps == sorted(steps)
     assert {0, 3, 9, 12} <= set(steps)
@@ -222,5 +221,17 @@ def test_killed_while_pages_are_encoded_and_read(new: Callable[..., RunDirectory
         after("progress", unit="pages"),
         after("metric", step=5),
         after("checkpoint", step=9),
+    )
+    assert_same(whole, broken)
+
+
+def test_workers_persist_over_epochs_and_a_resumed_run_may_have_others(
+    new: Callable[..., RunDirectory],
+) -> None:
+    whole = killed_at(new())
+    broken = killed_at(
+        new(training__dataloader_num_workers=2),
+        after("metric", step=5),  # in the middle of an epoch, after the checkpoint of step 3
+        after("checkpoint", step=9),  # at the end of one
     )
     assert_same(whole, broken)

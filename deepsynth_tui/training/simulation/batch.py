@@ -111,13 +111,21 @@ _ImageInputs = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 def _patches(
     shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
 ) -> _ImageInputs:
-    """models/qwen2_vl/image_processing_qwen2_vl.py: pixels as flattened patches."""
+    """models/qwen2_vl/image_processing_qwen2_vl.py: pixels as flattened patches.
+
+    models/paddleocr_vl has no frames, and does not flatten them.
+    """
     vision: Any = model_config.vision_config
     height, width = views.global_grid
-    patch_numel = vision.in_channels * vision.temporal_patch_size * image.patch**2
+    frames = getattr(vision, "temporal_patch_size", None)
+    patch = (
+        (vision.in_channels * frames * image.patch**2,)
+        if frames
+        else (vision.num_channels, image.patch, image.patch)
+    )
     token_types = torch.zeros(shape.rows, shape.length, dtype=torch.int32)
     token_types[:, : views.tokens] = 1
-    return {"pixel_values": (shape.rows * height * width, patch_numel)}, {
+    return {"pixel_values": (shape.rows * height * width, *patch)}, {
         "image_grid_thw": torch.tensor([[1, height, width]] * shape.rows),
         "mm_token_type_ids": token_types,
     }
