@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from deepsynth_tui.estimate.page_features import count_evaluations
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.training.data.count_rows import worker_count
+from deepsynth_tui.training.data.workers import choose_workers
 from deepsynth_tui.training.estimate_record import publish_estimate
 from deepsynth_tui.training.evaluation.generate import evaluation_mode
 from deepsynth_tui.training.evaluation.samples import answer_logits
@@ -26,6 +27,7 @@ from deepsynth_tui.training.features.decide import DataSeconds, Decision, PageUs
 from deepsynth_tui.training.features.find_pages import PageLocation, UnencodedPages, find_pages
 from deepsynth_tui.training.features.keys import page_key
 from deepsynth_tui.training.features.tower import FeaturesUnsupported
+from deepsynth_tui.training.modeling.load import current_device
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -117,7 +119,8 @@ def page_features_in_use(job: Job, collator: Collator) -> Iterator[None]:
 
 
 def _open(run: TrainingRun, base: LoadedModel, model: Model) -> PageFeatureCache | None:
-    problem = "training.fsdp shards the vision tower"
+    # The first rank compares features with pixels, and alone it would wait for the others.
+    problem = "they are not supported with training.fsdp"
     if not run.config.training.fsdp:
         try:
             return PageFeatureCache.open(base, model, run.config)
@@ -261,7 +264,12 @@ def _data_seconds(
     return DataSeconds(
         pixels=prepared - start,
         features=time.perf_counter() - prepared,
-        workers=run.config.training.dataloader_num_workers,
+        workers=choose_workers(
+            run.config.training,
+            on_gpu=current_device().type == "cuda",
+            batch_bytes=lambda: 0,
+            batches=len(data.split.train),
+        ).count,
     )
 
 

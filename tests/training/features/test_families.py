@@ -17,7 +17,7 @@ from deepsynth_tui.training.features.cache import PageFeatureCache
 from deepsynth_tui.training.features.tower import ENCODER_OUTPUTS
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.load import load_model_and_processor
-from tests.training import family_models, small_models
+from tests.training import family_models, ocr_models, small_models
 from tests.training.conftest import configuration
 from tests.training.small_datasets import example, row
 
@@ -34,6 +34,13 @@ CPU = torch.device("cpu")
         family_models.qwen2_5_vl,
         family_models.smolvlm,
         family_models.gemma3,
+        family_models.qwen3_vl_moe,
+        ocr_models.granite_docling,
+        ocr_models.paddleocr_vl,
+        ocr_models.glm_ocr,
+        ocr_models.lighton_ocr,
+        ocr_models.qwen3_5,
+        ocr_models.internvl,
     ],
 )
 def test_losses_gradients_and_answers_are_those_of_pixels(
