@@ -116,7 +116,7 @@ def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> C
     `estimate_only` skips the rules that only prevent a start.
     """
     kind = values.get("kind", "training" if "training" in values or "lora" in values else None)
-    if kind not in CONFIG_TYPES:
+    if not isinstance(kind, str) or kind not in CONFIG_TYPES:
         message = f"unknown kind of run {kind!r}" if "kind" in values else "not set"
         return CheckResult(
             None, (Problem("kind", message, "one of: " + ", ".join(CONFIG_TYPES)),), ()
@@ -187,7 +187,8 @@ _UNSET = object()
 
 def _with_values_of_older_runs(values: Mapping[str, Any]) -> dict[str, Any]:
     """Add the fields that did not exist when a run was started, where their default differs."""
-    model = CONFIG_TYPES.get(values.get("kind", ""))
+    kind = values.get("kind")
+    model = CONFIG_TYPES.get(kind) if isinstance(kind, str) else None
     completed = dict(values)
     for key, field in fields_by_key(model).items() if model else ():
         if field.in_older_runs is not None and yaml_text.lookup(values, key, _UNSET) is _UNSET:
