@@ -106,9 +106,11 @@ def compare(name: str, root: Path, turns: int) -> dict[str, list[Cost]]:
     model = random_checkpoint.write(root / "model", name, scaled=True)
     data = page_rows.write(root / "data", ROWS, width=SIDE, height=SIDE, answer=ANSWER)
     costs: dict[str, list[Cost]] = {}
+    # TRL needs a chat template, and DeepSeek-OCR-2 has none.
+    has_trl = importlib.util.find_spec("trl") and (model / "chat_template.jinja").exists()
     for _ in range(turns):
         costs.setdefault(PLAIN, []).append(run_plain(model, data))
-        if importlib.util.find_spec("trl") is not None:
+        if has_trl:
             costs.setdefault("TRL", []).append(run_plain(model, data, "trl"))
         for way, settings in contenders().items():
             costs.setdefault(way, []).append(run_job(root / "home", model, data, settings))
