@@ -79,7 +79,8 @@ def count(name: str) -> Flops:
     model.activation_checkpointing_enable({"use_reentrant": False})
     model.enable_input_require_grads()
     tracker = MemoryTracker(hub_config.config.get_text_config().vocab_size)
-    with CudaEmulation(), TrackedFakeTensors(fake_mode, tracker):
+    autocast = torch.autocast("cpu", torch.bfloat16)
+    with CudaEmulation(), TrackedFakeTensors(fake_mode, tracker), autocast:
         plain = _step(model, batch)
         enable_gradient_checkpointing(model)
         job = _step(model, batch)
