@@ -9,6 +9,7 @@ the exact matches on the held-out pages. Nothing is asserted.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -43,14 +44,15 @@ def create(home: Path, kind: str, overrides: Sequence[str] = ()) -> RunDirectory
     return create_run(home, kind=kind, name=f"demo-{kind}", config_text=loaded.text)
 
 
-def run(module: str, path: Path) -> str:
+def run(home: Path, module: str, path: Path) -> str:
     """Run a job in one thread and return what it printed."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", module, str(path)],
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        env=os.environ
+        | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DEEPSYNTH_HOME": str(home)},
     )
     if done.returncode:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
@@ -60,7 +62,7 @@ def run(module: str, path: Path) -> str:
 def train(home: Path, pages: RunDirectory, overrides: Sequence[str]) -> Cost:
     """Train as the demo does, with other settings, and return what that costs."""
     trained = create(home, "training", [f"data.path={pages.path}", *overrides])
-    figures = json.loads(run("tests.benchmarks.timed_job", trained.path).splitlines()[-1])
+    figures = json.loads(run(home, "tests.benchmarks.timed_job", trained.path).splitlines()[-1])
     lines = trained.events.read_bytes().splitlines()
     events = [event for line in lines if (event := parse_event(line))]
     done: Any = [event.data for event in events if event.kind == "done"][-1]
@@ -86,13 +88,12 @@ def main() -> None:
     ways = {DEMO: [], **{text: text.split() for text in options.against}}
     costs: dict[str, list[Cost]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "home"
-        os.environ["DEEPSYNTH_HOME"] = str(home)
+        home = Path(folder) / "pages"
         pages = create(home, "dataset")
-        run("deepsynth_tui.dataset.job", pages.path)
-        for _ in range(options.turns):
-            for way, overrides in ways.items():
-                costs[way].append(train(home, pages, overrides))
+        run(home, "deepsynth_tui.dataset.job", pages.path)
+        for _, way in itertools.product(range(options.turns), ways):
+            home = Path(tempfile.mkdtemp(dir=folder))  # without the features of the last turn
+            costs[way].append(train(home, pages, ways[way]))
     print("\n".join(report(costs)))  # noqa: T201 - a report
 
 

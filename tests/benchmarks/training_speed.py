@@ -58,7 +58,7 @@ def contenders() -> dict[str, Mapping[str, Any]]:
 def run_plain(model: Path, data: Path, *arguments: str) -> Cost:
     """Run the plain script."""
     script = "tests.benchmarks.plain_page_training"
-    return _run(["-m", script, str(model), str(data), str(STEPS), *arguments])
+    return _run(model.parent, ["-m", script, str(model), str(data), str(STEPS), *arguments])
 
 
 def run_job(home: Path, model: Path, data: Path, settings: Mapping[str, Any]) -> Cost:
@@ -82,11 +82,12 @@ def run_job(home: Path, model: Path, data: Path, settings: Mapping[str, Any]) ->
         values = yaml_text.with_value(values, key, value)
     text = load_text(yaml_text.dump(values)).text
     run = create_run(home, kind="training", name="ours", config_text=text)
-    return _run(["-m", "tests.benchmarks.timed_job", str(run.path)])
+    return _run(home, ["-m", "tests.benchmarks.timed_job", str(run.path)])
 
 
-def _run(arguments: Sequence[str]) -> Cost:
+def _run(home: Path, arguments: Sequence[str]) -> Cost:
     one_thread = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    one_thread |= {"DEEPSYNTH_HOME": str(home)}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", *arguments],
         capture_output=True,
@@ -108,12 +109,13 @@ def compare(name: str, root: Path, turns: int) -> dict[str, list[Cost]]:
     costs: dict[str, list[Cost]] = {}
     # TRL needs a chat template, and DeepSeek-OCR-2 has none.
     has_trl = importlib.util.find_spec("trl") and (model / "chat_template.jinja").exists()
-    for _ in range(turns):
+    for turn in range(turns):
         costs.setdefault(PLAIN, []).append(run_plain(model, data))
         if has_trl:
             costs.setdefault("TRL", []).append(run_plain(model, data, "trl"))
         for way, settings in contenders().items():
-            costs.setdefault(way, []).append(run_job(root / "home", model, data, settings))
+            home = root / f"{way} {turn}"  # without the features of the last turn
+            costs.setdefault(way, []).append(run_job(home, model, data, settings))
     return costs
 
 
@@ -135,7 +137,6 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.models:
         with tempfile.TemporaryDirectory() as folder:
-            os.environ["DEEPSYNTH_HOME"] = str(Path(folder) / "home")
             costs = compare(name, Path(folder), options.turns)
         print("\n".join(lines(name, costs)), flush=True)  # noqa: T201 - a report
 
