@@ -61,7 +61,7 @@ def paid(tmp_path_factory: pytest.TempPathFactory, papers: Path) -> Iterator[Run
         run = create_run(
             tmp_path_factory.mktemp("runs"), kind="training", name="paid", config_text=text
         )
-        assert run_job(run.path, train, explain=explain) == 0
+        assert run_job(run.path, lambda job: train(job, resume=False), explain=explain) == 0
         yield run
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from bitsandbytes.nn import Linear4bit, Linear8bitLt
+from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
@@ -76,7 +76,8 @@ def merge(adapter: Adapter, onto: Onto) -> Merged:
         ) from error
     if was_tied:
         _untie_adapted_embeddings(peft_model)
-    merged: Any = peft_model.merge_and_unload(safe_merge=True)
+    tuner: Any = peft_model.base_model
+    merged = tuner.merge_and_unload(safe_merge=True)
     merged.eval().requires_grad_(False)
     notes: tuple[str, ...] = ()
     if was_tied and not _is_tied(merged):
@@ -98,7 +99,7 @@ def load_full_precision(config: TrainingConfig) -> LoadedModel:
         size = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
         free, _ = torch.cuda.mem_get_info()
         if size * MEMORY_RESERVE < free:
-            loaded.model.to(torch.device("cuda", torch.cuda.current_device()))
+            nn.Module.to(loaded.model, torch.device("cuda", torch.cuda.current_device()))
     return loaded
 
 
@@ -114,8 +115,9 @@ def dequantized_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the name and the values of every weight that bitsandbytes quantized."""
     for name, module in model.named_modules():
         if isinstance(module, Linear4bit | Linear8bitLt):
+            weight: Any = module.weight
             state = module.state if isinstance(module, Linear8bitLt) else None
-            yield f"{name}.weight", dequantize_bnb_weight(module.weight, state)
+            yield f"{name}.weight", dequantize_bnb_weight(weight, state)
         elif is_parametrized(module) and not isinstance(module, BaseTunerLayer):
             for parameter in list(getattr(module, "parametrizations", {})):
                 yield f"{name}.{parameter}", getattr(module, parameter)
@@ -137,5 +139,5 @@ def _untie_adapted_embeddings(model: PeftModel) -> None:
     base: Any = model.get_base_model()
     head, embeddings = base.get_output_embeddings(), base.get_input_embeddings()
     if any(isinstance(module, BaseTunerLayer) for module in (head, embeddings)):
-        layer = head.get_base_layer() if isinstance(head, BaseTunerLayer) else head
+        layer: Any = head.get_base_layer() if isinstance(head, BaseTunerLayer) else head
         layer.weight = nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
