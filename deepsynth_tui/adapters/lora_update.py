@@ -20,6 +20,7 @@ from deepsynth_tui.errors import UserError
 from deepsynth_tui.models.towers import Tower, tower_of
 
 PREFIX = "base_model.model."
+PEFT_DEFAULT = 8  # of `r` and `lora_alpha` in `peft.LoraConfig`
 ENERGY = 0.99
 """Share of the squared norm of an update that the directions it uses hold."""
 _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<factor>[AB])(\.weight)?")
@@ -72,7 +73,7 @@ def _of_module(peft_config: Mapping[str, Any], patterns: str, default: str, modu
     for pattern, value in (peft_config.get(patterns) or {}).items():
         if re.match(rf"(.*\.)?({pattern})$", module):
             return value
-    return peft_config[default]
+    return peft_config.get(default, PEFT_DEFAULT)
 
 
 def layer_updates(weights: WeightsFile, peft_config: Mapping[str, Any]) -> Iterator[LayerUpdate]:
