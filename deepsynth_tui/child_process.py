@@ -23,6 +23,7 @@ from deepsynth_tui.errors import UserError
 
 PARENT_SECONDS = 0.5  # between two looks at whether the client is alive
 _PROGRESS = "progress: "  # begins the lines on stderr that are not for the log
+_children: set[subprocess.Popen[str]] = set()
 
 
 class ChildError(UserError):
@@ -46,18 +47,27 @@ def ask(
     Raises:
         ChildError: the process gave no answer, died, or timed out.
     """
-    try:
-        child = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            input=json.dumps(question),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _timed_out(subject, timeout, timeout_advice) from error
-    return _parse_answer(subject, child.returncode, child.stdout, child.stderr)
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        _children.add(child)
+        try:
+            stdout, stderr = child.communicate(json.dumps(question), timeout)
+        except subprocess.TimeoutExpired as error:
+            raise _timed_out(subject, timeout, timeout_advice) from error
+        finally:
+            child.kill()
+            _children.discard(child)
+    return _parse_answer(subject, child.returncode, stdout, stderr)
+
+
+def kill_children() -> None:
+    """Kill the processes that threads in `ask` wait for: each call raises ChildError then.
+
+    A program that ends would otherwise wait for its threads, and they for their answers.
+    """
+    for child in tuple(_children):
+        child.kill()
 
 
 def ask_with_progress(
@@ -82,6 +92,7 @@ def ask_with_progress(
     # Both pipes are read at once: a full one stops the process.
     reader = threading.Thread(target=lambda file: stdout.append(file.read()), args=(child.stdout,))
     last_line = ""
+    _children.add(child)
     try:
         reader.start()
         with contextlib.suppress(BrokenPipeError), child.stdin:
@@ -96,6 +107,7 @@ def ask_with_progress(
         child.kill()
         child.wait()
         reader.join()
+        _children.discard(child)
     return _parse_answer(subject, child.returncode, "".join(stdout), last_line)
 
 
