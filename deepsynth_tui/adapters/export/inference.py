@@ -2,7 +2,7 @@
 
     python inference.py --image page.png --instruction "Read the document."
 
-Needs torch, transformers, accelerate and pillow, for an adapter peft, for a quantized base
+Needs torch, transformers, accelerate, numpy and pillow, for an adapter peft, for a quantized base
 bitsandbytes. Settings are in inference.json.
 """
 
@@ -15,6 +15,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 from transformers import (
@@ -90,10 +91,10 @@ def load_processor(settings: dict[str, Any], model: Any) -> Any:
 def load_page(path: str, settings: dict[str, Any]) -> Image.Image:
     """Return a page upright, on white, of the size that the model was trained with."""
     page = ImageOps.exif_transpose(Image.open(path))
-    if page.has_transparency_data:
-        page = page.convert("RGBA")
-        page = Image.alpha_composite(Image.new("RGBA", page.size, "white"), page)
-    page = page.convert("RGB")
+    if page.mode.startswith("I;16"):  # Pillow clips gray of 16 bits to white
+        page = Image.fromarray(np.rint(np.asarray(page) / 257).astype(np.uint8))
+    page = page.convert("RGBA")
+    page = Image.alpha_composite(Image.new("RGBA", page.size, "white"), page).convert("RGB")
     area = page.width * page.height
     bounded = max(area, settings["min_pixels"] or area)
     bounded = min(bounded, settings["max_pixels"] or bounded)
@@ -116,9 +117,24 @@ class Reader:
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
 
-    def answer(self, messages: list[dict[str, Any]], images: list[str], max_new_tokens: int) -> str:
-        """Return the answer to the last message; `images` are the files of its image parts."""
+    def answer(
+        self,
+        messages: list[dict[str, Any]],
+        images: list[str],
+        max_new_tokens: int,
+        template_options: dict[str, Any] | None = None,
+        prompt_suffix: str | None = None,
+    ) -> str:
+        """Return the answer to the last message; `images` are the files of its image parts.
+
+        Options of the chat template and what is added to its prompt are by default those of the
+        run.
+        """
         settings = self.settings
+        if template_options is None:
+            template_options = settings["template_options"]
+        if prompt_suffix is None:
+            prompt_suffix = settings["prompt_suffix"]
         if not settings["reads_images"]:
             messages = [
                 {**m, "content": "".join(p["text"] for p in m["content"] if p["type"] == "text")}
@@ -126,8 +142,9 @@ class Reader:
             ]
         template = settings["chat_template"] or {}
         prompt: str = self.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **template
+            messages, tokenize=False, add_generation_prompt=True, **template, **template_options
         )
+        prompt += prompt_suffix
         start = self.tokenizer.bos_token or ""
         special = settings["reads_images"] and not template
         special = special and not (start and prompt.startswith(start))

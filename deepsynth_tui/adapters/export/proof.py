@@ -92,11 +92,14 @@ def _run(folder: Path, pages: Pages, collator: Collator) -> list[str]:
                 data = image["bytes"] or Path(str(image["path"])).read_bytes()
                 file.write_bytes(data)
                 files.append(str(file))
+            chat = collator.render(example)
             rows.append(
                 {
                     "messages": [dict(message) for message in example.messages[:-1]],
                     "images": files,
-                    "max_new_tokens": answer_limit(collator, collator.render(example)),
+                    "max_new_tokens": answer_limit(collator, chat),
+                    "template_options": dict(chat.last_prompt.options),
+                    "prompt_suffix": chat.last_prompt.suffix,
                 }
             )
         (Path(scratch) / "rows.json").write_text(json.dumps(rows), encoding="utf-8")

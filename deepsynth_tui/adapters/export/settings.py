@@ -11,10 +11,8 @@ from deepsynth_tui import builtin
 from deepsynth_tui.adapters.description import Adapter
 from deepsynth_tui.adapters.settings import answer_config
 from deepsynth_tui.conversations.conversation import DEFAULT_INSTRUCTION
-from deepsynth_tui.training.modeling.quantization import bitsandbytes_config
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.data.collator import Collator
 
 SCRIPT, SETTINGS = "inference.py", "inference.json"
@@ -42,10 +40,12 @@ def inference_settings(
         "dtype": config.model.dtype,
         "attn_implementation": config.model.attn_implementation,
         "trust_remote_code": config.model.trust_remote_code,
-        "quantization": _quantization(config) if is_adapter else None,
+        "quantization": _quantization(adapter) if is_adapter else None,
         "chat_template": (
             collator.chat_template.options if collator.chat_template.is_fallback else None
         ),
+        "template_options": usage.get("template_options") or {},
+        "prompt_suffix": usage.get("prompt_suffix") or "",
         "min_pixels": limits.min_pixels,
         "max_pixels": limits.max_pixels,
         "pad_token_id": collator.pad_token_id,
@@ -56,17 +56,21 @@ def inference_settings(
     }
 
 
-def _quantization(config: TrainingConfig) -> dict[str, Any] | None:
-    quantization = bitsandbytes_config(config)
-    if quantization is None:
+def _quantization(adapter: Adapter) -> dict[str, Any] | None:
+    """Return the arguments of `BitsAndBytesConfig`, dtypes by their names."""
+    settings = adapter.quantization
+    if not settings:
         return None
-    names = ("load_in_4bit", "load_in_8bit", "llm_int8_skip_modules")
-    if config.quantization.bits == 4:
-        names += ("bnb_4bit_quant_type", "bnb_4bit_use_double_quant", "bnb_4bit_compute_dtype")
-    values = {name: getattr(quantization, name) for name in names}
+    skipped = adapter.lineage.get("usage", {}).get("unquantized_modules")
+    values: dict[str, Any] = {"llm_int8_skip_modules": skipped} if skipped else {}
+    if settings["bits"] == 8:
+        return {"load_in_8bit": True, **values}
     return {
-        name: str(value).removeprefix("torch.") if name.endswith("dtype") else value
-        for name, value in values.items()
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": settings["quant_type"],
+        "bnb_4bit_use_double_quant": settings["double_quant"],
+        "bnb_4bit_compute_dtype": settings["compute_dtype"],
+        **values,
     }
 
 
