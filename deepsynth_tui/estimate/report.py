@@ -13,8 +13,9 @@ from typing import Any
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.closed_form import Estimate
-from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes, largest_batches
+from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes, faster_batch, largest_batches
 from deepsynth_tui.estimate.inputs import EstimateInputs
+from deepsynth_tui.estimate.learning_rate import LearningRateAdvice, advise_learning_rate
 from deepsynth_tui.estimate.ranks import RankPreview, preview_ranks
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import StorageEstimate, estimate_storage
@@ -28,7 +29,8 @@ class GpuFit:
 
     `available` is all usable memory for a GPU of the catalogue, the free memory for one of this
     machine. `batch` is the largest batch size that fits. `fix` is the cheapest change that makes
-    the run fit, None if it fits already or if no change of one or two settings is enough.
+    the run fit, None if it fits already or if no change of one or two settings is enough. `faster`
+    is a larger batch that makes it faster, None if it does not fit or none does.
     """
 
     name: str
@@ -37,6 +39,7 @@ class GpuFit:
     headroom: int
     batch: int
     fix: Fix | None
+    faster: Fix | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class FitReport:
     catalogue_gpus: tuple[GpuFit, ...]
     ranks: tuple[RankPreview, ...]
     storage: StorageEstimate
+    learning_rate: LearningRateAdvice
     measured: measured_runs.MeasuredRun | None
 
     def to_json(self) -> dict[str, Any]:
@@ -59,6 +63,9 @@ class FitReport:
             "warnings": [*estimate["warnings"], *self.storage.shortages],
             "largest_batch": {gpu.name: gpu.batch for gpu in self.catalogue_gpus},
             "cheapest_change": _fixes_json(self.catalogue_gpus),
+            "faster_batch": {
+                gpu.name: asdict(gpu.faster) for gpu in self.catalogue_gpus if gpu.faster
+            },
             "here": [
                 {
                     "name": gpu.name,
@@ -67,6 +74,7 @@ class FitReport:
                     "headroom_bytes": gpu.headroom,
                     "largest_batch": gpu.batch,
                     "cheapest_change": _fixes_json([gpu]).get(gpu.name),
+                    "faster_batch": asdict(gpu.faster) if gpu.faster else None,
                 }
                 for gpu in self.machine_gpus
             ],
@@ -75,6 +83,7 @@ class FitReport:
                 for rank in self.ranks
             ],
             "storage": self.storage.to_json(),
+            "advised_learning_rate": [self.learning_rate.low, self.learning_rate.high],
             "dataset": {"rows": self.dataset.rows, "counted_rows": self.dataset.counted},
             "measured": asdict(self.measured.measured) if self.measured else None,
         }
@@ -107,6 +116,7 @@ def fit_report(
         storage=estimate_storage(
             config, inputs.layout, steps=estimate.steps, encoder=inputs.encoder
         ),
+        learning_rate=advise_learning_rate(config, inputs.layout),
         measured=measured_runs.find_measured_run(config, estimate.tokens_per_sample),
     )
 
@@ -127,6 +137,7 @@ def fit_gpus(
             headroom=available - needed,
             batch=batch,
             fix=fixes.get(available),
+            faster=faster_batch(config, inputs, available, batch) if available >= needed else None,
         )
         for (name, available), batch in zip(gpus, batches, strict=True)
     )

@@ -109,9 +109,9 @@ class FitPanel(VerticalScroll):
 
     @property
     def fix(self) -> Fix | None:
-        """The change of settings that makes the run fit the selected GPU."""
+        """The change of settings that makes the run fit the selected GPU, or faster on it."""
         fit = self.view.selected_fit if self.view else None
-        return fit.fix if fit else None
+        return (fit.fix or fit.faster) if fit else None
 
     @property
     def devices(self) -> tuple[Device, ...]:

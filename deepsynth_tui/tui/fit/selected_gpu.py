@@ -7,7 +7,7 @@ from textwrap import wrap
 from textual.content import Content
 
 from deepsynth_tui.estimate.closed_form import Estimate
-from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
+from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE, Fix
 from deepsynth_tui.estimate.report import GpuFit
 from deepsynth_tui.machine.gpu_catalogue import Fit
 from deepsynth_tui.tui.fit.delta import append_delta, format_delta
@@ -74,12 +74,17 @@ def _time(row: GpuRow, previous: GpuRow | None, estimate: Estimate) -> Content:
 
 def _fix(row: GpuRow, fit: GpuFit | None, width: int, key: str) -> list[Content]:
     if row.fit is not Fit.NO or (fit and fit.fit is not Fit.NO):
-        return []
+        faster = fit.faster if fit else None
+        return _change(faster, width, key) if faster else []
     if fit is None:
         return [Content.styled("Searching for settings that fit …", "$muted")]
     if fit.fix is None:
         return [Content.styled("No change of one or two settings makes it fit.", "$text-warning")]
-    text = f"{key} {fit.fix.words}: {format_bytes(fit.fix.needed)}, {fit.fix.effect}"
+    return _change(fit.fix, width, key)
+
+
+def _change(fix: Fix, width: int, key: str) -> list[Content]:
+    text = f"{key} {fix.words}: {format_bytes(fix.needed)}, {fix.effect}"
     first, *rest = wrap(text, max(width, 20), max_lines=2, placeholder=" …")
     line = Content.assemble((key, "bold $primary"), first.removeprefix(key))
     return [line, *(Content(line) for line in rest)]
