@@ -161,13 +161,56 @@ class TrainingSettings(Settings):
     learning_rate: float = setting(
         2e-4,
         label="Learning rate",
-        help="Peak learning rate.",
+        help="Peak learning rate. The rate beside it is the rule of tinker-cookbook for the width "
+        "of the model and the rows of a step.",
         suggested=(1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3),
         gt=0.0,
     )
+    vision_learning_rate: float | None = setting(
+        None,
+        label="Vision learning rate",
+        help="Peak learning rate of the vision tower, often a tenth of the language model's.",
+        placeholder="training.learning_rate",
+        suggested=(1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4),
+        gt=0.0,
+        advanced=True,
+    )
+    projector_learning_rate: float | None = setting(
+        None,
+        label="Projector learning rate",
+        help="Peak learning rate of the projector between vision and language.",
+        placeholder="training.learning_rate",
+        suggested=(1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4),
+        gt=0.0,
+        advanced=True,
+    )
+    loraplus_lr_ratio: float | None = setting(
+        None,
+        label="LoRA+ ratio",
+        help="Learning rate of the LoRA matrices B over that of the matrices A, which is the "
+        "learning rate; its paper uses 16, with a lower learning rate.",
+        placeholder="1: no LoRA+",
+        suggested=(1.0, 2.0, 4.0, 8.0, 16.0),
+        ge=1.0,
+        advanced=True,
+    )
     lr_scheduler_type: Literal[
-        "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"
+        "linear",
+        "cosine",
+        "cosine_with_min_lr",
+        "constant",
+        "constant_with_warmup",
+        "warmup_stable_decay",
+        "polynomial",
+        "inverse_sqrt",
     ] = setting("cosine", label="LR schedule", help="How the learning rate changes over the steps.")
+    lr_scheduler_kwargs: dict[str, int | float | str] = setting(
+        {},
+        label="LR schedule arguments",
+        help="Arguments of the schedule: min_lr or min_lr_rate of cosine_with_min_lr, "
+        "num_decay_steps of warmup_stable_decay, power of polynomial.",
+        advanced=True,
+    )
     warmup_steps: float = setting(
         0.03,
         label="Warmup",
@@ -212,11 +255,23 @@ class TrainingSettings(Settings):
         help="Compute in float16, for GPUs without bfloat16.",
         affects_memory=True,
     )
-    gradient_checkpointing: bool = setting(
-        True,
+    gradient_checkpointing: Literal["auto", True, False] = setting(
+        "auto",
         label="Gradient checkpointing",
         help="Recompute activations in the backward pass instead of storing them: far less "
-        "memory, slower.",
+        "memory, slower. auto: only if the run is estimated not to fit the GPU without.",
+        affects_memory=True,
+        on_resume="free",
+    )
+    checkpoint_every_n_layers: int = setting(
+        1,
+        label="Checkpoint every",
+        help="With gradient checkpointing, recompute every n-th layer and store the activations of "
+        "the others.",
+        unit="layers",
+        suggested=(1, 2, 3, 4),
+        ge=1,
+        advanced=True,
         affects_memory=True,
         on_resume="free",
     )

@@ -110,6 +110,7 @@ def test_fields_that_a_resumed_training_run_may_change():
         "training.per_device_train_batch_size",
         "training.gradient_accumulation_steps",
         "training.gradient_checkpointing",
+        "training.checkpoint_every_n_layers",
         "training.dataloader_num_workers",
         "training.save_total_limit",
         "training.report_to",
@@ -150,6 +151,7 @@ def test_fields_that_affect_memory():
         "training.bf16",
         "training.fp16",
         "training.gradient_checkpointing",
+        "training.checkpoint_every_n_layers",
         "training.num_processes",
         "training.fsdp",
     }
