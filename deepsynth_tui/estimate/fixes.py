@@ -116,6 +116,7 @@ def faster_batch(
     total = rows * config.training.gradient_accumulation_steps
     present = inputs.estimate_on(config, (gpu,)).gpus[0].seconds_per_step
     best: Fix | None = None
+    limit = (1 - WORTHWHILE) * present
     for count in range(rows + 1, min(largest, total) + 1):
         if total % count:
             continue
@@ -123,8 +124,9 @@ def faster_batch(
         values = {BATCH: count, ACCUMULATION: steps}
         estimate = inputs.estimate_on(with_values(config, values), (gpu,))
         seconds = estimate.gpus[0].seconds_per_step
-        if seconds > min((1 - WORTHWHILE) * present, best.seconds_per_step if best else present):
+        if seconds > limit:
             continue
+        limit = seconds
         added = f", {steps} batches added up" if steps > 1 else ""
         best = Fix(
             changes=values,

@@ -178,7 +178,7 @@ class DocumentTrainer(Trainer):
         Raises:
             TrainingError: its parts take more steps than there are.
         """
-        parts = self.args.lr_scheduler_kwargs or {}
+        parts: Any = self.args.lr_scheduler_kwargs or {}
         warmup = self.args.get_warmup_steps(num_training_steps)
         decay, stable = parts.get("num_decay_steps", 0), parts.get("num_stable_steps", 0)
         if stable + decay and warmup + stable + decay > num_training_steps:

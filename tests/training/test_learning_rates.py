@@ -35,10 +35,10 @@ def make_trainer(values: dict[str, Any], folder: Path, **changes: Any) -> Docume
 def rates_by_step(trainer: DocumentTrainer) -> list[dict[str, float]]:
     """The learning rate of each trained parameter, by name, before each step and after the last."""
     trainer.create_optimizer_and_scheduler(STEPS)
-    optimizer, schedule = trainer.optimizer, trainer.lr_scheduler
-    assert optimizer is not None
-    assert schedule is not None
-    names = {id(p): name for name, p in trainer.model.named_parameters() if p.requires_grad}
+    optimizer: Any = trainer.optimizer
+    schedule: Any = trainer.lr_scheduler
+    model: Any = trainer.model
+    names = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
     history = []
     for _ in range(STEPS + 1):
         rates = {names[id(p)]: g["lr"] for g in optimizer.param_groups for p in g["params"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -74,7 +74,7 @@ def initialize_eva_weights(
         setattr(adapter, name, value)
 
 
-class _Batches(Sequence[dict[str, Any]]):
+class _Batches:
     """Batches of random rows; PEFT cycles through them."""
 
     def __init__(self, config: TrainingConfig, collator: Collator, rows: Rows) -> None:
@@ -87,13 +87,11 @@ class _Batches(Sequence[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._positions)
 
-    def __getitem__(self, number: Any) -> dict[str, Any]:
-        batch = self._collator([self._rows[position] for position in self._positions[number]])
-        batch.pop(ROW_IDS)
-        return batch
-
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self[number] for number in range(len(self)))
+        for positions in self._positions:
+            batch = self._collator([self._rows[position] for position in positions])
+            batch.pop(ROW_IDS)
+            yield batch
 
 
 def _learned_tokens(inputs: Mapping[str, torch.Tensor], adapter: object) -> torch.Tensor:

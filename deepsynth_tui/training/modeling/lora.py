@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.lora.layer import LoraLayer, ParamWrapper
@@ -125,7 +125,8 @@ def _token_indices(model: PreTrainedModel, settings: LoraSettings) -> list[int]:
         TrainingError: the model has no token of that id.
     """
     indices = sorted(set(settings.trainable_token_indices))
-    rows = model.get_input_embeddings().num_embeddings
+    embeddings: Any = model.get_input_embeddings()
+    rows: int = embeddings.num_embeddings
     if beyond := [index for index in indices if index >= rows]:
         raise TrainingError(
             f"lora.trainable_token_indices: the model has no token {', '.join(map(str, beyond))}: "
