@@ -172,8 +172,8 @@ def test_a_language_model_gets_the_text(run: Run, tmp_path: Path, chat_template:
         {"lora__init_lora_weights": "pissa"},
         {"lora__init_lora_weights": "olora"},
         {"lora__init_lora_weights": "orthogonal"},
+        {"lora__init_lora_weights": "eva", "lora__r": 2},
         {
-            "lora__init_lora_weights": "eva",
             "lora__trainable_token_indices": [5, 9],
             "training__loraplus_lr_ratio": 4.0,
             "training__gradient_checkpointing": "auto",

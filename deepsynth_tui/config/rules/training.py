@@ -87,6 +87,12 @@ TRAINING_RULES = (
         "set it to true, or leave lora.target_parameters empty",
     ),
     Rule(
+        ("lora.init_lora_weights", "lora.trainable_token_indices"),
+        lambda c: c.lora.init_lora_weights == "eva" and bool(c.lora.trainable_token_indices),
+        "PEFT's eva would take the components of token ids (lora.trainable_token_indices)",
+        "set it to true, or leave lora.trainable_token_indices empty",
+    ),
+    Rule(
         ("lora.init_lora_weights", "text_encoder.enabled"),
         lambda c: c.lora.init_lora_weights == "eva" and c.text_encoder.enabled,
         "eva runs the model before the text encoder is attached to it",

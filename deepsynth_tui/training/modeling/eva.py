@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.dataset import Rows
 
 BATCHES = 32  # PEFT keeps them all in main memory
-MAX_FORWARDS = 20 * BATCHES
+MAX_FORWARDS = 10 * BATCHES
 # Without a redistribution of ranks between layers: their sum, and so the memory, would be the same,
 # but a resumed run could not know them before it has loaded the checkpoint.
 EVA_CONFIG = EvaConfig(rho=1.0)

@@ -60,6 +60,18 @@ def problems_of(text: str) -> tuple[Problem, ...]:
         ),
         ("training: {loraplus_lr_ratio: 4.0, optim: muon}", "training.loraplus_lr_ratio"),
         ("lora: {trainable_token_indices: [-1]}", "lora.trainable_token_indices"),
+        (
+            "lora: {init_lora_weights: eva, trainable_token_indices: [3]}",
+            "lora.init_lora_weights",
+        ),
+        (
+            "lora: {init_lora_weights: eva}\ntext_encoder: {enabled: true}",
+            "lora.init_lora_weights",
+        ),
+        (
+            "lora: {init_lora_weights: eva, target_parameters: [e], lora_dropout: 0.0}",
+            "lora.init_lora_weights",
+        ),
         ("training: {lr_scheduler_kwargs: {min_lr: 1.0e-5}}", "training.lr_scheduler_kwargs"),
         ("training: {lr_scheduler_type: cosine_with_min_lr}", "training.lr_scheduler_kwargs"),
         (
