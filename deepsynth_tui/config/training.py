@@ -275,6 +275,16 @@ class TrainingSettings(Settings):
         affects_memory=True,
         on_resume="free",
     )
+    cache_features: Literal["auto", "on", "off"] = setting(
+        "auto",
+        label="Page features",
+        help="Compute what the frozen vision tower and projector make of a page once, and keep it "
+        "on disk for all epochs, evaluations and later runs. auto: where it saves time.",
+        affects_memory=True,
+        on_resume="free",
+        in_older_runs="off",
+        advanced=True,
+    )
     use_liger_kernel: bool = setting(
         False,
         label="Liger kernels",
@@ -406,8 +416,9 @@ class TrainingSettings(Settings):
     fsdp: bool = setting(
         False,
         label="FSDP",
-        help="Shard the frozen layers across these processes (FSDP2), for a model too large for "
-        "one GPU. Each layer is gathered while it computes; adapters are not sharded.",
+        help="Shard the frozen layers of the language model across these processes (FSDP2), for "
+        "one too large for a GPU. Each layer is gathered while it computes; adapters and vision "
+        "tower are whole on each.",
         advanced=True,
         affects_memory=True,
         on_resume="free",

@@ -81,6 +81,11 @@ class RunDirectory:
         return self.path / "events.jsonl"
 
     @property
+    def folded(self) -> Path:
+        """The state after most of a long event log; see `folded_log`."""
+        return self.path / "folded.json"
+
+    @property
     def console(self) -> Path:
         """The raw output of the job and its children; read it with `ConsoleTail`."""
         return self.path / "console.log"

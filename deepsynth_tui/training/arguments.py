@@ -68,7 +68,7 @@ def training_arguments(
         prediction_loss_only=True,
         save_strategy="steps",
         save_steps=training.save_steps,
-        # RotateCheckpointsCallback deletes old checkpoints once every rank has written its part.
+        # CompleteCheckpointsCallback deletes old checkpoints once every rank has written its part.
         save_total_limit=None,
         load_best_model_at_end=keeps_best,
         metric_for_best_model=training.metric_for_best_model if keeps_best else None,

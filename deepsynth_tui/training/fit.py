@@ -12,6 +12,7 @@ from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.callbacks.event_reporter import EVAL_METRICS
 from deepsynth_tui.training.data.workers import LoaderWorkers, choose_workers, tensor_bytes
 from deepsynth_tui.training.init_adapter import adapter_to_start_from
+from deepsynth_tui.training.modeling.fsdp import let_ddp_ignore_shards
 from deepsynth_tui.training.modeling.load import current_device
 from deepsynth_tui.training.muon import Muon
 from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
@@ -77,6 +78,8 @@ def create_trainer(
         group_by_lengths=data.lengths if groups_by_length else None,
         optimizers=(optimizer, None),  # without an optimizer, the trainer creates args.optim
     )
+    if training.fsdp:
+        let_ddp_ignore_shards(trainer.accelerator)
     trainer.remove_callback(PrinterCallback)  # EventReporterCallback writes the log
     return trainer
 

@@ -22,8 +22,10 @@ from deepsynth_tui.training.data.collator import ROW_IDS
 from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
 from deepsynth_tui.training.data.workers import worker_start
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.features.tower import ENCODER_OUTPUTS
 from deepsynth_tui.training.learning_rates import loraplus_optimizer, set_tower_rates
 from deepsynth_tui.training.ranks.rank_group import RankGroup
+from deepsynth_tui.training.result.checkpoint_damage import refuse_damaged
 from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
     from deepsynth_tui.training.evaluation.answer_scorer import AnswerScorer
     from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
+
+
+def _holds_pages(name: str) -> bool:
+    return name.startswith("pixel") or name == ENCODER_OUTPUTS
 
 
 class DocumentTrainer(Trainer):
@@ -102,7 +108,7 @@ class DocumentTrainer(Trainer):
         if model.training:
             # Not read here: `.item()` would wait for the GPU.
             self._tokens = self._tokens + inputs["attention_mask"].sum()
-            self.pages_seen = self.pages_seen or any(name.startswith("pixel") for name in inputs)
+            self.pages_seen = self.pages_seen or any(map(_holds_pages, inputs))
             context = contextlib.nullcontext()  # training_step covers the backward pass, too
         else:
             context = errors_with_row_ids(row_ids, self.state.global_step)
@@ -237,6 +243,15 @@ class DocumentTrainer(Trainer):
             self._length_sampler.set_epoch(kwargs["epoch"])
         super()._run_epoch(*args, **kwargs)
 
+    # Pages
+
+    # transformers 5.24; unnecessary once Trainer lets a collator act on the device of the model.
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Move a batch to the device of the model, with features in place of its pages."""
+        prepared = super()._prepare_inputs(inputs)
+        features = getattr(self.data_collator, "features", None)
+        return features.model_inputs(prepared) if features is not None else prepared
+
     # Throughput
 
     # transformers 5.24; unnecessary once callbacks are called around the fetching of batches.
@@ -292,7 +307,12 @@ class DocumentTrainer(Trainer):
 
     # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_best_model(self) -> None:
-        """Load the weights of the best checkpoint, with those of the text encoder."""
+        """Load the weights of the best checkpoint, with those of the text encoder.
+
+        Raises:
+            TrainingError: the checkpoint is damaged.
+        """
+        refuse_damaged(Path(str(self.state.best_model_checkpoint)))
         with self._text_encoder_from(str(self.state.best_model_checkpoint)):
             super()._load_best_model()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,3 +128,29 @@ def test_tokens_are_trained_without_the_rest_of_the_vocabulary(values: dict[str,
     beyond = configuration(values, lora__trainable_token_indices=[10**6])
     with pytest.raises(TrainingError, match="no token 1000000"):
         lora.add_adapters(load_model_and_processor(beyond).model, beyond)
+
+
+SAVE_ADAPTER = """
+import sys
+from pathlib import Path
+from transformers import AutoModelForCausalLM
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.training.modeling.lora import add_adapters
+
+base = AutoModelForCausalLM.from_pretrained(sys.argv[1])
+add_adapters(base, TrainingConfig()).save_pretrained(sys.argv[2])
+"""
+
+
+def test_the_saved_config_does_not_depend_on_hashing(language_model: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "1", tmp_path / "2"]
+    saving = [
+        subprocess.Popen(
+            [sys.executable, "-c", SAVE_ADAPTER, language_model, folder],
+            env={**os.environ, "PYTHONHASHSEED": folder.name},
+        )
+        for folder in folders
+    ]
+    assert [process.wait() for process in saving] == [0, 0]
+    first, second = ((folder / "adapter_config.json").read_text() for folder in folders)
+    assert first == second
