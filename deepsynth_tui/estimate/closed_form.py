@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
 from deepsynth_tui.estimate.memory.activations import ActivationMemory, Batch, activation_memory
 from deepsynth_tui.estimate.memory.fsdp import rank_loading_bytes, rank_weight_bytes
 from deepsynth_tui.estimate.memory.optimizer import TrainableMemory, trainable_memory
@@ -165,6 +166,9 @@ def estimate(
 ) -> Estimate:
     """Estimate a run.
 
+    With ``gradient_checkpointing: auto``, memory is that of a run with checkpointing, and each GPU
+    that the run fits without has the figures of that run.
+
     Args:
         config: The training configuration.
         layout: Layout of ``model.name_or_path``.
@@ -175,6 +179,28 @@ def estimate(
         step_time_ratios: Measured over predicted step times, by the name of a GPU.
         stack: Properties of the versions of transformers, PEFT and the trainer.
     """
+    options = (gpus, encoder, dataset, overhead, step_time_ratios, stack)
+    if not is_automatic(config):
+        return _estimate(config, layout, *options)
+    stored = _estimate(with_checkpointing(config, value=False), layout, *options)
+    recomputed = _estimate(with_checkpointing(config, value=True), layout, *options)
+    rows = tuple(
+        without if fits_without(stored.needed, without.gpu.usable_bytes) else row
+        for row, without in zip(recomputed.gpus, stored.gpus, strict=True)
+    )
+    return replace(recomputed, gpus=rows)
+
+
+def _estimate(
+    config: TrainingConfig,
+    layout: ModelLayout,
+    gpus: Sequence[Gpu],
+    encoder: ModelLayout | None,
+    dataset: RowStatistics,
+    overhead: ProcessOverhead,
+    step_time_ratios: Mapping[str, float],
+    stack: StackVersion,
+) -> Estimate:
     length = dataset.longest(config.data.max_length)
     batch = Batch(config.training.per_device_train_batch_size, length)
     trainable = count_trainable(config, layout)
@@ -218,7 +244,7 @@ def estimate(
         vision,
         free_blocks(config, layout, trainable, batch, stack),
         accumulated_gradients=accumulated_gradients,
-        checkpointing=config.training.gradient_checkpointing,
+        checkpointing=bool(config.training.gradient_checkpointing),
         stack=stack,
     )
     sizes: dict[MemoryItem, int] = {

@@ -102,6 +102,10 @@ def _same_result(config: TrainingConfig) -> Iterator[Tweak]:
     if not config.training.gradient_checkpointing:
         values = {"training.gradient_checkpointing": True}
         yield Tweak("checkpointing", values, "gradient checkpointing", QualityCost.NOTHING)
+    elif config.training.checkpoint_every_n_layers > 1:
+        values = {"training.checkpoint_every_n_layers": 1}
+        words = "gradient checkpointing of every layer"
+        yield Tweak("checkpointing", values, words, QualityCost.NOTHING)
     if config.training.optim == "adamw_torch":
         values = {"training.optim": "adamw_torch_fused"}
         yield Tweak("optimizer", values, "the fused AdamW", QualityCost.NOTHING)

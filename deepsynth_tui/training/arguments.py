@@ -48,6 +48,7 @@ def training_arguments(
         max_steps=training.max_steps,
         learning_rate=training.learning_rate,
         lr_scheduler_type=training.lr_scheduler_type,
+        lr_scheduler_kwargs=dict(training.lr_scheduler_kwargs),
         warmup_steps=training.warmup_steps,
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,

@@ -21,15 +21,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 from deepsynth_tui.training.data.collator import ROW_IDS
 from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
 from deepsynth_tui.training.data.workers import worker_start
+from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.features.tower import ENCODER_OUTPUTS
+from deepsynth_tui.training.learning_rates import loraplus_optimizer, set_tower_rates
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result.checkpoint_damage import refuse_damaged
 from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
-from deepsynth_tui.training.text_encoder.learning_rate import set_learning_rate
 from deepsynth_tui.training.text_encoder.soft_tokens import (
-    get_text_encoder,
     without_text_encoder,
 )
 
@@ -162,17 +162,39 @@ class DocumentTrainer(Trainer):
     # Optimizer
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Create the optimizer; weights of the text encoder may have a learning rate of their own.
-
-        The projection of the encoder's states is new, and learns at the rate of the adapters.
-        """
+        """Create the optimizer; some weights may have a learning rate of their own."""
         is_new = self.optimizer is None
+        config = self.record.config if self.record else None
+        if is_new and config is not None and config.training.loraplus_lr_ratio is not None:
+            assert isinstance(self._unwrapped_model, PeftModel)  # a rule of the configuration
+            optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args)
+            self.optimizer = loraplus_optimizer(
+                self._unwrapped_model, optimizer_class, options, config
+            )
         optimizer = super().create_optimizer(model)
-        encoder = get_text_encoder(self._unwrapped_model)
-        rate = self.record.config.text_encoder.learning_rate if self.record else None
-        if is_new and encoder is not None and rate is not None:
-            set_learning_rate(optimizer, encoder.encoder.parameters(), rate)
+        if is_new and config is not None:
+            set_tower_rates(optimizer, self._unwrapped_model, config)
         return optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """Create the schedule of the learning rate.
+
+        Raises:
+            TrainingError: its parts take more steps than there are.
+        """
+        parts: Any = self.args.lr_scheduler_kwargs or {}
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        decay, stable = parts.get("num_decay_steps", 0), parts.get("num_stable_steps", 0)
+        if stable + decay and warmup + stable + decay > num_training_steps:
+            raise TrainingError(
+                f"The learning rate rises for {warmup} steps, stays for {stable} and falls for "
+                f"{decay}, but the run has {num_training_steps} steps",
+                "Lower training.warmup_steps or num_decay_steps in training.lr_scheduler_kwargs.",
+                "training.lr_scheduler_kwargs",
+            )
+        return super().create_scheduler(num_training_steps, optimizer)
 
     # Batches
 

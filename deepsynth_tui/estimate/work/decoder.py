@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import recomputed_layers
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.weights import is_quantized
 from deepsynth_tui.estimate.work.work import Work
@@ -51,15 +52,22 @@ DEQUANTIZED_BYTES = {4: 0.5 + HALF, 8: 1 + HALF}
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """Number of forward passes of a layer, and of backward matmuls per linear (1 frozen, 2
+    """Mean number of forward passes of a layer, and of backward matmuls per linear (1 frozen, 2
     trained)."""
 
-    forward: int
+    forward: float
     backward_matmuls: int
 
     def total(self, pair: tuple[float, float]) -> float:
         """The sum of a (forward, backward) pair over the passes of a micro-batch."""
         return self.forward * pair[0] + pair[1]
+
+
+def forward_passes(config: TrainingConfig, layers: int) -> float:
+    """The mean number of forward passes of a layer: 2 for one that is recomputed."""
+    if not config.training.gradient_checkpointing:
+        return 1.0
+    return 1 + recomputed_layers(config, layers) / layers
 
 
 def is_masked(config: TrainingConfig) -> bool:

@@ -10,6 +10,7 @@ from deepsynth_tui.estimate.work.decoder import (
     Passes,
     adapters_work,
     attention_work,
+    forward_passes,
     head_work,
     layers_work,
 )
@@ -39,7 +40,7 @@ def step_work(
     training = config.training
     tokens = training.per_device_train_batch_size * length
     passes = Passes(
-        forward=2 if training.gradient_checkpointing else 1,
+        forward=forward_passes(config, layout.text.layers),
         backward_matmuls=1 if config.lora.enabled else 2,
     )
     micro_batch = (

@@ -99,6 +99,7 @@ def choose_workers(
         return NO_WORKERS
     size, free = batch_bytes(), free or FreeMemory.read()
     accumulation = training.gradient_accumulation_steps
+    shortage: str | None = None
     for count in range(usual, 0, -1):
         factor = max(PREFETCH_FACTOR, math.ceil(accumulation / count))
         # Those that workers keep ready, those of a step, and the one that accelerate looks ahead.
