@@ -104,7 +104,8 @@ def activation_memory(
     bias = SCORE_BIAS * mask
     experts = _expert_copies(config, layout, trainable)
     per_logit = stack.loss_bytes_per_logit + (SOFT_CAP if text.caps_logits else 0)
-    logits = (per_logit * text.vocab + FINAL_HIDDEN * text.hidden) * batch.tokens
+    logits = per_logit * text.vocab * stack.tokens_with_logits(batch.tokens)
+    logits += FINAL_HIDDEN * text.hidden * batch.tokens
     largest_layer = (
         max(saved) + adapters // text.layers + scores + bias + max(experts, default=0) + workspace
     )

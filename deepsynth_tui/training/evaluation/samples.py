@@ -89,6 +89,8 @@ def answer_logits(
     """Return the logits that predict the answer, float32 on the CPU: (tokens, vocabulary)."""
     device = next(model.parameters()).device
     with no_grad_autocast(config):
-        logits = model(**{name: value.to(device) for name, value in inputs.items()}).logits
+        logits = model(
+            **{name: v.to(device) for name, v in inputs.items() if name != "labels"}
+        ).logits
     predicts_answer = inputs["labels"][0, 1:] != IGNORE_INDEX
     return logits[0, :-1][predicts_answer.to(logits.device)].float().cpu()

@@ -15,6 +15,7 @@ from transformers.quantizers.auto import AutoHfQuantizer
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
 from deepsynth_tui.training.modeling.quantization import bitsandbytes_config, quantize_fused_experts
+from deepsynth_tui.training.token_loss import compute_token_loss
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -52,6 +53,7 @@ def build_fake_model(
             quantize_fused_experts(model, config)
     if config.training.gradient_checkpointing:
         enable_gradient_checkpointing(trained)
+    compute_token_loss(trained)
     return trained.train()
 
 
