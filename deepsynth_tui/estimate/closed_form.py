@@ -196,8 +196,16 @@ def estimate(
     needed = max(sum(breakdown.values()), peak_loading)
     steps = total_steps(config, dataset.rows)
     padded = dataset.padded(batch.rows, config.data.max_length)
+    # The largest possible page is assumed where it is unknown, not that rows have no answer.
+    image_tokens = vision.tokens if dataset.page else 0
     work = step_work(
-        config, layout, trainable, length=padded, patches=vision.patches, encoder=encoder
+        config,
+        layout,
+        trainable,
+        length=padded,
+        patches=vision.patches,
+        image_tokens=image_tokens,
+        encoder=encoder,
     )
     return Estimate(
         breakdown=breakdown,
@@ -212,7 +220,9 @@ def estimate(
         tokens_per_sample=length,
         image_tokens=vision.tokens,
         steps=steps,
-        speed_multiplier=_speed_multiplier(config, layout, work, padded, vision.patches, gpus),
+        speed_multiplier=_speed_multiplier(
+            config, layout, work, padded, vision.patches, image_tokens, gpus
+        ),
         gpus=tuple(
             _gpu_estimate(
                 gpu,
@@ -256,6 +266,7 @@ def _speed_multiplier(
     work: Work,
     length: float,
     patches: int,
+    image_tokens: int,
     gpus: Sequence[Gpu],
 ) -> float:
     """Step time of full fine-tuning over that of `work`, on the GPU of median speed."""
@@ -266,7 +277,12 @@ def _speed_multiplier(
         }
     )
     full_work = step_work(
-        full, layout, count_trainable(full, layout), length=length, patches=patches
+        full,
+        layout,
+        count_trainable(full, layout),
+        length=length,
+        patches=patches,
+        image_tokens=image_tokens,
     )
     if not gpus:
         return full_work.matmul_flops / work.matmul_flops

@@ -141,11 +141,13 @@ def head_work(
     passes: Passes,
     tokens: float,
 ) -> Work:
-    """The LM head over all tokens, and the loss."""
+    """The LM head over `tokens`, and the loss. A trained head makes its logits twice."""
     text = layout.text
     size = text.vocab * text.hidden
-    is_trained = config.lora.enabled and trainable.by_tower.get("head", 0) >= size
-    matmuls = 1 + passes.backward_matmuls + (1 if is_trained else 0)
+    is_trained = not config.lora.enabled or trainable.by_tower.get("head", 0) >= size
+    matmuls = 1 + passes.backward_matmuls
+    if is_trained:
+        matmuls += 2 if config.lora.enabled else 1
     return Work(
         matmul_flops=2 * tokens * size * matmuls,
         weight_bytes=HALF * size * matmuls,
