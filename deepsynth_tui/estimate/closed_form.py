@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.activations import ActivationMemory, Batch, activation_memory
+from deepsynth_tui.estimate.memory.evaluation import evaluation_bytes
 from deepsynth_tui.estimate.memory.fsdp import rank_loading_bytes, rank_weight_bytes
 from deepsynth_tui.estimate.memory.optimizer import TrainableMemory, trainable_memory
 from deepsynth_tui.estimate.memory.reserved import PeakCandidate, allocator_overhead, free_blocks
@@ -43,6 +44,10 @@ MemoryItem = Literal[
     "overhead",
 ]
 MEMORY_ITEMS: tuple[MemoryItem, ...] = get_args(MemoryItem)
+EVALUATION_PEAK = (
+    "Evaluation in batches of {rows} takes more memory than training: "
+    "training.per_device_eval_batch_size lowers it."
+)
 NO_RATIOS: Mapping[str, float] = {}
 
 
@@ -78,7 +83,8 @@ class Estimate:
     `breakdown` itemises the peak of training, with CUDA context and fragmentation as `overhead`.
     `peak_allocated` is PyTorch's ``max_memory_allocated``; `cached` is what the allocator reserves
     on top on a GPU with plenty of memory, where nvidia-smi would show `peak_device`.
-    `peak_loading` is the peak while the model is loaded, context included. `adapted` are the full
+    `peak_loading` is the peak while the model is loaded, and `peak_evaluation` that of evaluations,
+    0 without; both with context. `adapted` are the full
     names of the modules and fused parameters with adapters.
     """
 
@@ -99,11 +105,12 @@ class Estimate:
     warnings: tuple[str, ...]
     overhead: ProcessOverhead = PUBLISHED_OVERHEAD
     source: Literal["closed_form", "simulated", "measured"] = "closed_form"
+    peak_evaluation: int = 0
 
     @property
     def needed(self) -> int:
         """Bytes that a GPU must have for this run."""
-        return max(sum(self.breakdown.values()), self.peak_loading)
+        return max(sum(self.breakdown.values()), self.peak_loading, self.peak_evaluation)
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate under the keys of ``deepsynth-tui estimate --json``. `_gb` is GiB."""
@@ -122,6 +129,7 @@ class Estimate:
             "peak_allocated_bytes": self.peak_allocated,
             "peak_device_bytes": self.peak_device,
             "peak_loading_bytes": self.peak_loading,
+            "peak_evaluation_bytes": self.peak_evaluation,
             "breakdown_bytes": dict(self.breakdown),
             "tokens_per_sample": self.tokens_per_sample,
             "image_tokens": self.image_tokens,
@@ -193,7 +201,12 @@ def estimate(
     breakdown: dict[MemoryItem, int] = {item: sizes[item] for item in MEMORY_ITEMS}
     peak_device = peak_allocated + overhead.total(allocator.cached)
     peak_loading = rank_loading_bytes(config, layout) + overhead.context
-    needed = max(sum(breakdown.values()), peak_loading)
+    evaluation = evaluation_bytes(config, layout, trainable, dataset.page, length, stack)
+    peak_evaluation = sum(constant.values()) + evaluation + overhead.context if evaluation else 0
+    needed = max(sum(breakdown.values()), peak_loading, peak_evaluation)
+    warnings = estimate_warnings(config, layout, encoder, trainable, dataset, length)
+    if peak_evaluation == needed:
+        warnings += (EVALUATION_PEAK.format(rows=config.training.per_device_eval_batch_size),)
     steps = total_steps(config, dataset.rows)
     padded = dataset.padded(batch.rows, config.data.max_length)
     # The largest possible page is assumed where it is unknown, not that rows have no answer.
@@ -234,8 +247,9 @@ def estimate(
             )
             for gpu in gpus
         ),
-        warnings=estimate_warnings(config, layout, encoder, trainable, dataset, length),
+        warnings=warnings,
         overhead=overhead,
+        peak_evaluation=peak_evaluation,
     )
 
 

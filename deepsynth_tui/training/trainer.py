@@ -199,6 +199,16 @@ class DocumentTrainer(Trainer):
         self._length_sampler = SeededLengthGroupedSampler(size, self._lengths, seed=self.args.seed)
         return self._length_sampler
 
+    def get_train_dataloader(self) -> torch.utils.data.DataLoader[Any]:
+        """Return the loader of batches, which stay on the CPU until their forward pass.
+
+        `Trainer` fetches all batches of an optimizer step before the first of these passes, so
+        their pixels would be on the GPU together.
+        """
+        loader: Any = super().get_train_dataloader()
+        loader.device = None  # `_prepare_inputs` moves each batch
+        return loader
+
     # transformers 5.24; unnecessary once Trainer checks for the end of the run before an epoch.
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         """Run an epoch, unless the run is over.

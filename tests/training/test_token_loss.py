@@ -208,6 +208,15 @@ def test_the_evaluation_loss_is_the_mean_over_all_learned_tokens(
     assert evaluated["eval_loss"] == pytest.approx(losses.mean().item(), rel=2e-6)
 
 
+def test_batches_of_a_step_stay_on_the_cpu_until_their_forward_pass(
+    values: dict[str, Any], tmp_path: Path, language_model: Path
+) -> None:
+    config = family_configuration(values, language_model)
+    base, model = adapted(config)
+    loader = make_trainer(base, model, config, tmp_path).get_train_dataloader()
+    assert loader.device is None  # accelerate moves a batch to the device of its loader
+
+
 class ScaledLlama(LlamaForCausalLM):
     """Changes its logits in a way that no configuration tells."""
 

@@ -91,7 +91,7 @@ def activation_memory(
         adapters += HALF * trainable.adapters  # autocast's copies of the float32 adapters
     saved = [_layer_bytes(config, layer, layout, batch) for layer in layout.layers]
     scores = eager_score_bytes(config, text, batch)
-    mask = _masked_pairs(config, batch)
+    mask = masked_pairs(config, batch)
     workspace = batch.tokens * max(
         max(
             stream_factor * (BACKWARD_MLP * layer.concurrent_inner + BACKWARD_HIDDEN * text.hidden),
@@ -184,7 +184,7 @@ def _int8_width(layer: DecoderLayer, text: TextDimensions) -> int:
     return (2 if dense else 1) * text.hidden + dense
 
 
-def _masked_pairs(config: TrainingConfig, batch: Batch) -> int:
+def masked_pairs(config: TrainingConfig, batch: Batch) -> int:
     """Elements of the attention mask; batches of several rows are assumed to be padded."""
     if batch.rows == 1 or config.model.attn_implementation == "flash_attention_2":
         return 0
