@@ -18,6 +18,8 @@ from typing import Any
 
 from deepsynth_tui.errors import UserError
 
+_children: set[subprocess.Popen[str]] = set()
+
 
 class ChildError(UserError):
     """The child process gave no answer."""
@@ -40,18 +42,27 @@ def ask(
     Raises:
         ChildError: the process gave no answer, died, or timed out.
     """
-    try:
-        child = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            input=json.dumps(question),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _timed_out(subject, timeout, timeout_advice) from error
-    return _parse_answer(subject, child.returncode, child.stdout, child.stderr)
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        _children.add(child)
+        try:
+            stdout, stderr = child.communicate(json.dumps(question), timeout)
+        except subprocess.TimeoutExpired as error:
+            raise _timed_out(subject, timeout, timeout_advice) from error
+        finally:
+            child.kill()
+            _children.discard(child)
+    return _parse_answer(subject, child.returncode, stdout, stderr)
+
+
+def kill_children() -> None:
+    """Kill the processes that threads in `ask` wait for: each call raises ChildError then.
+
+    A program that ends would otherwise wait for its threads, and they for their answers.
+    """
+    for child in tuple(_children):
+        child.kill()
 
 
 async def ask_async(

@@ -59,6 +59,8 @@ class FieldSpec:
             "choice": "one of " + ", ".join(as_text(choice) for choice in self.choices),
         }
         expected = f"{kinds[self.kind]} {self.range_text}".rstrip()
+        if self.kind == "list" and self.choices:
+            return f"a list of {', '.join(map(as_text, self.choices))}"
         if self.kind == "mapping" and self.choices:
             return f"{', '.join(map(as_text, self.choices))} or {expected}"
         return expected
@@ -229,7 +231,8 @@ def _kind(options: list[Any]) -> tuple[Kind, tuple[Any, ...]]:
         if get_origin(option) is Literal:
             return "choice", get_args(option)
         if get_origin(option) is list:
-            return "list", ()
+            (item,) = get_args(option)
+            return "list", get_args(item) if get_origin(item) is Literal else ()
         if get_origin(option) is dict:
             return "mapping", ()
     by_type: dict[Any, Kind] = {bool: "bool", float: "float", int: "int", str: "text"}

@@ -26,6 +26,7 @@ from deepsynth_tui.config.overrides import OVERRIDE_SOURCE, apply_overrides
 from deepsynth_tui.config.presets import find_preset, list_presets
 from deepsynth_tui.config.problems import ConfigError, Notice, Problem
 from deepsynth_tui.config.rules import broken_rules
+from deepsynth_tui.config.training import TrainingConfig
 
 Model = type[Settings]
 
@@ -98,7 +99,7 @@ def load_text(
         ) from None
     values = _with_values_of_older_runs(document.values) if of_run else document.values
     overridden = apply_overrides(values, overrides)
-    result = check_values(overridden.values, estimate_only=estimate_only)
+    result = check_values(overridden.values, estimate_only=estimate_only or of_run)
     problems = [
         *(Problem(key, "is set more than once", "keep one") for key in document.repeated),
         *overridden.problems,
@@ -110,13 +111,21 @@ def load_text(
     return LoadedConfig(result.config, result.notices, fill_defaults(text, result.config))
 
 
+def load_record(values: Mapping[str, Any]) -> TrainingConfig:
+    """Return the configuration that a training run wrote beside its results as JSON.
+
+    Fields that did not exist yet get the value that the run had, as with `of_run`.
+    """
+    return TrainingConfig.model_validate(_with_values_of_older_runs(values))
+
+
 def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> CheckResult:
     """Check values from YAML or a form, and return every problem, not only the first.
 
     `estimate_only` skips the rules that only prevent a start.
     """
     kind = values.get("kind", "training" if "training" in values or "lora" in values else None)
-    if kind not in CONFIG_TYPES:
+    if not isinstance(kind, str) or kind not in CONFIG_TYPES:
         message = f"unknown kind of run {kind!r}" if "kind" in values else "not set"
         return CheckResult(
             None, (Problem("kind", message, "one of: " + ", ".join(CONFIG_TYPES)),), ()

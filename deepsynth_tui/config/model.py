@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 
 DEFAULT_MODEL = "deepseek-community/DeepSeek-OCR-2"
 DEFAULT_ENCODER = "Qwen/Qwen3-Embedding-0.6B"
-TARGET_TOWERS = ("language", "vision", "projector")
+TowerName = Literal["language", "vision", "projector"]
+TARGET_TOWERS: tuple[TowerName, ...] = get_args(TowerName)
 """Names in `lora.target_modules` that stand for every linear layer of a tower."""
 INITS_THAT_KEEP_BASE_WEIGHTS = (True, "gaussian")
 """Values of `lora.init_lora_weights` that leave the base weights unchanged."""
@@ -209,6 +210,13 @@ class QuantizationSettings(Settings):
         False, label="Quantize weights", help="Quantize the frozen weights with bitsandbytes."
     )
     bits: Literal[4, 8] = setting(4, label="Precision", help="Bits per weight.", unit="bits")
+    towers: list[TowerName] = setting(
+        ["language"],
+        label="Quantized towers",
+        help="Towers whose linear layers are quantized: language, vision, projector. A vision "
+        "tower is small, so quantizing it saves little.",
+        in_older_runs=list(TARGET_TOWERS),
+    )
     quant_type: Literal["nf4", "fp4"] = setting("nf4", label="4-bit type", help="4-bit data type.")
     double_quant: bool = setting(
         True,

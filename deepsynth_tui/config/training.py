@@ -231,6 +231,16 @@ class TrainingSettings(Settings):
         affects_memory=True,
         on_resume="free",
     )
+    cache_features: Literal["auto", "on", "off"] = setting(
+        "auto",
+        label="Page features",
+        help="Compute what the frozen vision tower and projector make of a page once, and keep it "
+        "on disk for all epochs, evaluations and later runs. auto: where it saves time.",
+        affects_memory=True,
+        on_resume="free",
+        in_older_runs="off",
+        advanced=True,
+    )
     use_liger_kernel: bool = setting(
         False,
         label="Liger kernels",
@@ -244,12 +254,14 @@ class TrainingSettings(Settings):
         help="Order of the rows; group_by_length batches rows of similar length: less padding.",
         advanced=True,
     )
-    dataloader_num_workers: int = setting(
-        0,
+    dataloader_num_workers: int | None = setting(
+        None,
         label="Data loader workers",
-        help="Processes that prepare batches ahead. Raise it if the log shows much waiting for "
-        "data.",
+        help="Processes that decode pages and prepare batches ahead, per GPU; none: one for each "
+        "CPU core of the GPU, at most 8, and 0 when training on the CPU. The data wait of a run "
+        "says how long the GPU waits for them.",
         unit="processes",
+        placeholder="as many as the CPU cores allow",
         suggested=(0, 2, 4, 8),
         ge=0,
         advanced=True,
@@ -360,8 +372,9 @@ class TrainingSettings(Settings):
     fsdp: bool = setting(
         False,
         label="FSDP",
-        help="Shard the frozen layers across these processes (FSDP2), for a model too large for "
-        "one GPU. Each layer is gathered while it computes; adapters are not sharded.",
+        help="Shard the frozen layers of the language model across these processes (FSDP2), for "
+        "one too large for a GPU. Each layer is gathered while it computes; adapters and vision "
+        "tower are whole on each.",
         advanced=True,
         affects_memory=True,
         on_resume="free",

@@ -7,9 +7,10 @@ hundred estimates); besides, it reads the free disk and main memory of this mach
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from deepsynth_tui.config.precision import float16_changes
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.closed_form import Estimate
@@ -18,6 +19,7 @@ from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.ranks import RankPreview, preview_ranks
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import StorageEstimate, estimate_storage
+from deepsynth_tui.estimate.tweaks import with_values
 from deepsynth_tui.machine.gpu_catalogue import Fit, classify_fit
 from deepsynth_tui.machine.nvml import Device
 
@@ -28,7 +30,9 @@ class GpuFit:
 
     `available` is all usable memory for a GPU of the catalogue, the free memory for one of this
     machine. `batch` is the largest batch size that fits. `fix` is the cheapest change that makes
-    the run fit, None if it fits already or if no change of one or two settings is enough.
+    the run fit, None if it fits already or if no change of one or two settings is enough. `float16`
+    are the settings, by dotted key, with which it computes nothing in bfloat16, for a GPU that has
+    none; the memory is the same.
     """
 
     name: str
@@ -37,6 +41,18 @@ class GpuFit:
     headroom: int
     batch: int
     fix: Fix | None
+    float16: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """All settings to change for this GPU."""
+        return {**(self.fix.changes if self.fix else {}), **self.float16}
+
+    @property
+    def change_words(self) -> str:
+        """Describe `changes`."""
+        words = [self.fix.words] if self.fix else []
+        return " and ".join([*words, *(["float16"] if self.float16 else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,7 @@ class FitReport:
             "warnings": [*estimate["warnings"], *self.storage.shortages],
             "largest_batch": {gpu.name: gpu.batch for gpu in self.catalogue_gpus},
             "cheapest_change": _fixes_json(self.catalogue_gpus),
+            "float16_change": {g.name: dict(g.float16) for g in self.catalogue_gpus if g.float16},
             "here": [
                 {
                     "name": gpu.name,
@@ -67,6 +84,7 @@ class FitReport:
                     "headroom_bytes": gpu.headroom,
                     "largest_batch": gpu.batch,
                     "cheapest_change": _fixes_json([gpu]).get(gpu.name),
+                    "float16_change": dict(gpu.float16),
                 }
                 for gpu in self.machine_gpus
             ],
@@ -97,7 +115,16 @@ def fit_report(
         estimate = refine(estimate)
     usable = {gpu.name: gpu.usable_bytes for gpu in inputs.gpus}
     free = {device_label(device): device.free for device in devices}
-    fits = fit_gpus(config, inputs, estimate.needed, [*free.items(), *usable.items()])
+    without_bfloat16 = {
+        *(device_label(device) for device in devices if device.lacks_bfloat16),
+        *(gpu.name for gpu in inputs.gpus if not gpu.bfloat16),
+    }
+    fits = tuple(
+        replace(fit, float16=_float16_changes(config, fit.fix))
+        if fit.name in without_bfloat16
+        else fit
+        for fit in fit_gpus(config, inputs, estimate.needed, [*free.items(), *usable.items()])
+    )
     return FitReport(
         estimate=estimate,
         dataset=inputs.dataset_for(config),
@@ -130,6 +157,10 @@ def fit_gpus(
         )
         for (name, available), batch in zip(gpus, batches, strict=True)
     )
+
+
+def _float16_changes(config: TrainingConfig, fix: Fix | None) -> Mapping[str, Any]:
+    return float16_changes(with_values(config, fix.changes) if fix else config)
 
 
 def device_label(device: Device) -> str:

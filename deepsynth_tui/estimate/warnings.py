@@ -34,6 +34,7 @@ def estimate_warnings(
     """Return sentences for the panel and the command line, the most serious first."""
     return (
         *_nothing_learns(config, layout, trainable),
+        *_half_precision(config, trainable),
         *_rows(config, dataset),
         *_pages(config, layout, dataset.page, length),
         *_experts(config, layout, trainable),
@@ -52,6 +53,15 @@ def _nothing_learns(
         yield "Nothing is trained: every tower is frozen."
     if config.quantization.enabled and not config.lora.enabled:
         yield "Quantized weights cannot be trained: set lora.enabled, or disable quantization."
+
+
+def _half_precision(config: TrainingConfig, trainable: TrainableParameters) -> Iterator[str]:
+    if config.model.dtype == "bfloat16" and (trainable.module_copies or trainable.in_place):
+        yield (
+            "Weights that are trained directly (lora.modules_to_save, lora.bias, or all without "
+            "LoRA) are bfloat16, which rounds updates below 1/256 of a weight away: set "
+            "model.dtype to float32."
+        )
 
 
 def _rows(config: TrainingConfig, dataset: RowStatistics) -> Iterator[str]:
@@ -90,8 +100,9 @@ def _experts(
     unquantized = [group for group in fused if not is_quantized(group.first_name, group, config)]
     if config.quantization.enabled and unquantized:
         yield (
-            f"Fused experts ({share}) stay in {config.model.dtype}: bitsandbytes quantizes "
-            "them only in 4 bits with quantization.quantize_experts, and not if they are adapted."
+            f"Fused experts ({share}) stay in {config.model.dtype}: they are quantized only in 4 "
+            "bits with quantization.quantize_experts, in the quantization.towers, and not if they "
+            "are adapted."
         )
     if config.lora.enabled and not adapted:
         yield (

@@ -22,16 +22,22 @@ def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     if durable:
-        _sync(path.parent)
+        sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    """Flush the names in a folder to disk."""
-    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def sync_all(folder: Path) -> None:
+    """Flush all files and folders in a folder to disk. Raises OSError."""
+    for path in (folder, *folder.rglob("*")):
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Flush the content of a file, or the names in a folder, to disk. Raises OSError."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 1 << 20
-"""More than any file of a run that is read whole: a larger one is not what its name says."""
+"""More than the status or identity of a run: a larger one is not what its name says."""
 _LARGEST = 1e300
 _LARGEST_INTEGER = 2**63
 
@@ -20,17 +20,17 @@ class BadContent(ValueError):
     """A file that can be read but holds something else than it should; the text says what."""
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file.
+def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """Return the JSON object in a file of at most `max_bytes`.
 
     Raises:
         OSError: The file is gone or cannot be read.
         BadContent: It holds anything else.
     """
     with open(path, "rb", opener=_open_regular) as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise BadContent(f"{path.name} is larger than {MAX_BYTES >> 20} MiB")
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise BadContent(f"{path.name} is larger than {max_bytes >> 20} MiB")
     if not data.strip(b"\0 \r\n\t"):
         raise BadContent(f"{path.name} is empty")
     try:

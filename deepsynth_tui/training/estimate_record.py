@@ -16,6 +16,7 @@ from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes
 from deepsynth_tui.estimate.inputs import EstimateInputs
+from deepsynth_tui.estimate.page_features import TimeShares
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import DiskEstimate, estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
@@ -76,6 +77,12 @@ class RunEstimate:
             source=self.estimate.source,
             gpu=self.hardware.name if self.hardware else "",
         )
+
+    @property
+    def feature_times(self) -> TimeShares | None:
+        """What cached page features change on this machine; shares of FLOPs on a CPU."""
+        gpu = self.hardware.gpu if self.hardware else None
+        return self.inputs.estimate_on(self.config, (gpu,) if gpu else ()).feature_times
 
     @property
     def disk(self) -> DiskEstimate:

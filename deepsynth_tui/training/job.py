@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.runs.directory import open_run, read_identity
 from deepsynth_tui.runs.job import Job, run_job
-from deepsynth_tui.training.environment import disable_torch_compile, use_first_gpu_only
+from deepsynth_tui.training.environment import (
+    disable_torch_compile,
+    number_gpus_by_bus,
+    use_first_gpu_only,
+    wait_passively,
+)
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.silence_libraries import silence_libraries
 
@@ -55,6 +60,7 @@ def train(
         run.sample_base_model(base, encoder, data)
 
     model = run.attach_trainable(base, encoder, checkpoint)
+    estimate = run.cache_page_features(base, model, data, estimate)
     if run.stop_requested():
         return "stopped"
 
@@ -90,6 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
+    number_gpus_by_bus()
+    wait_passively()
     disable_torch_compile()
     run_path = options.run.resolve()
     os.chdir(read_identity(open_run(run_path)).cwd)

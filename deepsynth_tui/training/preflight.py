@@ -17,6 +17,7 @@ from typing import Any
 
 from deepsynth_tui.config.data import RowSettings
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.precision import float16_changes, no_bfloat16, use_float16
 from deepsynth_tui.config.preflight_report import (
     nearest_existing_parent,
     output_dir_problems,
@@ -31,6 +32,7 @@ from deepsynth_tui.errors import UserError
 from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
+from deepsynth_tui.machine.torch_build import installed_torch, unusable_gpu
 from deepsynth_tui.models.layout import load_layout
 from deepsynth_tui.models.lora_problems import lora_problems
 from deepsynth_tui.training.data.dataset_folder import (
@@ -229,9 +231,17 @@ def _package_problems(config: TrainingConfig) -> Iterator[Problem]:
 
 
 def _gpu_problems(config: TrainingConfig) -> Iterator[Problem]:
-    if config.training.num_processes == 1:
-        return
-    if shortage := gpu_shortage(config.training.num_processes, nvml.probe()):
+    probe = nvml.probe()
+    if unusable := unusable_gpu(probe, installed_torch()):
+        yield Problem("training.num_processes", unusable.reason, unusable.advice)
+    lacking = [
+        device.name
+        for device in probe.devices[: config.training.num_processes]
+        if device.lacks_bfloat16
+    ]
+    if lacking and (changes := float16_changes(config)):
+        yield Problem("model.dtype", no_bfloat16(lacking[0]), use_float16(changes))
+    if shortage := gpu_shortage(config.training.num_processes, probe):
         yield Problem("training.num_processes", shortage, "lower it, or let the run see more GPUs")
 
 

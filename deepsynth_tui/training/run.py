@@ -27,6 +27,8 @@ from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.divergence import check_divergence
 from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
+from deepsynth_tui.training.failures.memory import explain_loading_out_of_memory
+from deepsynth_tui.training.features.prepare import cache_page_features, page_features_in_use
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
 from deepsynth_tui.training.init_adapter import adapter_to_start_from
 from deepsynth_tui.training.modeling import lora
@@ -37,9 +39,10 @@ from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
 from deepsynth_tui.training.result.changed_config import report_changes
-from deepsynth_tui.training.result.checkpoints import ResumePoint, newest_complete
+from deepsynth_tui.training.result.checkpoints import ResumePoint
 from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 from deepsynth_tui.training.result.disk_space import DiskSpace, result_bytes
+from deepsynth_tui.training.result.find_checkpoint import newest_whole
 from deepsynth_tui.training.result.publish import HubUploader
 from deepsynth_tui.training.result.save import atomic_folder, save_trained
 from deepsynth_tui.training.result.usage import usage
@@ -51,6 +54,7 @@ from deepsynth_tui.training.text_encoder.soft_tokens import (
     attach_text_encoder,
     text_encoder_attached,
 )
+from deepsynth_tui.training.usable_gpu import describe_device, require_bfloat16
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MB = 10**6
 MODEL_FOLDER = "model"  # of full fine-tuning; an adapter goes to RunDirectory.adapter
 Verdict = Literal["completed", "stopped"]
 
@@ -157,12 +162,15 @@ class TrainingRun:
         The run that this one continues may have a newer one, which the first rank copies here if
         `config.resume_training` allows it. Which run to resume was decided by `workflows.resume`.
         """
+        job, world_size = self.job, self.ranks.world_size
+        newest: ResumePoint | None = None
         if self.ranks.is_main:
-            copy_checkpoint(self.job, self.config, self.disk_space, self.ranks.world_size)
-        self.ranks.barrier()
-        checkpoint = newest_complete(self.job.run.checkpoints, self.ranks.world_size)
-        for path, problem in checkpoint.incomplete:
-            self.job.warning(f"{path.name} is skipped: {problem}")
+            keeps_best = self.config.training.keeps_best
+            newest = newest_whole(job, job.run, world_size, keeps_best=keeps_best)
+            if copy_checkpoint(job, self.config, self.disk_space, world_size, newest.step):
+                newest = newest_whole(job, job.run, world_size, keeps_best=keeps_best)
+        checkpoint = self.ranks.broadcast(newest)
+        assert checkpoint is not None
         if checkpoint.path is None:
             self.job.warning("There is no complete checkpoint to resume from: starting at step 0")
         self.job.resumed(checkpoint.step)
@@ -171,12 +179,19 @@ class TrainingRun:
     def load(self, checkpoint: ResumePoint | None) -> tuple[LoadedModel, TextEncoder | None]:
         """Load the base model and, if there is one, the text encoder."""
         config = self.config
+        require_bfloat16(config)
         adapter_to_start_from(config, checkpoint)  # refused before the weights are loaded
         self.job.phase("loading", config.model.name_or_path)
         log.info("loading %s", config.model.name_or_path)
-        base = load_model_and_processor(config, stay_on_cpu=config.training.fsdp)
+        with explain_loading_out_of_memory(config):
+            base = load_model_and_processor(
+                config,
+                stay_on_cpu=config.training.fsdp,
+                on_download=lambda done, total: self.job.progress(done // MB, total // MB, "MB"),
+            )
+            encoder = load_text_encoder(base.model, config)
         log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
-        encoder = load_text_encoder(base.model, config)
+        log.info("on %s", describe_device())
         if encoder is not None:
             size = sum(parameter.numel() for parameter in encoder.encoder.parameters())
             log.info(
@@ -269,6 +284,16 @@ class TrainingRun:
             log.info("trainable in the %s: %s parameters", part, f"{count:,}")
         return model
 
+    def cache_page_features(
+        self,
+        base: LoadedModel,
+        model: Model,
+        data: TrainingData,
+        estimate: estimate_record.RunEstimate | None,
+    ) -> estimate_record.RunEstimate | None:
+        """Encode each page once, if that is wanted and worth it; return the estimate of that."""
+        return cache_page_features(self, base, model, data, estimate)
+
     def fit(
         self,
         base: LoadedModel,
@@ -281,19 +306,20 @@ class TrainingRun:
         self._report_trainable(model)
         memory_time = MemoryTimeCallback(self.job, self.meter)
         resume_from = checkpoint.path if checkpoint else None
-        with (
-            estimate_record.record_against(estimate, self.job, memory_time)
-            if self.ranks.is_main
-            else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
-        ):
-            trainer = create_trainer(self, base, model, data, checkpoint)
-            callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)
-            for callback in callbacks:
-                trainer.add_callback(callback)
-            trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-        stopped = stopped_early(callbacks)
-        if data.split.held_out and not stopped:
-            evaluate_last_step(self.job, trainer)
+        with page_features_in_use(self.job, data.collator):
+            with (
+                estimate_record.record_against(estimate, self.job, memory_time)
+                if self.ranks.is_main
+                else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
+            ):
+                trainer = create_trainer(self, base, model, data, checkpoint)
+                callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)
+                for callback in callbacks:
+                    trainer.add_callback(callback)
+                trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+            stopped = stopped_early(callbacks)
+            if data.split.held_out and not stopped:
+                evaluate_last_step(self.job, trainer)
         if not self.config.training.fsdp:
             self.ranks.leave()  # the first rank has the whole model and goes on alone
         return trainer, "stopped" if stopped else "completed"

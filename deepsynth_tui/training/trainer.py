@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import PeftModel
+from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, Trainer
 
 from deepsynth_tui.training.data.collator import ROW_IDS
 from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
+from deepsynth_tui.training.data.workers import worker_start
+from deepsynth_tui.training.features.tower import ENCODER_OUTPUTS
 from deepsynth_tui.training.ranks.rank_group import RankGroup
+from deepsynth_tui.training.result.checkpoint_damage import refuse_damaged
 from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
@@ -35,6 +39,10 @@ if TYPE_CHECKING:
 
     from deepsynth_tui.training.evaluation.answer_scorer import AnswerScorer
     from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
+
+
+def _holds_pages(name: str) -> bool:
+    return name.startswith("pixel") or name == ENCODER_OUTPUTS
 
 
 class DocumentTrainer(Trainer):
@@ -107,7 +115,7 @@ class DocumentTrainer(Trainer):
         if model.training:
             # Not read here: `.item()` would wait for the GPU.
             self._tokens = self._tokens + inputs["attention_mask"].sum()
-            self.pages_seen = self.pages_seen or any(name.startswith("pixel") for name in inputs)
+            self.pages_seen = self.pages_seen or any(map(_holds_pages, inputs))
             context = contextlib.nullcontext()  # training_step covers the backward pass, too
         else:
             context = errors_with_row_ids(row_ids, self.state.global_step)
@@ -189,7 +197,36 @@ class DocumentTrainer(Trainer):
             set_learning_rate(optimizer, encoder.encoder.parameters(), rate)
         return optimizer
 
-    # Order of rows
+    # Batches
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of the training batches; its workers live as long as the trainer.
+
+        Batches stay on the CPU until their forward pass: `Trainer` fetches all those of an
+        optimizer step before the first, so their pixels would be on the GPU together.
+        """
+        loader: Any = self._set_up_loader(super().get_train_dataloader())
+        loader.device = None  # `_prepare_inputs` moves each batch
+        return loader
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        """Return a loader whose workers end with the evaluation: idle ones would hold memory."""
+        is_persistent = self.args.dataloader_persistent_workers
+        self.args.dataloader_persistent_workers = False
+        loader = self._set_up_loader(super().get_eval_dataloader(eval_dataset))
+        self.args.dataloader_persistent_workers = is_persistent
+        return loader
+
+    def _set_up_loader(self, loader: Any) -> DataLoader[Any]:
+        """Give the loader a generator of its own, and its workers an end with this process.
+
+        Without, it draws the seeds of its workers from torch's generator, as often as workers are
+        started: dropout would depend on their number and on where the run was resumed.
+        """
+        seed = self.args.seed + self.args.process_index
+        loader.base_dataloader.generator = torch.Generator().manual_seed(seed)
+        loader.base_dataloader.worker_init_fn = worker_start()
+        return loader
 
     # transformers 5.24; unnecessary once Trainer takes a sampler as an argument.
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler | None:
@@ -198,16 +235,6 @@ class DocumentTrainer(Trainer):
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
         self._length_sampler = SeededLengthGroupedSampler(size, self._lengths, seed=self.args.seed)
         return self._length_sampler
-
-    def get_train_dataloader(self) -> torch.utils.data.DataLoader[Any]:
-        """Return the loader of batches, which stay on the CPU until their forward pass.
-
-        `Trainer` fetches all batches of an optimizer step before the first of these passes, so
-        their pixels would be on the GPU together.
-        """
-        loader: Any = super().get_train_dataloader()
-        loader.device = None  # `_prepare_inputs` moves each batch
-        return loader
 
     # transformers 5.24; unnecessary once Trainer checks for the end of the run before an epoch.
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
@@ -222,6 +249,15 @@ class DocumentTrainer(Trainer):
         if self._length_sampler is not None:  # accelerate 1.x does not reach it in several ranks
             self._length_sampler.set_epoch(kwargs["epoch"])
         super()._run_epoch(*args, **kwargs)
+
+    # Pages
+
+    # transformers 5.24; unnecessary once Trainer lets a collator act on the device of the model.
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Move a batch to the device of the model, with features in place of its pages."""
+        prepared = super()._prepare_inputs(inputs)
+        features = getattr(self.data_collator, "features", None)
+        return features.model_inputs(prepared) if features is not None else prepared
 
     # Throughput
 
@@ -278,7 +314,12 @@ class DocumentTrainer(Trainer):
 
     # transformers 5.24; unnecessary once callbacks are called when weights have been loaded.
     def _load_best_model(self) -> None:
-        """Load the weights of the best checkpoint, with those of the text encoder."""
+        """Load the weights of the best checkpoint, with those of the text encoder.
+
+        Raises:
+            TrainingError: the checkpoint is damaged.
+        """
+        refuse_damaged(Path(str(self.state.best_model_checkpoint)))
         with self._text_encoder_from(str(self.state.best_model_checkpoint)):
             super()._load_best_model()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from deepsynth_tui.runs.directory import RunDirectory, find_run, read_identity
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.training.result.checkpoint_record import read_record, schedule_note
-from deepsynth_tui.training.result.checkpoints import TRAINER_STATE, newest_complete
+from deepsynth_tui.training.result.checkpoints import newest_complete, read_state
 
 EPOCH_DIGITS = 4  # transformers logs fractions of an epoch; whole epochs stay whole
 
@@ -72,7 +71,7 @@ def plan(
     record = read_record(newest.path)
     if record and (error := edited_config_error(record.config, former, newest.path.name)):
         raise CannotExtend(error.message, error.advice)
-    state = json.loads((newest.path / TRAINER_STATE).read_text(encoding="utf-8"))
+    state = read_state(newest.path)
     setting = _new_length(former, newest.step, float(state["epoch"]), more_steps, more_epochs)
     config, changed_text = _load(text, [setting], run)
     key, _, value = setting.partition("=")

@@ -21,7 +21,8 @@ ALL_FIELDS = [
 )
 def test_every_field_has_help_and_survives_a_form(model: type[BaseModel], field: FieldSpec):
     assert field.help.endswith((".", "?"))
-    for value in (field.default, *field.suggested, *field.choices):
+    choices = [[item] for item in field.choices] if field.kind == "list" else field.choices
+    for value in (field.default, *field.suggested, *choices):
         assert field.from_text(as_text(value)) == value
 
 

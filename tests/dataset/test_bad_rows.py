@@ -10,6 +10,7 @@ import pytest
 
 from deepsynth_tui.dataset.errors import NoDocuments, SourceError
 from deepsynth_tui.dataset.pipeline import generate
+from tests.dataset.reading.small_pdf import pdf, pdf_bomb
 from tests.dataset.reading.source_files import write
 from tests.dataset.recorder import Recorder
 from tests.dataset.writing.small_datasets import config, files
@@ -43,6 +44,32 @@ def test_one_latin_1_file_among_many_is_left_out_counted_and_named(tmp_path: Pat
             "file": None,
         }
     ]
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_a_document_beyond_the_limits_is_left_out_and_counted(tmp_path: Path, num_proc: int):
+    folder = tmp_path / "in"
+    write(folder / "1.pdf", pdf([["Before."]]))
+    write(folder / "2.pdf", pdf_bomb(8 << 20))
+    write(folder / "3.pdf", pdf([["After."]]))
+    recorder = Recorder()
+    limits = {"max_document_memory": 0.01}
+    settings = config(folder, source=limits, num_proc=num_proc, output={"shard_size": 1})
+    generate(settings, tmp_path / "out", recorder)
+    reason = "a document that takes more than 0.01 GiB of memory to read"
+    assert recorder.warnings == [f"skipped 1 of 3 documents, {reason}: 2.pdf"]
+    report = json.loads((tmp_path / "out" / "report.json").read_bytes())
+    assert (report["documents"], report["skipped"][reason]["count"]) == (2, 1)
+
+
+def test_a_document_beyond_the_limits_can_end_the_run(tmp_path: Path):
+    folder = tmp_path / "in"
+    write(folder / "1.pdf", pdf_bomb(8 << 20))
+    limits = {"max_document_memory": 0.01}
+    strict = config(folder, source=limits, flaws={"bad_rows": "stop"})
+    with pytest.raises(SourceError, match=r"1\.pdf: a document that takes more than") as caught:
+        generate(strict, tmp_path / "out", Recorder())
+    assert "source.max_document_memory" in caught.value.advice
 
 
 def test_bad_rows_of_a_table_are_grouped_by_reason(tmp_path: Path):

@@ -202,3 +202,16 @@ def test_wandb_without_a_login(
         assert not check(config)
     (tmp_path / ".netrc").touch()  # wandb itself reports what it finds in it
     assert not check(config)
+
+
+def test_remote_code_of_deepseek_ocr_leads_to_the_native_checkpoint(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    config = {"model_type": "deepseek_vl_v2", "architectures": ["DeepseekOCRForCausalLM"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").touch()
+    [problem] = check(configuration(values, model__name_or_path=str(folder)))
+    assert problem.key == "model.name_or_path"
+    assert "deepseek-community/DeepSeek-OCR-2" in problem.hint

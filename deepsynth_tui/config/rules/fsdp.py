@@ -89,6 +89,12 @@ FSDP_RULES = (
         hint="leave it empty",
     ),
     _excludes(
+        "training.cache_features",
+        condition=lambda c: c.training.cache_features == "on",
+        message="encodes pages on each GPU by itself, and training.fsdp shards the vision tower",
+        hint="set it to auto",
+    ),
+    _excludes(
         "lora.target_parameters",
         condition=lambda c: bool(c.lora.target_parameters),
         message="PEFT moves the parameter to another module, where training.fsdp does not find it",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS
+from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS, TARGET_TOWERS
 from deepsynth_tui.config.rules.fsdp import FSDP_RULES
+from deepsynth_tui.config.rules.precision import PRECISION_RULES
 from deepsynth_tui.config.rules.rule import Rule, is_file_name, is_pattern
 from deepsynth_tui.config.rules.training_datasets import TRAINING_DATASET_RULES
 from deepsynth_tui.config.training import TrainingConfig
@@ -50,6 +51,12 @@ TRAINING_RULES = (
         "turn lora.enabled on, or quantization.enabled off",
     ),
     Rule(
+        ("quantization.towers", "quantization.enabled"),
+        lambda c: c.quantization.enabled and not c.quantization.towers,
+        "no tower would be quantized",
+        f"{', '.join(TARGET_TOWERS)}, or turn quantization.enabled off",
+    ),
+    Rule(
         ("lora.lora_dropout", "lora.target_parameters", "lora.enabled"),
         lambda c: c.lora.enabled and bool(c.lora.target_parameters) and c.lora.lora_dropout > 0,
         "PEFT has no dropout for adapters on lora.target_parameters",
@@ -81,12 +88,7 @@ TRAINING_RULES = (
         "has no effect on an adapter that is loaded (lora.init_from)",
         "set it to true",
     ),
-    Rule(
-        ("training.fp16", "model.dtype", "lora.enabled"),
-        lambda c: c.training.fp16 and not c.lora.enabled and c.model.dtype == "float16",
-        "float16 is too coarse for weights that are trained directly",
-        "set model.dtype to float32",
-    ),
+    *PRECISION_RULES,
     Rule(
         ("lora.target_modules", "lora.target_parameters", "lora.enabled"),
         lambda c: c.lora.enabled and not c.lora.target_modules and not c.lora.target_parameters,
@@ -128,17 +130,6 @@ TRAINING_RULES = (
         lambda c: not all(map(is_pattern, c.lora.modules_to_save)),
         "contains a name that is not a valid regular expression",
         "names of modules such as q_proj, or regular expressions like .*_proj",
-    ),
-    Rule(
-        ("text_encoder.trainable", "text_encoder.enabled", "training.fp16", "model.dtype"),
-        lambda c: (
-            c.text_encoder.enabled
-            and c.text_encoder.trainable == "full"
-            and c.training.fp16
-            and c.model.dtype == "float16"
-        ),
-        "float16 is too coarse for weights that are trained directly",
-        "set it to lora or frozen, or model.dtype to float32",
     ),
     Rule(
         ("text_encoder.learning_rate", "text_encoder.trainable", "text_encoder.enabled"),
@@ -238,6 +229,15 @@ TRAINING_RULES = (
         lambda c: (c.output.push_to_hub or c.output.push_checkpoints) and not c.output.hub_model_id,
         "the upload needs a repository",
         "set it to owner/name",
+    ),
+    Rule(
+        ("training.cache_features", "model.freeze_vision_tower", "model.freeze_projector"),
+        lambda c: (
+            c.training.cache_features == "on"
+            and not (c.model.freeze_vision_tower and c.model.freeze_projector)
+        ),
+        "keeps what the vision tower and the projector make of a page, and one of them is trained",
+        "set it to auto, or turn model.freeze_vision_tower and model.freeze_projector on",
     ),
     *FSDP_RULES,
 )

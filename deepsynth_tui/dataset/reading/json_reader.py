@@ -8,19 +8,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError, UnreadableDocument
 from deepsynth_tui.dataset.reading.column_paths import MAX_NESTED_COLUMNS, iter_nested, value_at
 from deepsynth_tui.dataset.reading.decode_text import decode_chunks, decode_lines, undecoded
-from deepsynth_tui.dataset.reading.json_array import (
+from deepsynth_tui.dataset.reading.json_objects import (
     DuplicateKey,
-    InvalidArray,
     iter_elements,
     refuse_duplicates,
 )
 from deepsynth_tui.dataset.reading.named_columns import TEXT_NAMES
 from deepsynth_tui.dataset.reading.open_file import content_suffix
 from deepsynth_tui.dataset.reading.reader import TEXT, SourceReader, SourceRow, Unreadable
+from deepsynth_tui.json_stream import InvalidJson
 
 # The columns of a JSON file are the keys of this many objects.
 SAMPLED_OBJECTS = 100
@@ -128,15 +128,17 @@ class JsonReader(SourceReader):
             return Unreadable("invalid JSON", f"{error.msg} (column {error.colno})", _ADVICE)
         except RecursionError:
             return Unreadable("JSON nested too deeply")
+        except ValueError as error:  # an integer of more digits than `int` takes
+            return Unreadable("invalid JSON", str(error))
         return undecoded(line, self._encoding) or value
 
     def _array(self) -> Iterator[tuple[int, Any]]:
         try:
             for line, value, text in iter_elements(self._chunks()):
                 yield line, undecoded(text, self._encoding) or value
-        except InvalidArray as error:
+        except InvalidJson as error:
             raise SourceError(
-                f"{self.path}, line {error.line}: invalid JSON: {error.reason}",
+                f"{self.path}, line {error.line}: {error.reason}",
                 f"{_ADVICE} In JSON Lines, a single line can be left out.",
                 "source.path",
             ) from error

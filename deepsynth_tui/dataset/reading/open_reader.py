@@ -11,14 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepsynth_tui.builtin import DOCUMENTS, PREFIX, locate
-from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.config.problems import Notice
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError
-from deepsynth_tui.dataset.reading.folder_reader import (
-    TEXT_EXTRACTORS,
-    FolderReader,
-    read_document,
-)
+from deepsynth_tui.dataset.reading.extract_text import TEXT_EXTRACTORS
+from deepsynth_tui.dataset.reading.folder_reader import FolderReader, read_document
 from deepsynth_tui.dataset.reading.hub_reader import HubReader
 from deepsynth_tui.dataset.reading.open_file import DECOMPRESSORS, check_regular, content_suffix
 from deepsynth_tui.dataset.reading.reader import ABOUT, OF_SPLIT, SourceReader

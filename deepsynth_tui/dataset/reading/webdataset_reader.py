@@ -11,11 +11,11 @@ from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import ColumnError, SourceError, UnreadableDocument
 from deepsynth_tui.dataset.reading.column_paths import iter_nested
 from deepsynth_tui.dataset.reading.decode_text import decode_text
-from deepsynth_tui.dataset.reading.json_array import DuplicateKey, refuse_duplicates
+from deepsynth_tui.dataset.reading.json_objects import DuplicateKey, refuse_duplicates
 from deepsynth_tui.dataset.reading.json_reader import JSON_KINDS, OBJECT
 from deepsynth_tui.dataset.reading.open_file import DAMAGE, READ_BYTES, open_binary
 from deepsynth_tui.dataset.reading.reader import TEXT, SourceReader, SourceRow, Unreadable

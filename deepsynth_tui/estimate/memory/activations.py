@@ -19,6 +19,8 @@ from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES, is_quantized
 from deepsynth_tui.models.layout import DecoderLayer, ModelLayout, TextDimensions, WeightGroup
 from deepsynth_tui.models.lora_targets import layer_index
+from deepsynth_tui.models.quantized_weights import is_quantized_tower
+from deepsynth_tui.models.towers import Tower
 
 HALF = 2
 FLOAT32 = 4
@@ -152,7 +154,7 @@ def _layer_bytes(
     if full:
         # Inputs of the linears: of queries, keys and values; of gate and up; of down.
         width += HALF * (2 * text.hidden + layer.inner)
-    elif config.quantization.enabled and config.quantization.bits == 8:
+    elif has_int8_linears(config, "language"):
         # The int8 matmul saves its input (bitsandbytes/autograd/_functions.py, `MatMul8bitLt`).
         width += HALF * _int8_width(layer, text)
     return width * batch.tokens
@@ -170,9 +172,17 @@ def _int8_inputs(config: TrainingConfig, layer: DecoderLayer, text: TextDimensio
 
     ``MatMul8bitLt`` of bitsandbytes keeps them as attributes, outside of autograd's saved tensors.
     """
-    if not config.quantization.enabled or config.quantization.bits != 8:
+    if not has_int8_linears(config, "language"):
         return 0
     return HALF * (_int8_width(layer, text) + text.heads * text.head_dim)
+
+
+def has_int8_linears(config: TrainingConfig, tower: Tower) -> bool:
+    """Whether the linears of a tower are quantized to 8 bits."""
+    quantization = config.quantization
+    return (
+        quantization.enabled and quantization.bits == 8 and is_quantized_tower(tower, quantization)
+    )
 
 
 def _int8_width(layer: DecoderLayer, text: TextDimensions) -> int:
@@ -216,7 +226,14 @@ def _largest_dequantized(config: TrainingConfig, layout: ModelLayout) -> int:
     """The largest 4-bit linear, dequantized to half precision for its matmul."""
     if not config.quantization.enabled or config.quantization.bits != 4:
         return 0
-    return HALF * max((g.elements for g in layout.weights if g.convertible), default=0)
+    return HALF * max(
+        (
+            group.elements
+            for group in layout.weights
+            if group.convertible and is_quantized(group.first_name, group, config)
+        ),
+        default=0,
+    )
 
 
 def _expert_copies(

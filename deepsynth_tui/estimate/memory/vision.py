@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.memory.activations import has_int8_linears
 from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.models.image_tokens import PageSize, PageViews, page_views
@@ -137,7 +138,7 @@ def _layer_width(config: TrainingConfig, stack: VisionLayers, *, has_rotary: boo
 
 def _int8_inputs(config: TrainingConfig, stack: VisionLayers) -> int:
     """Bytes per position of a layer's linear inputs that the int8 matmul keeps (`activations`)."""
-    if not config.quantization.enabled or config.quantization.bits != 8:
+    if not has_int8_linears(config, "vision"):
         return 0
     autocast = config.training.bf16 or config.training.fp16
     norms = FLOAT32 if stack.layer_norm and autocast else HALF

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from peft import PeftModel
 
 from deepsynth_tui.training.callbacks.base_samples import BaseSamplesCallback, adapters_keep_base
+from deepsynth_tui.training.callbacks.complete_checkpoints import CompleteCheckpointsCallback
 from deepsynth_tui.training.callbacks.disk_space import DiskSpaceCallback
 from deepsynth_tui.training.callbacks.early_stopping import ResumableEarlyStopping
 from deepsynth_tui.training.callbacks.event_reporter import EventReporterCallback
 from deepsynth_tui.training.callbacks.extended_schedule import ExtendedScheduleCallback
 from deepsynth_tui.training.callbacks.learning_check import LearningCheckCallback
+from deepsynth_tui.training.callbacks.paged_state import PagedStateCallback
 from deepsynth_tui.training.callbacks.push_to_hub import PushToHubCallback
-from deepsynth_tui.training.callbacks.rotate_checkpoints import RotateCheckpointsCallback
+from deepsynth_tui.training.callbacks.release_tower import ReleaseTowerCallback
+from deepsynth_tui.training.callbacks.restore_best import RestoreBestCallback
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerCallback
@@ -39,7 +42,7 @@ def build_callbacks(
     """
     job, config, ranks = run.job, run.config, run.ranks
     callbacks: list[TrainerCallback] = [
-        RotateCheckpointsCallback(ranks, config.training.save_total_limit)
+        CompleteCheckpointsCallback(ranks, config.training.save_total_limit)
     ]
     if ranks.is_main:
         callbacks += [memory_time, PushToHubCallback(run.uploader)]
@@ -56,9 +59,15 @@ def build_callbacks(
         )
     if checkpoint is not None and checkpoint.is_extended:
         callbacks.append(ExtendedScheduleCallback())
+    if config.training.optim.startswith("paged_"):
+        callbacks.append(PagedStateCallback())
+    if checkpoint is not None and (checkpoint.best or checkpoint.lost_best):
+        callbacks.append(RestoreBestCallback(checkpoint.best))
     callbacks.append(EventReporterCallback(job, ranks, trainer))
     if ranks.is_main:
         callbacks.append(LearningCheckCallback(job, model, trainer))
+    if data.collator.features is not None:
+        callbacks.append(ReleaseTowerCallback(data.collator.features))
     patience = config.training.early_stopping_patience
     if patience and data.split.held_out:
         callbacks.append(

@@ -164,7 +164,7 @@ class ExampleBuilder:
                     f"{LEARN_TURNS} to last.",
                 )
             text = message_text(messages[i])
-            if not text:
+            if not text.strip():
                 raise RowError(
                     row_id,
                     f"{place} is empty, so there is nothing to learn",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.config.load import load_file
+from deepsynth_tui.training.environment import number_gpus_by_bus
 from deepsynth_tui.training.silence_libraries import silence_libraries
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="JSON file for metrics and answers")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    number_gpus_by_bus()
     silence_libraries()
     config = load_file(arguments.config).config
     if not isinstance(config, TrainingConfig):

@@ -12,6 +12,7 @@ from deepsynth_tui.training.failures.files import explain_loading_error
 from deepsynth_tui.training.failures.gpus import explain_gpu_error
 from deepsynth_tui.training.failures.hub import explain_hub_error
 from deepsynth_tui.training.failures.memory import explain_out_of_memory
+from deepsynth_tui.training.failures.pickles import explain_refused_pickle
 from deepsynth_tui.training.failures.processes import (
     explain_lost_connection,
     explain_lost_worker,
@@ -70,6 +71,7 @@ _EXPLANATIONS: tuple[Callable[[BaseException], str | None], ...] = (
     explain_lost_connection,
     explain_lost_worker,
     explain_hub_error,
+    explain_refused_pickle,
     explain_loading_error,
     explain_unsupported_setting,
 )

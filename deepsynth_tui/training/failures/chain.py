@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepsynth_tui.errors import UserError
+from deepsynth_tui.training.failures.pickles import (
+    describe_refused_pickle,
+    is_refused_pickle,
+)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -20,4 +24,6 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 def message_of(error: BaseException) -> str:
     """Return the message without advice, or the name of the class if it is empty."""
     message = error.message if isinstance(error, UserError) else str(error)
+    if is_refused_pickle(message):
+        return describe_refused_pickle(message)
     return message or type(error).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.lora.layer import LoraLayer, ParamWrapper
@@ -37,6 +37,7 @@ def add_adapters(
         TrainingError: a name, pattern or index in `lora:` matches nothing.
     """
     model = get_peft_model(base, lora_config(base, config, revision=revision))
+    order_targets(model)
     # `bias: all` would also train the biases of frozen towers. `modules_to_save` are trained in
     # any tower.
     for name, parameter in model.named_parameters():
@@ -44,6 +45,16 @@ def add_adapters(
         if not is_trained(tower, config.model) and ".modules_to_save." not in name:
             parameter.requires_grad_(False)
     return model
+
+
+def order_targets(model: PeftModel) -> None:
+    """Order the targets in the config of new adapters, so that equal runs save equal files.
+
+    PEFT keeps them in a set, whose order differs from process to process.
+    """
+    adapter: Any = model.peft_config["default"]
+    if not isinstance(adapter.target_modules, str):
+        adapter.target_modules = sorted(adapter.target_modules or ()) or None
 
 
 def load_adapter_weights(model: PeftModel, folder: Path) -> None:

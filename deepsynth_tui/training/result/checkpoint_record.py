@@ -11,10 +11,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from deepsynth_tui.config.load import load_record
 from deepsynth_tui.config.resume_training import differences
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
 
 RECORD = "deepsynth_checkpoint.json"
+VERSION = 2
+CHECKSUMS_SINCE = 2
+"""The first version whose checkpoints have checksums; one without them is incomplete."""
 LENGTH_KEYS = ("training.max_steps", "training.num_train_epochs")
 
 
@@ -33,16 +40,18 @@ class CheckpointRecord:
     """The configuration that wrote a checkpoint, and the extensions of its run up to then.
 
     `init_from` is the lineage of the adapter that the run started from, None without one.
+    `version` is that of the program which wrote the checkpoint.
     """
 
     config: TrainingConfig
     extensions: tuple[Extension, ...] = ()
     init_from: Mapping[str, Any] | None = None
+    version: int = VERSION
 
     def write(self, folder: Path) -> None:
         """Write the record into the folder of a checkpoint."""
         content = {
-            "v": 1,
+            "v": VERSION,
             "config": self.config.model_dump(mode="json"),
             "extensions": [asdict(extension) for extension in self.extensions],
             "init_from": self.init_from,
@@ -64,14 +73,27 @@ class CheckpointRecord:
 
 
 def read_record(checkpoint: Path) -> CheckpointRecord | None:
-    """Return the record in a checkpoint; None in one of an earlier version."""
-    file = checkpoint / RECORD
-    if not file.is_file():
+    """Return the record in a checkpoint; None in one of an earlier version.
+
+    Raises:
+        BadContent: the record is damaged, or of a version with other settings.
+        OSError: it cannot be read.
+    """
+    try:
+        content = read_object(checkpoint / RECORD)
+    except FileNotFoundError:
         return None
-    content = json.loads(file.read_text(encoding="utf-8"))
-    extensions = tuple(Extension(**extension) for extension in content["extensions"])
-    config = TrainingConfig.model_validate(content["config"])
-    return CheckpointRecord(config, extensions, content["init_from"])
+    try:
+        return CheckpointRecord(
+            config=load_record(content["config"]),
+            extensions=tuple(Extension(**extension) for extension in content["extensions"]),
+            init_from=content["init_from"],
+            version=Fields(content, RECORD).integer("v"),
+        )
+    except (KeyError, TypeError):
+        raise BadContent(f"{RECORD} is incomplete") from None
+    except ValidationError:
+        raise BadContent(f"{RECORD} holds settings that this version does not know") from None
 
 
 def schedule_note(config: TrainingConfig) -> str:

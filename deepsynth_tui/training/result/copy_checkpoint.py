@@ -5,16 +5,31 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
-from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord, read_record
-from deepsynth_tui.training.result.checkpoints import TRAINER_STATE, newest_complete
+from deepsynth_tui.training.result.checkpoint_checksums import (
+    has_checksums,
+    read_checksums,
+    write_checksums,
+)
+from deepsynth_tui.training.result.checkpoint_record import (
+    RECORD,
+    CheckpointRecord,
+    read_record,
+)
+from deepsynth_tui.training.result.checkpoints import (
+    BEST,
+    TRAINER_STATE,
+    ResumePoint,
+    newest_complete,
+    read_state,
+)
 from deepsynth_tui.training.result.disk_space import folder_bytes
+from deepsynth_tui.training.result.find_checkpoint import newest_whole
 from deepsynth_tui.training.result.save import atomic_folder
 
 if TYPE_CHECKING:
@@ -23,17 +38,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BEST = "best_model_checkpoint"  # a path in transformers' TrainerState
-
 
 def copy_checkpoint(
-    job: Job, config: TrainingConfig, disk_space: DiskSpace, num_processes: int
-) -> None:
-    """Copy the newest complete checkpoint of the run that this one continues, and its best one.
+    job: Job, config: TrainingConfig, disk_space: DiskSpace, num_processes: int, own_step: int
+) -> bool:
+    """Copy the newest whole checkpoint of the run that this one continues, and its best one.
 
-    Nothing is copied if this run has a checkpoint of that step itself. The checkpoint is copied
-    and not linked, because this run may overwrite a checkpoint of the same step. Warnings say why
-    a checkpoint cannot be used. The copy records with which settings its steps were trained.
+    Nothing is copied, and False returned, unless it is of a later step than `own_step`, the last
+    one of this run. The checkpoint is copied and not linked, because this run may overwrite a
+    checkpoint of the same step. Warnings say why a checkpoint cannot be used. The copy records
+    with which settings its steps were trained.
 
     Raises:
         TrainingError: the disk is too full, and the user asked to stop.
@@ -41,46 +55,50 @@ def copy_checkpoint(
     """
     source = read_identity(job.run).continues
     if source is None:
-        return
+        return False
     if not source.config.is_file():
         job.warning(f"{source.id}, which this run continues, was deleted")
-        return
+        return False
     source_config = load_file(source.config, of_run=True).config
     assert isinstance(source_config, TrainingConfig)  # a run continues one of its own kind
     if reason := resume_training.incompatible_change(source_config, config):
         job.warning(f"The checkpoints of {source.id} cannot be used: {reason}")
-        return
-    newest = newest_complete(source.checkpoints, num_processes)
-    for path, problem in newest.incomplete:
-        job.warning(f"{path.name} of {source.id} is skipped: {problem}")
-    own_step = newest_complete(job.run.checkpoints, num_processes).step
-    if newest.path is None or own_step >= newest.step:
-        return
+        return False
+    if newest_complete(source.checkpoints, num_processes).step <= own_step:
+        return False
+    newest = newest_whole(job, source, num_processes, keeps_best=config.training.keeps_best)
+    if newest.path is None or newest.step <= own_step:
+        return False
     record = read_record(newest.path) or CheckpointRecord(source_config)
-    _copy(job, disk_space, source, newest.path, record)
+    _copy(job, disk_space, source, newest, record)
     log.info("copied %s of %s", newest.path.name, source.id)
+    return True
 
 
 def _copy(
     job: Job,
     disk_space: DiskSpace,
     source: RunDirectory,
-    newest: Path,
+    checkpoint: ResumePoint,
     record: CheckpointRecord,
 ) -> None:
-    state = json.loads((newest / TRAINER_STATE).read_text(encoding="utf-8"))
-    best = source.checkpoints / Path(state[BEST]).name if state.get(BEST) else newest
-    copies_best = best != newest and best.is_dir()
-    size = folder_bytes(newest) + (folder_bytes(best) if copies_best else 0)
+    newest, best = checkpoint.path, checkpoint.best
+    assert newest is not None
+    copied_best = best if best is not None and best != newest and best.is_dir() else None
+    size = folder_bytes(newest) + (folder_bytes(copied_best) if copied_best else 0)
     phase, target = "continuing", job.run.checkpoints
     job.phase(phase, f"from {newest.name} of {source.id}")
     disk_space.require(size, f"{newest.name} of {source.id}", phase=phase)
+    state = read_state(newest)
     with atomic_folder(target / newest.name) as draft:
-        if copies_best:  # complete before the newest, which names it
-            with atomic_folder(target / best.name) as best_draft:
-                shutil.copytree(best, best_draft, dirs_exist_ok=True)
+        if copied_best:  # complete before the newest, which names it
+            with atomic_folder(target / copied_best.name) as best_draft:
+                shutil.copytree(copied_best, best_draft, dirs_exist_ok=True)
         shutil.copytree(newest, draft, dirs_exist_ok=True)
         record.write(draft)
-        if state.get(BEST) and best.is_dir():
-            state[BEST] = str(target / best.name)
-            (draft / TRAINER_STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")
+        state[BEST] = str(target / best.name) if best else None
+        (draft / TRAINER_STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")
+        copied = read_checksums(newest) if has_checksums(newest) else {}
+        for name in (RECORD, TRAINER_STATE):
+            copied.pop(name, None)
+        write_checksums(draft, copied)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from peft import PeftModel
 
+from deepsynth_tui.runs import atomic
 from deepsynth_tui.training.result.adapter_keys import make_loadable
 from deepsynth_tui.training.text_encoder import checkpoint
 from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
@@ -47,18 +48,27 @@ def save_trained(
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder that replaces `target` when the block ends without an error.
 
-    Until then `target` is unchanged; after an error the new folder is deleted.
+    Its content is on the disk before it gets its name. Until then `target` is unchanged; after an
+    error the new folder is deleted.
     """
     draft = target.with_name(f".{target.name}.new")
     replaced = target.with_name(f".{target.name}.old")
     shutil.rmtree(draft, ignore_errors=True)
+    if not target.exists() and replaced.exists():
+        replaced.replace(target)  # a process was killed between the two renames below
     draft.mkdir(parents=True)
     try:
         yield draft
+        atomic.sync_all(draft)
         if target.exists():
             shutil.rmtree(replaced, ignore_errors=True)
             target.replace(replaced)
         draft.replace(target)
-        shutil.rmtree(replaced, ignore_errors=True)
+        atomic.sync(target.parent)
+    except BaseException:
+        if not target.exists() and replaced.exists():
+            replaced.replace(target)
+        raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)

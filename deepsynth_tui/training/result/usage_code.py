@@ -13,6 +13,17 @@ from typing import Any
 from deepsynth_tui.builtin import PREFIX
 from deepsynth_tui.training.result.usage import DOCUMENT_FILE
 
+# What `conversations.page_image.open_page` does with the kinds of images that people have.
+OPEN_PAGE = '''
+def open_page(file):
+    """Return an upright, opaque page in RGB, as in training."""
+    page = ImageOps.exif_transpose(Image.open(file))
+    if page.mode.startswith("I;16"):  # Pillow clips gray of 16 bits to white.
+        page = Image.fromarray(np.rint(np.asarray(page) / 257).astype(np.uint8))
+    page = page.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", page.size, "white"), page).convert("RGB")
+'''
+
 _FILE = re.compile(rf'\{{\s*"file": "{re.escape(DOCUMENT_FILE)}"\s*\}}')
 
 
@@ -22,7 +33,7 @@ def required_packages(lineage: Mapping[str, Any]) -> list[str]:
     packages = ["torch", "transformers", "accelerate"]
     packages += ["peft"] if config["lora"]["enabled"] else []
     packages += ["bitsandbytes"] if config["quantization"]["enabled"] else []
-    packages += ["pillow"] if lineage["usage"]["pages"] else []
+    packages += ["numpy", "pillow"] if lineage["usage"]["pages"] else []
     packages += ["torchvision"] if lineage["usage"]["reads_videos"] else []
     return packages
 
@@ -41,7 +52,8 @@ def usage_code(lineage: Mapping[str, Any]) -> str:
             *_generation(lineage),
         ]
     )
-    return "\n".join([*_imports(lineage, body), "", body])
+    functions = [OPEN_PAGE, ""] if lineage["usage"]["pages"] else []
+    return "\n".join([*_imports(lineage, body), "", *functions, body])
 
 
 def _text_encoder_code(lineage: Mapping[str, Any]) -> Iterator[str]:
@@ -69,6 +81,8 @@ def _imports(lineage: Mapping[str, Any], body: str) -> Iterator[str]:
         yield "from pathlib import Path"
     if "math." in body or "Path(" in body:
         yield ""
+    if lineage["usage"]["pages"]:
+        yield "import numpy as np"
     yield "import torch"
     if "locate(" in body:
         yield "from deepsynth_tui.builtin import locate"
@@ -107,7 +121,7 @@ def _model(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield f"    dtype=torch.{model['dtype']},"
     yield f'    attn_implementation="{model["attn_implementation"]}",'
     if quantization["enabled"]:
-        yield from _quantization(config)
+        yield from _quantization(lineage)
     yield '    device_map="auto",'
     if remote:
         yield "    trust_remote_code=True,"
@@ -119,8 +133,8 @@ def _model(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield f"{name} = {_processor_class(lineage)}.from_pretrained(folder{remote})"
 
 
-def _quantization(config: Mapping[str, Any]) -> Iterator[str]:
-    settings, saved = config["quantization"], config["lora"]["modules_to_save"]
+def _quantization(lineage: Mapping[str, Any]) -> Iterator[str]:
+    settings = lineage["config"]["quantization"]
     yield "    quantization_config=BitsAndBytesConfig("
     if settings["bits"] == 8:
         yield "        load_in_8bit=True,"
@@ -129,9 +143,18 @@ def _quantization(config: Mapping[str, Any]) -> Iterator[str]:
         yield f'        bnb_4bit_quant_type="{settings["quant_type"]}",'
         yield f"        bnb_4bit_use_double_quant={settings['double_quant']},"
         yield f"        bnb_4bit_compute_dtype=torch.{settings['compute_dtype']},"
-    if saved:
-        yield f"        llm_int8_skip_modules={['lm_head', *saved]!r},"
+    if skipped := _unquantized_modules(lineage):
+        yield f"        llm_int8_skip_modules={json.dumps(skipped)},"
     yield "    ),"
+
+
+def _unquantized_modules(lineage: Mapping[str, Any]) -> list[str]:
+    """Return the modules that were not quantized; empty: those that transformers leaves out."""
+    recorded = lineage["usage"].get("unquantized_modules")
+    if recorded is None:  # a run before quantization.towers
+        saved = lineage["config"]["lora"]["modules_to_save"]
+        return ["lm_head", *saved] if saved else []
+    return recorded
 
 
 def _inputs(lineage: Mapping[str, Any]) -> Iterator[str]:
@@ -141,7 +164,7 @@ def _inputs(lineage: Mapping[str, Any]) -> Iterator[str]:
     if pages:
         files = ["page.png"] if pages == 1 else [f"page-{i}.png" for i in range(1, pages + 1)]
         yield f"files = {json.dumps(files)}"
-        yield 'pages = [ImageOps.exif_transpose(Image.open(file)).convert("RGB") for file in files]'
+        yield "pages = [open_page(file) for file in files]"
         yield from _resize(usage)
     name = "processor" if reads_images else "tokenizer"
     if usage["prompt"] is not None:
@@ -149,8 +172,12 @@ def _inputs(lineage: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield f"messages = {_literal(usage['messages'])}"
         yield f"prompt = {name}.apply_chat_template("
-        yield "    messages, add_generation_prompt=True, tokenize=False"
+        options = usage.get("template_options") or {}
+        more = "".join(f", {name}={value!r}" for name, value in options.items())
+        yield f"    messages, add_generation_prompt=True, tokenize=False{more}"
         yield ")"
+        if suffix := usage.get("prompt_suffix"):
+            yield f"prompt += {suffix!r}  # the empty thought of the template"
     images = "images=[pages], " if pages else ""
     text = "text=[prompt]" if reads_images else "[prompt]"
     yield f"inputs = {name}("

@@ -222,7 +222,12 @@ class TrainingScreen(FormScreen):
             await asyncio.wait([self._simulation])
         dataset = shown.inputs.dataset_for(shown.config)
         self._simulation = asyncio.ensure_future(
-            asyncio.to_thread(request_simulation, shown.config, dataset)
+            asyncio.to_thread(
+                request_simulation,
+                shown.config,
+                dataset,
+                cached_features=shown.estimate.page_features is not None,
+            )
         )
         try:
             simulated = await asyncio.shield(self._simulation)
@@ -259,15 +264,14 @@ class TrainingScreen(FormScreen):
 
     def action_apply(self) -> None:
         """Apply the change that the panel suggests."""
-        fix = self.fit.fix
-        if fix is None or self.form is None:
+        fit = self.fit.selected_fit
+        if fit is None or not fit.changes or self.form is None:
             self.notify("The panel suggests no change for this GPU.", title="Nothing to change")
             return
-        self.change_values(lambda form: form.with_values(fix.changes))
-        keys = ", ".join(fix.changes)
-        self.notify(
-            f"Changed: {keys}\n{self.reset_hint}", title=fix.words.capitalize(), markup=False
-        )
+        self.change_values(lambda form: form.with_values(fit.changes))
+        keys = ", ".join(fit.changes)
+        title = fit.change_words.capitalize()
+        self.notify(f"Changed: {keys}\n{self.reset_hint}", title=title, markup=False)
 
     def on_fit_panel_rank_stepped(self, event: FitPanel.RankStepped) -> None:
         from deepsynth_tui.config.fields import fields_by_key

@@ -67,7 +67,12 @@ class Form(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         plain, *rest = form_sections(self.values.kind)
         for field in visible_fields(plain):
-            yield self._row(field)
+            if not field.advanced:
+                yield self._row(field)
+        if any(field.advanced for field in visible_fields(plain)):
+            advanced = AdvancedFields(plain, self._row)
+            advanced.show(self.values, self._problems.keys())
+            yield advanced
         for group in PRESET_GROUPS[self.values.kind]:
             if list_presets(group):
                 yield self._preset_row(group)
@@ -121,11 +126,11 @@ class Form(VerticalScroll, can_focus=False):
     async def focus_field(self, key: str) -> bool:
         """Focus a field, expanding its section; return False if there is no such field."""
         for section in self.query(Section):
-            field = next((f for f in visible_fields(section.spec) if f.key == key), None)
-            if field is not None:
+            if any(field.key == key for field in visible_fields(section.spec)):
                 await section.open()
-                if field.advanced:
-                    await section.query_one(AdvancedFields).open()
+        for advanced in self.query(AdvancedFields):
+            if any(field.key == key for field in advanced.fields):
+                await advanced.open()
         for row in self.query(FieldRow):
             if row.spec.key == key:
                 self.screen.set_focus(row.editor)
@@ -185,6 +190,8 @@ class Form(VerticalScroll, can_focus=False):
                 self._update_row(row)
         for section in self.query(Section):
             section.show(self.values, self._problems.keys())
+        for advanced in self.query_children(AdvancedFields):
+            advanced.show(self.values, self._problems.keys())
 
 
 def _preset_group(row: FieldRow) -> Any:

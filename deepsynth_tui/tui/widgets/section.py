@@ -86,7 +86,7 @@ class LazyCollapsible(Collapsible, inherit_css=False):
         if problems:
             text = f" · {_problems_text(problems)}"
             parts.append(Content.styled(text, "$text-error not bold"))
-        self.query_one(CollapsibleTitle).label = Content.assemble(name, *parts)
+        self._title.label = Content.assemble(name, *parts)
 
 
 class AdvancedFields(LazyCollapsible):
@@ -173,7 +173,7 @@ class Section(LazyCollapsible):
     def _update_rows(self, rows: Iterable[Widget]) -> None:
         for row in rows:
             if isinstance(row, AdvancedFields):
-                row.call_after_refresh(row.show, self._form, self._invalid)
+                row.show(self._form, self._invalid)
             is_switch = isinstance(row, FieldRow) and row.spec == self.spec.switch
             row.display = is_switch or self.is_on
 

@@ -16,7 +16,7 @@ SHARDED: dict[str, Any] = {
 }
 FAULTS: dict[str, dict[str, Any]] = {
     "training.num_processes": {"training.num_processes": 1},
-    "lora.enabled": {"lora.enabled": False},
+    "lora.enabled": {"lora.enabled": False, "model.dtype": "float32"},
     "quantization.bits": {
         "quantization.enabled": True,
         "quantization.bits": 8,

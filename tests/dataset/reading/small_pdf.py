@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 
@@ -28,7 +29,24 @@ def pdf(pages: Sequence[Sequence[str]], *, locked: bool = False) -> bytes:
         key = "<" + "5a" * 32 + ">"
         trailer += f" /Encrypt << /Filter /Standard /V 1 /R 2 /O {key} /U {key} /P -4 >>"
         trailer += " /ID [<00> <00>]"
-    return _file(objects, trailer)
+    return _file([text.encode("cp1252") for text in objects], trailer)
+
+
+def pdf_bomb(size: int) -> bytes:
+    """Return a PDF file of a page whose content unpacks to about `size` bytes of text operators."""
+    shown = b"(xxxxxxxxxx) Tj T*\n"
+    content = b"BT /F1 1 Tf 1 TL 20 280 Td " + shown * (size // len(shown)) + b" ET"
+    packed = zlib.compress(content, 9)
+    stream = f"<< /Length {len(packed)} /Filter /FlateDecode >>\nstream\n".encode()
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Contents 5 0 R "
+        b"/Resources << /Font << /F1 3 0 R >> >> >>",
+        stream + packed + b"\nendstream",
+    ]
+    return _file(objects, f"/Size {len(objects) + 1} /Root 1 0 R")
 
 
 def _content(lines: Sequence[str]) -> str:
@@ -38,12 +56,12 @@ def _content(lines: Sequence[str]) -> str:
     return f"BT /F1 12 Tf 14 TL 20 280 Td {shown} ET"
 
 
-def _file(objects: Sequence[str], trailer: str) -> bytes:
+def _file(objects: Sequence[bytes], trailer: str) -> bytes:
     data = b"%PDF-1.4\n"
     places = []
     for number, content in enumerate(objects, start=1):
         places.append(len(data))
-        data += f"{number} 0 obj\n{content}\nendobj\n".encode("cp1252")
+        data += b"%d 0 obj\n%b\nendobj\n" % (number, content)
     table = "".join(f"{place:010d} 00000 n \n" for place in places)
     return (
         data

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError, SourceError
 from deepsynth_tui.dataset.reading.hub_reader import HubReader
 from deepsynth_tui.dataset.reading.open_reader import is_on_hub
@@ -116,6 +116,8 @@ def test_invalid_json_names_file_and_line(tmp_path: Path):
     path = write(tmp_path / "a.jsonl", '{"text": "a"}\n' * 200 + '{"text": b}\n{"text": "c"}')
     assert bad_rows(path) == {"a.jsonl:201": "invalid JSON: Expecting value (column 10)"}
     assert read(path)[-1].text == "c"
+    path = write(tmp_path / "digits.jsonl", '{"text": "a"}\n{"text": ' + "1" * 5000 + "}\n")
+    assert "4300 digits" in bad_rows(path)["digits.jsonl:2"]
     path = write(tmp_path / "list.jsonl", '{"text": "a"}\n["b"]\n')
     assert bad_rows(path) == {"list.jsonl:2": 'no JSON object: ["b"]'}
     path = write(tmp_path / "cut.json", '[{"text": "a"},\n{"text": "b')

@@ -14,7 +14,8 @@ TINY: dict[str, Any] = {"width": 200, "height": 200, "margin": 8, "font_size": 1
 
 def config(source: Path, **changes: Any) -> DatasetConfig:
     """Return a configuration that draws `source` on tiny pages."""
-    return DatasetConfig.model_validate({"page": TINY, **changes, "source": {"path": str(source)}})
+    settings = {"path": str(source), **changes.pop("source", {})}
+    return DatasetConfig.model_validate({"page": TINY, **changes, "source": settings})
 
 
 def write(path: Path, texts: Mapping[str, str]) -> Path:

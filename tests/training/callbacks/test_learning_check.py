@@ -11,7 +11,11 @@ import torch
 from torch import nn
 from transformers import LlamaForCausalLM
 
-from deepsynth_tui.training.callbacks.learning_check import fingerprint
+from deepsynth_tui.training.callbacks.learning_check import (
+    TrainableUnit,
+    fingerprint,
+    learning_warnings,
+)
 from deepsynth_tui.training.modeling import lora
 from tests.training import small_datasets, small_models
 from tests.training.conftest import Run
@@ -170,3 +174,10 @@ def test_a_fingerprint_changes_with_the_last_bit(dtype: torch.dtype) -> None:
         changed.view(-1)[3] = next_value
         assert torch.equal(fingerprint(tensor), fingerprint(tensor.clone()))
         assert not torch.equal(fingerprint(tensor), fingerprint(changed))
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-12])
+def test_weights_that_no_update_was_for_do_not_have_to_move(rate: float) -> None:
+    unit = TrainableUnit("q_proj", "language", "adapter", has_gradient=True, moved=False)
+    warnings = learning_warnings([unit], 5, rate, pages_seen=True)
+    assert len(warnings) == (rate > 0)

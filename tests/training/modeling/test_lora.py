@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,3 +110,29 @@ def test_adapted_modules_are_the_targets(values: dict[str, Any]) -> None:
     assert isinstance(targets, set)
     assert sorted(lora.adapted_modules(model)) == sorted(targets)
     assert {tower_of(name) for name in targets} == {"language", "vision"}
+
+
+SAVE_ADAPTER = """
+import sys
+from pathlib import Path
+from transformers import AutoModelForCausalLM
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.training.modeling.lora import add_adapters
+
+base = AutoModelForCausalLM.from_pretrained(sys.argv[1])
+add_adapters(base, TrainingConfig()).save_pretrained(sys.argv[2])
+"""
+
+
+def test_the_saved_config_does_not_depend_on_hashing(language_model: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "1", tmp_path / "2"]
+    saving = [
+        subprocess.Popen(
+            [sys.executable, "-c", SAVE_ADAPTER, language_model, folder],
+            env={**os.environ, "PYTHONHASHSEED": folder.name},
+        )
+        for folder in folders
+    ]
+    assert [process.wait() for process in saving] == [0, 0]
+    first, second = ((folder / "adapter_config.json").read_text() for folder in folders)
+    assert first == second

@@ -6,31 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from deepsynth_tui.training.result.checkpoints import (
     newest_complete,
     rotate_checkpoints,
     why_incomplete,
 )
-
-
-def _checkpoint(
-    folder: Path, step: int, random_states: tuple[str, ...] = ("rng_state.pth",)
-) -> Path:
-    path = folder / f"checkpoint-{step}"
-    path.mkdir(parents=True)
-    save_file({"a": torch.ones(100)}, path / "adapter_model.safetensors")
-    for name in ("optimizer.pt", "scheduler.pt", *random_states):
-        torch.save({"a": torch.ones(100)}, path / name)
-    (path / "trainer_state.json").write_text(json.dumps({"global_step": step}))
-    return path
+from tests.training.result.checkpoint_files import write_checkpoint
 
 
 def test_newest_by_number(tmp_path: Path) -> None:
     for step in (9, 100, 20):
-        _checkpoint(tmp_path, step)
+        write_checkpoint(tmp_path, step)
     (tmp_path / "checkpoint-best").mkdir()
     newest = newest_complete(tmp_path)
     assert (newest.step, newest.incomplete) == (100, ())
@@ -52,8 +39,8 @@ def test_none(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
 def test_a_truncated_file(tmp_path: Path, name: str, kept: float) -> None:
-    _checkpoint(tmp_path, 1)
-    truncated = _checkpoint(tmp_path, 2)
+    write_checkpoint(tmp_path, 1)
+    truncated = write_checkpoint(tmp_path, 2)
     content = (truncated / name).read_bytes()
     (truncated / name).write_bytes(content[: int(len(content) * kept)])
 
@@ -63,8 +50,37 @@ def test_a_truncated_file(tmp_path: Path, name: str, kept: float) -> None:
     assert name in newest.incomplete[0][1]
 
 
+@pytest.mark.parametrize("other", [1, 3])
+def test_the_state_of_another_step(tmp_path: Path, other: int) -> None:
+    path = write_checkpoint(tmp_path, 2)
+    (path / "trainer_state.json").write_text(json.dumps({"global_step": other}))
+    assert why_incomplete(path, 2) == f"trainer_state.json is of step {other}"
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"global_step": "2"}', "[" * 100_000, "\0" * 99])
+def test_a_state_that_is_none(tmp_path: Path, content: str) -> None:
+    path = write_checkpoint(tmp_path, 2)
+    (path / "trainer_state.json").write_text(content)
+    assert "trainer_state.json" in (why_incomplete(path, 2) or "")
+
+
+def test_the_state_of_a_long_run(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path, 2)
+    history = [{"step": step, "loss": 0.123456789} for step in range(50_000)]
+    (path / "trainer_state.json").write_text(json.dumps({"global_step": 2, "log_history": history}))
+    assert why_incomplete(path, 2) is None
+
+
+@pytest.mark.parametrize("header", [b"", b"[]", b"{}", b'{"a": 1}', b'{"a": {"data_offsets": []}}'])
+def test_weights_with_another_header(tmp_path: Path, header: bytes) -> None:
+    path = write_checkpoint(tmp_path, 2)
+    content = len(header).to_bytes(8, "little") + header + b"x"
+    (path / "adapter_model.safetensors").write_bytes(content)
+    assert why_incomplete(path, 2) == "adapter_model.safetensors is missing or incomplete"
+
+
 def test_a_missing_shard(tmp_path: Path) -> None:
-    path = _checkpoint(tmp_path, 1)
+    path = write_checkpoint(tmp_path, 1)
     (path / "adapter_model.safetensors").rename(path / "model-1.safetensors")
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
@@ -72,8 +88,8 @@ def test_a_missing_shard(tmp_path: Path) -> None:
 
 
 def test_each_rank_must_have_saved_its_random_state(tmp_path: Path) -> None:
-    _checkpoint(tmp_path, 1, ("rng_state_0.pth", "rng_state_1.pth"))
-    _checkpoint(tmp_path, 2, ("rng_state_0.pth",))
+    write_checkpoint(tmp_path, 1, ("rng_state_0.pth", "rng_state_1.pth"))
+    write_checkpoint(tmp_path, 2, ("rng_state_0.pth",))
     newest = newest_complete(tmp_path, 2)
     assert newest.step == 1
     assert "rng_state_1.pth is missing" in newest.incomplete[0][1]

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.load import load_file as load_config
 from deepsynth_tui.runs.directory import create_run
+from deepsynth_tui.training.result.checkpoint_checksums import CHECKSUMS
 from deepsynth_tui.training.result.checkpoint_record import RECORD
 from deepsynth_tui.workflows import extend
 from deepsynth_tui.workflows.extend import CannotExtend
@@ -128,7 +129,8 @@ def test_an_edited_configuration_is_compared_with_the_checkpoint(run: Run, home:
 
     # Runs of earlier versions have no record.
     file.write_text(text)
-    for record in ran.run.checkpoints.glob(f"*/{RECORD}"):
-        record.unlink()
+    for name in (RECORD, CHECKSUMS):
+        for path in ran.run.checkpoints.glob(f"*/{name}"):
+            path.unlink()
     again: Ran = run(resume=ran.run)
     assert again.verdict == "completed", again.failure

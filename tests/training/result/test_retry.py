@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.estimate.fixes import Fix
@@ -18,12 +17,15 @@ from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.heartbeat import Heartbeat
 from deepsynth_tui.runs.job import Job
 from deepsynth_tui.training.estimate_record import RunEstimate
-from deepsynth_tui.training.result.checkpoint_record import read_record
+from deepsynth_tui.training.result.checkpoint_checksums import read_checksums
+from deepsynth_tui.training.result.checkpoint_damage import why_damaged
+from deepsynth_tui.training.result.checkpoint_record import RECORD, read_record
 from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 from deepsynth_tui.training.result.disk_space import DiskSpace
 from deepsynth_tui.workflows import follow, retry
 from tests.training.conftest import Ran, Run, configuration
 from tests.training.failures.test_advice import FULL
+from tests.training.result.checkpoint_files import write_checkpoint, write_whole_checkpoint
 
 SMALLER = {
     "training.per_device_train_batch_size": 1,
@@ -118,17 +120,6 @@ def test_adapters_continue_on_quantized_weights(
     assert warning.data["message"] == message
 
 
-def checkpoint(run: RunDirectory, step: int, *, best: Path | None = None) -> Path:
-    path = run.checkpoints / f"checkpoint-{step}"
-    path.mkdir(parents=True)
-    save_file({"a": torch.ones(9)}, path / "adapter_model.safetensors")
-    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
-        torch.save({"a": torch.ones(9)}, path / name)
-    state = {"global_step": step, "best_model_checkpoint": str(best) if best else None}
-    (path / "trainer_state.json").write_text(json.dumps(state))
-    return path
-
-
 @pytest.fixture
 def two(home: Path, values: dict[str, Any]) -> tuple[RunDirectory, RunDirectory]:
     """Return a run and another that continues it with a smaller page."""
@@ -140,12 +131,11 @@ def two(home: Path, values: dict[str, Any]) -> tuple[RunDirectory, RunDirectory]
     )
 
 
-def copied(run: RunDirectory, values: dict[str, Any]) -> Ran:
+def copied(run: RunDirectory, values: dict[str, Any], *, own_step: int = 0) -> Ran:
     with EventLog(run.events) as events:
         job = Job(run, events, Heartbeat(run))
-        copy_checkpoint(
-            job, configuration(values, model__max_pixels=4096), DiskSpace(job, margin=0), 1
-        )
+        config = configuration(values, model__max_pixels=4096)
+        copy_checkpoint(job, config, DiskSpace(job, margin=0), 1, own_step)
     return Ran(run, 0)
 
 
@@ -153,8 +143,8 @@ def test_the_best_checkpoint_is_also_copied(
     two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
 ) -> None:
     first, second = two
-    best = checkpoint(first, 2)
-    checkpoint(first, 5, best=best)
+    write_checkpoint(first.checkpoints, 2)
+    write_checkpoint(first.checkpoints, 5, best=2)
     copied(second, values)
 
     names = sorted(path.name for path in second.checkpoints.iterdir())
@@ -171,9 +161,9 @@ def test_a_newer_checkpoint_of_the_run_is_not_replaced(
     two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
 ) -> None:
     first, second = two
-    checkpoint(first, 5)
-    checkpoint(second, 6)
-    copied(second, values)
+    write_checkpoint(first.checkpoints, 5)
+    write_checkpoint(second.checkpoints, 6)
+    copied(second, values, own_step=6)
     assert [path.name for path in second.checkpoints.iterdir()] == ["checkpoint-6"]
 
 
@@ -181,11 +171,31 @@ def test_an_incomplete_checkpoint_is_skipped(
     two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
 ) -> None:
     first, second = two
-    checkpoint(first, 5)
-    (checkpoint(first, 7) / "optimizer.pt").write_bytes(b"half")
+    write_checkpoint(first.checkpoints, 5)
+    (write_checkpoint(first.checkpoints, 7) / "optimizer.pt").write_bytes(b"half")
     ran = copied(second, values)
     assert [path.name for path in second.checkpoints.iterdir()] == ["checkpoint-5"]
     assert "checkpoint-7" in ran.of("warning")[0].data["message"]
+
+
+def test_a_damaged_checkpoint_is_skipped_and_the_copy_keeps_its_checksums(
+    two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
+) -> None:
+    first, second = two
+    whole = write_whole_checkpoint(first.checkpoints, 5)
+    damaged = write_whole_checkpoint(first.checkpoints, 7) / "adapter_model.safetensors"
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-4096] + bytes(4096))
+    ran = copied(second, values)
+    message = f"checkpoint-7 of {first.id} is skipped: adapter_model.safetensors does not match"
+    assert ran.of("warning")[0].data["message"].startswith(message)
+
+    (copy,) = second.checkpoints.iterdir()
+    assert copy.name == "checkpoint-5"
+    assert why_damaged(copy) is None
+    former, present = read_checksums(whole), read_checksums(copy)
+    changed = {name for name, checksum in former.items() if present[name] != checksum}
+    assert changed == {"trainer_state.json", RECORD}
 
 
 def test_a_run_that_was_deleted_is_a_warning(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,30 @@ def test_the_peak_is_the_simulated_one(model_type: str, options: dict[str, Any])
     assert memory.allocated == sum(memory.by_category.values())
     assert computed.peak_allocated == pytest.approx(memory.allocated, rel=WITHIN)
     assert memory.allocated <= memory.min_capacity <= memory.reserved
+
+
+@pytest.mark.parametrize(
+    ("model_type", "options"),
+    [
+        ("qwen3_vl", {"rows": 2}),
+        ("qwen3_vl", {"rows": 4} | RECOMPUTED),
+        ("qwen2_5_vl", {"bits": 4} | RECOMPUTED),
+        ("smolvlm", {"rows": 2}),
+        ("deepseek_ocr2", RECOMPUTED),
+    ],
+    ids=str,
+)
+def test_the_peak_with_cached_features_is_the_simulated_one(
+    model_type: str, options: dict[str, Any]
+):
+    config = configuration(**options, training={"cache_features": "on"})
+    memory = simulated(model_type, config, cached_features=True)
+    layout = layout_of(model_type, architecture(model_type), "model")
+    layout = replace(layout, takes_features=True)
+    computed = estimate(config, layout, gpus=())
+    assert computed.page_features is not None
+    assert computed.peak_allocated == pytest.approx(memory.allocated, rel=WITHIN)
+    assert memory.allocated < simulated(model_type, config).allocated
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.dataset.reading.json_array import InvalidArray, iter_elements
+from deepsynth_tui.dataset.reading.json_objects import iter_elements
+from deepsynth_tui.json_stream import InvalidJson
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -42,7 +43,7 @@ def test_elements_have_line_numbers():
 )  # fmt: skip
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_invalid_arrays_raise_with_the_line(text: str, line: int, size: int):
-    with pytest.raises(InvalidArray) as caught:
+    with pytest.raises(InvalidJson) as caught:
         list(iter_elements(iter(split(text, size))))
     assert caught.value.line == line
 
@@ -52,5 +53,15 @@ def test_an_error_is_raised_without_reading_further():
         yield '[{"a": nonsense}' + " " * 100
         raise AssertionError("read further after an error")
 
-    with pytest.raises(InvalidArray):
+    with pytest.raises(InvalidJson):
         list(iter_elements(endless()))
+
+
+def test_an_object_that_cannot_be_a_row_does_not_end_the_array():
+    digits = "1" * 5000
+    text = f'[{{"a": 1, "a": 2}},\n{{"a": {digits}}},\n{{"a": 3}}]'
+    (_, twice, _), (line, long, _), (_, value, _) = iter_elements(iter(split(text, 100)))
+    assert "'a'" in str(twice)
+    assert line == 2
+    assert "4300 digits" in str(long)
+    assert value == {"a": 3}
