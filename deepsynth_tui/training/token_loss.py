@@ -56,6 +56,8 @@ def compute_token_loss(model: PeftModel | PreTrainedModel) -> None:
     """
     base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     forward = base.forward
+    if getattr(base.config.get_text_config(), "output_router_logits", False):
+        log.warning("the loss has no part that balances experts: output_router_logits is ignored")
     token_losses = _TokenLosses(base, forward, has_text_encoder=get_text_encoder(model) is not None)
 
     @functools.wraps(forward)  # transformers reads the signature
