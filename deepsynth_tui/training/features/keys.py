@@ -74,8 +74,8 @@ def weights_hash(model: torch.nn.Module) -> str:
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tower_of_parameter(name) not in ("language", "head"):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            content = tensor.detach().contiguous().reshape(-1).view(torch.uint8).cpu()
-            digest.update(memoryview(content.numpy()))
+            content: Any = tensor.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy()
+            digest.update(content)
     return digest.hexdigest()
 
 
