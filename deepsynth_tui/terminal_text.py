@@ -63,4 +63,6 @@ def remove_hidden(text: str) -> str:
 
 def terminal_text(text: str) -> str:
     """Return what of `text` may be printed: its visible characters, tabs and line feeds."""
+    if is_harmless(text.replace("\n", "")):
+        return text
     return remove_hidden(remove_escapes(text))

@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from deepsynth_tui.machine.torch_build import installed_torch
+
 # Models this small gain nothing from more threads; tests run beside one another do.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# On a machine with GPUs, a PyTorch built for the CPU is refused unless they are hidden.
+if (torch := installed_torch()) and torch.is_for_cpu:
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 # A loaded CI machine makes any example slow now and then; slowness is not what these tests judge.
 settings.register_profile(

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepsynth_tui.config.load import load_record
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.training.result.file_names import LINEAGE
+from deepsynth_tui.training.result.file_names import LINEAGE, PEFT_CONFIG
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from deepsynth_tui.conversations.conversation import Conversation
     from deepsynth_tui.training.evaluation.generate import Answer
 
-PEFT_CONFIG = "adapter_config.json"
 DEFAULT_NEW_TOKENS = 256
 
 
@@ -79,7 +79,7 @@ def try_out(
     base = load_model_and_processor(config)
     collator = Collator(base, config)
     builder = ExampleBuilder(config.data, base.reads_images, config.text_encoder.enabled)
-    conversation = _page(image) if image else _row(config, row)
+    conversation = page_conversation(image) if image else _row(config, row)
     rendered = collator.render(builder.build(conversation))
     encoder = load_text_encoder(base.model, config, commit=_encoder_commit(folder))
     if encoder is not None:
@@ -116,7 +116,7 @@ def configuration(folder: Path) -> TrainingConfig:
     lineage = folder / LINEAGE
     if lineage.is_file():
         settings = json.loads(lineage.read_text(encoding="utf-8"))["config"]
-        return TrainingConfig.model_validate(settings)
+        return load_record(settings)
     peft = json.loads((folder / PEFT_CONFIG).read_text(encoding="utf-8"))
     model = {"name_or_path": peft["base_model_name_or_path"], "revision": peft.get("revision")}
     return TrainingConfig.model_validate({"kind": "training", "model": model})
@@ -136,7 +136,7 @@ def _row(config: TrainingConfig, index: int) -> Conversation:
     return open_training_datasets(config)[index]
 
 
-def _page(image: Path) -> Conversation:
+def page_conversation(image: Path) -> Conversation:
     """Return a conversation about the page; its answer is a placeholder outside the prompt."""
     from deepsynth_tui.conversations.conversation import (
         DEFAULT_INSTRUCTION,
@@ -170,8 +170,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     from deepsynth_tui.errors import UserError
+    from deepsynth_tui.training.environment import number_gpus_by_bus
     from deepsynth_tui.training.silence_libraries import silence_libraries
 
+    number_gpus_by_bus()
     silence_libraries()
     try:
         answers = try_out(

@@ -42,9 +42,12 @@ def estimate(
         for path, config in loaded:
             inputs = gather_inputs(config)
             refuse(lora_problems(inputs.layout.names, config.lora, config.model), path)
-            simulated = (
-                client.request_simulation(config, inputs.dataset).apply if simulate else None
-            )
+            simulated = None
+            if simulate:
+                computed = inputs.estimate_on(config, ())
+                simulated = client.request_simulation(
+                    config, inputs.dataset, cached_features=computed.page_features is not None
+                ).apply
             fit = report.fit_report(config, inputs, devices, refine=simulated)
             wanted = _full_name(
                 gpu, [gpu_fit.name for gpu_fit in (*fit.machine_gpus, *fit.catalogue_gpus)]
@@ -82,7 +85,7 @@ def presets(
             )
         else:
             for key, preset in presets.items():
-                echo(f"{key:<28}{preset.title}")
+                echo(f"{key:<34}{preset.title}")
 
 
 def gpus(json_: Json = False) -> None:

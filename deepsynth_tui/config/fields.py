@@ -22,7 +22,10 @@ _MODULE_NAME = re.compile(r"\A[A-Za-z_][\w.]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A declared field. `key` is dotted; the other attributes are described in `setting`."""
+    """A declared field. `key` is dotted; the other attributes are described in `setting`.
+
+    `choices` of a list are those of its items.
+    """
 
     key: str
     name: str
@@ -59,6 +62,8 @@ class FieldSpec:
             "choice": "one of " + ", ".join(as_text(choice) for choice in self.choices),
         }
         expected = f"{kinds[self.kind]} {self.range_text}".rstrip()
+        if self.kind == "list" and self.choices:
+            return f"a list of {', '.join(map(as_text, self.choices))}"
         if self.kind == "mapping" and self.choices:
             return f"{', '.join(map(as_text, self.choices))} or {expected}"
         return expected
@@ -229,7 +234,8 @@ def _kind(options: list[Any]) -> tuple[Kind, tuple[Any, ...]]:
         if get_origin(option) is Literal:
             return "choice", get_args(option)
         if get_origin(option) is list:
-            return "list", ()
+            (item,) = get_args(option)
+            return "list", get_args(item) if get_origin(item) is Literal else ()
         if get_origin(option) is dict:
             return "mapping", ()
     by_type: dict[Any, Kind] = {bool: "bool", float: "float", int: "int", str: "text"}
@@ -259,4 +265,8 @@ def _mapping_from(text: str) -> dict[str, Any] | str:
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if not all(separator for _, separator, _ in pairs):
         return text
-    return {name.strip(): _number(int, value.strip()) for name, _, value in pairs}
+    values = {name.strip(): _number(int, value.strip()) for name, _, value in pairs}
+    return {
+        name: _number(float, value) if isinstance(value, str) else value
+        for name, value in values.items()
+    }

@@ -26,6 +26,7 @@ from deepsynth_tui.config.overrides import OVERRIDE_SOURCE, apply_overrides
 from deepsynth_tui.config.presets import find_preset, list_presets
 from deepsynth_tui.config.problems import ConfigError, Notice, Problem
 from deepsynth_tui.config.rules import broken_rules
+from deepsynth_tui.config.training import TrainingConfig
 
 Model = type[Settings]
 
@@ -98,7 +99,7 @@ def load_text(
         ) from None
     values = _with_values_of_older_runs(document.values) if of_run else document.values
     overridden = apply_overrides(values, overrides)
-    result = check_values(overridden.values, estimate_only=estimate_only)
+    result = check_values(overridden.values, estimate_only=estimate_only or of_run)
     problems = [
         *(Problem(key, "is set more than once", "keep one") for key in document.repeated),
         *overridden.problems,
@@ -108,6 +109,14 @@ def load_text(
         located = _with_places(problems, document.lines, overridden.keys, file)
         raise ConfigError(sorted(located, key=lambda problem: problem.line))
     return LoadedConfig(result.config, result.notices, fill_defaults(text, result.config))
+
+
+def load_record(values: Mapping[str, Any]) -> TrainingConfig:
+    """Return the configuration that a training run wrote beside its results as JSON.
+
+    Fields that did not exist yet get the value that the run had, as with `of_run`.
+    """
+    return TrainingConfig.model_validate(_with_values_of_older_runs(values))
 
 
 def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> CheckResult:

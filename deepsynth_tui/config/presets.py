@@ -10,14 +10,21 @@ from typing import Any, Literal
 
 from deepsynth_tui.config import yaml_text
 
-Group = Literal["lora", "training", "dataset"]
+Group = Literal["lora", "training", "dataset", "recipes"]
 
-GROUP_TITLES: Mapping[Group, str] = {"lora": "LoRA", "training": "Training", "dataset": "Dataset"}
+GROUP_TITLES: Mapping[Group, str] = {
+    "lora": "LoRA",
+    "training": "Training",
+    "dataset": "Dataset",
+    "recipes": "Recipe",
+}
+"""A recipe is what others published for a model: it sets the fields of several groups."""
 GROUPS: tuple[Group, ...] = tuple(GROUP_TITLES)
 LIGHTEST_FIRST: Mapping[Group, tuple[str, ...]] = {
     "lora": ("minimal", "standard", "high_capacity", "qlora_4bit", "qlora_8bit"),
     "training": ("quick_test", "standard", "high_quality", "memory_efficient", "fsdp_qlora"),
     "dataset": (),
+    "recipes": (),
 }
 """The order of a group's presets, which their files cannot express: they contain nothing but
 settings. Presets that are not named here, such as a user's own, come last."""

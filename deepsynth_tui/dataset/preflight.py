@@ -23,10 +23,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
+from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.preflight_report import output_dir_problems, run_preflight_command
 from deepsynth_tui.config.problems import Notice, Problem
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.clean_text import is_blank
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError

@@ -9,11 +9,13 @@ step.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
 from deepsynth_tui.estimate.memory.activations import ActivationMemory, Batch, activation_memory
+from deepsynth_tui.estimate.memory.evaluation import evaluation_bytes
 from deepsynth_tui.estimate.memory.fsdp import rank_loading_bytes, rank_weight_bytes
 from deepsynth_tui.estimate.memory.optimizer import TrainableMemory, trainable_memory
 from deepsynth_tui.estimate.memory.reserved import PeakCandidate, allocator_overhead, free_blocks
@@ -21,6 +23,17 @@ from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
 from deepsynth_tui.estimate.memory.text_encoder import EncoderPart, text_encoder_memory
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import VisionMemory, vision_memory
+from deepsynth_tui.estimate.page_features import (
+    PageFeatures,
+    TimeShares,
+    encoding_bytes,
+    feature_memory,
+    page_features,
+    page_work,
+    released_bytes,
+    time_shares,
+    without_vision,
+)
 from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessOverhead
 from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.estimate.timing import StepTime, step_seconds, step_time, total_steps
@@ -43,6 +56,10 @@ MemoryItem = Literal[
     "overhead",
 ]
 MEMORY_ITEMS: tuple[MemoryItem, ...] = get_args(MemoryItem)
+EVALUATION_PEAK = (
+    "Evaluation in batches of {rows} takes more memory than training: "
+    "training.per_device_eval_batch_size lowers it."
+)
 NO_RATIOS: Mapping[str, float] = {}
 
 
@@ -51,8 +68,9 @@ class GpuEstimate:
     """The estimate for one GPU. `headroom` bytes are left, negative if the run does not fit.
 
     `device` is the memory that nvidia-smi would show, at most what the GPU has. `seconds_range`
-    contains four of five published runs. `cost` is in US dollars for the whole run, None if the
-    price or the number of steps is unknown.
+    contains four of five published runs. `encoding_seconds` pass once, before the first step, if
+    page features are cached. `cost` is in US dollars for the whole run, None if the price or the
+    number of steps is unknown.
     """
 
     gpu: Gpu
@@ -62,6 +80,7 @@ class GpuEstimate:
     seconds_per_step: float
     seconds_range: tuple[float, float]
     cost: float | None
+    encoding_seconds: float = 0.0
 
     def with_memory(self, needed: int, device: int) -> GpuEstimate:
         """Return the estimate of a run that needs `needed` bytes and would show `device` bytes."""
@@ -78,8 +97,10 @@ class Estimate:
     `breakdown` itemises the peak of training, with CUDA context and fragmentation as `overhead`.
     `peak_allocated` is PyTorch's ``max_memory_allocated``; `cached` is what the allocator reserves
     on top on a GPU with plenty of memory, where nvidia-smi would show `peak_device`.
-    `peak_loading` is the peak while the model is loaded, context included. `adapted` are the full
-    names of the modules and fused parameters with adapters.
+    `peak_loading` is the peak while the model is loaded, and `peak_evaluation` that of evaluations,
+    0 without; both with context. `adapted` are the full names of the modules and fused parameters
+    with adapters. `page_features` are those that are cached, `feature_times` what that changes on
+    the GPU of median speed.
     """
 
     breakdown: Mapping[MemoryItem, int]
@@ -99,11 +120,14 @@ class Estimate:
     warnings: tuple[str, ...]
     overhead: ProcessOverhead = PUBLISHED_OVERHEAD
     source: Literal["closed_form", "simulated", "measured"] = "closed_form"
+    feature_times: TimeShares | None = None
+    page_features: PageFeatures | None = None
+    peak_evaluation: int = 0
 
     @property
     def needed(self) -> int:
         """Bytes that a GPU must have for this run."""
-        return max(sum(self.breakdown.values()), self.peak_loading)
+        return max(sum(self.breakdown.values()), self.peak_loading, self.peak_evaluation)
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate under the keys of ``deepsynth-tui estimate --json``. `_gb` is GiB."""
@@ -122,12 +146,15 @@ class Estimate:
             "peak_allocated_bytes": self.peak_allocated,
             "peak_device_bytes": self.peak_device,
             "peak_loading_bytes": self.peak_loading,
+            "peak_evaluation_bytes": self.peak_evaluation,
             "breakdown_bytes": dict(self.breakdown),
             "tokens_per_sample": self.tokens_per_sample,
             "image_tokens": self.image_tokens,
             "steps": self.steps,
             "seconds_per_step": {row.gpu.name: row.seconds_per_step for row in self.gpus},
             "seconds_per_step_range": {row.gpu.name: list(row.seconds_range) for row in self.gpus},
+            "encoding_seconds": {row.gpu.name: row.encoding_seconds for row in self.gpus},
+            "page_features": asdict(self.page_features) if self.page_features else None,
             "cost": {row.gpu.name: row.cost for row in self.gpus},
             "source": self.source,
             "warnings": list(self.warnings),
@@ -147,6 +174,9 @@ def estimate(
 ) -> Estimate:
     """Estimate a run.
 
+    With ``gradient_checkpointing: auto``, memory is that of a run with checkpointing, and each GPU
+    that the run fits without has the figures of that run.
+
     Args:
         config: The training configuration.
         layout: Layout of ``model.name_or_path``.
@@ -157,15 +187,63 @@ def estimate(
         step_time_ratios: Measured over predicted step times, by the name of a GPU.
         stack: Properties of the versions of transformers, PEFT and the trainer.
     """
+    options = (gpus, encoder, dataset, overhead, step_time_ratios, stack)
+    if not is_automatic(config):
+        return _estimate(config, layout, *options)
+    stored = _estimate(with_checkpointing(config, value=False), layout, *options)
+    recomputed = _estimate(with_checkpointing(config, value=True), layout, *options)
+    rows = tuple(
+        without if fits_without(stored.needed, without.gpu.usable_bytes) else row
+        for row, without in zip(recomputed.gpus, stored.gpus, strict=True)
+    )
+    return replace(recomputed, gpus=rows)
+
+
+def _estimate(
+    config: TrainingConfig,
+    layout: ModelLayout,
+    gpus: Sequence[Gpu],
+    encoder: ModelLayout | None,
+    dataset: RowStatistics,
+    overhead: ProcessOverhead,
+    step_time_ratios: Mapping[str, float],
+    stack: StackVersion,
+) -> Estimate:
     length = dataset.longest(config.data.max_length)
     batch = Batch(config.training.per_device_train_batch_size, length)
     trainable = count_trainable(config, layout)
     trained = trainable_memory(config, trainable)
     activations = activation_memory(config, layout, trainable, batch, stack)
-    vision = vision_memory(config, layout, trainable, dataset.page, length)
+    pixels = vision_memory(config, layout, trainable, dataset.page, length)
+    padded = dataset.padded(batch.rows, config.data.max_length)
+    # The largest possible page is assumed where it is unknown, not that rows have no answer.
+    image_tokens = pixels.tokens if dataset.page else 0
+    work = step_work(
+        config,
+        layout,
+        trainable,
+        length=padded,
+        patches=pixels.patches,
+        image_tokens=image_tokens,
+        encoder=encoder,
+    )
+    times = time_shares(config, layout, work, pixels, _median_gpu(gpus))
+    features = page_features(
+        config,
+        layout,
+        trainable,
+        image_tokens=pixels.tokens,
+        rows=dataset.rows,
+        times=times,
+    )
+    vision = pixels
+    if features is not None:
+        work = without_vision(config, layout, work, pixels)
+        vision = feature_memory(features, pixels, batch.rows)
     text_encoder = text_encoder_memory(config, layout, encoder)
     constant: dict[MemoryItem, int] = {
-        "weights": rank_weight_bytes(config, layout),
+        "weights": rank_weight_bytes(config, layout)
+        - (released_bytes(config, layout) if features else 0),
         "adapters": trained.adapters,
         "optimizer": trained.optimizer_state,
         "text_encoder": text_encoder.total_bytes,
@@ -182,7 +260,7 @@ def estimate(
         vision,
         free_blocks(config, layout, trainable, batch, stack),
         accumulated_gradients=accumulated_gradients,
-        checkpointing=config.training.gradient_checkpointing,
+        checkpointing=bool(config.training.gradient_checkpointing),
         stack=stack,
     )
     sizes: dict[MemoryItem, int] = {
@@ -192,13 +270,15 @@ def estimate(
     }
     breakdown: dict[MemoryItem, int] = {item: sizes[item] for item in MEMORY_ITEMS}
     peak_device = peak_allocated + overhead.total(allocator.cached)
-    peak_loading = rank_loading_bytes(config, layout) + overhead.context
-    needed = max(sum(breakdown.values()), peak_loading)
+    encoding = encoding_bytes(config, layout, trained.adapters, pixels) if features else 0
+    peak_loading = max(rank_loading_bytes(config, layout), encoding) + overhead.context
+    evaluation = evaluation_bytes(config, layout, trainable, dataset.page, length, stack)
+    peak_evaluation = sum(constant.values()) + evaluation + overhead.context if evaluation else 0
+    needed = max(sum(breakdown.values()), peak_loading, peak_evaluation)
+    warnings = estimate_warnings(config, layout, encoder, trainable, dataset, length)
+    if peak_evaluation == needed:
+        warnings += (EVALUATION_PEAK.format(rows=config.training.per_device_eval_batch_size),)
     steps = total_steps(config, dataset.rows)
-    padded = dataset.padded(batch.rows, config.data.max_length)
-    work = step_work(
-        config, layout, trainable, length=padded, patches=vision.patches, encoder=encoder
-    )
     return Estimate(
         breakdown=breakdown,
         peak_allocated=peak_allocated,
@@ -212,7 +292,9 @@ def estimate(
         tokens_per_sample=length,
         image_tokens=vision.tokens,
         steps=steps,
-        speed_multiplier=_speed_multiplier(config, layout, work, padded, vision.patches, gpus),
+        speed_multiplier=_speed_multiplier(
+            config, layout, work, padded, pixels.patches, image_tokens, gpus
+        ),
         gpus=tuple(
             _gpu_estimate(
                 gpu,
@@ -221,12 +303,30 @@ def estimate(
                 step_time(work, gpu, step_time_ratios.get(gpu.name)),
                 steps,
                 config,
+                _encoding_seconds(config, layout, features, pixels, gpu),
             )
             for gpu in gpus
         ),
-        warnings=estimate_warnings(config, layout, encoder, trainable, dataset, length),
+        warnings=warnings,
         overhead=overhead,
+        feature_times=times,
+        page_features=features,
+        peak_evaluation=peak_evaluation,
     )
+
+
+def _encoding_seconds(
+    config: TrainingConfig,
+    layout: ModelLayout,
+    features: PageFeatures | None,
+    pixels: VisionMemory,
+    gpu: Gpu,
+) -> float:
+    """Seconds to encode all pages once, on all GPUs of the run; 0 if their number is unknown."""
+    if features is None or features.pages is None:
+        return 0.0
+    pages = features.pages / config.training.num_processes
+    return pages * step_seconds(page_work(config, layout, pixels), gpu)
 
 
 def _peak_candidates(
@@ -256,6 +356,7 @@ def _speed_multiplier(
     work: Work,
     length: float,
     patches: int,
+    image_tokens: int,
     gpus: Sequence[Gpu],
 ) -> float:
     """Step time of full fine-tuning over that of `work`, on the GPU of median speed."""
@@ -266,12 +367,23 @@ def _speed_multiplier(
         }
     )
     full_work = step_work(
-        full, layout, count_trainable(full, layout), length=length, patches=patches
+        full,
+        layout,
+        count_trainable(full, layout),
+        length=length,
+        patches=patches,
+        image_tokens=image_tokens,
     )
-    if not gpus:
+    gpu = _median_gpu(gpus)
+    if gpu is None:
         return full_work.matmul_flops / work.matmul_flops
-    gpu = sorted(gpus, key=lambda candidate: candidate.tflops)[len(gpus) // 2]
     return step_seconds(full_work, gpu) / step_seconds(work, gpu)
+
+
+def _median_gpu(gpus: Sequence[Gpu]) -> Gpu | None:
+    """Return the GPU of median speed, None without GPUs."""
+    by_speed = sorted(gpus, key=lambda gpu: gpu.tflops)
+    return by_speed[len(gpus) // 2] if by_speed else None
 
 
 def _gpu_estimate(
@@ -281,10 +393,12 @@ def _gpu_estimate(
     step: StepTime,
     steps: int | None,
     config: TrainingConfig,
+    encoding_seconds: float,
 ) -> GpuEstimate:
     cost = None
     if gpu.price_per_hour is not None and steps is not None:
-        cost = steps * step.seconds / 3600 * gpu.price_per_hour * config.training.num_processes
+        hours = (steps * step.seconds + encoding_seconds) / 3600
+        cost = hours * gpu.price_per_hour * config.training.num_processes
     return GpuEstimate(
         gpu=gpu,
         fit=gpu.fit(needed),
@@ -293,4 +407,5 @@ def _gpu_estimate(
         seconds_per_step=step.seconds,
         seconds_range=(step.low, step.high),
         cost=cost,
+        encoding_seconds=encoding_seconds,
     )

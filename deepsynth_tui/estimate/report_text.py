@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.estimate.closed_form import Estimate
-from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE, Fix
+from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
 from deepsynth_tui.estimate.report import FitReport, GpuFit, device_label
 from deepsynth_tui.estimate.storage import StorageEstimate
 from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
@@ -36,7 +36,9 @@ def report_text(report: FitReport, title: str, *, gpu: str | None = None) -> str
         _machine_gpus(report.machine_gpus),
         _catalogue_gpus(estimate, report.catalogue_gpus),
         _fixes(report, gpu),
+        _float16(report, gpu),
         _storage(report.storage),
+        _page_features(estimate),
         (f"! {warning}" for warning in (*estimate.warnings, *report.storage.shortages)),
     ]
     return "\n".join([title, *(f"  {line}" for part in parts for line in part)])
@@ -114,6 +116,7 @@ def _trained(estimate: Estimate, report: FitReport) -> Iterator[str]:
     if estimate.steps is not None:
         yield f"{estimate.steps:,} steps"
     yield f"{estimate.speed_multiplier:.2f} times the speed of full fine-tuning"
+    yield f"learning rate by the rule of tinker-cookbook: {report.learning_rate.text}"
 
 
 def _catalogue_gpus(estimate: Estimate, gpus: Sequence[GpuFit]) -> Iterator[str]:
@@ -122,7 +125,8 @@ def _catalogue_gpus(estimate: Estimate, gpus: Sequence[GpuFit]) -> Iterator[str]
         low, high = row.seconds_range
         line = f"{_fit(gpu)}{f'{low:.3g}-{high:.3g} s':>15}"
         if estimate.steps is not None:
-            line += f"{format_seconds(estimate.steps * row.seconds_per_step):>10}"
+            seconds = estimate.steps * row.seconds_per_step + row.encoding_seconds
+            line += f"{format_seconds(seconds):>10}"
         yield line if row.cost is None else f"{line}{format_dollars(row.cost):>9}"
 
 
@@ -142,6 +146,9 @@ def _fixes(report: FitReport, name: str | None) -> Iterator[str]:
     for gpu in _gpus_to_fix(report, name):
         if gpu.fit is not Fit.NO:
             yield f"{gpu.name} needs no change"
+            if gpu.faster:
+                yield f"faster on {gpu.name}: {gpu.faster.words}; {gpu.faster.effect}"
+                yield f"  {_overrides(gpu.faster.changes)}"
         else:
             by_fix.setdefault(gpu.fix.words if gpu.fix else "", []).append(gpu)
     for words, gpus in by_fix.items():
@@ -151,7 +158,16 @@ def _fixes(report: FitReport, name: str | None) -> Iterator[str]:
             yield f"no change of one or two settings makes it fit {names}"
         else:
             yield f"to fit {names}: {words}; needs {_size(fix.needed)}; {fix.effect}"
-            yield f"  {_overrides(fix)}"
+            yield f"  {_overrides(fix.changes)}"
+
+
+def _float16(report: FitReport, name: str | None) -> Iterator[str]:
+    """The change for GPUs without bfloat16: those of this machine, and the one called `name`."""
+    gpus = (*report.machine_gpus, *(gpu for gpu in report.catalogue_gpus if gpu.name == name))
+    for gpu in gpus:
+        if gpu.float16 and name in (None, gpu.name):
+            yield f"{gpu.name} has no bfloat16, which a run refuses to emulate: use float16"
+            yield f"  {_overrides(gpu.float16)}"
 
 
 def _gpus_to_fix(report: FitReport, name: str | None) -> list[GpuFit]:
@@ -163,8 +179,8 @@ def _gpus_to_fix(report: FitReport, name: str | None) -> list[GpuFit]:
     return too_small or [gpu for gpu in report.catalogue_gpus if gpu.fit is Fit.NO]
 
 
-def _overrides(fix: Fix) -> str:
-    return " ".join(f"--set {key}={as_text(value)}" for key, value in fix.changes.items())
+def _overrides(changes: Mapping[str, Any]) -> str:
+    return " ".join(f"--set {key}={as_text(value)}" for key, value in changes.items())
 
 
 def _storage(storage: StorageEstimate) -> Iterator[str]:
@@ -177,6 +193,17 @@ def _storage(storage: StorageEstimate) -> Iterator[str]:
     yield f"main memory {_size(memory.needed)} to load and save{free}"
 
 
+def _page_features(estimate: Estimate) -> Iterator[str]:
+    features = estimate.page_features
+    if features is None:
+        return
+    of_all = "" if features.disk is None else f", {_size(features.disk)} for {features.pages:,}"
+    yield (
+        f"page features {_size(features.page)} of disk per page{of_all}; encoded once, read "
+        f"{features.passes:.3g} times"
+    )
+
+
 def _size(count: int) -> str:
     return format_bytes(count, digits=2)
 
@@ -187,6 +214,8 @@ def _price(price: float | None) -> str:
 
 def _device_line(device: Device) -> str:
     line = f"  {device_label(device)}, {_size(device.free)} free of {_size(device.total)}"
+    if device.lacks_bfloat16:
+        line += ", no bfloat16"
     if device.processes:
         line += f", {len(device.processes)} processes"
     if device.utilisation is not None:

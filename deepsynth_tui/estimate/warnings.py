@@ -34,8 +34,10 @@ def estimate_warnings(
     """Return sentences for the panel and the command line, the most serious first."""
     return (
         *_nothing_learns(config, layout, trainable),
+        *_half_precision(config, trainable),
         *_rows(config, dataset),
         *_pages(config, layout, dataset.page, length),
+        *_linear_attention(layout),
         *_experts(config, layout, trainable),
         *_encoder(config, encoder),
         *_fsdp(config),
@@ -54,6 +56,15 @@ def _nothing_learns(
         yield "Quantized weights cannot be trained: set lora.enabled, or disable quantization."
 
 
+def _half_precision(config: TrainingConfig, trainable: TrainableParameters) -> Iterator[str]:
+    if config.model.dtype == "bfloat16" and (trainable.module_copies or trainable.in_place):
+        yield (
+            "Weights that are trained directly (lora.modules_to_save, lora.bias, or all without "
+            "LoRA) are bfloat16, which rounds updates below 1/256 of a weight away: set "
+            "model.dtype to float32."
+        )
+
+
 def _rows(config: TrainingConfig, dataset: RowStatistics) -> Iterator[str]:
     cap = config.data.max_length
     if dataset.lengths and dataset.lengths[-1] > cap:
@@ -68,13 +79,29 @@ def _rows(config: TrainingConfig, dataset: RowStatistics) -> Iterator[str]:
 def _pages(
     config: TrainingConfig, layout: ModelLayout, page: PageSize | None, length: int
 ) -> Iterator[str]:
-    if layout.image is None or page is None:
+    if layout.image is None:
+        return
+    if layout.image.rule == "unknown":
+        yield (
+            f"The size of a page is not known for {layout.architecture}: the estimate leaves out "
+            "the memory and the work of its vision tower."
+        )
+    if page is None:
         return
     tokens = page_tokens(page, layout.image, config.model)
     if tokens is not None and tokens >= length:
         yield (
             f"A page of {page.width} x {page.height} pixels takes {tokens} tokens, but "
             f"data.max_length allows {length}: raise it, or set model.max_pixels."
+        )
+
+
+def _linear_attention(layout: ModelLayout) -> Iterator[str]:
+    if any(".linear_attn." in group.pattern for group in layout.weights):
+        yield (
+            f"{layout.architecture} has layers of linear attention, which this estimate counts as "
+            "usual attention. Without the package flash-linear-attention they take several times "
+            "as much memory: see `deepsynth-tui estimate --simulate`."
         )
 
 
@@ -90,8 +117,9 @@ def _experts(
     unquantized = [group for group in fused if not is_quantized(group.first_name, group, config)]
     if config.quantization.enabled and unquantized:
         yield (
-            f"Fused experts ({share}) stay in {config.model.dtype}: bitsandbytes quantizes "
-            "them only in 4 bits with quantization.quantize_experts, and not if they are adapted."
+            f"Fused experts ({share}) stay in {config.model.dtype}: they are quantized only in 4 "
+            "bits with quantization.quantize_experts, in the quantization.towers, and not if they "
+            "are adapted."
         )
     if config.lora.enabled and not adapted:
         yield (

@@ -23,7 +23,7 @@ class Device:
 
     `used` includes every process and the driver's own memory. `temperature` is in °C, `utilisation`
     in percent, `power` and `power_limit` in watts. `index` is NVML's index of the card, or the
-    index of the MIG device within the card `slice_of`.
+    index of the MIG device within the card `slice_of`. `compute_capability` is (major, minor).
     """
 
     index: int
@@ -38,19 +38,33 @@ class Device:
     power: float | None = None
     power_limit: float | None = None
     processes: tuple[GpuProcess, ...] = ()
+    compute_capability: tuple[int, int] | None = None
+
+    @property
+    def lacks_bfloat16(self) -> bool:
+        """Whether the chip is known to compute bfloat16 by emulation only (before Ampere)."""
+        return self.compute_capability is not None and self.compute_capability < (8, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The GPUs that programs see. `reason` says why there are none, or which of them do not answer;
-    `driver` is its version.
+    """The GPUs that programs see.
 
-    Both are empty where they do not apply.
+    Attributes:
+        devices: The GPUs, those that CUDA_VISIBLE_DEVICES selects where it is set.
+        reason: Why there are none, or which of them do not answer; else empty.
+        driver: The version of the driver, empty without one.
+        driver_cuda: The newest CUDA version that the driver supports.
+        hidden: Whether CUDA_VISIBLE_DEVICES hides every GPU.
+        failed: Whether there is a driver that makes no GPU available.
     """
 
     devices: tuple[Device, ...]
     reason: str = ""
     driver: str = ""
+    driver_cuda: tuple[int, int] | None = None
+    hidden: bool = False
+    failed: bool = False
 
 
 def probe() -> Probe:
@@ -60,7 +74,9 @@ def probe() -> Probe:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        return Probe((), f"The NVIDIA driver is not available: {error}.")
+        absent = (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded)
+        failed = not isinstance(error, absent)
+        return Probe((), f"The NVIDIA driver is not available: {error}.", failed=failed)
     try:
         return read_devices(pynvml, os.environ.get("CUDA_VISIBLE_DEVICES"))
     finally:
@@ -78,28 +94,31 @@ def read_devices(nvml: Any, visible: str | None = None) -> Probe:
     lost: list[str] = []
     try:
         driver = _text(nvml.nvmlSystemGetDriverVersion)
+        cuda = _if_supported(nvml, nvml.nvmlSystemGetCudaDriverVersion_v2)
         cards = nvml.nvmlDeviceGetCount()
     except nvml.NVMLError as error:
-        return Probe((), f"The NVIDIA driver failed: {error}.")
+        return Probe((), f"The NVIDIA driver failed: {error}.", failed=True)
+    driver_cuda = None if cuda is None else (cuda // 1000, cuda % 1000 // 10)
     for index in range(cards):
         try:
             devices += _devices_at(nvml, index)
         except nvml.NVMLError as error:
             lost.append(f"GPU {index} does not answer: {error}.")
     if not devices and lost:
-        return Probe((), " ".join(lost), driver)
+        return Probe((), " ".join(lost), driver, driver_cuda, failed=True)
     if not devices:
         reason = (
             "The GPU is in MIG mode but has no MIG device. Create one with `nvidia-smi mig -cgi`."
             if cards
             else "The NVIDIA driver finds no GPU."
         )
-        return Probe((), reason, driver)
+        return Probe((), reason, driver, driver_cuda, failed=cards > 0)
     selected = devices if visible is None else visible_devices(devices, visible)
     if not selected:
         value = f"set to {visible}" if visible else "set to nothing"
-        return Probe((), f"CUDA_VISIBLE_DEVICES is {value}, which hides every GPU.", driver)
-    return Probe(tuple(selected), " ".join(lost), driver)
+        reason = f"CUDA_VISIBLE_DEVICES is {value}, which hides every GPU."
+        return Probe((), reason, driver, driver_cuda, hidden=True)
+    return Probe(tuple(selected), " ".join(lost), driver, driver_cuda)
 
 
 def visible_devices(devices: Sequence[Device], visible: str) -> list[Device]:
@@ -169,6 +188,7 @@ def _device(nvml: Any, handle: Any, index: int, slice_of: int | None = None) -> 
         power=_watts(_if_supported(nvml, nvml.nvmlDeviceGetPowerUsage, handle)),
         power_limit=_watts(_if_supported(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
         processes=_processes(nvml, handle),
+        compute_capability=_if_supported(nvml, nvml.nvmlDeviceGetCudaComputeCapability, handle),
     )
 
 

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 # The `size` of these processors has areas in pixels under the keys of edges
 # (``models/qwen2_vl/image_processing_qwen2_vl.py``).
-_PIXEL_MODELS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe")
+_FRAME_MODELS = ("glm_ocr", "glm46v", "glm4v", "glm4v_moe")
+"""Of the pixel models those whose limits count every frame (``models/glm46v``)."""
+_PIXEL_MODELS = (
+    *("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"),
+    *("paddleocr_vl", *_FRAME_MODELS),
+)
+# Their processors cut a page into tiles, or keep its shape, by rules that are not here.
+_OTHER_RULES = ("internvl", "granite_docling", "lighton_ocr")
 _TILE_MODELS = ("idefics3", "smolvlm")
 
 
@@ -68,12 +75,14 @@ def image_dimensions(hub_config: HubConfig) -> ImageDimensions | None:
     }
     size: dict[str, int] = processor.get("size") or {}
     if config.model_type in _PIXEL_MODELS:
+        counts_frames = config.model_type in _FRAME_MODELS
+        frames = _first(vision, "temporal_patch_size", default=1) if counts_frames else 1
         return ImageDimensions(
             rule="pixels",
             **shape,
             merge=_first(vision, "spatial_merge_size", default=1),
-            min_pixels=processor.get("min_pixels") or size.get("shortest_edge", 0),
-            max_pixels=processor.get("max_pixels") or size.get("longest_edge", 0),
+            min_pixels=(processor.get("min_pixels") or size.get("shortest_edge", 0)) // frames,
+            max_pixels=(processor.get("max_pixels") or size.get("longest_edge", 0)) // frames,
         )
     tile = _first(vision, "image_size", default=0)
     if config.model_type in _TILE_MODELS:
@@ -86,9 +95,10 @@ def image_dimensions(hub_config: HubConfig) -> ImageDimensions | None:
             tile_tokens=(tile // shape["patch"]) ** 2 // scale**2,
             longest_edge=size.get("longest_edge", 0),
         )
-    if not tile or not shape["patch"]:
+    if not tile or not shape["patch"] or config.model_type in _OTHER_RULES:
         return ImageDimensions(rule="unknown", **shape)
-    tokens: int = getattr(config, "image_seq_length", None) or (tile // shape["patch"]) ** 2
+    whole = (tile // shape["patch"]) ** 2
+    tokens = _first(config, "image_seq_length", "mm_tokens_per_image", default=whole)
     return ImageDimensions(rule="fixed", **shape, tile=tile, tile_tokens=tokens)
 
 

@@ -28,7 +28,7 @@ ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
 
 # Part of the cache key. Increase it when a field below, the grouping, or the shape of a builtin
 # model (whose name stays the same) changes.
-CACHE_FORMAT = 7
+CACHE_FORMAT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,10 @@ _UP = ("up_proj", "gate_up_proj", *_UNGATED_UP)
 
 @dataclass(frozen=True)
 class ModelLayout:
-    """The weights and dimensions of a model."""
+    """The weights and dimensions of a model.
+
+    `takes_features`: its forward pass takes the features of pages in place of their pixels.
+    """
 
     name: str
     revision: str | None
@@ -176,6 +179,7 @@ class ModelLayout:
     weights: tuple[WeightGroup, ...]
     text: TextDimensions
     image: ImageDimensions | None
+    takes_features: bool = False
 
     @cached_property
     def total_params(self) -> int:

@@ -6,6 +6,7 @@ read or allocated. `layout_client` asks.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from deepsynth_tui.errors import UserError
 from deepsynth_tui.models.dimensions import image_dimensions, text_dimensions
 from deepsynth_tui.models.hub_config import HubConfig, find_hub_config
 from deepsynth_tui.models.layout import Kind, ModelLayout, Role, WeightGroup
+from deepsynth_tui.models.remote_code import code_options
 from deepsynth_tui.models.text_encoders import model_kwargs
 from deepsynth_tui.models.towers import tower_of
 
@@ -26,7 +28,7 @@ ADVICE = "Check that the checkpoint loads with the installed transformers, or ch
 
 
 def build_meta_model(
-    hub_config: HubConfig, role: Role, *, trust_remote_code: bool
+    hub_config: HubConfig, role: Role, *, trust_remote_code: bool, revision: str | None = None
 ) -> PreTrainedModel:
     """Build a model without weights: every parameter is on the meta device."""
     import torch
@@ -40,9 +42,13 @@ def build_meta_model(
         auto_class = transformers.AutoModelForImageTextToText
     else:
         auto_class = transformers.AutoModelForCausalLM
-    options = model_kwargs(config.model_type) if role == "encoder" else {}
+    options = code_options(
+        auto_class, config, trust_remote_code=trust_remote_code, revision=revision
+    )
+    if role == "encoder":
+        options |= model_kwargs(config.model_type)
     with torch.device("meta"):
-        return auto_class.from_config(config, trust_remote_code=trust_remote_code, **options)
+        return auto_class.from_config(config, **options)
 
 
 def group_weights(model: PreTrainedModel) -> tuple[WeightGroup, ...]:
@@ -92,7 +98,9 @@ def build_layout(
         Exception: whatever the model's own code raises.
     """
     hub_config = find_hub_config(name, revision, trust_remote_code=trust_remote_code)
-    model = build_meta_model(hub_config, role, trust_remote_code=trust_remote_code)
+    model = build_meta_model(
+        hub_config, role, trust_remote_code=trust_remote_code, revision=revision
+    )
     return ModelLayout(
         name=name,
         revision=revision,
@@ -102,6 +110,7 @@ def build_layout(
         weights=group_weights(model),
         text=text_dimensions(hub_config.config),
         image=None if role == "encoder" else image_dimensions(hub_config),
+        takes_features="mm_encoder_outputs" in inspect.signature(model.forward).parameters,
     )
 
 

@@ -10,7 +10,7 @@ import codecs
 from pathlib import Path
 
 from deepsynth_tui.runs.tail import BATCH, FileTail
-from deepsynth_tui.terminal_text import remove_escapes, remove_hidden
+from deepsynth_tui.terminal_text import is_harmless, remove_escapes, remove_hidden
 
 MAX_CHARACTERS = 2000
 """Characters of a line that are shown, followed by the number of further ones."""
@@ -109,6 +109,8 @@ class _Line:
 
 
 def _visible(raw: str) -> str:
+    if is_harmless(raw):
+        return raw
     text = remove_escapes(raw)
     if "\b" in text:
         text = _strike(text)

@@ -20,7 +20,7 @@ class BadContent(ValueError):
     """A file that can be read but holds something else than it should; the text says what."""
 
 
-def read_object(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def read_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Return the JSON object in a file of at most `max_bytes`.
 
     Raises:

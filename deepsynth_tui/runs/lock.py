@@ -34,7 +34,7 @@ DESCRIPTOR_VARIABLE = "DEEPSYNTH_RUN_LOCK"
 END_SECONDS = 2.0
 """How long to wait for the lock of a process that no longer works on the run."""
 RETRY_SECONDS = 0.01
-_WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 class RunBusy(LaunchError):
@@ -145,7 +145,7 @@ def _acquire(run: RunDirectory) -> RunLock:
         except BlockingIOError:
             os.close(file)
         except OSError as error:
-            if error.errno in _WITHOUT_LOCKS:
+            if error.errno in WITHOUT_LOCKS:
                 return RunLock(file, is_enforced=False)
             os.close(file)
             raise
@@ -173,7 +173,7 @@ def inherited(run: RunDirectory) -> RunLock | None:
     except BlockingIOError:
         return None
     except OSError as error:
-        if error.errno not in _WITHOUT_LOCKS:
+        if error.errno not in WITHOUT_LOCKS:
             raise
         return RunLock(file, is_enforced=False)
     return RunLock(file, is_enforced=True)

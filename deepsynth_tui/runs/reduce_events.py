@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from itertools import groupby
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +32,8 @@ from deepsynth_tui.runs.state import (
 
 RESUMED = "resumed"
 """Phase that returns the run to an earlier `step`."""
+MAX_POINTS = 8192
+"""Points that a series has at most. Beyond them, it keeps peaks instead of each point."""
 WINDOW_POINTS = 60
 """Progress points that the throughput is computed from."""
 WINDOW_SPACING = 1.0
@@ -56,6 +60,7 @@ class _Draft:
         self._changed: dict[str, Any] = {}
         self._lists: dict[str, list[Any]] = {}
         self._series: dict[str, list[Point]] = {}
+        self._widths = dict(state.series_widths)
         self._warning_index: dict[str, int] = {}
 
     def finish(self) -> RunState:
@@ -65,6 +70,7 @@ class _Draft:
             series = dict(self._base.series)
             series |= {name: tuple(points) for name, points in self._series.items()}
             changed["series"] = MappingProxyType(series)
+            changed["series_widths"] = MappingProxyType(self._widths)
         return replace(self._base, **changed)
 
     def take(self, event: Event) -> None:
@@ -121,7 +127,9 @@ class _Draft:
             if name == "epoch":
                 self._set(epoch=number)
             else:
-                _extend(self._points(name), step, number)
+                self._widths[name] = _extend(
+                    self._points(name), step, number, self._widths.get(name, 1)
+                )
         nonfinite = data.get("nonfinite")
         if isinstance(nonfinite, Mapping):
             for name, value in nonfinite.items():
@@ -226,11 +234,29 @@ _HANDLERS = {
 _MEMORY = tuple(field.name for field in fields(Memory))
 
 
-def _extend(points: list[Point], step: int, value: float) -> None:
-    """Append a point. If its step is not beyond the last one, later points are removed first."""
+def _extend(points: list[Point], step: int, value: float, width: int) -> int:
+    """Append a point. If its step is not beyond the last one, later points are removed first.
+
+    With a `width` of more than one step, a part of so many steps keeps its smallest, its largest
+    and its last point. Returns the width from then on, doubled when there are too many points.
+    """
     if points and points[-1][0] >= step:
         del points[bisect_left(points, (step,)) :]
     points.append((step, value))
+    if width > 1 and len(points) > 1:
+        last = points[max(1, len(points) - 4) :]
+        part = [point for point in last if point[0] // width == step // width]
+        points[-len(part) :] = _peaks(part)
+    while len(points) > MAX_POINTS:
+        width *= 2
+        parts = groupby(points[1:], key=lambda point: point[0] // width)
+        points[1:] = [point for _, part in parts for point in _peaks(list(part))]
+    return width
+
+
+def _peaks(part: list[Point]) -> list[Point]:
+    smallest, largest = min(part, key=itemgetter(1)), max(part, key=itemgetter(1))
+    return sorted({smallest, largest, part[-1]})
 
 
 def _lines(value: object) -> tuple[str, ...]:

@@ -90,8 +90,9 @@ class RunState:
 
     Texts are as the job wrote them: pass them through `console.sanitize` before printing them.
     `series` maps the name of each metric to its (step, value) points, with strictly increasing
-    steps and finite values. `throughput_window` holds recent (time, done) points of the progress.
-    `attempts` counts the processes that worked on the run.
+    steps and finite values. Of a long series, each part of `series_widths` steps has its smallest,
+    its largest and its last point only. `throughput_window` holds recent (time, done) points of
+    the progress. `attempts` counts the processes that worked on the run.
     """
 
     phase: str = ""
@@ -103,6 +104,7 @@ class RunState:
     total_steps: int | None = None
     epoch: float | None = None
     series: Mapping[str, Sequence[Point]] = field(default_factory=lambda: MappingProxyType({}))
+    series_widths: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     memory: Memory = Memory()
     peak_memory: Memory = Memory()
     predicted: Predicted | None = None

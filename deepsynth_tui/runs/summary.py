@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from deepsynth_tui.runs import control
@@ -16,7 +17,9 @@ from deepsynth_tui.runs.directory import (
     RunDirectory,
     RunUnreadable,
     folder_changed,
+    iterate_folders,
     read_identity,
+    read_listed,
     scan_runs,
 )
 from deepsynth_tui.runs.liveness import (
@@ -54,7 +57,7 @@ LIVE: frozenset[StateName] = frozenset(
 """States in which a process exists, or is about to."""
 
 _VERDICTS: dict[str, StateName] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
-_WINDOWS = (1 << 14, 1 << 18, 1 << 62)
+_WINDOWS = (1 << 11, 1 << 14, 1 << 18, 1 << 22)
 """Bytes at the end of the log to read: more only if the summary is still incomplete."""
 
 
@@ -171,26 +174,28 @@ def iterate_summaries(home: Path, now: float | None = None) -> Iterator[RunSumma
 
 
 def live_summaries(home: Path) -> list[RunSummary]:
-    """Summarize the runs that have a process, newest first. Reads no log of any other run.
+    """Summarize the runs that have a process, newest first. Reads only the status of any other.
 
     Raises RunUnreadable if the folder of all runs cannot be listed.
     """
     now = time.time()
+    candidates = (run for run in iterate_folders(home) if _may_be_live(run, now))
     summaries = [
         _summarize(listed.run, listed.identity, now, STALE_AFTER)
-        for listed in scan_runs(home)
-        if listed.identity is not None and _may_be_live(listed, now)
+        for listed in map(read_listed, candidates)
+        if listed is not None and listed.identity is not None
     ]
+    summaries.sort(key=lambda run: (run.created, run.id), reverse=True)
     return [summary for summary in summaries if summary.is_live]
 
 
-def _may_be_live(listed: ListedRun, now: float) -> bool:
+def _may_be_live(run: RunDirectory, now: float) -> bool:
     try:
-        status = read_status(listed.run)
+        status = read_status(run)
     except StatusUnreadable:
         return False
-    if status is None:
-        return abs(now - listed.created) < STALE_AFTER
+    if status is None:  # created now, or no run
+        return abs(now - folder_changed(run)) < STALE_AFTER
     return status.phase != ENDED and liveness(status, now) is not Liveness.DEAD
 
 
@@ -222,28 +227,34 @@ def read_last_state(run: RunDirectory, kind: str) -> RunState:
         stat = run.events.stat()
     except (FileNotFoundError, NotADirectoryError):
         return RunState()
-    return _fold_end(run.events, kind, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return _fold_end(run, kind, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)
-def _fold_end(events: Path, kind: str, inode: int, size: int, changed: int) -> RunState:
+def _fold_end(run: RunDirectory, kind: str, inode: int, size: int, changed: int) -> RunState:
     """Fold the end of a log. `inode`, `size` and `changed` key the cache to the file as it is."""
     state = RunState()
     for window in _WINDOWS:
-        state = RunState()
-        tail = EventTail(events, last=window)
-        while batch := tail.poll():
-            state = fold(state, batch)
+        state = _fold_last(run.events, window)
         if window >= size or _is_complete(state, kind):
             break
-    # Cached by the thousand, so without what no summary shows.
+    return state
+
+
+def _fold_last(events: Path, window: int) -> RunState:
+    """Fold the last bytes of a log, without what no summary shows: it is cached by the thousand."""
+    state, tail = RunState(), EventTail(events, last=window)
+    while batch := tail.poll():
+        state = fold(state, batch)
     series = {name: points[-1:] for name, points in state.series.items()}
-    return replace(state, series=series, phases=(), throughput_window=(), samples=(), warnings=())
+    rest = replace(state, series=MappingProxyType(series), series_widths=MappingProxyType({}))
+    return replace(rest, phases=(), throughput_window=(), samples=(), warnings=())
 
 
 def _is_complete(state: RunState, kind: str) -> bool:
     if kind == "training":
-        return state.last_loss is not None and state.total_steps is not None
+        has_steps = state.total_steps is not None or state.verdict is not None
+        return state.last_loss is not None and has_steps
     return state.verdict is not None or state.progress.unit != ""
 
 

@@ -22,11 +22,12 @@ LONGEST_LINE = 1 << 24
 class FileTail:
     """Bytes appended to `path` since the last read."""
 
-    def __init__(self, path: Path, *, last: int | None = None) -> None:
-        """Start at the beginning, or `last` bytes before the current end."""
+    def __init__(self, path: Path, *, start: int = 0, last: int | None = None) -> None:
+        """Start at an offset, or `last` bytes before the current end."""
         self._path = path
         self._file: tuple[int, int] | None = None
-        self.offset = 0
+        self.offset = start
+        self.size = 0
         self.restarts = 0
         if last is not None and path.exists():
             stat = path.stat()
@@ -36,7 +37,8 @@ class FileTail:
     def read(self, max_bytes: int) -> bytes:
         """Return at most `max_bytes` new bytes, b"" if there are none.
 
-        `restarts` counts how often reading started over because the file shrank or was replaced.
+        `size` is that of the file at that time. `restarts` counts how often reading started over
+        because the file shrank or was replaced.
         Raises OSError if the file exists but cannot be read.
         """
         try:
@@ -52,7 +54,7 @@ class FileTail:
             if (self._file is not None and now != self._file) or stat.st_size < self.offset:
                 self.offset = 0
                 self.restarts += 1
-            self._file = now
+            self._file, self.size = now, stat.st_size
             data = os.pread(file, max_bytes, self.offset)
         finally:
             os.close(file)
@@ -67,16 +69,21 @@ class LineTail:
     as `EventLog` does.
     """
 
-    def __init__(self, path: Path, *, last: int | None = None) -> None:
-        """Start at the beginning, or with the first line that starts in the `last` bytes."""
+    def __init__(self, path: Path, *, start: int = 0, last: int | None = None) -> None:
+        """Start at the line at an offset, or with the first that starts in the `last` bytes."""
         # One byte earlier: if it is a newline, the line after it is complete.
-        self._tail = FileTail(path, last=None if last is None else last + 1)
-        self._mid_line = self._tail.offset > 0
+        self._tail = FileTail(path, start=start, last=None if last is None else last + 1)
+        self._mid_line = last is not None and self._tail.offset > 0
 
     @property
     def offset(self) -> int:
         """Bytes of the file that were returned or skipped."""
         return self._tail.offset
+
+    @property
+    def unread(self) -> int:
+        """Bytes behind them at the last poll, an unfinished line included."""
+        return max(0, self._tail.size - self._tail.offset)
 
     def poll(self, max_bytes: int = BATCH) -> list[bytes]:
         """Return complete lines without their newline, about `max_bytes` at most; [] if there are
@@ -112,14 +119,19 @@ class LineTail:
 class EventTail:
     """Events appended to a run's log since the last poll."""
 
-    def __init__(self, path: Path, *, last: int | None = None) -> None:
-        """Start at the beginning, or with the first event that starts in the `last` bytes."""
-        self._lines = LineTail(path, last=last)
+    def __init__(self, path: Path, *, start: int = 0, last: int | None = None) -> None:
+        """Start at the event at an offset, or with the first that starts in the `last` bytes."""
+        self._lines = LineTail(path, start=start, last=last)
 
     @property
     def offset(self) -> int:
         """Bytes of the log that were returned or skipped."""
         return self._lines.offset
+
+    @property
+    def unread(self) -> int:
+        """Bytes behind them at the last poll, an unfinished line included."""
+        return self._lines.unread
 
     def poll(self, max_bytes: int = BATCH) -> list[Event]:
         """Return up to `max_bytes` of events, unknown kinds included; [] if there are none yet, so

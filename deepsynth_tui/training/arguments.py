@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from transformers import TrainingArguments
 
+from deepsynth_tui.training.data.workers import NO_WORKERS, LoaderWorkers
 from deepsynth_tui.training.modeling.load import current_device
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ def training_arguments(
     evaluates: bool,
     run_name: str | None = None,
     resumes: bool = False,
+    workers: LoaderWorkers = NO_WORKERS,
 ) -> TrainingArguments:
     """Return the arguments of a run that writes its checkpoints to the folder `checkpoints`.
 
     `run_name` is what trackers call the run. It must be unique: trackio puts runs of one name on
-    one curve. A run that `resumes` does not evaluate the base model again. With early stopping,
-    transformers loads the best checkpoint at the end and therefore requires `save_steps` to be a
-    multiple of `eval_steps`.
+    one curve. A run that `resumes` does not evaluate the base model again. `workers` prepare the
+    batches. With early stopping, transformers loads the best checkpoint at the end and therefore
+    requires `save_steps` to be a multiple of `eval_steps`.
 
     Raises:
         ValueError: transformers refuses settings that this machine does not support.
@@ -40,12 +42,13 @@ def training_arguments(
         output_dir=str(checkpoints),
         run_name=run_name,
         per_device_train_batch_size=training.per_device_train_batch_size,
-        per_device_eval_batch_size=training.per_device_train_batch_size,
+        per_device_eval_batch_size=training.per_device_eval_batch_size,
         gradient_accumulation_steps=training.gradient_accumulation_steps,
         num_train_epochs=training.num_train_epochs,
         max_steps=training.max_steps,
         learning_rate=training.learning_rate,
         lr_scheduler_type=training.lr_scheduler_type,
+        lr_scheduler_kwargs=dict(training.lr_scheduler_kwargs),
         warmup_steps=training.warmup_steps,
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
@@ -80,7 +83,12 @@ def training_arguments(
         remove_unused_columns=False,
         # DocumentTrainer groups by length itself: transformers reads lengths from a dataset column.
         train_sampling_strategy="random" if groups_by_length else training.train_sampling_strategy,
-        dataloader_num_workers=training.dataloader_num_workers,
+        dataloader_num_workers=workers.count,
+        dataloader_prefetch_factor=workers.prefetch_factor,
+        # Forked workers share the memory of the libraries, the dataset and the processor.
+        dataloader_multiprocessing_context="fork" if workers.count else None,
+        # DocumentTrainer makes those of evaluations end with each.
+        dataloader_persistent_workers=workers.count > 0,
         dataloader_pin_memory=current_device().type == "cuda",
         use_cpu=current_device().type == "cpu",
         # A batch may not reach some experts, or a trained vision tower.

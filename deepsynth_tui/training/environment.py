@@ -5,6 +5,22 @@ from __future__ import annotations
 import os
 
 
+def number_gpus_by_bus() -> None:
+    """Make CUDA number GPUs by their PCI bus ID, as NVML and nvidia-smi do, not by their speed.
+
+    CUDA_VISIBLE_DEVICES then selects the GPUs that the screens show under these numbers.
+    """
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+
+
+def wait_passively() -> None:
+    """Let idle OpenMP threads sleep, not spin, unless the user has chosen.
+
+    On the CPU, spinning threads take the cores from other processes that they wait for.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def use_first_gpu_only() -> None:
     """Hide all GPUs but the first: with several, `Trainer` would use `nn.DataParallel`."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")

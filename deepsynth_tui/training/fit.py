@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from transformers import PrinterCallback
 
 from deepsynth_tui.training.arguments import training_arguments
 from deepsynth_tui.training.callbacks.event_reporter import EVAL_METRICS
+from deepsynth_tui.training.data.workers import LoaderWorkers, choose_workers, tensor_bytes
 from deepsynth_tui.training.init_adapter import adapter_to_start_from
+from deepsynth_tui.training.modeling.fsdp import let_ddp_ignore_shards
+from deepsynth_tui.training.modeling.load import current_device
 from deepsynth_tui.training.muon import Muon
 from deepsynth_tui.training.result.checkpoint_record import CheckpointRecord
 from deepsynth_tui.training.trackers import configure_tracker
@@ -53,6 +57,7 @@ def create_trainer(
             model, learning_rate=training.learning_rate, weight_decay=training.weight_decay
         )
     groups_by_length = training.train_sampling_strategy == "group_by_length"
+    workers = _loader_workers(run, data)
     trainer = DocumentTrainer(
         model=model,
         args=training_arguments(
@@ -61,6 +66,7 @@ def create_trainer(
             evaluates=evaluates,
             run_name=job.run.id,
             resumes=checkpoint is not None and checkpoint.path is not None,
+            workers=workers,
         ),
         train_dataset=data.split.train,
         eval_dataset=data.split.held_out if evaluates else None,
@@ -72,8 +78,32 @@ def create_trainer(
         group_by_lengths=data.lengths if groups_by_length else None,
         optimizers=(optimizer, None),  # without an optimizer, the trainer creates args.optim
     )
+    if training.fsdp:
+        let_ddp_ignore_shards(trainer.accelerator)
     trainer.remove_callback(PrinterCallback)  # EventReporterCallback writes the log
     return trainer
+
+
+def _loader_workers(run: TrainingRun, data: TrainingData) -> LoaderWorkers:
+    """Return the processes that prepare the batches of this rank, and report their number."""
+    training, rows = run.config.training, data.split.train
+
+    def batch_bytes() -> int:
+        longest = max(range(len(rows)), key=data.lengths.__getitem__)
+        return training.per_device_train_batch_size * tensor_bytes(data.collator([rows[longest]]))
+
+    workers = choose_workers(
+        training,
+        on_gpu=current_device().type == "cuda",
+        batch_bytes=batch_bytes,
+        batches=math.ceil(len(rows) / training.per_device_train_batch_size),
+    )
+    if run.ranks.is_main:
+        log.info("%d worker processes prepare batches", workers.count)
+        if workers.warning:
+            run.job.warning(workers.warning)
+            log.warning("%s", workers.warning)
+    return workers
 
 
 def _record(run: TrainingRun, checkpoint: ResumePoint | None) -> CheckpointRecord:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deepsynth_tui import builtin
-from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.errors import UserError
-from deepsynth_tui.runs.directory import RunNotFound, find_run
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.result.file_names import ADAPTER_WEIGHTS
+from deepsynth_tui.training.result.file_names import ADAPTER_WEIGHTS, PEFT_CONFIG
+from deepsynth_tui.training.stored_adapter import (
+    AdapterNotFound,
+    StoredAdapter,
+    download_adapter,
+    find_adapter_on_this_machine,
+)
 from deepsynth_tui.training.text_encoder import ENCODER_FOLDER
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.result.checkpoints import ResumePoint
 
 KEY = "lora.init_from"
-PEFT_CONFIG = "adapter_config.json"
 SHAPE_SETTINGS = (
     "r",
     "lora_alpha",
@@ -34,45 +35,15 @@ SHAPE_SETTINGS = (
     "rank_pattern",
     "alpha_pattern",
     "modules_to_save",
+    "trainable_token_indices",
 )
 """Settings that must be those of the adapter: they decide its tensors or their scale."""
 FILES = (PEFT_CONFIG, ADAPTER_WEIGHTS, f"{ENCODER_FOLDER}/*")
-FINGERPRINT_LENGTH = 16
-
-
-@dataclass(frozen=True, slots=True)
-class InitAdapter:
-    """An adapter on this machine. `name` is what the setting says, `commit` that of the Hub."""
-
-    name: str
-    folder: Path
-    commit: str | None = None
-
-    @property
-    def peft_config(self) -> Mapping[str, Any]:
-        """The content of `adapter_config.json`."""
-        return json.loads((self.folder / PEFT_CONFIG).read_text(encoding="utf-8"))
-
-    @property
-    def encoder_folder(self) -> Path | None:
-        """The trained parts of its text encoder, None without one."""
-        folder = self.folder / ENCODER_FOLDER
-        return folder if folder.is_dir() else None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the `init_from` of the lineage."""
-        digest = hashlib.sha256((self.folder / ADAPTER_WEIGHTS).read_bytes()).hexdigest()
-        return {
-            "name": self.name,
-            "path": str(self.folder),
-            "commit": self.commit,
-            "sha256": digest[:FINGERPRINT_LENGTH],
-        }
 
 
 def adapter_to_start_from(
     config: TrainingConfig, checkpoint: ResumePoint | None
-) -> InitAdapter | None:
+) -> StoredAdapter | None:
     """Return the adapter of `lora.init_from`, downloaded if need be.
 
     None without one, and if the run resumes from `checkpoint`, which has its weights.
@@ -95,7 +66,7 @@ def adapter_to_start_from(
     return adapter
 
 
-def find_init_adapter(name: str, *, download: bool) -> InitAdapter | None:
+def find_init_adapter(name: str, *, download: bool) -> StoredAdapter | None:
     """Return the adapter in a folder, of a run (by path, id or name), or on the Hub.
 
     Without `download`, one that is only on the Hub is None.
@@ -103,41 +74,19 @@ def find_init_adapter(name: str, *, download: bool) -> InitAdapter | None:
     Raises:
         UserError: there is no such adapter.
     """
-    folder = Path(name).expanduser()
-    if not (folder / PEFT_CONFIG).is_file():
-        try:
-            folder = find_run(home(), name).adapter
-        except RunNotFound:
-            if folder.is_dir() or name.startswith(("/", ".", "~")) or name.count("/") != 1:
-                raise _not_found(name, f"{name} is no adapter and no run") from None
-            return _from_hub(name) if download else None
-    for file in (PEFT_CONFIG, ADAPTER_WEIGHTS):
-        if not (folder / file).is_file():
-            raise _not_found(name, f"{folder} has no {file}")
-    return InitAdapter(name, folder.resolve())
+    try:
+        stored = find_adapter_on_this_machine(name)
+        return download_adapter(name, FILES) if stored is None and download else stored
+    except AdapterNotFound as error:
+        raise UserError(f"{KEY}: {error.message}", error.advice, KEY) from error
 
 
-def _from_hub(name: str) -> InitAdapter:
-    from huggingface_hub import snapshot_download
-
-    folder = Path(snapshot_download(name, allow_patterns=list(FILES)))
-    if not (folder / PEFT_CONFIG).is_file() or not (folder / ADAPTER_WEIGHTS).is_file():
-        raise _not_found(name, f"{name} has no {PEFT_CONFIG} or no {ADAPTER_WEIGHTS}")
-    return InitAdapter(name, folder, commit=folder.name)
-
-
-def _not_found(name: str, message: str) -> UserError:
-    return UserError(
-        f"{KEY}: {message}", "Give the folder of an adapter, a run with one, or a Hub id", KEY
-    )
-
-
-def init_adapter_problems(adapter: InitAdapter, config: TrainingConfig) -> list[Problem]:
+def init_adapter_problems(adapter: StoredAdapter, config: TrainingConfig) -> list[Problem]:
     """Return why a run of `config` cannot start from the adapter."""
     return list(_problems(adapter, config))
 
 
-def _problems(adapter: InitAdapter, config: TrainingConfig) -> Iterator[Problem]:
+def _problems(adapter: StoredAdapter, config: TrainingConfig) -> Iterator[Problem]:
     theirs = adapter.peft_config
     if (kind := theirs.get("peft_type")) != "LORA":
         yield Problem(KEY, f"{adapter.name} is a {kind} adapter, not a LoRA", "choose another")

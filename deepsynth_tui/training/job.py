@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.runs.directory import open_run, read_identity
 from deepsynth_tui.runs.job import Job, run_job
-from deepsynth_tui.training.environment import disable_torch_compile, use_first_gpu_only
+from deepsynth_tui.training.environment import (
+    disable_torch_compile,
+    number_gpus_by_bus,
+    use_first_gpu_only,
+    wait_passively,
+)
 from deepsynth_tui.training.failures import explain
 from deepsynth_tui.training.silence_libraries import silence_libraries
 
@@ -50,15 +55,17 @@ def train(
     data = run.prepare_data(base)
     if run.stop_requested() or data is None:
         return "stopped"
-    estimate = run.publish_estimate(data)
+    decided = run.decide_checkpointing(data)
+    estimate = run.publish_estimate(decided, data)
     if checkpoint is None or checkpoint.path is None:
         run.sample_base_model(base, encoder, data)
 
-    model = run.attach_trainable(base, encoder, checkpoint)
+    model = run.attach_trainable(base, encoder, data, decided, checkpoint)
+    estimate = run.cache_page_features(base, model, data, estimate)
     if run.stop_requested():
         return "stopped"
 
-    trainer, verdict = run.fit(base, model, data, estimate, checkpoint)
+    trainer, verdict = run.fit(base, model, data, decided, estimate, checkpoint)
     if not run.runs_inference:
         return verdict
 
@@ -90,6 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
+    number_gpus_by_bus()
+    wait_passively()
     disable_torch_compile()
     run_path = options.run.resolve()
     os.chdir(read_identity(open_run(run_path)).cwd)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui import builtin
+from deepsynth_tui.config.model import DEFAULT_MODEL
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.models.text_encoders import MODEL_TYPES, text_encoder_type
 from deepsynth_tui.units import format_bytes
@@ -25,11 +26,15 @@ WEIGHT_SUFFIXES = (".safetensors", ".bin")
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What config.json and the file list say. `weight_bytes` is 0 if they do not tell."""
+    """What config.json and the file list say. `weight_bytes` is 0 if they do not tell.
+
+    `architecture` is the name of the class that wrote the checkpoint.
+    """
 
     reads_images: bool
     model_type: str
     weight_bytes: int
+    architecture: str = ""
 
 
 BUILTINS: Mapping[str, Sequence[str]] = {
@@ -46,7 +51,16 @@ BUILT_ON_FIRST_USE: Mapping[str, ModelFacts] = {
 
 def find_model(settings: ModelSettings, problems: list[Problem]) -> ModelFacts | None:
     """Return the facts of the model, or append to `problems` why it cannot be loaded."""
-    return _find(MODEL_KEY, settings.name_or_path, settings.revision, problems)
+    facts = _find(MODEL_KEY, settings.name_or_path, settings.revision, problems)
+    if facts and facts.architecture.startswith("DeepseekOCR"):
+        problems.append(
+            Problem(
+                MODEL_KEY,
+                f"{settings.name_or_path} consists of remote code for a transformers before 4.48",
+                f"set it to {DEFAULT_MODEL}, the checkpoint that transformers loads itself",
+            )
+        )
+    return facts
 
 
 def check_text_encoder(settings: TextEncoderSettings, problems: list[Problem]) -> None:
@@ -119,6 +133,7 @@ def _read_config(config: Path, weight_bytes: int) -> ModelFacts:
         reads_images=any("vision" in key or "image" in key for key in values),
         model_type=values.get("model_type", ""),
         weight_bytes=weight_bytes,
+        architecture=next(iter(values.get("architectures") or ()), ""),
     )
 
 

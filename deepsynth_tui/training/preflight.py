@@ -17,6 +17,7 @@ from typing import Any
 
 from deepsynth_tui.config.data import RowSettings
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.config.precision import float16_changes, no_bfloat16, use_float16
 from deepsynth_tui.config.preflight_report import (
     nearest_existing_parent,
     output_dir_problems,
@@ -31,6 +32,7 @@ from deepsynth_tui.errors import UserError
 from deepsynth_tui.estimate.storage import estimate_disk, processor_bytes
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine import nvml
+from deepsynth_tui.machine.torch_build import installed_torch, unusable_gpu
 from deepsynth_tui.models.layout import load_layout
 from deepsynth_tui.models.lora_problems import lora_problems
 from deepsynth_tui.training.data.dataset_folder import (
@@ -54,6 +56,14 @@ MIN_DISK_BYTES = 256 << 20
 not known, a small adapter with its optimizer state."""
 FULL_CHECKPOINT = 3
 """Size of a checkpoint of full fine-tuning in sizes of the weights: Adam keeps two moments."""
+ATTENTION_PACKAGES = {
+    "flash_attention_2": ("flash_attn", "kernels"),
+    "flash_attention_3": ("flash_attn_interface", "kernels"),
+    "kernels-community/flash-attn2": ("kernels",),
+    "kernels-community/vllm-flash-attn3": ("kernels",),
+}
+"""Packages of which one must be installed, by `model.attn_implementation`. Without the first,
+transformers loads the kernel of the Hub."""
 TRACKER_PACKAGES = ("tensorboard", "trackio", "wandb")  # their names as training.report_to
 
 
@@ -212,13 +222,14 @@ def _package_problems(config: TrainingConfig) -> Iterator[Problem]:
             "liger_kernel is not installed",
             "pip install liger-kernel, or turn it off",
         )
-    if config.model.attn_implementation == "flash_attention_2" and not importlib.util.find_spec(
-        "flash_attn"
-    ):
+    attention = config.model.attn_implementation
+    packages = ATTENTION_PACKAGES.get(attention, ())
+    if packages and not any(map(importlib.util.find_spec, packages)):
         yield Problem(
             "model.attn_implementation",
-            "flash_attn is not installed",
-            "pip install flash-attn, or choose sdpa",
+            f"{attention} needs {' or '.join(packages)}, which {'are' if packages[1:] else 'is'} "
+            "not installed",
+            "pip install kernels, which downloads a compiled kernel, or choose sdpa",
         )
     pushes = ("push_to_hub", "push_checkpoints")
     if setting := next((name for name in pushes if getattr(config.output, name)), None):
@@ -229,9 +240,17 @@ def _package_problems(config: TrainingConfig) -> Iterator[Problem]:
 
 
 def _gpu_problems(config: TrainingConfig) -> Iterator[Problem]:
-    if config.training.num_processes == 1:
-        return
-    if shortage := gpu_shortage(config.training.num_processes, nvml.probe()):
+    probe = nvml.probe()
+    if unusable := unusable_gpu(probe, installed_torch()):
+        yield Problem("training.num_processes", unusable.reason, unusable.advice)
+    lacking = [
+        device.name
+        for device in probe.devices[: config.training.num_processes]
+        if device.lacks_bfloat16
+    ]
+    if lacking and (changes := float16_changes(config)):
+        yield Problem("model.dtype", no_bfloat16(lacking[0]), use_float16(changes))
+    if shortage := gpu_shortage(config.training.num_processes, probe):
         yield Problem("training.num_processes", shortage, "lower it, or let the run see more GPUs")
 
 

@@ -16,6 +16,7 @@ import torch
 from peft import PeftModel
 from transformers import set_seed
 
+from deepsynth_tui.estimate.checkpointing import with_checkpointing
 from deepsynth_tui.models.towers import adapted_by_tower
 from deepsynth_tui.training import estimate_record
 from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
@@ -27,12 +28,16 @@ from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.data.select_rows import select_rows
 from deepsynth_tui.training.divergence import check_divergence
 from deepsynth_tui.training.evaluation.samples import Sample, answer_logits, take_sample
+from deepsynth_tui.training.failures.memory import explain_loading_out_of_memory
+from deepsynth_tui.training.features.prepare import cache_page_features, page_features_in_use
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
 from deepsynth_tui.training.init_adapter import adapter_to_start_from
 from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.eva import initialize_eva_weights
 from deepsynth_tui.training.modeling.fsdp import shard_model
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
 from deepsynth_tui.training.modeling.load import load_model_and_processor
+from deepsynth_tui.training.modeling.quantization import quantization_notes
 from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
@@ -52,6 +57,7 @@ from deepsynth_tui.training.text_encoder.soft_tokens import (
     attach_text_encoder,
     text_encoder_attached,
 )
+from deepsynth_tui.training.usable_gpu import describe_device, require_bfloat16
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -70,6 +76,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MB = 10**6
 MODEL_FOLDER = "model"  # of full fine-tuning; an adapter goes to RunDirectory.adapter
 Verdict = Literal["completed", "stopped"]
 
@@ -175,12 +182,19 @@ class TrainingRun:
     def load(self, checkpoint: ResumePoint | None) -> tuple[LoadedModel, TextEncoder | None]:
         """Load the base model and, if there is one, the text encoder."""
         config = self.config
+        require_bfloat16(config)
         adapter_to_start_from(config, checkpoint)  # refused before the weights are loaded
         self.job.phase("loading", config.model.name_or_path)
         log.info("loading %s", config.model.name_or_path)
-        base = load_model_and_processor(config, stay_on_cpu=config.training.fsdp)
+        with explain_loading_out_of_memory(config):
+            base = load_model_and_processor(
+                config,
+                stay_on_cpu=config.training.fsdp,
+                on_download=lambda done, total: self.job.progress(done // MB, total // MB, "MB"),
+            )
+            encoder = load_text_encoder(base.model, config)
         log.info("%s, %s parameters", type(base.model).__name__, f"{base.model.num_parameters():,}")
-        encoder = load_text_encoder(base.model, config)
+        log.info("on %s", describe_device())
         if encoder is not None:
             size = sum(parameter.numel() for parameter in encoder.encoder.parameters())
             log.info(
@@ -210,7 +224,8 @@ class TrainingRun:
         )
         if selected is None:
             return None
-        for message in (*base.pixel_limits.notes, *selected.notes):
+        notes = (*base.pixel_limits.notes, *quantization_notes(base.model), *selected.notes)
+        for message in notes:
             job.warning(message)
             log.warning("%s", message)
         split = selected.of(split)
@@ -222,14 +237,25 @@ class TrainingRun:
             samples=[rows[i] for i in range(min(len(rows), config.training.show_samples))],
         )
 
-    def publish_estimate(self, data: TrainingData) -> estimate_record.RunEstimate | None:
+    def decide_checkpointing(self, data: TrainingData) -> TrainingConfig:
+        """Return the configuration with gradient checkpointing on or off; the same in all ranks."""
+        needed = self.ranks.broadcast(
+            estimate_record.checkpointing_needed(self.config, data.statistics)
+            if self.ranks.is_main
+            else None
+        )
+        return with_checkpointing(self.config, value=bool(needed))
+
+    def publish_estimate(
+        self, decided: TrainingConfig, data: TrainingData
+    ) -> estimate_record.RunEstimate | None:
         """Estimate memory, time and disk in the first rank, and refuse a run that fills the disk.
 
         Returns None in other ranks, and if no estimate can be made.
         """
         if not self.ranks.is_main:
             return None
-        estimate = estimate_record.publish_estimate(self.job, self.config, data.statistics)
+        estimate = estimate_record.publish_estimate(self.job, decided, data.statistics)
         if estimate is not None:
             self.disk_space.refuse_if_short(estimate.disk)
         return estimate
@@ -244,11 +270,17 @@ class TrainingRun:
                     self.report_base_sample(take_sample(base.model, data.collator, example))
 
     def attach_trainable(
-        self, base: LoadedModel, encoder: TextEncoder | None, checkpoint: ResumePoint | None
+        self,
+        base: LoadedModel,
+        encoder: TextEncoder | None,
+        data: TrainingData,
+        decided: TrainingConfig,
+        checkpoint: ResumePoint | None,
     ) -> Model:
         """Add adapters, or unfreeze the model, and prepare it for training.
 
-        The weights of `lora.init_from` are loaded unless those of a checkpoint will be.
+        `decided` says whether to recompute activations. The weights of `lora.init_from` are loaded
+        unless those of a checkpoint will be.
         """
         config = self.config
         set_seed(config.training.seed)  # so that a resumed run draws the same adapters
@@ -260,10 +292,13 @@ class TrainingRun:
                 if encoder is not None and adapter.encoder_folder:
                     restore_text_encoder(encoder, adapter.folder)
                 log.info("starts from the adapter in %s", adapter.folder)
+            elif config.lora.init_lora_weights == "eva" and not (checkpoint and checkpoint.path):
+                log.info("computing the principal components of the inputs of each layer")
+                initialize_eva_weights(model, config, data.collator, data.split.train)
         else:
             lora.prepare_full_finetuning(base.model, config)
-        if config.training.gradient_checkpointing:
-            enable_gradient_checkpointing(model)
+        if decided.training.gradient_checkpointing:
+            enable_gradient_checkpointing(model, config.training.checkpoint_every_n_layers)
         if isinstance(model, PeftModel) and config.training.fsdp:
             shard_model(model)
         if encoder is not None:
@@ -273,11 +308,22 @@ class TrainingRun:
             log.info("trainable in the %s: %s parameters", part, f"{count:,}")
         return model
 
+    def cache_page_features(
+        self,
+        base: LoadedModel,
+        model: Model,
+        data: TrainingData,
+        estimate: estimate_record.RunEstimate | None,
+    ) -> estimate_record.RunEstimate | None:
+        """Encode each page once, if that is wanted and worth it; return the estimate of that."""
+        return cache_page_features(self, base, model, data, estimate)
+
     def fit(
         self,
         base: LoadedModel,
         model: Model,
         data: TrainingData,
+        decided: TrainingConfig,
         estimate: estimate_record.RunEstimate | None,
         checkpoint: ResumePoint | None,
     ) -> tuple[DocumentTrainer, Verdict]:
@@ -285,19 +331,20 @@ class TrainingRun:
         self._report_trainable(model)
         memory_time = MemoryTimeCallback(self.job, self.meter)
         resume_from = checkpoint.path if checkpoint else None
-        with (
-            estimate_record.record_against(estimate, self.job, memory_time)
-            if self.ranks.is_main
-            else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
-        ):
-            trainer = create_trainer(self, base, model, data, checkpoint)
-            callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)
-            for callback in callbacks:
-                trainer.add_callback(callback)
-            trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-        stopped = stopped_early(callbacks)
-        if data.split.held_out and not stopped:
-            evaluate_last_step(self.job, trainer)
+        with page_features_in_use(self.job, data.collator):
+            with (
+                estimate_record.record_against(estimate, self.job, memory_time)
+                if self.ranks.is_main
+                else estimate_record.explain_by_estimate(self.job, decided, data.statistics)
+            ):
+                trainer = create_trainer(self, base, model, data, checkpoint)
+                callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)
+                for callback in callbacks:
+                    trainer.add_callback(callback)
+                trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+            stopped = stopped_early(callbacks)
+            if data.split.held_out and not stopped:
+                evaluate_last_step(self.job, trainer)
         if not self.config.training.fsdp:
             self.ranks.leave()  # the first rank has the whole model and goes on alone
         return trainer, "stopped" if stopped else "completed"

@@ -8,7 +8,7 @@ import warnings
 
 
 def silence_libraries() -> None:
-    """Turn off the progress bars of datasets, transformers and the Hub, and two known warnings.
+    """Turn off the progress bars of datasets, transformers and the Hub, and known warnings.
 
     Call this before any of them is imported: huggingface_hub reads its setting on import.
     """
@@ -23,3 +23,5 @@ def silence_libraries() -> None:
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
     # bitsandbytes logs at every import that a faster CPU kernel is not installed.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    # On a GPU, it logs in every forward pass of every 8-bit layer that inputs become float16.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)

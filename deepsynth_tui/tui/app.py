@@ -212,6 +212,12 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         """Quit because of a signal (SIGTERM, SIGHUP), and restore the terminal."""
         self.exit(return_code=1)
 
+    def on_unmount(self) -> None:
+        """Do not wait for an answer that nobody will see."""
+        from deepsynth_tui.child_process import kill_children
+
+        kill_children()
+
     def live_runs(self) -> list[RunSummary]:
         """Return the runs that have a process, newest first."""
         from deepsynth_tui.runs.summary import live_summaries

@@ -53,13 +53,13 @@ class PresetCommands(Provider):
     def _presets_by_title(self) -> dict[str, Preset]:
         # Deferred: the first frame of a form screen is drawn before presets are read.
         from deepsynth_tui.config.presets import list_presets
-        from deepsynth_tui.tui.forms.values import PRESET_GROUPS
+        from deepsynth_tui.tui.forms.values import PALETTE_GROUPS
         from deepsynth_tui.tui.widgets.form import Form
 
         return {
             f"Preset: {group} {preset.name}": preset
             for form in self.screen.query(Form)
-            for group in PRESET_GROUPS[form.values.kind]
+            for group in PALETTE_GROUPS[form.values.kind]
             for preset in list_presets(group)
         }
 

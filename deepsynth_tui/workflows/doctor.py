@@ -32,7 +32,7 @@ import json, torch
 cuda = torch.cuda.is_available()
 names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else []
 print(json.dumps({"built_for": torch.version.cuda, "devices": names,
-                  "bf16": cuda and torch.cuda.is_bf16_supported()}))
+                  "bf16": cuda and torch.cuda.is_bf16_supported(including_emulation=False)}))
 """
 
 
@@ -99,8 +99,11 @@ def _disk(home: Path) -> Finding:
 
 def _gpu() -> Finding:
     from deepsynth_tui.machine import nvml
+    from deepsynth_tui.machine.torch_build import installed_torch, unusable_gpu
 
     probe = nvml.probe()
+    if unusable := unusable_gpu(probe, installed_torch()):
+        return Finding("FAIL", "GPU", f"{unusable.reason}. {unusable.advice}")
     if not probe.devices:
         return Finding("note", "GPU", f"none: {probe.reason}; training runs on the CPU")
     gpus = (
@@ -123,7 +126,12 @@ def _torch() -> Finding:
         return Finding("FAIL", "PyTorch", f"does not start: {last}")
     report = json.loads(done.stdout)
     if report["devices"]:
-        precision = "bfloat16" if report["bf16"] else "no bfloat16: set training.fp16"
+        precision = (
+            "bfloat16"
+            if report["bf16"]
+            else "no bfloat16 but by slow emulation: a run needs float16, which `train` and the "
+            "Training screen offer"
+        )
         return Finding("ok", "CUDA", f"{report['built_for']}, {precision}")
     if report["built_for"]:
         return Finding("note", "CUDA", f"built for {report['built_for']}, but finds no GPU")

@@ -1,6 +1,6 @@
 """The effect of `training.dataloader_num_workers`: `python -m tests.benchmarks.data_waiting`.
 
-Trains the same run with zero and with two workers, in turn, several times. The pages are large and
+Trains the same run with zero, one and two workers, in turn, several times. The pages are large and
 the model is small, so that loading batches takes most of the time. Prints medians; nothing is
 asserted.
 """
@@ -24,7 +24,7 @@ from tests.training import small_datasets, small_models
 PAIRS = 3
 STEPS = 20
 SIDE = 1600  # pixels of a page
-WORKERS = (0, 2)
+WORKERS = (0, 1, 2)
 
 
 def measured(home: Path, model: Path, data: Path, workers: int) -> tuple[float, float]:
@@ -68,8 +68,10 @@ def main() -> None:
     for workers, measurements in figures.items():
         step, wait = (median(values) for values in zip(*measurements, strict=True))
         print(f"{workers} workers  {step:.3f} s/step  waiting {wait:.0%}")  # noqa: T201 - a report
-    ratios = [few[0] / more[0] for few, more in zip(*figures.values(), strict=True)]
-    print(f"a step takes {median(ratios):.2f} x as long without")  # noqa: T201
+    for workers in WORKERS[1:]:
+        pairs = zip(figures[0], figures[workers], strict=True)
+        ratio = median(without[0] / others[0] for without, others in pairs)
+        print(f"a step takes {ratio:.2f} x as long without {workers}")  # noqa: T201
 
 
 if __name__ == "__main__":

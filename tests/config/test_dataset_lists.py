@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
+from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import check_values, load_text
 from deepsynth_tui.config.problems import ConfigError, Problem
+from deepsynth_tui.config.source import MixedSource
 
 SEVERAL = """kind: dataset
 # Two of them.

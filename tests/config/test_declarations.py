@@ -6,9 +6,10 @@ from collections import Counter
 
 import pytest
 
-from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
+from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.fields import fields_by_key, sections
 from deepsynth_tui.config.setting import Settings
+from deepsynth_tui.config.source import MixedSource
 from deepsynth_tui.config.training import TrainingConfig
 
 MODELS = (TrainingConfig, DatasetConfig)
@@ -110,6 +111,8 @@ def test_fields_that_a_resumed_training_run_may_change():
         "training.per_device_train_batch_size",
         "training.gradient_accumulation_steps",
         "training.gradient_checkpointing",
+        "training.checkpoint_every_n_layers",
+        "training.cache_features",
         "training.dataloader_num_workers",
         "training.save_total_limit",
         "training.report_to",
@@ -124,6 +127,8 @@ def test_fields_that_a_resumed_dataset_run_may_change():
         "num_proc",
         "engine",
         "source.streaming",
+        "source.max_document_seconds",
+        "source.max_document_memory",
         "output.dir",
         "output.license",
         "output.language",
@@ -146,10 +151,12 @@ def test_fields_that_affect_memory():
     assert keys(TrainingConfig, affects_memory=True) == (sections_of_the_model - unaffected) | {
         "training.per_device_train_batch_size",
         "training.gradient_accumulation_steps",
+        "training.cache_features",
         "training.optim",
         "training.bf16",
         "training.fp16",
         "training.gradient_checkpointing",
+        "training.checkpoint_every_n_layers",
         "training.num_processes",
         "training.fsdp",
     }

@@ -21,7 +21,8 @@ ALL_FIELDS = [
 )
 def test_every_field_has_help_and_survives_a_form(model: type[BaseModel], field: FieldSpec):
     assert field.help.endswith((".", "?"))
-    for value in (field.default, *field.suggested, *field.choices):
+    choices = [[item] for item in field.choices] if field.kind == "list" else field.choices
+    for value in (field.default, *field.suggested, *choices):
         assert field.from_text(as_text(value)) == value
 
 
@@ -66,6 +67,11 @@ def test_sections_with_a_switch():
         ("lora.layers_to_transform", "0, 1", [0, 1]),
         ("lora.rank_pattern", "q_proj=8, v=4", {"q_proj": 8, "v": 4}),
         ("lora.rank_pattern", "q_proj", "q_proj"),
+        (
+            "training.lr_scheduler_kwargs",
+            "num_decay_steps=5, min_lr_ratio=1e-2, decay_type=linear",
+            {"num_decay_steps": 5, "min_lr_ratio": 0.01, "decay_type": "linear"},
+        ),
     ],
 )
 def test_text_to_value(key: str, text: str, value: object):

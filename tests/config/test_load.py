@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.config.dataset import DatasetConfig
-from deepsynth_tui.config.load import check_values, fill_defaults, load_file, load_text
+from deepsynth_tui.config.load import (
+    check_values,
+    fill_defaults,
+    load_file,
+    load_record,
+    load_text,
+)
 from deepsynth_tui.config.problems import ConfigError, Problem
 from deepsynth_tui.config.training import TrainingConfig
 
@@ -175,6 +181,20 @@ def test_a_run_keeps_what_it_did_before_a_field_existed():
     newer = load_text(load_text(MINIMAL).text, of_run=True).config
     assert isinstance(newer, TrainingConfig)
     assert newer.data.learn_turns == "all"
+
+
+@pytest.mark.parametrize("preset", ["", "lora: {preset: qlora_4bit}\n"])
+def test_an_older_run_keeps_its_vision_tower_quantized(preset: str):
+    text = f"{MINIMAL}\n{preset}"
+    older = load_text(text, of_run=True)
+    assert isinstance(older.config, TrainingConfig)
+    assert older.config.quantization.towers == ["language", "vision", "projector"]
+    assert training(text).quantization.towers == ["language"]
+    assert training(older.text).quantization.towers == older.config.quantization.towers
+    written = older.config.model_dump(mode="json")
+    assert load_record(written) == older.config
+    del written["quantization"]["towers"]
+    assert load_record(written) == older.config
 
 
 def test_a_masked_history_is_the_last_turn():

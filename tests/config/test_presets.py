@@ -33,6 +33,7 @@ def test_values_of_lora_presets(
     config = with_preset(name)
     assert (config.lora.r, config.lora.lora_alpha, config.lora.lora_dropout) == (r, alpha, dropout)
     assert (config.quantization.enabled, config.quantization.bits) == (quantized, bits)
+    assert config.quantization.towers == ["language"]
 
 
 def test_qlora_4bit_is_nf4_with_double_quantization_and_bfloat16_compute():
@@ -57,6 +58,31 @@ def test_presets_are_listed_from_light_to_heavy():
         "memory_efficient",
         "fsdp_qlora",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "r", "alpha", "rate", "rows"),
+    [
+        ("ms_swift_ocr", 8, 32, 1e-4, 16),
+        ("deepseek_ocr_2_unsloth", 16, 16, 2e-4, 8),
+        ("paddleocr_vl_unsloth", 64, 64, 5e-5, 8),
+        ("olmocr_lora", 8, 32, 2e-5, 32),
+    ],
+)
+def test_recipes_name_their_source(name: str, r: int, alpha: int, rate: float, rows: int):
+    recipe = find_preset("recipes", name)
+    assert recipe
+    assert "# Source: " in recipe.text
+    values = {"kind": "training", "data": {"path": "x"}}
+    for key, value in recipe.changes.items():
+        values = with_value(values, key, value)
+    config = check_values(values).config
+    assert isinstance(config, TrainingConfig)
+    assert (config.lora.r, config.lora.lora_alpha) == (r, alpha)
+    training = config.training
+    assert training.learning_rate == rate
+    step = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    assert step == rows
 
 
 @pytest.mark.parametrize("group", GROUPS)

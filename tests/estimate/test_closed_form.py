@@ -7,16 +7,22 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoConfig
 
+from deepsynth_tui.config.model import TARGET_TOWERS
 from deepsynth_tui.config.training import TrainingConfig, TrainingSettings
 from deepsynth_tui.estimate import closed_form
 from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
 from deepsynth_tui.estimate.memory.optimizer import optimizer_state_bytes
-from deepsynth_tui.estimate.memory.weights import weight_bytes
+from deepsynth_tui.estimate.memory.trainable import count_trainable
+from deepsynth_tui.estimate.memory.vision import vision_memory
+from deepsynth_tui.estimate.memory.weights import loading_bytes, weight_bytes
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import load_catalogue
+from deepsynth_tui.models.hub_config import HubConfig
 from deepsynth_tui.models.image_tokens import PageSize
+from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.units import GIB
 from tests.estimate import models
 from tests.estimate.models import configure
@@ -50,6 +56,28 @@ ITEMS = {
     "text_encoder",
     "overhead",
 }
+
+
+def mixture_of_experts() -> ModelLayout:
+    """Return the layout of Qwen3-VL-30B-A3B, from the shapes in its config.json on the Hub."""
+    text = {
+        "hidden_size": 2048,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 4,
+        "head_dim": 128,
+        "intermediate_size": 6144,
+        "moe_intermediate_size": 768,
+        "num_experts": 128,
+        "num_experts_per_tok": 8,
+        "vocab_size": 151936,
+        "tie_word_embeddings": False,
+    }
+    vision = {"depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "out_hidden_size": 2048}
+    config = AutoConfig.for_model(
+        "qwen3_vl_moe", text_config=text, vision_config=vision, tie_word_embeddings=False
+    )
+    return models.layout_of("qwen3_vl_moe", HubConfig(config, {}, "folder"), "model")
 
 
 def estimate_for(config: TrainingConfig, name: str = DENSE, **options: Any) -> Estimate:
@@ -95,13 +123,67 @@ def test_weights_by_format():
     layout = models.shipped(DENSE)
     wide = weights()
     assert wide == 2 * layout.total_params
-    converted = sum(group.parameters for group in layout.weights if group.convertible)
+    converted = sum(g.parameters for g in layout.weights if g.convertible and g.tower == "language")
     four, double = weights(enabled=True, double_quant=False), weights(enabled=True)
     assert (four - (wide - 2 * converted)) / converted == pytest.approx(0.5625, rel=1e-4)
     assert (double - (wide - 2 * converted)) / converted == pytest.approx(0.516, rel=1e-3)
     eight = weights(enabled=True, bits=8)
     assert (eight - (wide - 2 * converted)) / converted == pytest.approx(1.0, rel=5e-3)
     assert double < four < eight < wide
+
+
+def test_only_the_named_towers_are_quantised():
+    layout = models.shipped(DENSE)
+    sizes = {
+        tower: sum(g.parameters for g in layout.weights if g.convertible and g.tower == tower)
+        for tower in TARGET_TOWERS
+    }
+    language = weights(enabled=True)
+    for others in (["vision"], ["projector"], ["vision", "projector"]):
+        saved = language - weights(enabled=True, towers=["language", *others])
+        assert saved == pytest.approx((2 - 0.516) * sum(sizes[t] for t in others), rel=2e-3)
+
+
+def test_only_a_quantised_vision_tower_keeps_int8_inputs():
+    open_tower = {"freeze_vision_tower": False}
+
+    def saved(**quantization: Any) -> int:
+        config = configure(model=open_tower, quantization=quantization)
+        layout = models.shipped(DENSE)
+        trainable = count_trainable(config, layout)
+        return vision_memory(config, layout, trainable, PageSize(1024, 1024), 2048).saved
+
+    eight = {"enabled": True, "bits": 8}
+    assert saved(**eight) == saved()
+    assert saved(**eight, towers=["vision"]) > saved()
+
+
+def test_a_30b_mixture_of_experts_loads_on_a_24_gb_card():
+    config = configure(
+        quantization={"enabled": True},
+        training={"per_device_train_batch_size": 1, "optim": "adamw_8bit"},
+        data={"max_length": 2048},
+    )
+    layout = mixture_of_experts()
+    assert layout.total_params == pytest.approx(31.07e9, rel=0.01)
+    largest = max(g.elements for g in layout.weights if g.kind == "fused_experts")
+    loading = loading_bytes(config, layout)
+    assert loading == weight_bytes(config, layout) + 2 * 2 * largest
+    estimate = closed_form.estimate(config, layout, gpus=load_catalogue())
+    assert estimate.to_json()["gpu_fit"]["RTX 3090 (24GB)"]
+    assert loading < 0.4 * 2 * layout.total_params
+
+
+@pytest.mark.parametrize(
+    ("model_type", "warning"),
+    [("internvl", "leaves out the memory"), ("qwen3_5", "layers of linear attention")],
+)
+def test_what_the_formulas_do_not_know_is_said(model_type: str, warning: str):
+    hub_config = HubConfig(AutoConfig.for_model(model_type), {}, "folder")
+    layout = models.layout_of(model_type, hub_config, "model")
+    texts = closed_form.estimate(configure(), layout, gpus=()).warnings
+    assert len([text for text in texts if warning in text]) == 1
+    assert not any(warning in text for text in estimate_for(configure()).warnings)
 
 
 def test_saved_modules_are_not_quantised():
@@ -304,3 +386,31 @@ def test_fsdp_keeps_a_share_of_the_layers_on_each_gpu():
     assert two == whole - shared + -(-shared // 2) + gathered
     assert four == whole - shared + -(-shared // 4) + gathered
     assert four < two < whole
+
+
+def test_each_gpu_that_has_room_keeps_the_activations() -> None:
+    auto, off, on = (
+        estimate_for(configure(training={"gradient_checkpointing": switch}))
+        for switch in ("auto", False, True)
+    )
+    assert (auto.breakdown, auto.needed) == (on.breakdown, on.needed)
+    chosen = []
+    for row, without, recomputed in zip(auto.gpus, off.gpus, on.gpus, strict=True):
+        has_room = off.needed <= 0.9 * row.gpu.usable_bytes
+        assert row == (without if has_room else recomputed)
+        chosen.append(has_room)
+    assert len(set(chosen)) == 2
+
+
+def test_activations_of_fewer_layers_take_between_all_and_none() -> None:
+    settings: list[dict[str, Any]] = [
+        {"gradient_checkpointing": True},
+        {"gradient_checkpointing": True, "checkpoint_every_n_layers": 2},
+        {"gradient_checkpointing": True, "checkpoint_every_n_layers": 4},
+        {"gradient_checkpointing": False},
+    ]
+    estimates = [estimate_for(configure(training=training)) for training in settings]
+    needed = [estimate.needed for estimate in estimates]
+    assert needed == sorted(set(needed))
+    seconds = [estimate.gpus[0].seconds_per_step for estimate in estimates]
+    assert seconds == sorted(set(seconds), reverse=True)

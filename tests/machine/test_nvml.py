@@ -38,6 +38,9 @@ class Nvml:
     def nvmlSystemGetDriverVersion(self) -> str:
         return "580.159.03"
 
+    def nvmlSystemGetCudaDriverVersion_v2(self) -> int:
+        return 13000
+
     def nvmlDeviceGetCount(self) -> int:
         return self.cards
 
@@ -64,6 +67,9 @@ class Nvml:
 
     def nvmlDeviceGetEnforcedPowerLimit(self, handle: str) -> int:
         return self._of_card0(handle, 400_000)
+
+    def nvmlDeviceGetCudaComputeCapability(self, handle: str) -> tuple[int, int]:
+        return self._of_card0(handle, (7, 5))
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[SimpleNamespace]:
         own = SimpleNamespace(pid=7, usedGpuMemory=25)
@@ -95,11 +101,13 @@ class Nvml:
 def test_cards_and_slices_become_devices():
     probe = read_devices(Nvml())
     card, *slices, no_sensors = probe.devices
-    assert (probe.driver, probe.reason) == ("580.159.03", "")
+    assert (probe.driver, probe.driver_cuda, probe.reason) == ("580.159.03", (13, 0), "")
     assert (card.name, card.index, card.slice_of) == ("NVIDIA card0", 0, None)
     assert (card.total, card.free, card.used) == (100, 60, 40)
     assert (card.temperature, card.utilisation) == (55, 97)
     assert (card.power, card.power_limit) == (312.5, 400.0)
+    assert (card.compute_capability, card.lacks_bfloat16) == ((7, 5), True)
+    assert (no_sensors.compute_capability, no_sensors.lacks_bfloat16) == (None, False)
     assert [(mig.index, mig.slice_of) for mig in slices] == [(0, 1), (1, 1)]
     assert slices[0].temperature is None
     assert (no_sensors.index, no_sensors.temperature) == (2, None)
@@ -131,21 +139,22 @@ def test_cuda_visible_devices_selects_devices(visible: str, uuids: list[str]):
 def test_hidden_cards_are_left_out_with_a_reason(visible: str, shown: str):
     probe = read_devices(Nvml(), visible)
     assert probe.devices == ()
+    assert probe.hidden
     assert f"CUDA_VISIBLE_DEVICES is set to {shown}, which hides every GPU" in probe.reason
 
 
 @pytest.mark.parametrize(
-    ("nvml", "message"),
+    ("nvml", "message", "failed"),
     [
-        (lambda: Nvml(cards=0), "finds no GPU"),
-        (lambda: SlicedCard(slices=0), "MIG mode"),
-        (lambda: LostCard(), "GPU 0 does not answer: the GPU is lost"),
+        (lambda: Nvml(cards=0), "finds no GPU", False),
+        (lambda: SlicedCard(slices=0), "MIG mode", True),
+        (lambda: LostCard(), "GPU 0 does not answer: the GPU is lost", True),
     ],
     ids=["none", "no slice", "lost"],
 )
-def test_a_probe_without_devices_has_a_reason(nvml: Callable[[], Nvml], message: str):
+def test_a_probe_without_devices_has_a_reason(nvml: Callable[[], Nvml], message: str, failed: bool):
     probe = read_devices(nvml())
-    assert probe.devices == ()
+    assert (probe.devices, probe.failed) == ((), failed)
     assert message in probe.reason
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from PIL import Image
-from transformers import SmolVLMImageProcessorPil
+from transformers import AutoConfig, SmolVLMImageProcessorPil
 from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import (
     DeepseekOcr2ImageProcessorPil,
+)
+from transformers.models.glm46v.image_processing_pil_glm46v import Glm46VImageProcessorPil
+from transformers.models.paddleocr_vl.image_processing_pil_paddleocr_vl import (
+    PaddleOCRVLImageProcessorPil,
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from deepsynth_tui.config.model import ModelSettings
+from deepsynth_tui.models.dimensions import image_dimensions
+from deepsynth_tui.models.hub_config import HubConfig
 from deepsynth_tui.models.image_tokens import PageSize, page_tokens, page_views
 from deepsynth_tui.models.layout import ImageDimensions
 from tests.estimate import models
@@ -39,6 +47,36 @@ def test_tokens_of_qwen(width: int, height: int, limit: int | None):
     views = page_views(PageSize(width, height), image, ModelSettings(max_pixels=limit), length=0)
     assert views is not None
     assert views.global_grid == (high // 14, wide // 14)
+
+
+def image_of(model_type: str, processor: Any = None) -> ImageDimensions:
+    size = {} if processor is None else {"size": dict(processor.size)}
+    config = AutoConfig.for_model(model_type)
+    image = image_dimensions(HubConfig(config, size, "folder"))
+    assert image is not None
+    return image
+
+
+@pytest.mark.parametrize(
+    ("model_type", "processor"),
+    [("paddleocr_vl", PaddleOCRVLImageProcessorPil()), ("glm_ocr", Glm46VImageProcessorPil())],
+    ids=["paddleocr_vl", "glm_ocr"],
+)
+@pytest.mark.parametrize(("width", "height"), [*PAGES, (5000, 7000)])
+def test_tokens_of_pixel_models_are_those_of_their_processor(
+    model_type: str, processor: Any, width: int, height: int
+):
+    grid = processor(images=[Image.new("RGB", (width, height))])["image_grid_thw"][0]
+    page = PageSize(width, height)
+    tokens = page_tokens(page, image_of(model_type, processor), ModelSettings())
+    assert tokens == int(grid[1]) * int(grid[2]) // 4
+
+
+def test_tokens_of_other_families():
+    page = PageSize(1240, 1754)
+    assert page_tokens(page, image_of("gemma3"), ModelSettings()) == 256
+    for model_type in ("internvl", "granite_docling", "lighton_ocr"):
+        assert page_tokens(page, image_of(model_type), ModelSettings()) is None
 
 
 @pytest.mark.parametrize(("width", "height"), PAGES)

@@ -170,7 +170,7 @@ async def test_a_simulation_is_shown_beside_the_computed_figure_until_a_change(
 ) -> None:
     started, released = threading.Event(), threading.Event()
 
-    def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
+    def simulate(config: TrainingConfig, dataset: RowStatistics, **_: bool) -> SimulatedMemory:
         started.set()
         assert released.wait(30)
         parts: dict[MemoryItem, int] = {"weights": 3 * 2**20, "activations": 2**30 - 3 * 2**20}
@@ -199,7 +199,7 @@ async def test_a_simulation_is_shown_beside_the_computed_figure_until_a_change(
 async def test_a_simulation_that_fails_says_why(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def simulate(config: TrainingConfig, dataset: RowStatistics) -> SimulatedMemory:
+    def simulate(config: TrainingConfig, dataset: RowStatistics, **_: bool) -> SimulatedMemory:
         raise SimulationError("No such kernel.", "Take another model.")
 
     monkeypatch.setattr(client, "request_simulation", simulate)

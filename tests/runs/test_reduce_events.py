@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import count, pairwise
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.events import UNREADABLE, Event
-from deepsynth_tui.runs.reduce_events import WINDOW_POINTS, fold
+from deepsynth_tui.runs.reduce_events import MAX_POINTS, RESUMED, WINDOW_POINTS, fold
 from deepsynth_tui.runs.state import (
     Checkpoint,
     ErrorReport,
@@ -288,12 +289,33 @@ def test_new_phase_has_its_own_progress():
 
 def test_hundred_thousand_metrics():
     """Is slow unless the time of a batch depends on its length alone."""
-    state = RunState()
-    for start in range(1, 100_001, 500):
-        batch = [
-            Event(seq, float(seq), "metric", {"step": seq, "loss": 1.0, "grad_norm": 0.5})
-            for seq in range(start, start + 500)
-        ]
-        state = fold(state, batch)
-    assert len(state.series["loss"]) == 100_000
-    assert len(state.series["grad_norm"]) == 100_000
+    noise, spikes = Random(1), {777: 9.0, 50_001: 0.001, 99_998: 12.0}
+    values = [spikes.get(step, 2 + noise.random()) for step in range(1, 100_001)]
+    events = [
+        Event(step, float(step), "metric", {"step": step, "loss": value, "grad_norm": 0.5})
+        for step, value in enumerate(values, start=1)
+    ]
+    state, other = RunState(), RunState()
+    for start in range(0, 100_000, 500):
+        state = fold(state, events[start : start + 500])
+    for start in range(0, 100_000, 7919):
+        other = fold(other, events[start : start + 7919])
+    assert state == other
+    loss = state.series["loss"]
+    assert len(loss) <= MAX_POINTS
+    assert loss[0] == (1, values[0])
+    assert loss[-1] == (100_000, values[-1])
+    assert set(spikes.items()) <= set(loss)
+    steps = [step for step, _ in loss]
+    assert max(b - a for a, b in pairwise(steps)) <= 2 * state.series_widths["loss"]
+    assert len(state.series["grad_norm"]) <= MAX_POINTS
+
+
+def test_a_long_series_goes_back_to_an_earlier_step():
+    long = [Event(i, float(i), "metric", {"step": i, "loss": i / 1000}) for i in range(1, 20_001)]
+    resumed = Event(20_001, 0.0, "phase", {"name": RESUMED, "step": 10_000})
+    again = Event(20_002, 0.0, "metric", {"step": 10_001, "loss": 5.0})
+    loss = fold(RunState(), [*long, resumed, again]).series["loss"]
+    width = fold(RunState(), long).series_widths["loss"]
+    assert loss[-1] == (10_001, 5.0)
+    assert 10_000 - width < loss[-2][0] <= 10_000

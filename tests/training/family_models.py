@@ -14,6 +14,9 @@ from transformers import (
     Qwen2_5_VLProcessor,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3VLMoeConfig,
+    Qwen3VLMoeForConditionalGeneration,
+    Qwen3VLProcessor,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
     SmolVLMProcessor,
@@ -137,6 +140,58 @@ def qwen2_5_vl(folder: Path) -> Path:
         size={"shortest_edge": 32 * 32, "longest_edge": PAGE_SIDE * PAGE_SIDE},
     )
     without_video(Qwen2_5_VLProcessor)(
+        image_processor=images,
+        tokenizer=tokenizer,
+        chat_template=chat_tokenizer.CHAT_TEMPLATE.replace(
+            "<image>", "<|vision_start|><|image_pad|><|vision_end|>"
+        ),
+    ).save_pretrained(folder)
+    return folder
+
+
+def qwen3_vl_moe(folder: Path) -> Path:
+    """A Qwen3-VL with a mixture of experts, of 0.3 M parameters."""
+    tokenizer = chat_tokenizer.tokenizer()
+    marks = [f"<|{name}|>" for name in ("image_pad", "video_pad", "vision_start", "vision_end")]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    image, video, start, end = (tokenizer.get_vocab()[mark] for mark in marks)
+    config = Qwen3VLMoeConfig(
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        tie_word_embeddings=False,
+        text_config=_PLAIN_TEXT
+        | {
+            "vocab_size": len(tokenizer),
+            "head_dim": 16,
+            "moe_intermediate_size": 32,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "rope_parameters": _ROPE,
+            **special_tokens(tokenizer),
+        },
+        vision_config={
+            "hidden_size": 64,
+            "intermediate_size": 64,
+            "depth": 2,
+            "num_heads": 2,
+            "out_hidden_size": 64,
+            "patch_size": 16,
+            "spatial_merge_size": 2,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0],
+            "initializer_range": 0.125,
+        },
+    )
+    torch.manual_seed(0)
+    Qwen3VLMoeForConditionalGeneration(config).save_pretrained(folder)
+    images = Qwen2VLImageProcessorPil(
+        patch_size=16,
+        merge_size=2,
+        size={"shortest_edge": 32 * 32, "longest_edge": PAGE_SIDE * PAGE_SIDE},
+    )
+    without_video(Qwen3VLProcessor)(
         image_processor=images,
         tokenizer=tokenizer,
         chat_template=chat_tokenizer.CHAT_TEMPLATE.replace(

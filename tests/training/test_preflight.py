@@ -124,7 +124,8 @@ def test_a_text_encoder_of_another_family(values: dict[str, Any], tmp_path: Path
 def test_facts_of_the_builtin_models(values: dict[str, Any]) -> None:
     facts = find_model(configuration(values, model__name_or_path=TINY_VLM).model, [])
     weights = Path(locate(TINY_VLM)) / "model.safetensors"
-    assert facts == ModelFacts(True, "qwen3_vl", weights.stat().st_size)
+    size, architecture = weights.stat().st_size, "Qwen3VLForConditionalGeneration"
+    assert facts == ModelFacts(True, "qwen3_vl", size, architecture)
     for name, encoder in BUILT_ON_FIRST_USE.items():
         config = json.loads((Path(locate(name)) / "config.json").read_text(encoding="utf-8"))
         assert encoder.model_type == config["model_type"]
@@ -202,3 +203,16 @@ def test_wandb_without_a_login(
         assert not check(config)
     (tmp_path / ".netrc").touch()  # wandb itself reports what it finds in it
     assert not check(config)
+
+
+def test_remote_code_of_deepseek_ocr_leads_to_the_native_checkpoint(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    config = {"model_type": "deepseek_vl_v2", "architectures": ["DeepseekOCRForCausalLM"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").touch()
+    [problem] = check(configuration(values, model__name_or_path=str(folder)))
+    assert problem.key == "model.name_or_path"
+    assert "deepseek-community/DeepSeek-OCR-2" in problem.hint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from deepsynth_tui.config import yaml_text
 from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.job import Events, Job, run_job
 from deepsynth_tui.training.failures import explain
+from deepsynth_tui.training.features.store import features_dir
 from deepsynth_tui.training.job import train
 from tests.training.conftest import Ran, configuration
 from tests.training.forked import fork
@@ -204,3 +206,32 @@ def test_early_stopping_keeps_its_count(new: Callable[..., RunDirectory]) -> Non
     broken = killed_at(new(**changes), after("checkpoint", step=3), after("phase", name="saving"))
     assert_same(whole, broken)
     assert [e.data["step"] for e in broken.of("phase") if e.data["name"] == "resumed"] == [3, 6]
+
+
+def test_killed_while_pages_are_encoded_and_read(new: Callable[..., RunDirectory]) -> None:
+    changes = {
+        "training__cache_features": "on",
+        "training__per_device_train_batch_size": 2,
+        "training__gradient_accumulation_steps": 1,
+    }
+    whole = killed_at(new(**changes))
+    shutil.rmtree(features_dir())
+    broken = killed_at(
+        new(**changes),
+        after("progress", unit="pages"),
+        after("metric", step=5),
+        after("checkpoint", step=9),
+    )
+    assert_same(whole, broken)
+
+
+def test_workers_persist_over_epochs_and_a_resumed_run_may_have_others(
+    new: Callable[..., RunDirectory],
+) -> None:
+    whole = killed_at(new())
+    broken = killed_at(
+        new(training__dataloader_num_workers=2),
+        after("metric", step=5),  # in the middle of an epoch, after the checkpoint of step 3
+        after("checkpoint", step=9),  # at the end of one
+    )
+    assert_same(whole, broken)

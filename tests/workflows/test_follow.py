@@ -13,7 +13,7 @@ from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, read_comparison
 from deepsynth_tui.runs.job import Failure, Job, run_job
 from deepsynth_tui.runs.liveness import ENDED, own_status, write_status
-from deepsynth_tui.workflows.follow import EventPrinter
+from deepsynth_tui.workflows.follow import EventPrinter, print_console
 
 GIB = 2**30
 RunOf = Callable[..., RunDirectory]
@@ -122,3 +122,13 @@ def test_absurd_events_are_followed_to_the_end(run_of: RunOf, value: object):
     lines: list[str] = []
     assert EventPrinter(run, lines.append).poll()
     assert lines[-1] == "failed"
+
+
+def test_a_long_console_is_printed_in_few_calls(run_of: RunOf) -> None:
+    run = run_of()
+    lines = [f"line {number}" for number in range(10_000)]
+    run.console.write_text("\n".join(lines) + "\n")
+    printed: list[str] = []
+    print_console(run, printed.append, follow=False)
+    assert "\n".join(printed).split("\n") == lines
+    assert len(printed) < 100

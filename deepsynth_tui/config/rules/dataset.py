@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from deepsynth_tui.config import instruction_template, unicode_scripts
-from deepsynth_tui.config.dataset import DatasetConfig, SourceSettings
+from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.rules.rule import Rule, is_file_name
+from deepsynth_tui.config.source import SourceSettings
 
 LICENSE = re.compile(r"\A[a-z0-9]+([.-][a-z0-9]+)*\Z")
 LANGUAGE = re.compile(r"\A([a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual|code)\Z")

@@ -17,7 +17,8 @@ class Rule:
         is_broken: Returns a true value if the configuration breaks the rule.
         message: What is wrong. `{}` in it stands for the value that `is_broken` returns.
         hint: What to change.
-        blocks_start_only: The rule prevents a start, but not an estimate.
+        blocks_start_only: The rule prevents a start, but not an estimate, and not that a run goes
+            on which started before there was the rule.
     """
 
     keys: tuple[str, ...]

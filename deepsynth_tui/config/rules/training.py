@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS
+from deepsynth_tui.config.model import DRAWN_INITS, TARGET_TOWERS
 from deepsynth_tui.config.rules.fsdp import FSDP_RULES
+from deepsynth_tui.config.rules.precision import PRECISION_RULES
 from deepsynth_tui.config.rules.rule import Rule, is_file_name, is_pattern
+from deepsynth_tui.config.rules.schedule import SCHEDULE_RULES
 from deepsynth_tui.config.rules.training_datasets import TRAINING_DATASET_RULES
 from deepsynth_tui.config.training import TrainingConfig
 
@@ -50,6 +52,12 @@ TRAINING_RULES = (
         "turn lora.enabled on, or quantization.enabled off",
     ),
     Rule(
+        ("quantization.towers", "quantization.enabled"),
+        lambda c: c.quantization.enabled and not c.quantization.towers,
+        "no tower would be quantized",
+        f"{', '.join(TARGET_TOWERS)}, or turn quantization.enabled off",
+    ),
+    Rule(
         ("lora.lora_dropout", "lora.target_parameters", "lora.enabled"),
         lambda c: c.lora.enabled and bool(c.lora.target_parameters) and c.lora.lora_dropout > 0,
         "PEFT has no dropout for adapters on lora.target_parameters",
@@ -65,7 +73,7 @@ TRAINING_RULES = (
         ("lora.init_lora_weights", "quantization.enabled"),
         lambda c: c.quantization.enabled and c.lora.init_lora_weights == "pissa",
         "PiSSA changes the base weights, which is not possible once they are quantized",
-        "set it to true, gaussian, olora or orthogonal, or turn quantization.enabled off",
+        "set it to true, gaussian, eva, olora or orthogonal, or turn quantization.enabled off",
     ),
     Rule(
         ("lora.init_from", "lora.enabled"),
@@ -75,18 +83,29 @@ TRAINING_RULES = (
     ),
     Rule(
         ("lora.init_lora_weights", "lora.init_from"),
-        lambda c: (
-            bool(c.lora.init_from) and c.lora.init_lora_weights not in INITS_THAT_KEEP_BASE_WEIGHTS
-        ),
+        lambda c: bool(c.lora.init_from) and c.lora.init_lora_weights not in DRAWN_INITS,
         "has no effect on an adapter that is loaded (lora.init_from)",
         "set it to true",
     ),
     Rule(
-        ("training.fp16", "model.dtype", "lora.enabled"),
-        lambda c: c.training.fp16 and not c.lora.enabled and c.model.dtype == "float16",
-        "float16 is too coarse for weights that are trained directly",
-        "set model.dtype to float32",
+        ("lora.init_lora_weights", "lora.target_parameters"),
+        lambda c: c.lora.init_lora_weights == "eva" and bool(c.lora.target_parameters),
+        "PEFT has no eva for adapters on lora.target_parameters",
+        "set it to true, or leave lora.target_parameters empty",
     ),
+    Rule(
+        ("lora.init_lora_weights", "lora.trainable_token_indices"),
+        lambda c: c.lora.init_lora_weights == "eva" and bool(c.lora.trainable_token_indices),
+        "PEFT's eva would take the components of token ids (lora.trainable_token_indices)",
+        "set it to true, or leave lora.trainable_token_indices empty",
+    ),
+    Rule(
+        ("lora.init_lora_weights", "text_encoder.enabled"),
+        lambda c: c.lora.init_lora_weights == "eva" and c.text_encoder.enabled,
+        "eva runs the model before the text encoder is attached to it",
+        "set it to true, or turn text_encoder.enabled off",
+    ),
+    *PRECISION_RULES,
     Rule(
         ("lora.target_modules", "lora.target_parameters", "lora.enabled"),
         lambda c: c.lora.enabled and not c.lora.target_modules and not c.lora.target_parameters,
@@ -130,15 +149,10 @@ TRAINING_RULES = (
         "names of modules such as q_proj, or regular expressions like .*_proj",
     ),
     Rule(
-        ("text_encoder.trainable", "text_encoder.enabled", "training.fp16", "model.dtype"),
-        lambda c: (
-            c.text_encoder.enabled
-            and c.text_encoder.trainable == "full"
-            and c.training.fp16
-            and c.model.dtype == "float16"
-        ),
-        "float16 is too coarse for weights that are trained directly",
-        "set it to lora or frozen, or model.dtype to float32",
+        ("lora.trainable_token_indices",),
+        lambda c: any(index < 0 for index in c.lora.trainable_token_indices),
+        "contains a negative id",
+        "ids of the tokenizer count from 0",
     ),
     Rule(
         ("text_encoder.learning_rate", "text_encoder.trainable", "text_encoder.enabled"),
@@ -239,5 +253,15 @@ TRAINING_RULES = (
         "the upload needs a repository",
         "set it to owner/name",
     ),
+    Rule(
+        ("training.cache_features", "model.freeze_vision_tower", "model.freeze_projector"),
+        lambda c: (
+            c.training.cache_features == "on"
+            and not (c.model.freeze_vision_tower and c.model.freeze_projector)
+        ),
+        "keeps what the vision tower and the projector make of a page, and one of them is trained",
+        "set it to auto, or turn model.freeze_vision_tower and model.freeze_projector on",
+    ),
+    *SCHEDULE_RULES,
     *FSDP_RULES,
 )

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
-from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.config.problems import Notice
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError, UnreadableDocument
 from deepsynth_tui.dataset.reading.csv_dialect import (
     SAMPLED_ROWS,

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError, UnreadableDocument
 from deepsynth_tui.dataset.reading.column_paths import MAX_NESTED_COLUMNS, iter_nested, value_at
 from deepsynth_tui.dataset.reading.decode_text import decode_chunks, decode_lines, undecoded

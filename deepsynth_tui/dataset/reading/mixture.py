@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
+from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.problems import Notice
+from deepsynth_tui.config.source import MixedSource
 from deepsynth_tui.dataset.errors import DatasetError
 from deepsynth_tui.dataset.reading.choose_instruction import instruction_columns
 from deepsynth_tui.dataset.reading.reader import left_out_text

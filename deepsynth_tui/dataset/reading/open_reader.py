@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepsynth_tui.builtin import DOCUMENTS, PREFIX, locate
-from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.config.problems import Notice
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError
 from deepsynth_tui.dataset.reading.extract_text import TEXT_EXTRACTORS
 from deepsynth_tui.dataset.reading.folder_reader import FolderReader, read_document

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError
 from deepsynth_tui.dataset.reading.arrow_schema import column_kinds
 from deepsynth_tui.dataset.reading.column_paths import longest_prefix

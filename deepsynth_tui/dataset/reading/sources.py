@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
-from deepsynth_tui.config.dataset import SourceSettings
 from deepsynth_tui.config.fields import as_text
 from deepsynth_tui.config.problems import Notice
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import ColumnError, SourceError
 from deepsynth_tui.dataset.reading.choose_instruction import (
     NO_INSTRUCTION_COLUMNS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.reading.arrow_reader import ArrowReader
 from deepsynth_tui.dataset.reading.csv_reader import CsvReader
 from deepsynth_tui.dataset.reading.json_reader import JsonReader

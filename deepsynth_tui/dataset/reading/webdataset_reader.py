@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import ColumnError, SourceError, UnreadableDocument
 from deepsynth_tui.dataset.reading.column_paths import iter_nested
 from deepsynth_tui.dataset.reading.decode_text import decode_text

@@ -1,6 +1,6 @@
 """Bytes of the base weights on one rank, with and without `training.fsdp`.
 
-Embeddings, the head and the scales of quantized weights are not sharded
+Vision towers, embeddings, the head and the scales of quantized weights are not sharded
 (`training/modeling/fsdp.py`).
 """
 
@@ -54,7 +54,7 @@ def sharded_layer_bytes(
     sizes: Counter[tuple[str, int]] = Counter()
     for group in layout.weights:
         layer_list = group.pattern.partition("*")[0]
-        if not layer_list.endswith(LAYER_LISTS):
+        if group.tower != "language" or not layer_list.endswith(LAYER_LISTS):
             continue
         packed = group.elements // 2
         quantized = is_quantized(group.first_name, group, config)

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import recomputed_layers
+from deepsynth_tui.estimate.memory.activations import has_int8_linears
 from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.models.image_tokens import PageSize, PageViews, page_views
@@ -115,11 +117,13 @@ def _pass_memory(
     layer = positions * _layer_width(config, stack, has_rotary=has_rotary)
     adapters = positions * adapter_activation_bytes(config, trainable, "vision", stack.prefix)
     backward = positions * (BACKWARD_HIDDEN * stack.hidden + WORKSPACE_INNER * stack.inner)
-    if config.training.gradient_checkpointing:
-        recomputed = layer + adapters // stack.layers + 2 * largest
-        hidden_states = HALF * stack.hidden + _int8_inputs(config, stack)
-        return _PassMemory(stack.layers * positions * hidden_states, backward + recomputed, forward)
     biases = sum(bias.layers * size for bias, size in scores.items())
+    if config.training.gradient_checkpointing:
+        recomputed = recomputed_layers(config, stack.layers)
+        stored = (stack.layers - recomputed) * (layer + (adapters + biases) // stack.layers)
+        workspace = backward + layer + adapters // stack.layers + 2 * largest
+        inputs = positions * (HALF * stack.hidden + _int8_inputs(config, stack))
+        return _PassMemory(recomputed * inputs + stored, workspace, forward)
     return _PassMemory(stack.layers * layer + adapters + biases, backward + 2 * largest, forward)
 
 
@@ -137,7 +141,7 @@ def _layer_width(config: TrainingConfig, stack: VisionLayers, *, has_rotary: boo
 
 def _int8_inputs(config: TrainingConfig, stack: VisionLayers) -> int:
     """Bytes per position of a layer's linear inputs that the int8 matmul keeps (`activations`)."""
-    if not config.quantization.enabled or config.quantization.bits != 8:
+    if not has_int8_linears(config, "vision"):
         return 0
     autocast = config.training.bf16 or config.training.fp16
     norms = FLOAT32 if stack.layer_norm and autocast else HALF

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from deepsynth_tui.config.model import QuantizationSettings
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.models.layout import ModelLayout, WeightGroup
-from deepsynth_tui.models.lora_targets import resolve_modules_to_save
+from deepsynth_tui.models.quantized_weights import is_quantized_experts, is_quantized_linear
 
 DTYPE_BYTES: Mapping[str, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
 
@@ -18,6 +18,9 @@ BLOCK_OF_SCALES = 256
 # Code table of a 4-bit tensor: 16 float32. Double quantization adds a table of 256 and an offset.
 QUANT_STATE_4BIT = 16 * 4
 QUANT_STATE_DOUBLE = 256 * 4 + 4
+
+EXPERT_COPIES = 2
+"""Copies in 16 bits of the experts of a layer while they are loaded."""
 
 
 def quantized_bytes(group: WeightGroup, quantization: QuantizationSettings) -> int:
@@ -34,32 +37,25 @@ def quantized_bytes(group: WeightGroup, quantization: QuantizationSettings) -> i
 
 
 def is_quantized(name: str, group: WeightGroup, config: TrainingConfig) -> bool:
-    """Whether this base weight is quantized.
-
-    Linears that bitsandbytes converts are, except those in ``modules_to_save``. Fused experts are
-    quantized only in 4 bits, only with ``quantize_experts``, and not where they are adapted.
-    """
-    if not config.quantization.enabled:
-        return False
+    """Whether this base weight is quantized: a linear that bitsandbytes converts, or fused
+    experts."""
     if group.kind == "fused_experts":
-        return (
-            config.quantization.bits == 4
-            and config.quantization.quantize_experts
-            and not name.endswith(tuple(config.lora.target_parameters) or ("\0",))
-        )
-    if not group.convertible:
-        return False
-    return not resolve_modules_to_save((name.removesuffix(".weight"),), config.lora)
+        return is_quantized_experts(name, config)
+    return group.convertible and is_quantized_linear(name.removesuffix(".weight"), config)
 
 
 def loading_bytes(config: TrainingConfig, layout: ModelLayout) -> int:
     """Peak bytes of base weights while the model is loaded.
 
-    The trainer quantizes fused experts only after all other weights are on the GPU
-    (``training/modeling/quantization.py``).
+    A weight that is quantized is read in 16 bits first, the experts of a layer twice: stacked or
+    transposed, and as they are in the checkpoint (transformers/core_model_loading.py).
     """
-    unquantized = config.quantization.model_copy(update={"quantize_experts": False})
-    return weight_bytes(config.model_copy(update={"quantization": unquantized}), layout)
+    read = (
+        (EXPERT_COPIES if group.kind == "fused_experts" else 1) * tensor_bytes(group, config)
+        for group in layout.weights
+        if is_quantized(group.first_name, group, config)
+    )
+    return weight_bytes(config, layout) + max(read, default=0)
 
 
 def weight_bytes(config: TrainingConfig, layout: ModelLayout) -> int:

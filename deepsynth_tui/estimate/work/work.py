@@ -24,8 +24,16 @@ class Work:
     optimizer_bytes: float = 0.0
     kernel_launches: float = 0.0
 
+    @property
+    def flops(self) -> float:
+        """FLOPs of matmuls and attention."""
+        return self.matmul_flops + self.causal_attention_flops + self.masked_attention_flops
+
     def __add__(self, other: Work) -> Work:
         return Work(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __sub__(self, other: Work) -> Work:
+        return self + other * -1
 
     def __mul__(self, count: float) -> Work:
         return Work(*(getattr(self, f.name) * count for f in fields(self)))

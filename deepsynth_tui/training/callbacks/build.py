@@ -13,7 +13,9 @@ from deepsynth_tui.training.callbacks.early_stopping import ResumableEarlyStoppi
 from deepsynth_tui.training.callbacks.event_reporter import EventReporterCallback
 from deepsynth_tui.training.callbacks.extended_schedule import ExtendedScheduleCallback
 from deepsynth_tui.training.callbacks.learning_check import LearningCheckCallback
+from deepsynth_tui.training.callbacks.paged_state import PagedStateCallback
 from deepsynth_tui.training.callbacks.push_to_hub import PushToHubCallback
+from deepsynth_tui.training.callbacks.release_tower import ReleaseTowerCallback
 from deepsynth_tui.training.callbacks.restore_best import RestoreBestCallback
 
 if TYPE_CHECKING:
@@ -57,11 +59,15 @@ def build_callbacks(
         )
     if checkpoint is not None and checkpoint.is_extended:
         callbacks.append(ExtendedScheduleCallback())
+    if config.training.optim.startswith("paged_"):
+        callbacks.append(PagedStateCallback())
     if checkpoint is not None and (checkpoint.best or checkpoint.lost_best):
         callbacks.append(RestoreBestCallback(checkpoint.best))
     callbacks.append(EventReporterCallback(job, ranks, trainer))
     if ranks.is_main:
         callbacks.append(LearningCheckCallback(job, model, trainer))
+    if data.collator.features is not None:
+        callbacks.append(ReleaseTowerCallback(data.collator.features))
     patience = config.training.early_stopping_patience
     if patience and data.split.held_out:
         callbacks.append(

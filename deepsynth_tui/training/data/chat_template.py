@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,26 @@ FALLBACK_TEMPLATE = """\
 PRINTED_PARTS = ("{'type': ", '{"type": ')
 # A call of the clock that transformers gives to templates.
 CLOCK = re.compile(r"strftime_now\(\s*(['\"])(?P<format>[^'\"]*)\1\s*\)")
+# The option of templates of models that think, by which a user turns thinking off.
+WITHOUT_THOUGHT = {"enable_thinking": False}
+# A thought without words before an answer. A prompt may have begun it.
+EMPTY_THOUGHT = re.compile(r"\s*<think>\s*</think>\s*")
+BEGUN_THOUGHT = re.compile(r"<think>\s*\Z")
+THOUGHT_OF_PROMPT = re.compile(r"<think>\s*(</think>\s*)?\Z")
+END_OF_EMPTY_THOUGHT = re.compile(r"\s*</think>\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The text before an answer, and how the template and its user make it.
+
+    `options` are those of the template beside `add_generation_prompt`; `suffix` is what the
+    template lacks: an empty thought that it writes only once there is an answer.
+    """
+
+    text: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    suffix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +79,7 @@ class RenderedChat:
 
     turns: Sequence[RenderedTurn]
     example: Example
+    last_prompt: Prompt
 
     @property
     def row_id(self) -> str:
@@ -78,7 +99,7 @@ class RenderedChat:
 
     def last_turn(self) -> RenderedChat:
         """Return the same text with the last answer as the only one that is learned."""
-        return RenderedChat([RenderedTurn(self.prompt, self.answer)], self.example)
+        return replace(self, turns=[RenderedTurn(self.prompt, self.answer)])
 
 
 class ChatTemplate:
@@ -92,22 +113,25 @@ class ChatTemplate:
         self._reads_images = preprocessor.reads_images
         self.is_fallback = not self._processor.chat_template
         source = FALLBACK_TEMPLATE if self.is_fallback else _default_template(self._processor)
-        self._options: dict[str, Any] = {}
+        self.options: dict[str, Any] = {}
         if self.is_fallback:
-            self._options = {
+            self.options = {
                 "chat_template": FALLBACK_TEMPLATE,
                 "image_token": getattr(self._processor, "image_token", ""),
                 "bos_token": preprocessor.tokenizer.bos_token,
                 "eos_token": preprocessor.tokenizer.eos_token,
             }
         elif CLOCK.search(source):
-            self._options = {"chat_template": _at_a_fixed_time(source)}
+            self.options = {"chat_template": _at_a_fixed_time(source)}
+        self._has_thinking_option = "enable_thinking" in source
         self.control_tokens = ControlTokens(preprocessor, source)
 
     def render(self, example: Example) -> RenderedChat:
         """Render an example as prompts and answers.
 
-        The prompt of an answer is what the model gets to generate it.
+        The prompt of an answer is what the model gets to generate it. It includes the empty thought
+        that templates of models that think write before an answer without one: the model is not
+        asked for a thought, so it has none to learn.
 
         Raises:
             RowError: the template refuses the turns or leaves out a text, or a text has a control
@@ -123,33 +147,52 @@ class ChatTemplate:
             )
         turns: list[RenderedTurn] = []
         text = ""
+        prompt = Prompt("")
         for position in example.learned:
-            turns_before = example.messages[:position]
-            prompt = self._apply(example, turns_before, add_generation_prompt=True)
-            if not prompt.startswith(text):
-                answer = self._answer_in(prompt, text, turns[-1].answer, example, len(turns) - 1)
-                text = text.removesuffix(turns[-1].answer) + answer
-                turns[-1] = RenderedTurn(turns[-1].prompt, answer)
             with_answer = self._apply(
                 example, example.messages[: position + 1], add_generation_prompt=False
             )
-            if not with_answer.startswith(prompt):
-                raise TrainingError(
-                    f"{example.row_id}: the model's chat template renders the question "
-                    "differently if an answer follows, so the tokens of the answer cannot be "
-                    "identified",
-                    "Use a checkpoint whose template appends the answer to the prompt.",
-                )
-            turns.append(RenderedTurn(prompt[len(text) :], with_answer[len(prompt) :]))
+            prompt = self._prompt(example, example.messages[:position], with_answer)
+            if not prompt.text.startswith(text):
+                answer = self._answer_in(prompt.text, text, turns, example)
+                text = text.removesuffix(turns[-1].answer) + answer
+                turns[-1] = RenderedTurn(turns[-1].prompt, answer)
+            turns.append(RenderedTurn(prompt.text[len(text) :], with_answer[len(prompt.text) :]))
             text = with_answer
         self._check_texts(example, turns, text)
         self.control_tokens.check(example, text)
         if example.answer_truncated:
             turns[-1] = RenderedTurn(turns[-1].prompt, _without_end_of_turn(example, turns[-1]))
-        return RenderedChat(turns, example)
+        return RenderedChat(turns, example, prompt)
 
-    def _answer_in(self, prompt: str, text: str, answer: str, example: Example, index: int) -> str:
-        """Return an answer, which `text` ends with, as the prompt of the next one contains it.
+    def _prompt(self, example: Example, messages: Sequence[Message], with_answer: str) -> Prompt:
+        """Return the prompt of an answer, as the beginning of the text that the answer ends.
+
+        Raises as `render`.
+        """
+        prompts: list[Prompt] = []
+        for options in [WITHOUT_THOUGHT, {}] if self._has_thinking_option else [{}]:
+            text = self._apply(example, messages, add_generation_prompt=True, **options)
+            if with_answer.startswith(text):
+                prompts.append(Prompt(text, options))
+        if not prompts:
+            raise TrainingError(
+                f"{example.row_id}: the model's chat template renders the question differently if "
+                "an answer follows, so the tokens of the answer cannot be identified",
+                "Use a checkpoint whose template appends the answer to the prompt.",
+            )
+        # Equal prompts: the one without the option.
+        prompt = max(reversed(prompts), key=lambda prompt: len(prompt.text))
+        begun = BEGUN_THOUGHT.search(prompt.text) is not None
+        thought = END_OF_EMPTY_THOUGHT if begun else EMPTY_THOUGHT
+        if match := thought.match(with_answer, len(prompt.text)):
+            return replace(prompt, text=prompt.text + match[0], suffix=match[0])
+        return prompt
+
+    def _answer_in(
+        self, prompt: str, text: str, turns: Sequence[RenderedTurn], example: Example
+    ) -> str:
+        """Return the last answer, which `text` ends with, as the prompt of the next contains it.
 
         Only what follows the answer's own text may be missing there: some templates end the last
         turn with another token than earlier ones (Phi-3, gpt-oss).
@@ -157,15 +200,21 @@ class ChatTemplate:
         Raises:
             TrainingError: the template changes more than that.
         """
+        answer = turns[-1].answer
         before = text.removesuffix(answer)
-        content = message_text(example.messages[example.learned[index]]).strip()
+        content = message_text(example.messages[example.learned[len(turns) - 1]]).strip()
         end = answer.rfind(content) + len(content)
         kept = answer[:end]
         if content not in answer or not prompt.startswith(before + kept):
+            is_thought = "<think>" in turns[-1].prompt + answer
+            change = (
+                f"drops the thought before answer {len(turns)}, even an empty one,"
+                if is_thought
+                else f"renders answer {len(turns)} differently"
+            )
             raise TrainingError(
-                f"{example.row_id}: the model's chat template renders answer {index + 1} "
-                "differently if another question follows (templates of models that think drop "
-                "earlier thoughts), so it cannot be learned in the same row as the next one",
+                f"{example.row_id}: the model's chat template {change} if another question "
+                "follows, so it cannot be learned in the same row as the next one",
                 f"Set {LEARN_TURNS} to last to learn only the last answer of each row, or use a "
                 "checkpoint whose template keeps earlier answers as they are.",
                 LEARN_TURNS,
@@ -186,7 +235,9 @@ class ChatTemplate:
         for position, message in enumerate(example.messages):
             content = message_text(message)
             if position in answers:
-                rendered = _without_spaces(answers[position].answer)
+                turn = answers[position]
+                thought = THOUGHT_OF_PROMPT.search(turn.prompt)
+                rendered = _without_spaces((thought[0] if thought else "") + turn.answer)
             elif message["role"] in ("system", "user"):
                 rendered = squeezed
             else:
@@ -210,7 +261,12 @@ class ChatTemplate:
             )
 
     def _apply(
-        self, example: Example, messages: Sequence[Message], *, add_generation_prompt: bool
+        self,
+        example: Example,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool,
+        **options: Any,
     ) -> str:
         if not self._reads_images:  # templates of language models expect text, not parts
             messages = [{**message, "content": message_text(message)} for message in messages]
@@ -219,7 +275,8 @@ class ChatTemplate:
                 [dict(message) for message in messages],
                 tokenize=False,
                 add_generation_prompt=add_generation_prompt,
-                **self._options,
+                **self.options,
+                **options,
             )
         except TemplateSyntaxError as error:
             raise TrainingError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +18,7 @@ from deepsynth_tui.training.data.turn_tokens import (
     split,
 )
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.features.batch import PAGES
 from deepsynth_tui.training.text_encoder.instruction_tokenizer import (
     INSTRUCTION_IDS,
     INSTRUCTION_MASK,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.training.data.example import Example
+    from deepsynth_tui.training.features.cache import PageFeatureCache
     from deepsynth_tui.training.modeling.processor import Preprocessor
 
 IGNORE_INDEX = -100  # torch's cross entropy ignores this label
@@ -52,6 +54,7 @@ class Collator:
         self.reads_images = preprocessor.reads_images
         self.instruction_tokenizer = preprocessor.instruction_tokenizer
         self.config = preprocessor.pixel_limits.before_processor(config)
+        self.features: PageFeatureCache | None = None
         self.chat_template = ChatTemplate(preprocessor)
         self.eos_token_ids = eos_token_ids(preprocessor)
         self.pad_token_id = token_id_set(self.tokenizer.pad_token_id).pop()
@@ -97,7 +100,7 @@ class Collator:
             name: inputs.pop(name) for name in (INSTRUCTION_IDS, INSTRUCTION_MASK) if name in inputs
         }
         for name, value in inputs.items():
-            if value.ndim >= 2 and value.shape[:2] == ids.shape:
+            if name != PAGES and value.ndim >= 2 and value.shape[:2] == ids.shape:
                 raise TrainingError(
                     f"The processor returns {name}, one value per token, which is not supported",
                     "Choose a model of another architecture.",
@@ -125,12 +128,13 @@ class Collator:
         zeros = [[torch.zeros_like(answer) for answer in row] for row in answers]
         for name, values in per_token.items():
             inputs[name] = pad_right(list(map(interleave, split_rows(values), zeros)), 0)
+        # `Trainer.evaluate` takes the number of rows from the first input.
         return {
-            **inputs,
-            **instructions,
             "input_ids": pad_right(tokens, self.pad_token_id),
             "attention_mask": pad_right([torch.ones_like(row) for row in tokens], 0),
             "labels": pad_right(list(map(interleave, masked, answers)), IGNORE_INDEX),
+            **inputs,
+            **instructions,
         }
 
     def _prompt_labels(
@@ -152,6 +156,11 @@ class Collator:
         They are padded on the tokenizer's side.
         """
         return self._encode_texts(chats, [chat.prompt for chat in chats])
+
+    def model_inputs(self, inputs: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+        """Return inputs on a device, with features in place of the pages that have them."""
+        moved = {name: value.to(device) for name, value in inputs.items()}
+        return self.features.model_inputs(moved) if self.features is not None else moved
 
     def learned_ids(self, chat: RenderedChat) -> list[list[int]]:
         """Return the token ids of each learned answer.
@@ -195,13 +204,24 @@ class Collator:
         }
         if not self.reads_images:
             return self._add_instructions(chats, dict(self.tokenizer(texts, **options)))
-        pages = [self._load_pages(chat) for chat in chats]
         try:
-            inputs = self.processor(text=texts, images=pages if any(pages) else None, **options)
+            inputs = self._process(chats, texts, options)
         except PROCESSOR_ERRORS as error:
-            self._refuse_row(chats, pages, error)
+            self._refuse_row(chats, error)
             raise
         return self._add_instructions(chats, dict(inputs))
+
+    def _process(
+        self, chats: Sequence[RenderedChat], texts: list[str], options: dict[str, Any]
+    ) -> Mapping[str, Any]:
+        """Return what the processor returns, with features in place of pixels if they are cached.
+
+        A sequence without pages has nothing to look up.
+        """
+        if self.features is not None and any(chat.example.images for chat in chats):
+            return self.features.process(texts, chats, **options)
+        pages = [self._load_pages(chat) for chat in chats]
+        return self.processor(text=texts, images=pages if any(pages) else None, **options)
 
     def adds_special_tokens(self, prompt: str) -> bool:
         """Whether the tokenizer adds its special tokens to a prompt.
@@ -236,7 +256,6 @@ class Collator:
     def _refuse_row(
         self,
         chats: Sequence[RenderedChat],
-        pages: Sequence[Sequence[Image.Image]],
         error: Exception,
     ) -> None:
         """Raise `RowError` for the row that the processor refuses, if it is a single one."""
@@ -244,7 +263,8 @@ class Collator:
             for chat in chats:
                 self.encode_prompts([chat])
             return
-        sizes = ", ".join(f"{page.width} x {page.height}" for page in pages[0])
+        pages = self._load_pages(chats[0])
+        sizes = ", ".join(f"{page.width} x {page.height}" for page in pages)
         refused = f"its pages ({sizes} pixels)" if sizes else "its text"
         raise RowError(
             chats[0].row_id,

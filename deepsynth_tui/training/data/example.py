@@ -23,7 +23,7 @@ from deepsynth_tui.training.data.answer_in_document import refuse_answer_as_docu
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import DataSettings
+    from deepsynth_tui.config.data import DataSettings
 
 LEARN_TURNS = "data.learn_turns"
 
@@ -164,7 +164,7 @@ class ExampleBuilder:
                     f"{LEARN_TURNS} to last.",
                 )
             text = message_text(messages[i])
-            if not text:
+            if not text.strip():
                 raise RowError(
                     row_id,
                     f"{place} is empty, so there is nothing to learn",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.config.load import load_file
+from deepsynth_tui.training.environment import number_gpus_by_bus
 from deepsynth_tui.training.silence_libraries import silence_libraries
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def predict(config: TrainingConfig) -> Iterator[Prediction]:
     chats = [collator.render(rows[position]) for position in range(len(rows))]
     max_new_tokens = [answer_limit(collator, chat) for chat in chats]
     order = sorted(range(len(chats)), key=max_new_tokens.__getitem__)
-    batch_size = config.training.per_device_train_batch_size
+    batch_size = config.training.per_device_eval_batch_size
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         outputs = generate_answers(
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="JSON file for metrics and answers")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    number_gpus_by_bus()
     silence_libraries()
     config = load_file(arguments.config).config
     if not isinstance(config, TrainingConfig):

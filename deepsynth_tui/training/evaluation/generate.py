@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from deepsynth_tui.training.features.batch import PAGES
 from deepsynth_tui.training.modeling.load import no_grad_autocast
 from deepsynth_tui.training.text_encoder.instruction_tokenizer import (
     INSTRUCTION_IDS,
@@ -68,7 +69,7 @@ def generate_answers(
     """
     device = next(model.parameters()).device
     inputs = pad_left(collator.encode_prompts(chats), collator.pad_token_id)
-    prompts = {name: value.to(device) for name, value in inputs.items()}
+    prompts = collator.model_inputs(inputs, device)
     generate: Any = model.generate  # PEFT passes it on to the base model
     with (
         no_grad_autocast(collator.config),
@@ -103,7 +104,9 @@ def pad_left(inputs: dict[str, torch.Tensor], pad_token_id: int) -> dict[str, to
     mask = inputs["attention_mask"].bool()
     moved = {}
     for name, value in inputs.items():
-        if value.shape[:2] == mask.shape and name not in (INSTRUCTION_IDS, INSTRUCTION_MASK):
+        if name in (PAGES, INSTRUCTION_IDS, INSTRUCTION_MASK):
+            continue
+        if value.shape[:2] == mask.shape:
             rows = [row[row_mask] for row, row_mask in zip(value, mask, strict=True)]
             moved[name] = torch.nn.utils.rnn.pad_sequence(
                 rows,

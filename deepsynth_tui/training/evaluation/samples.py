@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -59,7 +60,7 @@ def take_sample(model: PeftModel | PreTrainedModel, collator: Collator, example:
         (answer,) = generate_answers(model, collator, [chat], max_new_tokens=[limit])
         with no_grad_autocast(collator.config):
             inputs = collator.encode([chat.last_turn()])
-            loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss
+            loss = model(**collator.model_inputs(inputs, device)).loss
     return Sample(
         input=input_text(chat),
         target=chat.example.answer,
@@ -84,11 +85,19 @@ def input_text(chat: RenderedChat) -> str:
 
 
 def answer_logits(
-    model: PeftModel | PreTrainedModel, inputs: dict[str, torch.Tensor], config: TrainingConfig
+    model: PeftModel | PreTrainedModel, inputs: Mapping[str, Any], config: TrainingConfig
 ) -> torch.Tensor:
-    """Return the logits that predict the answer, float32 on the CPU: (tokens, vocabulary)."""
+    """Return the logits that predict the answer, float32 on the CPU: (tokens, vocabulary).
+
+    `inputs` are those of one row, with its pixels or with features in place of them.
+    """
     device = next(model.parameters()).device
+    moved = {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value
+        for name, value in inputs.items()
+        if name != "labels"
+    }
     with no_grad_autocast(config):
-        logits = model(**{name: value.to(device) for name, value in inputs.items()}).logits
+        logits = model(**moved).logits
     predicts_answer = inputs["labels"][0, 1:] != IGNORE_INDEX
     return logits[0, :-1][predicts_answer.to(logits.device)].float().cpu()

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from deepsynth_tui.config.model import DEFAULT_MODEL
+
+NATIVE_DEEPSEEK_OCR = (
+    f"Set model.name_or_path to {DEFAULT_MODEL}, the checkpoint that transformers loads without "
+    "remote code: the code in the repositories of DeepSeek needs a transformers before 4.48."
+)
+
 
 def explain_loading_error(error: BaseException) -> str | None:
     """Return advice for a model that cannot be loaded."""
     message = str(error)
+    if is_old_deepseek_code(message):
+        return NATIVE_DEEPSEEK_OCR
     if type(error).__name__ == "SafetensorError":
         return (
             "A weights file is damaged or truncated, usually by an interrupted download. Delete it "
@@ -26,3 +35,10 @@ def explain_loading_error(error: BaseException) -> str | None:
             "model.revision; or use a model that transformers supports without remote code."
         )
     return None
+
+
+def is_old_deepseek_code(message: str) -> bool:
+    """Return whether an error is about the code in the repository of a DeepSeek-OCR."""
+    text = message.lower()
+    named = "deepseek-ocr" in text or "deepseekocr" in text or "deepseek_vl_v2" in text
+    return "LlamaFlashAttention2" in message or (named and "trust_remote_code" in text)

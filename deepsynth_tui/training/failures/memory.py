@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deepsynth_tui.runs.job import Failure
+from deepsynth_tui.runs.job import Failure, JobFailed
 from deepsynth_tui.training.failures.chain import message_of
 from deepsynth_tui.units import format_bytes
 
 if TYPE_CHECKING:
+    from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.fixes import Fix
 
@@ -94,6 +97,48 @@ def out_of_memory_failure(error: BaseException, estimate: Estimate, fix: Fix | N
         advice += f" {FRAGMENTATION.format(unused=format_bytes(figures.unused))}"
     changes = dict(fix.changes) if fix else {}
     return Failure(type(error).__name__, str(figures) or message_of(error), advice, changes)
+
+
+@contextlib.contextmanager
+def explain_loading_out_of_memory(config: TrainingConfig) -> Iterator[None]:
+    """Explain that the GPU ran out of memory in the block, which loads weights.
+
+    Neither the batch nor the pages matter then.
+
+    Raises:
+        JobFailed: it did, with what to change.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if not is_gpu_out_of_memory(error):
+            raise
+        raise JobFailed(loading_out_of_memory_failure(error, config)) from error
+
+
+def loading_out_of_memory_failure(error: BaseException, config: TrainingConfig) -> Failure:
+    """Describe that the weights of the model do not fit the GPU."""
+    message = str(parse_out_of_memory(str(error))) or message_of(error)
+    changes: dict[str, object] = {}
+    if config.lora.enabled and not config.quantization.enabled:
+        changes = {"quantization.enabled": True, "quantization.bits": 4}
+    elif config.quantization.enabled and config.quantization.bits == 8:
+        changes = {"quantization.bits": 4}
+    if changes:
+        settings = ", ".join(f"{key}: {json.dumps(value)}" for key, value in changes.items())
+        advice = f"4-bit weights (QLoRA) take about a quarter of the memory: {settings}. {RETRY}"
+    else:
+        advice = "Choose a smaller model or a larger GPU."
+    if config.lora.enabled and not config.training.fsdp:
+        advice += (
+            " Several GPUs can hold the model together: training.fsdp with training.num_processes."
+        )
+    return Failure(
+        type(error).__name__,
+        f"{message}, while the weights of {config.model.name_or_path} were loaded",
+        f"End other programs on the GPU (`deepsynth-tui gpus` lists them). {advice}",
+        changes,
+    )
 
 
 def explain_out_of_memory(error: BaseException) -> str | None:

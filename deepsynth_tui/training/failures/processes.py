@@ -15,6 +15,12 @@ def explain_lost_worker(error: BaseException) -> str | None:
     """Return advice for a DataLoader worker that was killed, with or without a reason by torch."""
     if not isinstance(error, RuntimeError) or not str(error).startswith("DataLoader worker (pid"):
         return None
+    if "shared memory" in str(error):
+        return (
+            "Processes that read rows pass batches on in shared memory (/dev/shm), which was full: "
+            "start the container with a larger one (docker run --shm-size=8g), or set "
+            "training.dataloader_num_workers to 0."
+        )
     return (
         "A process that reads rows was killed, most likely because the memory of the machine was "
         "full. Close other programs, lower training.dataloader_num_workers, or store smaller "

@@ -11,7 +11,10 @@ def explain_unsupported_setting(error: BaseException) -> str | None:
         return None
     message = str(error)
     if "bf16" in message:
-        return "This device has no bfloat16: set training.bf16: false and training.fp16: true."
+        return (
+            "This device has no bfloat16: set training.bf16: false, training.fp16: true, "
+            "model.dtype: float16 and quantization.compute_dtype: float16."
+        )
     if "fp16" in message or "FP16" in message:
         return "Set training.fp16: false and model.dtype: float32 (or bfloat16)."
     if "attn_implementation" in message or "scaled_dot_product" in message:

@@ -1,4 +1,4 @@
-"""FSDP: the frozen layers of a model are sharded over the ranks that train its adapters.
+"""FSDP: the frozen layers of a language model are sharded over the ranks that train its adapters.
 
 torch's FSDP2 (`fully_shard`) keeps a shard of each layer on each rank, gathers a layer while it
 computes, and frees it again. Adapters are not sharded: they are small, so every rank has all of
@@ -6,7 +6,9 @@ them, and DDP averages their gradients as it does without FSDP. Saving, resuming
 therefore work the same and gather nothing. accelerate's own FSDP would shard the adapters too,
 supports only GPUs, and writes checkpoints in its own format.
 
-Once a model is sharded, a forward pass on one rank waits for the same pass on all others.
+Once a model is sharded, a forward pass on one rank waits for the same pass on all others. Vision
+towers are whole on each rank: they run as often as the pages of a rank's own batch need, and not at
+all for rows without pages.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import accelerate.accelerator
 import torch
 from torch import distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
@@ -23,10 +26,12 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from deepsynth_tui.models.towers import tower_of
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling.load import current_device
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
     from peft import PeftModel
     from transformers import PreTrainedModel
 
@@ -36,10 +41,10 @@ log = logging.getLogger(__name__)
 def shard_model(model: PeftModel) -> None:
     """Move a model with adapters from the CPU to this rank's device, with sharded layers.
 
-    The device never holds more than the shards and one whole layer at a time. Embeddings, the head
-    and everything else outside the layers stay whole on each rank. Call it once, on all ranks of
-    the default group, after adding adapters: PEFT reads attributes of quantized weights that FSDP
-    does not keep.
+    Embeddings, the head, the vision tower and everything else outside the layers of the language
+    model stay whole on each rank; of those layers, the device never holds more than the shards and
+    one whole layer at a time. Call it once, on all ranks of the default group, after adding
+    adapters: PEFT reads attributes of quantized weights that FSDP does not keep.
 
     Raises:
         TrainingError: the model has no layers of transformers' class for them.
@@ -48,11 +53,11 @@ def shard_model(model: PeftModel) -> None:
     device = current_device()
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
     trainable = {parameter for parameter in model.parameters() if parameter.requires_grad}
-    layers = list(transformer_layers(base))
+    layers = list(language_layers(base))
     if not layers:
         raise TrainingError(
-            f"{type(base).__name__} cannot be sharded: it has no layers of transformers' "
-            "GradientCheckpointingLayer class",
+            f"{type(base).__name__} cannot be sharded: its language model has no layers of "
+            "transformers' GradientCheckpointingLayer class",
             "Turn training.fsdp off.",
         )
     total = sum(parameter.numel() for parameter in base.parameters())
@@ -93,10 +98,28 @@ def _local_numel(parameter: nn.Parameter) -> int:
     return local.numel()
 
 
-def transformer_layers(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the layers of each tower: the units of gradient checkpointing in transformers."""
-    for child in module.children():
-        if isinstance(child, GradientCheckpointingLayer):
+def language_layers(module: nn.Module, name: str = "") -> Iterator[nn.Module]:
+    """Yield the layers of the language model: its units of gradient checkpointing in transformers.
+
+    `name` is that of `module` in the model.
+    """
+    for child_name, child in module.named_children():
+        path = f"{name}.{child_name}".lstrip(".")
+        if not isinstance(child, GradientCheckpointingLayer):
+            yield from language_layers(child, path)
+        elif tower_of(path) == "language":
             yield child
-        else:
-            yield from transformer_layers(child)
+
+
+# accelerate 1.15; unnecessary once it asks for trained DTensors only.
+def let_ddp_ignore_shards(accelerator: Accelerator) -> None:
+    """Let accelerate wrap a model with frozen shards in DDP, which leaves them alone.
+
+    On GPUs it refuses every DTensor, as DDP could not average its gradient; frozen ones have none.
+    """
+    accelerator.device_placement = False  # FSDP has placed the model; the trainer moves the batches
+    accelerate.accelerator.model_has_dtensor = _trains_dtensor
+
+
+def _trains_dtensor(model: nn.Module) -> bool:
+    return any(isinstance(p, DTensor) and p.requires_grad for p in model.parameters())

@@ -11,6 +11,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from deepsynth_tui import builtin
+from deepsynth_tui.models.remote_code import code_options
+from deepsynth_tui.training.modeling.download_progress import Report, reporting_bar
+from deepsynth_tui.training.modeling.patch_embedding import compute_patch_embeddings_as_linears
 from deepsynth_tui.training.modeling.pixel_limits import apply_pixel_limits
 from deepsynth_tui.training.modeling.processor import (
     Preprocessor,
@@ -21,15 +24,17 @@ from deepsynth_tui.training.modeling.processor import (
 from deepsynth_tui.training.modeling.quantization import (
     bitsandbytes_config,
     disable_avx512_repacking,
-    flatten_8bit_inputs_on_cpu,
-    quantize_fused_experts,
+    experts_to_quantize,
+    flatten_8bit_inputs,
+    quantize_experts,
 )
 from deepsynth_tui.training.modeling.revisions import pin_revisions, resolve_commit
+from deepsynth_tui.training.usable_gpu import require_usable_gpu
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from deepsynth_tui.config.training import TrainingConfig
 
@@ -44,18 +49,22 @@ class LoadedModel(Preprocessor):
     commit: str | None
 
 
-def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = False) -> LoadedModel:
+def load_model_and_processor(
+    config: TrainingConfig, *, stay_on_cpu: bool = False, on_download: Report | None = None
+) -> LoadedModel:
     """Load model and processor according to `model:` and `quantization:`, in evaluation mode.
 
     The weights are loaded onto this process's GPU, or onto the CPU without CUDA or with
-    `stay_on_cpu`.
+    `stay_on_cpu`. `on_download` is called while weights are downloaded.
 
     Raises:
-        TrainingError: the architecture is neither image-text-to-text nor a causal language model,
-            an image model has no image processor, or the text encoder is of another family.
+        TrainingError: PyTorch cannot use the GPU, the architecture is neither image-text-to-text
+            nor a causal language model, an image model has no image processor, or the text encoder
+            is of another family.
         OSError: the checkpoint or a part of it is missing; the Hub cannot be reached.
         ImportError: the checkpoint needs a package that is not installed.
     """
+    require_usable_gpu()
     settings = config.model
     path = builtin.locate(settings.name_or_path)
     commit = resolve_commit(path, settings.revision)
@@ -72,7 +81,14 @@ def load_model_and_processor(config: TrainingConfig, *, stay_on_cpu: bool = Fals
         raise OSError(f"model.name_or_path: {settings.name_or_path} cannot be loaded") from error
     reads_images = is_image_model(model_config, settings)
     instruction_tokenizer = instruction_tokenizer_of(config)
-    model = load_model(path, config, reads_images=reads_images, stay_on_cpu=stay_on_cpu)
+    model = load_model(
+        path,
+        model_config,
+        config,
+        reads_images=reads_images,
+        stay_on_cpu=stay_on_cpu,
+        on_download=on_download,
+    )
     processor, pixel_limits = apply_pixel_limits(
         load_processor(path, reads_images=reads_images, **options), settings
     )
@@ -100,7 +116,13 @@ def load_saved_model(folder: Path, config: TrainingConfig) -> PreTrainedModel:
 
 
 def load_model(
-    path: str, config: TrainingConfig, *, reads_images: bool, stay_on_cpu: bool = False
+    path: str,
+    model_config: PreTrainedConfig,
+    config: TrainingConfig,
+    *,
+    reads_images: bool,
+    stay_on_cpu: bool = False,
+    on_download: Report | None = None,
 ) -> PreTrainedModel:
     """Load the weights of a checkpoint, quantized according to `quantization:`.
 
@@ -110,19 +132,37 @@ def load_model(
     """
     settings = config.model
     auto_class = AutoModelForImageTextToText if reads_images else AutoModelForCausalLM
+    options: dict[str, Any] = {}
+    if config.quantization.enabled:
+        with torch.device("meta"):
+            without_weights = auto_class.from_config(
+                model_config,
+                **code_options(
+                    auto_class,
+                    model_config,
+                    trust_remote_code=settings.trust_remote_code,
+                    revision=settings.revision,
+                ),
+            )
+        # None would hide from transformers that a checkpoint is quantized.
+        options["quantization_config"] = bitsandbytes_config(without_weights, config)
     model = auto_class.from_pretrained(
         path,
         dtype=getattr(torch, settings.dtype),
         attn_implementation=settings.attn_implementation,
-        quantization_config=bitsandbytes_config(config),
         device_map={"": torch.device("cpu") if stay_on_cpu else current_device()},
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
+        tqdm_class=reporting_bar(on_download) if on_download else None,
+        **options,
     )
-    if config.quantization.enabled:
-        quantize_fused_experts(model, config)
+    if getattr(model, "is_quantized", False):  # by the settings, or in the checkpoint already
+        # Experts are left only in a checkpoint that has quantized linears.
+        quantize_experts(experts_to_quantize(model, config), config)
         disable_avx512_repacking(model)
-        flatten_8bit_inputs_on_cpu(model)
+        flatten_8bit_inputs(model)
+    if current_device().type == "cuda":
+        compute_patch_embeddings_as_linears(model)
     return model.eval()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.lora.layer import LoraLayer, ParamWrapper
@@ -15,6 +15,7 @@ from deepsynth_tui.models.lora_problems import ModelNames, lora_problems
 from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
 from deepsynth_tui.models.towers import Tower, is_trained, tower_of
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.modeling.eva import EVA_CONFIG
 from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from deepsynth_tui.config.model import LoraSettings
     from deepsynth_tui.config.training import TrainingConfig
 
 
@@ -37,6 +39,7 @@ def add_adapters(
         TrainingError: a name, pattern or index in `lora:` matches nothing.
     """
     model = get_peft_model(base, lora_config(base, config, revision=revision))
+    order_targets(model)
     # `bias: all` would also train the biases of frozen towers. `modules_to_save` are trained in
     # any tower.
     for name, parameter in model.named_parameters():
@@ -44,6 +47,16 @@ def add_adapters(
         if not is_trained(tower, config.model) and ".modules_to_save." not in name:
             parameter.requires_grad_(False)
     return model
+
+
+def order_targets(model: PeftModel) -> None:
+    """Order the targets in the config of new adapters, so that equal runs save equal files.
+
+    PEFT keeps them in a set, whose order differs from process to process.
+    """
+    adapter: Any = model.peft_config["default"]
+    if not isinstance(adapter.target_modules, str):
+        adapter.target_modules = sorted(adapter.target_modules or ()) or None
 
 
 def load_adapter_weights(model: PeftModel, folder: Path) -> None:
@@ -105,13 +118,35 @@ def lora_config(
         target_modules=list(targets),
         target_parameters=list(target_parameters) or None,
         modules_to_save=list(settings.modules_to_save) or None,
+        trainable_token_indices=_token_indices(model, settings) or None,
         use_rslora=settings.use_rslora,
         use_dora=settings.use_dora,
         init_lora_weights=settings.init_lora_weights,
+        eva_config=EVA_CONFIG if settings.init_lora_weights == "eva" else None,
         bias=settings.bias,
         rank_pattern=dict(settings.rank_pattern),
         alpha_pattern=dict(settings.alpha_pattern),
     )
+
+
+def _token_indices(model: PreTrainedModel, settings: LoraSettings) -> list[int]:
+    """Return the ids of the tokens whose embeddings are trained, each once.
+
+    Raises:
+        TrainingError: the model has no token of that id.
+    """
+    indices = sorted(set(settings.trainable_token_indices))
+    embeddings: Any = model.get_input_embeddings()
+    rows: int = embeddings.num_embeddings
+    if beyond := [index for index in indices if index >= rows]:
+        raise TrainingError(
+            f"lora.trainable_token_indices: the model has no token {', '.join(map(str, beyond))}: "
+            f"its embeddings are those of tokens 0 to {rows - 1}",
+            "Look up the ids with the tokenizer of the model; tokens that are added to it need a "
+            "model whose embeddings were resized.",
+            "lora.trainable_token_indices",
+        )
+    return indices
 
 
 def prepare_full_finetuning(model: PreTrainedModel, config: TrainingConfig) -> None:

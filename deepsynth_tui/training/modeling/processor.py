@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import (
@@ -15,6 +17,10 @@ from transformers import (
     GenerationConfig,
     ProcessorMixin,
 )
+from transformers.models.auto.processing_auto import processor_class_from_name
+from transformers.tokenization_utils_base import TOKENIZER_CONFIG_FILE
+from transformers.utils import IMAGE_PROCESSOR_NAME, PROCESSOR_NAME
+from transformers.utils.hub import cached_file
 from transformers.utils.import_utils import is_torchvision_available
 
 from deepsynth_tui import builtin
@@ -135,11 +141,27 @@ def load_image_text_processor(path: str, **options: Any) -> ProcessorMixin:
         OSError: the checkpoint has no processor.
     """
     if not is_torchvision_available():
-        config_class = type(AutoConfig.from_pretrained(path, **options))
-        processor_class: Any = PROCESSOR_MAPPING.get(config_class, None)
+        processor_class = processor_class_of(path, **options)
         if processor_class is not None and VIDEO_PROCESSOR in processor_class.get_attributes():
             return load_without_video(processor_class, path, **options)
     return AutoProcessor.from_pretrained(path, **options)
+
+
+def processor_class_of(path: str, **options: Any) -> Any:
+    """Return the processor class that `AutoProcessor` chooses for a checkpoint, None if unknown.
+
+    Its files name the class; for some models (GLM-OCR) transformers knows none by the type.
+    """
+    trusted = options.pop("trust_remote_code", False)
+    for name in (PROCESSOR_NAME, IMAGE_PROCESSOR_NAME, TOKENIZER_CONFIG_FILE):
+        file = cached_file(path, name, _raise_exceptions_for_missing_entries=False, **options)
+        content = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+        class_name = content.get("processor_class")
+        processor_class = processor_class_from_name(class_name) if class_name else None
+        if processor_class is not None:
+            return processor_class
+    config = AutoConfig.from_pretrained(path, trust_remote_code=trusted, **options)
+    return PROCESSOR_MAPPING.get(type(config), None)
 
 
 def is_image_model(model_config: PreTrainedConfig, settings: ModelSettings) -> bool:

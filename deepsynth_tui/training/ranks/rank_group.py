@@ -30,7 +30,8 @@ class RankGroup:
     def __init__(self, group: distributed.ProcessGroup | None = None) -> None:
         self._group = group
         self.world_size = distributed.get_world_size() if group else 1
-        self.is_main = group is None or distributed.get_rank() == 0
+        self.rank = distributed.get_rank() if group else 0
+        self.is_main = self.rank == 0
 
     def broadcast_request(self, request: Request | None) -> Request | None:
         """Return the request of the first rank in all ranks, so that they stop at the same step."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from deepsynth_tui.config.load import load_record
 from deepsynth_tui.config.resume_training import differences
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
@@ -84,7 +85,7 @@ def read_record(checkpoint: Path) -> CheckpointRecord | None:
         return None
     try:
         return CheckpointRecord(
-            config=TrainingConfig.model_validate(content["config"]),
+            config=load_record(content["config"]),
             extensions=tuple(Extension(**extension) for extension in content["extensions"]),
             init_from=content["init_from"],
             version=Fields(content, RECORD).integer("v"),

@@ -130,7 +130,7 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         BadContent: it is damaged.
         OSError: it cannot be read.
     """
-    return read_object(checkpoint / TRAINER_STATE, MAX_JSON_BYTES)
+    return read_object(checkpoint / TRAINER_STATE, max_bytes=MAX_JSON_BYTES)
 
 
 def best_checkpoint(folder: Path, recorded: str | None) -> Path | None:
@@ -177,7 +177,7 @@ def _weight_files(checkpoint: Path) -> list[Path]:
             return [checkpoint / name]
     if not (checkpoint / WEIGHTS_INDEX).is_file():
         return []
-    weight_map = read_object(checkpoint / WEIGHTS_INDEX, MAX_JSON_BYTES).get("weight_map")
+    weight_map = read_object(checkpoint / WEIGHTS_INDEX, max_bytes=MAX_JSON_BYTES).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise BadContent(f"{WEIGHTS_INDEX} names no files")
     return [checkpoint / name for name in sorted(set(map(str, weight_map.values())))]

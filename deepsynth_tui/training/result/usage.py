@@ -10,6 +10,7 @@ from deepsynth_tui.training.modeling.video_processor import VIDEO_PROCESSOR
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
     from deepsynth_tui.conversations.conversation import Message
     from deepsynth_tui.training.data.collator import Collator
@@ -36,6 +37,8 @@ def usage(
         "messages": [_message(message, collator) for message in example.messages[:-1]],
         # The processor has no chat template that could render the messages.
         "prompt": chat.prompt if collator.chat_template.is_fallback else None,
+        "template_options": dict(chat.last_prompt.options),
+        "prompt_suffix": chat.last_prompt.suffix,
         "instruction": example.instruction,
         "pages": len(example.images),
         "min_pixels": limits.min_pixels,
@@ -45,8 +48,14 @@ def usage(
         "eos_token_id": sorted(collator.eos_token_ids),
         "max_new_tokens": answer_limit(collator, chat),
         "reads_videos": collator.reads_images and _reads_videos(processor),
+        "unquantized_modules": _unquantized_modules(base.model),
         "notes": [*base.pixel_limits.notes, *_quantization_notes(base.model)],
     }
+
+
+def _unquantized_modules(model: PreTrainedModel) -> list[str]:
+    quantization = getattr(model.config, "quantization_config", None)
+    return list(getattr(quantization, "llm_int8_skip_modules", None) or [])
 
 
 def _quantization_notes(model: torch.nn.Module) -> list[str]:

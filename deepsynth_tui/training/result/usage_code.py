@@ -121,7 +121,7 @@ def _model(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield f"    dtype=torch.{model['dtype']},"
     yield f'    attn_implementation="{model["attn_implementation"]}",'
     if quantization["enabled"]:
-        yield from _quantization(config)
+        yield from _quantization(lineage)
     yield '    device_map="auto",'
     if remote:
         yield "    trust_remote_code=True,"
@@ -133,8 +133,8 @@ def _model(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield f"{name} = {_processor_class(lineage)}.from_pretrained(folder{remote})"
 
 
-def _quantization(config: Mapping[str, Any]) -> Iterator[str]:
-    settings, saved = config["quantization"], config["lora"]["modules_to_save"]
+def _quantization(lineage: Mapping[str, Any]) -> Iterator[str]:
+    settings = lineage["config"]["quantization"]
     yield "    quantization_config=BitsAndBytesConfig("
     if settings["bits"] == 8:
         yield "        load_in_8bit=True,"
@@ -143,9 +143,18 @@ def _quantization(config: Mapping[str, Any]) -> Iterator[str]:
         yield f'        bnb_4bit_quant_type="{settings["quant_type"]}",'
         yield f"        bnb_4bit_use_double_quant={settings['double_quant']},"
         yield f"        bnb_4bit_compute_dtype=torch.{settings['compute_dtype']},"
-    if saved:
-        yield f"        llm_int8_skip_modules={['lm_head', *saved]!r},"
+    if skipped := _unquantized_modules(lineage):
+        yield f"        llm_int8_skip_modules={json.dumps(skipped)},"
     yield "    ),"
+
+
+def _unquantized_modules(lineage: Mapping[str, Any]) -> list[str]:
+    """Return the modules that were not quantized; empty: those that transformers leaves out."""
+    recorded = lineage["usage"].get("unquantized_modules")
+    if recorded is None:  # a run before quantization.towers
+        saved = lineage["config"]["lora"]["modules_to_save"]
+        return ["lm_head", *saved] if saved else []
+    return recorded
 
 
 def _inputs(lineage: Mapping[str, Any]) -> Iterator[str]:
@@ -163,8 +172,12 @@ def _inputs(lineage: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield f"messages = {_literal(usage['messages'])}"
         yield f"prompt = {name}.apply_chat_template("
-        yield "    messages, add_generation_prompt=True, tokenize=False"
+        options = usage.get("template_options") or {}
+        more = "".join(f", {name}={value!r}" for name, value in options.items())
+        yield f"    messages, add_generation_prompt=True, tokenize=False{more}"
         yield ")"
+        if suffix := usage.get("prompt_suffix"):
+            yield f"prompt += {suffix!r}  # the empty thought of the template"
     images = "images=[pages], " if pages else ""
     text = "text=[prompt]" if reads_images else "[prompt]"
     yield f"inputs = {name}("

@@ -10,6 +10,9 @@ import torch
 from torch._subclasses import FakeTensorMode
 
 from deepsynth_tui.models.image_tokens import PageViews
+from deepsynth_tui.training.features.batch import encoder_outputs
+from deepsynth_tui.training.features.entry import PageFeatures
+from deepsynth_tui.training.features.tower import ENCODER_OUTPUTS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -17,15 +20,21 @@ if TYPE_CHECKING:
     from deepsynth_tui.models.layout import ImageDimensions
 
 TEXT_TOKEN = 0
+KEPT_INPUTS = ("image_grid_thw", "mm_token_type_ids")
+"""Image inputs that the language model reads beside the features of pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchShape:
-    """Rows of `length` tokens with the same page in each; `views` is None for text-only rows."""
+    """Rows of `length` tokens with the same page in each; `views` is None for text-only rows.
+
+    `is_padded`: one of several rows is shorter by a token.
+    """
 
     rows: int
     length: int
     views: PageViews | None = None
+    is_padded: bool = True
 
 
 def text_inputs(shape: BatchShape, model_config: PreTrainedConfig) -> dict[str, torch.Tensor]:
@@ -40,7 +49,7 @@ def text_inputs(shape: BatchShape, model_config: PreTrainedConfig) -> dict[str, 
     if shape.views is not None:
         ids[:, : shape.views.tokens - shape.views.separator_tokens] = image_token_id(model_config)
         labels[:, : shape.views.tokens] = -100
-    if shape.rows > 1:
+    if shape.rows > 1 and shape.is_padded:
         mask[-1, -1], labels[-1, -1] = 0, -100
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
@@ -65,6 +74,40 @@ def image_inputs(
         return {name: torch.empty(shape) for name, shape in shapes.items()} | real_inputs
 
 
+def feature_inputs(
+    shape: BatchShape,
+    image: ImageDimensions,
+    model_config: PreTrainedConfig,
+    fake_mode: FakeTensorMode,
+    dtype: torch.dtype,
+) -> tuple[dict[str, Any], list[torch.Tensor]]:
+    """Return the image inputs of all rows with cached page features, and the features, fake."""
+    views = shape.views
+    if views is None:
+        return {}, []
+    inputs = image_inputs(shape, image, model_config, fake_mode)
+    vision: Any = model_config.vision_config
+    layers = len(getattr(vision, "deepstack_visual_indexes", None) or ())
+    size = (views.tokens - views.separator_tokens, model_config.get_text_config().hidden_size)
+    with fake_mode:
+        pages = [
+            PageFeatures(
+                # Models of this rule return the views of a page separately.
+                pooled=torch.empty((1, *size) if image.rule == "fixed" else size, dtype=dtype),
+                deepstack=torch.empty((layers, *size), dtype=dtype) if layers else None,
+                inputs={},
+                text="",
+            )
+            for _ in range(shape.rows)
+        ]
+    others = {name: inputs[name] for name in KEPT_INPUTS if name in inputs}
+    tensors = [value for page in pages for value in (page.pooled, page.deepstack)]
+    return (
+        {**others, ENCODER_OUTPUTS: encoder_outputs(pages)},
+        [tensor for tensor in tensors if tensor is not None],
+    )
+
+
 _ImageInputs = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 """Shapes of fake inputs, and real inputs."""
 
@@ -72,13 +115,21 @@ _ImageInputs = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 def _patches(
     shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
 ) -> _ImageInputs:
-    """models/qwen2_vl/image_processing_qwen2_vl.py: pixels as flattened patches."""
+    """models/qwen2_vl/image_processing_qwen2_vl.py: pixels as flattened patches.
+
+    models/paddleocr_vl has no frames, and does not flatten them.
+    """
     vision: Any = model_config.vision_config
     height, width = views.global_grid
-    patch_numel = vision.in_channels * vision.temporal_patch_size * image.patch**2
+    frames = getattr(vision, "temporal_patch_size", None)
+    patch = (
+        (vision.in_channels * frames * image.patch**2,)
+        if frames
+        else (vision.num_channels, image.patch, image.patch)
+    )
     token_types = torch.zeros(shape.rows, shape.length, dtype=torch.int32)
     token_types[:, : views.tokens] = 1
-    return {"pixel_values": (shape.rows * height * width, patch_numel)}, {
+    return {"pixel_values": (shape.rows * height * width, *patch)}, {
         "image_grid_thw": torch.tensor([[1, height, width]] * shape.rows),
         "mm_token_type_ids": token_types,
     }

@@ -17,16 +17,25 @@ class SimulationError(ChildError):
 
 
 def request_simulation(
-    config: TrainingConfig, dataset: RowStatistics, *, timeout: float = TIMEOUT_SECONDS
+    config: TrainingConfig,
+    dataset: RowStatistics,
+    *,
+    cached_features: bool = False,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> SimulatedMemory:
     """Simulate a step of `config` on the longest batch of `dataset`, without the text encoder.
 
-    Blocks for seconds, so call it from a thread.
+    `cached_features` says whether pages have features (`Estimate.page_features`). Blocks for
+    seconds, so call it from a thread.
 
     Raises:
         SimulationError: the model is unknown, or its code cannot run on fake tensors.
     """
-    question = {"config": config.model_dump(mode="json"), "dataset": dataset.to_json()}
+    question = {
+        "config": config.model_dump(mode="json"),
+        "dataset": dataset.to_json(),
+        "cached_features": cached_features,
+    }
     try:
         answer = ask(
             SERVER,

@@ -12,9 +12,15 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.quantizers.auto import AutoHfQuantizer
 
+from deepsynth_tui.models.remote_code import code_options
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
-from deepsynth_tui.training.modeling.quantization import bitsandbytes_config, quantize_fused_experts
+from deepsynth_tui.training.modeling.quantization import (
+    bitsandbytes_config,
+    experts_to_quantize,
+    quantize_experts,
+)
+from deepsynth_tui.training.token_loss import compute_token_loss
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -33,12 +39,19 @@ def build_fake_model(
         model: PreTrainedModel = auto_class.from_config(
             model_config,
             dtype=getattr(torch, config.model.dtype),
-            attn_implementation=config.model.attn_implementation,
-            trust_remote_code=config.model.trust_remote_code,
+            attn_implementation=simulated_attention(config),
+            **code_options(
+                auto_class,
+                model_config,
+                trust_remote_code=config.model.trust_remote_code,
+                revision=config.model.revision,
+            ),
         )
-    if quantization_config := bitsandbytes_config(config):
+    if config.quantization.enabled:
+        quantization_config = bitsandbytes_config(model, config)
         quantizer = AutoHfQuantizer.from_config(quantization_config, pre_quantized=False)
         quantizer.preprocess_model(model=model, dtype=model.dtype, device_map=None)
+    experts = experts_to_quantize(model, config)  # adapters give them other names
     trained: PeftModel | PreTrainedModel = model
     if config.lora.enabled:
         trained = lora.add_adapters(model, config)
@@ -48,11 +61,20 @@ def build_fake_model(
         _create_code_tables()
     with fake_mode:
         fake_meta_tensors(trained, dtype=getattr(torch, config.model.dtype))
-        if config.quantization.enabled:
-            quantize_fused_experts(model, config)
+        quantize_experts(experts, config)
     if config.training.gradient_checkpointing:
-        enable_gradient_checkpointing(trained)
+        enable_gradient_checkpointing(trained, config.training.checkpoint_every_n_layers)
+    compute_token_loss(trained)
     return trained.train()
+
+
+def simulated_attention(config: TrainingConfig) -> str:
+    """Return the attention implementation of a model on fake tensors.
+
+    Flash attention needs a GPU. SDPA without a mask saves the same tensors.
+    """
+    model = config.model
+    return "sdpa" if model.uses_flash_attention else model.attn_implementation
 
 
 def fake_meta_tensors(model: nn.Module, *, dtype: torch.dtype) -> None:

@@ -1,7 +1,7 @@
 """Child process that simulates a training step; see `deepsynth_tui.child_process`.
 
-The question is ``{"config", "dataset"}``, the answer ``{"allocated", "reserved", "min_capacity",
-"parts", "notes", "seconds"}`` in bytes and seconds.
+The question is ``{"config", "dataset", "cached_features"}``, the answer ``{"allocated",
+"reserved", "min_capacity", "parts", "notes", "seconds"}`` in bytes and seconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ def _answer(question: Any) -> dict[str, Any]:
         model.name_or_path, model.revision, trust_remote_code=model.trust_remote_code
     )
     dataset = RowStatistics.from_json(question["dataset"])
-    memory = simulate_step(config, hub_config, image_dimensions(hub_config), dataset)
+    memory = simulate_step(
+        config,
+        hub_config,
+        image_dimensions(hub_config),
+        dataset,
+        cached_features=question["cached_features"],
+    )
     return {
         "allocated": memory.allocated,
         "reserved": memory.reserved,

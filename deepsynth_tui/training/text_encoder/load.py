@@ -15,6 +15,7 @@ from transformers import AutoModel
 from deepsynth_tui import builtin
 from deepsynth_tui.models.text_encoders import encoder_target_modules, model_kwargs
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.modeling.lora import order_targets
 from deepsynth_tui.training.modeling.revisions import resolve_commit
 from deepsynth_tui.training.text_encoder.instruction_tokenizer import KEY, load_encoder_config
 from deepsynth_tui.training.text_encoder.module import TextEncoder
@@ -124,7 +125,9 @@ def _make_trainable(
         lora_dropout=config.lora.lora_dropout,
         target_modules=list(encoder_target_modules(linears)),
     )
-    return get_peft_model(encoder, lora_config)
+    model = get_peft_model(encoder, lora_config)
+    order_targets(model)
+    return model
 
 
 def _embedding_width_and_scale(decoder: PreTrainedModel) -> tuple[int, float]:

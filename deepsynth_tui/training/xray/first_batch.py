@@ -40,7 +40,6 @@ IRRELEVANT_TO_ORDER = {
     "bf16": False,
     "fp16": False,
     "optim": "adamw_torch",
-    "dataloader_num_workers": 0,
 }
 
 

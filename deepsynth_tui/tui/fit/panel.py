@@ -18,8 +18,7 @@ from deepsynth_tui.tui.widgets.diffed_lines import DiffedLines
 
 if TYPE_CHECKING:
     from deepsynth_tui.estimate.closed_form import Estimate
-    from deepsynth_tui.estimate.fixes import Fix
-    from deepsynth_tui.estimate.report import FitReport
+    from deepsynth_tui.estimate.report import FitReport, GpuFit
     from deepsynth_tui.machine.nvml import Device, Probe
     from deepsynth_tui.tui.fit.gpu_rows import GpuRow
     from deepsynth_tui.tui.fit.view import FitView
@@ -108,10 +107,9 @@ class FitPanel(VerticalScroll):
         return self.view.selected_gpu if self.view else None
 
     @property
-    def fix(self) -> Fix | None:
-        """The change of settings that makes the run fit the selected GPU."""
-        fit = self.view.selected_fit if self.view else None
-        return fit.fix if fit else None
+    def selected_fit(self) -> GpuFit | None:
+        """The report on the selected GPU, with the settings to change for it."""
+        return self.view.selected_fit if self.view else None
 
     @property
     def devices(self) -> tuple[Device, ...]:

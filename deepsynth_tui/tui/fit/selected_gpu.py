@@ -73,13 +73,17 @@ def _time(row: GpuRow, previous: GpuRow | None, estimate: Estimate) -> Content:
 
 
 def _fix(row: GpuRow, fit: GpuFit | None, width: int, key: str) -> list[Content]:
-    if row.fit is not Fit.NO or (fit and fit.fit is not Fit.NO):
-        return []
-    if fit is None:
+    too_small = row.fit is Fit.NO and (fit is None or fit.fit is Fit.NO)
+    if too_small and fit is None:
         return [Content.styled("Searching for settings that fit …", "$muted")]
-    if fit.fix is None:
+    if too_small and fit and fit.fix is None:
         return [Content.styled("No change of one or two settings makes it fit.", "$text-warning")]
-    text = f"{key} {fit.fix.words}: {format_bytes(fit.fix.needed)}, {fit.fix.effect}"
+    if fit is None or not fit.changes:
+        return []
+    texts = ["float16: this GPU has no bfloat16"] if fit.float16 else []
+    if fit.change:
+        texts.append(f"{fit.change.words}: {format_bytes(fit.change.needed)}, {fit.change.effect}")
+    text = f"{key} {'; '.join(texts)}"
     first, *rest = wrap(text, max(width, 20), max_lines=2, placeholder=" …")
     line = Content.assemble((key, "bold $primary"), first.removeprefix(key))
     return [line, *(Content(line) for line in rest)]

@@ -13,7 +13,8 @@ def field_facts(spec: FieldSpec) -> str:
         return "← → to step · Enter for the list"
     choices = ", ".join(as_text(choice) for choice in spec.choices)
     default = as_text(spec.default) or "none"
-    steps = "← → to step" if spec.suggested or spec.choices or spec.kind == "bool" else ""
+    is_stepped = spec.suggested or spec.kind == "bool" or (spec.choices and spec.kind != "list")
+    steps = "← → to step" if is_stepped else ""
     facts = [choices or spec.range_text, spec.unit, f"default {default}", spec.key, steps]
     return " · ".join(fact for fact in facts if fact)
 

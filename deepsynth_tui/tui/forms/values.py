@@ -19,6 +19,12 @@ PRESET_GROUPS: Mapping[RunKind, tuple[Group, ...]] = {
     "training": ("lora", "training"),
     "dataset": ("dataset",),
 }
+"""Groups with a row in the form."""
+PALETTE_GROUPS: Mapping[RunKind, tuple[Group, ...]] = {
+    "training": (*PRESET_GROUPS["training"], "recipes"),
+    "dataset": PRESET_GROUPS["dataset"],
+}
+"""Groups that the palette offers too."""
 PRESET_KEY = "lora.preset"
 """Key of the one preset that the configuration stores; the form shows it as a preset row."""
 PRESET_ROW_PREFIX = "preset."
@@ -72,8 +78,14 @@ class FormValues:
         return replace(self, values={**self.values, **changes})
 
     def with_preset(self, preset: Preset) -> FormValues:
-        """Return the form with the values of a preset."""
+        """Return the form with the values of a preset.
+
+        A preset without a row leaves those with one as they are, and its values are changes to
+        them.
+        """
         values = _preset_values(self.kind, preset)
+        if preset.group not in PRESET_GROUPS[self.kind]:
+            return self.with_values(values)
         return replace(
             self,
             values={**self.values, **values},

@@ -20,15 +20,15 @@ from deepsynth_tui.runs.directory import (
     list_runs,
     read_identity,
 )
-from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState, eta_seconds
+from deepsynth_tui.runs.state_reader import StateReader
 from deepsynth_tui.runs.summary import WAITING, RunSummary, summarize
-from deepsynth_tui.runs.tail import EventTail
 from deepsynth_tui.tui.run_view.console_feed import ConsoleFeed, ConsoleLines
 from deepsynth_tui.units import format_duration, format_elapsed, format_remaining
 
 Clock = Callable[[], float]
-_BATCH = 1 << 20
+READ_SECONDS = 0.2
+"""How long one poll reads a long log before it returns what it has."""
 SUCCESSOR_INTERVAL = 2.0
 """Seconds between two searches for a run that waits for this one."""
 
@@ -44,6 +44,7 @@ class RunSnapshot:
         predecessor: The run that this one waits for.
         successor: The run that waits for this one.
         console: What was printed since the previous snapshot.
+        percent_read: How much of a long log is read while `state` is a preview, else None.
     """
 
     run: RunDirectory
@@ -56,6 +57,7 @@ class RunSnapshot:
     predecessor: RunSummary | None
     successor: RunDirectory | None
     console: ConsoleLines
+    percent_read: int | None = None
 
     def differs(self, other: RunSnapshot | None) -> bool:
         """Return whether a screen that shows `other` has to be repainted."""
@@ -84,12 +86,16 @@ class RunReader:
         self._home = home
         self._clock = clock
         self._identity = read_identity(run)
-        self._events = EventTail(run.events)
+        self._reader = StateReader(run)
         self._console = ConsoleFeed(run.console)
-        self._state = RunState()
         self._last: RunSnapshot | None = None
         self._successor: RunDirectory | None = None
         self._next_search = 0.0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last poll left a part of the log unread."""
+        return self._reader.is_behind
 
     def poll(self) -> RunSnapshot | None:
         """Return a snapshot, or None if nothing changed since the last one.
@@ -104,22 +110,23 @@ class RunReader:
         console = ConsoleLines()
         try:
             console = self._console.poll()
-            while events := self._events.poll(_BATCH):
-                self._state = fold(self._state, events)
+            self._reader.poll(READ_SECONDS)
         except OSError:
             if summary.state != "unreadable":  # else the summary says why
                 raise
+        state = self._reader.state
         snapshot = RunSnapshot(
             run=self._run,
             identity=self._identity,
             summary=summary,
-            state=self._state,
+            state=state,
             request=control.pending_request(self._run) if summary.is_live else None,
-            elapsed=_elapsed(self._state, summary, now),
-            eta=_eta(self._state, summary, now),
+            elapsed=_elapsed(state, summary, now),
+            eta=_eta(state, summary, now),
             predecessor=self._predecessor(summary, now),
             successor=self._find_successor(),
             console=console,
+            percent_read=self._reader.percent_read,
         )
         if not snapshot.differs(self._last):
             return None

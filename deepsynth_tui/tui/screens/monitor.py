@@ -42,6 +42,8 @@ from deepsynth_tui.tui.widgets.run_header import (
 )
 from deepsynth_tui.tui.widgets.sample_pane import SamplePane, shorten
 
+READING_PAUSE = 0.02
+"""Seconds between two polls of a long log, which leave time to draw."""
 MAX_COPIED_LINES = 200
 MAX_COPIED_BYTES = 48 * 1024
 """How much of the log is copied: terminals cut off longer clipboard sequences (OSC 52)."""
@@ -111,7 +113,7 @@ class MonitorScreen(StopsRuns):
                     self.post_message(self.Changed(snapshot))
                     # A screen that falls behind gets one larger snapshot instead of a queue.
                     self._shown.wait()
-                self._end_polling.wait(poll_seconds())
+                self._end_polling.wait(READING_PAUSE if reader.is_behind else poll_seconds())
         except RunNotFound:
             self.notify(
                 "This view shows its last state.", title="The run was deleted", severity="error"

@@ -20,7 +20,7 @@ from textual.worker import get_current_worker
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.runs.summary import RunSummary, list_summaries
+from deepsynth_tui.runs.summary import RunSummary, iterate_summaries
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.run_view.reader import Clock
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 """Time between two polls of the run directories."""
+PART_SECONDS = 0.2
+"""Time until the rows read so far are shown, doubled each time."""
 _NO_RUNS = Content.assemble(
     ("No runs yet.", "bold"),
     f"\n\n{key_of('app.dataset')} makes a dataset from documents.\n"
@@ -53,9 +55,10 @@ class RunsScreen(StopsRuns):
 
     @dataclass
     class Changed(Message):
-        """The list of runs has changed."""
+        """The list of runs has changed; `is_complete` unless more are being read."""
 
         rows: tuple[RunRow, ...]
+        is_complete: bool = True
 
     @dataclass
     class SettingsRead(Message):
@@ -67,6 +70,7 @@ class RunsScreen(StopsRuns):
     def __init__(self, *, clock: Clock = time.time) -> None:
         super().__init__()
         self.rows: tuple[RunRow, ...] | None = None
+        self._is_complete = False
         self._clock = clock
         self._visible = threading.Event()
         self._end_polling = threading.Event()
@@ -100,16 +104,29 @@ class RunsScreen(StopsRuns):
         previous: tuple[RunRow, ...] | None = None
         while not worker.is_cancelled and not self._end_polling.is_set():
             now = self._clock()
-            current = run_rows(list_summaries(home, now), now)
+            current = self._read_rows(home, now, show_parts=previous is None)
             if current != previous:
                 previous = current
                 self.post_message(self.Changed(current))
             self._end_polling.wait(POLL_SECONDS)
             self._visible.wait()
 
+    def _read_rows(self, home: Path, now: float, *, show_parts: bool) -> tuple[RunRow, ...]:
+        """Read all runs; with `show_parts`, post the rows read so far from time to time."""
+        summaries: list[RunSummary] = []
+        pause, next_part = PART_SECONDS, time.monotonic() + PART_SECONDS
+        for summary in iterate_summaries(home, now):
+            summaries.append(summary)
+            if show_parts and time.monotonic() >= next_part:
+                self.post_message(self.Changed(run_rows(summaries, now), is_complete=False))
+                pause *= 2  # a longer table takes longer to show
+                next_part = time.monotonic() + pause
+        return run_rows(summaries, now)
+
     @on(Changed)
     def _show_rows(self, event: Changed) -> None:
         self.rows = event.rows
+        self._is_complete = event.is_complete
         self.set_class(not event.rows, "-empty")
         self.query_one(RunTable).show(event.rows)
         self._show_details()
@@ -129,6 +146,8 @@ class RunsScreen(StopsRuns):
         ]
         if run.message:
             lines.append((run.state, sanitize(run.message)))
+        if self.rows is not None and not self._is_complete:
+            lines.append(("list", f"{len(self.rows)} runs so far, reading more …"))
         details.update(label_grid(lines))
 
     # Actions

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.workflows.preflight import Preflight
 
 RANK = "lora.r"
+LEARNING_RATE = "training.learning_rate"
 REPORT_SECONDS = 0.15
 """Time without a change before the report, which takes hundreds of estimates, is computed."""
 PROBE_SECONDS = 3.0
@@ -145,6 +146,7 @@ class TrainingScreen(FormScreen):
         self.fit.show_error(message, advice)
 
     def _show_estimate(self, config: TrainingConfig, inputs: EstimateInputs) -> None:
+        from deepsynth_tui.estimate.learning_rate import advise_learning_rate
         from deepsynth_tui.tui.fit.view import FitView
 
         last = self._shown
@@ -152,6 +154,8 @@ class TrainingScreen(FormScreen):
         if is_same and not self.fit.status:
             return
         estimate = inputs.estimate(config)
+        if self.form is not None:
+            self.form.show_advice({LEARNING_RATE: advise_learning_rate(config, inputs.layout).text})
         if last is None:
             self._probe_gpus()
         elif last.config != config:
@@ -222,7 +226,12 @@ class TrainingScreen(FormScreen):
             await asyncio.wait([self._simulation])
         dataset = shown.inputs.dataset_for(shown.config)
         self._simulation = asyncio.ensure_future(
-            asyncio.to_thread(request_simulation, shown.config, dataset)
+            asyncio.to_thread(
+                request_simulation,
+                shown.config,
+                dataset,
+                cached_features=shown.estimate.page_features is not None,
+            )
         )
         try:
             simulated = await asyncio.shield(self._simulation)
@@ -259,15 +268,14 @@ class TrainingScreen(FormScreen):
 
     def action_apply(self) -> None:
         """Apply the change that the panel suggests."""
-        fix = self.fit.fix
-        if fix is None or self.form is None:
+        fit = self.fit.selected_fit
+        if fit is None or not fit.changes or self.form is None:
             self.notify("The panel suggests no change for this GPU.", title="Nothing to change")
             return
-        self.change_values(lambda form: form.with_values(fix.changes))
-        keys = ", ".join(fix.changes)
-        self.notify(
-            f"Changed: {keys}\n{self.reset_hint}", title=fix.words.capitalize(), markup=False
-        )
+        self.change_values(lambda form: form.with_values(fit.changes))
+        keys = ", ".join(fit.changes)
+        title = fit.change_words.capitalize()
+        self.notify(f"Changed: {keys}\n{self.reset_hint}", title=title, markup=False)
 
     def on_fit_panel_rank_stepped(self, event: FitPanel.RankStepped) -> None:
         from deepsynth_tui.config.fields import fields_by_key

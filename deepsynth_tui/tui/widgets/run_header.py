@@ -62,7 +62,9 @@ class StateLine(Horizontal):
                 (sanitize(snapshot.identity.name), "bold"),
             )
         )
-        kind_time = filter(None, (snapshot.identity.kind, snapshot.elapsed))
+        percent = snapshot.percent_read
+        reading = "" if percent is None else f"reading the log, {percent} %"
+        kind_time = filter(None, (reading, snapshot.identity.kind, snapshot.elapsed))
         self.query_one("#kind-time", TextLine).show(Content(" · ".join(kind_time)))
 
 

@@ -67,10 +67,13 @@ class RunTable(DataTable[Text], inherit_bindings=False):
     def show(self, rows: Sequence[RunRow]) -> None:
         """Show these rows."""
         before, self._runs = self._runs, tuple(rows)
-        if self._ids(before) != self._ids(self._runs):
+        ids_before, ids = self._ids(before), self._ids(self._runs)
+        if not ids_before or ids_before != ids[: len(ids_before)]:
             self._rebuild(before[self.cursor_row].summary.id if before else None)
             return
-        for old, new in zip(before, self._runs, strict=True):
+        for row in self._runs[len(before) :]:
+            self.add_row(*self._cells(row).values(), key=row.summary.id)
+        for old, new in zip(before, self._runs, strict=False):
             old_cells, cells = self._cells(old), self._cells(new)
             for column, cell in cells.items():
                 if cell != old_cells[column]:

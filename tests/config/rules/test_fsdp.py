@@ -16,7 +16,7 @@ SHARDED: dict[str, Any] = {
 }
 FAULTS: dict[str, dict[str, Any]] = {
     "training.num_processes": {"training.num_processes": 1},
-    "lora.enabled": {"lora.enabled": False},
+    "lora.enabled": {"lora.enabled": False, "model.dtype": "float32"},
     "quantization.bits": {
         "quantization.enabled": True,
         "quantization.bits": 8,
@@ -26,6 +26,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "text_encoder.enabled": {"text_encoder.enabled": True},
     "lora.use_dora": {"lora.use_dora": True},
     "lora.init_lora_weights": {"lora.init_lora_weights": "olora"},
+    "lora.trainable_token_indices": {"lora.trainable_token_indices": [3]},
     "lora.bias": {"lora.bias": "all"},
     "lora.modules_to_save": {"lora.modules_to_save": ["lm_head"]},
     "lora.target_parameters": {

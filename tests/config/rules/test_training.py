@@ -23,6 +23,8 @@ def problems_of(text: str) -> tuple[Problem, ...]:
         ("model: {trust_remote_code: true}", "model.trust_remote_code"),
         ("model: {min_pixels: 9, max_pixels: 4}", "model.min_pixels"),
         ("quantization: {enabled: true}\nlora: {enabled: false}", "quantization.enabled"),
+        ("quantization: {enabled: true, towers: []}", "quantization.towers"),
+        ("quantization: {towers: [language, head]}", "quantization.towers"),
         ("lora: {target_parameters: [experts]}", "lora.lora_dropout"),
         ("lora: {target_modules: []}", "lora.target_modules"),
         ("lora: {target_modules: '('}", "lora.target_modules"),
@@ -33,7 +35,28 @@ def problems_of(text: str) -> tuple[Problem, ...]:
         ),
         (
             "lora: {enabled: false}\nmodel: {dtype: float16}\ntraining: {fp16: true, bf16: false}",
-            "training.fp16",
+            "model.dtype",
+        ),
+        ("lora: {enabled: false}", "model.dtype"),
+        (
+            "text_encoder: {enabled: true, name_or_path: e, trainable: full}",
+            "text_encoder.trainable",
+        ),
+        (
+            "lora: {modules_to_save: [lm_head]}\ntraining: {fp16: true, bf16: false}",
+            "lora.modules_to_save",
+        ),
+        (
+            "lora: {bias: all}\nmodel: {dtype: float16}\ntraining: {fp16: true, bf16: false}",
+            "lora.bias",
+        ),
+        (
+            "model: {freeze_vision_tower: false}\ntraining: {cache_features: 'on'}",
+            "training.cache_features",
+        ),
+        (
+            "model: {freeze_projector: false}\ntraining: {cache_features: 'on'}",
+            "training.cache_features",
         ),
         ("lora: {rank_pattern: {'(': 4}}", "lora.rank_pattern"),
         ("lora: {alpha_pattern: {'(': 4}}", "lora.alpha_pattern"),
@@ -52,6 +75,38 @@ def problems_of(text: str) -> tuple[Problem, ...]:
         ("training: {early_stopping_patience: 5}", "training.early_stopping_patience"),
         ("training: {max_steps: 0}", "training.max_steps"),
         ("output: {push_to_hub: true}", "output.hub_model_id"),
+        ("training: {vision_learning_rate: 1.0e-5}", "training.vision_learning_rate"),
+        ("training: {projector_learning_rate: 1.0e-5}", "training.projector_learning_rate"),
+        (
+            "training: {loraplus_lr_ratio: 4.0}\nlora: {enabled: false}",
+            "training.loraplus_lr_ratio",
+        ),
+        ("training: {loraplus_lr_ratio: 4.0, optim: muon}", "training.loraplus_lr_ratio"),
+        ("lora: {trainable_token_indices: [-1]}", "lora.trainable_token_indices"),
+        (
+            "lora: {init_lora_weights: eva, trainable_token_indices: [3]}",
+            "lora.init_lora_weights",
+        ),
+        (
+            "lora: {init_lora_weights: eva}\ntext_encoder: {enabled: true}",
+            "lora.init_lora_weights",
+        ),
+        (
+            "lora: {init_lora_weights: eva, target_parameters: [e], lora_dropout: 0.0}",
+            "lora.init_lora_weights",
+        ),
+        ("training: {lr_scheduler_kwargs: {min_lr: 1.0e-5}}", "training.lr_scheduler_kwargs"),
+        ("training: {lr_scheduler_type: cosine_with_min_lr}", "training.lr_scheduler_kwargs"),
+        (
+            "training: {lr_scheduler_type: cosine_with_min_lr, lr_scheduler_kwargs: {min_lr: 1}}",
+            "training.lr_scheduler_kwargs",
+        ),
+        ("training: {lr_scheduler_type: warmup_stable_decay}", "training.lr_scheduler_kwargs"),
+        (
+            "training: {lr_scheduler_type: warmup_stable_decay, "
+            "lr_scheduler_kwargs: {num_decay_steps: 5, decay_type: steep}}",
+            "training.lr_scheduler_kwargs",
+        ),
     ],
 )
 def test_each_rule_reports_its_key(text: str, key: str):
@@ -70,3 +125,9 @@ def test_a_frozen_tower_cannot_be_a_target(tower: str, key: str):
     assert "lora.target_modules" in problem.hint
     section, name = key.split(".")
     assert load_text(MINIMAL + targets + f"{section}: {{{name}: false}}\n")
+
+
+def test_an_unknown_tower_is_named_with_the_nearest():
+    (problem,) = problems_of("quantization: {towers: [language, visoin]}")
+    assert problem.message == "must be a list of language, vision, projector, got visoin"
+    assert problem.hint == "did you mean vision?"

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.reading.choose_instruction import InstructionColumns
 from deepsynth_tui.dataset.reading.column_paths import value_at
 from deepsynth_tui.dataset.reading.sources import open_source

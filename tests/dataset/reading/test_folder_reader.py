@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError, UnreadableDocument
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.html_text import decode_html, html_to_text

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import SourceError, UnreadableDocument
 from deepsynth_tui.dataset.reading.csv_reader import CsvReader
 from deepsynth_tui.dataset.reading.document_process import DocumentProcess

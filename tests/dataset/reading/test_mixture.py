@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepsynth_tui.config.dataset import DatasetConfig, MixedSource
+from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.source import MixedSource
 from deepsynth_tui.dataset.errors import DatasetError, SourceError
 from deepsynth_tui.dataset.pipeline import generate
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents, source_names

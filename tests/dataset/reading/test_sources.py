@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deepsynth_tui.config.dataset import SourceSettings
+from deepsynth_tui.config.source import SourceSettings
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError, SourceError
 from deepsynth_tui.dataset.reading.hub_reader import HubReader
 from deepsynth_tui.dataset.reading.open_reader import is_on_hub

@@ -28,14 +28,39 @@ from tests.training.data.test_turns import (
 TURN = "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
 LOOP = "{%- for message in messages -%}" + TURN + "{%- endfor -%}"
 PROMPT = "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}"
-# Qwen3 puts an empty thought before the last answer only.
-THINKING = (
-    "{%- for message in messages -%}{{ '<|im_start|>' + message['role'] + '\n' }}"
-    "{%- if loop.last and message['role'] == 'assistant' -%}{{ '<think>\n\n</think>\n\n' }}"
-    "{%- endif -%}{{ message['content'] + '<|im_end|>\n' }}{%- endfor -%}"
-    + PROMPT
-    + "{%- endif -%}"
-)
+EMPTY = "<think>\\n\\n</think>\\n\\n"
+
+
+def thinking(prompt: str, empty: str = EMPTY) -> str:
+    """Return a template that writes an empty thought before the last answer if it has none."""
+    return (
+        "{%- for message in messages -%}{{ '<|im_start|>' + message['role'] + '\n' }}"
+        "{%- if loop.last and message['role'] == 'assistant' "
+        "and not '</think>' in message['content'] -%}{{ '" + empty + "' }}{%- endif -%}"
+        "{{ message['content'] + '<|im_end|>\n' }}{%- endfor -%}"
+        + PROMPT
+        + prompt
+        + "{%- endif -%}"
+    )
+
+
+def unless_off(begun: str, empty: str = EMPTY) -> str:
+    """Return the end of a prompt: `begun`, or the empty thought without thinking."""
+    return (
+        "{%- if enable_thinking is defined and enable_thinking is false -%}{{ '" + empty + "' }}"
+        "{%- else -%}{{ '" + begun + "' }}{%- endif -%}"
+    )
+
+
+NEMOTRON = "<think></think>"
+THINKING = {
+    "Qwen3": (thinking(unless_off("")), "", True),
+    "Qwen3.5": (thinking(unless_off("<think>\\n")), "", True),
+    "Nemotron": (thinking(unless_off("<think>\\n", NEMOTRON), NEMOTRON), "", True),
+    "no option": (thinking(""), "<think>\n\n</think>\n\n", False),
+    "no option, begun": (thinking("{{ '<think>\\n' }}"), "\n</think>\n\n", False),
+    "never thinks": (thinking("{{ '" + EMPTY + "' }}"), "", False),
+}
 # Phi-3 ends a whole conversation with one more token.
 END_OF_TEXT = LOOP + PROMPT + "{%- else -%}<|endoftext|>{%- endif -%}"
 WITHOUT_SYSTEM = LOOP.replace(
@@ -56,16 +81,83 @@ def with_template(values: dict[str, Any], language_model: Path) -> Callable[[str
     return make
 
 
+@pytest.mark.parametrize(("template", "suffix", "is_off"), THINKING.values(), ids=[*THINKING])
+def test_an_empty_thought_belongs_to_the_prompt(
+    with_template: Callable[..., Collator], template: str, suffix: str, is_off: bool
+) -> None:
+    collator = with_template(template)
+    row = conversation(asks("Which colour?"), answers("Blue."))
+    chat = collator.render(example(collator, row))
+    assert chat.answer == "Blue.<|im_end|>\n"
+    assert chat.prompt.endswith(("</think>", "</think>\n\n"))
+    messages = [{"role": "user", "content": "Which colour?"}]
+    apply: Any = collator.tokenizer.apply_chat_template
+    assert chat.prompt == suffix_of(apply, messages, chat.last_prompt.options, suffix)
+    assert chat.last_prompt.options == ({"enable_thinking": False} if is_off else {})
+    whole = apply([*messages, {"role": "assistant", "content": "Blue."}], tokenize=False)
+    assert chat.prompt + chat.answer == whole
+    assert learned_texts(collator, row) == [chat.answer]
+
+
+def suffix_of(apply: Any, messages: list[Any], options: Any, suffix: str) -> str:
+    """Return the prompt that the code of a model card makes."""
+    return apply(messages, tokenize=False, add_generation_prompt=True, **options) + suffix
+
+
+@pytest.mark.parametrize("name", ["Qwen3", "Qwen3.5"])
+def test_a_thought_of_the_dataset_is_learned(
+    with_template: Callable[..., Collator], name: str
+) -> None:
+    collator = with_template(THINKING[name][0])
+    thought = "<think>\nIt is the sky.\n</think>\n\nBlue."
+    chat = collator.render(example(collator, conversation(asks("Which?"), answers(thought))))
+    assert chat.answer == thought.removeprefix("<think>\n" * (name == "Qwen3.5")) + "<|im_end|>\n"
+    empty = conversation(asks("Which?"), answers("<think>\n\n</think>\n\nBlue."))
+    assert learned_texts(collator, empty) == ["Blue.<|im_end|>\n"]
+
+
+@pytest.mark.parametrize("name", [name for name in THINKING if name != "never thinks"])
+def test_thoughts_of_earlier_answers_that_a_template_drops_are_refused(
+    with_template: Callable[..., Collator], name: str
+) -> None:
+    template = THINKING[name][0]
+    with pytest.raises(
+        TrainingError, match=r"row 7: .* drops the thought before answer 1, even an empty one, if"
+    ) as refused:
+        learned_texts(with_template(template), TWO_TURNS)
+    assert "Set data.learn_turns to last" in refused.value.advice
+    last = learned_texts(with_template(template, data__learn_turns="last"), TWO_TURNS)
+    assert last == ["Blue.<|im_end|>\n"]
+
+
 def test_earlier_answers_that_a_template_changes_are_refused(
     with_template: Callable[..., Collator],
 ) -> None:
-    with pytest.raises(
-        TrainingError, match=r"row 7: .* answer 1 differently if another"
-    ) as refused:
-        learned_texts(with_template(THINKING), TWO_TURNS)
-    assert "Set data.learn_turns to last" in refused.value.advice
-    last = learned_texts(with_template(THINKING, data__learn_turns="last"), TWO_TURNS)
-    assert last == ["<think>\n\n</think>\n\nBlue.<|im_end|>\n"]
+    template = LOOP.replace(
+        "message['content']",
+        "(message['content'] | upper if message['role'] == 'assistant' and not loop.last"
+        " else message['content'])",
+    )
+    with pytest.raises(TrainingError, match=r"renders answer 1 differently if another question"):
+        learned_texts(with_template(template + PROMPT + "{%- endif -%}"), TWO_TURNS)
+
+
+def test_an_answer_of_white_space_is_empty(with_template: Callable[..., Collator]) -> None:
+    collator = with_template(LOOP + PROMPT + "{%- endif -%}")
+    with pytest.raises(RowError, match="answer 1 of 1 is empty"):
+        example(collator, conversation(asks("What?"), answers(" \n")))
+
+
+def test_a_template_that_leaves_out_the_answer_is_refused(
+    with_template: Callable[..., Collator],
+) -> None:
+    """Qwen3's template writes nothing for content that is a list of parts."""
+    empty = LOOP.replace(
+        "message['content']", "(message['content'] if message['role'] == 'user' else '')"
+    )
+    collator = with_template(empty + PROMPT + "{%- endif -%}")
+    with pytest.raises(RowError, match=r"row 7: .* leaves out .* text of its answer \('A page"):
+        collator.render(example(collator, conversation(asks("What?"), answers("A page."))))
 
 
 def test_an_end_that_only_the_last_turn_has_is_learned_there(

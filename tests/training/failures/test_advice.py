@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,8 +17,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import distributed
 
+from deepsynth_tui.config.model import DEFAULT_MODEL
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.runs.job import JobFailed
 from deepsynth_tui.training.failures import explain
-from deepsynth_tui.training.failures.memory import parse_out_of_memory
+from deepsynth_tui.training.failures.memory import (
+    explain_loading_out_of_memory,
+    parse_out_of_memory,
+)
 from deepsynth_tui.training.failures.processes import is_lost_connection
 
 # c10/cuda/CUDACachingAllocator.cpp, PyTorch 2.13
@@ -114,6 +121,15 @@ def test_a_pickle_that_runs_code_is_refused_in_our_words(tmp_path: Path, zipped:
         (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), "eager"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "memory"),
         (RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"), "memory"),
+        (
+            # torch/utils/data/_utils/signal_handling.py
+            RuntimeError(
+                "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that "
+                "dataloader's workers are out of shared memory. Please try to raise your shared "
+                "memory limit."
+            ),
+            "--shm-size",
+        ),
         (LocalTokenNotFoundError("Token is required"), "hf auth login"),
         (hub_error(401), "HF_TOKEN"),  # for a repository: it may not exist
         (hub_error(401, "whoami-v2"), "does not accept the token"),
@@ -153,3 +169,43 @@ def test_a_truncated_weights_file(tmp_path: Path) -> None:
 def test_nccl_errors_are_lost_connections_and_out_of_memory_is_not() -> None:
     assert is_lost_connection(distributed.DistBackendError(f"{NCCL}unhandled system error"))
     assert not is_lost_connection(torch.OutOfMemoryError(FULL))
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes"),
+    [
+        ({}, {"quantization.enabled": True, "quantization.bits": 4}),
+        ({"quantization": {"enabled": True, "bits": 8}}, {"quantization.bits": 4}),
+        ({"quantization": {"enabled": True}}, {}),
+        ({"lora": {"enabled": False}}, {}),
+    ],
+)
+def test_a_model_that_does_not_fit_is_not_a_matter_of_the_batch(
+    settings: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    config = TrainingConfig.model_validate(settings)
+    with pytest.raises(JobFailed) as raised, explain_loading_out_of_memory(config):
+        raise torch.OutOfMemoryError(FULL)
+    failure = raised.value.failure
+    assert failure.changes == changes
+    assert "were loaded" in failure.message
+    assert "1.2 GiB more were requested" in failure.message
+    assert "batch" not in failure.advice
+    assert ("--retry" in failure.advice) == bool(changes)
+    with pytest.raises(RuntimeError, match="shape"), explain_loading_out_of_memory(config):
+        raise RuntimeError("shape mismatch")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(
+            "The repository deepseek-ai/DeepSeek-OCR contains custom code which must be executed "
+            "to correctly load the model. Please pass the argument `trust_remote_code=True`"
+        ),
+        ImportError("cannot import name 'LlamaFlashAttention2' from 'transformers.models.llama'"),
+    ],
+    ids=["not trusted", "trusted"],
+)
+def test_remote_code_of_deepseek_ocr_leads_to_the_native_checkpoint(error: Exception) -> None:
+    assert DEFAULT_MODEL in explain(error).advice

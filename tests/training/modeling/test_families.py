@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.training import family_models, small_models
+from tests.training import family_models, ocr_models, small_models
 from tests.training.conftest import Run
 
 pytestmark = pytest.mark.slow
 
 FOUR_BIT = {"quantization__enabled": True}
+ALL_TOWERS = {"model__freeze_vision_tower": False, "model__freeze_projector": False}
 EIGHT_BIT = {"quantization__enabled": True, "quantization__bits": 8}
 
 
@@ -25,7 +26,16 @@ EIGHT_BIT = {"quantization__enabled": True, "quantization__bits": 8}
         (small_models.qwen3_vl, EIGHT_BIT),
         (family_models.qwen2_5_vl, {}),
         (family_models.qwen2_5_vl, {"model__freeze_vision_tower": False}),
+        (family_models.qwen3_vl_moe, FOUR_BIT),
         (family_models.smolvlm, {}),
+        (family_models.gemma3, {}),
+        (ocr_models.granite_docling, {}),
+        (ocr_models.paddleocr_vl, {}),
+        (ocr_models.paddleocr_vl, ALL_TOWERS),
+        (ocr_models.glm_ocr, {}),
+        (ocr_models.lighton_ocr, FOUR_BIT),
+        (ocr_models.qwen3_5, FOUR_BIT),
+        (ocr_models.internvl, {}),
         (family_models.qwen3, {}),
         (family_models.qwen3, FOUR_BIT),
         (family_models.qwen3, EIGHT_BIT),

@@ -6,23 +6,30 @@ import json
 import os
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import distributed, nn
 from torch.distributed.tensor import DTensor
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.conversations.conversation import text_part
 from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
 from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.training.data.collator import ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling import lora
-from deepsynth_tui.training.modeling.fsdp import shard_model, transformer_layers
+from deepsynth_tui.training.modeling.fsdp import (
+    language_layers,
+    let_ddp_ignore_shards,
+    shard_model,
+)
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training import family_models, small_models
@@ -42,10 +49,15 @@ QUANTIZED = {"quantization__enabled": True, "quantization__quant_storage": "bflo
 Step = tuple[float, dict[str, torch.Tensor]]
 
 
-def one_step(config: TrainingConfig, *, sharded: bool) -> tuple[list[nn.Module], Step]:
-    """Return the layers of a model, its loss on the first row, and the gradients."""
+def one_step(
+    config: TrainingConfig, *, sharded: bool, pages: bool = True
+) -> tuple[list[nn.Module], Step]:
+    """Return the language layers, the loss on the first row, and the gradients.
+
+    Without `pages`, the row is its text alone.
+    """
     base = load_model_and_processor(config, stay_on_cpu=True)
-    layers = list(transformer_layers(base.model))  # found by their classes, which FSDP changes
+    layers = list(language_layers(base.model))  # found by their classes, which FSDP changes
     torch.manual_seed(0)
     model = lora.add_adapters(base.model, config)
     for name, parameter in model.named_parameters():
@@ -54,7 +66,11 @@ def one_step(config: TrainingConfig, *, sharded: bool) -> tuple[list[nn.Module],
     enable_gradient_checkpointing(model)
     if sharded:
         shard_model(model)
-    batch = Collator(base, config)([load_split(config, images=base.reads_images).train[0]])
+    example = load_split(config, images=base.reads_images).train[0]
+    if not pages:
+        message = {"role": "user", "content": [text_part("What is on the page?")]}
+        example = replace(example, messages=[message, example.messages[-1]], images=(), learned=[1])
+    batch = Collator(base, config)([example])
     del batch[ROW_IDS]
     with torch.autocast("cpu", torch.bfloat16):
         loss = model.train()(**batch).loss
@@ -75,6 +91,12 @@ def frozen_bytes(layers: list[nn.Module]) -> dict[str, int]:
             elif not parameter.requires_grad:
                 sizes["whole"] += parameter.nbytes
     return sizes
+
+
+def shard_bytes(model: nn.Module) -> list[torch.Tensor]:
+    """Return this rank's shards as bytes: as floats, quantized ones may be NaN."""
+    shards = [p.to_local() for p in model.parameters() if isinstance(p, DTensor)]
+    return [shard.contiguous().view(torch.uint8) for shard in shards]
 
 
 @pytest.fixture
@@ -142,6 +164,70 @@ def test_sharded_layers_compute_what_unsharded_ones_do(
     shards = [result["after"]["shards"] for result in (first, second)]
     assert sum(shards) == pytest.approx(first["before"]["whole"], rel=0.1)
     assert shards[0] == pytest.approx(shards[1], rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["deepseek_ocr2", "qwen3_vl"])
+def test_ranks_need_not_have_pages_in_the_same_batch(
+    values: dict[str, Any], tmp_path: Path, in_both_ranks: Any, family: str
+) -> None:
+    folder = FAMILIES[family](tmp_path / "model")
+    config = configuration(
+        values,
+        model__name_or_path=str(folder),
+        model__dtype="bfloat16",
+        lora__lora_dropout=0.0,
+        data__max_length=1024,
+    )
+
+    def work() -> bool:
+        pages = distributed.get_rank() == 0
+        _, (loss, gradients) = one_step(config, sharded=False, pages=pages)
+        _, (sharded_loss, sharded_gradients) = one_step(config, sharded=True, pages=pages)
+        return loss == sharded_loss and all(
+            torch.equal(sharded_gradients[name], grad) for name, grad in gradients.items()
+        )
+
+    assert in_both_ranks(work) == [True, True]
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_accelerate_wraps_a_sharded_model_in_ddp_as_on_gpus(
+    values: dict[str, Any], in_both_ranks: Any, monkeypatch: pytest.MonkeyPatch, quantized: bool
+) -> None:
+    """Gradients are averaged over the ranks, and each rank keeps its own shards."""
+    monkeypatch.setattr(Accelerator, "multi_device", True)
+    monkeypatch.setenv("ACCELERATE_BYPASS_DEVICE_MAP", "true")  # DDP takes no number of a CPU
+    config = configuration(
+        values, **(QUANTIZED if quantized else {}), model__dtype="bfloat16", lora__lora_dropout=0.0
+    )
+
+    def work() -> dict[str, Any]:
+        rank = distributed.get_rank()
+        base = load_model_and_processor(config, stay_on_cpu=True)
+        torch.manual_seed(rank)
+        model = lora.add_adapters(base.model, config)
+        shard_model(model)
+        accelerator = Accelerator(mixed_precision="bf16", cpu=True)
+        with pytest.raises(ValueError, match="DTensor"):
+            accelerator.prepare_model(model)
+        let_ddp_ignore_shards(accelerator)
+        shards = [part.clone() for part in shard_bytes(model)]
+        wrapped = accelerator.prepare_model(model)
+        batch = Collator(base, config)([load_split(config, images=True).train[rank]])
+        del batch[ROW_IDS]
+        wrapped.train()(**batch).loss.backward()
+        return {
+            "wrapper": type(wrapped).__name__,
+            "kept": len(shards) > 0 and all(map(torch.equal, shards, shard_bytes(model))),
+            "norm": sum(float(p.grad.norm()) for p in model.parameters() if p.grad is not None),
+        }
+
+    first, second = in_both_ranks(work)
+    assert first["wrapper"] == second["wrapper"] == "DistributedDataParallel"
+    assert first["kept"]
+    assert second["kept"]
+    assert first["norm"] == second["norm"] > 0
 
 
 def test_a_model_without_layers_is_refused(values: dict[str, Any], in_both_ranks: Any) -> None:

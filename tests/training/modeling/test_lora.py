@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig
 
+from deepsynth_tui.estimate.memory.trainable import count_trainable
+from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.models.towers import tower_of
+from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import configuration
@@ -106,3 +113,44 @@ def test_adapted_modules_are_the_targets(values: dict[str, Any]) -> None:
     assert isinstance(targets, set)
     assert sorted(lora.adapted_modules(model)) == sorted(targets)
     assert {tower_of(name) for name in targets} == {"language", "vision"}
+
+
+def test_tokens_are_trained_without_the_rest_of_the_vocabulary(values: dict[str, Any]) -> None:
+    config = configuration(values, lora__trainable_token_indices=[5, 3, 5])
+    base = load_model_and_processor(config)
+    model = lora.add_adapters(base.model, config)
+    trained = [p for name, p in model.named_parameters() if "trainable_tokens_delta" in name]
+    assert [p.shape[0] for p in trained if p.requires_grad] == [2]
+    layout = build_layout(config.model.name_or_path, None, "model", trust_remote_code=False)
+    assert count_trainable(config, layout).total == sum(
+        p.numel() for p in model.parameters() if p.requires_grad
+    )
+    beyond = configuration(values, lora__trainable_token_indices=[10**6])
+    with pytest.raises(TrainingError, match="no token 1000000"):
+        lora.add_adapters(load_model_and_processor(beyond).model, beyond)
+
+
+SAVE_ADAPTER = """
+import sys
+from pathlib import Path
+from transformers import AutoModelForCausalLM
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.training.modeling.lora import add_adapters
+
+base = AutoModelForCausalLM.from_pretrained(sys.argv[1])
+add_adapters(base, TrainingConfig()).save_pretrained(sys.argv[2])
+"""
+
+
+def test_the_saved_config_does_not_depend_on_hashing(language_model: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "1", tmp_path / "2"]
+    saving = [
+        subprocess.Popen(
+            [sys.executable, "-c", SAVE_ADAPTER, language_model, folder],
+            env={**os.environ, "PYTHONHASHSEED": folder.name},
+        )
+        for folder in folders
+    ]
+    assert [process.wait() for process in saving] == [0, 0]
+    first, second = ((folder / "adapter_config.json").read_text() for folder in folders)
+    assert first == second

@@ -14,7 +14,6 @@ from PIL import Image
 
 from deepsynth_tui.builtin import TINY_VLM
 from deepsynth_tui.training.result.usage_code import required_packages, usage_code
-from tests.training import family_models
 from tests.training.conftest import Ran, Run
 from tests.training.small_datasets import row, write
 from tests.training.small_models import document_model
@@ -42,7 +41,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         lambda folder: make_language_model(folder, chat_template=False),
         FULL,
     ),
-    "4-bit": (family_models.qwen3, {"quantization__enabled": True}),
+    "4-bit": (None, {"quantization__enabled": True}),
     "ocr": (document_model, {"model__max_pixels": 8_000}),
 }
 # One process for all of them: importing torch takes longer than everything else.
@@ -131,7 +130,7 @@ def test_the_code_of_other_runs() -> None:
         '"org/base"',
         'revision="abc"',
         "load_in_8bit=True",
-        "llm_int8_skip_modules=['lm_head', 'embed_tokens']",
+        'llm_int8_skip_modules=["lm_head", "embed_tokens"]',
         "trust_remote_code=True",
         'folder = "me/adapter"',
         "page-2.png",
@@ -141,6 +140,13 @@ def test_the_code_of_other_runs() -> None:
     ):
         assert part in code
     assert {"bitsandbytes", "torchvision", "pillow"} <= set(required_packages(lineage))
+    usage = lineage["usage"] | {"unquantized_modules": ["model.visual", "lm_head"]}
+    usage |= {"template_options": {"enable_thinking": False}, "prompt_suffix": "\n</think>\n\n"}
+    newer = usage_code({**lineage, "usage": usage})
+    compile(newer, "card", "exec")
+    assert "tokenize=False, enable_thinking=False\n" in newer
+    assert r"prompt += '\n</think>\n\n'" in newer
+    assert 'llm_int8_skip_modules=["model.visual", "lm_head"]' in newer
     with_encoder = usage_code({**lineage, "text_encoder": {"name": "org/encoder"}})
     compile(with_encoder, "card", "exec")
     assert "try_out" in with_encoder

@@ -79,7 +79,12 @@ def configuration(
     return configure(**values)
 
 
-def simulated(model_type: str, config: TrainingConfig) -> StepMemory:
+def simulated(
+    model_type: str, config: TrainingConfig, *, cached_features: bool = False
+) -> StepMemory:
     """Simulate a step of a mid-size model."""
     hub_config = architecture(model_type)
-    return simulate_step(config, hub_config, image_dimensions(hub_config), RowStatistics())
+    image = image_dimensions(hub_config)
+    return simulate_step(
+        config, hub_config, image, RowStatistics(), cached_features=cached_features
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.load import load_text
+from deepsynth_tui.config.presets import find_preset
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.tui.forms.values import FormValues
 
 LISTS = """kind: dataset
@@ -26,3 +28,18 @@ def test_lists_that_the_form_does_not_show_are_kept():
         assert saved.page.margin == 24
         assert saved.sources == config.sources
         assert saved.instructions == config.instructions
+
+
+def test_a_recipe_changes_the_fields_and_no_preset_row():
+    form = FormValues.default("training")
+    recipe = find_preset("recipes", "olmocr_lora")
+    assert recipe is not None
+    changed = form.with_values({"data.path": "pages", "lora.bias": "all"}).with_preset(recipe)
+    assert changed.presets == form.presets
+    assert changed.values["lora.bias"] == "none"  # a recipe is whole
+    for key, value in recipe.changes.items():
+        assert changed.values[key] == value
+        assert changed.is_changed(key) == (form.values[key] != value)
+    saved = load_text(changed.as_yaml()).config
+    assert isinstance(saved, TrainingConfig)
+    assert (saved.lora.r, saved.data.max_length, saved.data.path) == (8, 8192, "pages")
