@@ -22,7 +22,10 @@ _MODULE_NAME = re.compile(r"\A[A-Za-z_][\w.]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A declared field. `key` is dotted; the other attributes are described in `setting`."""
+    """A declared field. `key` is dotted; the other attributes are described in `setting`.
+
+    `choices` of a list are those of its items.
+    """
 
     key: str
     name: str

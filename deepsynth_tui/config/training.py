@@ -30,6 +30,17 @@ class TrainingSettings(Settings):
         affects_memory=True,
         on_resume="free",
     )
+    per_device_eval_batch_size: int = setting(
+        8,
+        label="Evaluation batch size",
+        help="Rows per batch in evaluations, in which no gradients are computed.",
+        unit="rows",
+        suggested=(1, 2, 4, 8, 16),
+        ge=1,
+        affects_memory=True,
+        on_resume="free",
+        advanced=True,
+    )
     gradient_accumulation_steps: int = setting(
         8,
         label="Gradient accumulation",

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -268,20 +268,28 @@ def scan_runs(home: Path) -> list[ListedRun]:
 
     Raises RunUnreadable if the folder of all runs exists but cannot be listed.
     """
+    listed = filter(None, map(read_listed, iterate_folders(home)))
+    return sorted(listed, key=lambda run: (run.created, run.run.id), reverse=True)
+
+
+def iterate_folders(home: Path) -> Iterator[RunDirectory]:
+    """Yield what is in the folder of all runs, whether it is a run or not, each folder once.
+
+    Raises RunUnreadable if that folder exists but cannot be listed.
+    """
     root = home / "runs"
     try:
         entries = sorted(os.scandir(root), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        return
     except OSError as error:
         raise RunUnreadable("The list of runs", error.strerror or str(error), root) from error
-    by_path: dict[str, ListedRun] = {}
+    paths: set[str] = set()
     for entry in entries:
         path = os.path.realpath(entry.path)  # Path.resolve raises for links in a circle
-        run = RunDirectory(entry.name, Path(path if entry.is_symlink() else entry.path))
-        if path not in by_path and (listed := _listed(run)) is not None:
-            by_path[path] = listed
-    return sorted(by_path.values(), key=lambda run: (run.created, run.run.id), reverse=True)
+        if path not in paths:
+            paths.add(path)
+            yield RunDirectory(entry.name, Path(path if entry.is_symlink() else entry.path))
 
 
 def read_identity(run: RunDirectory) -> Identity:
@@ -301,8 +309,8 @@ def read_identity(run: RunDirectory) -> Identity:
         raise RunUnreadable(run.id, error.strerror or str(error), run.path) from error
 
 
-def _listed(run: RunDirectory) -> ListedRun | None:
-    """Return an entry of the list; None if it is no run."""
+def read_listed(run: RunDirectory) -> ListedRun | None:
+    """Return the entry of a folder in the list of runs; None if it is no run."""
     try:
         identity = read_identity(run)
     except RunNotFound:

@@ -17,7 +17,9 @@ from deepsynth_tui.runs.directory import (
     RunDirectory,
     RunUnreadable,
     folder_changed,
+    iterate_folders,
     read_identity,
+    read_listed,
     scan_runs,
 )
 from deepsynth_tui.runs.liveness import (
@@ -172,26 +174,28 @@ def iterate_summaries(home: Path, now: float | None = None) -> Iterator[RunSumma
 
 
 def live_summaries(home: Path) -> list[RunSummary]:
-    """Summarize the runs that have a process, newest first. Reads no log of any other run.
+    """Summarize the runs that have a process, newest first. Reads only the status of any other.
 
     Raises RunUnreadable if the folder of all runs cannot be listed.
     """
     now = time.time()
+    candidates = (run for run in iterate_folders(home) if _may_be_live(run, now))
     summaries = [
         _summarize(listed.run, listed.identity, now, STALE_AFTER)
-        for listed in scan_runs(home)
-        if listed.identity is not None and _may_be_live(listed, now)
+        for listed in map(read_listed, candidates)
+        if listed is not None and listed.identity is not None
     ]
+    summaries.sort(key=lambda run: (run.created, run.id), reverse=True)
     return [summary for summary in summaries if summary.is_live]
 
 
-def _may_be_live(listed: ListedRun, now: float) -> bool:
+def _may_be_live(run: RunDirectory, now: float) -> bool:
     try:
-        status = read_status(listed.run)
+        status = read_status(run)
     except StatusUnreadable:
         return False
-    if status is None:
-        return abs(now - listed.created) < STALE_AFTER
+    if status is None:  # created now, or no run
+        return abs(now - folder_changed(run)) < STALE_AFTER
     return status.phase != ENDED and liveness(status, now) is not Liveness.DEAD
 
 

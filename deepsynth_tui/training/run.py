@@ -37,6 +37,7 @@ from deepsynth_tui.training.modeling.eva import initialize_eva_weights
 from deepsynth_tui.training.modeling.fsdp import shard_model
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
 from deepsynth_tui.training.modeling.load import load_model_and_processor
+from deepsynth_tui.training.modeling.quantization import quantization_notes
 from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
@@ -223,7 +224,8 @@ class TrainingRun:
         )
         if selected is None:
             return None
-        for message in (*base.pixel_limits.notes, *selected.notes):
+        notes = (*base.pixel_limits.notes, *quantization_notes(base.model), *selected.notes)
+        for message in notes:
             job.warning(message)
             log.warning("%s", message)
         split = selected.of(split)

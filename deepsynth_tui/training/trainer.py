@@ -32,6 +32,7 @@ from deepsynth_tui.training.text_encoder import checkpoint
 from deepsynth_tui.training.text_encoder.soft_tokens import (
     without_text_encoder,
 )
+from deepsynth_tui.training.token_loss import compute_token_loss
 
 if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
@@ -71,6 +72,10 @@ class DocumentTrainer(Trainer):
         lengths in tokens of all training rows, batches are made of rows of similar length.
         """
         super().__init__(model=model, processing_class=processor, **options)
+        if isinstance(model, PeftModel | PreTrainedModel):
+            compute_token_loss(model)
+        # The loss is divided by the learned tokens of all micro-batches and ranks of a step.
+        self.model_accepts_loss_kwargs = self._loss_shifts_labels = True
         self._unwrapped_model = model  # DDP wraps `self.model_wrapped`
         self._processor = processor
         self._ranks = ranks
@@ -80,6 +85,8 @@ class DocumentTrainer(Trainer):
         self._length_sampler: SeededLengthGroupedSampler | None = None
         self.pages_seen = False
         self._step_row_ids: list[str] = []
+        self._held_out_loss: torch.Tensor | float = 0.0  # sums over rows of an evaluation
+        self._held_out_tokens: torch.Tensor | int = 0
         self._tokens: torch.Tensor | int = 0
         self._tokens_since = time.perf_counter()
         self._data_wait_seconds = 0.0
@@ -95,7 +102,7 @@ class DocumentTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Compute the loss of a training or evaluation batch.
+        """Compute the loss of a training or evaluation batch, and add it to that of an evaluation.
 
         It is checked before the backward pass, which would spread a NaN to the other ranks: they
         could then report rows that are not the cause.
@@ -118,7 +125,17 @@ class DocumentTrainer(Trainer):
             )
         if not torch.isfinite(loss):
             raise non_finite_error("loss", loss.item(), row_ids, self.state.global_step + 1)
+        if not model.training:
+            self._add_held_out(outputs)
         return (loss, outputs) if return_outputs else loss
+
+    def _add_held_out(self, outputs: Any) -> None:
+        """Add the rows of all ranks, without those that only fill up the last batch."""
+        losses, tokens = self.accelerator.gather_for_metrics(
+            (outputs["row_losses"], outputs["row_tokens"])
+        )
+        self._held_out_loss = self._held_out_loss + losses.double().sum()
+        self._held_out_tokens = self._held_out_tokens + tokens.sum()
 
     # transformers 5.24; unnecessary once callbacks see the exception of a step and its batch.
     def training_step(
@@ -150,14 +167,20 @@ class DocumentTrainer(Trainer):
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """Compute the loss of the held-out rows and the scores of generated answers.
 
-        The scores are added here and not in a callback because early stopping and the choice of
-        the best checkpoint read these metrics.
+        The loss is the mean over all learned tokens; that of `Trainer` is a mean over batches. The
+        scores are added here and not in a callback because early stopping and the choice of the
+        best checkpoint read these metrics.
         """
+        self._held_out_loss, self._held_out_tokens = 0.0, 0
         output = super().evaluation_loop(*args, **kwargs)
-        if self._scorer is None:
-            return output
-        scores = self._scorer.scores(self._unwrapped_model, step=self.state.global_step)
-        return output._replace(metrics={**(output.metrics or {}), **scores})
+        metrics = {**(output.metrics or {}), "eval_loss": self._mean_held_out_loss()}
+        if self._scorer is not None:
+            step = self.state.global_step
+            metrics |= self._scorer.scores(self._unwrapped_model, step=step)
+        return output._replace(metrics=metrics)
+
+    def _mean_held_out_loss(self) -> float:
+        return float(self._held_out_loss) / int(self._held_out_tokens)
 
     # Optimizer
 
@@ -199,8 +222,14 @@ class DocumentTrainer(Trainer):
     # Batches
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the loader of the training batches; its workers live as long as the trainer."""
-        return self._set_up_loader(super().get_train_dataloader())
+        """Return the loader of the training batches; its workers live as long as the trainer.
+
+        Batches stay on the CPU until their forward pass: `Trainer` fetches all those of an
+        optimizer step before the first, so their pixels would be on the GPU together.
+        """
+        loader: Any = self._set_up_loader(super().get_train_dataloader())
+        loader.device = None  # `_prepare_inputs` moves each batch
+        return loader
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """Return a loader whose workers end with the evaluation: idle ones would hold memory."""

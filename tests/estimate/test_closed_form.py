@@ -174,6 +174,18 @@ def test_a_30b_mixture_of_experts_loads_on_a_24_gb_card():
     assert loading < 0.4 * 2 * layout.total_params
 
 
+@pytest.mark.parametrize(
+    ("model_type", "warning"),
+    [("internvl", "leaves out the memory"), ("qwen3_5", "layers of linear attention")],
+)
+def test_what_the_formulas_do_not_know_is_said(model_type: str, warning: str):
+    hub_config = HubConfig(AutoConfig.for_model(model_type), {}, "folder")
+    layout = models.layout_of(model_type, hub_config, "model")
+    texts = closed_form.estimate(configure(), layout, gpus=()).warnings
+    assert len([text for text in texts if warning in text]) == 1
+    assert not any(warning in text for text in estimate_for(configure()).warnings)
+
+
 def test_saved_modules_are_not_quantised():
     quantised = configure(quantization={"enabled": True})
     saved = configure(quantization={"enabled": True}, lora={"modules_to_save": ["o_proj"]})

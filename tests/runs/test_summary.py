@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from dataclasses import replace
@@ -158,7 +159,8 @@ def test_live_runs_are_found_without_the_logs_of_the_others(
     for number, changes in enumerate(({"phase": ENDED}, {"process_start": "1"})):
         other = create_run(home, kind="training", name=str(number), config_text="")
         write_status(other, replace(alive, **changes))
-    create_run(home, kind="training", name="never started", config_text="", now=1e9)
+    never = create_run(home, kind="training", name="never started", config_text="", now=1e9)
+    os.utime(never.path, (1e9, 1e9))
     read: list[str] = []
     real = summary_module.read_last_state
     monkeypatch.setattr(

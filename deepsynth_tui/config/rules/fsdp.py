@@ -97,7 +97,8 @@ FSDP_RULES = (
     _excludes(
         "training.cache_features",
         condition=lambda c: c.training.cache_features == "on",
-        message="encodes pages on each GPU by itself, and training.fsdp shards the vision tower",
+        message="compares features with pixels on one rank, and with training.fsdp a forward pass "
+        "needs all of them",
         hint="set it to auto",
     ),
     _excludes(

@@ -93,7 +93,7 @@ def activation_memory(
         adapters += HALF * trainable.adapters  # autocast's copies of the float32 adapters
     saved = [_layer_bytes(config, layer, layout, batch) for layer in layout.layers]
     scores = eager_score_bytes(config, text, batch)
-    mask = _masked_pairs(config, batch)
+    mask = masked_pairs(config, batch)
     workspace = batch.tokens * max(
         max(
             stream_factor * (BACKWARD_MLP * layer.concurrent_inner + BACKWARD_HIDDEN * text.hidden),
@@ -106,7 +106,8 @@ def activation_memory(
     bias = SCORE_BIAS * mask
     experts = _expert_copies(config, layout, trainable)
     per_logit = stack.loss_bytes_per_logit + (SOFT_CAP if text.caps_logits else 0)
-    logits = (per_logit * text.vocab + FINAL_HIDDEN * text.hidden) * batch.tokens
+    logits = per_logit * text.vocab * stack.tokens_with_logits(batch.tokens)
+    logits += FINAL_HIDDEN * text.hidden * batch.tokens
     largest_layer = (
         max(saved) + adapters // text.layers + scores + bias + max(experts, default=0) + workspace
     )
@@ -222,7 +223,7 @@ def _int8_width(layer: DecoderLayer, text: TextDimensions) -> int:
     return (2 if dense else 1) * text.hidden + dense
 
 
-def _masked_pairs(config: TrainingConfig, batch: Batch) -> int:
+def masked_pairs(config: TrainingConfig, batch: Batch) -> int:
     """Elements of the attention mask; batches of several rows are assumed to be padded."""
     if batch.rows == 1 or config.model.uses_flash_attention:
         return 0

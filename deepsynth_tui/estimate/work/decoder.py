@@ -40,10 +40,12 @@ ADAPTER_OUTPUT = {True: (11, 7), False: (25, 16)}
 DROPOUT_TRAFFIC = (27, 12)
 THIN_MATMUL = (1, 2)
 # Kernel launches of a decoder layer, of its mixture of experts, of each expert that is a module of
-# its own, of an adapter and of its dropout: operations that the same dispatch mode counted.
+# its own, of the loss, of an adapter and of its dropout: operations that the same dispatch mode
+# counted.
 LAYER_KERNELS = (38, 65)
 MIXTURE_KERNELS = (30, 40)
 EXPERT_KERNELS = (10, 16)
+LOSS_KERNELS = 40
 ADAPTER_KERNELS = (8, 7)
 DROPOUT_KERNELS = (3, 1)
 # Bytes per element to dequantize a weight before its matmul: read, and written in half precision.
@@ -149,15 +151,20 @@ def head_work(
     passes: Passes,
     tokens: float,
 ) -> Work:
-    """The LM head over all tokens, and the loss."""
+    """The LM head over `tokens`, and the loss. A trained head makes its logits twice."""
     text = layout.text
     size = text.vocab * text.hidden
-    is_trained = config.lora.enabled and trainable.by_tower.get("head", 0) >= size
-    matmuls = 1 + passes.backward_matmuls + (1 if is_trained else 0)
+    is_trained = not config.lora.enabled or trainable.by_tower.get("head", 0) >= size
+    matmuls = 1 + passes.backward_matmuls
+    traffic = sum(LOGIT_TRAFFIC)
+    if is_trained:
+        matmuls += 2 if config.lora.enabled else 1
+        traffic += LOGIT_TRAFFIC[0]
     return Work(
         matmul_flops=2 * tokens * size * matmuls,
         weight_bytes=HALF * size * matmuls,
-        elementwise_bytes=tokens * sum(LOGIT_TRAFFIC) * text.vocab,
+        elementwise_bytes=tokens * traffic * text.vocab,
+        kernel_launches=LOSS_KERNELS,
     )
 
 

@@ -20,6 +20,7 @@ from deepsynth_tui.training.modeling.quantization import (
     experts_to_quantize,
     quantize_experts,
 )
+from deepsynth_tui.training.token_loss import compute_token_loss
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -63,6 +64,7 @@ def build_fake_model(
         quantize_experts(experts, config)
     if config.training.gradient_checkpointing:
         enable_gradient_checkpointing(trained, config.training.checkpoint_every_n_layers)
+    compute_token_loss(trained)
     return trained.train()
 
 

@@ -39,7 +39,7 @@ def run_step(
         optimizer.zero_grad(set_to_none=True)
     tracker.start_step()
     loss = _loss(model, batch, config)
-    _backward(loss)
+    backward(loss)
     tracker.assign((p.grad for p in trainable if p.grad is not None), "gradients")
     if training.max_grad_norm > 0:
         torch.nn.utils.clip_grad_norm_(trainable, training.max_grad_norm, foreach=True)
@@ -59,7 +59,7 @@ def _loss(model: nn.Module, batch: dict[str, Any], config: TrainingConfig) -> to
     return outputs["loss"]
 
 
-def _backward(loss: torch.Tensor) -> None:
+def backward(loss: torch.Tensor) -> None:
     """Run `loss.backward()`; calling that would suspend `CudaEmulation` while it runs."""
     torch.autograd.graph._engine_run_backward(
         (loss,),
