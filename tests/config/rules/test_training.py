@@ -78,7 +78,7 @@ def problems_of(text: str) -> tuple[Problem, ...]:
         ("training: {vision_learning_rate: 1.0e-5}", "training.vision_learning_rate"),
         ("training: {projector_learning_rate: 1.0e-5}", "training.projector_learning_rate"),
         (
-            "training: {loraplus_lr_ratio: 4.0}\nlora: {enabled: false}",
+            "training: {loraplus_lr_ratio: 4.0}\nlora: {enabled: false}\nmodel: {dtype: float32}",
             "training.loraplus_lr_ratio",
         ),
         ("training: {loraplus_lr_ratio: 4.0, optim: muon}", "training.loraplus_lr_ratio"),
