@@ -10,14 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepsynth_tui.errors import UserError
 
+PARENT_SECONDS = 0.5  # between two looks at whether the client is alive
+_PROGRESS = "progress: "  # begins the lines on stderr that are not for the log
 _children: set[subprocess.Popen[str]] = set()
 
 
@@ -63,6 +68,65 @@ def kill_children() -> None:
     """
     for child in tuple(_children):
         child.kill()
+
+
+def ask_with_progress(
+    module: str, question: Any, *, subject: str, on_progress: Callable[[str], None]
+) -> Any:
+    """Do the same for work that may take hours, without a limit of time.
+
+    `on_progress` gets each text that the process passes to `report_progress`. The process is killed
+    if the caller is interrupted.
+
+    Raises:
+        ChildError: the process gave no answer, or died.
+    """
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(
+        [sys.executable, "-m", module], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+    assert child.stdin is not None  # they are pipes
+    assert child.stdout is not None
+    assert child.stderr is not None
+    stdout: list[str] = []
+    # Both pipes are read at once: a full one stops the process.
+    reader = threading.Thread(target=lambda file: stdout.append(file.read()), args=(child.stdout,))
+    last_line = ""
+    _children.add(child)
+    try:
+        reader.start()
+        with contextlib.suppress(BrokenPipeError), child.stdin:
+            child.stdin.write(json.dumps(question))
+        for line in child.stderr:
+            if line.startswith(_PROGRESS):
+                on_progress(line.removeprefix(_PROGRESS).rstrip("\n"))
+            elif line.strip():
+                last_line = line
+        child.wait()
+    finally:
+        child.kill()
+        child.wait()
+        reader.join()
+        _children.discard(child)
+    return _parse_answer(subject, child.returncode, "".join(stdout), last_line)
+
+
+def report_progress(text: str) -> None:
+    """Pass a line of text from the process to the `on_progress` of its client."""
+    sys.stderr.write(f"{_PROGRESS}{text}\n")
+    sys.stderr.flush()
+
+
+def exit_with_parent() -> None:
+    """End this process soon after its client has died, which may be by SIGKILL."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 async def ask_async(

@@ -82,8 +82,8 @@ def list_adapters(home: Path, places: Sequence[str] = ()) -> Iterator[ListedAdap
     for place in places:
         folder = Path(place).expanduser()
         if folder.is_dir() and not (folder / PEFT_CONFIG).is_file():
-            for found in _adapter_folders(folder):
-                yield _listed(str(found), found)
+            for path in _adapter_folders(folder):
+                yield _listed(str(path), path)
             continue
         adapter = find_adapter(place)
         yield ListedAdapter(place, adapter.folder, adapter)

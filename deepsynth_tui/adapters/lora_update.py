@@ -20,6 +20,7 @@ from deepsynth_tui.errors import UserError
 from deepsynth_tui.models.towers import Tower, tower_of
 
 PREFIX = "base_model.model."
+PEFT_DEFAULT = 8  # of `r` and `lora_alpha` in `peft.LoraConfig`
 ENERGY = 0.99
 """Share of the squared norm of an update that the directions it uses hold."""
 _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<factor>[AB])(\.weight)?")
@@ -58,23 +59,21 @@ class LayerUpdate:
 
 def scaling(peft_config: Mapping[str, Any], module: str, r: int) -> float:
     """Return what `B A` of a module is multiplied by: alpha / r, for rsLoRA alpha / sqrt(r)."""
-    patterns: Mapping[str, float] = peft_config.get("alpha_pattern") or {}
-    alpha = patterns.get(_pattern_key(patterns, module), peft_config.get("lora_alpha", r))
+    alpha: float = _of_module(peft_config, "alpha_pattern", "lora_alpha", module)
     return alpha / (math.sqrt(r) if peft_config.get("use_rslora") else r)
 
 
 def rank(peft_config: Mapping[str, Any], module: str) -> int:
     """Return the rank of a module."""
-    patterns: Mapping[str, int] = peft_config.get("rank_pattern") or {}
-    return patterns.get(_pattern_key(patterns, module), peft_config["r"])
+    return _of_module(peft_config, "rank_pattern", "r", module)
 
 
-def _pattern_key(patterns: Mapping[str, Any], module: str) -> str:
-    """Return the pattern that matches a module, as `peft.utils.other.get_pattern_key` does."""
-    for pattern in patterns:
+def _of_module(peft_config: Mapping[str, Any], patterns: str, default: str, module: str) -> Any:
+    """Return the value of the first pattern that matches, as `peft.utils.get_pattern_key` does."""
+    for pattern, value in (peft_config.get(patterns) or {}).items():
         if re.match(rf"(.*\.)?({pattern})$", module):
-            return pattern
-    return module
+            return value
+    return peft_config.get(default, PEFT_DEFAULT)
 
 
 def layer_updates(weights: WeightsFile, peft_config: Mapping[str, Any]) -> Iterator[LayerUpdate]:
@@ -162,8 +161,8 @@ def _expert_factors(
 
 def _singular_values(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the singular values of `B A`, largest first."""
-    r_a = np.linalg.qr(a.T.astype(np.float64), mode="r")
-    r_b = np.linalg.qr(b.astype(np.float64), mode="r")
+    r_a = np.asarray(np.linalg.qr(a.T.astype(np.float64), mode="r"))
+    r_b = np.asarray(np.linalg.qr(b.astype(np.float64), mode="r"))
     return np.linalg.svd(r_b @ r_a.T, compute_uv=False)
 
 

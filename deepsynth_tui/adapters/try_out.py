@@ -79,7 +79,7 @@ def try_out(
     base = load_model_and_processor(config)
     collator = Collator(base, config)
     builder = ExampleBuilder(config.data, base.reads_images, config.text_encoder.enabled)
-    conversation = _page(image) if image else _row(config, row)
+    conversation = page_conversation(image) if image else _row(config, row)
     rendered = collator.render(builder.build(conversation))
     encoder = load_text_encoder(base.model, config, commit=_encoder_commit(folder))
     if encoder is not None:
@@ -136,7 +136,7 @@ def _row(config: TrainingConfig, index: int) -> Conversation:
     return open_training_datasets(config)[index]
 
 
-def _page(image: Path) -> Conversation:
+def page_conversation(image: Path) -> Conversation:
     """Return a conversation about the page; its answer is a placeholder outside the prompt."""
     from deepsynth_tui.conversations.conversation import (
         DEFAULT_INSTRUCTION,

@@ -22,7 +22,10 @@ _MODULE_NAME = re.compile(r"\A[A-Za-z_][\w.]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A declared field. `key` is dotted; the other attributes are described in `setting`."""
+    """A declared field. `key` is dotted; the other attributes are described in `setting`.
+
+    `choices` of a list are those of its items.
+    """
 
     key: str
     name: str
@@ -262,4 +265,8 @@ def _mapping_from(text: str) -> dict[str, Any] | str:
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if not all(separator for _, separator, _ in pairs):
         return text
-    return {name.strip(): _number(int, value.strip()) for name, _, value in pairs}
+    values = {name.strip(): _number(int, value.strip()) for name, _, value in pairs}
+    return {
+        name: _number(float, value) if isinstance(value, str) else value
+        for name, value in values.items()
+    }

@@ -196,7 +196,8 @@ _UNSET = object()
 
 def _with_values_of_older_runs(values: Mapping[str, Any]) -> dict[str, Any]:
     """Add the fields that did not exist when a run was started, where their default differs."""
-    model = CONFIG_TYPES.get(values.get("kind", ""))
+    kind = values.get("kind")
+    model = CONFIG_TYPES.get(kind) if isinstance(kind, str) else None
     completed = dict(values)
     for key, field in fields_by_key(model).items() if model else ():
         if field.in_older_runs is not None and yaml_text.lookup(values, key, _UNSET) is _UNSET:

@@ -11,7 +11,9 @@ DEFAULT_ENCODER = "Qwen/Qwen3-Embedding-0.6B"
 TowerName = Literal["language", "vision", "projector"]
 TARGET_TOWERS: tuple[TowerName, ...] = get_args(TowerName)
 """Names in `lora.target_modules` that stand for every linear layer of a tower."""
-INITS_THAT_KEEP_BASE_WEIGHTS = (True, "gaussian")
+DRAWN_INITS = (True, "gaussian")
+"""Values of `lora.init_lora_weights` that draw the weights at random."""
+INITS_THAT_KEEP_BASE_WEIGHTS = (*DRAWN_INITS, "eva")
 """Values of `lora.init_lora_weights` that leave the base weights unchanged."""
 
 
@@ -40,10 +42,18 @@ class ModelSettings(Settings):
     dtype: Literal["bfloat16", "float16", "float32"] = setting(
         "bfloat16", label="Weight dtype", help="Dtype of the weights that are not quantized."
     )
-    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = setting(
+    attn_implementation: Literal[
+        "sdpa",
+        "eager",
+        "flash_attention_2",
+        "flash_attention_3",
+        "kernels-community/flash-attn2",
+        "kernels-community/vllm-flash-attn3",
+    ] = setting(
         "sdpa",
         label="Attention",
-        help="Attention implementation.",
+        help="Attention implementation. flash_attention_2 and 3 use their package, or else the "
+        "kernel of that name from the Hub if `kernels` is installed.",
         advanced=True,
         on_resume="free",
     )
@@ -77,6 +87,11 @@ class ModelSettings(Settings):
         on_resume="reported",
         selects_rows=True,
     )
+
+    @property
+    def uses_flash_attention(self) -> bool:
+        """Whether attention runs in a kernel that needs no mask for padded rows."""
+        return self.attn_implementation not in ("sdpa", "eager")
 
 
 class LoraSettings(Settings):
@@ -149,10 +164,12 @@ class LoraSettings(Settings):
         help="Train magnitude and direction separately: better at low ranks, slower.",
         advanced=True,
     )
-    init_lora_weights: Literal[True, "gaussian", "olora", "pissa", "orthogonal"] = setting(
+    init_lora_weights: Literal[True, "gaussian", "eva", "olora", "pissa", "orthogonal"] = setting(
         True,
         label="Initialization",
-        help="Initialization of the adapter matrices; with true, the model is unchanged at first.",
+        help="Initialization of the adapter matrices; with true, gaussian or eva, the model is "
+        "unchanged at first. eva takes the principal components of what each layer reads in the "
+        "rows to train on.",
         advanced=True,
     )
     init_from: str | None = setting(
@@ -169,6 +186,13 @@ class LoraSettings(Settings):
         [],
         label="Modules to save",
         help="Modules trained in full and saved with the adapter, such as lm_head.",
+        advanced=True,
+    )
+    trainable_token_indices: list[int] = setting(
+        [],
+        label="Trained tokens",
+        help="Ids of tokens whose embeddings are trained, such as new tags, without a copy of the "
+        "whole vocabulary as modules_to_save would make.",
         advanced=True,
     )
     bias: Literal["none", "all", "lora_only"] = setting(

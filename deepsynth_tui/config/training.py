@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from deepsynth_tui.config.data import MixedDataset, RowSettings
+from deepsynth_tui.config.data import DataSettings, MixedDataset, RowSettings
 from deepsynth_tui.config.model import (
     LoraSettings,
     ModelSettings,
@@ -15,108 +15,6 @@ from deepsynth_tui.config.model import (
     TextEncoderSettings,
 )
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
-
-
-class DataSettings(RowSettings):
-    """The dataset, and which part of it is held out."""
-
-    eval_fraction: float = setting(
-        0.0,
-        label="Eval fraction",
-        help="Fraction of the rows held out for evaluation.",
-        suggested=(0.0, 0.05, 0.1, 0.2),
-        ge=0.0,
-        lt=1.0,
-    )
-    split_seed: int = setting(
-        42,
-        label="Split seed",
-        help="Seed for choosing the rows that are held out.",
-        ge=0,
-        advanced=True,
-    )
-    eval_path: str | None = setting(
-        None,
-        label="Eval dataset",
-        help="A dataset to evaluate on, in place of rows held out of the one to train on. Columns "
-        "are read as those of the training data.",
-        placeholder="rows of the dataset itself",
-        advanced=True,
-    )
-    eval_split: str | None = setting(
-        None,
-        label="Eval split",
-        help="Split to evaluate on, of eval_path or else of the dataset itself; none: validation, "
-        "test, or the only split of eval_path.",
-        advanced=True,
-    )
-    stopping_strategy: Literal["first_exhausted", "all_exhausted"] = setting(
-        "first_exhausted",
-        label="Mixing",
-        help="With weights of several datasets: an epoch ends when the first one has no new row, "
-        "or when each row was taken, and rows of the others repeat.",
-        advanced=True,
-    )
-    instruction: str | None = setting(
-        None,
-        label="Instruction",
-        help="Instruction in place of the last question of every row. A row of which several "
-        "answers are learned is refused.",
-    )
-    learn_turns: Literal["all", "last"] = setting(
-        "all",
-        label="Learned answers",
-        help="Answers of a conversation to learn: all of them, or the last one, with the others as "
-        "context. Answers that the dataset marks as not learned never are.",
-        advanced=True,
-        in_older_runs="last",
-    )
-    max_length: int = setting(
-        2048,
-        label="Max length",
-        help="Longest row, image and soft tokens included. on_too_long says what happens to "
-        "longer ones.",
-        unit="tokens",
-        suggested=(512, 1024, 2048, 4096, 8192),
-        ge=16,
-        on_resume="free",
-        selects_rows=True,
-    )
-    on_too_long: Literal["error", "drop", "shorten"] = setting(
-        "error",
-        label="Too-long rows",
-        help="Rows longer than max_length: refuse to start, drop them (at most half of all rows), "
-        "or truncate their text.",
-        advanced=True,
-    )
-    bad_rows: Literal["stop", "skip"] = setting(
-        "stop",
-        label="Bad rows",
-        help="Rows that cannot be used, such as one with a damaged image or an empty answer: "
-        "refuse to start, or leave them out (at most half of all rows).",
-        advanced=True,
-    )
-    max_train_samples: int | None = setting(
-        None,
-        label="Max training rows",
-        help="Train on at most this many rows.",
-        unit="rows",
-        ge=1,
-        advanced=True,
-    )
-    max_eval_samples: int | None = setting(
-        None,
-        label="Max eval rows",
-        help="Evaluate on at most this many rows.",
-        unit="rows",
-        ge=1,
-        advanced=True,
-    )
-
-    @property
-    def evaluates(self) -> bool:
-        """Whether there are rows to evaluate on."""
-        return bool(self.eval_fraction or self.eval_path or self.eval_split)
 
 
 class TrainingSettings(Settings):
@@ -131,6 +29,17 @@ class TrainingSettings(Settings):
         ge=1,
         affects_memory=True,
         on_resume="free",
+    )
+    per_device_eval_batch_size: int = setting(
+        8,
+        label="Evaluation batch size",
+        help="Rows per batch in evaluations, in which no gradients are computed.",
+        unit="rows",
+        suggested=(1, 2, 4, 8, 16),
+        ge=1,
+        affects_memory=True,
+        on_resume="free",
+        advanced=True,
     )
     gradient_accumulation_steps: int = setting(
         8,
@@ -161,13 +70,56 @@ class TrainingSettings(Settings):
     learning_rate: float = setting(
         2e-4,
         label="Learning rate",
-        help="Peak learning rate.",
+        help="Peak learning rate. The rate beside it is the rule of tinker-cookbook for the width "
+        "of the model and the rows of a step.",
         suggested=(1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3),
         gt=0.0,
     )
+    vision_learning_rate: float | None = setting(
+        None,
+        label="Vision learning rate",
+        help="Peak learning rate of the vision tower, often a tenth of the language model's.",
+        placeholder="training.learning_rate",
+        suggested=(1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4),
+        gt=0.0,
+        advanced=True,
+    )
+    projector_learning_rate: float | None = setting(
+        None,
+        label="Projector learning rate",
+        help="Peak learning rate of the projector between vision and language.",
+        placeholder="training.learning_rate",
+        suggested=(1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4),
+        gt=0.0,
+        advanced=True,
+    )
+    loraplus_lr_ratio: float | None = setting(
+        None,
+        label="LoRA+ ratio",
+        help="Learning rate of the LoRA matrices B over that of the matrices A, which is the "
+        "learning rate; its paper uses 16, with a lower learning rate.",
+        placeholder="1: no LoRA+",
+        suggested=(1.0, 2.0, 4.0, 8.0, 16.0),
+        ge=1.0,
+        advanced=True,
+    )
     lr_scheduler_type: Literal[
-        "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"
+        "linear",
+        "cosine",
+        "cosine_with_min_lr",
+        "constant",
+        "constant_with_warmup",
+        "warmup_stable_decay",
+        "polynomial",
+        "inverse_sqrt",
     ] = setting("cosine", label="LR schedule", help="How the learning rate changes over the steps.")
+    lr_scheduler_kwargs: dict[str, int | float | str] = setting(
+        {},
+        label="LR schedule arguments",
+        help="Arguments of the schedule: min_lr or min_lr_rate of cosine_with_min_lr, "
+        "num_decay_steps of warmup_stable_decay, power of polynomial.",
+        advanced=True,
+    )
     warmup_steps: float = setting(
         0.03,
         label="Warmup",
@@ -212,11 +164,23 @@ class TrainingSettings(Settings):
         help="Compute in float16, for GPUs without bfloat16.",
         affects_memory=True,
     )
-    gradient_checkpointing: bool = setting(
-        True,
+    gradient_checkpointing: Literal["auto", True, False] = setting(
+        "auto",
         label="Gradient checkpointing",
         help="Recompute activations in the backward pass instead of storing them: far less "
-        "memory, slower.",
+        "memory, slower. auto: only if the run is estimated not to fit the GPU without.",
+        affects_memory=True,
+        on_resume="free",
+    )
+    checkpoint_every_n_layers: int = setting(
+        1,
+        label="Checkpoint every",
+        help="With gradient checkpointing, recompute every n-th layer and store the activations of "
+        "the others.",
+        unit="layers",
+        suggested=(1, 2, 3, 4),
+        ge=1,
+        advanced=True,
         affects_memory=True,
         on_resume="free",
     )

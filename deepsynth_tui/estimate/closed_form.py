@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
 from deepsynth_tui.estimate.memory.activations import ActivationMemory, Batch, activation_memory
+from deepsynth_tui.estimate.memory.evaluation import evaluation_bytes
 from deepsynth_tui.estimate.memory.fsdp import rank_loading_bytes, rank_weight_bytes
 from deepsynth_tui.estimate.memory.optimizer import TrainableMemory, trainable_memory
 from deepsynth_tui.estimate.memory.reserved import PeakCandidate, allocator_overhead, free_blocks
@@ -54,6 +56,10 @@ MemoryItem = Literal[
     "overhead",
 ]
 MEMORY_ITEMS: tuple[MemoryItem, ...] = get_args(MemoryItem)
+EVALUATION_PEAK = (
+    "Evaluation in batches of {rows} takes more memory than training: "
+    "training.per_device_eval_batch_size lowers it."
+)
 NO_RATIOS: Mapping[str, float] = {}
 
 
@@ -91,9 +97,10 @@ class Estimate:
     `breakdown` itemises the peak of training, with CUDA context and fragmentation as `overhead`.
     `peak_allocated` is PyTorch's ``max_memory_allocated``; `cached` is what the allocator reserves
     on top on a GPU with plenty of memory, where nvidia-smi would show `peak_device`.
-    `peak_loading` is the peak while the model is loaded, context included. `adapted` are the full
-    names of the modules and fused parameters with adapters. `page_features` are those that are
-    cached, `feature_times` what that changes on the GPU of median speed.
+    `peak_loading` is the peak while the model is loaded, and `peak_evaluation` that of evaluations,
+    0 without; both with context. `adapted` are the full names of the modules and fused parameters
+    with adapters. `page_features` are those that are cached, `feature_times` what that changes on
+    the GPU of median speed.
     """
 
     breakdown: Mapping[MemoryItem, int]
@@ -115,11 +122,12 @@ class Estimate:
     source: Literal["closed_form", "simulated", "measured"] = "closed_form"
     feature_times: TimeShares | None = None
     page_features: PageFeatures | None = None
+    peak_evaluation: int = 0
 
     @property
     def needed(self) -> int:
         """Bytes that a GPU must have for this run."""
-        return max(sum(self.breakdown.values()), self.peak_loading)
+        return max(sum(self.breakdown.values()), self.peak_loading, self.peak_evaluation)
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate under the keys of ``deepsynth-tui estimate --json``. `_gb` is GiB."""
@@ -138,6 +146,7 @@ class Estimate:
             "peak_allocated_bytes": self.peak_allocated,
             "peak_device_bytes": self.peak_device,
             "peak_loading_bytes": self.peak_loading,
+            "peak_evaluation_bytes": self.peak_evaluation,
             "breakdown_bytes": dict(self.breakdown),
             "tokens_per_sample": self.tokens_per_sample,
             "image_tokens": self.image_tokens,
@@ -165,6 +174,9 @@ def estimate(
 ) -> Estimate:
     """Estimate a run.
 
+    With ``gradient_checkpointing: auto``, memory is that of a run with checkpointing, and each GPU
+    that the run fits without has the figures of that run.
+
     Args:
         config: The training configuration.
         layout: Layout of ``model.name_or_path``.
@@ -175,6 +187,28 @@ def estimate(
         step_time_ratios: Measured over predicted step times, by the name of a GPU.
         stack: Properties of the versions of transformers, PEFT and the trainer.
     """
+    options = (gpus, encoder, dataset, overhead, step_time_ratios, stack)
+    if not is_automatic(config):
+        return _estimate(config, layout, *options)
+    stored = _estimate(with_checkpointing(config, value=False), layout, *options)
+    recomputed = _estimate(with_checkpointing(config, value=True), layout, *options)
+    rows = tuple(
+        without if fits_without(stored.needed, without.gpu.usable_bytes) else row
+        for row, without in zip(recomputed.gpus, stored.gpus, strict=True)
+    )
+    return replace(recomputed, gpus=rows)
+
+
+def _estimate(
+    config: TrainingConfig,
+    layout: ModelLayout,
+    gpus: Sequence[Gpu],
+    encoder: ModelLayout | None,
+    dataset: RowStatistics,
+    overhead: ProcessOverhead,
+    step_time_ratios: Mapping[str, float],
+    stack: StackVersion,
+) -> Estimate:
     length = dataset.longest(config.data.max_length)
     batch = Batch(config.training.per_device_train_batch_size, length)
     trainable = count_trainable(config, layout)
@@ -182,8 +216,16 @@ def estimate(
     activations = activation_memory(config, layout, trainable, batch, stack)
     pixels = vision_memory(config, layout, trainable, dataset.page, length)
     padded = dataset.padded(batch.rows, config.data.max_length)
+    # The largest possible page is assumed where it is unknown, not that rows have no answer.
+    image_tokens = pixels.tokens if dataset.page else 0
     work = step_work(
-        config, layout, trainable, length=padded, patches=pixels.patches, encoder=encoder
+        config,
+        layout,
+        trainable,
+        length=padded,
+        patches=pixels.patches,
+        image_tokens=image_tokens,
+        encoder=encoder,
     )
     times = time_shares(config, layout, work, pixels, _median_gpu(gpus))
     features = page_features(
@@ -218,7 +260,7 @@ def estimate(
         vision,
         free_blocks(config, layout, trainable, batch, stack),
         accumulated_gradients=accumulated_gradients,
-        checkpointing=config.training.gradient_checkpointing,
+        checkpointing=bool(config.training.gradient_checkpointing),
         stack=stack,
     )
     sizes: dict[MemoryItem, int] = {
@@ -230,7 +272,12 @@ def estimate(
     peak_device = peak_allocated + overhead.total(allocator.cached)
     encoding = encoding_bytes(config, layout, trained.adapters, pixels) if features else 0
     peak_loading = max(rank_loading_bytes(config, layout), encoding) + overhead.context
-    needed = max(sum(breakdown.values()), peak_loading)
+    evaluation = evaluation_bytes(config, layout, trainable, dataset.page, length, stack)
+    peak_evaluation = sum(constant.values()) + evaluation + overhead.context if evaluation else 0
+    needed = max(sum(breakdown.values()), peak_loading, peak_evaluation)
+    warnings = estimate_warnings(config, layout, encoder, trainable, dataset, length)
+    if peak_evaluation == needed:
+        warnings += (EVALUATION_PEAK.format(rows=config.training.per_device_eval_batch_size),)
     steps = total_steps(config, dataset.rows)
     return Estimate(
         breakdown=breakdown,
@@ -245,7 +292,9 @@ def estimate(
         tokens_per_sample=length,
         image_tokens=vision.tokens,
         steps=steps,
-        speed_multiplier=_speed_multiplier(config, layout, work, padded, pixels.patches, gpus),
+        speed_multiplier=_speed_multiplier(
+            config, layout, work, padded, pixels.patches, image_tokens, gpus
+        ),
         gpus=tuple(
             _gpu_estimate(
                 gpu,
@@ -258,10 +307,11 @@ def estimate(
             )
             for gpu in gpus
         ),
-        warnings=estimate_warnings(config, layout, encoder, trainable, dataset, length),
+        warnings=warnings,
         overhead=overhead,
         feature_times=times,
         page_features=features,
+        peak_evaluation=peak_evaluation,
     )
 
 
@@ -306,6 +356,7 @@ def _speed_multiplier(
     work: Work,
     length: float,
     patches: int,
+    image_tokens: int,
     gpus: Sequence[Gpu],
 ) -> float:
     """Step time of full fine-tuning over that of `work`, on the GPU of median speed."""
@@ -316,7 +367,12 @@ def _speed_multiplier(
         }
     )
     full_work = step_work(
-        full, layout, count_trainable(full, layout), length=length, patches=patches
+        full,
+        layout,
+        count_trainable(full, layout),
+        length=length,
+        patches=patches,
+        image_tokens=image_tokens,
     )
     gpu = _median_gpu(gpus)
     if gpu is None:

@@ -21,6 +21,7 @@ from typing import Any
 from deepsynth_tui.config.fields import sections
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import decided_variants
 from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessOverhead
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.private_folder import make_private
@@ -150,11 +151,11 @@ def find_measured_run(
     Its other rows may differ, so its memory is that of `config` but its step time may not be.
     `gpu_name` restricts the search to runs on that GPU.
     """
-    settings = memory_fingerprint(config)
+    settings = {memory_fingerprint(variant) for variant in decided_variants(config)}
     matches = [
         run
         for run in _same_torch(read_runs())
-        if run.settings == settings and run.longest == longest and gpu_name in (None, run.gpu)
+        if run.settings in settings and run.longest == longest and gpu_name in (None, run.gpu)
     ]
     return matches[-1] if matches else None
 

@@ -14,8 +14,9 @@ from deepsynth_tui.config.precision import float16_changes
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.closed_form import Estimate
-from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes, largest_batches
+from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes, faster_batch, largest_batches
 from deepsynth_tui.estimate.inputs import EstimateInputs
+from deepsynth_tui.estimate.learning_rate import LearningRateAdvice, advise_learning_rate
 from deepsynth_tui.estimate.ranks import RankPreview, preview_ranks
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import StorageEstimate, estimate_storage
@@ -30,9 +31,10 @@ class GpuFit:
 
     `available` is all usable memory for a GPU of the catalogue, the free memory for one of this
     machine. `batch` is the largest batch size that fits. `fix` is the cheapest change that makes
-    the run fit, None if it fits already or if no change of one or two settings is enough. `float16`
-    are the settings, by dotted key, with which it computes nothing in bfloat16, for a GPU that has
-    none; the memory is the same.
+    the run fit, None if it fits already or if no change of one or two settings is enough. `faster`
+    is a larger batch that makes it faster, None if it does not fit or none does. `float16` are the
+    settings, by dotted key, with which it computes nothing in bfloat16, for a GPU that has none;
+    the memory is the same.
     """
 
     name: str
@@ -41,17 +43,23 @@ class GpuFit:
     headroom: int
     batch: int
     fix: Fix | None
+    faster: Fix | None
     float16: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def change(self) -> Fix | None:
+        """The change that is proposed: to make the run fit, or else to make it faster."""
+        return self.fix or self.faster
 
     @property
     def changes(self) -> Mapping[str, Any]:
         """All settings to change for this GPU."""
-        return {**(self.fix.changes if self.fix else {}), **self.float16}
+        return {**(self.change.changes if self.change else {}), **self.float16}
 
     @property
     def change_words(self) -> str:
         """Describe `changes`."""
-        words = [self.fix.words] if self.fix else []
+        words = [self.change.words] if self.change else []
         return " and ".join([*words, *(["float16"] if self.float16 else [])])
 
 
@@ -65,6 +73,7 @@ class FitReport:
     catalogue_gpus: tuple[GpuFit, ...]
     ranks: tuple[RankPreview, ...]
     storage: StorageEstimate
+    learning_rate: LearningRateAdvice
     measured: measured_runs.MeasuredRun | None
 
     def to_json(self) -> dict[str, Any]:
@@ -75,6 +84,9 @@ class FitReport:
             "warnings": [*estimate["warnings"], *self.storage.shortages],
             "largest_batch": {gpu.name: gpu.batch for gpu in self.catalogue_gpus},
             "cheapest_change": _fixes_json(self.catalogue_gpus),
+            "faster_batch": {
+                gpu.name: asdict(gpu.faster) for gpu in self.catalogue_gpus if gpu.faster
+            },
             "float16_change": {g.name: dict(g.float16) for g in self.catalogue_gpus if g.float16},
             "here": [
                 {
@@ -84,6 +96,7 @@ class FitReport:
                     "headroom_bytes": gpu.headroom,
                     "largest_batch": gpu.batch,
                     "cheapest_change": _fixes_json([gpu]).get(gpu.name),
+                    "faster_batch": asdict(gpu.faster) if gpu.faster else None,
                     "float16_change": dict(gpu.float16),
                 }
                 for gpu in self.machine_gpus
@@ -93,6 +106,7 @@ class FitReport:
                 for rank in self.ranks
             ],
             "storage": self.storage.to_json(),
+            "advised_learning_rate": [self.learning_rate.low, self.learning_rate.high],
             "dataset": {"rows": self.dataset.rows, "counted_rows": self.dataset.counted},
             "measured": asdict(self.measured.measured) if self.measured else None,
         }
@@ -134,6 +148,7 @@ def fit_report(
         storage=estimate_storage(
             config, inputs.layout, steps=estimate.steps, encoder=inputs.encoder
         ),
+        learning_rate=advise_learning_rate(config, inputs.layout),
         measured=measured_runs.find_measured_run(config, estimate.tokens_per_sample),
     )
 
@@ -154,6 +169,7 @@ def fit_gpus(
             headroom=available - needed,
             batch=batch,
             fix=fixes.get(available),
+            faster=faster_batch(config, inputs, available, batch) if available >= needed else None,
         )
         for (name, available), batch in zip(gpus, batches, strict=True)
     )

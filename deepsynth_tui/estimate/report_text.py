@@ -116,6 +116,7 @@ def _trained(estimate: Estimate, report: FitReport) -> Iterator[str]:
     if estimate.steps is not None:
         yield f"{estimate.steps:,} steps"
     yield f"{estimate.speed_multiplier:.2f} times the speed of full fine-tuning"
+    yield f"learning rate by the rule of tinker-cookbook: {report.learning_rate.text}"
 
 
 def _catalogue_gpus(estimate: Estimate, gpus: Sequence[GpuFit]) -> Iterator[str]:
@@ -145,6 +146,9 @@ def _fixes(report: FitReport, name: str | None) -> Iterator[str]:
     for gpu in _gpus_to_fix(report, name):
         if gpu.fit is not Fit.NO:
             yield f"{gpu.name} needs no change"
+            if gpu.faster:
+                yield f"faster on {gpu.name}: {gpu.faster.words}; {gpu.faster.effect}"
+                yield f"  {_overrides(gpu.faster.changes)}"
         else:
             by_fix.setdefault(gpu.fix.words if gpu.fix else "", []).append(gpu)
     for words, gpus in by_fix.items():

@@ -13,10 +13,19 @@ from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.models.image_tokens import page_tokens
 
 Kind = Literal[
-    "attention", "checkpointing", "batch", "optimizer", "bits", "pixels", "adapters", "length"
+    "attention",
+    "checkpointing",
+    "batch",
+    "evaluation",
+    "optimizer",
+    "bits",
+    "pixels",
+    "adapters",
+    "length",
 ]
 
 BATCH = "training.per_device_train_batch_size"
+EVALUATION = "training.per_device_eval_batch_size"
 ACCUMULATION = "training.gradient_accumulation_steps"
 LENGTHS: tuple[int, ...] = fields_by_key(TrainingConfig)["data.max_length"].suggested
 # Fractions of a page's area to try. A quarter halves its edges; below that, text in a usual font
@@ -89,6 +98,7 @@ def list_tweaks(config: TrainingConfig, inputs: EstimateInputs) -> tuple[Tweak, 
     return (
         *_same_result(config),
         *_batches(config),
+        *_evaluation_batches(config),
         *_rounding(config),
         *_smaller_pages(config, inputs),
         *_shorter_rows(config, inputs),
@@ -102,6 +112,10 @@ def _same_result(config: TrainingConfig) -> Iterator[Tweak]:
     if not config.training.gradient_checkpointing:
         values = {"training.gradient_checkpointing": True}
         yield Tweak("checkpointing", values, "gradient checkpointing", QualityCost.NOTHING)
+    elif config.training.checkpoint_every_n_layers > 1:
+        values = {"training.checkpoint_every_n_layers": 1}
+        words = "gradient checkpointing of every layer"
+        yield Tweak("checkpointing", values, words, QualityCost.NOTHING)
     if config.training.optim == "adamw_torch":
         values = {"training.optim": "adamw_torch_fused"}
         yield Tweak("optimizer", values, "the fused AdamW", QualityCost.NOTHING)
@@ -121,6 +135,12 @@ def _batches(config: TrainingConfig) -> Iterator[Tweak]:
             QualityCost.NOTHING,
             strength,
         )
+
+
+def _evaluation_batches(config: TrainingConfig) -> Iterator[Tweak]:
+    if config.data.evaluates and config.training.per_device_eval_batch_size > 1:
+        values = {EVALUATION: 1}
+        yield Tweak("evaluation", values, "evaluation row by row", QualityCost.NOTHING)
 
 
 def _rounding(config: TrainingConfig) -> Iterator[Tweak]:

@@ -37,6 +37,7 @@ def estimate_warnings(
         *_half_precision(config, trainable),
         *_rows(config, dataset),
         *_pages(config, layout, dataset.page, length),
+        *_linear_attention(layout),
         *_experts(config, layout, trainable),
         *_encoder(config, encoder),
         *_fsdp(config),
@@ -78,13 +79,29 @@ def _rows(config: TrainingConfig, dataset: RowStatistics) -> Iterator[str]:
 def _pages(
     config: TrainingConfig, layout: ModelLayout, page: PageSize | None, length: int
 ) -> Iterator[str]:
-    if layout.image is None or page is None:
+    if layout.image is None:
+        return
+    if layout.image.rule == "unknown":
+        yield (
+            f"The size of a page is not known for {layout.architecture}: the estimate leaves out "
+            "the memory and the work of its vision tower."
+        )
+    if page is None:
         return
     tokens = page_tokens(page, layout.image, config.model)
     if tokens is not None and tokens >= length:
         yield (
             f"A page of {page.width} x {page.height} pixels takes {tokens} tokens, but "
             f"data.max_length allows {length}: raise it, or set model.max_pixels."
+        )
+
+
+def _linear_attention(layout: ModelLayout) -> Iterator[str]:
+    if any(".linear_attn." in group.pattern for group in layout.weights):
+        yield (
+            f"{layout.architecture} has layers of linear attention, which this estimate counts as "
+            "usual attention. Without the package flash-linear-attention they take several times "
+            "as much memory: see `deepsynth-tui estimate --simulate`."
         )
 
 

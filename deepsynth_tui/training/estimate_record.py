@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from deepsynth_tui.estimate import measured_runs
+from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
 from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.page_features import TimeShares
 from deepsynth_tui.estimate.row_statistics import RowStatistics
-from deepsynth_tui.estimate.storage import DiskEstimate, estimate_disk, processor_bytes
+from deepsynth_tui.estimate.storage import (
+    DiskEstimate,
+    available_memory,
+    estimate_disk,
+    processor_bytes,
+)
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.machine.match_gpu import match_gpu
@@ -27,6 +33,7 @@ from deepsynth_tui.models.layout import ModelLayout, Role, load_layout, save_lay
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
 from deepsynth_tui.runs.job import Job, JobFailed
 from deepsynth_tui.training.failures.memory import is_gpu_out_of_memory, out_of_memory_failure
+from deepsynth_tui.units import format_bytes
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
@@ -37,6 +44,8 @@ log = logging.getLogger(__name__)
 FIX_MARGIN = 0.9
 """A fix for a run that ran out of memory although it should have fitted must need at most this
 share of the estimate: by how much the estimate was too low is not known."""
+CPU_SHARE = 0.5
+"""Share of the free main memory that a run on a CPU may take without gradient checkpointing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,32 @@ def estimate_run(config: TrainingConfig, dataset: RowStatistics) -> RunEstimate:
     return RunEstimate(config, inputs, inputs.estimate(config), hardware)
 
 
+def checkpointing_needed(config: TrainingConfig, dataset: RowStatistics) -> bool:
+    """Whether the run of `config` needs gradient checkpointing; with `auto`, by the estimate.
+
+    On a CPU, the model may take half of the free main memory: the estimate is one for GPUs.
+    """
+    if not is_automatic(config):
+        return bool(config.training.gradient_checkpointing)
+    stored = _estimate_or_reason(with_checkpointing(config, value=False), dataset)
+    if isinstance(stored, str):  # `publish_estimate` warns of it
+        return True
+    needed = stored.estimate.needed
+    if stored.hardware is not None:
+        available = stored.hardware.available
+        fits = fits_without(needed, available)
+    else:
+        available = available_memory() or 0
+        fits = needed <= CPU_SHARE * available
+    log.info(
+        "gradient checkpointing %s: without, the run needs %s of %s",
+        "off" if fits else "on",
+        format_bytes(needed),
+        format_bytes(available),
+    )
+    return not fits
+
+
 def publish_estimate(
     job: Job, config: TrainingConfig, dataset: RowStatistics
 ) -> RunEstimate | None:
@@ -212,12 +247,20 @@ def history_record(
 def _try_to_estimate(
     job: Job, config: TrainingConfig, dataset: RowStatistics
 ) -> RunEstimate | None:
+    estimate = _estimate_or_reason(config, dataset)
+    if isinstance(estimate, str):
+        job.warning(f"This run has no estimate: {estimate}")
+        return None
+    return estimate
+
+
+def _estimate_or_reason(config: TrainingConfig, dataset: RowStatistics) -> RunEstimate | str:
+    """Return the estimate of a run, or why there is none."""
     try:
         return estimate_run(config, dataset)
-    except Exception as error:  # noqa: BLE001 - a model's own code may raise anything; a warning
+    except Exception as error:  # noqa: BLE001 - a model's own code may raise anything; reported
         reason = str(error).partition("\n")[0]
-        job.warning(f"This run has no estimate: {type(error).__name__}: {reason}")
-        return None
+        return f"{type(error).__name__}: {reason}"
 
 
 def _append_to_history(

@@ -35,6 +35,7 @@ SHAPE_SETTINGS = (
     "rank_pattern",
     "alpha_pattern",
     "modules_to_save",
+    "trainable_token_indices",
 )
 """Settings that must be those of the adapter: they decide its tensors or their scale."""
 FILES = (PEFT_CONFIG, ADAPTER_WEIGHTS, f"{ENCODER_FOLDER}/*")

@@ -55,16 +55,17 @@ def train(
     data = run.prepare_data(base)
     if run.stop_requested() or data is None:
         return "stopped"
-    estimate = run.publish_estimate(data)
+    decided = run.decide_checkpointing(data)
+    estimate = run.publish_estimate(decided, data)
     if checkpoint is None or checkpoint.path is None:
         run.sample_base_model(base, encoder, data)
 
-    model = run.attach_trainable(base, encoder, checkpoint)
+    model = run.attach_trainable(base, encoder, data, decided, checkpoint)
     estimate = run.cache_page_features(base, model, data, estimate)
     if run.stop_requested():
         return "stopped"
 
-    trainer, verdict = run.fit(base, model, data, estimate, checkpoint)
+    trainer, verdict = run.fit(base, model, data, decided, estimate, checkpoint)
     if not run.runs_inference:
         return verdict
 

@@ -56,6 +56,14 @@ MIN_DISK_BYTES = 256 << 20
 not known, a small adapter with its optimizer state."""
 FULL_CHECKPOINT = 3
 """Size of a checkpoint of full fine-tuning in sizes of the weights: Adam keeps two moments."""
+ATTENTION_PACKAGES = {
+    "flash_attention_2": ("flash_attn", "kernels"),
+    "flash_attention_3": ("flash_attn_interface", "kernels"),
+    "kernels-community/flash-attn2": ("kernels",),
+    "kernels-community/vllm-flash-attn3": ("kernels",),
+}
+"""Packages of which one must be installed, by `model.attn_implementation`. Without the first,
+transformers loads the kernel of the Hub."""
 TRACKER_PACKAGES = ("tensorboard", "trackio", "wandb")  # their names as training.report_to
 
 
@@ -214,13 +222,14 @@ def _package_problems(config: TrainingConfig) -> Iterator[Problem]:
             "liger_kernel is not installed",
             "pip install liger-kernel, or turn it off",
         )
-    if config.model.attn_implementation == "flash_attention_2" and not importlib.util.find_spec(
-        "flash_attn"
-    ):
+    attention = config.model.attn_implementation
+    packages = ATTENTION_PACKAGES.get(attention, ())
+    if packages and not any(map(importlib.util.find_spec, packages)):
         yield Problem(
             "model.attn_implementation",
-            "flash_attn is not installed",
-            "pip install flash-attn, or choose sdpa",
+            f"{attention} needs {' or '.join(packages)}, which {'are' if packages[1:] else 'is'} "
+            "not installed",
+            "pip install kernels, which downloads a compiled kernel, or choose sdpa",
         )
     pushes = ("push_to_hub", "push_checkpoints")
     if setting := next((name for name in pushes if getattr(config.output, name)), None):

@@ -16,6 +16,7 @@ import torch
 from peft import PeftModel
 from transformers import set_seed
 
+from deepsynth_tui.estimate.checkpointing import with_checkpointing
 from deepsynth_tui.models.towers import adapted_by_tower
 from deepsynth_tui.training import estimate_record
 from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
@@ -32,9 +33,11 @@ from deepsynth_tui.training.features.prepare import cache_page_features, page_fe
 from deepsynth_tui.training.fit import create_trainer, evaluate_last_step, final_metrics
 from deepsynth_tui.training.init_adapter import adapter_to_start_from
 from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.eva import initialize_eva_weights
 from deepsynth_tui.training.modeling.fsdp import shard_model
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
 from deepsynth_tui.training.modeling.load import load_model_and_processor
+from deepsynth_tui.training.modeling.quantization import quantization_notes
 from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
@@ -221,7 +224,8 @@ class TrainingRun:
         )
         if selected is None:
             return None
-        for message in (*base.pixel_limits.notes, *selected.notes):
+        notes = (*base.pixel_limits.notes, *quantization_notes(base.model), *selected.notes)
+        for message in notes:
             job.warning(message)
             log.warning("%s", message)
         split = selected.of(split)
@@ -233,14 +237,25 @@ class TrainingRun:
             samples=[rows[i] for i in range(min(len(rows), config.training.show_samples))],
         )
 
-    def publish_estimate(self, data: TrainingData) -> estimate_record.RunEstimate | None:
+    def decide_checkpointing(self, data: TrainingData) -> TrainingConfig:
+        """Return the configuration with gradient checkpointing on or off; the same in all ranks."""
+        needed = self.ranks.broadcast(
+            estimate_record.checkpointing_needed(self.config, data.statistics)
+            if self.ranks.is_main
+            else None
+        )
+        return with_checkpointing(self.config, value=bool(needed))
+
+    def publish_estimate(
+        self, decided: TrainingConfig, data: TrainingData
+    ) -> estimate_record.RunEstimate | None:
         """Estimate memory, time and disk in the first rank, and refuse a run that fills the disk.
 
         Returns None in other ranks, and if no estimate can be made.
         """
         if not self.ranks.is_main:
             return None
-        estimate = estimate_record.publish_estimate(self.job, self.config, data.statistics)
+        estimate = estimate_record.publish_estimate(self.job, decided, data.statistics)
         if estimate is not None:
             self.disk_space.refuse_if_short(estimate.disk)
         return estimate
@@ -255,11 +270,17 @@ class TrainingRun:
                     self.report_base_sample(take_sample(base.model, data.collator, example))
 
     def attach_trainable(
-        self, base: LoadedModel, encoder: TextEncoder | None, checkpoint: ResumePoint | None
+        self,
+        base: LoadedModel,
+        encoder: TextEncoder | None,
+        data: TrainingData,
+        decided: TrainingConfig,
+        checkpoint: ResumePoint | None,
     ) -> Model:
         """Add adapters, or unfreeze the model, and prepare it for training.
 
-        The weights of `lora.init_from` are loaded unless those of a checkpoint will be.
+        `decided` says whether to recompute activations. The weights of `lora.init_from` are loaded
+        unless those of a checkpoint will be.
         """
         config = self.config
         set_seed(config.training.seed)  # so that a resumed run draws the same adapters
@@ -271,10 +292,13 @@ class TrainingRun:
                 if encoder is not None and adapter.encoder_folder:
                     restore_text_encoder(encoder, adapter.folder)
                 log.info("starts from the adapter in %s", adapter.folder)
+            elif config.lora.init_lora_weights == "eva" and not (checkpoint and checkpoint.path):
+                log.info("computing the principal components of the inputs of each layer")
+                initialize_eva_weights(model, config, data.collator, data.split.train)
         else:
             lora.prepare_full_finetuning(base.model, config)
-        if config.training.gradient_checkpointing:
-            enable_gradient_checkpointing(model)
+        if decided.training.gradient_checkpointing:
+            enable_gradient_checkpointing(model, config.training.checkpoint_every_n_layers)
         if isinstance(model, PeftModel) and config.training.fsdp:
             shard_model(model)
         if encoder is not None:
@@ -299,6 +323,7 @@ class TrainingRun:
         base: LoadedModel,
         model: Model,
         data: TrainingData,
+        decided: TrainingConfig,
         estimate: estimate_record.RunEstimate | None,
         checkpoint: ResumePoint | None,
     ) -> tuple[DocumentTrainer, Verdict]:
@@ -310,7 +335,7 @@ class TrainingRun:
             with (
                 estimate_record.record_against(estimate, self.job, memory_time)
                 if self.ranks.is_main
-                else estimate_record.explain_by_estimate(self.job, self.config, data.statistics)
+                else estimate_record.explain_by_estimate(self.job, decided, data.statistics)
             ):
                 trainer = create_trainer(self, base, model, data, checkpoint)
                 callbacks = build_callbacks(self, trainer, model, data, memory_time, checkpoint)

@@ -21,17 +21,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 from deepsynth_tui.training.data.collator import ROW_IDS
 from deepsynth_tui.training.data.sampler import SeededLengthGroupedSampler
 from deepsynth_tui.training.data.workers import worker_start
+from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.features.tower import ENCODER_OUTPUTS
+from deepsynth_tui.training.learning_rates import loraplus_optimizer, set_tower_rates
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result.checkpoint_damage import refuse_damaged
 from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.row_errors import errors_with_row_ids, non_finite_error
 from deepsynth_tui.training.text_encoder import checkpoint
-from deepsynth_tui.training.text_encoder.learning_rate import set_learning_rate
 from deepsynth_tui.training.text_encoder.soft_tokens import (
-    get_text_encoder,
     without_text_encoder,
 )
+from deepsynth_tui.training.token_loss import compute_token_loss
 
 if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
@@ -71,6 +72,10 @@ class DocumentTrainer(Trainer):
         lengths in tokens of all training rows, batches are made of rows of similar length.
         """
         super().__init__(model=model, processing_class=processor, **options)
+        if isinstance(model, PeftModel | PreTrainedModel):
+            compute_token_loss(model)
+        # The loss is divided by the learned tokens of all micro-batches and ranks of a step.
+        self.model_accepts_loss_kwargs = self._loss_shifts_labels = True
         self._unwrapped_model = model  # DDP wraps `self.model_wrapped`
         self._processor = processor
         self._ranks = ranks
@@ -80,6 +85,8 @@ class DocumentTrainer(Trainer):
         self._length_sampler: SeededLengthGroupedSampler | None = None
         self.pages_seen = False
         self._step_row_ids: list[str] = []
+        self._held_out_loss: torch.Tensor | float = 0.0  # sums over rows of an evaluation
+        self._held_out_tokens: torch.Tensor | int = 0
         self._tokens: torch.Tensor | int = 0
         self._tokens_since = time.perf_counter()
         self._data_wait_seconds = 0.0
@@ -95,7 +102,7 @@ class DocumentTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Compute the loss of a training or evaluation batch.
+        """Compute the loss of a training or evaluation batch, and add it to that of an evaluation.
 
         It is checked before the backward pass, which would spread a NaN to the other ranks: they
         could then report rows that are not the cause.
@@ -118,7 +125,17 @@ class DocumentTrainer(Trainer):
             )
         if not torch.isfinite(loss):
             raise non_finite_error("loss", loss.item(), row_ids, self.state.global_step + 1)
+        if not model.training:
+            self._add_held_out(outputs)
         return (loss, outputs) if return_outputs else loss
+
+    def _add_held_out(self, outputs: Any) -> None:
+        """Add the rows of all ranks, without those that only fill up the last batch."""
+        losses, tokens = self.accelerator.gather_for_metrics(
+            (outputs["row_losses"], outputs["row_tokens"])
+        )
+        self._held_out_loss = self._held_out_loss + losses.double().sum()
+        self._held_out_tokens = self._held_out_tokens + tokens.sum()
 
     # transformers 5.24; unnecessary once callbacks see the exception of a step and its batch.
     def training_step(
@@ -150,35 +167,69 @@ class DocumentTrainer(Trainer):
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """Compute the loss of the held-out rows and the scores of generated answers.
 
-        The scores are added here and not in a callback because early stopping and the choice of
-        the best checkpoint read these metrics.
+        The loss is the mean over all learned tokens; that of `Trainer` is a mean over batches. The
+        scores are added here and not in a callback because early stopping and the choice of the
+        best checkpoint read these metrics.
         """
+        self._held_out_loss, self._held_out_tokens = 0.0, 0
         output = super().evaluation_loop(*args, **kwargs)
-        if self._scorer is None:
-            return output
-        scores = self._scorer.scores(self._unwrapped_model, step=self.state.global_step)
-        return output._replace(metrics={**(output.metrics or {}), **scores})
+        metrics = {**(output.metrics or {}), "eval_loss": self._mean_held_out_loss()}
+        if self._scorer is not None:
+            step = self.state.global_step
+            metrics |= self._scorer.scores(self._unwrapped_model, step=step)
+        return output._replace(metrics=metrics)
+
+    def _mean_held_out_loss(self) -> float:
+        return float(self._held_out_loss) / int(self._held_out_tokens)
 
     # Optimizer
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Create the optimizer; weights of the text encoder may have a learning rate of their own.
-
-        The projection of the encoder's states is new, and learns at the rate of the adapters.
-        """
+        """Create the optimizer; some weights may have a learning rate of their own."""
         is_new = self.optimizer is None
+        config = self.record.config if self.record else None
+        if is_new and config is not None and config.training.loraplus_lr_ratio is not None:
+            assert isinstance(self._unwrapped_model, PeftModel)  # a rule of the configuration
+            optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args)
+            self.optimizer = loraplus_optimizer(
+                self._unwrapped_model, optimizer_class, options, config
+            )
         optimizer = super().create_optimizer(model)
-        encoder = get_text_encoder(self._unwrapped_model)
-        rate = self.record.config.text_encoder.learning_rate if self.record else None
-        if is_new and encoder is not None and rate is not None:
-            set_learning_rate(optimizer, encoder.encoder.parameters(), rate)
+        if is_new and config is not None:
+            set_tower_rates(optimizer, self._unwrapped_model, config)
         return optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """Create the schedule of the learning rate.
+
+        Raises:
+            TrainingError: its parts take more steps than there are.
+        """
+        parts: Any = self.args.lr_scheduler_kwargs or {}
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        decay, stable = parts.get("num_decay_steps", 0), parts.get("num_stable_steps", 0)
+        if stable + decay and warmup + stable + decay > num_training_steps:
+            raise TrainingError(
+                f"The learning rate rises for {warmup} steps, stays for {stable} and falls for "
+                f"{decay}, but the run has {num_training_steps} steps",
+                "Lower training.warmup_steps or num_decay_steps in training.lr_scheduler_kwargs.",
+                "training.lr_scheduler_kwargs",
+            )
+        return super().create_scheduler(num_training_steps, optimizer)
 
     # Batches
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the loader of the training batches; its workers live as long as the trainer."""
-        return self._set_up_loader(super().get_train_dataloader())
+        """Return the loader of the training batches; its workers live as long as the trainer.
+
+        Batches stay on the CPU until their forward pass: `Trainer` fetches all those of an
+        optimizer step before the first, so their pixels would be on the GPU together.
+        """
+        loader: Any = self._set_up_loader(super().get_train_dataloader())
+        loader.device = None  # `_prepare_inputs` moves each batch
+        return loader
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """Return a loader whose workers end with the evaluation: idle ones would hold memory."""

@@ -206,6 +206,8 @@ def test_list_and_show_import_no_torch(home: Path) -> None:
         "from deepsynth_tui.adapters.delete import plan_deletion\n"
         "from deepsynth_tui.config.locations import home\n"
         f"adapter = find_adapter({run.id!r})\n"
+        "from deepsynth_tui.adapters.exam.of_adapter import exams_of\n"
+        "assert list(exams_of(adapter, home())) == []\n"
         "lines = list(description_lines(adapter, adapter.updates()))\n"
         "lines += map(list_line, list_adapters(home()))\n"
         "assert lines and not {'torch', 'transformers', 'peft', 'datasets'} & set(sys.modules)\n"

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.adapters.try_out import configuration, main
-from deepsynth_tui.builtin import TINY_VLM
+from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.training.evaluation.metrics import character_error_rate
 from tests.builtin.drawn_pages import TEXTS
 from tests.builtin.drawn_pages import write as write_page
 from tests.training.conftest import Run
-from tests.training.small_datasets import paper, write
 
 pytestmark = pytest.mark.slow
 
@@ -22,16 +21,9 @@ OTHER = "Morvane Bakery\nTwo rye loaves 9.20"  # shorter than the 48 tokens of a
 
 
 def test_the_base_reads_and_the_adapter_answers_as_trained(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    paid: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [paper(number, text, "paid") for number, text in enumerate(TEXTS)]
-    ran = run(
-        model__name_or_path=TINY_VLM,
-        data__path=str(write(tmp_path / "papers", rows)),
-        data__instruction="Read.",
-        training__max_steps=18,
-    )
-    adapter = ran.run.adapter
+    adapter = paid.adapter
     capsys.readouterr()
 
     assert main([str(adapter), "--row", "1", "--json", "--tokens", "160"]) == 0

@@ -111,6 +111,7 @@ def test_fields_that_a_resumed_training_run_may_change():
         "training.per_device_train_batch_size",
         "training.gradient_accumulation_steps",
         "training.gradient_checkpointing",
+        "training.checkpoint_every_n_layers",
         "training.cache_features",
         "training.dataloader_num_workers",
         "training.save_total_limit",
@@ -155,6 +156,7 @@ def test_fields_that_affect_memory():
         "training.bf16",
         "training.fp16",
         "training.gradient_checkpointing",
+        "training.checkpoint_every_n_layers",
         "training.num_processes",
         "training.fsdp",
     }

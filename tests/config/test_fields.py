@@ -67,6 +67,11 @@ def test_sections_with_a_switch():
         ("lora.layers_to_transform", "0, 1", [0, 1]),
         ("lora.rank_pattern", "q_proj=8, v=4", {"q_proj": 8, "v": 4}),
         ("lora.rank_pattern", "q_proj", "q_proj"),
+        (
+            "training.lr_scheduler_kwargs",
+            "num_decay_steps=5, min_lr_ratio=1e-2, decay_type=linear",
+            {"num_decay_steps": 5, "min_lr_ratio": 0.01, "decay_type": "linear"},
+        ),
     ],
 )
 def test_text_to_value(key: str, text: str, value: object):

@@ -61,8 +61,9 @@ def changed(draw: st.DrawFn) -> str:
 @example("kind: [training]\n")
 @example("? [a, b]\n: 1\n")
 def test_any_values(text: str) -> None:
-    with contextlib.suppress(ConfigError):
-        load_text(text)
+    for of_run in (False, True):
+        with contextlib.suppress(ConfigError):
+            load_text(text, of_run=of_run)
 
 
 @EXAMPLES

@@ -50,13 +50,13 @@ def test_one_latin_1_file_among_many_is_left_out_counted_and_named(tmp_path: Pat
 def test_a_document_beyond_the_limits_is_left_out_and_counted(tmp_path: Path, num_proc: int):
     folder = tmp_path / "in"
     write(folder / "1.pdf", pdf([["Before."]]))
-    write(folder / "2.pdf", pdf_bomb(8 << 20))
+    write(folder / "2.pdf", pdf_bomb(48 << 20))
     write(folder / "3.pdf", pdf([["After."]]))
     recorder = Recorder()
-    limits = {"max_document_memory": 0.01}
+    limits = {"max_document_memory": 0.1}
     settings = config(folder, source=limits, num_proc=num_proc, output={"shard_size": 1})
     generate(settings, tmp_path / "out", recorder)
-    reason = "a document that takes more than 0.01 GiB of memory to read"
+    reason = "a document that takes more than 0.1 GiB of memory to read"
     assert recorder.warnings == [f"skipped 1 of 3 documents, {reason}: 2.pdf"]
     report = json.loads((tmp_path / "out" / "report.json").read_bytes())
     assert (report["documents"], report["skipped"][reason]["count"]) == (2, 1)
@@ -64,8 +64,8 @@ def test_a_document_beyond_the_limits_is_left_out_and_counted(tmp_path: Path, nu
 
 def test_a_document_beyond_the_limits_can_end_the_run(tmp_path: Path):
     folder = tmp_path / "in"
-    write(folder / "1.pdf", pdf_bomb(8 << 20))
-    limits = {"max_document_memory": 0.01}
+    write(folder / "1.pdf", pdf_bomb(48 << 20))
+    limits = {"max_document_memory": 0.1}
     strict = config(folder, source=limits, flaws={"bad_rows": "stop"})
     with pytest.raises(SourceError, match=r"1\.pdf: a document that takes more than") as caught:
         generate(strict, tmp_path / "out", Recorder())

@@ -174,6 +174,18 @@ def test_a_30b_mixture_of_experts_loads_on_a_24_gb_card():
     assert loading < 0.4 * 2 * layout.total_params
 
 
+@pytest.mark.parametrize(
+    ("model_type", "warning"),
+    [("internvl", "leaves out the memory"), ("qwen3_5", "layers of linear attention")],
+)
+def test_what_the_formulas_do_not_know_is_said(model_type: str, warning: str):
+    hub_config = HubConfig(AutoConfig.for_model(model_type), {}, "folder")
+    layout = models.layout_of(model_type, hub_config, "model")
+    texts = closed_form.estimate(configure(), layout, gpus=()).warnings
+    assert len([text for text in texts if warning in text]) == 1
+    assert not any(warning in text for text in estimate_for(configure()).warnings)
+
+
 def test_saved_modules_are_not_quantised():
     quantised = configure(quantization={"enabled": True})
     saved = configure(quantization={"enabled": True}, lora={"modules_to_save": ["o_proj"]})
@@ -374,3 +386,31 @@ def test_fsdp_keeps_a_share_of_the_layers_on_each_gpu():
     assert two == whole - shared + -(-shared // 2) + gathered
     assert four == whole - shared + -(-shared // 4) + gathered
     assert four < two < whole
+
+
+def test_each_gpu_that_has_room_keeps_the_activations() -> None:
+    auto, off, on = (
+        estimate_for(configure(training={"gradient_checkpointing": switch}))
+        for switch in ("auto", False, True)
+    )
+    assert (auto.breakdown, auto.needed) == (on.breakdown, on.needed)
+    chosen = []
+    for row, without, recomputed in zip(auto.gpus, off.gpus, on.gpus, strict=True):
+        has_room = off.needed <= 0.9 * row.gpu.usable_bytes
+        assert row == (without if has_room else recomputed)
+        chosen.append(has_room)
+    assert len(set(chosen)) == 2
+
+
+def test_activations_of_fewer_layers_take_between_all_and_none() -> None:
+    settings: list[dict[str, Any]] = [
+        {"gradient_checkpointing": True},
+        {"gradient_checkpointing": True, "checkpoint_every_n_layers": 2},
+        {"gradient_checkpointing": True, "checkpoint_every_n_layers": 4},
+        {"gradient_checkpointing": False},
+    ]
+    estimates = [estimate_for(configure(training=training)) for training in settings]
+    needed = [estimate.needed for estimate in estimates]
+    assert needed == sorted(set(needed))
+    seconds = [estimate.gpus[0].seconds_per_step for estimate in estimates]
+    assert seconds == sorted(set(seconds), reverse=True)

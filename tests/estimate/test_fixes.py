@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,12 @@ from hypothesis import strategies as st
 
 from deepsynth_tui.config.rules import broken_rules
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE, cheapest_fixes, largest_batches
+from deepsynth_tui.estimate.fixes import (
+    MAX_BATCH_SIZE,
+    cheapest_fixes,
+    faster_batch,
+    largest_batches,
+)
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.tweaks import Tweak, list_tweaks, with_values
@@ -193,3 +199,29 @@ def test_a_fix_removes_no_more_rows_than_necessary():
         "training.per_device_train_batch_size": 2,
         "training.gradient_accumulation_steps": 64,
     }
+
+
+def test_a_larger_batch_is_proposed_where_it_is_faster() -> None:
+    one_by_one = configure(
+        training={"per_device_train_batch_size": 1, "gradient_accumulation_steps": 16}
+    )
+    inputs = inputs_for("deepseek-community/DeepSeek-OCR-2")
+    gpu = next(gpu for gpu in inputs.gpus if gpu.name == "H100 (80GB)")
+    inputs = replace(inputs, gpus=(gpu,))
+    available = gpu.usable_bytes
+    (largest,) = largest_batches(one_by_one, inputs, [available])
+    fix = faster_batch(one_by_one, inputs, available, largest)
+    assert fix is not None
+    variant = with_values(one_by_one, fix.changes)
+    training = variant.training
+    assert training.per_device_train_batch_size * training.gradient_accumulation_steps == 16
+    assert fix.needed == needed(variant, inputs) <= available
+    assert fix.effect.endswith("the result stays the same")
+    before, after = (
+        inputs.estimate_on(config, (gpu,)).gpus[0].seconds_per_step
+        for config in (one_by_one, variant)
+    )
+    assert fix.seconds_per_step == after <= 0.9 * before
+    # No larger batch fits, or a step has no more rows.
+    assert faster_batch(one_by_one, inputs, available, 1) is None
+    assert faster_batch(variant, inputs, available, largest) is None

@@ -21,7 +21,7 @@ from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.runs.tail import EventTail
 
 EXAMPLES = settings(
-    max_examples=100,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,
@@ -35,7 +35,7 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
     ),
-    max_leaves=9,
+    max_leaves=4,
 )
 KINDS = (
     *("phase", "progress", "metric", "memory", "sample", "checkpoint", "warning", "error", "done"),

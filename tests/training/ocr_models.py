@@ -132,7 +132,8 @@ def glm_ocr(folder: Path) -> Path:
             "spatial_merge_size": MERGE,
         },
     )
-    images = Glm46VImageProcessorPil(patch_size=PATCH, merge_size=MERGE, size=PAGE_AREA)
+    sizes: Any = {"patch_size": PATCH, "merge_size": MERGE, "size": PAGE_AREA}
+    images = Glm46VImageProcessorPil(**sizes)
     processor = without_video(Glm46VProcessor)(
         image_processor=images, tokenizer=tokenizer, chat_template=_template(marks)
     )

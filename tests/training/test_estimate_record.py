@@ -21,6 +21,7 @@ from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTime
 from deepsynth_tui.training.estimate_record import (
     Hardware,
     RunEstimate,
+    checkpointing_needed,
     estimate_run,
     explain_by_estimate,
     history_record,
@@ -192,3 +193,20 @@ def test_a_fix_needs_less_than_the_estimate_that_did_not_fit(expected: RunEstima
         assert f"{key}: " in advice
     without_fix = out_of_memory_failure(torch.OutOfMemoryError(), run_estimate.estimate, None)
     assert "larger GPU" in without_fix.advice
+
+
+def test_activations_are_recomputed_if_the_run_does_not_fit_without(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(values, training__gradient_checkpointing="auto")
+    without = configuration(values, training__gradient_checkpointing=False)
+    needed = estimate_run(without, ROWS).estimate.needed
+    for free, expected in ((8 * needed, False), (needed, True)):
+        hardware = Hardware("Tesla T4", free, T4)
+        monkeypatch.setattr(estimate_record, "_hardware", lambda gpus, found=hardware: found)
+        assert checkpointing_needed(config, ROWS) is expected
+        assert checkpointing_needed(without, ROWS) is False
+    monkeypatch.setattr(estimate_record, "_hardware", lambda gpus: None)  # a CPU
+    for free, expected in ((3 * needed, False), (needed, True), (None, True)):
+        monkeypatch.setattr(estimate_record, "available_memory", lambda size=free: size)
+        assert checkpointing_needed(config, ROWS) is expected

@@ -124,7 +124,8 @@ def test_a_text_encoder_of_another_family(values: dict[str, Any], tmp_path: Path
 def test_facts_of_the_builtin_models(values: dict[str, Any]) -> None:
     facts = find_model(configuration(values, model__name_or_path=TINY_VLM).model, [])
     weights = Path(locate(TINY_VLM)) / "model.safetensors"
-    assert facts == ModelFacts(True, "qwen3_vl", weights.stat().st_size)
+    size, architecture = weights.stat().st_size, "Qwen3VLForConditionalGeneration"
+    assert facts == ModelFacts(True, "qwen3_vl", size, architecture)
     for name, encoder in BUILT_ON_FIRST_USE.items():
         config = json.loads((Path(locate(name)) / "config.json").read_text(encoding="utf-8"))
         assert encoder.model_type == config["model_type"]

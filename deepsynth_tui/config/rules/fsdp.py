@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS
+from deepsynth_tui.config.model import DRAWN_INITS
 from deepsynth_tui.config.rules.rule import Rule
 
 
@@ -72,7 +72,7 @@ FSDP_RULES = (
     ),
     _excludes(
         "lora.init_lora_weights",
-        condition=lambda c: c.lora.init_lora_weights not in INITS_THAT_KEEP_BASE_WEIGHTS,
+        condition=lambda c: c.lora.init_lora_weights not in DRAWN_INITS,
         message="changes or reads the frozen weights, which training.fsdp shards",
         hint="set it to true or gaussian",
     ),
@@ -89,9 +89,16 @@ FSDP_RULES = (
         hint="leave it empty",
     ),
     _excludes(
+        "lora.trainable_token_indices",
+        condition=lambda c: bool(c.lora.trainable_token_indices),
+        message="trains rows of the embeddings, which training.fsdp shards as frozen",
+        hint="leave it empty",
+    ),
+    _excludes(
         "training.cache_features",
         condition=lambda c: c.training.cache_features == "on",
-        message="encodes pages on each GPU by itself, and training.fsdp shards the vision tower",
+        message="compares features with pixels on one rank, and with training.fsdp a forward pass "
+        "needs all of them",
         hint="set it to auto",
     ),
     _excludes(

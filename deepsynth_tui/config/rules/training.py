@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from deepsynth_tui.config.model import INITS_THAT_KEEP_BASE_WEIGHTS, TARGET_TOWERS
+from deepsynth_tui.config.model import DRAWN_INITS, TARGET_TOWERS
 from deepsynth_tui.config.rules.fsdp import FSDP_RULES
 from deepsynth_tui.config.rules.precision import PRECISION_RULES
 from deepsynth_tui.config.rules.rule import Rule, is_file_name, is_pattern
+from deepsynth_tui.config.rules.schedule import SCHEDULE_RULES
 from deepsynth_tui.config.rules.training_datasets import TRAINING_DATASET_RULES
 from deepsynth_tui.config.training import TrainingConfig
 
@@ -72,7 +73,7 @@ TRAINING_RULES = (
         ("lora.init_lora_weights", "quantization.enabled"),
         lambda c: c.quantization.enabled and c.lora.init_lora_weights == "pissa",
         "PiSSA changes the base weights, which is not possible once they are quantized",
-        "set it to true, gaussian, olora or orthogonal, or turn quantization.enabled off",
+        "set it to true, gaussian, eva, olora or orthogonal, or turn quantization.enabled off",
     ),
     Rule(
         ("lora.init_from", "lora.enabled"),
@@ -82,11 +83,27 @@ TRAINING_RULES = (
     ),
     Rule(
         ("lora.init_lora_weights", "lora.init_from"),
-        lambda c: (
-            bool(c.lora.init_from) and c.lora.init_lora_weights not in INITS_THAT_KEEP_BASE_WEIGHTS
-        ),
+        lambda c: bool(c.lora.init_from) and c.lora.init_lora_weights not in DRAWN_INITS,
         "has no effect on an adapter that is loaded (lora.init_from)",
         "set it to true",
+    ),
+    Rule(
+        ("lora.init_lora_weights", "lora.target_parameters"),
+        lambda c: c.lora.init_lora_weights == "eva" and bool(c.lora.target_parameters),
+        "PEFT has no eva for adapters on lora.target_parameters",
+        "set it to true, or leave lora.target_parameters empty",
+    ),
+    Rule(
+        ("lora.init_lora_weights", "lora.trainable_token_indices"),
+        lambda c: c.lora.init_lora_weights == "eva" and bool(c.lora.trainable_token_indices),
+        "PEFT's eva would take the components of token ids (lora.trainable_token_indices)",
+        "set it to true, or leave lora.trainable_token_indices empty",
+    ),
+    Rule(
+        ("lora.init_lora_weights", "text_encoder.enabled"),
+        lambda c: c.lora.init_lora_weights == "eva" and c.text_encoder.enabled,
+        "eva runs the model before the text encoder is attached to it",
+        "set it to true, or turn text_encoder.enabled off",
     ),
     *PRECISION_RULES,
     Rule(
@@ -130,6 +147,12 @@ TRAINING_RULES = (
         lambda c: not all(map(is_pattern, c.lora.modules_to_save)),
         "contains a name that is not a valid regular expression",
         "names of modules such as q_proj, or regular expressions like .*_proj",
+    ),
+    Rule(
+        ("lora.trainable_token_indices",),
+        lambda c: any(index < 0 for index in c.lora.trainable_token_indices),
+        "contains a negative id",
+        "ids of the tokenizer count from 0",
     ),
     Rule(
         ("text_encoder.learning_rate", "text_encoder.trainable", "text_encoder.enabled"),
@@ -239,5 +262,6 @@ TRAINING_RULES = (
         "keeps what the vision tower and the projector make of a page, and one of them is trained",
         "set it to auto, or turn model.freeze_vision_tower and model.freeze_projector on",
     ),
+    *SCHEDULE_RULES,
     *FSDP_RULES,
 )

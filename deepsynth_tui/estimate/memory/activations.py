@@ -10,7 +10,7 @@ unit of width.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes
@@ -93,7 +93,7 @@ def activation_memory(
         adapters += HALF * trainable.adapters  # autocast's copies of the float32 adapters
     saved = [_layer_bytes(config, layer, layout, batch) for layer in layout.layers]
     scores = eager_score_bytes(config, text, batch)
-    mask = _masked_pairs(config, batch)
+    mask = masked_pairs(config, batch)
     workspace = batch.tokens * max(
         max(
             stream_factor * (BACKWARD_MLP * layer.concurrent_inner + BACKWARD_HIDDEN * text.hidden),
@@ -106,24 +106,54 @@ def activation_memory(
     bias = SCORE_BIAS * mask
     experts = _expert_copies(config, layout, trainable)
     per_logit = stack.loss_bytes_per_logit + (SOFT_CAP if text.caps_logits else 0)
-    logits = (per_logit * text.vocab + FINAL_HIDDEN * text.hidden) * batch.tokens
+    logits = per_logit * text.vocab * stack.tokens_with_logits(batch.tokens)
+    logits += FINAL_HIDDEN * text.hidden * batch.tokens
     largest_layer = (
         max(saved) + adapters // text.layers + scores + bias + max(experts, default=0) + workspace
     )
     if config.training.gradient_checkpointing:
         int8 = sum(_int8_inputs(config, layer, text) for layer in layout.layers) * batch.tokens
-        return ActivationMemory(
-            saved=text.layers * hidden_states + int8 + mask,
+        stored = [
+            size + (adapters + sum(experts)) // text.layers + scores + bias
+            for index, size in enumerate(saved)
+            if index % config.training.checkpoint_every_n_layers
+        ]
+        memory = ActivationMemory(
+            saved=(text.layers - len(stored)) * hidden_states + sum(stored) + int8 + mask,
             layer_backward=largest_layer,
             last_backward=largest_layer,
             logits=logits,
         )
-    all_layers = sum(saved) + adapters + text.layers * (scores + bias) + sum(experts)
-    return ActivationMemory(
-        saved=all_layers + mask,
-        layer_backward=workspace,
-        last_backward=largest_layer,
-        logits=logits,
+    else:
+        all_layers = sum(saved) + adapters + text.layers * (scores + bias) + sum(experts)
+        memory = ActivationMemory(
+            saved=all_layers + mask,
+            layer_backward=workspace,
+            last_backward=largest_layer,
+            logits=logits,
+        )
+    return _with_trained_tokens(memory, config, layout)
+
+
+def _with_trained_tokens(
+    memory: ActivationMemory, config: TrainingConfig, layout: ModelLayout
+) -> ActivationMemory:
+    """Add the tables of embeddings that ``trainable_token_indices`` makes in each step.
+
+    Each forward copies the whole table to put the trained rows into it, and the backward makes the
+    gradient of the copy (``peft/tuners/trainable_tokens/layer.py``). A tied head keeps the copy or
+    its gradient until then.
+    """
+    if not (config.lora.enabled and config.lora.trainable_token_indices):
+        return memory
+    shape = (layout.text.vocab, layout.text.hidden)
+    table = DTYPE_BYTES[config.model.dtype] * shape[0] * shape[1]
+    kept = table if any(group.tied and group.shape == shape for group in layout.weights) else 0
+    return replace(
+        memory,
+        saved=memory.saved + kept,
+        layer_backward=memory.layer_backward + kept,
+        last_backward=memory.last_backward + table + kept,
     )
 
 
@@ -193,9 +223,9 @@ def _int8_width(layer: DecoderLayer, text: TextDimensions) -> int:
     return (2 if dense else 1) * text.hidden + dense
 
 
-def _masked_pairs(config: TrainingConfig, batch: Batch) -> int:
+def masked_pairs(config: TrainingConfig, batch: Batch) -> int:
     """Elements of the attention mask; batches of several rows are assumed to be padded."""
-    if batch.rows == 1 or config.model.attn_implementation == "flash_attention_2":
+    if batch.rows == 1 or config.model.uses_flash_attention:
         return 0
     return batch.rows * batch.length**2
 

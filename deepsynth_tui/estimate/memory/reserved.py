@@ -84,7 +84,7 @@ def free_blocks(
     )
     return FreeBlocks(
         layer=width * batch.tokens + eager_score_bytes(config, text, batch),
-        logits=stack.freed_bytes_per_logit * text.vocab * batch.tokens,
+        logits=stack.freed_bytes_per_logit * text.vocab * stack.tokens_with_logits(batch.tokens),
     )
 
 

@@ -20,7 +20,7 @@ from deepsynth_tui.models.lora_targets import (
     resolve_target_modules,
     resolve_target_parameters,
 )
-from deepsynth_tui.models.towers import Tower, is_trained
+from deepsynth_tui.models.towers import Tower, is_trained, tower_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,10 @@ def count_trainable(config: TrainingConfig, layout: ModelLayout) -> TrainablePar
         size = _rank(name, lora) * experts * (rows + columns)
         adapters += size
         by_tower[group.tower] += size
+    if tokens := len(set(lora.trainable_token_indices)):
+        size = tokens * layout.text.hidden
+        adapters += size
+        by_tower[tower_of(_embedding(layout).first_name)] += size
     saved = _modules_to_save(layout, lora)
     for group in saved.values():
         by_tower[group.tower] += group.elements
@@ -87,6 +91,12 @@ def _count_full(config: TrainingConfig, layout: ModelLayout) -> TrainableParamet
     return TrainableParameters(
         adapters=0, module_copies=0, in_place=by_tower.total(), by_tower=dict(+by_tower), targets={}
     )
+
+
+def _embedding(layout: ModelLayout) -> WeightGroup:
+    """The table of the token embeddings."""
+    tables = (g for g in layout.weights if g.kind == "embedding" and g.tower != "vision")
+    return max(tables, key=lambda group: group.elements)
 
 
 def _rank(name: str, lora: LoraSettings) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import recomputed_layers
 from deepsynth_tui.estimate.memory.activations import has_int8_linears
 from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
@@ -116,11 +117,13 @@ def _pass_memory(
     layer = positions * _layer_width(config, stack, has_rotary=has_rotary)
     adapters = positions * adapter_activation_bytes(config, trainable, "vision", stack.prefix)
     backward = positions * (BACKWARD_HIDDEN * stack.hidden + WORKSPACE_INNER * stack.inner)
-    if config.training.gradient_checkpointing:
-        recomputed = layer + adapters // stack.layers + 2 * largest
-        hidden_states = HALF * stack.hidden + _int8_inputs(config, stack)
-        return _PassMemory(stack.layers * positions * hidden_states, backward + recomputed, forward)
     biases = sum(bias.layers * size for bias, size in scores.items())
+    if config.training.gradient_checkpointing:
+        recomputed = recomputed_layers(config, stack.layers)
+        stored = (stack.layers - recomputed) * (layer + (adapters + biases) // stack.layers)
+        workspace = backward + layer + adapters // stack.layers + 2 * largest
+        inputs = positions * (HALF * stack.hidden + _int8_inputs(config, stack))
+        return _PassMemory(recomputed * inputs + stored, workspace, forward)
     return _PassMemory(stack.layers * layer + adapters + biases, backward + 2 * largest, forward)
 
 

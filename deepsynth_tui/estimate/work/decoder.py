@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import recomputed_layers
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.weights import is_quantized
 from deepsynth_tui.estimate.work.work import Work
@@ -39,10 +40,12 @@ ADAPTER_OUTPUT = {True: (11, 7), False: (25, 16)}
 DROPOUT_TRAFFIC = (27, 12)
 THIN_MATMUL = (1, 2)
 # Kernel launches of a decoder layer, of its mixture of experts, of each expert that is a module of
-# its own, of an adapter and of its dropout: operations that the same dispatch mode counted.
+# its own, of the loss, of an adapter and of its dropout: operations that the same dispatch mode
+# counted.
 LAYER_KERNELS = (38, 65)
 MIXTURE_KERNELS = (30, 40)
 EXPERT_KERNELS = (10, 16)
+LOSS_KERNELS = 40
 ADAPTER_KERNELS = (8, 7)
 DROPOUT_KERNELS = (3, 1)
 # Bytes per element to dequantize a weight before its matmul: read, and written in half precision.
@@ -51,15 +54,22 @@ DEQUANTIZED_BYTES = {4: 0.5 + HALF, 8: 1 + HALF}
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """Number of forward passes of a layer, and of backward matmuls per linear (1 frozen, 2
+    """Mean number of forward passes of a layer, and of backward matmuls per linear (1 frozen, 2
     trained)."""
 
-    forward: int
+    forward: float
     backward_matmuls: int
 
     def total(self, pair: tuple[float, float]) -> float:
         """The sum of a (forward, backward) pair over the passes of a micro-batch."""
         return self.forward * pair[0] + pair[1]
+
+
+def forward_passes(config: TrainingConfig, layers: int) -> float:
+    """The mean number of forward passes of a layer: 2 for one that is recomputed."""
+    if not config.training.gradient_checkpointing:
+        return 1.0
+    return 1 + recomputed_layers(config, layers) / layers
 
 
 def is_masked(config: TrainingConfig) -> bool:
@@ -141,15 +151,20 @@ def head_work(
     passes: Passes,
     tokens: float,
 ) -> Work:
-    """The LM head over all tokens, and the loss."""
+    """The LM head over `tokens`, and the loss. A trained head makes its logits twice."""
     text = layout.text
     size = text.vocab * text.hidden
-    is_trained = config.lora.enabled and trainable.by_tower.get("head", 0) >= size
-    matmuls = 1 + passes.backward_matmuls + (1 if is_trained else 0)
+    is_trained = not config.lora.enabled or trainable.by_tower.get("head", 0) >= size
+    matmuls = 1 + passes.backward_matmuls
+    traffic = sum(LOGIT_TRAFFIC)
+    if is_trained:
+        matmuls += 2 if config.lora.enabled else 1
+        traffic += LOGIT_TRAFFIC[0]
     return Work(
         matmul_flops=2 * tokens * size * matmuls,
         weight_bytes=HALF * size * matmuls,
-        elementwise_bytes=tokens * sum(LOGIT_TRAFFIC) * text.vocab,
+        elementwise_bytes=tokens * traffic * text.vocab,
+        kernel_launches=LOSS_KERNELS,
     )
 
 

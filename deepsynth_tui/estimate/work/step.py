@@ -10,6 +10,7 @@ from deepsynth_tui.estimate.work.decoder import (
     Passes,
     adapters_work,
     attention_work,
+    forward_passes,
     head_work,
     layers_work,
 )
@@ -29,23 +30,28 @@ def step_work(
     *,
     length: float,
     patches: int,
+    image_tokens: int = 0,
     encoder: ModelLayout | None = None,
 ) -> Work:
     """Return the work of a step with rows padded to `length` tokens and `patches` per micro-batch.
+
+    The head reads no image tokens: `image_tokens` per row, 0 if unknown. It reads no question
+    either, but questions are short.
 
     `length` is the mean over batches, so attention, which grows with its square, is a little low if
     lengths differ much. `encoder` is the layout of ``text_encoder.name_or_path``.
     """
     training = config.training
     tokens = training.per_device_train_batch_size * length
+    answered = training.per_device_train_batch_size * max(length - image_tokens, 0)
     passes = Passes(
-        forward=2 if training.gradient_checkpointing else 1,
+        forward=forward_passes(config, layout.text.layers),
         backward_matmuls=1 if config.lora.enabled else 2,
     )
     micro_batch = (
         layers_work(config, layout, passes, tokens)
         + attention_work(config, layout, passes, tokens, length)
-        + head_work(config, layout, trainable, passes, tokens)
+        + head_work(config, layout, trainable, passes, answered)
         + adapters_work(config, layout, trainable, passes, tokens)
         + vision_work(config, layout, patches)
         + text_encoder_work(config, encoder)

@@ -8,6 +8,7 @@ from deepsynth_tui.estimate.work.decoder import (
     HIDDEN_TRAFFIC,
     INNER_TRAFFIC,
     LAYER_KERNELS,
+    forward_passes,
 )
 from deepsynth_tui.estimate.work.work import Work
 from deepsynth_tui.models.layout import ImageDimensions, ModelLayout
@@ -27,14 +28,14 @@ def vision_work(config: TrainingConfig, layout: ModelLayout, patches: int) -> Wo
     if image is None or not patches:
         return Work()
     frozen = config.model.freeze_vision_tower
-    forward = 2 if not frozen and config.training.gradient_checkpointing else 1
+    forward = 1 if frozen else forward_passes(config, image.layers)
     matmuls = forward if frozen else forward + 2
     attended = _attended(layout, image, patches / config.training.per_device_train_batch_size)
     scores = 2 * attended * image.hidden * image.layers
     has_rotary = image.rule == "pixels"
     hidden, inner = ROTARY_VISION_TRAFFIC if has_rotary else PLAIN_VISION_TRAFFIC
 
-    def total(pair: tuple[int, int]) -> int:
+    def total(pair: tuple[int, int]) -> float:
         return forward * pair[0] + (0 if frozen else pair[1])
 
     return Work(

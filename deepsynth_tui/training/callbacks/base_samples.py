@@ -28,6 +28,7 @@ def adapters_keep_base(config: TrainingConfig) -> bool:
     return (
         lora.enabled
         and not lora.modules_to_save
+        and not lora.trainable_token_indices
         and lora.bias == "none"
         and lora.init_lora_weights in INITS_THAT_KEEP_BASE_WEIGHTS
         and not config.text_encoder.enabled

@@ -113,16 +113,16 @@ class ChatTemplate:
         self._reads_images = preprocessor.reads_images
         self.is_fallback = not self._processor.chat_template
         source = FALLBACK_TEMPLATE if self.is_fallback else _default_template(self._processor)
-        self._options: dict[str, Any] = {}
+        self.options: dict[str, Any] = {}
         if self.is_fallback:
-            self._options = {
+            self.options = {
                 "chat_template": FALLBACK_TEMPLATE,
                 "image_token": getattr(self._processor, "image_token", ""),
                 "bos_token": preprocessor.tokenizer.bos_token,
                 "eos_token": preprocessor.tokenizer.eos_token,
             }
         elif CLOCK.search(source):
-            self._options = {"chat_template": _at_a_fixed_time(source)}
+            self.options = {"chat_template": _at_a_fixed_time(source)}
         self._has_thinking_option = "enable_thinking" in source
         self.control_tokens = ControlTokens(preprocessor, source)
 
@@ -275,7 +275,7 @@ class ChatTemplate:
                 [dict(message) for message in messages],
                 tokenize=False,
                 add_generation_prompt=add_generation_prompt,
-                **self._options,
+                **self.options,
                 **options,
             )
         except TemplateSyntaxError as error:

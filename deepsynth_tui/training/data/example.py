@@ -23,7 +23,7 @@ from deepsynth_tui.training.data.answer_in_document import refuse_answer_as_docu
 from deepsynth_tui.training.failures import TrainingError
 
 if TYPE_CHECKING:
-    from deepsynth_tui.config.training import DataSettings
+    from deepsynth_tui.config.data import DataSettings
 
 LEARN_TURNS = "data.learn_turns"
 

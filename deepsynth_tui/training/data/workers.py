@@ -19,6 +19,7 @@ from transformers import set_seed
 
 from deepsynth_tui.estimate.storage import available_memory
 from deepsynth_tui.training.data.count_rows import available_cpus
+from deepsynth_tui.training.features.batch import PageBatch
 from deepsynth_tui.units import format_bytes
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def choose_workers(
         return NO_WORKERS
     size, free = batch_bytes(), free or FreeMemory.read()
     accumulation = training.gradient_accumulation_steps
+    shortage: str | None = None
     for count in range(usual, 0, -1):
         factor = max(PREFETCH_FACTOR, math.ceil(accumulation / count))
         # Those that workers keep ready, those of a step, and the one that accelerate looks ahead.
@@ -154,5 +156,6 @@ def worker_start() -> Callable[[int], None]:
 
 
 def tensor_bytes(batch: Mapping[str, Any]) -> int:
-    """Return the bytes of all tensors of a batch."""
-    return sum(value.nbytes for value in batch.values() if isinstance(value, torch.Tensor))
+    """Return the bytes of all tensors of a batch, those of its pages included."""
+    sized = (torch.Tensor, PageBatch)
+    return sum(value.nbytes for value in batch.values() if isinstance(value, sized))

@@ -54,7 +54,7 @@ class AnswerScorer:
         max_new_tokens = [answer_limit(collator, chat) for chat in chats]
         # Similar lengths together: a batch takes as long as its longest answer.
         order = sorted(range(len(chats)), key=max_new_tokens.__getitem__)
-        batch_size = collator.config.training.per_device_train_batch_size
+        batch_size = collator.config.training.per_device_eval_batch_size
         generated = [Answer("", is_cut=False)] * len(chats)
         with evaluation_mode(model):
             for start in range(0, len(order), batch_size):

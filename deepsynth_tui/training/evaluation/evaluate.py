@@ -53,7 +53,7 @@ def predict(config: TrainingConfig) -> Iterator[Prediction]:
     chats = [collator.render(rows[position]) for position in range(len(rows))]
     max_new_tokens = [answer_limit(collator, chat) for chat in chats]
     order = sorted(range(len(chats)), key=max_new_tokens.__getitem__)
-    batch_size = config.training.per_device_train_batch_size
+    batch_size = config.training.per_device_eval_batch_size
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         outputs = generate_answers(

@@ -95,6 +95,7 @@ def answer_logits(
     moved = {
         name: value.to(device) if isinstance(value, torch.Tensor) else value
         for name, value in inputs.items()
+        if name != "labels"
     }
     with no_grad_autocast(config):
         logits = model(**moved).logits

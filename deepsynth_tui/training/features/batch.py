@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,9 +32,13 @@ class UnencodedPage:
 
 @dataclass
 class EncodedPages(BaseModelOutputWithPooling):
-    """What `get_image_features` returns, as far as a forward pass reads it."""
+    """What `get_image_features` returns, as far as a forward pass reads it.
+
+    Granite-Docling reads `router_logits`, which only its own pre-training uses.
+    """
 
     deepstack_features: list[list[torch.Tensor]] | None = None
+    router_logits: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class PageBatch:
     """
 
     pages: Sequence[PageFeatures | UnencodedPage]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all features and pixels."""
+        return sum(tensor.nbytes for page in self.pages for tensor in _tensors(page))
 
     def features(self) -> list[PageFeatures]:
         """Return the features of all pages, which must have been encoded."""
@@ -71,6 +80,14 @@ class PageBatch:
                 for page in self.pages
             ]
         )
+
+
+def _tensors(page: PageFeatures | UnencodedPage) -> Iterator[torch.Tensor]:
+    if isinstance(page, UnencodedPage):
+        tensors = (*page.encoder_inputs.values(), *page.inputs.values())
+    else:
+        tensors = (page.pooled, page.deepstack, *page.inputs.values())
+    yield from (tensor for tensor in tensors if isinstance(tensor, torch.Tensor))
 
 
 def encoder_outputs(pages: Sequence[PageFeatures]) -> dict[str, EncodedPages]:

@@ -17,11 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from deepsynth_tui.conversations.errors import errors_of_row
 from deepsynth_tui.training.data.pages import load_page
-from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.features.batch import (
     PAGES,
     PageBatch,
@@ -30,9 +27,17 @@ from deepsynth_tui.training.features.batch import (
 )
 from deepsynth_tui.training.features.entry import DamagedEntry
 from deepsynth_tui.training.features.keys import model_key, page_key
-from deepsynth_tui.training.features.processor import process_page, process_texts
+from deepsynth_tui.training.features.processor import (
+    process_page,
+    process_texts,
+    without_pixels,
+)
 from deepsynth_tui.training.features.store import FeatureStore, features_dir
-from deepsynth_tui.training.features.tower import ENCODER_OUTPUTS, VisionTower
+from deepsynth_tui.training.features.tower import (
+    ENCODER_OUTPUTS,
+    FeaturesUnsupported,
+    VisionTower,
+)
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -43,10 +48,6 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.data.chat_template import RenderedChat
     from deepsynth_tui.training.features.entry import PageFeatures
     from deepsynth_tui.training.modeling.load import LoadedModel
-
-
-class FeaturesUnsupported(TrainingError):
-    """Features cannot take the place of pixels in this run; the message says why."""
 
 
 class PageFeatureCache:
@@ -86,6 +87,9 @@ class PageFeatureCache:
         folder: Path | None = None,
     ) -> PageFeatureCache:
         """Return the cache of a model, by default among those of this machine.
+
+        Vision tower and projector must be frozen: `model.requires_grad_(False)` for a model that is
+        only evaluated.
 
         Raises:
             FeaturesUnsupported: the tower is trained or random, or the model takes pixels only.
@@ -133,13 +137,8 @@ class PageFeatureCache:
                 "Turn training.cache_features off.",
             )
         inputs, text = processed
-        kept = {name: value for name, value in inputs.items() if name in self._kept_arguments}
-        return UnencodedPage(
-            key=key,
-            encoder_inputs={n: v for n, v in inputs.items() if n in self._encoder_arguments},
-            inputs={name: torch.as_tensor(value) for name, value in kept.items()},
-            text=text,
-        )
+        encoder_inputs = {n: v for n, v in inputs.items() if n in self._encoder_arguments}
+        return UnencodedPage(key, encoder_inputs, without_pixels(inputs), text)
 
     def process(
         self, texts: list[str], chats: Sequence[RenderedChat], **options: Any
@@ -153,8 +152,11 @@ class PageFeatureCache:
         for chat in chats:
             with errors_of_row(chat.row_id):
                 rows.append([self.load(stored) for stored in chat.example.images])
-        inputs = process_texts(self._processor, texts, rows, **options)
-        return {**inputs, PAGES: PageBatch([page for row in rows for page in row])}
+        pages = [page for row in rows for page in row]
+        dropped = pages[0].inputs.keys() - self._kept_arguments
+        processed = process_texts(self._processor, texts, rows, **options)
+        inputs = {name: value for name, value in processed.items() if name not in dropped}
+        return {**inputs, PAGES: PageBatch(pages)}
 
     def model_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return inputs for the model: features in place of the `PageBatch`, if there is one.

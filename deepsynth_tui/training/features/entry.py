@@ -32,7 +32,8 @@ class PageFeatures:
             (views, tokens, hidden) where the model returns its views separately.
         deepstack: (layers, tokens, hidden) for the first layers of the language model; None for
             a model without DeepStack.
-        inputs: Inputs that the language model needs beside the pixels, such as `image_grid_thw`.
+        inputs: What else the processor returns, such as `image_grid_thw`, with a row per page;
+            tensors of pixels are empty.
         text: What the processor writes in place of the image placeholder.
     """
 

@@ -48,13 +48,12 @@ def model_key(base: LoadedModel, config: TrainingConfig) -> str:
     """
     before = base.pixel_limits.before_processor(config).model
     training = config.training
+    processor: Any = base.processor  # a tokenizer for a text-only model, which has no features
     parts: dict[str, Any] = {
         "format": FORMAT,
         "model": f"{base.name}@{base.commit}" if base.commit else weights_hash(base.model),
         "class": type(base.model).__name__,
-        "processor": [type(base.processor).__name__, base.processor.to_json_string()]
-        if base.reads_images
-        else [],
+        "processor": [type(processor).__name__, processor.to_json_string()],
         "resized_before": [before.min_pixels, before.max_pixels],
         "dtype": config.model.dtype,
         "autocast": "bfloat16" if training.bf16 else "float16" if training.fp16 else "",
@@ -76,7 +75,7 @@ def weights_hash(model: torch.nn.Module) -> str:
         if tower_of_parameter(name) not in ("language", "head"):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             content = tensor.detach().contiguous().reshape(-1).view(torch.uint8).cpu()
-            digest.update(content.numpy())
+            digest.update(memoryview(content.numpy()))
     return digest.hexdigest()
 
 

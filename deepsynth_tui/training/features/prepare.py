@@ -16,15 +16,18 @@ from torch.utils.data import DataLoader
 from deepsynth_tui.estimate.page_features import count_evaluations
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.training.data.count_rows import worker_count
+from deepsynth_tui.training.data.workers import choose_workers
 from deepsynth_tui.training.estimate_record import publish_estimate
 from deepsynth_tui.training.evaluation.generate import evaluation_mode
 from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.features.batch import PAGES
-from deepsynth_tui.training.features.cache import FeaturesUnsupported, PageFeatureCache
+from deepsynth_tui.training.features.cache import PageFeatureCache
 from deepsynth_tui.training.features.decide import DataSeconds, Decision, PageUse, decide
 from deepsynth_tui.training.features.find_pages import PageLocation, UnencodedPages, find_pages
 from deepsynth_tui.training.features.keys import page_key
+from deepsynth_tui.training.features.tower import FeaturesUnsupported
+from deepsynth_tui.training.modeling.load import current_device
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -116,7 +119,8 @@ def page_features_in_use(job: Job, collator: Collator) -> Iterator[None]:
 
 
 def _open(run: TrainingRun, base: LoadedModel, model: Model) -> PageFeatureCache | None:
-    problem = "training.fsdp shards the vision tower"
+    # The first rank compares features with pixels, and alone it would wait for the others.
+    problem = "they are not supported with training.fsdp"
     if not run.config.training.fsdp:
         try:
             return PageFeatureCache.open(base, model, run.config)
@@ -144,7 +148,10 @@ def _plan(
     decision = _former_decision(run) if setting == "auto" else None
     if decision is None:
         assert setting != "off"
-        problem = _difference(run, cache, model, data, located)
+        try:
+            problem = _difference(run, cache, model, data, located)
+        except FeaturesUnsupported as error:
+            problem = error.message
         if cache.store.is_full:
             problem = f"there is no room in {cache.store.folder}"
         if problem:
@@ -257,7 +264,12 @@ def _data_seconds(
     return DataSeconds(
         pixels=prepared - start,
         features=time.perf_counter() - prepared,
-        workers=run.config.training.dataloader_num_workers,
+        workers=choose_workers(
+            run.config.training,
+            on_gpu=current_device().type == "cuda",
+            batch_bytes=lambda: 0,
+            batches=len(data.split.train),
+        ).count,
     )
 
 

@@ -51,13 +51,26 @@ def process_page(
     return inputs, text
 
 
+def without_pixels(inputs: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Return what a processor returns for one page, with empty tensors in place of pixels.
+
+    InternVL slices the pixels of a batch, so these keep their first dimension. Lists are left out:
+    they are read only for the text of a page.
+    """
+    tensors = {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor)}
+    return {
+        name: value.new_empty((len(value), 0)) if name.startswith("pixel") else value
+        for name, value in tensors.items()
+    }
+
+
 def process_texts(
     processor: ProcessorMixin,
     texts: list[str],
     pages: Sequence[Sequence[PageFeatures | UnencodedPage]],
     **options: Any,
 ) -> dict[str, Any]:
-    """Return what a processor returns for texts and the pages of each, except pixels."""
+    """Return what a processor returns for texts and the pages of each, without pixels."""
     known = [page for row in pages for page in row]
     names = known[0].inputs
     inputs = {name: torch.cat([page.inputs[name] for page in known]) for name in names}

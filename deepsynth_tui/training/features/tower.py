@@ -13,6 +13,7 @@ import torch
 from peft import PeftModel
 from torch import nn
 
+from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.features.entry import PageFeatures
 from deepsynth_tui.training.modeling.load import no_grad_autocast
 from deepsynth_tui.training.modeling.lora import tower_of_parameter
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 ENCODER_OUTPUTS = "mm_encoder_outputs"
 """Argument of transformers' models that takes the place of pixels."""
 _DROPOUT_ATTRIBUTES = ("dropout", "drop_path")
+
+
+class FeaturesUnsupported(TrainingError):
+    """Features cannot take the place of pixels in this run; the message says why."""
 
 
 class VisionTower:
@@ -45,14 +50,13 @@ class VisionTower:
         return frozenset(inspect.signature(self._encode).parameters) - {"kwargs"}
 
     @property
-    def kept_arguments(self) -> frozenset[str]:
-        """Names of the model's arguments that may be needed beside features.
+    def kept_arguments(self) -> set[str]:
+        """Names of the model's arguments that it may read beside features.
 
         M-RoPE reads the grid of a page, which is an argument of the tower as well.
         """
         arguments = frozenset(inspect.signature(self.model.forward).parameters)
-        grids = {name for name in arguments if name.endswith("grid_thw")}
-        return (arguments - self.encoder_arguments) | grids
+        return {n for n in arguments if n not in self.encoder_arguments or n.endswith("grid_thw")}
 
     def problem(self) -> str | None:
         """Return why features of this model cannot be used in place of its pixels, or None."""
@@ -73,13 +77,22 @@ class VisionTower:
 
         A page is encoded alone, views and tiles together: with other pages in the same pass, last
         bits would depend on them, and a page that is encoded again would differ.
+
+        Raises:
+            FeaturesUnsupported: a part that is trained has had an effect on the features.
         """
         inputs = {
             name: value.to(self.device) if isinstance(value, torch.Tensor) else value
             for name, value in page.encoder_inputs.items()
         }
-        with no_grad_autocast(config):
+        # No part of a frozen tower builds a graph: gradients are on to see that there is none.
+        with no_grad_autocast(config), torch.enable_grad():
             outputs = self._encode(**inputs, return_dict=True)
+        if _joined(outputs.pooler_output).requires_grad:
+            raise FeaturesUnsupported(
+                "a part of the model that is trained changes them",
+                "Turn training.cache_features off.",
+            )
         layers = getattr(outputs, "deepstack_features", None)
         return PageFeatures(
             pooled=_joined(outputs.pooler_output).cpu(),

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@register_quantizer(EXPERTS_QUANT_METHOD)
 class ExpertQuantizer(Bnb4BitHfQuantizer):
     """transformers' 4-bit quantizer, for the fused experts too that `llm_int8_skip_modules` leaves.
 
@@ -81,6 +80,10 @@ class ExpertQuantizer(Bnb4BitHfQuantizer):
 class QuantizeExperts(Bnb4bitQuantize):
     """Quantizes a fused expert parameter, or a linear as transformers does."""
 
+    def __init__(self, quantizer: ExpertQuantizer) -> None:
+        super().__init__(quantizer)
+        self.quantizer = quantizer
+
     def convert(
         self,
         input_dict: dict[str, Any],
@@ -89,19 +92,21 @@ class QuantizeExperts(Bnb4bitQuantize):
         **kwargs: Any,
     ) -> dict[str, torch.Tensor]:
         """Return the quantized tensors by the full name of the parameter."""
-        quantizer: ExpertQuantizer = self.hf_quantizer
-        settings = quantizer.quantization_config
+        settings = self.quantizer.quantization_config
         converted: dict[str, torch.Tensor] = {}
         for name in list(input_dict):
             value = input_dict.pop(name)
-            if name not in quantizer.expert_parameters:
+            if name not in self.quantizer.expert_parameters:
                 converted |= super().convert({name: value}, full_layer_name, model, **kwargs)
                 continue
             weights = value[0] if isinstance(value, list) else value
-            packed, quantizer.states[name] = quantize_4bit(
+            packed, self.quantizer.states[name] = quantize_4bit(
                 weights,
                 compress_statistics=settings.bnb_4bit_use_double_quant,
                 quant_type=settings.bnb_4bit_quant_type,
             )
             converted[name] = nn.Parameter(packed, requires_grad=False)
         return converted
+
+
+register_quantizer(EXPERTS_QUANT_METHOD)(ExpertQuantizer)

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def enable_gradient_checkpointing(model: PeftModel | PreTrainedModel) -> None:
-    """Keep only the input of each layer for the backward pass, where a layer needs gradients.
+def enable_gradient_checkpointing(
+    model: PeftModel | PreTrainedModel, every_n_layers: int = 1
+) -> None:
+    """Keep only the input of every n-th layer for the backward pass, if it needs gradients.
 
     transformers also makes all embedding outputs require gradients, because re-entrant
     checkpointing needs that. This is non-re-entrant checkpointing, so that is undone: it would
     recompute and differentiate a frozen vision tower in every step.
     """
-    model.activation_checkpointing_enable({"use_reentrant": False})
+    model.activation_checkpointing_enable({"use_reentrant": False}, every_n_layers=every_n_layers)
     model.disable_input_require_grads()

@@ -132,7 +132,7 @@ def load_model(
     """
     settings = config.model
     auto_class = AutoModelForImageTextToText if reads_images else AutoModelForCausalLM
-    quantization_config = None
+    options: dict[str, Any] = {}
     if config.quantization.enabled:
         with torch.device("meta"):
             without_weights = auto_class.from_config(
@@ -144,19 +144,20 @@ def load_model(
                     revision=settings.revision,
                 ),
             )
-        quantization_config = bitsandbytes_config(without_weights, config)
+        # None would hide from transformers that a checkpoint is quantized.
+        options["quantization_config"] = bitsandbytes_config(without_weights, config)
     model = auto_class.from_pretrained(
         path,
         dtype=getattr(torch, settings.dtype),
         attn_implementation=settings.attn_implementation,
-        quantization_config=quantization_config,
         device_map={"": torch.device("cpu") if stay_on_cpu else current_device()},
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
         tqdm_class=reporting_bar(on_download) if on_download else None,
+        **options,
     )
-    if config.quantization.enabled:
-        # None are left unless the checkpoint itself has quantized linears.
+    if getattr(model, "is_quantized", False):  # by the settings, or in the checkpoint already
+        # Experts are left only in a checkpoint that has quantized linears.
         quantize_experts(experts_to_quantize(model, config), config)
         disable_avx512_repacking(model)
         flatten_8bit_inputs(model)

@@ -15,6 +15,7 @@ from deepsynth_tui.models.lora_problems import ModelNames, lora_problems
 from deepsynth_tui.models.lora_targets import resolve_target_modules, resolve_target_parameters
 from deepsynth_tui.models.towers import Tower, is_trained, tower_of
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.modeling.eva import EVA_CONFIG
 from deepsynth_tui.training.text_encoder.soft_tokens import without_text_encoder
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from deepsynth_tui.config.model import LoraSettings
     from deepsynth_tui.config.training import TrainingConfig
 
 
@@ -116,13 +118,35 @@ def lora_config(
         target_modules=list(targets),
         target_parameters=list(target_parameters) or None,
         modules_to_save=list(settings.modules_to_save) or None,
+        trainable_token_indices=_token_indices(model, settings) or None,
         use_rslora=settings.use_rslora,
         use_dora=settings.use_dora,
         init_lora_weights=settings.init_lora_weights,
+        eva_config=EVA_CONFIG if settings.init_lora_weights == "eva" else None,
         bias=settings.bias,
         rank_pattern=dict(settings.rank_pattern),
         alpha_pattern=dict(settings.alpha_pattern),
     )
+
+
+def _token_indices(model: PreTrainedModel, settings: LoraSettings) -> list[int]:
+    """Return the ids of the tokens whose embeddings are trained, each once.
+
+    Raises:
+        TrainingError: the model has no token of that id.
+    """
+    indices = sorted(set(settings.trainable_token_indices))
+    embeddings: Any = model.get_input_embeddings()
+    rows: int = embeddings.num_embeddings
+    if beyond := [index for index in indices if index >= rows]:
+        raise TrainingError(
+            f"lora.trainable_token_indices: the model has no token {', '.join(map(str, beyond))}: "
+            f"its embeddings are those of tokens 0 to {rows - 1}",
+            "Look up the ids with the tokenizer of the model; tokens that are added to it need a "
+            "model whose embeddings were resized.",
+            "lora.trainable_token_indices",
+        )
+    return indices
 
 
 def prepare_full_finetuning(model: PreTrainedModel, config: TrainingConfig) -> None:

@@ -98,6 +98,18 @@ def unquantized_modules(model: PreTrainedModel, config: TrainingConfig) -> list[
     return shortest_parents(kept, quantized)
 
 
+def quantization_notes(model: PreTrainedModel) -> tuple[str, ...]:
+    """Return what of `quantization:` has no effect on a checkpoint that is quantized already."""
+    quantizer: Any = getattr(model, "hf_quantizer", None)
+    if quantizer is None or not quantizer.pre_quantized:
+        return ()
+    method = quantizer.quantization_config.quant_method
+    return (
+        f"The checkpoint is quantized already ({getattr(method, 'value', method)}): its linear "
+        "layers stay as they are whatever quantization: says, and the estimate does not know them",
+    )
+
+
 def shortest_parents(names: Iterable[str], others: Collection[str]) -> list[str]:
     """Return the shortest dotted prefixes that `names` begin with and none of `others`."""
     taken = {prefix for name in others for prefix in _prefixes(name)}

@@ -26,11 +26,15 @@ KEPT_INPUTS = ("image_grid_thw", "mm_token_type_ids")
 
 @dataclass(frozen=True, slots=True)
 class BatchShape:
-    """Rows of `length` tokens with the same page in each; `views` is None for text-only rows."""
+    """Rows of `length` tokens with the same page in each; `views` is None for text-only rows.
+
+    `is_padded`: one of several rows is shorter by a token.
+    """
 
     rows: int
     length: int
     views: PageViews | None = None
+    is_padded: bool = True
 
 
 def text_inputs(shape: BatchShape, model_config: PreTrainedConfig) -> dict[str, torch.Tensor]:
@@ -45,7 +49,7 @@ def text_inputs(shape: BatchShape, model_config: PreTrainedConfig) -> dict[str, 
     if shape.views is not None:
         ids[:, : shape.views.tokens - shape.views.separator_tokens] = image_token_id(model_config)
         labels[:, : shape.views.tokens] = -100
-    if shape.rows > 1:
+    if shape.rows > 1 and shape.is_padded:
         mask[-1, -1], labels[-1, -1] = 0, -100
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 

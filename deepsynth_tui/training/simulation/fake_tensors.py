@@ -70,6 +70,8 @@ class TrackedFakeTensors(TorchDispatchMode):
         return out
 
     def _run_fake(self, func: Any, args: Any, kwargs: Any) -> Any:
+        if func is aten.equal.default:
+            return True  # logits are what the configuration of the model tells
         with self.fake_mode:
             out = func(*args, **kwargs)
         if func is aten.ne.Scalar and out.numel() <= MAX_PAGE_MASK_NUMEL:

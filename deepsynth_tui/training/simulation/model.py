@@ -20,6 +20,7 @@ from deepsynth_tui.training.modeling.quantization import (
     experts_to_quantize,
     quantize_experts,
 )
+from deepsynth_tui.training.token_loss import compute_token_loss
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -38,7 +39,7 @@ def build_fake_model(
         model: PreTrainedModel = auto_class.from_config(
             model_config,
             dtype=getattr(torch, config.model.dtype),
-            attn_implementation=config.model.attn_implementation,
+            attn_implementation=simulated_attention(config),
             **code_options(
                 auto_class,
                 model_config,
@@ -62,8 +63,18 @@ def build_fake_model(
         fake_meta_tensors(trained, dtype=getattr(torch, config.model.dtype))
         quantize_experts(experts, config)
     if config.training.gradient_checkpointing:
-        enable_gradient_checkpointing(trained)
+        enable_gradient_checkpointing(trained, config.training.checkpoint_every_n_layers)
+    compute_token_loss(trained)
     return trained.train()
+
+
+def simulated_attention(config: TrainingConfig) -> str:
+    """Return the attention implementation of a model on fake tensors.
+
+    Flash attention needs a GPU. SDPA without a mask saves the same tensors.
+    """
+    model = config.model
+    return "sdpa" if model.uses_flash_attention else model.attn_implementation
 
 
 def fake_meta_tensors(model: nn.Module, *, dtype: torch.dtype) -> None:

@@ -61,7 +61,12 @@ def simulate_step(
     views = page_views(dataset.page, image, config.model, length) if image else None
     if views is not None and views.tokens >= length:
         views = None  # the trainer refuses such a row; the estimate warns of it
-    shape = BatchShape(config.training.per_device_train_batch_size, length, views)
+    shape = BatchShape(
+        config.training.per_device_train_batch_size,
+        length,
+        views,
+        is_padded=not config.model.uses_flash_attention,
+    )
     model_config = hub_config.config
     fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
     model = build_fake_model(model_config, config, fake_mode)

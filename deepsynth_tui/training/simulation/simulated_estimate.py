@@ -34,7 +34,7 @@ class SimulatedMemory:
             **self.parts,
             "overhead": overhead.total(self.min_capacity - self.allocated),
         }
-        needed = max(sum(breakdown.values()), estimate.peak_loading)
+        needed = max(sum(breakdown.values()), estimate.peak_loading, estimate.peak_evaluation)
         return replace(
             estimate,
             breakdown=breakdown,

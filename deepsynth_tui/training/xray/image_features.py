@@ -16,7 +16,7 @@ from transformers import AutoModelForImageTextToText
 
 from deepsynth_tui.training.simulation.fake_tensors import TrackedFakeTensors
 from deepsynth_tui.training.simulation.memory_tracker import MemoryTracker
-from deepsynth_tui.training.simulation.model import fake_meta_tensors
+from deepsynth_tui.training.simulation.model import fake_meta_tensors, simulated_attention
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -39,7 +39,7 @@ class VisionTower:
             self._model: PreTrainedModel = AutoModelForImageTextToText.from_config(
                 model_config,
                 dtype=getattr(torch, config.model.dtype),
-                attn_implementation=config.model.attn_implementation,
+                attn_implementation=simulated_attention(config),
                 trust_remote_code=config.model.trust_remote_code,
             ).eval()
         with self._fake_mode:

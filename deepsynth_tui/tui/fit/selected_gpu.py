@@ -81,8 +81,8 @@ def _fix(row: GpuRow, fit: GpuFit | None, width: int, key: str) -> list[Content]
     if fit is None or not fit.changes:
         return []
     texts = ["float16: this GPU has no bfloat16"] if fit.float16 else []
-    if fit.fix:
-        texts.append(f"{fit.fix.words}: {format_bytes(fit.fix.needed)}, {fit.fix.effect}")
+    if fit.change:
+        texts.append(f"{fit.change.words}: {format_bytes(fit.change.needed)}, {fit.change.effect}")
     text = f"{key} {'; '.join(texts)}"
     first, *rest = wrap(text, max(width, 20), max_lines=2, placeholder=" …")
     line = Content.assemble((key, "bold $primary"), first.removeprefix(key))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.workflows.preflight import Preflight
 
 RANK = "lora.r"
+LEARNING_RATE = "training.learning_rate"
 REPORT_SECONDS = 0.15
 """Time without a change before the report, which takes hundreds of estimates, is computed."""
 PROBE_SECONDS = 3.0
@@ -145,6 +146,7 @@ class TrainingScreen(FormScreen):
         self.fit.show_error(message, advice)
 
     def _show_estimate(self, config: TrainingConfig, inputs: EstimateInputs) -> None:
+        from deepsynth_tui.estimate.learning_rate import advise_learning_rate
         from deepsynth_tui.tui.fit.view import FitView
 
         last = self._shown
@@ -152,6 +154,8 @@ class TrainingScreen(FormScreen):
         if is_same and not self.fit.status:
             return
         estimate = inputs.estimate(config)
+        if self.form is not None:
+            self.form.show_advice({LEARNING_RATE: advise_learning_rate(config, inputs.layout).text})
         if last is None:
             self._probe_gpus()
         elif last.config != config:

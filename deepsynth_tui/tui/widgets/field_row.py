@@ -92,6 +92,7 @@ class FieldRow(Widget):
     changed: reactive[bool] = reactive(False)
     problem: reactive[str] = reactive("")
     note: reactive[str] = reactive("")
+    advice: reactive[str] = reactive("")
 
     class Edited(Message):
         """The user changed the value."""
@@ -184,8 +185,9 @@ class FieldRow(Widget):
             self.label.ljust(LABEL_WIDTH - 2), "bold" if self.has_focus_within else "$muted"
         )
         line = [Content.styled(marker, style), label]
-        if self.note and self.children:
-            line += [" " * (self.editor.outer_size.width + 1), Content.styled(self.note, "$muted")]
+        note = self.advice or self.note
+        if note and self.children:
+            line += [" " * (self.editor.outer_size.width + 1), Content.styled(note, "$muted")]
         if self.problem:
             problem = f"\n{' ' * LABEL_WIDTH}{self.problem}"
             line.append(Content.styled(problem, "$text-error"))

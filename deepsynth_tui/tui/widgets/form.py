@@ -62,6 +62,7 @@ class Form(VerticalScroll, can_focus=False):
         super().__init__()
         self.values = values
         self._problems: dict[str, Problem] = {}
+        self._advice: dict[str, str] = {}
         self._suggestions = suggestions or {}
 
     def compose(self) -> ComposeResult:
@@ -109,6 +110,12 @@ class Form(VerticalScroll, can_focus=False):
         for problem in problems:
             self._problems.setdefault(problem.key, problem)
         self._update_rows()
+
+    def show_advice(self, advice: Mapping[str, str]) -> None:
+        """Show a text beside each of these fields, by key, in place of its unit."""
+        self._advice = dict(advice)
+        for row in self.query(FieldRow):
+            row.advice = self._advice.get(row.spec.key, "")
 
     def problem_at(self, key: str) -> Problem | None:
         """Return the problem of a field, None if it has none."""
@@ -161,6 +168,7 @@ class Form(VerticalScroll, can_focus=False):
         problem = self._problems.get(key)
         row.changed = self.values.is_changed(key)
         row.problem = problem.message if problem else ""
+        row.advice = self._advice.get(key, "")
         return row
 
     def _preset_row(self, group: Group) -> FieldRow:

@@ -26,6 +26,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "text_encoder.enabled": {"text_encoder.enabled": True},
     "lora.use_dora": {"lora.use_dora": True},
     "lora.init_lora_weights": {"lora.init_lora_weights": "olora"},
+    "lora.trainable_token_indices": {"lora.trainable_token_indices": [3]},
     "lora.bias": {"lora.bias": "all"},
     "lora.modules_to_save": {"lora.modules_to_save": ["lm_head"]},
     "lora.target_parameters": {

@@ -75,6 +75,38 @@ def problems_of(text: str) -> tuple[Problem, ...]:
         ("training: {early_stopping_patience: 5}", "training.early_stopping_patience"),
         ("training: {max_steps: 0}", "training.max_steps"),
         ("output: {push_to_hub: true}", "output.hub_model_id"),
+        ("training: {vision_learning_rate: 1.0e-5}", "training.vision_learning_rate"),
+        ("training: {projector_learning_rate: 1.0e-5}", "training.projector_learning_rate"),
+        (
+            "training: {loraplus_lr_ratio: 4.0}\nlora: {enabled: false}",
+            "training.loraplus_lr_ratio",
+        ),
+        ("training: {loraplus_lr_ratio: 4.0, optim: muon}", "training.loraplus_lr_ratio"),
+        ("lora: {trainable_token_indices: [-1]}", "lora.trainable_token_indices"),
+        (
+            "lora: {init_lora_weights: eva, trainable_token_indices: [3]}",
+            "lora.init_lora_weights",
+        ),
+        (
+            "lora: {init_lora_weights: eva}\ntext_encoder: {enabled: true}",
+            "lora.init_lora_weights",
+        ),
+        (
+            "lora: {init_lora_weights: eva, target_parameters: [e], lora_dropout: 0.0}",
+            "lora.init_lora_weights",
+        ),
+        ("training: {lr_scheduler_kwargs: {min_lr: 1.0e-5}}", "training.lr_scheduler_kwargs"),
+        ("training: {lr_scheduler_type: cosine_with_min_lr}", "training.lr_scheduler_kwargs"),
+        (
+            "training: {lr_scheduler_type: cosine_with_min_lr, lr_scheduler_kwargs: {min_lr: 1}}",
+            "training.lr_scheduler_kwargs",
+        ),
+        ("training: {lr_scheduler_type: warmup_stable_decay}", "training.lr_scheduler_kwargs"),
+        (
+            "training: {lr_scheduler_type: warmup_stable_decay, "
+            "lr_scheduler_kwargs: {num_decay_steps: 5, decay_type: steep}}",
+            "training.lr_scheduler_kwargs",
+        ),
     ],
 )
 def test_each_rule_reports_its_key(text: str, key: str):

@@ -30,12 +30,12 @@ def refusal(process: DocumentProcess, path: Path) -> UnreadableDocument:
 
 def test_memory(tmp_path: Path, small: Path) -> None:
     bomb = tmp_path / "bomb.pdf"
-    bomb.write_bytes(pdf_bomb(8 * MIB))
-    assert bomb.stat().st_size < MIB // 20
-    with DocumentProcess(max_seconds=60, max_memory=0.01) as process:
+    bomb.write_bytes(pdf_bomb(48 * MIB))
+    assert bomb.stat().st_size < MIB // 4
+    with DocumentProcess(max_seconds=60, max_memory=0.1) as process:
         assert process.extract_text(small, None) == "hello"
         error = refusal(process, bomb)
-        assert error.reason == "a document that takes more than 0.01 GiB of memory to read"
+        assert error.reason == "a document that takes more than 0.1 GiB of memory to read"
         assert "source.max_document_memory" in error.advice
         assert process.extract_text(small, None) == "hello"
 
@@ -52,15 +52,15 @@ def test_time(tmp_path: Path, small: Path) -> None:
 @pytest.mark.parametrize("suffix", [".txt.gz", ".docx", ".epub", ".html.gz"])
 def test_a_bomb_of_each_type(tmp_path: Path, small: Path, suffix: str) -> None:
     bomb = tmp_path / f"bomb{suffix}"
-    zeros = bytes(64 * MIB)
+    content = b"<a>" + b" " * (128 * MIB) + b"</a>"
     if suffix.endswith(".gz"):
-        bomb.write_bytes(gzip.compress(zeros))
+        bomb.write_bytes(gzip.compress(content))
     else:
         member = "word/document.xml" if suffix == ".docx" else "META-INF/container.xml"
         with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(member, zeros)
-    with DocumentProcess(max_seconds=60, max_memory=0.02) as process:
-        assert "of memory to read" in refusal(process, bomb).reason
+            archive.writestr(member, content)
+    with DocumentProcess(max_seconds=1, max_memory=0.1) as process:
+        assert refusal(process, bomb).reason.startswith("a document that takes more than")
         assert process.extract_text(small, None) == "hello"
 
 

@@ -12,7 +12,7 @@ from deepsynth_tui.config.dataset import DatasetConfig
 TINY: dict[str, Any] = {"width": 200, "height": 200, "margin": 8, "font_size": 16}
 
 
-def config(source: Path, **changes: Any) -> DatasetConfig:
+def config(source: Path, /, **changes: Any) -> DatasetConfig:
     """Return a configuration that draws `source` on tiny pages."""
     settings = {"path": str(source), **changes.pop("source", {})}
     return DatasetConfig.model_validate({"page": TINY, **changes, "source": settings})

@@ -60,7 +60,7 @@ def test_a_failed_call(
 
 
 def test_a_file_that_cannot_grow(tmp_path: Path, settings: Any, whole: dict[str, bytes]) -> None:
-    for number, size in enumerate(sorted({len(content) for content in whole.values()})):
+    for number, size in enumerate(sorted({len(content) for content in whole.values()} - {0})):
         folder = tmp_path / str(number) / "dataset"
         with pytest.raises(OSError), file_size_limit(size - 1):  # noqa: PT011 - of pyarrow, too
             generate(settings, folder, Recorder())

@@ -17,6 +17,7 @@ from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.dimensions import text_dimensions
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.lora_targets import resolve_target_modules
+from deepsynth_tui.training.token_loss import compute_token_loss
 from tests.estimate.models import configure, shipped
 from tests.estimate.operations import Operations, operations
 
@@ -94,6 +95,7 @@ def estimate_and_count(case: Case) -> tuple[Work, Operations]:
         model.enable_input_require_grads()
     if settings.training.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+    compute_token_loss(model)
     model.train()
     tokens = torch.randint(0, config.vocab_size, (ROWS, LENGTH))
 

@@ -9,7 +9,8 @@ import datasets
 import datasets.config
 import pytest
 
-from deepsynth_tui.config.training import DataSettings, TrainingConfig
+from deepsynth_tui.config.data import DataSettings
+from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.training.data.dataset import Rows, group_shuffle_split, load_split
 from tests.training.conftest import configuration
 

@@ -134,7 +134,9 @@ def test_earlier_answers_that_a_template_changes_are_refused(
     with_template: Callable[..., Collator],
 ) -> None:
     template = LOOP.replace(
-        "message['content']", "(message['content'] if loop.last else message['content'] | upper)"
+        "message['content']",
+        "(message['content'] | upper if message['role'] == 'assistant' and not loop.last"
+        " else message['content'])",
     )
     with pytest.raises(TrainingError, match=r"renders answer 1 differently if another question"):
         learned_texts(with_template(template + PROMPT + "{%- endif -%}"), TWO_TURNS)

@@ -41,7 +41,7 @@ def test_losses_and_metrics_do_not_depend_on_the_cache(run: Run) -> None:
     on = run(**TWO_EPOCHS, training__cache_features="on")
     assert len(_entries()) == 10
     assert _metrics(on) == _metrics(off)
-    auto = run(**TWO_EPOCHS)
+    auto = run(**TWO_EPOCHS, training__dataloader_num_workers=2)
     assert _metrics(auto) == _metrics(off)
     assert json.loads((auto.run.path / "page-features.json").read_text())["caches"]
     assert on.of("done")[-1].data["verification"]["reproduces"]

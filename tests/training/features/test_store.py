@@ -132,7 +132,8 @@ def test_room_is_made_of_what_was_used_longest_ago(
         other = FeatureStore(tmp_path / name)
         other.write(KEY, FEATURES)
         other.close()
-        os.utime(tmp_path / name / "lock", (time.time() - age,) * 2)
+        used_at = time.time() - age
+        os.utime(tmp_path / name / "lock", (used_at, used_at))
     own = FeatureStore(tmp_path / "own")
     for key in ("a1", "a2"):
         own.write(key, FEATURES)
@@ -154,7 +155,8 @@ def test_features_that_nothing_has_used_for_a_month_are_deleted(
     other.close()
     store.make_room(0, [])
     assert other.folder.exists()
-    os.utime(other.folder / "lock", (time.time() - store_module.UNUSED_SECONDS - 1,) * 2)
+    used_at = time.time() - store_module.UNUSED_SECONDS - 1
+    os.utime(other.folder / "lock", (used_at, used_at))
     store.make_room(0, [])
     assert not other.folder.exists()
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 from bitsandbytes.nn.parametrize import Bnb4bitParametrization
+from torch import nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import PreTrainedModel, Qwen3MoeConfig, Qwen3MoeForCausalLM
+from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
 from transformers.utils.quantization_config import QuantizationMethod
 
 from deepsynth_tui.training.modeling.load import load_model_and_processor
@@ -55,7 +56,6 @@ def mixture(folder: Path) -> Path:
         num_hidden_layers=LAYERS,
         num_attention_heads=2,
         num_key_value_heads=2,
-        head_dim=32,
         num_experts=32,
         num_experts_per_tok=2,
         **small_models.special_tokens(tokenizer),
@@ -66,13 +66,15 @@ def mixture(folder: Path) -> Path:
     return folder
 
 
-def packed_experts(model: PreTrainedModel) -> dict[str, tuple[torch.Tensor, Any]]:
+def packed_experts(model: nn.Module) -> dict[str, tuple[torch.Tensor, Any]]:
     """Return the packed weights of each quantized parameter, and how they are dequantized."""
-    return {
-        name: (owner.original, module.quant_state)
-        for owner_name, owner in model.named_modules()
-        for name, module in [(owner_name, child) for child in owner.children()]
+    states = {
+        name.rpartition(".")[0]: module.quant_state
+        for name, module in model.named_modules()
         if isinstance(module, Bnb4bitParametrization)
+    }
+    return {
+        name: (model.get_parameter(f"{name}.original"), state) for name, state in states.items()
     }
 
 

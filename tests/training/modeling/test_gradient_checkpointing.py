@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -15,8 +16,11 @@ from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import configuration
 
 
-def step(values: dict[str, Any], *, checkpointed: bool) -> tuple[dict[str, torch.Tensor], bool]:
-    """Return the gradients of one batch, and whether the frozen vision tower required them."""
+def step(values: dict[str, Any], *, every: int | None) -> tuple[dict[str, torch.Tensor], bool]:
+    """Return the gradients of one batch, and whether the frozen vision tower required them.
+
+    Every `every`-th layer is recomputed, None: no layer.
+    """
     config = configuration(values)
     base = load_model_and_processor(config)
     rows = load_split(config, images=True).train
@@ -24,8 +28,8 @@ def step(values: dict[str, Any], *, checkpointed: bool) -> tuple[dict[str, torch
     batch.pop(ROW_IDS)
     torch.manual_seed(0)
     model = lora.add_adapters(base.model, config)
-    if checkpointed:
-        enable_gradient_checkpointing(model)
+    if every is not None:
+        enable_gradient_checkpointing(model, every)
     tower_requires_grad: list[bool] = []
     tower: nn.Module = next(
         module for name, module in model.named_modules() if name.endswith("vision_model.encoder")
@@ -36,9 +40,10 @@ def step(values: dict[str, Any], *, checkpointed: bool) -> tuple[dict[str, torch
     return gradients, any(tower_requires_grad)
 
 
-def test_gradients_are_the_same_and_a_frozen_tower_has_none(values: dict[str, Any]):
-    kept, _ = step(values, checkpointed=False)
-    recomputed, tower_learns = step(values, checkpointed=True)
+@pytest.mark.parametrize("every", [1, 2])
+def test_gradients_are_the_same_and_a_frozen_tower_has_none(values: dict[str, Any], every: int):
+    kept, _ = step(values, every=None)
+    recomputed, tower_learns = step(values, every=every)
     assert kept
     assert kept.keys() == recomputed.keys()
     for name, gradient in kept.items():

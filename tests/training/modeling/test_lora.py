@@ -12,7 +12,10 @@ import pytest
 import torch
 from peft import LoraConfig
 
+from deepsynth_tui.estimate.memory.trainable import count_trainable
+from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.models.towers import tower_of
+from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import configuration
@@ -110,6 +113,21 @@ def test_adapted_modules_are_the_targets(values: dict[str, Any]) -> None:
     assert isinstance(targets, set)
     assert sorted(lora.adapted_modules(model)) == sorted(targets)
     assert {tower_of(name) for name in targets} == {"language", "vision"}
+
+
+def test_tokens_are_trained_without_the_rest_of_the_vocabulary(values: dict[str, Any]) -> None:
+    config = configuration(values, lora__trainable_token_indices=[5, 3, 5])
+    base = load_model_and_processor(config)
+    model = lora.add_adapters(base.model, config)
+    trained = [p for name, p in model.named_parameters() if "trainable_tokens_delta" in name]
+    assert [p.shape[0] for p in trained if p.requires_grad] == [2]
+    layout = build_layout(config.model.name_or_path, None, "model", trust_remote_code=False)
+    assert count_trainable(config, layout).total == sum(
+        p.numel() for p in model.parameters() if p.requires_grad
+    )
+    beyond = configuration(values, lora__trainable_token_indices=[10**6])
+    with pytest.raises(TrainingError, match="no token 1000000"):
+        lora.add_adapters(load_model_and_processor(beyond).model, beyond)
 
 
 SAVE_ADAPTER = """

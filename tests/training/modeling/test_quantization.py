@@ -20,7 +20,11 @@ from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.load import load_model_and_processor
-from deepsynth_tui.training.modeling.quantization import flatten_8bit_inputs, unquantized_modules
+from deepsynth_tui.training.modeling.quantization import (
+    flatten_8bit_inputs,
+    quantization_notes,
+    unquantized_modules,
+)
 from deepsynth_tui.training.silence_libraries import silence_libraries
 from tests.estimate.models import SMALL, build, configure
 from tests.training.conftest import Run, configuration
@@ -237,3 +241,23 @@ def test_a_model_without_the_named_tower_is_refused(
     ) as refused:
         load_model_and_processor(config)
     assert refused.value.key == "quantization.towers"
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_checkpoint_that_is_quantized_loads_and_says_so(
+    values: dict[str, Any], vision_model: Path, tmp_path: Path, enabled: bool
+) -> None:
+    config = configuration(
+        values, quantization__enabled=True, quantization__towers=[*TARGET_TOWERS]
+    )
+    base = load_model_and_processor(config)
+    assert quantization_notes(base.model) == ()
+    base.model.save_pretrained(tmp_path)
+    base.processor.save_pretrained(tmp_path)
+
+    again = configuration(values, model__name_or_path=str(tmp_path), quantization__enabled=enabled)
+    model = load_model_and_processor(again).model
+    layer = model.get_submodule("model.vision_model.encoder.layers.0.self_attn.q_proj")
+    assert isinstance(layer, Linear4bit)
+    (note,) = quantization_notes(model)
+    assert "quantized already (bitsandbytes)" in note

@@ -44,16 +44,19 @@ SETTINGS: dict[str, Any] = {
     "lora__lora_dropout": 0.0,
     "training__max_steps": 12,
     "training__save_steps": 4,
-    "data__eval_fraction": 0.2,
+    "data__eval_fraction": 5 / 21,
     "training__eval_steps": 6,
 }
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty rows; the 16 training rows fill all batches with one and with two processes."""
+    """21 rows; the 16 training rows fill all batches with one and with two processes.
+
+    The 5 held-out rows do not.
+    """
     folder = tmp_path_factory.mktemp("dataset")
-    return small_datasets.write(folder, [small_datasets.row(number) for number in range(20)])
+    return small_datasets.write(folder, [small_datasets.row(number) for number in range(21)])
 
 
 @pytest.fixture(autouse=True)

@@ -124,7 +124,7 @@ def test_saving_an_adapter_whose_files_cannot_grow(
     target = tmp_path / "adapter"
     save(adapter, target)
     whole = files(target)
-    for size in sorted({len(content) for content in whole.values()}):
+    for size in sorted({len(content) for content in whole.values()} - {0}):
         with pytest.raises(Exception), file_size_limit(size - 1):  # noqa: B017, PT011 - Rust's own
             save(adapter, target)
         assert files(target) == whole

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.estimate.closed_form import estimate
+from deepsynth_tui.estimate.row_statistics import RowStatistics
+from deepsynth_tui.training.simulation.simulate import simulate_step
 from tests.estimate.models import layout_of
 from tests.training.simulation.models import architecture, configuration, simulated
 
@@ -19,6 +21,7 @@ RESERVED_WITHIN = 0.12
 FREE = {"model": {"freeze_vision_tower": False}}
 FULL = {"lora": {"enabled": False}}
 RECOMPUTED = {"checkpointing": True}
+HALF_OF_THE_LAYERS = {"training": {"checkpoint_every_n_layers": 2}}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,9 @@ RECOMPUTED = {"checkpointing": True}
         ("smolvlm", FREE),
         ("smolvlm", {"rows": 2, "bits": 4}),
         ("deepseek_ocr2", RECOMPUTED),
+        ("llama", RECOMPUTED | HALF_OF_THE_LAYERS),
+        ("qwen3", {"rows": 4, "model": {"attn_implementation": "flash_attention_2"}}),
+        ("qwen3_vl", FREE | RECOMPUTED | HALF_OF_THE_LAYERS),
         ("deepseek_ocr2", {"bits": 4, "training": {"gradient_accumulation_steps": 1}}),
     ],
     ids=str,
@@ -49,6 +55,22 @@ def test_the_peak_is_the_simulated_one(model_type: str, options: dict[str, Any])
     assert memory.allocated == sum(memory.by_category.values())
     assert computed.peak_allocated == pytest.approx(memory.allocated, rel=WITHIN)
     assert memory.allocated <= memory.min_capacity <= memory.reserved
+
+
+@pytest.mark.parametrize("model_type", ["llama", "qwen3"])  # the head of qwen3 is tied
+@pytest.mark.parametrize("length", [64, 512])
+def test_the_tables_of_trained_tokens(model_type: str, length: int) -> None:
+    hub_config = architecture(model_type)
+    hub_config.config.vocab_size = 100_000
+    config = configuration(
+        checkpointing=True,
+        lora={"trainable_token_indices": [1, 2]},
+        data={"max_length": length},
+    )
+    memory = simulate_step(config, hub_config, None, RowStatistics())
+    layout = layout_of(f"{model_type}-100000", hub_config, "model")
+    computed = estimate(config, layout, gpus=())
+    assert computed.peak_allocated == pytest.approx(memory.allocated, rel=0.01)
 
 
 @pytest.mark.parametrize(

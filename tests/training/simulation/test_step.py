@@ -18,6 +18,7 @@ from deepsynth_tui.training.simulation import batch, model
 from deepsynth_tui.training.simulation.fake_tensors import TrackedFakeTensors
 from deepsynth_tui.training.simulation.memory_tracker import CATEGORIES, MemoryTracker
 from deepsynth_tui.training.simulation.step import make_optimizer, run_step
+from deepsynth_tui.training.token_loss import compute_token_loss
 from tests.training.simulation.models import TEXT, architecture, configuration, simulated
 
 SHAPE = batch.BatchShape(rows=2, length=128)
@@ -46,6 +47,7 @@ def real_model(model_type: str, config: TrainingConfig) -> torch.nn.Module:
     trained: Any = lora.add_adapters(base, config) if config.lora.enabled else base
     if config.training.gradient_checkpointing:
         enable_gradient_checkpointing(trained)
+    compute_token_loss(trained)
     return trained.train()
 
 

@@ -1,0 +1,1 @@
+"""Adapters and their base examined on pages: answers, metrics, intervals, differences."""

@@ -1,0 +1,39 @@
+"""Gradient checkpointing: the layers that are recomputed, and whether a run fits without."""
+
+from __future__ import annotations
+
+import math
+
+from deepsynth_tui.config.training import TrainingConfig
+
+MARGIN = 0.9
+"""A run fits without gradient checkpointing if it needs at most this share of the memory: the
+estimate may be too low, and a run that is out of memory is worse than a slower one."""
+
+
+def is_automatic(config: TrainingConfig) -> bool:
+    """Whether the run decides on gradient checkpointing itself."""
+    return config.training.gradient_checkpointing == "auto"
+
+
+def with_checkpointing(config: TrainingConfig, value: bool) -> TrainingConfig:
+    """Return the configuration with gradient checkpointing on or off."""
+    training = config.training.model_copy(update={"gradient_checkpointing": value})
+    return config.model_copy(update={"training": training})
+
+
+def decided_variants(config: TrainingConfig) -> tuple[TrainingConfig, ...]:
+    """Return the configurations that a run may decide on; one unless it decides itself."""
+    if not is_automatic(config):
+        return (config,)
+    return tuple(with_checkpointing(config, value) for value in (False, True))
+
+
+def fits_without(needed: int, available: int) -> bool:
+    """Whether a run that needs `needed` bytes without gradient checkpointing may do without."""
+    return needed <= MARGIN * available
+
+
+def recomputed_layers(config: TrainingConfig, layers: int) -> int:
+    """The number of layers, of a stack of `layers`, whose activations are recomputed."""
+    return math.ceil(layers / config.training.checkpoint_every_n_layers)
