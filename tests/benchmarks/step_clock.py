@@ -43,7 +43,8 @@ class StepClock(TrainerCallback):
 
 def install() -> None:
     """Add the clock to every Trainer that this process creates."""
-    DEFAULT_CALLBACKS.append(StepClock)
+    callbacks: list[Any] = DEFAULT_CALLBACKS
+    callbacks.append(StepClock)
 
 
 def print_figures() -> None:

@@ -179,13 +179,14 @@ def check_float16(report: Report, root: Path) -> None:
 def count_syncs() -> Iterator[Counter[str]]:
     """Count the places where the last step of the runs in the block waits for the GPU."""
     places: Counter[str] = Counter()
-    DEFAULT_CALLBACKS.append(SyncCounter)
+    callbacks: list[Any] = DEFAULT_CALLBACKS
+    callbacks.append(SyncCounter)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield places
     finally:
-        DEFAULT_CALLBACKS.remove(SyncCounter)
+        callbacks.remove(SyncCounter)
     waits = (warning for warning in caught if "synchroniz" in str(warning.message))
     places.update(f"{Path(wait.filename).name}:{wait.lineno}" for wait in waits)
 

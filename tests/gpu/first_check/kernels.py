@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -48,9 +49,9 @@ def check_kernels(report: Report, root: Path) -> None:
 def four_bit_error(rows: int, width: int) -> float:
     """Return the relative error of a 4-bit layer against its own dequantized weights."""
     from bitsandbytes.functional import dequantize_4bit
-    from bitsandbytes.nn import Linear4bit
+    from bitsandbytes.nn.modules import Linear4bit
 
-    layer = Linear4bit(
+    layer: Any = Linear4bit(
         width, 512, bias=False, compute_dtype=torch.bfloat16, quant_type="nf4"
     ).cuda()
     inputs = torch.randn(rows, width, device="cuda", dtype=torch.bfloat16)
