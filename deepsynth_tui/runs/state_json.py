@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from deepsynth_tui.runs.json_file import BadContent, finite_integer, finite_number
 from deepsynth_tui.runs.state import RunState
@@ -48,9 +48,9 @@ def _decode(kind: Any, content: Any) -> Any:
     if origin is Mapping and isinstance(content, dict):
         return MappingProxyType({k: _decode(arguments[1], item) for k, item in content.items()})
     if is_dataclass(kind) and isinstance(content, dict):
-        hints = _hints(kind)
+        make, hints = cast(Any, kind), _hints(kind)
         if content.keys() == hints.keys():
-            return kind(**{name: _decode(hint, content[name]) for name, hint in hints.items()})
+            return make(**{name: _decode(hint, content[name]) for name, hint in hints.items()})
     if kind is int and (integer := finite_integer(content)) is not None:
         return integer
     if kind is float and (number := finite_number(content)) is not None:

@@ -19,7 +19,7 @@ from peft import PeftModel
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from deepsynth_tui.estimate.memory.stack_version import LOSS_CHUNK
 from deepsynth_tui.training.data.collator import IGNORE_INDEX

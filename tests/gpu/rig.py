@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoConfig
 from transformers.trainer_utils import SaveStrategy
 
 from deepsynth_tui.config.training import TrainingConfig
@@ -144,7 +145,9 @@ def measure(case: Case, folder: Path, home: Path, meter: MemoryMeter) -> Outcome
 
     def body(job: Job) -> str:
         memory_time = MemoryTimeCallback(job, meter)
-        base = load_model(str(folder), config, reads_images=case.side > 0)
+        base = load_model(
+            str(folder), AutoConfig.from_pretrained(folder), config, reads_images=case.side > 0
+        )
         model = lora.add_adapters(base, config)
         if config.training.gradient_checkpointing:
             enable_gradient_checkpointing(model)

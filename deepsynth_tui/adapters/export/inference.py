@@ -141,10 +141,11 @@ class Reader:
                 for m in messages
             ]
         template = settings["chat_template"] or {}
+        options = {**template, **(template_options or {})}
         prompt: str = self.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **template, **template_options
+            messages, tokenize=False, add_generation_prompt=True, **options
         )
-        prompt += prompt_suffix
+        prompt += prompt_suffix or ""
         start = self.tokenizer.bos_token or ""
         special = settings["reads_images"] and not template
         special = special and not (start and prompt.startswith(start))

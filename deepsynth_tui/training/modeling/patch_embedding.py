@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,7 +26,8 @@ def compute_patch_embeddings_as_linears(model: nn.Module) -> int:
         and module.dilation == (1, 1, 1)
     ]
     for convolution in convolutions:
-        convolution.forward = partial(_forward, convolution)
+        forward: Any = partial(_forward, convolution)
+        convolution.forward = forward
     return len(convolutions)
 
 

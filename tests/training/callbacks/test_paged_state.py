@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from bitsandbytes.optim import AdamW8bit, PagedAdamW, PagedAdamW8bit
+from bitsandbytes.optim.adamw import AdamW8bit, PagedAdamW, PagedAdamW8bit
 from torch import nn
 
 from deepsynth_tui.training.callbacks.paged_state import PAGED, restore_paged_state

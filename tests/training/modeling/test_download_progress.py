@@ -30,7 +30,7 @@ def test_the_bars_of_the_hub(
 ) -> None:
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     reports: list[tuple[int, int]] = []
-    bar_class = reporting_bar(lambda done, total: reports.append((done, total)))
+    bar_class: Any = reporting_bar(lambda done, total: reports.append((done, total)))
     context = _get_progress_bar_context(log_level=0, tqdm_class=bar_class, **options)
     with context as bar:
         bar.update(40)
