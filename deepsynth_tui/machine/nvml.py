@@ -75,7 +75,7 @@ def probe() -> Probe:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         absent = (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
-        failed = error.value not in absent
+        failed = getattr(error, "value", None) not in absent
         return Probe((), f"The NVIDIA driver is not available: {error}.", failed=failed)
     try:
         return read_devices(pynvml, os.environ.get("CUDA_VISIBLE_DEVICES"))

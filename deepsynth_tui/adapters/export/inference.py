@@ -141,9 +141,9 @@ class Reader:
                 for m in messages
             ]
         template = settings["chat_template"] or {}
-        options = {**template, **(template_options or {})}
+        rendering = {**template, **(template_options or {})}
         prompt: str = self.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **options
+            messages, tokenize=False, add_generation_prompt=True, **rendering
         )
         prompt += prompt_suffix or ""
         start = self.tokenizer.bos_token or ""
