@@ -174,7 +174,7 @@ class TrainingSettings(Settings):
     )
     checkpoint_every_n_layers: int = setting(
         1,
-        label="Checkpoint every",
+        label="Recompute every",
         help="With gradient checkpointing, recompute every n-th layer and store the activations of "
         "the others.",
         unit="layers",

@@ -75,7 +75,8 @@ def steady(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_one_gpu_and_every_rank_can_be_asked_about(config: Path):
-    text = command("estimate", config, "--gpu", "t4", "--ranks").stdout
+    large = "training.per_device_train_batch_size=16"
+    text = command("estimate", config, "--gpu", "t4", "--ranks", "--set", large).stdout
     assert text.count("to fit T4 (16GB): ") == text.count("to fit ") == 1
     assert "--set " in text
     assert "* rank 16 " in text

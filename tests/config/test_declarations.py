@@ -109,6 +109,7 @@ def test_fields_that_a_resumed_training_run_may_change():
         "model.attn_implementation",
         "data.max_length",
         "training.per_device_train_batch_size",
+        "training.per_device_eval_batch_size",
         "training.gradient_accumulation_steps",
         "training.gradient_checkpointing",
         "training.checkpoint_every_n_layers",
@@ -150,6 +151,7 @@ def test_fields_that_affect_memory():
     )
     assert keys(TrainingConfig, affects_memory=True) == (sections_of_the_model - unaffected) | {
         "training.per_device_train_batch_size",
+        "training.per_device_eval_batch_size",
         "training.gradient_accumulation_steps",
         "training.cache_features",
         "training.optim",
