@@ -105,7 +105,8 @@ def test_json_keys_and_types():
 
 def test_total_equals_the_sum_of_items_and_decides_the_fit():
     for name in (DEFAULT, DENSE):
-        estimate = estimate_for(configure(), name)
+        # With `auto`, each GPU has its own answer.
+        estimate = estimate_for(configure(training={"gradient_checkpointing": True}), name)
         data = estimate.to_json()
         assert sum(data["breakdown_bytes"].values()) == data["estimated_vram_gb"] * GIB
         without_overhead = estimate.needed - data["breakdown_bytes"]["overhead"]

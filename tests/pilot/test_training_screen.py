@@ -123,7 +123,7 @@ async def test_a_narrow_terminal_keeps_the_verdict_on_one_line_until_it_is_opene
 
 async def test_the_change_that_makes_it_fit_is_one_key_and_can_be_taken_back(home: Path) -> None:
     async with form_app(home) as pilot:
-        await type_into(pilot, "training.per_device_train_batch_size", "64")
+        await type_into(pilot, "training.per_device_train_batch_size", "512")
         view = await answered(pilot)
         assert view.selected_gpu is not None
         assert view.selected_gpu.fit is Fit.NO
@@ -286,8 +286,8 @@ async def test_typed_values_are_restored(home: Path) -> None:
 async def test_a_draft_is_saved_while_typing(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "half-way")
-        await until(pilot, lambda: draft_path(home, "training").is_file())
-        assert "half-way" in draft_path(home, "training").read_text()
+        path = draft_path(home, "training")
+        await until(pilot, lambda: path.is_file() and "half-way" in path.read_text())
 
 
 async def test_quitting_waits_for_a_draft_that_is_being_saved(
