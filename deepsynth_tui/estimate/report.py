@@ -13,6 +13,7 @@ from typing import Any
 from deepsynth_tui.config.precision import float16_changes
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
+from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
 from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes, faster_batch, largest_batches
 from deepsynth_tui.estimate.inputs import EstimateInputs
@@ -127,6 +128,10 @@ def fit_report(
     estimate = inputs.estimate(config)
     if refine is not None:
         estimate = refine(estimate)
+    needed = estimate.needed
+    needed_on = (
+        _needed_by_checkpointing(config, inputs, needed) if refine is None else lambda _: needed
+    )
     usable = {gpu.name: gpu.usable_bytes for gpu in inputs.gpus}
     free = {device_label(device): device.free for device in devices}
     without_bfloat16 = {
@@ -137,7 +142,7 @@ def fit_report(
         replace(fit, float16=_float16_changes(config, fit.fix))
         if fit.name in without_bfloat16
         else fit
-        for fit in fit_gpus(config, inputs, estimate.needed, [*free.items(), *usable.items()])
+        for fit in fit_gpus(config, inputs, needed_on, [*free.items(), *usable.items()])
     )
     return FitReport(
         estimate=estimate,
@@ -154,25 +159,42 @@ def fit_report(
 
 
 def fit_gpus(
-    config: TrainingConfig, inputs: EstimateInputs, needed: int, gpus: Sequence[tuple[str, int]]
+    config: TrainingConfig,
+    inputs: EstimateInputs,
+    needed_on: Callable[[int], int],
+    gpus: Sequence[tuple[str, int]],
 ) -> tuple[GpuFit, ...]:
-    """Return the fit on each GPU, given by name and available bytes, of a run that needs `needed`
-    bytes."""
+    """Return the fit on each GPU, given by name and available bytes.
+
+    `needed_on` returns the bytes that the run needs where so many are available.
+    """
     batches = largest_batches(config, inputs, [available for _, available in gpus])
-    too_small = [available for _, available in gpus if available < needed]
+    too_small = [available for _, available in gpus if available < needed_on(available)]
     fixes = dict(zip(too_small, cheapest_fixes(config, inputs, too_small), strict=True))
     return tuple(
         GpuFit(
             name=name,
             available=available,
-            fit=classify_fit(available, needed),
-            headroom=available - needed,
+            fit=classify_fit(available, needed_on(available)),
+            headroom=available - needed_on(available),
             batch=batch,
             fix=fixes.get(available),
-            faster=faster_batch(config, inputs, available, batch) if available >= needed else None,
+            faster=faster_batch(config, inputs, available, batch)
+            if available >= needed_on(available)
+            else None,
         )
         for (name, available), batch in zip(gpus, batches, strict=True)
     )
+
+
+def _needed_by_checkpointing(
+    config: TrainingConfig, inputs: EstimateInputs, needed: int
+) -> Callable[[int], int]:
+    """Return the bytes that the run needs by the available ones; `needed` with checkpointing."""
+    if not is_automatic(config):
+        return lambda _: needed
+    without = inputs.estimate_on(with_checkpointing(config, value=False), ()).needed
+    return lambda available: without if fits_without(without, available) else needed
 
 
 def _float16_changes(config: TrainingConfig, fix: Fix | None) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepsynth_tui.estimate import measured_runs
+from deepsynth_tui.estimate.checkpointing import with_checkpointing
 from deepsynth_tui.estimate.measured_runs import MeasuredRun
 from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted
@@ -210,10 +211,9 @@ def test_step_time_ratios_are_by_catalogue_gpu():
 
 def test_the_last_run_of_a_configuration_is_found():
     config = configure(model={"name_or_path": "m"})
-    measured_runs.append_run(measured_run(settings=measured_runs.memory_fingerprint(config)))
-    measured_runs.append_run(
-        measured_run(settings=measured_runs.memory_fingerprint(config), when=2.0)
-    )
+    settings = measured_runs.memory_fingerprint(with_checkpointing(config, value=False))
+    measured_runs.append_run(measured_run(settings=settings))
+    measured_runs.append_run(measured_run(settings=settings, when=2.0))
     again = config.model_copy(update={"name": "other", "lora": config.lora.model_copy()})
     run = measured_runs.find_measured_run(again, 512)
     assert run is not None

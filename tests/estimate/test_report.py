@@ -63,7 +63,9 @@ def test_the_json_has_every_documented_key_with_the_values_of_the_report():
 
 
 def test_the_text_has_the_values_of_the_json():
-    report = report_for(training={"max_steps": 100, "per_device_train_batch_size": 4})
+    report = report_for(
+        data={"max_length": 16_384}, training={"max_steps": 100, "per_device_train_batch_size": 16}
+    )
     text = report_text.report_text(report, "run.yaml")
     lines = text.splitlines()
     assert lines[0] == "run.yaml"
@@ -84,7 +86,7 @@ def test_the_text_has_the_values_of_the_json():
 
 
 def test_the_text_can_show_the_fix_of_one_gpu():
-    report = report_for(training={"per_device_train_batch_size": 4})
+    report = report_for(training={"per_device_train_batch_size": 16})
     text = report_text.report_text(report, "run.yaml", gpu="T4 (16GB)")
     (gpu_fit,) = [gpu for gpu in report.catalogue_gpus if gpu.name == "T4 (16GB)"]
     assert gpu_fit.fix is not None
