@@ -116,7 +116,8 @@ def test_rows_without_pages_are_only_a_warning_for_the_vision_tower(
 
 def test_half_precision_weights_that_do_not_move_are_a_warning(run: Run) -> None:
     ran = run(
-        lora__enabled=False,
+        lora__target_modules=["q_proj"],
+        lora__modules_to_save=["down_proj"],
         model__dtype="bfloat16",
         training__learning_rate=1e-7,
         training__max_steps=2,
