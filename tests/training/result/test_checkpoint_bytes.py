@@ -49,7 +49,11 @@ def size(folder: Path) -> int:
     [
         {"lora__modules_to_save": ["lm_head"]},
         {"lora__use_dora": True, "training__optim": "adamw_8bit"},
-        {"lora__enabled": False, "training__learning_rate": 1e-5},
+        {
+            "lora__enabled": False,
+            "model__dtype": "float32",
+            "training__learning_rate": 1e-5,
+        },
     ],
 )
 def test_checkpoint_and_result_size(run: Run, wide_model: Path, changes: dict[str, Any]):
@@ -58,10 +62,9 @@ def test_checkpoint_and_result_size(run: Run, wide_model: Path, changes: dict[st
 
     ran = run(
         model__name_or_path=str(wide_model),
-        model__dtype="bfloat16",
         lora__r=8,
         training__max_steps=1,
-        **changes,
+        **{"model__dtype": "bfloat16", **changes},
     )
     config = load_file(ran.run.config).config
     assert isinstance(config, TrainingConfig)
