@@ -19,7 +19,7 @@ def test_only_figures_that_changed_show_a_change(inputs: EstimateInputs) -> None
 
 
 def test_changes_move_no_line(inputs: EstimateInputs) -> None:
-    view = view_of(inputs, config_of(batch=4), previous=config_of())
+    view = view_of(inputs, config_of(batch=8), previous=config_of(batch=4))
     assert details(view, 51).anchors == details(replace(view, previous=None), 51).anchors
 
 

@@ -17,7 +17,7 @@ def text(view: FitView) -> str:
 
 
 def test_the_first_gpu_that_is_too_small_is_selected_with_a_fix(inputs: EstimateInputs) -> None:
-    view = view_of(inputs, config_of(batch=64))
+    view = view_of(inputs, config_of(batch=512))
     assert view.selected_gpu is not None
     assert view.selected_gpu.fit.value == "no"
     assert view.selected_fit is not None
@@ -34,7 +34,7 @@ def test_a_higher_memory_need_lowers_the_free_memory(inputs: EstimateInputs) -> 
 
 
 def test_a_report_on_the_previous_form_is_not_shown(inputs: EstimateInputs) -> None:
-    view = replace(view_of(inputs, config_of(batch=64)), report_is_current=False)
+    view = replace(view_of(inputs, config_of(batch=512)), report_is_current=False)
     assert "largest batch …" in text(view)
     assert "Searching for settings that fit" in text(view)
 
