@@ -86,7 +86,7 @@ def unusable_gpu(probe: Probe, torch: TorchBuild | None) -> UnusableGpu | None:
 
 
 def failed_gpu(probe: Probe, error: str) -> UnusableGpu | None:
-    """Return why PyTorch, which said `error`, finds none of the GPUs that a driver is there for.
+    """Return why PyTorch, which reports `error`, finds none of the GPUs that a driver is there for.
 
     None if there is no driver or no GPU, and if `cpu_is_chosen`.
     """

@@ -343,6 +343,7 @@ def config_of(choice: dict[str, Any]) -> TrainingConfig:
 @settings(max_examples=30)
 @given(choice=CONFIGS, name=st.sampled_from([DEFAULT, DENSE]))
 def test_memory_never_decreases_when_a_setting_grows(choice: dict[str, Any], name: str):
+    """Of allocated memory: fragmentation is another one when the peak moves in the step."""
     base = estimate_for(config_of(choice), name)
     more = {
         "batch": choice["batch"] + 1,
@@ -351,9 +352,9 @@ def test_memory_never_decreases_when_a_setting_grows(choice: dict[str, Any], nam
         "accumulation": 8,
     }
     for key, value in more.items():
-        assert estimate_for(config_of(choice | {key: value}), name).needed >= base.needed, key
+        grown = estimate_for(config_of(choice | {key: value}), name)
+        assert grown.peak_allocated >= base.peak_allocated, key
     if choice["checkpointing"]:
-        # Without the cached memory, of which checkpointing may leave a little more.
         stored = estimate_for(config_of(choice | {"checkpointing": False}), name)
         assert stored.peak_allocated >= base.peak_allocated
     weight = {
