@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import distributed, nn
 from torch.distributed.tensor import DTensor
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -108,6 +109,8 @@ def in_both_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(work: Callable[[], Any]) -> list[Any]:
         def run_rank(rank: int) -> None:
             torch.set_num_threads(1)
+            # A test that trained before has left the state of its single process.
+            AcceleratorState._reset_state(reset_partial_state=True)
             meeting = f"file://{tmp_path / 'meeting'}"
             distributed.init_process_group(
                 "gloo", init_method=meeting, rank=rank, world_size=PROCESSES
