@@ -29,6 +29,7 @@ PRESET_KEY = "lora.preset"
 """Key of the one preset that the configuration stores; the form shows it as a preset row."""
 PRESET_ROW_PREFIX = "preset."
 """Key prefix of rows that choose a preset; the rest of the key is the preset group."""
+RANK, ALPHA = "lora.r", "lora.lora_alpha"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,15 @@ class FormValues:
         values: Current values. They may be invalid (text in a number field), see `check`.
         baseline: Values of the chosen presets.
         presets: Name of the chosen preset of each group.
+        alpha_follows: Whether a change of the rank changes alpha with it, at the ratio of the
+            preset. An edited alpha does not follow, unless it keeps to that ratio.
     """
 
     kind: RunKind
     values: Mapping[str, Any]
     baseline: Mapping[str, Any]
     presets: Mapping[Group, str]
+    alpha_follows: bool = False
 
     @classmethod
     def default(cls, kind: RunKind) -> FormValues:
@@ -71,11 +75,29 @@ class FormValues:
                     baseline={**form.baseline, **_preset_values(kind, nearest)},
                     presets={**form.presets, group: nearest.name},
                 )
-        return form
+        return form._with_followed_alpha()
 
     def with_values(self, changes: Mapping[str, Any]) -> FormValues:
-        """Return the form with these dotted keys set."""
-        return replace(self, values={**self.values, **changes})
+        """Return the form with these dotted keys set. Alpha follows the rank, see the class."""
+        form = replace(self, values={**self.values, **changes})
+        if ALPHA in changes:
+            return form._with_followed_alpha()
+        if RANK in changes and self.alpha_follows and (alpha := form._preset_alpha) is not None:
+            return replace(form, values={**form.values, ALPHA: alpha})
+        return form
+
+    @property
+    def _preset_alpha(self) -> int | None:
+        """The alpha for the current rank at the ratio of the preset; None without a valid rank."""
+        rank = self.values.get(RANK)
+        if not isinstance(rank, int) or rank < 1:
+            return None
+        return max(1, round(rank * self.baseline[ALPHA] / self.baseline[RANK]))
+
+    def _with_followed_alpha(self) -> FormValues:
+        """Return the form whose alpha follows the rank if it has the ratio of the preset."""
+        alpha = self._preset_alpha
+        return replace(self, alpha_follows=alpha is not None and self.values[ALPHA] == alpha)
 
     def with_preset(self, preset: Preset) -> FormValues:
         """Return the form with the values of a preset.
@@ -86,20 +108,37 @@ class FormValues:
         values = _preset_values(self.kind, preset)
         if preset.group not in PRESET_GROUPS[self.kind]:
             return self.with_values(values)
-        return replace(
+        form = replace(
             self,
             values={**self.values, **values},
             baseline={**self.baseline, **values},
             presets={**self.presets, preset.group: preset.name},
         )
+        return form._with_followed_alpha()
 
     def reset(self, keys: Iterable[str]) -> FormValues:
-        """Return the form with these fields reset to their presets."""
-        return self.with_values({key: self.baseline[key] for key in keys})
+        """Return the form with these fields reset to their presets. Alpha follows the rank then."""
+        changes = {key: self.baseline[key] for key in keys}
+        form = replace(self, values={**self.values, **changes})
+        if ALPHA in changes:
+            form = replace(form, alpha_follows=True)
+        if form.alpha_follows and (alpha := form._preset_alpha) is not None:
+            form = replace(form, values={**form.values, ALPHA: alpha})
+        return form
 
     def is_changed(self, key: str) -> bool:
-        """Return whether a field differs from its preset."""
+        """Return whether a field differs from its preset. An alpha that follows does not."""
+        if key == ALPHA and self.alpha_follows:
+            return False
         return self.values[key] != self.baseline[key]
+
+    @property
+    def alpha_note(self) -> str:
+        """How alpha relates to the rank, such as `= 2 x r`; empty without valid numbers."""
+        rank, alpha = self.values.get(RANK), self.values.get(ALPHA)
+        if not isinstance(rank, int) or not isinstance(alpha, int) or rank < 1:
+            return ""
+        return f"= {alpha / rank:.3g} x r"
 
     def changed_keys(self, section: SectionSpec) -> tuple[str, ...]:
         """Return the keys of a section's fields that differ from their presets."""

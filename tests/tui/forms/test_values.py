@@ -43,3 +43,34 @@ def test_a_recipe_changes_the_fields_and_no_preset_row():
     saved = load_text(changed.as_yaml()).config
     assert isinstance(saved, TrainingConfig)
     assert (saved.lora.r, saved.data.max_length, saved.data.path) == (8, 8192, "pages")
+
+
+def _rank_and_alpha(form: FormValues) -> tuple[object, object]:
+    return form.values["lora.r"], form.values["lora.lora_alpha"]
+
+
+def test_alpha_follows_the_rank_until_it_is_edited():
+    form = FormValues.default("training").with_values({"data.path": "pages"})
+    assert _rank_and_alpha(form) == (16, 32)
+    typed = form
+    for text in ("", "6", 64):  # what a form holds while 64 is typed
+        typed = typed.with_values({"lora.r": text})
+    assert _rank_and_alpha(typed) == (64, 128)
+    assert typed.alpha_note == "= 2 x r"
+    assert not typed.is_changed("lora.lora_alpha")
+    saved = load_text(typed.as_yaml()).config
+    assert isinstance(saved, TrainingConfig)
+    assert saved.lora.lora_alpha == 128, "the number is in the file"
+
+    edited = typed.with_values({"lora.lora_alpha": 32})
+    assert edited.alpha_note == "= 0.5 x r"
+    assert _rank_and_alpha(edited.with_values({"lora.r": 8})) == (8, 32)
+    assert _rank_and_alpha(edited.reset(["lora.lora_alpha"])) == (64, 128)
+    restored = FormValues.from_mapping("training", edited.nested())
+    assert _rank_and_alpha(restored.with_values({"lora.r": 8})) == (8, 32), "also after a restart"
+
+
+def test_a_change_of_rank_and_alpha_together_is_taken_as_it_is():
+    form = FormValues.default("training").with_values({"lora.r": 16, "lora.lora_alpha": 16})
+    assert _rank_and_alpha(form) == (16, 16)
+    assert _rank_and_alpha(form.with_values({"lora.r": 32})) == (32, 16)
