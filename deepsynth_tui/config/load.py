@@ -33,11 +33,21 @@ Model = type[Settings]
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of checking values. `config` is None exactly if there are problems."""
+    """The result of checking values.
+
+    Attributes:
+        config: The configuration, None exactly if there are problems.
+        problems: Everything that is wrong.
+        notices: What was translated.
+        valid_part: The configuration with every field that has a problem at its default, for
+            checks of the other fields. None if it still breaks a rule. A field that has to be set,
+            such as the path of the dataset, may be empty in it.
+    """
 
     config: Config | None
     problems: tuple[Problem, ...]
     notices: tuple[Notice, ...]
+    valid_part: Config | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +158,24 @@ def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> C
         config = model.model_validate(_without(values, invalid_keys, model))
     problems.extend(_tokens(values, model))
     problems.extend(broken_rules(config, invalid_keys, estimate_only=estimate_only))
-    return CheckResult(None if problems else config, tuple(problems), tuple(notices))
+    if not problems:
+        return CheckResult(config, (), tuple(notices), config)
+    faulty = invalid_keys | {problem.key for problem in problems}
+    return CheckResult(None, tuple(problems), tuple(notices), _valid_part(values, faulty, model))
+
+
+def _valid_part(
+    values: Mapping[str, Any], faulty: Collection[str], model: type[Config]
+) -> Config | None:
+    """Return the configuration without the `faulty` keys; see `CheckResult`."""
+    config = model.model_validate(_without(values, faulty, model))
+    fields = fields_by_key(model)
+    others = [
+        problem
+        for problem in broken_rules(config)
+        if problem.key not in fields or fields[problem.key].default != ""
+    ]
+    return None if others else config
 
 
 def fill_defaults(text: str, config: Config) -> str:

@@ -58,6 +58,9 @@ def run_preflight_command(
 ) -> int:
     """Check the configuration file in `sys.argv`, print one JSON object and return the exit status.
 
+    A configuration that can be estimated but not started is checked too, so that the problems of
+    its other fields are known before, say, a dataset is chosen.
+
     Args:
         model: The kind of configuration that is expected.
         inspect: Runs the checks.
@@ -80,7 +83,7 @@ def _check_file(
     report_problems: Callable[[tuple[Problem, ...]], PreflightReport],
 ) -> PreflightReport:
     try:
-        config = load_file(path).config
+        config = load_file(path, estimate_only=True).config
     except ConfigError as error:
         return report_problems(error.problems)
     if isinstance(config, model):

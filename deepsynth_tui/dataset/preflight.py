@@ -5,6 +5,8 @@
 - `problems`: `[{"key", "message", "hint"}]`; `notices`: `[{"key", "message"}]`
 - `columns`: the column names that a form can offer
 - `documents`: the number of documents, or null if counting them would take long
+- `looked_at`: null, or how many documents were read for these findings, see `look_at`:
+  `{"documents", "empty", "bad", "all"}`
 - `first`: `{"text", "page"}` of the first document with text, or null: the start of its text, and
   the `PageInfo` of its first page with a `thumbnail` in braille
 - `sources`: for each source in order `{"path", "contents", "left_out", "columns", "proposal"}`.
@@ -19,7 +21,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.preflight_report import output_dir_problems, run_preflight_command
 from deepsynth_tui.config.problems import Notice, Problem
 from deepsynth_tui.config.source import SourceSettings
-from deepsynth_tui.dataset.clean_text import is_blank
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.errors import ColumnError, DatasetError
+from deepsynth_tui.dataset.look_at import LookedAt, look_at_documents
 from deepsynth_tui.dataset.preview import PreviewPage, first_page, thumbnail
 from deepsynth_tui.dataset.reading.choose_instruction import InstructionColumns, instruction_columns
 from deepsynth_tui.dataset.reading.guess_columns import (
@@ -57,8 +58,6 @@ PREVIEW_CHARACTERS = 2000
 THUMBNAIL_COLUMNS = 40
 # Text files up to this size in total are counted: it takes a fraction of a second.
 MAX_COUNTED_BYTES = 16 << 20
-# The first document with text has to be among this many.
-SEARCHED_DOCUMENTS = 100
 MAX_NAMED_ROWS = 3
 
 
@@ -105,6 +104,7 @@ class Preflight:
     first: Document | None = None
     sources: tuple[SourcePreflight, ...] = ()
     page: PreviewPage | None = None
+    looked_at: LookedAt | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the output of the command."""
@@ -119,6 +119,7 @@ class Preflight:
             "notices": [{"key": notice.key, "message": notice.message} for notice in self.notices],
             "columns": list(self.columns),
             "documents": self.documents,
+            "looked_at": self.looked_at.to_json() if self.looked_at else None,
             "first": first,
             "sources": [source.to_json() for source in self.sources],
         }
@@ -151,19 +152,13 @@ def inspect(config: DatasetConfig) -> Preflight:
             (*source_problems, *problems), tuple(notices), columns, sources=tuple(sources)
         )
     mixture = mix_sources(opened, config) if config.sources else opened[0]
-    documents, first, page = None, None, None
+    documents, page, looked_at = None, None, LookedAt()
     try:
+        looked_at = look_at_documents(mixture)
+        first = looked_at.first
+        problems += _problems_of_documents(looked_at, mixture, config)
         documents = _quick_count(mixture)
-        candidates = islice(mixture.documents(), SEARCHED_DOCUMENTS)
-        bad: Document | None = None
-        for document in candidates:
-            if _has_text(document):
-                first = document
-                break
-            bad = bad or (document if document.unreadable else None)
-        if first is None:
-            problems.append(_no_text(mixture, bad))
-        elif not problems:
+        if first is not None and not problems:
             page = first_page(first, config)
             drawn = draw_document(first, config, cached_renderer(config))
             sample = [drawn] if isinstance(drawn, DrawnDocument) else []
@@ -172,13 +167,14 @@ def inspect(config: DatasetConfig) -> Preflight:
     except DatasetError as error:
         problems.append(_problem(error))
     return Preflight(
-        (*source_problems, *problems),
+        (*source_problems, *dict.fromkeys(problems)),
         tuple(notices),
         columns,
         documents,
-        first,
+        looked_at.first,
         tuple(sources),
         page,
+        looked_at,
     )
 
 
@@ -257,22 +253,35 @@ def _quick_count(source: Source | Mixture) -> int | None:
     return None if source.bytes_to_count > MAX_COUNTED_BYTES else source.count()
 
 
-def _has_text(document: Document) -> bool:
-    return document.unreadable is None and not is_blank(document.text)
+def _problems_of_documents(
+    looked_at: LookedAt, source: Source | Mixture, config: DatasetConfig
+) -> Iterator[Problem]:
+    empty = looked_at.first_empty
+    if looked_at.failure is not None:
+        yield _problem(looked_at.failure)
+    elif looked_at.first is None:
+        yield _no_text(looked_at, source)
+    elif empty is not None and config.flaws.empty == "stop":
+        yield Problem(
+            "flaws.empty",
+            f"{looked_at.empty:,} of {looked_at.documents:,} documents have no text or no answer, "
+            f"the first is {empty.source_id}",
+            "Set flaws.empty to drop, which leaves them out and counts them.",
+        )
 
 
-def _no_text(source: Source | Mixture, bad: Document | None) -> Problem:
-    if bad is not None:
+def _no_text(looked_at: LookedAt, source: Source | Mixture) -> Problem:
+    which = "documents" if looked_at.is_all else "first documents"
+    if (bad := looked_at.first_bad) is not None:
         return Problem(
             "source.path",
-            f"none of the first documents (up to {SEARCHED_DOCUMENTS}) has text; "
+            f"none of the {looked_at.documents:,} {which} has text; "
             f"{bad.source_id}: {bad.unreadable}",
             bad.unreadable.advice if bad.unreadable else "",
         )
     return Problem(
         "source.text_column",
-        f"column {source.text_column!r} is empty in the first documents (up to "
-        f"{SEARCHED_DOCUMENTS})",
+        f"column {source.text_column!r} is empty in the {looked_at.documents:,} {which}",
         "Choose a column that holds text.",
     )
 

@@ -148,6 +148,8 @@ def _inspect_datasets(
 def _inspect_dataset(
     settings: RowSettings, prefix: str, model: ModelFacts | None
 ) -> tuple[Dataset, list[Problem]]:
+    if not settings.path:
+        return Dataset(), []  # a rule reports it
     problems = list(_path_problems(settings.path, f"{prefix}path"))
     path = dataset_folder(settings.path) or Path(settings.path).expanduser()
     if problems or not path.exists():

@@ -49,6 +49,17 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedAt:
+    """How many documents were read, `empty` and `bad` ones included; `is_all`: there are no
+    others."""
+
+    documents: int
+    empty: int
+    bad: int
+    is_all: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Preflight:
     """The result of the checks.
 
@@ -57,6 +68,7 @@ class Preflight:
         first: The beginning of the first document.
         page: The first page of the first document.
         contents: What the sources hold and how they are read, in lines.
+        looked_at: The documents that the result is based on, None where none was read.
     """
 
     problems: tuple[Problem, ...]
@@ -68,6 +80,7 @@ class Preflight:
     column_previews: tuple[ColumnPreview, ...] = ()
     proposal: Proposal | None = None
     contents: tuple[str, ...] = ()
+    looked_at: LookedAt | None = None
 
 
 async def run_preflight(kind: RunKind, config_text: str) -> Preflight:
@@ -115,7 +128,14 @@ def read_answer(answer: Mapping[str, Any]) -> Preflight:
         contents=tuple(
             line for entry in answer.get("sources", ()) for line in entry.get("contents", ())
         ),
+        looked_at=_looked_at(answer.get("looked_at")),
     )
+
+
+def _looked_at(numbers: Mapping[str, Any] | None) -> LookedAt | None:
+    if numbers is None:
+        return None
+    return LookedAt(numbers["documents"], numbers["empty"], numbers["bad"], numbers["all"])
 
 
 def _first_page(page: Mapping[str, Any]) -> FirstPage:

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.load import check_values
+from deepsynth_tui.dataset.look_at import look_at_documents
 from deepsynth_tui.dataset.preflight import check, inspect
+from deepsynth_tui.dataset.reading.sources import open_source
 from deepsynth_tui.dataset.writing import disk_space
 
 
@@ -256,3 +259,53 @@ def test_documents_that_all_cannot_be_read_say_why(tmp_path: Path):
     (problem,) = check(config(source={"path": str(tmp_path)}))
     assert "a.txt: text that is not UTF-8" in problem.message
     assert "source.encoding" in problem.hint
+
+
+def test_every_row_of_a_small_table_is_looked_at(tmp_path: Path):
+    file = tmp_path / "rows.jsonl"
+    good = [json.dumps({"text": f"Letter {number}", "answer": "yes"}) for number in range(150)]
+    file.write_text("\n".join([*good, '{"text": "", "answer": "x"}', "no JSON"]) + "\n")
+    findings = inspect(config(source={"path": str(file), "text_column": "text"}))
+    assert findings.problems == ()
+    assert findings.to_json()["looked_at"] == {
+        "documents": 152,
+        "empty": 1,
+        "bad": 1,
+        "all": True,
+    }
+    (problem,) = check(
+        config(source={"path": str(file), "text_column": "text"}, flaws={"empty": "stop"})
+    )
+    assert (problem.key, "1 of 152 documents" in problem.message) == ("flaws.empty", True)
+    problems = check(
+        config(source={"path": str(file), "text_column": "text"}, flaws={"bad_rows": "stop"})
+    )
+    assert [problem.key for problem in problems] == ["flaws.bad_rows"], "named once"
+
+
+def test_a_look_that_takes_too_long_says_how_far_it_came():
+    source = open_source(config().source)
+    looked_at = look_at_documents(source, seconds=0)
+    assert looked_at.documents == 1
+    assert not looked_at.is_all
+    assert looked_at.first is not None
+
+
+def test_an_invalid_field_does_not_hide_problems_of_the_others():
+    values = {
+        "kind": "dataset",
+        "source": {"path": "nowhere.csv"},
+        "page": {"margin": "wide"},
+    }
+    result = check_values(values)
+    assert [problem.key for problem in result.problems] == ["page.margin"]
+    assert result.config is None
+    assert isinstance(result.valid_part, DatasetConfig)
+    assert result.valid_part.page.margin == 48
+    assert [problem.key for problem in check(result.valid_part)] == ["source.path"]
+
+
+def test_a_configuration_without_a_dataset_is_checked_all_the_same():
+    result = check_values({"kind": "training"})
+    assert [problem.key for problem in result.problems] == ["data.path"]
+    assert result.valid_part is not None
