@@ -20,6 +20,7 @@ class RowSettings(Settings):
         label="Dataset",
         help="A run of `generate`, a folder, file or glob of Parquet, JSON, CSV, tar or images, or "
         "a Hub id.",
+        holds="path",
     )
     config: str | None = setting(
         None,
@@ -35,6 +36,7 @@ class RowSettings(Settings):
         label="Image column",
         help="Column with the images: bytes, paths or data URLs, one or a list.",
         placeholder="guessed: images, image, pages, ...",
+        holds="column",
         advanced=True,
     )
     question_column: str | None = setting(
@@ -42,6 +44,7 @@ class RowSettings(Settings):
         label="Question column",
         help="Column with the question about the images.",
         placeholder="guessed: question, query, prompt, ...",
+        holds="column",
         advanced=True,
     )
     target_column: str | None = setting(
@@ -50,6 +53,7 @@ class RowSettings(Settings):
         help="Column with the answer to learn. In a dataset with messages it replaces the last "
         "answer.",
         placeholder="guessed: messages, answer, response, ...",
+        holds="column",
         advanced=True,
     )
     messages_column: str | None = setting(
@@ -57,6 +61,7 @@ class RowSettings(Settings):
         label="Messages column",
         help="Column with the turns of a conversation.",
         placeholder="guessed: messages, conversations, ...",
+        holds="column",
         advanced=True,
     )
     system_column: str | None = setting(
@@ -64,6 +69,7 @@ class RowSettings(Settings):
         label="System column",
         help="Column with the system prompt.",
         placeholder="guessed: system, system_prompt",
+        holds="column",
         advanced=True,
     )
     image_folder: str | None = setting(
@@ -71,6 +77,7 @@ class RowSettings(Settings):
         label="Image folder",
         help="Folder that image paths are relative to.",
         placeholder="the folder of the file with the paths",
+        holds="path",
         advanced=True,
     )
 
@@ -111,6 +118,7 @@ class DataSettings(RowSettings):
         help="A dataset to evaluate on, in place of rows held out of the one to train on. Columns "
         "are read as those of the training data.",
         placeholder="rows of the dataset itself",
+        holds="path",
         advanced=True,
     )
     eval_split: str | None = setting(
@@ -132,6 +140,7 @@ class DataSettings(RowSettings):
         label="Instruction",
         help="Instruction in place of the last question of every row. A row of which several "
         "answers are learned is refused.",
+        holds="lines",
     )
     learn_turns: Literal["all", "last"] = setting(
         "all",

@@ -13,7 +13,7 @@ class FilterSettings(Settings):
     """Which documents to keep; the others are dropped and counted. For duplicates, see
     `flaws.duplicates`."""
 
-    section = SectionInfo(collapsed=True, in_preflight=True)
+    section = SectionInfo(in_preflight=True)
 
     min_characters: int | None = setting(
         None, label="Min characters", help="Drop shorter documents.", unit="characters", ge=1
@@ -290,6 +290,7 @@ class DatasetConfig(Settings):
         label="Instruction",
         help="Instruction for each document; {column} stands for the value of that column in the "
         "row, {{ for {.",
+        holds="lines",
         in_preflight=True,
     )
     instructions: dict[str, float] = setting(
@@ -310,6 +311,7 @@ class DatasetConfig(Settings):
         None,
         label="System prompt",
         help="Text of a system turn at the start of each conversation.",
+        holds="lines",
         advanced=True,
     )
     rows: Literal["document", "page"] | dict[str, int] = setting(

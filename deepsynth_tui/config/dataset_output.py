@@ -9,13 +9,14 @@ from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 class DatasetOutputSettings(Settings):
     """Where the dataset is written."""
 
-    section = SectionInfo(summary="{dir}", collapsed=True, preset_resets=False, in_preflight=True)
+    section = SectionInfo(summary="{dir}", preset_resets=False, in_preflight=True)
 
     dir: str | None = setting(
         None,
         label="Run folder",
         help="Folder of the run; none: a new folder among the runs of this machine.",
         placeholder="a new folder among the runs",
+        holds="path",
         on_resume="free",
     )
     eval_fraction: float = setting(

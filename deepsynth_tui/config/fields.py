@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from deepsynth_tui.config.setting import FieldEffects, OnResume, SectionInfo, Settings
+from deepsynth_tui.config.setting import FieldEffects, Holds, OnResume, SectionInfo, Settings
 
 Kind = Literal["bool", "int", "float", "text", "choice", "list", "mapping"]
 _MODULE_NAME = re.compile(r"\A[A-Za-z_][\w.]*\Z")
@@ -38,6 +38,7 @@ class FieldSpec:
     choices: tuple[Any, ...] = ()
     suggested: tuple[Any, ...] = ()
     placeholder: str = ""
+    holds: Holds = ""
     range_text: str = ""
     advanced: bool = False
     pattern_allowed: bool = False
@@ -110,7 +111,6 @@ class SectionSpec:
     help: str
     fields: tuple[FieldSpec, ...]
     summary: str = ""
-    collapsed: bool = False
     preset_resets: bool = True
 
     @property
@@ -179,7 +179,6 @@ def _section_spec(key: str, model: type[Settings]) -> SectionSpec:
         help=(model.__doc__ or "").strip(),
         fields=fields,
         summary=info.summary,
-        collapsed=info.collapsed or any(field.name == "enabled" for field in fields),
         preset_resets=info.preset_resets,
     )
 
@@ -203,6 +202,7 @@ def _field_spec(key: str, name: str, info: FieldInfo, section: SectionInfo) -> F
         choices=choices,
         suggested=tuple(extra["suggested"]),
         placeholder=effects.placeholder or ("none" if optional else ""),
+        holds=effects.holds,
         range_text=_range_text(info),
         advanced=extra["advanced"],
         pattern_allowed=kind == "list" and str in options,

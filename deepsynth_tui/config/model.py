@@ -26,6 +26,7 @@ class ModelSettings(Settings):
         DEFAULT_MODEL,
         label="Model",
         help="Model to fine-tune: a Hub id, a checkpoint folder, or builtin:tiny-vlm.",
+        holds="path",
     )
     revision: str | None = setting(
         None,
@@ -178,6 +179,7 @@ class LoraSettings(Settings):
         help="Adapter to start from, for a second stage: a folder, a run, or a Hub id. It must be "
         "of the same model, rank, alpha and targets.",
         placeholder="new adapters",
+        holds="path",
         advanced=True,
         affects_memory=False,
         in_preflight=True,
@@ -231,9 +233,9 @@ class QuantizationSettings(Settings):
     )
 
     enabled: bool = setting(
-        False, label="Quantize weights", help="Quantize the frozen weights with bitsandbytes."
+        False, label="Quantize", help="QLoRA: quantize the frozen weights with bitsandbytes."
     )
-    bits: Literal[4, 8] = setting(4, label="Precision", help="Bits per weight.", unit="bits")
+    bits: Literal[4, 8] = setting(4, label="Bits", help="Bits of a quantized weight.")
     towers: list[TowerName] = setting(
         ["language"],
         label="Quantized towers",
@@ -288,6 +290,7 @@ class TextEncoderSettings(Settings):
         DEFAULT_ENCODER,
         label="Encoder",
         help="A Hub id, a checkpoint folder, builtin:tiny-qwen3 or builtin:tiny-bert.",
+        holds="path",
     )
     revision: str | None = setting(
         None,

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Holds = Literal["", "path", "column", "lines"]
+"""What a text is: a path of a file or folder, the name of a column, or lines of text."""
 OnResume = Literal["fixed", "free", "reported"]
 """Whether a resumed run may change a field. "fixed": no, what is already saved depends on it.
 "free": yes. "reported": yes, but the change affects the result and is reported to the user."""
@@ -25,8 +27,6 @@ class SectionInfo:
     Attributes:
         title: Name on screen; empty: the key in words.
         summary: Text beside the title while the section is collapsed, with `{field}` for values.
-        collapsed: Whether a form shows only the title at first. Sections with an `enabled` field
-            always start that way.
         preset_resets: Whether a preset that sets one field of the section resets the others.
         in_preflight, affects_memory, on_resume, resume_from: Defaults for the fields, described
             in `setting`.
@@ -34,7 +34,6 @@ class SectionInfo:
 
     title: str = ""
     summary: str = ""
-    collapsed: bool = False
     preset_resets: bool = True
     in_preflight: bool = False
     affects_memory: bool = False
@@ -54,6 +53,7 @@ class FieldEffects:
     """What a field affects. None: as its section declares. Not part of the JSON Schema."""
 
     placeholder: str
+    holds: Holds
     in_preflight: bool | None
     affects_memory: bool | None
     on_resume: OnResume | None
@@ -70,6 +70,7 @@ def setting(
     unit: str = "",
     suggested: Sequence[Any] = (),
     placeholder: str = "",
+    holds: Holds = "",
     advanced: bool = False,
     yaml_only: bool = False,
     in_preflight: bool | None = None,
@@ -92,6 +93,7 @@ def setting(
         unit: Unit of a number.
         suggested: Values that the left and right keys step through in a form, ascending.
         placeholder: What an empty value means; by default "none" if the field is optional.
+        holds: What the text of a text field is.
         advanced: Whether a form hides the field behind "more".
         yaml_only: Whether a form has no row for the field, and keeps its value as it is.
         in_preflight: Whether the preflight checks read the field, so that they run again on a
@@ -123,6 +125,7 @@ def setting(
     info.metadata.append(
         FieldEffects(
             placeholder,
+            holds,
             in_preflight,
             affects_memory,
             on_resume,

@@ -15,6 +15,7 @@ class SourceSettings(Settings):
         label="Documents",
         help="A folder of documents, a table (CSV, JSON, Parquet, tar), a pattern, a Hub id, or "
         "builtin:sample.",
+        holds="path",
     )
     config: str | None = setting(
         None,
@@ -40,12 +41,14 @@ class SourceSettings(Settings):
         label="Text column",
         help="Column with the text, or a path such as doc.text; none: the first of text, content, "
         "document, ...",
+        holds="column",
     )
     target_column: str | None = setting(
         None,
         label="Target column",
         help="Column with the answer to learn, or a path such as answers.0; none: the text itself "
         "(transcription).",
+        holds="column",
     )
     question_column: str | None = setting(
         None,
@@ -53,6 +56,7 @@ class SourceSettings(Settings):
         help="Column with the question that goes with the answer in target_column; or with "
         "several, as a list beside a list of answers, or as a list of records {question, answer}. "
         "Each becomes a turn of the conversation. Questions are not drawn.",
+        holds="column",
         advanced=True,
     )
     max_samples: int | None = setting(

@@ -22,7 +22,7 @@ class TrainingSettings(Settings):
 
     per_device_train_batch_size: int = setting(
         1,
-        label="Batch size per GPU",
+        label="Batch size",
         help="Rows per forward pass on each GPU.",
         unit="rows",
         suggested=(1, 2, 4, 8, 16),
@@ -43,8 +43,9 @@ class TrainingSettings(Settings):
     )
     gradient_accumulation_steps: int = setting(
         8,
-        label="Gradient accumulation",
-        help="Batches per optimizer step: the effect of a larger batch without its memory.",
+        label="Accumulation",
+        help="Gradient accumulation: batches per optimizer step, the effect of a larger batch "
+        "without its memory.",
         suggested=(1, 2, 4, 8, 16, 32),
         ge=1,
         affects_memory=True,
@@ -342,15 +343,14 @@ class TrainingSettings(Settings):
 class OutputSettings(Settings):
     """Where the run and its adapter are written."""
 
-    section = SectionInfo(
-        summary="{dir}", collapsed=True, preset_resets=False, in_preflight=True, on_resume="free"
-    )
+    section = SectionInfo(summary="{dir}", preset_resets=False, in_preflight=True, on_resume="free")
 
     dir: str | None = setting(
         None,
         label="Run folder",
         help="Folder of the run; none: a new folder among the runs of this machine.",
         placeholder="a new folder among the runs",
+        holds="path",
     )
     push_to_hub: bool = setting(
         False,

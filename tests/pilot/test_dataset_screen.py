@@ -45,12 +45,46 @@ async def test_a_wrong_column_is_named_beside_its_field(home: Path, tmp_path: Pa
         assert not start_bar(pilot)[0]
 
 
-async def test_the_panel_says_why_a_chosen_source_is_not_checked(home: Path) -> None:
+async def test_documents_are_checked_although_another_field_is_invalid(home: Path) -> None:
     async with form_app(home, "dataset") as pilot:
         assert "No documents chosen yet" in text_of(screen_of(pilot))
         await type_into(pilot, "page.margin", "wide")
         await type_into(pilot, "source.path", "builtin:sample")
-        await until(pilot, lambda: "when all settings are valid" in flat_text(pilot))
+        assert "No documents" not in flat_text(pilot)
+        await until(pilot, lambda: "44 documents" in flat_text(pilot))
+        assert "page.margin" in start_bar(pilot)[1]
+
+
+async def test_a_mended_file_becomes_good_without_a_change_of_the_form(
+    home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "letters.csv"
+    file.write_text("body,answer\nhello,yes\n")
+    async with form_app(home, "dataset") as pilot:
+        await type_into(pilot, "source.target_column", "total")
+        await type_into(pilot, "source.path", str(file))
+        await until(pilot, lambda: row_of(pilot, "source.target_column").problem != "")
+        assert "No documents found" not in flat_text(pilot)
+        file.write_text("text,total\nhello,1\n")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: start_bar(pilot) == (True, "✓ ready"))
+        file.write_text("body,answer\nhello,yes\n")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: row_of(pilot, "source.target_column").problem != "")
+        file.write_text("text,total\nhello,1\n")
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MonitorScreen))
+
+
+async def test_rows_that_will_be_left_out_are_counted_beside_ready(
+    home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "letters.jsonl"
+    file.write_text('{"text": "a letter"}\n{"text": ""}\nno JSON\n')
+    async with form_app(home, "dataset") as pilot:
+        await type_into(pilot, "source.path", str(file))
+        ready = (True, "✓ ready  1 empty, 1 bad of 3 documents will be left out")
+        await until(pilot, lambda: start_bar(pilot) == ready)
 
 
 async def test_a_missing_file_holds_start_back(home: Path, tmp_path: Path) -> None:
@@ -97,8 +131,9 @@ async def test_suggested_columns_are_shown_and_used_with_one_key(
     async with form_app(home, "dataset", (120, 60)) as pilot:
         await type_into(pilot, "source.path", str(file))
         await until(pilot, lambda: "instruction {question}" in text_of(screen_of(pilot)))
-        await pilot.press("ctrl+y")
+        await pilot.press("ctrl+g")
         await until(pilot, lambda: start_bar(pilot)[0])
+        assert "proposed columns" not in flat_text(pilot), "they are taken"
         form = screen_of(pilot).query_one(Form)
         assert form.values.values["instruction"] == "{question}"
         assert form.values.values["source.target_column"] == "answer"
@@ -106,7 +141,7 @@ async def test_suggested_columns_are_shown_and_used_with_one_key(
         await type_into(pilot, "source.path", "")
         await until(pilot, lambda: "No documents chosen" in text_of(screen_of(pilot)))
         await type_into(pilot, "source.text_column", "")
-        await pilot.press("ctrl+y")
+        await pilot.press("ctrl+g")
         assert form.values.values["source.text_column"] is None
 
 

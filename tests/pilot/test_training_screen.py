@@ -139,10 +139,10 @@ async def test_the_change_that_makes_it_fit_is_one_key_and_can_be_taken_back(hom
             await pilot.press("f7")
         assert not any(form_of(pilot).values.is_changed(key) for key in changed)
         await answered(pilot)
-        await pilot.press("ctrl+y")  # to float16, as this GPU has no bfloat16
+        await pilot.press("ctrl+g")  # to float16, as this GPU has no bfloat16
         assert form_of(pilot).values.values["training.fp16"] is True
         await answered(pilot)
-        await pilot.press("ctrl+y")
+        await pilot.press("ctrl+g")
         toasts = [toast.message for toast in pilot.app._notifications]
         assert any("suggests no change" in toast for toast in toasts), "it fits: nothing to make"
 
@@ -295,10 +295,10 @@ async def test_quitting_waits_for_a_draft_that_is_being_saved(
 ) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
-    def save_slowly(home: Path, values: Mapping[str, Any]) -> None:
+    def save_slowly(home: Path, values: Mapping[str, Any], number: int) -> None:
         begun.set()
         may_end.wait()
-        save_draft(home, values)
+        save_draft(home, values, number)
 
     monkeypatch.setattr("deepsynth_tui.tui.forms.drafts.save_draft", save_slowly)
     async with form_app(home) as pilot:

@@ -51,7 +51,7 @@ def details(view: FitView, width: int) -> Details:
 def _warnings(view: FitView) -> list[str]:
     shortages = view.report.storage.shortages if view.report else ()
     warnings = (*view.estimate.warnings, view.dataset.note, *shortages)
-    return [warning for warning in warnings if warning]
+    return [warning for warning in dict.fromkeys(warnings) if warning]
 
 
 def _figures(view: FitView) -> list[Content]:

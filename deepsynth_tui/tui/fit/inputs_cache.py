@@ -14,10 +14,11 @@ from deepsynth_tui.estimate.process_overhead import ProcessOverhead
 from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.models.layout import ModelLayout, Role, load_layout
-from deepsynth_tui.models.layout_client import request_layout
+from deepsynth_tui.models.layout_client import LayoutError, request_layout
+from deepsynth_tui.tui.forms.half_typed import is_half_typed, is_missing_folder
 from deepsynth_tui.workflows.estimate import row_statistics
 
-LAYOUT_DEBOUNCE = 0.5
+LAYOUT_DEBOUNCE = 1.5
 """Seconds without a change before a child process reads a model whose layout is not cached."""
 
 
@@ -78,8 +79,12 @@ class EstimateInputsCache:
             counted_for=dataset.counted_for if dataset else None,
         )
 
-    async def load(self, config: TrainingConfig, report: Callable[[str], object]) -> None:
+    async def load(
+        self, config: TrainingConfig, report: Callable[[str], object], *, at_once: bool = False
+    ) -> None:
         """Load what `inputs_for` needs; `report` is called with the status to show meanwhile.
+
+        `at_once`: read a model without waiting for a pause in the typing, whatever its name.
 
         Raises:
             LayoutError: A model cannot be read.
@@ -88,7 +93,16 @@ class EstimateInputsCache:
         if self._machine is None:
             self._machine = await asyncio.to_thread(read_machine)
         for key in layout_keys(config):
-            await self._load_layout(key, report)
+            await self._load_layout(key, report, at_once=at_once)
+
+    def rows_of(self, config: TrainingConfig) -> RowStatistics | None:
+        """Return the statistics of the rows of `config`, None if they were not counted."""
+        statistics = self._datasets.get(_dataset_key(config))
+        return statistics.rows if statistics else None
+
+    def forget_rows(self) -> None:
+        """Let rows be counted again: their files may have changed."""
+        self._datasets.clear()
 
     async def count_rows(self, config: TrainingConfig) -> None:
         """Count the rows of the dataset of `config` in a thread; takes seconds.
@@ -101,12 +115,16 @@ class EstimateInputsCache:
                 rows = await asyncio.to_thread(row_statistics, config)
                 self._datasets[key] = DatasetStatistics(rows, config.model)
 
-    async def _load_layout(self, key: LayoutKey, report: Callable[[str], object]) -> None:
+    async def _load_layout(
+        self, key: LayoutKey, report: Callable[[str], object], *, at_once: bool
+    ) -> None:
         status = f"Reading the layout of {key.name} …"
         if key not in self._layouts:
             if await asyncio.to_thread(load_layout, key.name, key.revision, key.role) is None:
                 report(status)
-                await asyncio.sleep(LAYOUT_DEBOUNCE)
+                if not at_once:
+                    await asyncio.sleep(LAYOUT_DEBOUNCE)
+                    _require_whole_name(key.name)
             self._layouts[key] = asyncio.ensure_future(asyncio.to_thread(read_layout, key))
         future = self._layouts[key]
         if not future.done():
@@ -117,6 +135,17 @@ class EstimateInputsCache:
         finally:
             if future.done() and not _succeeded(future):
                 del self._layouts[key]
+
+
+def _require_whole_name(name: str) -> None:
+    """Raise LayoutError for a name that is still being typed: no process is started for it."""
+    if is_missing_folder(name):
+        raise LayoutError(f"There is no folder {name}.", "Give a checkpoint folder or a Hub id.")
+    if is_half_typed(name):
+        raise LayoutError(
+            f"{name} is neither a folder nor a Hub id (owner/name).",
+            "Type the whole id. To look for it as it is, check again.",
+        )
 
 
 def layout_keys(config: TrainingConfig) -> tuple[LayoutKey, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HEADER_HEIGHT, FOOTER_HEIGHT = 2, 6
 """Lines above and below the scrolling part; the rule above the footer included."""
+FORMER = "Below: the settings before."
 
 
 class FitPanel(VerticalScroll):
@@ -61,6 +62,18 @@ class FitPanel(VerticalScroll):
         def control(self) -> FitPanel:
             return self.panel
 
+    class BitsChosen(Message):
+        """Request to quantize the weights in 4 or 8 bits, or no longer."""
+
+        def __init__(self, panel: FitPanel, bits: int) -> None:
+            super().__init__()
+            self.panel = panel
+            self.bits = bits
+
+        @property
+        def control(self) -> FitPanel:
+            return self.panel
+
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.view: FitView | None = None
@@ -84,7 +97,8 @@ class FitPanel(VerticalScroll):
     def on_focus(self) -> None:
         gpu = key_of("fit.gpu_up") + key_of("fit.gpu_down")
         rank = key_of("fit.rank_down") + key_of("fit.rank_up")
-        self.border_subtitle = f"{gpu} GPU · {rank} rank · {key_of('fit.panel')} back"
+        bits = f"{key_of('fit.four_bits')} 4-bit"
+        self.border_subtitle = f"{rank} rank · {bits} · {gpu} GPU · {key_of('fit.panel')} back"
         self.call_next(self._draw)  # `has_focus` changes after this handler
 
     def on_blur(self) -> None:
@@ -154,9 +168,19 @@ class FitPanel(VerticalScroll):
             self._update_view(probe=probe)
 
     def show_status(self, status: str, advice: str = "") -> None:
-        """Show what is in progress, or why something is missing; keep the last estimate."""
+        """Show what is in progress, or why something is missing.
+
+        The last estimate stays, dim, and nothing of it can be applied: it is of former settings.
+        """
         self.status, self.advice = status, advice
+        if self.view is not None:
+            self.view = replace(self.view, report_is_current=False)
         self._draw()
+
+    def show_rank(self, rank: object) -> None:
+        """Mark the rank that the form has, whether or not there is an estimate for it."""
+        if isinstance(rank, int) and self.view is not None and rank != self.view.rank:
+            self._update_view(rank=rank)
 
     def show_error(self, message: str, advice: str) -> None:
         """Show why there is no estimate, and what to do."""
@@ -168,6 +192,10 @@ class FitPanel(VerticalScroll):
     def action_rank(self, direction: int) -> None:
         """Ask for the next lower or higher rank."""
         self.post_message(self.RankStepped(self, direction))
+
+    def action_bits(self, bits: int) -> None:
+        """Ask for weights in 4 or 8 bits, or for unquantized ones if they are already."""
+        self.post_message(self.BitsChosen(self, bits))
 
     def action_gpu(self, direction: int) -> None:
         """Select the GPU above or below; above the first, scroll to the top."""
@@ -226,10 +254,13 @@ class FitPanel(VerticalScroll):
         from deepsynth_tui.tui.fit.headline import cross_check, headline, verdict
         from deepsynth_tui.tui.fit.selected_gpu import selected_gpu_lines
 
-        text = self.status or ("Simulating one training step …" if self._is_simulating else "")
-        status = Content.styled(text, "$text-warning" if self.advice else "$muted")
-        prefix = Content.assemble(status, "  ") if text else Content("")
         width = self.scrollable_content_region.width
+        if self.status:
+            self._draw_former(view, width)
+            return
+        text = "Simulating one training step …" if self._is_simulating else ""
+        status = Content.styled(text, "$muted")
+        prefix = Content.assemble(status, "  ") if text else Content("")
         simulate = key_of("fit.simulate", while_typing=not self.has_focus)
         apply = key_of("fit.apply", while_typing=not self.has_focus)
         column = details(view, width)
@@ -238,6 +269,18 @@ class FitPanel(VerticalScroll):
         self._update("#fit-head", [headline(view), status if text else cross_check(view, simulate)])
         self._update("#fit-column", column.lines)
         self._update("#fit-foot", selected_gpu_lines(view, width, apply))
+
+    def _draw_former(self, view: FitView, width: int) -> None:
+        """Draw the status, and below it, dim, the estimate of the settings before."""
+        from deepsynth_tui.tui.fit.details import details
+
+        status = Content.styled(self.status, "$text-warning" if self.advice else "$text-accent")
+        column = details(replace(view, previous=None), width)
+        self._anchors = column.anchors
+        self._update("#fit-verdict", [status])
+        self._update("#fit-head", [status, Content.styled(FORMER, "$muted")])
+        self._update("#fit-column", [line.stylize("dim") for line in column.lines])
+        self._update("#fit-foot", [])
 
     def _update(self, part: str, lines: Sequence[Content]) -> None:
         self.query_one(part, DiffedLines).update(lines)

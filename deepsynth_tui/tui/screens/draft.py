@@ -15,6 +15,7 @@ from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.kinds import RunKind
+    from deepsynth_tui.tui.forms.drafts import OwnDraft
     from deepsynth_tui.tui.forms.values import FormValues
     from deepsynth_tui.tui.widgets.form import Form
 
@@ -33,18 +34,27 @@ class SavesDraft(ReportsWorkerErrors, Screen[None]):
         self._saved_values: FormValues | None = None
         self._save_lock = threading.Lock()
         self._save_timer: Timer | None = None
+        self._draft: OwnDraft | None = None
 
     def load_draft(self) -> FormValues:
         """Return the values of the draft, or the defaults where there is none.
 
         A draft that cannot be read is moved aside, and a notification says where.
         """
-        from deepsynth_tui.tui.forms.drafts import DraftError, load_draft
+        from deepsynth_tui.tui.forms.drafts import DraftError, OwnDraft
         from deepsynth_tui.tui.forms.values import FormValues
 
         draft = {}
+        own = self._draft = OwnDraft(app_api(self.app).home, self.kind)
+        if own.number > 1:
+            self.notify(
+                "Another window has the settings of this form open. This one keeps its own, in "
+                f"{own.path.name}.",
+                title="Opened a second time",
+                markup=False,
+            )
         try:
-            draft = load_draft(app_api(self.app).home, self.kind)
+            draft = own.load()
         except DraftError as error:
             self.notify(
                 f"{error.reason}\nThe file was moved to {error.moved_to}",
@@ -65,11 +75,9 @@ class SavesDraft(ReportsWorkerErrors, Screen[None]):
             OSError: the draft cannot be written.
         """
         with self._save_lock:
-            if self.form is not None and self.form.values is not self._saved_values:
-                from deepsynth_tui.tui.forms.drafts import save_draft
-
-                values = self.form.values
-                save_draft(app_api(self.app).home, values.nested())
+            values = self.form.values if self.form is not None else None
+            if self._draft is not None and values is not None and values is not self._saved_values:
+                self._draft.save(values.nested())
                 self._saved_values = values
 
     def save_draft_soon(self) -> None:
@@ -85,3 +93,5 @@ class SavesDraft(ReportsWorkerErrors, Screen[None]):
 
     def on_unmount(self) -> None:
         self.save_draft()
+        if self._draft is not None:
+            self._draft.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import events, work
 from textual.timer import Timer
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from deepsynth_tui.workflows.preflight import Preflight
 
 RANK = "lora.r"
+QUANTIZE, BITS = "quantization.enabled", "quantization.bits"
+COLUMN_FIELDS = (
+    "data.image_column",
+    "data.question_column",
+    "data.target_column",
+    "data.messages_column",
+    "data.system_column",
+)
 LEARNING_RATE = "training.learning_rate"
 REPORT_SECONDS = 0.15
 """Time without a change before the report, which takes hundreds of estimates, is computed."""
@@ -63,8 +71,9 @@ class TrainingScreen(FormScreen):
         self._simulation: asyncio.Future[SimulatedMemory] | None = None
         self._simulated: SimulatedMemory | None = None
         self._probe_timer: Timer | None = None
-        self._last_field: Widget | None = None
         self._rank_had_focus = False
+        self._is_counting = False
+        self._reads_at_once = False
 
     def panel(self) -> Widget:
         return FitPanel(id="panel")
@@ -92,9 +101,11 @@ class TrainingScreen(FormScreen):
     def values_changed(self, checked: CheckResult) -> None:
         # The cast holds: the form of this screen is of this kind.
         config = cast("TrainingConfig | None", self.form.values.as_config() if self.form else None)
+        if self.form is not None:
+            self.fit.show_rank(self.form.values.values[RANK])
         if config is None:
             self.workers.cancel_group(self, "fit")
-            self.fit.show_status("Waiting for valid settings.")
+            self.fit.show_status("Waiting for valid settings …")
         elif self._inputs_cache and (
             inputs := self._inputs_cache.inputs_for(config, self._row_count)
         ):
@@ -107,13 +118,37 @@ class TrainingScreen(FormScreen):
         if preflight is None or self.checked is None:
             return
         self._row_count = preflight.count
+        if self.form is not None and preflight.columns:
+            self.form.suggest(dict.fromkeys(COLUMN_FIELDS, preflight.columns))
         self.values_changed(self.checked)
         if self.checked.config is not None and not preflight.problems:
             self._count_tokens(self.checked.config)
 
     def files_remark(self) -> str:
-        preflight = self.preflight
-        return " · ".join(preflight.contents) if preflight else ""
+        contents = self.preflight.contents if self.preflight else ()
+        return " · ".join(filter(None, (self._looked_at, *contents)))
+
+    @property
+    def _looked_at(self) -> str:
+        """How many rows were looked at; empty if all were."""
+        config = self.checked.config if self.checked else None
+        rows = None
+        if self._inputs_cache is not None and config is not None:
+            rows = self._inputs_cache.rows_of(cast("TrainingConfig", config))
+        if rows is None or not rows.counted:
+            waiting = "counting the rows …" if self._is_counting else "no row was looked at yet"
+            return rows.note if rows is not None and rows.note else waiting
+        if rows.rows is not None and rows.counted >= rows.rows:
+            return ""
+        total = f" of {rows.rows:,}" if rows.rows is not None else ""
+        return f"{rows.counted:,}{total} rows were looked at"
+
+    def check(self, *, again: bool = False) -> None:
+        if again:
+            self._reads_at_once = True
+            if self._inputs_cache is not None:
+                self._inputs_cache.forget_rows()
+        super().check(again=again)
 
     @work(exclusive=True, group="fit", exit_on_error=False)
     async def _gather_inputs(self, config: TrainingConfig) -> None:
@@ -123,7 +158,8 @@ class TrainingScreen(FormScreen):
 
         self._inputs_cache = self._inputs_cache or EstimateInputsCache()
         try:
-            await self._inputs_cache.load(config, self.fit.show_status)
+            at_once, self._reads_at_once = self._reads_at_once, False
+            await self._inputs_cache.load(config, self.fit.show_status, at_once=at_once)
         except LayoutError as error:
             self._show_failure(error.message, error.advice)
         except CatalogueError as error:
@@ -137,9 +173,15 @@ class TrainingScreen(FormScreen):
         from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
 
         self._inputs_cache = self._inputs_cache or EstimateInputsCache()
-        await self._inputs_cache.count_rows(config)
+        self._is_counting = True
+        self.show_state()
+        try:
+            await self._inputs_cache.count_rows(config)
+        finally:
+            self._is_counting = False
         if self.checked is not None:
             self.values_changed(self.checked)
+            self.show_state()
 
     def _show_failure(self, message: str, advice: str) -> None:
         self._shown = self._previous = None
@@ -272,10 +314,7 @@ class TrainingScreen(FormScreen):
         if fit is None or not fit.changes or self.form is None:
             self.notify("The panel suggests no change for this GPU.", title="Nothing to change")
             return
-        self.change_values(lambda form: form.with_values(fit.changes))
-        keys = ", ".join(fit.changes)
-        title = fit.change_words.capitalize()
-        self.notify(f"Changed: {keys}\n{self.reset_hint}", title=title, markup=False)
+        self._change_by_panel(fit.changes, fit.change_words.capitalize())
 
     def on_fit_panel_rank_stepped(self, event: FitPanel.RankStepped) -> None:
         from deepsynth_tui.config.fields import fields_by_key
@@ -287,19 +326,28 @@ class TrainingScreen(FormScreen):
         ranks = fields_by_key(TrainingConfig)[RANK].suggested
         rank = adjacent_step(self.form.values.values[RANK], ranks, event.direction)
         if rank is not None:
-            self.change_values(lambda form: form.with_values({RANK: rank}))
+            self.change_values(lambda form: form.with_values({RANK: rank}), RANK)
             self.fit.scroll_to_ranks()
 
-    def action_visit_panel(self) -> None:
-        """Go to the panel, or from there back to the field."""
-        panel = self.fit
-        if not panel.has_focus:
-            self._last_field = self.focused
-            self.query_one("#body").add_class("-panel")
-            panel.focus()
-        elif self._last_field is not None and self._last_field.is_attached:
-            self.query_one("#body").remove_class("-panel")
-            self.set_focus(self._last_field)
+    def on_fit_panel_bits_chosen(self, event: FitPanel.BitsChosen) -> None:
+        if self.form is None:
+            return
+        values = self.form.values.values
+        is_on = values[QUANTIZE] is True and values[BITS] == event.bits
+        changes = {QUANTIZE: False} if is_on else {QUANTIZE: True, BITS: event.bits}
+        title = f"{event.bits}-bit {'off' if is_on else 'on'}"
+        self._change_by_panel(changes, title)
+
+    def _change_by_panel(self, changes: Mapping[str, Any], title: str) -> None:
+        """Make changes and say with a notification what they were."""
+        from deepsynth_tui.tui.forms.history import describe
+
+        if self.form is None:
+            return
+        before = self.form.values
+        self.change_values(lambda form: form.with_values(changes), title)
+        message = f"{describe(before, self.form.values)}\n{self.undo_hint}"
+        self.notify(message, title=title, markup=False)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Scroll the panel to the table of ranks while the rank has the focus."""

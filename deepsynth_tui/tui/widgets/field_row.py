@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 from textual import on
-from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Select, Switch
 
 from deepsynth_tui.config.access_tokens import has_token
 from deepsynth_tui.config.fields import FieldSpec, as_text
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.forms.completion import complete_name, complete_path, complete_placeholder
+from deepsynth_tui.tui.widgets.text_input import CompletionSuggester, StepInput, TextInput
 
-LABEL_WIDTH = 30
+if TYPE_CHECKING:
+    from deepsynth_tui.tui.widgets.lines_input import LinesInput
 
-
-class StepInput(Input):
-    """A number input. Left and right step its value while all of it is selected, as on focus.
-
-    Typing, Home, End or a click start editing; left and right then move the cursor.
-    """
-
-    def action_cursor_left(self, select: bool = False) -> None:
-        self._skip_if_stepping(select)
-        super().action_cursor_left(select)
-
-    def action_cursor_right(self, select: bool = False) -> None:
-        self._skip_if_stepping(select)
-        super().action_cursor_right(select)
-
-    def _skip_if_stepping(self, select: bool) -> None:
-        """Leave the key to the row, which steps the value."""
-        if not select and (not self.value or self.selected_text == self.value):
-            raise SkipAction
+LABEL_WIDTH, NARROW_LABEL_WIDTH = 30, 18
+"""Cells of the label with its marker: in a section, and among the essential fields."""
+PROBLEM_INDENT = 2
 
 
 class FieldSelect(Select[Any], inherit_bindings=False):
@@ -51,16 +38,22 @@ class FieldSelect(Select[Any], inherit_bindings=False):
 class FieldRow(Widget):
     """A row of the form. Renders label, unit and problem itself; only the editor is a widget.
 
-    A form has sixty rows: one child in each instead of four halves the time to the first frame.
+    One child in each row instead of four halves the time to the first frame.
+
+    Args:
+        spec: The field.
+        value: Its value.
+        suggestions: Texts that a text field completes.
+        prompts: Texts of the choices.
+        narrow_label: Whether the row is among the essential fields.
     """
 
     DEFAULT_CSS = """
     FieldRow {
         layout: horizontal;
         height: 1;
-        &.-problem { height: 2; }
         &:focus-within { background: $surface; }
-        & > Input, & > FieldSelect, & > Switch {
+        & > Input, & > FieldSelect, & > Switch, & > LinesInput {
             margin: 0 0 0 30;
             height: 1;
             border: none;
@@ -68,10 +61,10 @@ class FieldRow(Widget):
             background: $panel;
             &:focus { border: none; background: $primary 30%; background-tint: transparent; }
         }
-        & > Input { width: 1fr; max-width: 56; }
+        & > Input { width: 1fr; max-width: 72; }
         & > .number { width: 14; }
         & > FieldSelect { width: 24; padding: 0; }
-        & > FieldSelect.wide { width: 1fr; max-width: 56; }
+        & > FieldSelect.wide { width: 1fr; max-width: 72; }
         & > FieldSelect.wide > SelectOverlay { width: 80; max-width: 80; }
         & > FieldSelect > SelectCurrent { padding: 0 1; background: $panel; }
         & > FieldSelect > SelectCurrent > #label { text-wrap: nowrap; text-overflow: ellipsis; }
@@ -84,6 +77,12 @@ class FieldRow(Widget):
         & > Switch .switch--slider { color: $muted; background: $panel; }
         & > Switch.-on .switch--slider { color: $primary; background: $panel; }
         & > Switch.-on:light .switch--slider { color: $primary; background: $panel; }
+    }
+    FieldRow.-narrow-label {
+        & > Input, & > FieldSelect, & > Switch, & > LinesInput { margin: 0 0 0 18; }
+        & > .number { width: 9; }
+        & > FieldSelect { width: 1fr; max-width: 24; }
+        & > FieldSelect.wide { max-width: 72; }
     }
     """
 
@@ -113,13 +112,18 @@ class FieldRow(Widget):
         *,
         suggestions: Sequence[str] = (),
         prompts: Mapping[Any, str] | None = None,
+        narrow_label: bool = False,
     ) -> None:
         super().__init__(id=f"row-{spec.key.replace('.', '-')}")
         self.spec = spec
         self.value = value
         self.label = spec.label
-        self._suggestions = suggestions
+        self.suggestions = suggestions
         self._prompts = prompts
+        self._label_width = NARROW_LABEL_WIDTH if narrow_label else LABEL_WIDTH
+        self._height = 1
+        self._suggester = CompletionSuggester(self._complete)
+        self.set_class(narrow_label, "-narrow-label")
         self.set_reactive(FieldRow.note, self._note_for(value))
 
     def compose(self) -> ComposeResult:
@@ -137,21 +141,34 @@ class FieldRow(Widget):
                     compact=True,
                 )
             case "int" | "float":
-                input_type = StepInput if spec.suggested else Input
+                input_type = StepInput if spec.suggested else TextInput
                 yield input_type(text, placeholder=spec.placeholder, classes="number", compact=True)
+            case _ if spec.holds == "lines" and "\n" in text:
+                yield _lines_input(text)
             case _:
-                suggester = SuggestFromList(self._suggestions) if self._suggestions else None
-                yield Input(
-                    text,
-                    placeholder=spec.placeholder,
-                    suggester=suggester,
-                    compact=True,
+                input_type = StepInput if spec.holds == "column" else TextInput
+                yield input_type(
+                    text, placeholder=spec.placeholder, suggester=self._suggester, compact=True
                 )
 
     @property
     def editor(self) -> Widget:
         """The widget that edits the value."""
         return self.children[0]
+
+    @property
+    def steps(self) -> Sequence[Any]:
+        """The values that left and right step through, in order."""
+        if self.spec.kind == "bool":
+            return (False, True)
+        if self.spec.holds == "column" and self.suggestions:
+            return (None, *self.suggestions)
+        return self.spec.suggested or (self.spec.choices if self.spec.kind == "choice" else ())
+
+    @property
+    def matches(self) -> Sequence[str]:
+        """What the text of the field can be completed to, once that was looked up."""
+        return self._suggester.matches
 
     def show(self, value: Any) -> None:
         """Show another value without posting `Edited`."""
@@ -164,41 +181,107 @@ class FieldRow(Widget):
                 switch.value = bool(value)
             case FieldSelect() as select:
                 select.value = value
-            case Input() as input_:
-                input_.value = as_text(value)
+            case TextInput() as input_:
+                self._show_text(input_, as_text(value))
+            case lines:
+                lines.text = as_text(value)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _show_text(self, input_: TextInput, text: str) -> None:
+        if self.spec.holds == "lines" and "\n" in text:
+            self.call_later(self._replace_editor, text)
+        else:
+            input_.show_text(text)
+
+    async def _replace_editor(self, text: str) -> None:
+        """Put a field of several lines in the place of one of a single line."""
+        had_focus = self.has_focus_within
+        lines = _lines_input(text)
+        await self.editor.remove()
+        await self.mount(lines)
+        if had_focus:
+            self.screen.set_focus(lines)
+            lines.move_cursor(lines.document.end)
+        self._fit_height()
 
     def action_step(self, direction: int) -> None:
         """Set the next lower (-1) or higher (1) of the suggested values."""
-        choices = (False, True) if self.spec.kind == "bool" else self.spec.choices
-        value = adjacent_step(self.value, choices or self.spec.suggested, direction)
-        if value is None or value == self.value:
+        value = adjacent_step(self.value, self.steps, direction)
+        if value == self.value or (value is None and None not in self.steps):
             return
         self.show(value)
         if isinstance(self.editor, Input):
             self.editor.action_select_all()
         self.post_message(self.Edited(self, value))
 
+    def action_new_line(self) -> None:
+        """Go on in a second line."""
+        if self.spec.holds == "lines" and isinstance(self.editor, TextInput):
+            self.call_later(self._replace_editor, f"{self.editor.value}\n")
+
+    def edit(self, value: Any) -> None:
+        """Set a value as if the user had typed it."""
+        self.show(value)
+        self.post_message(self.Edited(self, value))
+
     def render(self) -> Content:
         marker = "✗ " if self.problem else "• " if self.changed else "  "
         style = "$text-error" if self.problem else "$text-accent"
         label = Content.styled(
-            self.label.ljust(LABEL_WIDTH - 2), "bold" if self.has_focus_within else "$muted"
+            self.label.ljust(self._label_width - 2), "bold" if self.has_focus_within else "$muted"
         )
-        line = [Content.styled(marker, style), label]
-        note = self.advice or self.note
-        if note and self.children:
-            line += [" " * (self.editor.outer_size.width + 1), Content.styled(note, "$muted")]
-        if self.problem:
-            problem = f"\n{' ' * LABEL_WIDTH}{self.problem}"
-            line.append(Content.styled(problem, "$text-error"))
         width = self.size.width
-        lines = Content.assemble(*line).split("\n")
-        return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
+        line: list[Content | str] = [Content.styled(marker, style), label]
+        if self.children:
+            gap = self.editor.outer_size.width + 1
+            remark = self._remark()
+            if self._label_width + gap + remark.cell_length <= width or self.has_class("-whole"):
+                line += [" " * gap, remark]
+        height = max(1, self.editor.outer_size.height) if self.children else 1
+        first = Content.assemble(*line).truncate(width, ellipsis=True)
+        blank = [Content("")] * (height - 1)
+        problem = [Content.styled(text, "$text-error") for text in self._problem_lines()]
+        return Content("\n").join([first, *blank, *problem])
 
-    def watch_problem(self, problem: str) -> None:
-        self.set_class(bool(problem), "-problem")
+    def _remark(self) -> Content:
+        """Return what is beside the editor: the suggested values or a note."""
+        if self.spec.suggested and (self.has_focus_within or self.spec.key == "lora.r"):
+            strip = Content(" ").join(
+                Content.styled(f"[{as_text(step)}]", "bold $text-accent")
+                if step == self.value
+                else Content.styled(as_text(step), "$muted")
+                for step in self.spec.suggested
+            )
+            remark = self.advice or self.spec.unit
+            return Content.assemble(strip, (f"  {remark}" if remark else "", "$muted"))
+        return Content.styled(self.advice or self.note, "$muted")
+
+    def _problem_lines(self) -> list[str]:
+        if not self.problem:
+            return []
+        indent = " " * PROBLEM_INDENT
+        if not self.size.width:
+            return [self.problem]
+        width = max(self.size.width, 2 * PROBLEM_INDENT + 8)
+        return wrap(self.problem, width, initial_indent=indent, subsequent_indent=indent)
+
+    def _fit_height(self) -> None:
+        """Make room for the lines of the editor and of the problem."""
+        height = 1
+        if self.children and isinstance(shown := getattr(self.editor, "shown_lines", None), int):
+            height = shown
+            self.editor.styles.height = shown
+        self._height = height + len(self._problem_lines())
+        self.styles.height = self._height
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        # The grid of the essential fields asks for it whatever the style says.
+        return self._height
+
+    def watch_problem(self) -> None:
+        self._fit_height()
 
     def on_resize(self) -> None:
+        self._fit_height()
         self.refresh()
 
     def on_descendant_focus(self) -> None:
@@ -218,6 +301,14 @@ class FieldRow(Widget):
             value = self.spec.from_text(event.value)
         elif value is Select.NULL:
             return
+        self._take(value)
+
+    def on_text_area_changed(self, event: Any) -> None:
+        event.stop()
+        self._fit_height()
+        self._take(self.spec.from_text(event.text_area.text))
+
+    def _take(self, value: Any) -> None:
         if value != self.value:
             self.value = value
             self.note = self._note_for(value)
@@ -228,17 +319,51 @@ class FieldRow(Widget):
         event.stop()
         self.screen.focus_next()
 
+    @on(TextInput.LinesPasted)
+    def _paste_lines(self, event: TextInput.LinesPasted) -> None:
+        """Keep all lines where the field holds several, else the first, and say so."""
+        event.stop()
+        if self.spec.holds == "lines":
+            self.call_later(self._replace_editor, event.whole)
+            return
+        event.text_input.paste_line(event.lines[0])
+        self.notify(
+            f"{self.label} holds one line: the first of {len(event.lines)} was pasted.",
+            title="Lines left out",
+            severity="warning",
+        )
+
+    def _complete(self, text: str) -> Sequence[str]:
+        names = complete_name(text, self.suggestions)
+        match self.spec.holds:
+            case "path":
+                return [*names, *complete_path(text)]
+            case "lines":
+                return complete_placeholder(text, self.suggestions)
+            case _:
+                return names
+
     def _note_for(self, value: Any) -> str:
         if self.spec.kind == "bool":
             return "on" if value else "off"
         return self.spec.unit
 
 
+def _lines_input(text: str) -> LinesInput:
+    # Deferred: few forms hold a text of several lines, and TextArea takes long to import.
+    from deepsynth_tui.tui.widgets.lines_input import LinesInput
+
+    return LinesInput(text)
+
+
 def adjacent_step(value: Any, steps: Sequence[Any], direction: int) -> Any:
-    """Return the next lower (-1) or higher (1) of ascending `steps`, None if there is none."""
+    """Return the next lower (-1) or higher (1) of ascending `steps`, None if there is none.
+
+    A value that is neither a step nor a number steps to the first.
+    """
     if value in steps:
         index = steps.index(value) + direction
-        return steps[index] if 0 <= index < len(steps) else None
+        return steps[index] if 0 <= index < len(steps) else value
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return steps[0] if steps else None
     beyond = [step for step in steps if (step > value) == (direction > 0)]

@@ -7,30 +7,52 @@ from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.message import Message
+from textual.widget import Widget
 
-from deepsynth_tui.config.fields import FieldSpec, SectionSpec
+from deepsynth_tui.config.fields import FieldSpec, SectionSpec, fields_by_key
+from deepsynth_tui.config.kinds import CONFIG_TYPES
 from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset, find_preset, list_presets
 from deepsynth_tui.config.problems import Problem
+from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.forms.essential import ESSENTIAL_ROWS, folded_fields
+from deepsynth_tui.tui.forms.history import Change, History
+from deepsynth_tui.tui.forms.neighbour import neighbour
 from deepsynth_tui.tui.forms.values import (
-    PRESET_GROUPS,
+    ALPHA,
     PRESET_ROW_PREFIX,
     FormValues,
     form_sections,
     preset_sections,
-    visible_fields,
 )
 from deepsynth_tui.tui.widgets.field_row import FieldRow
-from deepsynth_tui.tui.widgets.section import AdvancedFields, Section
+from deepsynth_tui.tui.widgets.section import AdvancedFields, Section, SectionTitle
 
 
-class Form(VerticalScroll, can_focus=False):
-    """Rows of all fields, in sections. `values` are the values shown."""
+class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """The essential fields in one or two columns, then all others in sections.
+
+    `values` are the values shown.
+    """
 
     DEFAULT_CSS = """
-    Form { scrollbar-size-vertical: 1; scrollbar-gutter: stable; padding: 0 0 1 1; }
+    Form {
+        scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+        padding: 0 0 1 1;
+        & > #essential {
+            layout: grid;
+            grid-size: 2;
+            grid-gutter: 0 2;
+            grid-rows: auto;
+            height: auto;
+            margin-bottom: 1;
+        }
+        & > #essential > .-whole { column-span: 2; }
+    }
     """
+    BINDINGS = bindings("form_fields")
 
     class Changed(Message):
         """A value of the form changed."""
@@ -44,13 +66,16 @@ class Form(VerticalScroll, can_focus=False):
             return self.form
 
     class PresetChosen(Message):
-        """A preset was chosen and has set the fields of `sections`."""
+        """A preset was chosen and has set the fields of `sections`; `replaced` had other text."""
 
-        def __init__(self, form: Form, preset: Preset, sections: Sequence[str]) -> None:
+        def __init__(
+            self, form: Form, preset: Preset, sections: Sequence[str], replaced: Sequence[str]
+        ) -> None:
             super().__init__()
             self.form = form
             self.preset = preset
             self.sections = sections
+            self.replaced = replaced
 
         @property
         def control(self) -> Form:
@@ -61,33 +86,36 @@ class Form(VerticalScroll, can_focus=False):
     ) -> None:
         super().__init__()
         self.values = values
+        self._history = History()
         self._problems: dict[str, Problem] = {}
         self._advice: dict[str, str] = {}
-        self._suggestions = suggestions or {}
+        self._suggestions = dict(suggestions or {})
+        self._specs = fields_by_key(CONFIG_TYPES[values.kind])
 
     def compose(self) -> ComposeResult:
-        plain, *rest = form_sections(self.values.kind)
-        for field in visible_fields(plain):
-            if not field.advanced:
-                yield self._row(field)
-        if any(field.advanced for field in visible_fields(plain)):
-            advanced = AdvancedFields(plain, self._row)
-            advanced.show(self.values, self._problems.keys())
-            yield advanced
-        for group in PRESET_GROUPS[self.values.kind]:
-            if list_presets(group):
-                yield self._preset_row(group)
-        for index, section in enumerate(rest):
-            yield Section(
-                section, self.values, self._row, collapsed=section.collapsed, deferred=index > 0
-            )
+        with Container(id="essential"):
+            for keys in ESSENTIAL_ROWS[self.values.kind]:
+                for key in keys:
+                    row = self._essential_row(key)
+                    row.set_class(len(keys) == 1, "-whole")
+                    yield row
+        for section in form_sections(self.values.kind):
+            if folded_fields(self.values.kind, section):
+                yield Section(section, self.values, self._row)
+
+    def on_mount(self) -> None:
+        self._update_rows()
 
     def focus_first(self) -> None:
         """Focus the first field."""
         self.screen.set_focus(self.query(FieldRow).first().editor)
 
-    def fill(self, values: FormValues) -> None:
-        """Set all values at once, as if the user had typed them."""
+    # Values
+
+    def fill(self, values: FormValues, change: str = "") -> None:
+        """Set all values at once, as a change with this name that can be undone."""
+        if change:
+            self._history.record(self.values, values, change)
         self.values = values
         for row in self.query(FieldRow):
             group = _preset_group(row)
@@ -100,9 +128,41 @@ class Form(VerticalScroll, can_focus=False):
 
     def use_preset(self, preset: Preset) -> None:
         """Set the fields of a preset and post `PresetChosen`."""
-        self.fill(self.values.with_preset(preset))
+        before = self.values
+        self.fill(before.with_preset(preset), f"preset {preset.name}")
         names = [s.title for s in preset_sections(self.values.kind, preset) if s.key]
-        self.post_message(self.PresetChosen(self, preset, names))
+        replaced = [
+            spec.label
+            for key, spec in self._specs.items()
+            if spec.holds == "lines"
+            and before.values[key]
+            and before.values[key] != self.values.values[key]
+        ]
+        self.post_message(self.PresetChosen(self, preset, names, replaced))
+
+    def undo(self) -> Change | None:
+        """Take the last change back and return it, None if there is none."""
+        if change := self._history.undo():
+            self.fill(change.before)
+        return change
+
+    def redo(self) -> Change | None:
+        """Make the change again that was undone last, and return it."""
+        if change := self._history.redo():
+            self.fill(change.after)
+        return change
+
+    def reset_field(self, row: FieldRow) -> None:
+        """Reset a field to its preset."""
+        if _preset_group(row) is None:
+            self.fill(self.values.reset([row.spec.key]), f"reset of {row.spec.key}")
+
+    def reset_section(self, section: SectionSpec) -> None:
+        """Reset every field of a section to its preset."""
+        name = f"reset of {section.title or 'General'}"
+        self.fill(self.values.reset(self.values.changed_keys(section)), name)
+
+    # What is shown at the fields
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
         """Show each problem below its field, and their number in the titles of sections."""
@@ -115,25 +175,24 @@ class Form(VerticalScroll, can_focus=False):
         """Show a text beside each of these fields, by key, in place of its unit."""
         self._advice = dict(advice)
         for row in self.query(FieldRow):
-            row.advice = self._advice.get(row.spec.key, "")
+            row.advice = self._advice_for(row.spec.key)
+
+    def suggest(self, suggestions: Mapping[str, Sequence[str]]) -> None:
+        """Offer these texts for completion in the fields with these keys."""
+        self._suggestions.update(suggestions)
+        for row in self.query(FieldRow):
+            row.suggestions = self._suggestions.get(row.spec.key, ())
 
     def problem_at(self, key: str) -> Problem | None:
         """Return the problem of a field, None if it has none."""
         return self._problems.get(key)
 
-    def reset_field(self, row: FieldRow) -> None:
-        """Reset a field to its preset."""
-        if _preset_group(row) is None:
-            self.fill(self.values.reset([row.spec.key]))
-
-    def reset_section(self, section: SectionSpec) -> None:
-        """Reset every field of a section to its preset."""
-        self.fill(self.values.reset(self.values.changed_keys(section)))
+    # Focus
 
     async def focus_field(self, key: str) -> bool:
         """Focus a field, expanding its section; return False if there is no such field."""
         for section in self.query(Section):
-            if any(field.key == key for field in visible_fields(section.spec)):
+            if any(field.key == key for field in section.fields):
                 await section.open()
         for advanced in self.query(AdvancedFields):
             if any(field.key == key for field in advanced.fields):
@@ -144,22 +203,61 @@ class Form(VerticalScroll, can_focus=False):
                 return True
         return False
 
+    def action_move(self, direction: int) -> None:
+        """Focus the field above (-1) or below (1)."""
+        self._focus_neighbour(self._stops(), direction)
+
+    def action_move_section(self, direction: int) -> None:
+        """Focus the title of the section above (-1) or below (1), or the first field."""
+        first = self.query(FieldRow).first().editor
+        titles = [stop for stop in self._stops() if isinstance(stop, SectionTitle)]
+        self._focus_neighbour([first, *titles], direction)
+
+    def _stops(self) -> list[Widget]:
+        return [widget for widget in self.screen.focus_chain if self in widget.ancestors]
+
+    def _focus_neighbour(self, stops: Sequence[Widget], direction: int) -> None:
+        if (focused := self.screen.focused) is None:
+            return
+        places = [(widget.region.x, widget.region.y) for widget in stops]
+        index = neighbour(places, (focused.region.x, focused.region.y), direction)
+        if index is not None:
+            self.screen.set_focus(stops[index])
+
+    # Rows
+
     @on(FieldRow.Edited)
     def _edited(self, event: FieldRow.Edited) -> None:
         event.stop()
-        group = _preset_group(event.row)
+        group, key = _preset_group(event.row), event.row.spec.key
         if group is None:
-            self.values = self.values.with_values({event.row.spec.key: event.value})
+            before = self.values
+            self.values = before.with_values({key: event.value})
+            self._history.record(before, self.values, key, edited=key)
             self._update_rows()
+            self._show_followed_alpha(before)
             self.post_message(self.Changed(self))
         elif preset := find_preset(group, event.value):
             self.use_preset(preset)
 
-    def _row(self, field: FieldSpec) -> FieldRow:
+    def _show_followed_alpha(self, before: FormValues) -> None:
+        alpha = self.values.values.get(ALPHA)
+        if alpha != before.values.get(ALPHA):
+            for row in self.query(FieldRow):
+                if row.spec.key == ALPHA:
+                    row.show(alpha)
+
+    def _essential_row(self, key: str) -> FieldRow:
+        if key.startswith(PRESET_ROW_PREFIX):
+            return self._preset_row(next(g for g in GROUP_TITLES if key.endswith(f".{g}")))
+        return self._row(self._specs[key], narrow_label=True)
+
+    def _row(self, field: FieldSpec, *, narrow_label: bool = False) -> FieldRow:
         row = FieldRow(
             field,
             self.values.values[field.key],
             suggestions=self._suggestions.get(field.key, ()),
+            narrow_label=narrow_label,
         )
         return self._update_row(row)
 
@@ -168,8 +266,11 @@ class Form(VerticalScroll, can_focus=False):
         problem = self._problems.get(key)
         row.changed = self.values.is_changed(key)
         row.problem = problem.message if problem else ""
-        row.advice = self._advice.get(key, "")
+        row.advice = self._advice_for(key)
         return row
+
+    def _advice_for(self, key: str) -> str:
+        return self.values.alpha_note if key == ALPHA else self._advice.get(key, "")
 
     def _preset_row(self, group: Group) -> FieldRow:
         presets = list_presets(group)
@@ -190,16 +291,22 @@ class Form(VerticalScroll, can_focus=False):
             choices=tuple(preset.name for preset in presets),
         )
         prompts = {preset.name: f"{preset.name} · {preset.title}" for preset in presets}
-        return FieldRow(spec, selected, prompts=prompts)
+        return FieldRow(spec, selected, prompts=prompts, narrow_label=True)
 
     def _update_rows(self) -> None:
+        off = {
+            section.key
+            for section in form_sections(self.values.kind)
+            if section.switch and self.values.values[section.switch.key] is not True
+        }
         for row in self.query(FieldRow):
             if _preset_group(row) is None:
                 self._update_row(row)
+        for row in self.query_one("#essential").query_children(FieldRow):
+            # Not `display`, which would move the others of the grid.
+            row.visible = row.spec.name == "enabled" or row.spec.key.partition(".")[0] not in off
         for section in self.query(Section):
             section.show(self.values, self._problems.keys())
-        for advanced in self.query_children(AdvancedFields):
-            advanced.show(self.values, self._problems.keys())
 
 
 def _preset_group(row: FieldRow) -> Any:

@@ -7,20 +7,32 @@ from textual.widgets import Static
 
 
 class HelpLine(Static):
-    """Two lines: description (or problem) of the focused field; its range, unit and default."""
+    """Description of the focused field in a line, and in another its range, unit and default.
+
+    A problem in place of the description wraps: all of it can be read.
+    """
 
     DEFAULT_CSS = """
     HelpLine {
-        height: 2;
+        height: auto;
+        min-height: 2;
+        max-height: 7;
         padding: 0 1 0 3;
         background: $surface;
-        text-wrap: nowrap;
-        text-overflow: ellipsis;
     }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_tall = False
+
     def explain(self, description: str, facts: str, problem: str = "") -> None:
         """Show the help of a field; a problem replaces the description."""
-        first = Content.styled(f"✗ {problem}", "$text-error") if problem else Content(description)
-        help_text = Content("\n").join([first, Content.styled(facts, "$muted")])
-        self.update(help_text, layout=False)
+        width = max(self.content_size.width, 20)
+        if problem:
+            first = Content.styled(f"✗ {problem}", "$text-error")
+        else:
+            first = Content(description).truncate(width, ellipsis=True)
+        second = Content.styled(facts, "$muted").truncate(width, ellipsis=True)
+        self.update(Content("\n").join([first, second]), layout=bool(problem) or self._is_tall)
+        self._is_tall = bool(problem)

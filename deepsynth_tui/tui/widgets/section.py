@@ -8,11 +8,12 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.visual import VisualType
 from textual.widget import Widget
-from textual.widgets import Collapsible
+from textual.widgets import Collapsible, Static
 from textual.widgets.collapsible import CollapsibleTitle
 
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec
-from deepsynth_tui.tui.forms.values import FormValues, visible_fields
+from deepsynth_tui.tui.forms.essential import folded_fields
+from deepsynth_tui.tui.forms.values import FormValues
 from deepsynth_tui.tui.widgets.field_row import FieldRow
 
 RowFactory = Callable[[FieldSpec], FieldRow]
@@ -31,9 +32,7 @@ class LazyCollapsible(Collapsible, inherit_css=False):
     Does not inherit the style of Collapsible, whose `:focus-within` restyles the whole content
     with each Tab.
 
-    Args:
-        collapsed: Whether it is collapsed at first.
-        deferred: Whether to mount the content of an open one after the first paint.
+    It is collapsed at first.
     """
 
     DEFAULT_CSS = """
@@ -47,13 +46,12 @@ class LazyCollapsible(Collapsible, inherit_css=False):
     }
     """
 
-    def __init__(self, *, collapsed: bool, deferred: bool = False, id: str) -> None:
-        super().__init__(title="", collapsed=collapsed, id=id)
+    def __init__(self, *, id: str) -> None:
+        super().__init__(title="", collapsed=True, id=id)
         self._title = SectionTitle(
-            label="", collapsed_symbol="▸", expanded_symbol="▾", collapsed=collapsed
+            label="", collapsed_symbol="▸", expanded_symbol="▾", collapsed=True
         )
         self.is_built = False
-        self._deferred = deferred
 
     def create_content(self) -> Iterable[Widget]:
         """Return new widgets to mount inside."""
@@ -61,10 +59,7 @@ class LazyCollapsible(Collapsible, inherit_css=False):
 
     def compose(self) -> ComposeResult:
         yield self._title
-        with self.Contents():
-            if not self.collapsed and not self._deferred:
-                self.is_built = True
-                yield from self.create_content()
+        yield self.Contents()
 
     async def open(self) -> None:
         """Expand, and wait until the content is mounted."""
@@ -94,9 +89,11 @@ class AdvancedFields(LazyCollapsible):
 
     DEFAULT_CSS = "AdvancedFields > CollapsibleTitle { padding-left: 2; color: $muted; }"
 
-    def __init__(self, section: SectionSpec, make_row: RowFactory) -> None:
-        super().__init__(collapsed=True, id=f"advanced-{section.key}")
-        self.fields = tuple(field for field in visible_fields(section) if field.advanced)
+    def __init__(
+        self, section: SectionSpec, fields: Iterable[FieldSpec], make_row: RowFactory
+    ) -> None:
+        super().__init__(id=f"advanced-{section.key}")
+        self.fields = tuple(fields)
         self._make_row = make_row
 
     def create_content(self) -> Iterable[Widget]:
@@ -110,12 +107,16 @@ class AdvancedFields(LazyCollapsible):
 
 
 class Section(LazyCollapsible):
-    """A section: its switch, the fields shown while the switch is on, and the advanced fields."""
+    """A section: its switch, the fields shown while the switch is on, and the advanced fields.
+
+    The essential fields, which the form shows before its sections, are not repeated.
+    """
 
     DEFAULT_CSS = """
-    Section { margin: 1 0; }
+    Section { margin: 0 0 1 0; }
     Section.-collapsed { margin: 0; }
     Section > CollapsibleTitle { text-style: bold; color: $primary; }
+    Section .hint { color: $muted; padding-left: 2; }
     """
 
     def __init__(
@@ -123,12 +124,10 @@ class Section(LazyCollapsible):
         spec: SectionSpec,
         form: FormValues,
         make_row: RowFactory,
-        *,
-        collapsed: bool,
-        deferred: bool,
     ) -> None:
-        super().__init__(collapsed=collapsed, deferred=deferred, id=f"section-{spec.key}")
+        super().__init__(id=f"section-{spec.key or 'general'}")
         self.spec = spec
+        self.fields = folded_fields(form.kind, spec)
         self._form = form
         self._invalid: Collection[str] = ()
         self._make_row = make_row
@@ -139,17 +138,18 @@ class Section(LazyCollapsible):
         return self.spec.switch is None or self._form.values[self.spec.switch.key] is True
 
     def create_content(self) -> Sequence[Widget]:
-        fields = visible_fields(self.spec)
-        rows: list[Widget] = [self._make_row(field) for field in fields if not field.advanced]
-        if any(field.advanced for field in fields):
-            rows.append(AdvancedFields(self.spec, self._make_row))
+        plain = [field for field in self.fields if not field.advanced]
+        advanced = [field for field in self.fields if field.advanced]
+        rows: list[Widget] = [self._make_row(field) for field in plain]
+        if advanced:
+            rows.append(AdvancedFields(self.spec, advanced, self._make_row))
+        if (switch := self.spec.switch) and switch not in plain:
+            rows.append(Static(f"Off: turn on {switch.label} above.", classes="hint"))
         self._update_rows(rows)
         return rows
 
     def on_mount(self) -> None:
         self._update_title()
-        if not self.collapsed:
-            self.call_after_refresh(self._build)
 
     def show(self, form: FormValues, invalid: Collection[str]) -> None:
         """Show other values; `invalid` are the keys of fields with a problem."""
@@ -158,12 +158,11 @@ class Section(LazyCollapsible):
         self._update_rows(self.query_one(Collapsible.Contents).children)
 
     def _update_title(self) -> None:
-        keys = [field.key for field in self.spec.fields]
         self.set_title(
-            self.spec.title,
+            self.spec.title or "General",
             self._summary(),
             _changed_text(len(self._form.changed_keys(self.spec))),
-            problems=sum(key in self._invalid for key in keys),
+            problems=sum(field.key in self._invalid for field in self.fields),
         )
 
     def _summary(self) -> str:
@@ -175,7 +174,8 @@ class Section(LazyCollapsible):
             if isinstance(row, AdvancedFields):
                 row.show(self._form, self._invalid)
             is_switch = isinstance(row, FieldRow) and row.spec == self.spec.switch
-            row.display = is_switch or self.is_on
+            is_hint = isinstance(row, Static)
+            row.display = is_switch or self.is_on != is_hint
 
 
 def _changed_text(count: int) -> str:

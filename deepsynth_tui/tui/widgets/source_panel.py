@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -14,7 +16,13 @@ from deepsynth_tui.tui.actions import key_of
 
 if TYPE_CHECKING:
     from deepsynth_tui.models.page_for_model import PageForModel
-    from deepsynth_tui.workflows.preflight import ColumnPreview, FirstPage, Preflight, Proposal
+    from deepsynth_tui.workflows.preflight import (
+        ColumnPreview,
+        FirstPage,
+        LookedAt,
+        Preflight,
+        Proposal,
+    )
 
 
 class SourcePanel(VerticalScroll):
@@ -55,14 +63,46 @@ class SourcePanel(VerticalScroll):
         self.query_one("#source-line", Static).update(status)
         self.query_one("#source-details", Static).update(status)
 
-    def show_preflight(self, preflight: Preflight, model_page: PageForModel | None = None) -> None:
-        """Show the result of the check, and how the first page looks to a model."""
-        self._proposal = preflight.proposal
+    def show_preflight(
+        self,
+        preflight: Preflight,
+        model_page: PageForModel | None = None,
+        *,
+        used: Mapping[str, Any],
+    ) -> None:
+        """Show the result of the check, and how the first page looks to a model.
+
+        A proposal whose settings are all in `used` is not shown.
+        """
+        proposal = preflight.proposal
+        if proposal and proposal.settings.items() <= used.items():
+            proposal = None
+        self._proposal = proposal
+        preflight = replace(preflight, proposal=proposal)
         self.query_one("#source-line", Static).update(Content(" · ".join(_summary(preflight))))
         self.query_one("#source-details", Static).update(_details(preflight, model_page))
 
 
+def looked_at_text(looked_at: LookedAt | None, count: int | None) -> str:
+    """Return how many of `count` documents were looked at; empty if all of them, and all good."""
+    if looked_at is None:
+        return ""
+    left_out = [
+        f"{number:,} {name}"
+        for name, number in (("empty", looked_at.empty), ("bad", looked_at.bad))
+        if number
+    ]
+    if looked_at.is_all:
+        total = f" of {_documents(looked_at.documents)} will be left out"
+        return f"{', '.join(left_out)}{total}" if left_out else ""
+    total = f" of {count:,}" if count is not None else ""
+    first = f"the first {looked_at.documents:,}{total} documents were looked at"
+    return f"{first}: {', '.join(left_out)}" if left_out else first
+
+
 def _summary(preflight: Preflight) -> list[str]:
+    if preflight.problems:
+        return [f"✗ {preflight.problems[0].message}"]
     documents = [] if preflight.count is None else [_documents(preflight.count)]
     columns = [f"columns: {', '.join(preflight.columns)}"] if preflight.columns else []
     page = preflight.page.figures if preflight.page else None
@@ -74,6 +114,8 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
     parts: list[Content | str] = []
     if preflight.count is not None:
         parts += [Content.styled(_documents(preflight.count), "bold $primary"), "\n"]
+    if looked_at := looked_at_text(preflight.looked_at, preflight.count):
+        parts += [Content.styled(f"{looked_at}\n", "$text-warning")]
     parts += [Content.styled(f"{sanitize(line)}\n", "$muted") for line in preflight.contents]
     if preflight.column_previews:
         parts += ["\n", Content.styled("columns", "$muted"), "\n"]
@@ -90,6 +132,7 @@ def _details(preflight: Preflight, model_page: PageForModel | None) -> Content:
         parts += ["\n", Content.styled("! ", "$text-warning"), f"{notice.message}\n"]
     for problem in preflight.problems:
         parts += ["\n", Content.styled("✗ ", "$text-error"), f"{problem.message}\n"]
+        parts += [Content.styled(f"{problem.hint}\n", "$muted")] if problem.hint else []
     if preflight.page:
         parts += _first_page(preflight.page, model_page)
     if preflight.first:
@@ -140,4 +183,4 @@ def _pages(count: int) -> str:
 
 
 def _documents(count: int) -> str:
-    return "1 document" if count == 1 else f"{count} documents"
+    return "1 document" if count == 1 else f"{count:,} documents"

@@ -1,0 +1,52 @@
+"""A text field of several lines."""
+
+from __future__ import annotations
+
+from textual.actions import SkipAction
+from textual.widgets import TextArea
+
+MAX_LINES = 8
+"""Lines that are shown; more scroll."""
+
+
+class LinesInput(TextArea):
+    """Several lines of text. Tab moves on; so do up and down on the first and the last line.
+
+    The keys of the form that `TextArea` has too are left to the form.
+    """
+
+    DEFAULT_CSS = """
+    LinesInput { border: none; padding: 0 1; background: $panel; scrollbar-size-vertical: 1; }
+    LinesInput:focus { border: none; background: $primary 30%; }
+    LinesInput .text-area--cursor-line { background: transparent; }
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, compact=True, highlight_cursor_line=False)
+
+    @property
+    def shown_lines(self) -> int:
+        """Height of the text, 2 to `MAX_LINES`."""
+        return min(max(self.wrapped_document.height, 2), MAX_LINES)
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        if not select and self.cursor_at_first_line:
+            raise SkipAction
+        super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        if not select and self.cursor_at_last_line:
+            raise SkipAction
+        super().action_cursor_down(select)
+
+    def action_undo(self) -> None:
+        raise SkipAction
+
+    def action_redo(self) -> None:
+        raise SkipAction
+
+    def action_select_line(self) -> None:
+        raise SkipAction
+
+    def action_select_all(self) -> None:
+        raise SkipAction

@@ -1,0 +1,180 @@
+"""What a form costs in keys, and what its keys do: undo, arrows, completion, pasted lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual import events
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
+
+from deepsynth_tui.config.kinds import RunKind
+from deepsynth_tui.tui.screens.field_commands import FieldCommands
+from deepsynth_tui.tui.screens.help import HelpScreen
+from tests.pilot.forms import (
+    cache_model_layout,
+    form_app,
+    form_of,
+    help_line,
+    row_of,
+    screen_of,
+    type_into,
+)
+from tests.pilot.screen_host import text_of, until
+
+
+@pytest.fixture(autouse=True)
+def _model(home: Path) -> None:
+    cache_model_layout()
+
+
+def focused_key(pilot: Pilot[Any]) -> str:
+    row = screen_of(pilot).focused_row
+    return row.spec.key if row else ""
+
+
+@pytest.mark.parametrize(("kind", "key"), [("training", "data.path"), ("dataset", "source.path")])
+async def test_the_path_has_the_focus_in_a_new_form(home: Path, kind: RunKind, key: str) -> None:
+    async with form_app(home, kind) as pilot:
+        assert focused_key(pilot) == key
+        await pilot.press("a")
+        assert form_of(pilot).values.values[key] == "a", "no key before the first letter"
+
+
+@pytest.mark.parametrize("field", ["data.path", "training.seed"])
+async def test_the_rank_and_four_bits_are_two_keys_away(home: Path, field: str) -> None:
+    async with form_app(home) as pilot:
+        assert "Panel" in text_of(screen_of(pilot)), "the footer teaches the first key"
+        await form_of(pilot).focus_field(field)
+        await pilot.press("escape", "right")
+        values = form_of(pilot).values.values
+        assert (values["lora.r"], values["lora.lora_alpha"]) == (32, 64)
+        assert "rank · 4 4-bit" in text_of(screen_of(pilot)), "the panel teaches the second"
+        await pilot.press("escape")
+        await pilot.press("escape", "4")
+        values = form_of(pilot).values.values
+        assert (values["quantization.enabled"], values["quantization.bits"]) == (True, 4)
+        await pilot.press("8")
+        assert form_of(pilot).values.values["quantization.bits"] == 8
+        await pilot.press("8")
+        assert form_of(pilot).values.values["quantization.enabled"] is False
+        await pilot.press("f1")
+        assert isinstance(pilot.app.screen, HelpScreen)
+        keys = pilot.app.screen.query_one(OptionList)
+        offered = {keys.get_option_at_index(index).id for index in range(keys.option_count)}
+        assert {"fit.rank_up", "fit.four_bits", "fit.panel"} <= offered
+
+
+async def test_a_preset_is_undone_whole_with_what_it_replaced(home: Path) -> None:
+    async with form_app(home, "dataset") as pilot:
+        await type_into(pilot, "instruction", "My own words.")
+        row_of(pilot, "preset.dataset").editor.focus()
+        await pilot.press("right", "right", "right")
+        replaced = form_of(pilot).values.values["instruction"]
+        assert replaced != "My own words."
+        toasts = [toast.message for toast in pilot.app._notifications]
+        assert any("Replaces Instruction" in toast and "^z" in toast for toast in toasts)
+        while form_of(pilot).values.values["instruction"] != "My own words.":
+            await pilot.press("ctrl+z")
+        assert row_of(pilot, "instruction").query_one(Input).value == "My own words."
+        await pilot.press("ctrl+y", "ctrl+y", "ctrl+y")
+        assert form_of(pilot).values.values["instruction"] == replaced
+
+
+async def test_a_reset_is_undone(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await type_into(pilot, "data.max_length", "300")
+        await pilot.press("f7", "ctrl+z")
+        assert form_of(pilot).values.values["data.max_length"] == 300
+        assert row_of(pilot, "data.max_length").query_one(Input).value == "300"
+        await pilot.press("ctrl+z")
+        assert form_of(pilot).values.values["data.max_length"] == 2048
+
+
+async def test_up_and_down_move_the_focus_in_two_columns(home: Path) -> None:
+    async with form_app(home, size=(120, 36)) as pilot:
+        await form_of(pilot).focus_field("training.gradient_accumulation_steps")
+        await pilot.press("down")
+        assert focused_key(pilot) == "training.max_steps"
+        await pilot.press("down")
+        assert focused_key(pilot) == "data.eval_fraction"
+        await pilot.press("down")
+        assert screen_of(pilot).focused_section is not None
+        assert focused_key(pilot) == "", "the title of a section"
+        await pilot.press("up", "up", "up")
+        assert focused_key(pilot) == "training.num_train_epochs"
+        await pilot.press("pagedown", "pagedown", "enter", "tab")
+        assert focused_key(pilot).startswith("lora.")
+        await pilot.press("shift+tab")
+        assert focused_key(pilot) == "", "Tab stops at no title of an open section ..."
+        await pilot.press("pageup", "pageup", "pageup")
+        assert focused_key(pilot) == "data.path"
+
+
+async def test_a_path_is_completed_with_tab(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "letters-of-2024"
+    folder.mkdir()
+    (folder / "letters.csv").write_text("text\nhello\n")
+    async with form_app(home, "dataset") as pilot:
+        await type_into(pilot, "source.path", f"{tmp_path}/lett")
+        editor = row_of(pilot, "source.path").query_one(Input)
+        await until(pilot, lambda: editor._suggestion != "")
+        await pilot.press("tab")
+        assert editor.value == f"{folder}/"
+        await pilot.press("l")
+        await until(pilot, lambda: editor._suggestion != "")
+        await pilot.press("tab")
+        assert form_of(pilot).values.values["source.path"] == f"{folder}/letters.csv"
+        await pilot.press("tab")
+        assert focused_key(pilot) == "source.text_column", "nothing is left to complete"
+        await until(pilot, lambda: editor.scroll_offset.x > 0 or len(editor.value) < 50)
+
+
+async def test_columns_are_stepped_through_and_completed(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "invoices.jsonl"
+    file.write_text('{"text": "a", "total": "1", "customer": "Bo Li"}\n')
+    async with form_app(home, "dataset") as pilot:
+        await type_into(pilot, "source.path", str(file))
+        await until(pilot, lambda: row_of(pilot, "source.target_column").suggestions != ())
+        await form_of(pilot).focus_field("source.target_column")
+        await until(pilot, lambda: "columns: text, total, customer" in help_line(pilot))
+        await pilot.press("right", "right")
+        assert form_of(pilot).values.values["source.target_column"] == "total"
+        await type_into(pilot, "instruction", "What is due for {cus")
+        editor = row_of(pilot, "instruction").query_one(Input)
+        await until(pilot, lambda: editor._suggestion != "")
+        await pilot.press("tab")
+        assert form_of(pilot).values.values["instruction"] == "What is due for {customer}"
+
+
+async def test_pasted_lines_are_kept_by_the_instruction_and_announced_elsewhere(
+    home: Path,
+) -> None:
+    async with form_app(home, "dataset") as pilot:
+        screen = screen_of(pilot)
+        await form_of(pilot).focus_field("name")
+        assert screen.focused is not None
+        screen.focused.post_message(events.Paste("first\nsecond\n"))
+        await until(pilot, lambda: form_of(pilot).values.values["name"] == "first")
+        toasts = [toast.message for toast in pilot.app._notifications]
+        assert any("the first of 2" in toast for toast in toasts)
+        await form_of(pilot).focus_field("instruction")
+        screen.focused.post_message(events.Paste("Read.\nAll of it."))
+        await until(
+            pilot, lambda: form_of(pilot).values.values["instruction"] == "Read.\nAll of it."
+        )
+        assert row_of(pilot, "instruction").size.height == 2
+        await pilot.press("!", "tab")
+        assert form_of(pilot).values.values["instruction"] == "Read.\nAll of it.!"
+        assert focused_key(pilot) == "name"
+
+
+async def test_the_palette_goes_to_any_field(home: Path) -> None:
+    async with form_app(home) as pilot:
+        provider = FieldCommands(screen_of(pilot))
+        hits = [hit async for hit in provider.search("warmup")]
+        assert next(str(hit.help) for hit in hits).startswith("Steps of rising")
+        await hits[0].command()  # pyright: ignore[reportGeneralTypeIssues]
+        assert focused_key(pilot) == "training.warmup_steps"
