@@ -17,6 +17,7 @@ from tests.process.terminal import Terminal
 
 PROGRAM = [sys.executable, "-m", "deepsynth_tui"]
 F3, F5, F10 = "\x1bOR", "\x1b[15~", "\x1b[21~"
+DOWN, CTRL_E = "\x1b[B", "\x05"
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 STOPS_MOUSE_REPORTS = b"\x1b[?1000l"
 MORE_STEPS = 3
@@ -108,3 +109,20 @@ def test_a_hang_up_ends_the_interface_although_the_signal_is_ignored():
         terminal.wait_for(lambda text: "Training" in text)
         terminal.hang_up()
         terminal.wait_until_gone()
+
+
+def test_an_instruction_is_edited_in_an_editor_and_the_screen_comes_back(tmp_path: Path):
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\necho "editing $1"\nprintf "Read.\\nAll of it.\\n" > "$1"\n')
+    editor.chmod(0o755)
+    with Terminal(PROGRAM, env={"VISUAL": "", "EDITOR": str(editor)}) as terminal:
+        terminal.wait_for(lambda text: "Text column" in text and "no documents chosen" in text)
+        terminal.press(DOWN)
+        terminal.press(DOWN)
+        terminal.wait_for(lambda text: "Instruction for each document" in text)
+        terminal.press(CTRL_E)
+        text = terminal.wait_for(lambda text: "All of it." in text)
+        assert "Text column" in text, "the whole screen is drawn again"
+        assert b"editing " in terminal.output
+        terminal.press("!")
+        terminal.wait_for(lambda text: "All of it.!" in text)

@@ -190,7 +190,7 @@ def source_from_reader(
         require_column(columns, target, "source.target_column", reader.kinds)
     notices = [*reader.notices]
     if settings.text_column is None and len(reader.columns) > 1:
-        notices.append(Notice("source.text_column", f"not set: the column {chosen!r} is drawn"))
+        notices.append(Notice("source.text_column", f"text column not set; using {chosen!r}"))
     return Source(
         reader,
         chosen,

@@ -112,6 +112,9 @@ class FormScreen(ChecksForm):
         row = self.focused_row
         return f"{row.label}: {row.spec.help}\n{field_facts(row.spec)}" if row else ""
 
+    def on_text_input_suggested(self) -> None:
+        self.explain(self.focused)
+
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self.explain(event.widget)
 

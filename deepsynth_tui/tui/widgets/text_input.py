@@ -39,6 +39,9 @@ class TextInput(Input):
 
     BINDINGS = bindings("text_input")
 
+    class Suggested(Message):
+        """There are completions for the text."""
+
     class LinesPasted(Message):
         """Several lines were pasted. Nothing is inserted: `whole` is what the text would be."""
 
@@ -54,6 +57,9 @@ class TextInput(Input):
 
     def on_mount(self) -> None:
         self.cursor_position = len(self.value)
+
+    def on_suggestion_ready(self) -> None:
+        self.post_message(self.Suggested())
 
     def action_complete(self) -> None:
         """Take the suggestion."""

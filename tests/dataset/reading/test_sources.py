@@ -232,7 +232,7 @@ def test_the_default_column_is_a_known_name_and_said(tmp_path: Path):
     path = write(tmp_path / "a.jsonl", '{"title": "t", "Article": "a", "body": "b"}\n')
     source = open_source(SourceSettings(path=str(path)))
     assert source.text_column == "Article"
-    assert str(source.notices[0]) == "source.text_column: not set: the column 'Article' is drawn"
+    assert str(source.notices[0]) == "source.text_column: text column not set; using 'Article'"
     only = open_source(SourceSettings(path=str(write(tmp_path / "b.jsonl", '{"odd": "a"}'))))
     assert (only.text_column, only.notices) == ("odd", ())
     unknown = write(tmp_path / "c.jsonl", '{"odd": "a", "even": "b"}')
