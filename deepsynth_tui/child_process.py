@@ -38,11 +38,12 @@ def ask(
     subject: str,
     timeout: float,
     timeout_advice: str,
+    on_start: Callable[[subprocess.Popen[str]], None] | None = None,
 ) -> Any:
     """Run ``python -m module`` with `question` as JSON on its stdin and return its answer. Blocks.
 
     `subject` names the answer, as the subject of an error message. The process is killed after
-    `timeout` seconds; the error then gives `timeout_advice`.
+    `timeout` seconds; the error then gives `timeout_advice`. `on_start` gets the process.
 
     Raises:
         ChildError: the process gave no answer, died, or timed out.
@@ -51,6 +52,8 @@ def ask(
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
         _children.add(child)
+        if on_start is not None:
+            on_start(child)
         try:
             stdout, stderr = child.communicate(json.dumps(question), timeout)
         except subprocess.TimeoutExpired as error:
@@ -143,21 +146,32 @@ async def ask_async(
     Raises:
         ChildError: the process gave no answer, died, or timed out.
     """
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, stdin=pipe, stdout=pipe, stderr=pipe
-    )
-    try:
-        async with asyncio.timeout(timeout):
-            stdout, stderr = await child.communicate(json.dumps(question).encode())
-    except TimeoutError as error:
-        raise _timed_out(subject, timeout, timeout_advice) from error
-    finally:
-        if child.returncode is None:
+    children: list[subprocess.Popen[str]] = []
+    is_cancelled = threading.Event()
+
+    def started(child: subprocess.Popen[str]) -> None:
+        children.append(child)
+        if is_cancelled.is_set():
             child.kill()
-            await child.wait()
-    stderr_text = stderr.decode(errors="replace")
-    return _parse_answer(subject, child.returncode, stdout.decode(), stderr_text)
+
+    try:
+        # In a thread: asyncio leaves processes and pipes behind if the loop closes while it starts
+        # one, and prints a traceback for each.
+        return await asyncio.to_thread(
+            ask,
+            module,
+            question,
+            arguments=arguments,
+            subject=subject,
+            timeout=timeout,
+            timeout_advice=timeout_advice,
+            on_start=started,
+        )
+    except asyncio.CancelledError:
+        is_cancelled.set()
+        for child in children:
+            child.kill()
+        raise
 
 
 def serve(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from deepsynth_tui import child_process
-from deepsynth_tui.child_process import ChildError, ask, kill_children
+from deepsynth_tui.child_process import ChildError, ask, ask_async, kill_children
 from tests.runs.conftest import Wait, wait_until
 
 __all__ = ["wait_until"]
@@ -28,3 +29,22 @@ def test_a_program_that_ends_does_not_wait_for_an_answer(wait_until: Wait) -> No
         with pytest.raises(ChildError, match="exited with status -9"):
             answer.result()
     assert not child_process._children
+
+
+async def test_a_cancelled_question_leaves_no_process(wait_until: Wait) -> None:
+    question = ask_async(
+        "http.server",
+        arguments=["0", "--bind", "127.0.0.1"],
+        subject="An answer",
+        timeout=600,
+        timeout_advice="",
+    )
+    task = asyncio.create_task(question)
+    while not child_process._children:
+        await asyncio.sleep(0)
+    (child,) = child_process._children
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    wait_until(lambda: not child_process._children)
+    assert child.returncode == -9

@@ -26,12 +26,14 @@ Place = Literal[
     "field_row",
     "field_select",
     "text_input",
+    "lines_input",
     "save_dialog",
     "stop_dialog",
     "retry_dialog",
     "crash_dialog",
     "help",
     "xray",
+    "pages",
 ]
 
 CLASSES: Mapping[Place, str] = {
@@ -47,12 +49,14 @@ CLASSES: Mapping[Place, str] = {
     "field_row": "deepsynth_tui.tui.widgets.field_row:FieldRow",
     "field_select": "deepsynth_tui.tui.widgets.field_row:FieldSelect",
     "text_input": "deepsynth_tui.tui.widgets.text_input:TextInput",
+    "lines_input": "deepsynth_tui.tui.widgets.lines_input:LinesInput",
     "save_dialog": "deepsynth_tui.tui.screens.save:SaveDialog",
     "stop_dialog": "deepsynth_tui.tui.screens.stop:StopDialog",
     "retry_dialog": "deepsynth_tui.tui.screens.retry:RetryDialog",
     "crash_dialog": "deepsynth_tui.tui.screens.crash:CrashDialog",
     "help": "deepsynth_tui.tui.screens.help:HelpScreen",
     "xray": "deepsynth_tui.tui.screens.xray:XrayScreen",
+    "pages": "deepsynth_tui.tui.screens.pages:PagesScreen",
 }
 """The class that has the bindings and the `action_` methods of a place, as `module:class`."""
 
@@ -109,8 +113,8 @@ ACTIONS: tuple[Action, ...] = (
            "Make the change again that was undone", "form"),
     Action("form.check", "r,ctrl+r", "check_again", "Check again",
            "Check the files again, after a change outside of the form", "form"),
-    Action("form.edit", "f11,ctrl+e", "edit_text", "Editor",
-           "Edit the text of this field in $EDITOR", "form"),
+    Action("form.pages", "p,ctrl+l", "show_pages", "Pages",
+           "Show the pages of the documents or of the dataset, row by row", "form"),
 
     Action("fit.panel", "escape", "visit_panel", "Panel",
            "Go to the memory panel (left and right: rank, 4: 4-bit), and back", "training",
@@ -192,6 +196,10 @@ ACTIONS: tuple[Action, ...] = (
            "Go on in a second line, in a field that holds several", "field_row"),
     Action("field.complete", "tab", "complete", "Complete",
            "Take the completion that is shown; without one, go on", "text_input"),
+    Action("field.edit", "f11,ctrl+e", "edit_text", "Editor",
+           "Edit an instruction in $EDITOR; elsewhere: go to the end of the line", "text_input"),
+    Action("lines.edit", "f11,ctrl+e", "edit_text", "Editor",
+           "Edit this text in $EDITOR", "lines_input"),
     Action("field.choices", "enter,space", "show_overlay", "Choose",
            "Show the list of values", "field_select"),
 
@@ -209,6 +217,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("help.down", "down", "move(1)", "Down", "Highlight the action below", "help"),
     Action("help.up", "up", "move(-1)", "Up", "Highlight the action above", "help"),
     Action("xray.close", "escape", "dismiss", "Close", "Close the X-ray", "xray"),
+    Action("pages.previous", "left,p", "turn(-1)", "Previous", "Show the row before", "pages",
+           footer=True),
+    Action("pages.next", "right,n", "turn(1)", "Next", "Show the row after", "pages", footer=True),
+    Action("pages.zoom", "z", "zoom", "Zoom", "Show the page two or four times as wide", "pages",
+           footer=True),
+    Action("pages.close", "escape", "dismiss", "Close", "Close the pages", "pages", footer=True),
 )
 # fmt: on
 

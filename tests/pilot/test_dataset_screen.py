@@ -14,6 +14,7 @@ from deepsynth_tui.runs.directory import list_runs
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.tui.forms.drafts import save_draft
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
+from deepsynth_tui.tui.screens.pages import PagesScreen
 from deepsynth_tui.tui.widgets.form import Form
 from tests.pilot.forms import form_app, row_of, screen_of, start_bar, type_into
 from tests.pilot.screen_host import text_of, until
@@ -160,3 +161,24 @@ async def test_the_page_is_judged_for_the_model_of_the_training_form(home: Path)
 def flat_text(pilot: Pilot[Any]) -> str:
     """Return the text of the source panel without line breaks."""
     return " ".join(str(pilot.app.screen.query_one("#source-details", Static).render()).split())
+
+
+async def test_pages_are_turned_and_zoomed(home: Path) -> None:
+    async with form_app(home, "dataset", (80, 24)) as pilot:
+        await pilot.press("ctrl+l")
+        assert not isinstance(pilot.app.screen, PagesScreen), "no path was chosen"
+        await type_into(pilot, "source.path", "builtin:sample")
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PagesScreen))
+        await until(pilot, lambda: _has_dots(pilot) and "Row 1" in text_of(pilot.app.screen))
+        await pilot.press("right")
+        await until(pilot, lambda: _has_dots(pilot) and "Row 2" in text_of(pilot.app.screen))
+        await pilot.press("z")
+        page = pilot.app.screen.query_one("#page")
+        await until(pilot, lambda: page.virtual_size.width > 2 * 70)
+        await pilot.press("escape")
+        assert screen_of(pilot).kind == "dataset"
+
+
+def _has_dots(pilot: Pilot[Any]) -> bool:
+    return any("⠁" <= dots <= "⣿" for dots in text_of(pilot.app.screen))

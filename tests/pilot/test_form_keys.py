@@ -103,7 +103,7 @@ async def test_up_and_down_move_the_focus_in_two_columns(home: Path) -> None:
         await pilot.press("down")
         assert screen_of(pilot).focused_section is not None
         assert focused_key(pilot) == "", "the title of a section"
-        await pilot.press("up", "up", "up")
+        await pilot.press("up", "up")
         assert focused_key(pilot) == "training.num_train_epochs"
         await pilot.press("pagedown", "pagedown", "enter", "tab")
         assert focused_key(pilot).startswith("lora.")

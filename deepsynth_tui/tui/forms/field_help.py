@@ -14,10 +14,11 @@ def field_facts(spec: FieldSpec) -> str:
     if spec.key.startswith(PRESET_ROW_PREFIX):
         return "← → to step · Enter for the list"
     choices = ", ".join(as_text(choice) for choice in spec.choices)
-    default = as_text(spec.default) or "none"
+    default = as_text(spec.default) or ("none" if spec.optional else "")
     is_stepped = spec.suggested or spec.kind == "bool" or (spec.choices and spec.kind != "list")
     steps = "← → to step" if is_stepped else ""
-    facts = [choices or spec.range_text, spec.unit, f"default {default}", spec.key, steps]
+    initial = f"default {default}" if default else ""
+    facts = [choices or spec.range_text, spec.unit, initial, spec.key, steps]
     return " · ".join(fact for fact in facts if fact)
 
 

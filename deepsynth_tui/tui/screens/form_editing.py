@@ -107,26 +107,17 @@ class EditsForm(SavesDraft):
 
     # An editor outside
 
-    def action_edit_text(self) -> None:
+    def on_editor_wanted(self) -> None:
         """Edit the text of the focused field in the editor that $VISUAL or $EDITOR names."""
         from deepsynth_tui.tui.forms.external_editor import EditorError
 
-        row = self.focused_row
-        if row is None or row.spec.kind != "text":
-            self.notify("Go to a text field first, such as the instruction.", timeout=3)
+        if (row := self.focused_row) is None:
             return
         text = self._edit_outside(str(row.value or ""))
         if isinstance(text, EditorError):
             message = f"{text.message}\n{text.advice}"
             self.notify(message, title="Not edited", severity="error", markup=False)
             return
-        if "\n" in text and row.spec.holds != "lines":
-            self.notify(
-                f"{row.label} holds one line: only the first was taken.",
-                title="Lines left out",
-                severity="warning",
-            )
-            text = text.partition("\n")[0]
         row.edit(row.spec.from_text(text))
 
     def _edit_outside(self, text: str) -> str | EditorError:

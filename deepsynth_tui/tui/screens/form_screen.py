@@ -82,6 +82,19 @@ class FormScreen(ChecksForm):
             name = str(self.form.values.values["name"]).replace("/", "-")
             self.app.push_screen(SaveDialog(Path(f"{name}.yaml"), self.form.values.as_yaml))
 
+    def action_show_pages(self) -> None:
+        """Show the pages that the documents become, or those of the dataset to train on."""
+        from deepsynth_tui.tui.screens.pages import PagesScreen
+
+        config = self.config_to_check(self.checked) if self.checked else None
+        paths = ""
+        if config is not None:
+            paths = config.source_paths if config.kind == "dataset" else config.dataset_paths
+        if config is None or not paths:
+            self.notify("Choose a path first.", title="No pages to show", timeout=3)
+        else:
+            self.app.push_screen(PagesScreen(config))
+
     # Focus and help
 
     def focus_next(self, selector: str | type = "*") -> Widget | None:

@@ -142,13 +142,16 @@ class FieldRow(Widget):
                 )
             case "int" | "float":
                 input_type = StepInput if spec.suggested else TextInput
-                yield input_type(text, placeholder=spec.placeholder, classes="number", compact=True)
+                yield input_type(text, placeholder=spec.placeholder, classes="number")
             case _ if spec.holds == "lines" and "\n" in text:
                 yield _lines_input(text)
             case _:
                 input_type = StepInput if spec.holds == "column" else TextInput
                 yield input_type(
-                    text, placeholder=spec.placeholder, suggester=self._suggester, compact=True
+                    text,
+                    placeholder=spec.placeholder,
+                    suggester=self._suggester,
+                    may_grow=spec.holds == "lines",
                 )
 
     @property
@@ -270,8 +273,10 @@ class FieldRow(Widget):
         if self.children and isinstance(shown := getattr(self.editor, "shown_lines", None), int):
             height = shown
             self.editor.styles.height = shown
-        self._height = height + len(self._problem_lines())
-        self.styles.height = self._height
+        height += len(self._problem_lines())
+        if height != self._height:
+            self._height = height
+            self.styles.height = height
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         # The grid of the essential fields asks for it whatever the style says.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from textual.content import Content
 from textual.widgets import Static
 
@@ -24,7 +26,7 @@ class HelpLine(Static):
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_tall = False
+        self._problem_lines = 0
 
     def explain(self, description: str, facts: str, problem: str = "") -> None:
         """Show the help of a field; a problem replaces the description."""
@@ -34,5 +36,7 @@ class HelpLine(Static):
         else:
             first = Content(description).truncate(width, ellipsis=True)
         second = Content.styled(facts, "$muted").truncate(width, ellipsis=True)
-        self.update(Content("\n").join([first, second]), layout=bool(problem) or self._is_tall)
-        self._is_tall = bool(problem)
+        lines = len(wrap(f"✗ {problem}", width)) if problem else 0
+        is_other_height = max(lines, 1) != max(self._problem_lines, 1)
+        self._problem_lines = lines
+        self.update(Content("\n").join([first, second]), layout=is_other_height)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from textual.actions import SkipAction
 from textual.widgets import TextArea
 
+from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.widgets.text_input import EditorWanted
+
 MAX_LINES = 8
 """Lines that are shown; more scroll."""
 
@@ -15,6 +18,7 @@ class LinesInput(TextArea):
     The keys of the form that `TextArea` has too are left to the form.
     """
 
+    BINDINGS = bindings("lines_input")
     DEFAULT_CSS = """
     LinesInput { border: none; padding: 0 1; background: $panel; scrollbar-size-vertical: 1; }
     LinesInput:focus { border: none; background: $primary 30%; }
@@ -28,6 +32,10 @@ class LinesInput(TextArea):
     def shown_lines(self) -> int:
         """Height of the text, 2 to `MAX_LINES`."""
         return min(max(self.wrapped_document.height, 2), MAX_LINES)
+
+    def action_edit_text(self) -> None:
+        """Ask for an editor outside."""
+        self.post_message(EditorWanted())
 
     def action_cursor_up(self, select: bool = False) -> None:
         if not select and self.cursor_at_first_line:

@@ -17,6 +17,10 @@ Complete = Callable[[str], Sequence[str]]
 """Returns the texts that a text can be completed to, best first. May read files."""
 
 
+class EditorWanted(Message):
+    """The text of this field is to be edited in an editor outside."""
+
+
 class CompletionSuggester(Suggester):
     """Suggests the first completion; `matches` are all of the last text."""
 
@@ -55,8 +59,30 @@ class TextInput(Input):
         def control(self) -> TextInput:
             return self.text_input
 
+    def __init__(
+        self,
+        value: str,
+        *,
+        placeholder: str,
+        suggester: Suggester | None = None,
+        classes: str = "",
+        may_grow: bool = False,
+    ) -> None:
+        """`may_grow`: the text may have several lines, which another widget edits."""
+        super().__init__(
+            value, placeholder=placeholder, suggester=suggester, classes=classes, compact=True
+        )
+        self._may_grow = may_grow
+
     def on_mount(self) -> None:
         self.cursor_position = len(self.value)
+
+    def action_edit_text(self) -> None:
+        """Ask for an editor outside, or go to the end of a text that has a single line."""
+        if self._may_grow:
+            self.post_message(EditorWanted())
+        else:
+            self.action_end()
 
     def on_suggestion_ready(self) -> None:
         self.post_message(self.Suggested())
