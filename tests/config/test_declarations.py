@@ -73,11 +73,24 @@ def test_section_summaries():
     assert output.summarize({**values, "output.dir": "/data/run"}) == "/data/run"
 
 
-def test_sections_collapsed_at_first():
-    collapsed = {
-        section.key for model in MODELS for section in sections(model) if section.collapsed
+def test_what_texts_hold():
+    held = {
+        field.name: field.holds
+        for model in MODELS
+        for field in fields_by_key(model).values()
+        if field.holds
     }
-    assert collapsed == {"lora", "quantization", "text_encoder", "filter", "output"}
+    assert {name for name, holds in held.items() if holds == "lines"} == {
+        "instruction",
+        "system_prompt",
+    }
+    columns = {name for name, holds in held.items() if holds == "column"}
+    assert columns == {
+        name
+        for name in (f.name for m in MODELS for f in fields_by_key(m).values())
+        if name.endswith("_column")
+    }
+    assert {"path", "dir", "name_or_path"} <= {k for k, holds in held.items() if holds == "path"}
 
 
 def test_sections_that_presets_do_not_reset():

@@ -88,4 +88,4 @@ def test_keys_are_displayed_as_keyboards_label_them(key: str, label: str) -> Non
 
 
 def test_while_typing_the_key_is_one_that_types_nothing() -> None:
-    assert (key_of("fit.apply"), key_of("fit.apply", while_typing=True)) == ("a", "^y")
+    assert (key_of("fit.apply"), key_of("fit.apply", while_typing=True)) == ("a", "^g")

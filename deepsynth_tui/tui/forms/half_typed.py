@@ -17,4 +17,4 @@ def is_missing_folder(name: str) -> bool:
 
 
 def _is_path(name: str) -> bool:
-    return name.startswith(("/", ".", "~")) or Path(name).is_dir()
+    return name.startswith(("/", ".", "~")) or bool(name and Path(name).is_dir())
