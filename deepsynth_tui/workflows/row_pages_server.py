@@ -69,11 +69,13 @@ def _stored(config: TrainingConfig, index: int, columns: int) -> RowPages:
     if index >= len(rows):
         raise _no_row(index)
     is_last = index == len(rows) - 1
+    name = f"row {index}"
     try:
         row = rows[index]
+        name = row.row_id
         opened = [open_page(image).image for image in row.images]
     except DatasetError as error:
-        return RowPages(f"row {index}", (), "", "", (str(error),), is_last)
+        return RowPages(name, (), "", "", (str(error),), is_last)
     questions = [message_text(turn) for turn in row.messages[:-1] if turn["role"] != "assistant"]
     return RowPages(
         row.row_id,

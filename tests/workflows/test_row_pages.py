@@ -25,7 +25,7 @@ def test_a_document_is_drawn_at_the_width_that_was_asked_for() -> None:
         {"source": {"path": "builtin:sample", "target_column": "summary", "max_samples": 2}}
     )
     first, last = _ask(config, 0), _ask(config, 1, columns=60)
-    assert first["pages"][0][0] == "⠀" * 30
+    assert {len(line) for line in first["pages"][0]} == {30}
     assert {len(line) for line in last["pages"][0]} == {60}
     assert first["answer"]
     assert (first["is_last"], last["is_last"]) == (False, True)
@@ -55,4 +55,4 @@ def test_rows_of_any_dataset_are_shown_and_a_damaged_image_is_named(tmp_path: Pa
     assert len(row["pages"][0]) == 4, "16 columns and 4 lines of 2 x 4 dots"
     damaged = _ask(config, 1)
     assert damaged["pages"] == ()
-    assert "b.png" in damaged["remarks"][0]
+    assert "cannot be decoded" in damaged["remarks"][0]

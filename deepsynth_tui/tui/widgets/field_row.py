@@ -329,6 +329,7 @@ class FieldRow(Widget):
         """Keep all lines where the field holds several, else the first, and say so."""
         event.stop()
         if self.spec.holds == "lines":
+            self._take(self.spec.from_text(event.whole))
             self.call_later(self._replace_editor, event.whole)
             return
         event.text_input.paste_line(event.lines[0])
