@@ -248,7 +248,7 @@ def _fold_last(events: Path, window: int) -> RunState:
         state = fold(state, batch)
     series = {name: points[-1:] for name, points in state.series.items()}
     rest = replace(state, series=MappingProxyType(series), series_widths=MappingProxyType({}))
-    return replace(rest, phases=(), throughput_window=(), samples=(), warnings=())
+    return replace(rest, phases=(), throughput_window=(), samples=(), warnings=(), first_page=())
 
 
 def _is_complete(state: RunState, kind: str) -> bool:
