@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepsynth_tui.config import yaml_text
+from deepsynth_tui.config.rules.rule import is_file_name
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.directory import (
     Identity,
     RunDirectory,
+    RunDirectoryError,
     id_stem,
     read_identity,
     write_identity,
 )
-from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.lock import RunBusy, claim
 from deepsynth_tui.runs.private_folder import PRIVATE
 from deepsynth_tui.runs.remove import names_of
@@ -24,7 +25,7 @@ from deepsynth_tui.workflows.run_references import find_references, refuse_in_us
 LONGEST_NAME = 200
 
 
-class CannotRename(RunError):
+class CannotRename(RunDirectoryError):
     """The run cannot have this name."""
 
 
@@ -63,15 +64,16 @@ def rename_run(home: Path, run: RunDirectory, name: str) -> RenamedRun:
     dataset say under which name it ran.
 
     Raises:
-        CannotRename: the name is empty or has line breaks, or the folder cannot be renamed.
+        CannotRename: the name is none that a run can have, or the folder cannot be renamed.
         RunBusy: the run is live: its process works in the folder by its path.
         RunInUse: a live run needs it.
         RunUnreadable: its `run.json` is damaged.
     """
     name = name.strip()
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+    if len(name) > LONGEST_NAME or not is_file_name(name):
         raise CannotRename(
-            "A name has 1 to 200 characters and no line breaks", "Choose another name"
+            f"A run needs a name of at most {LONGEST_NAME} characters without slashes",
+            "Letters, digits, dots and dashes work everywhere",
         )
     identity = read_identity(run)
     if summarize(run).is_live:

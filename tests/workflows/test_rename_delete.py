@@ -89,7 +89,7 @@ def test_a_name_that_is_taken_gets_a_number(home: Path, pages: RunDirectory):
     assert len(list_runs(home)) == 2
 
 
-@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "\x1b[31m", "x" * 201])
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "\x1b[31m", "a/b", "..", "x" * 201])
 def test_names_that_no_list_can_show(home: Path, pages: RunDirectory, name: str):
     with pytest.raises(CannotRename):
         rename_run(home, pages, name)

@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from deepsynth_tui.tui.widgets.chart_scale import Point, decimate, tick_labels, ticks
+from deepsynth_tui.chart_scale import Point, decimate, tick_labels, ticks
 
 if TYPE_CHECKING:
     from textual_plotext.plot import Plot
