@@ -45,8 +45,10 @@ def make(home: Path, name: str, rate: float, losses: list[float], **more) -> Run
     return run
 
 
-@pytest.fixture
-def compared(home: Path) -> Comparison:
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """Two finished runs; the name and the instruction of the second are hostile."""
+    home = tmp_path_factory.mktemp("home")
     first = make(home, "first", 1e-3, [3.0, 2.0, 0.5])
     second = make(home, HOSTILE, 2e-3, [3.0, 2.5, 1.0], instruction=HOSTILE)
     return compare_runs([first, second, first])
