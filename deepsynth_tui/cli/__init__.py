@@ -25,7 +25,6 @@ for command in (
     datasets.export,
     reference.estimate,
     reference.presets,
-    runs.runs,
     interface.attach,
     runs.logs,
     runs.stop,
@@ -34,4 +33,5 @@ for command in (
     reference.doctor,
 ):
     app.command()(command)
+app.add_typer(runs.app, name="runs")
 app.add_typer(adapters.app, name="adapters")

@@ -12,8 +12,7 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from deepsynth_tui.tui.run_view.metrics import best_point, smooth, value_at
-from deepsynth_tui.tui.widgets.chart_scale import (
+from deepsynth_tui.chart_scale import (
     Point,
     decimate,
     log_tick_labels,
@@ -21,6 +20,7 @@ from deepsynth_tui.tui.widgets.chart_scale import (
     tick_labels,
     ticks,
 )
+from deepsynth_tui.tui.run_view.metrics import best_point, smooth, value_at
 
 if TYPE_CHECKING:
     from textual_plotext.plot import Plot

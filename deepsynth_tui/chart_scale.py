@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-Point = tuple[int, float]
+Point = tuple[float, float]
 _STEPS = (1, 2, 5, 10, 20, 50)
 _MANTISSAS = (1, 2, 5)
 
