@@ -37,6 +37,7 @@ _COLUMNS_PER_EVAL_MARKER = 8
 """More markers would hide the curve."""
 _ROWS_PER_Y_TICK = 2
 _COLUMNS_PER_X_TICK = 12
+_DIM = Style(dim=True)
 _GAP = "   "
 _MIN_SIZE = (16, 4)
 """Columns and rows below which the axes would leave no space for a curve."""
@@ -132,7 +133,7 @@ class MetricChart(Widget, can_focus=True):
         if width < _MIN_SIZE[0] or height < _MIN_SIZE[1]:
             text.append("too small for a chart", axis)
         else:
-            text.append_text(_style_axes(self._plot(width, height - 1), axis))
+            text.append_text(style_axes(self._plot(width, height - 1), axis))
         return text
 
     @property
@@ -201,7 +202,7 @@ class MetricChart(Widget, can_focus=True):
         )
         if evaluation:
             plot.scatter(*_unzip(evaluation), marker=EVAL_MARKER, color=self._rgb("eval"))
-        _set_axes(plot, *_unzip([*drawn, *evaluation]), width, height, log=self.log_scale)
+        set_axes(plot, *_unzip([*drawn, *evaluation]), width, height, log=self.log_scale)
         return plot.build().rstrip("\n")
 
     def _scale(self, points: Sequence[Point]) -> list[Point]:
@@ -218,7 +219,7 @@ class MetricChart(Widget, can_focus=True):
         return (self.background_colors[1] + styles.color).rgb
 
 
-def _style_axes(plot: str, axis: Style) -> Text:
+def style_axes(plot: str, axis: Style = _DIM) -> Text:
     """Return plotext's output with the parts it left uncoloured (the axes) in style `axis`."""
     text = Text.from_ansi(plot, style=axis)
     for span in tuple(text.spans):
@@ -230,7 +231,7 @@ def _unzip(points: Sequence[Point]) -> tuple[list[int], list[float]]:
     return [step for step, _ in points], [value for _, value in points]
 
 
-def _set_axes(
+def set_axes(
     plot: Plot, steps: list[int], values: list[float], width: int, height: int, *, log: bool
 ) -> None:
     """Draw the left and the lower axis, labelled with round numbers."""

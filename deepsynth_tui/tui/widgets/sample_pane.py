@@ -29,6 +29,8 @@ ANSWERS_WIDTH = 24
 """Columns needed to show answers beside a page; in a narrower pane the page is below them."""
 MIN_PAGE_WIDTH = 12
 GAP = 2
+WRONG = "underline red"
+"""Underlined as well: colour alone must not say it."""
 LABEL_WIDTH = 10
 RESERVED_ROWS = 5
 """Rows for what is not an answer of one row: the expected one, longer ones, the input."""
@@ -171,7 +173,7 @@ def _marked(answer: SampleAnswer, limit: int) -> Text:
     """Return an answer with its wrong characters underlined; a right one ends with "ok"."""
     text = Text()
     for part in answer.parts:
-        text.append(part.text, "underline red" if part.is_wrong else "")
+        text.append(part.text, WRONG if part.is_wrong else "")
     if (more := len(text) - limit) > 0:
         text.truncate(limit)
         text.append(f"… (+{more} characters)", "dim")
