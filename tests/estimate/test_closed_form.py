@@ -12,12 +12,12 @@ from transformers import AutoConfig
 from deepsynth_tui.config.model import TARGET_TOWERS
 from deepsynth_tui.config.training import TrainingConfig, TrainingSettings
 from deepsynth_tui.estimate import closed_form
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
 from deepsynth_tui.estimate.memory.optimizer import optimizer_state_bytes
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import vision_memory
 from deepsynth_tui.estimate.memory.weights import loading_bytes, weight_bytes
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.models.hub_config import HubConfig
