@@ -217,7 +217,7 @@ def trained(home: Path, name: str, *, rank: int = 16, later: float = 0.0) -> Run
 async def test_columns_say_what_was_trained(home: Path):
     trained(home, "rank16")
     async with host(home, now=300).run_test(size=LARGE) as pilot:
-        await shows(pilot, "model-16", "r16", "invoices", "1.397", "r16", "3 min 20 s")
+        await shows(pilot, "model-16", "r16", "invoices", "1.397", "3 min 20 s")
 
 
 async def test_slash_filters_and_escape_shows_all_again(home: Path):
@@ -382,7 +382,7 @@ async def test_why_a_run_failed_takes_two_keys(home: Path):
     [
         (60, {"mark", "state", "name", "age", "best eval"}),
         (80, {"mark", "state", "name", "age", "best eval", "loss", "method"}),
-        (160, set(COLUMN_WIDTHS)),
+        (120, set(COLUMN_WIDTHS)),
     ],
 )
 def test_narrow_tables_leave_out_columns_by_priority(width: int, columns: set[str]):

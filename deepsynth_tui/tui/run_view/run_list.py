@@ -179,8 +179,7 @@ def describe(row: RunRow) -> list[tuple[str, str]]:
     if row.facts and row.facts.settings.model_name:
         settings = row.facts.settings
         details.append(("trains", sanitize(f"{settings.model_name} on {settings.data_path}")))
-    if summary.is_live:
-        details.append(("watch", f"deepsynth-tui attach {summary.id}"))
+    details.append(("watch", f"deepsynth-tui attach {summary.id}"))
     if summary.message:
         details.append((STATE_LABELS[summary.state].text, sanitize(summary.message)))
     return details

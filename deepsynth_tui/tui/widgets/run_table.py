@@ -23,19 +23,19 @@ COLUMN_WIDTHS: dict[RunColumn, int] = {
     "mark": 1,
     "state": 14,
     "name": 12,
-    "model": 16,
-    "method": 10,
-    "dataset": 14,
+    "model": 14,
+    "method": 9,
+    "dataset": 12,
     "best eval": 9,
-    "loss": 10,
-    "time": 11,
+    "loss": 8,
+    "time": 10,
     "age": 6,
 }
 """Widths of the columns in their order; the name takes what is left."""
 _ALWAYS: frozenset[RunColumn] = frozenset({"mark", "state", "name", "age"})
 _BY_PRIORITY: tuple[RunColumn, ...] = ("best eval", "loss", "method", "model", "dataset", "time")
 """The other columns: the last ones are left out first where the table is narrow."""
-_GOOD_NAME_WIDTH = 20
+_GOOD_NAME_WIDTH = 16
 _PADDING = 2
 MARK = "*"
 
@@ -45,7 +45,7 @@ def columns_for(width: int) -> dict[RunColumn, int]:
     shown = set(_ALWAYS)
     for column in _BY_PRIORITY:
         taken = sum(COLUMN_WIDTHS[each] + _PADDING for each in {*shown, column}) + 1
-        wanted = min(_GOOD_NAME_WIDTH, width // 6) - COLUMN_WIDTHS["name"]
+        wanted = min(_GOOD_NAME_WIDTH, width // 7) - COLUMN_WIDTHS["name"]
         if taken + max(0, wanted) > width:
             break
         shown.add(column)
