@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
@@ -17,6 +17,7 @@ from textual.screen import Screen
 from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings, display_key
 from deepsynth_tui.tui.app_protocol import Mode
+from deepsynth_tui.tui.changed_cells import ChangedCellsApp
 from deepsynth_tui.tui.terminal import TerminalWatcher
 from deepsynth_tui.tui.terminal_console import TerminalConsole
 from deepsynth_tui.tui.terminal_filter import TerminalFilter
@@ -58,7 +59,7 @@ def _enable_garbage_collection() -> None:
     gc.enable()
 
 
-class DeepsynthApp(App[None], inherit_bindings=False):
+class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     """The terminal interface.
 
     Args:
