@@ -178,6 +178,11 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
         field_help = below.focused_field_help if isinstance(below, FormScreen) else ""
         self.push_screen(HelpScreen(below, field_help))
 
+    def action_command_palette(self) -> None:
+        """Show the command palette."""
+        if not isinstance(self.screen, palette.CalmCommandPalette):
+            self.push_screen(palette.CalmCommandPalette())
+
     def action_switch_theme(self) -> None:
         """Switch between the dark and the light theme."""
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name

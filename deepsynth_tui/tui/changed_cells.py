@@ -75,5 +75,8 @@ class _Text(CompositorUpdate):
     def __init__(self, text: str) -> None:
         self._text = text
 
+    def __rich__(self) -> str:
+        return self._text
+
     def render_segments(self, console: Console) -> str:
         return self._text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyte
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,6 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from deepsynth_tui.tui.terminal_cells import TerminalCells, placed_strips
-from deepsynth_tui.tui.terminal_pen import DEFAULT_PEN, change_pen, pen_of
 
 COLOUR_SYSTEMS = ("standard", "256", "truecolor")
 COLOURS = (None, "default", "red", "bright_blue", "color(196)", "#123456", "#ffee11")
@@ -46,7 +47,7 @@ def updates(draw, size: Size):
 
     if draw(st.booleans()):
         cut = draw(st.integers(1, width - 1))
-        lines = [[strip(cut), strip(width - cut)] for _ in range(height)]
+        lines: list[Iterable[Strip]] = [[strip(cut), strip(width - cut)] for _ in range(height)]
         return LayoutUpdate(lines, Region(0, 0, width, height))
     cuts = sorted(draw(st.sets(st.integers(1, width - 1), min_size=1, max_size=3)))
     starts, ends = [0, *cuts], [*cuts, width]
@@ -66,7 +67,7 @@ class Emulator:
 
     def __init__(self, size: Size) -> None:
         self._screen = pyte.Screen(size.width, size.height)
-        self._screen.reset_mode(pyte.modes.DECAWM >> 5, private=True)
+        self._screen.reset_mode(7, private=True)  # DECAWM
         self._stream = pyte.Stream(self._screen)
 
     def show(self, text: str) -> None:
