@@ -18,6 +18,7 @@ from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings, display_key
 from deepsynth_tui.tui.app_protocol import Mode
 from deepsynth_tui.tui.changed_cells import ChangedCellsApp
+from deepsynth_tui.tui.key_order import KeyOrder, TypedEvent
 from deepsynth_tui.tui.terminal import TerminalWatcher
 from deepsynth_tui.tui.terminal_console import TerminalConsole
 from deepsynth_tui.tui.terminal_filter import TerminalFilter
@@ -82,6 +83,7 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
         self._run_to_open = open_run
         self._terminal = TerminalWatcher(leave=self.leave_at_once, save=self.save_drafts)
         self._terminal_filter = TerminalFilter()
+        self._key_order = KeyOrder(self, super().on_event)
         self.error_console = TerminalConsole(markup=False, highlight=False, stderr=True)
         self.animation_level = "none"
         for theme in THEMES:
@@ -105,6 +107,13 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
             self.pop_screen()
         elif not fits and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall(MINIMUM_SIZE, self.live_runs()))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Handle an event; of keys and pastes, one at a time."""
+        if isinstance(event, TypedEvent) and not event.is_forwarded:
+            await self._key_order.handle(event)
+        else:
+            await super().on_event(event)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters that every drawn line passes: Textual's, and that of texts."""

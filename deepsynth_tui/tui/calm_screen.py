@@ -31,6 +31,16 @@ class CalmScreen(Screen[ScreenResultType]):
 
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether the screen is complete, so that keys reach what they are meant for."""
+        return True
+
+    @property
+    def has_running_workers(self) -> bool:
+        """Whether a worker of this screen has not ended."""
+        return any(worker.node is self and not worker.is_finished for worker in self.app.workers)
+
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Let the cursor of a text field stand still."""
         stop_blinking(event.widget)

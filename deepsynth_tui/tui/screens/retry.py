@@ -61,6 +61,10 @@ class RetryDialog(ReportsWorkerErrors, CalmModalScreen[RunDirectory | None]):
         self._last_step = last_step
         self._plan: RetryPlan | None = None
 
+    @property
+    def takes_keys(self) -> bool:
+        return not self.has_running_workers
+
     def compose(self) -> ComposeResult:
         with Container(classes="dialog -warning"):
             yield Static(f"Retry {self._run_name}?", classes="dialog-title", markup=False)

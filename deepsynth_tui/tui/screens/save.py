@@ -32,6 +32,10 @@ class SaveDialog(ReportsWorkerErrors, CalmModalScreen[None]):
         self._make_text = make_text
         self._confirmed: Path | None = None
 
+    @property
+    def takes_keys(self) -> bool:
+        return not self.has_running_workers
+
     def compose(self) -> ComposeResult:
         with Container(classes="dialog"):
             yield Static("Save these settings as YAML", classes="dialog-title")
