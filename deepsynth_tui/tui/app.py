@@ -72,6 +72,9 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     TITLE = "DeepSynth"
     MODES = {"dataset": _dataset_screen, "training": _training_screen, "runs": _runs_screen}
     BINDINGS = bindings("app")
+    CSS = """
+    ToastRack { margin-bottom: 4; }  /* above the start bar and the help of a form */
+    """
 
     def __init__(
         self, home: Path, *, mode: Mode = "training", open_run: RunDirectory | None = None
