@@ -45,8 +45,10 @@ KEYS = 24
 """Keys that are timed in each round."""
 LIVE_SECONDS = 15.0
 IDLE_SECONDS = 4.0
-QUIET = 0.4
-"""Seconds without a byte after which a frame is complete."""
+QUIET = 0.08
+"""Seconds without a byte after which the frame of a key is complete."""
+LATER = 0.4
+"""Seconds after that in which bytes still count for the key."""
 
 
 def form_is_filled(text: str) -> bool:
@@ -106,10 +108,13 @@ def start_of(command: Sequence[str], is_there: Callable[[str], bool]) -> tuple[f
 
 
 def press(terminal: Terminal, key: str) -> tuple[float, int]:
-    """Press a key; return the seconds until its frame is complete, and the bytes of the frame."""
+    """Press a key; return the seconds until its frame is complete, and the bytes that follow it."""
     before, pressed = len(terminal.output), time.perf_counter()
     terminal.press(key)
-    return terminal.settle(QUIET) - pressed, len(terminal.output) - before
+    terminal.settle(2.0, until_first=True)
+    seconds = terminal.settle(QUIET) - pressed
+    terminal.settle(LATER)
+    return seconds, len(terminal.output) - before
 
 
 def tabs_of(command: Sequence[str], is_there: Callable[[str], bool]) -> list[tuple[float, int]]:

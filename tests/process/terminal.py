@@ -69,10 +69,11 @@ class Terminal:
             self._read(0.1)
         return self.text
 
-    def settle(self, quiet: float, seconds: float = 20) -> float:
+    def settle(self, quiet: float, seconds: float = 20, *, until_first: bool = False) -> float:
         """Read until nothing comes for `quiet` seconds, and return when the last byte came.
 
-        Returns the time of the call if nothing comes; ends after `seconds` in any case.
+        Returns the time of the call if nothing comes; ends after `seconds` in any case, and with
+        `until_first` after the first bytes.
         """
         last = began = time.perf_counter()
         while (now := time.perf_counter()) < min(last + quiet, began + seconds):
@@ -80,6 +81,8 @@ class Terminal:
             self._read(last + quiet - now)
             if len(self.output) > count:
                 last = time.perf_counter()
+                if until_first:
+                    break
         return last
 
     def hang_up(self) -> None:
