@@ -101,6 +101,16 @@ class RunDirectory:
         return self.path / "lock"
 
     @property
+    def queued(self) -> Path:
+        """Exists while the run waits in the queue; see `queue`."""
+        return self.path / "queued.json"
+
+    @property
+    def dequeued(self) -> Path:
+        """What `queued` held when the run was started from the queue."""
+        return self.path / "dequeued.json"
+
+    @property
     def estimate(self) -> Path:
         """The estimate that the job wrote before its first step, as `estimate --json` prints it."""
         return self.path / "estimate.json"

@@ -76,6 +76,18 @@ class Fields:
         """Return an integer of 64 bits."""
         return self._required(name, self.optional_integer(name))
 
+    def flag(self, name: str) -> bool:
+        """Return true or false."""
+        value = self._content.get(name)
+        return value if isinstance(value, bool) else self._refuse(name)
+
+    def texts(self, name: str) -> dict[str, str]:
+        """Return an object whose values are strings."""
+        value = self._content.get(name)
+        if isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
+            return value
+        return self._refuse(name)
+
     def optional_text(self, name: str) -> str | None:
         """Return a string, or None."""
         value = self._content.get(name)
