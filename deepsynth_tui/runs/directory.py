@@ -383,7 +383,7 @@ def _identity_from_json(content: Fields) -> Identity:
         cwd=Path(content.text("cwd")),
         after=_run_from_json(content.optional_object("after")),
         continues=_run_from_json(content.optional_object("continues")),  # of later versions
-        former=content.texts("former"),
+        former=content.optional_texts("former"),
     )
 
 

@@ -113,7 +113,7 @@ class Fields:
             return None
         return Fields(value, self._file) if isinstance(value, dict) else self._refuse(name)
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def optional_texts(self, name: str) -> tuple[str, ...]:
         """Return a list of strings; empty if it is missing."""
         values = self._content.get(name) or []
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
