@@ -74,6 +74,10 @@ class FormScreen(ChecksForm):
         if self.focused is None:
             form.focus_first()
 
+    @property
+    def takes_keys(self) -> bool:
+        return self.form is not None and self.form.is_complete
+
     def action_save(self) -> None:
         """Ask for a path and save the settings there as YAML."""
         from deepsynth_tui.tui.screens.save import SaveDialog

@@ -8,11 +8,11 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, ScrollableContainer, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.calm_screen import CalmScreen
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 from deepsynth_tui.tui.widgets.footer import DiffedFooter
 
@@ -24,7 +24,7 @@ ZOOMS = (1, 2, 4)
 """Widths of a page in widths of the screen."""
 
 
-class PagesScreen(ReportsWorkerErrors, Screen[None]):
+class PagesScreen(ReportsWorkerErrors, CalmScreen[None]):
     """Shows one row at a time.
 
     The arrow keys scroll a page that is larger than the screen; rows have letters as well.

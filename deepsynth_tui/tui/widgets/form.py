@@ -15,7 +15,7 @@ from deepsynth_tui.config.fields import FieldSpec, SectionSpec, fields_by_key
 from deepsynth_tui.config.kinds import CONFIG_TYPES
 from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset, find_preset, list_presets
 from deepsynth_tui.config.problems import Problem
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.actions import bindings, types_character
 from deepsynth_tui.tui.forms.essential import ESSENTIAL_ROWS, folded_fields
 from deepsynth_tui.tui.forms.history import Change, History
 from deepsynth_tui.tui.forms.neighbour import neighbour
@@ -105,6 +105,15 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
 
     def on_mount(self) -> None:
         self._update_rows()
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Leave no character to the screen, whose actions it would run."""
+        return types_character(character)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the fields of all open sections are mounted."""
+        return all(section.is_complete for section in self.query(Section))
 
     def focus_first(self) -> None:
         """Focus the first field."""
