@@ -105,7 +105,7 @@ async def test_help_keeps_its_columns_apart_in_a_narrow_terminal(home: Path) -> 
         await pilot.press("f1", *"x-ray")
         await until(pilot, lambda: pilot.app.screen.query_one(OptionList).option_count == 1)
         text = text_of(pilot.app.screen)
-        first = next(line for line in text.splitlines() if "^r" in line)
+        first = next(line for line in text.splitlines() if "^o" in line)
         rest = text.splitlines()[text.splitlines().index(first) + 1]
         assert "X-ray  " in first
         assert rest.index("token") == first.index("Show"), "long help wraps in its own column"

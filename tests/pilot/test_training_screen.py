@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3
+from deepsynth_tui.child_process import ChildError
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.model import DEFAULT_MODEL
 from deepsynth_tui.config.training import TrainingConfig
@@ -261,6 +262,40 @@ async def test_an_unreadable_model_is_reported_with_advice(home: Path) -> None:
         assert "no/such-model" in text_of(screen_of(pilot))
         await type_into(pilot, "model.name_or_path", DEFAULT_MODEL)
         await until(pilot, lambda: panel.estimate is not None)
+
+
+async def test_figures_of_former_settings_are_marked_as_such(home: Path) -> None:
+    async with form_app(home) as pilot:
+        panel = pilot.app.screen.query_one(FitPanel)
+        await answered(pilot)
+        await type_into(pilot, "data.max_length", "many")
+        await until(pilot, lambda: "Below: the settings before." in text_of(screen_of(pilot)))
+        assert "of GPU memory" not in text_of(screen_of(pilot))
+        assert panel.selected_fit is None, "nothing of it can be applied"
+        await pilot.press("escape", "right")
+        assert panel.view is not None
+        assert panel.view.rank == 32, "the mark is at the rank of the form"
+
+
+async def test_no_process_is_started_for_a_half_typed_model(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def ask(module: str, *_: object, **__: object) -> Any:
+        asked.append(module)
+        raise ChildError("asked", "")
+
+    async with form_app(home) as pilot:
+        await until(pilot, lambda: not screen_of(pilot)._file_check.is_running)
+        monkeypatch.setattr("deepsynth_tui.child_process.ask", ask)
+        monkeypatch.setattr("deepsynth_tui.models.layout_client.ask", ask)
+        panel = pilot.app.screen.query_one(FitPanel)
+        await type_into(pilot, "model.name_or_path", "Qwen")
+        await until(pilot, lambda: "neither a folder nor a Hub id" in panel.status)
+        assert asked == []
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: asked != [])
 
 
 async def test_a_missing_dataset_is_reported_at_its_field(home: Path) -> None:

@@ -145,10 +145,9 @@ class TrainingScreen(FormScreen):
         return f"{rows.counted:,}{total} rows were looked at"
 
     def check(self, *, again: bool = False) -> None:
-        if again:
-            self._reads_at_once = True
-            if self._inputs_cache is not None:
-                self._inputs_cache.forget_rows()
+        self._reads_at_once = again
+        if again and self._inputs_cache is not None:
+            self._inputs_cache.forget_rows()
         super().check(again=again)
 
     @work(exclusive=True, group="fit", exit_on_error=False)
