@@ -546,7 +546,7 @@ async def test_the_last_comparable_run_is_beside_the_loss(home: Path):
     append(run, list(training(30)))
     alive(run, "training", at=35)
     async with host(home, run, now=36).run_test(size=(160, 36)) as pilot:
-        await shows(pilot, "─ former ", " at this step (+0%)")
+        await shows(pilot, "─ former ", " @ 30 (+0%)")
 
 
 async def test_m_chooses_the_metrics_and_remembers_them(home: Path, running: RunDirectory):

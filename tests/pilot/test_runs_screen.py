@@ -13,6 +13,7 @@ from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.palette import applicable_actions
 from deepsynth_tui.tui.screens import acts_on_runs
 from deepsynth_tui.tui.screens import runs as runs_screen
 from deepsynth_tui.tui.screens.compare import CompareScreen
@@ -389,3 +390,17 @@ def test_narrow_tables_leave_out_columns_by_priority(width: int, columns: set[st
     shown = columns_for(width)
     assert set(shown) == columns
     assert sum(size + 2 for size in shown.values()) <= width
+
+
+async def test_the_help_shows_the_keys_of_a_run(home: Path):
+    trained(home, "done")
+    lost = new_run(home, "lost", later=20)
+    append(lost, list(training(20)))
+    vanished(lost)
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "✗ crashed")
+        await pilot.press("space", "down", "space", "up")
+        await shows(pilot, "2: = compares")
+        keys = {each.action.id: each.keys for each in applicable_actions(pilot.app.screen)}
+    assert (keys["runs.resume"], keys["runs.compare"], keys["runs.open"]) == ("R", "=", "Enter")
+    assert {"runs.filter", "runs.sort", "runs.rename", "runs.extend", "runs.delete"} <= set(keys)

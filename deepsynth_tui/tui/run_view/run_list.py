@@ -20,6 +20,8 @@ CURVE_POINTS = 32
 """Values kept of the loss of each run."""
 READ_SECONDS = 0.2
 """How long the log of one run is read; of a longer one the curve is a preview."""
+LIVE_STEP = 10.0
+"""Seconds in steps of which the time of a live run grows: each change is a new list."""
 SortKey = Literal["age", "name", "state", "best eval", "time"]
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
 
@@ -58,7 +60,7 @@ class RunRow:
         done, total = summary.last_step, summary.total_steps
         if done is None or not total:
             done, total = summary.done, summary.total
-        return f"{text} {100 * done // total} %" if total else text
+        return f"{text} {100 * done // total} %" if total and done < total else text
 
     @property
     def time(self) -> str:
@@ -160,7 +162,8 @@ def _seconds(state: RunState, summary: RunSummary, now: float) -> float | None:
         return None
     until = now if summary.is_live else (state.updated or now)
     phases = (phase for phase in state.phases if phase.name != WAITING)
-    return sum((phase.ended or until) - phase.started for phase in phases)
+    seconds = sum((phase.ended or until) - phase.started for phase in phases)
+    return seconds // LIVE_STEP * LIVE_STEP if summary.is_live else seconds
 
 
 def _resample(values: Sequence[float]) -> tuple[float, ...]:

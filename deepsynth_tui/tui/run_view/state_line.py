@@ -44,11 +44,7 @@ def state_line(snapshot: RunSnapshot) -> StateLineTexts:
         state=f"{label.symbol} {_word(snapshot, label.text)}",
         colour=label.colour,
         name=sanitize(snapshot.identity.name),
-        fraction=(
-            min(1.0, progress.done / progress.total)
-            if progress.total and snapshot.summary.is_live
-            else None
-        ),
+        fraction=progress.done / (progress.total or 1) if _is_counting(snapshot) else None,
         details=tuple((priority, text) for priority, text in details if text),
     )
 
@@ -77,9 +73,16 @@ def _progress(snapshot: RunSnapshot) -> str:
 
 def _percent(snapshot: RunSnapshot) -> str:
     progress = snapshot.state.progress
-    if not progress.total or not snapshot.summary.is_live:
+    if not progress.total or not _is_counting(snapshot):
         return ""
     return f"{100 * progress.done // progress.total} %"
+
+
+def _is_counting(snapshot: RunSnapshot) -> bool:
+    """Whether a live run has counted a part of its total: of work that goes on after the last unit,
+    nobody knows how much is left."""
+    progress = snapshot.state.progress
+    return snapshot.summary.is_live and 0 <= progress.done < (progress.total or 0)
 
 
 def _rate(snapshot: RunSnapshot) -> str:

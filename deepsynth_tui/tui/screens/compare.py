@@ -62,7 +62,8 @@ class CompareScreen(ReportsWorkerErrors, Screen[None]):
         yield DiffedFooter()
 
     def on_mount(self) -> None:
-        self.query_one(OverlayChart).border_title = CURVE
+        chart = self.query_one(OverlayChart)
+        chart.border_title, chart.display = CURVE, False  # until there are curves
         self.query_one("#tables").focus()
         self._compare()
 

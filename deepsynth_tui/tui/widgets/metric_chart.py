@@ -168,7 +168,7 @@ class MetricChart(Widget, can_focus=True):
             text = Text.assemble(("─ ", self._style("reference")), curves.reference_name)
             if before:
                 change = (smoothed or curves.train)[-1][1] / before - 1
-                text.append(f" {before:.3f} at this step ({change:+.0%})")
+                text.append(f" {before:.3f} @ {curves.train[-1][0]} ({change:+.0%})")
             yield text
 
     def _plot(self, width: int, height: int) -> str:
