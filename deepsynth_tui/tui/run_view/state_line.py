@@ -8,6 +8,7 @@ from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.state import throughput
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
 from deepsynth_tui.tui.run_view.reader import RunSnapshot
+from deepsynth_tui.units import format_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,7 @@ def _is_counting(snapshot: RunSnapshot) -> bool:
 def _rate(snapshot: RunSnapshot) -> str:
     if not snapshot.summary.is_live or not (speed := throughput(snapshot.state)):
         return ""
-    rate, unit = speed
-    if rate >= 1:
-        return f"{rate:.1f} {unit}/s"
-    return f"{1 / rate:.1f} s/{unit.removesuffix('s')}"
+    return format_rate(*speed)
 
 
 def _end(snapshot: RunSnapshot) -> str:
