@@ -2,6 +2,11 @@
 
 Bindings, footer, command palette, help and the keys named in texts are read from this table. Keys
 avoid those that terminals and multiplexers take: no action has a `ctrl+` chord as its only key.
+
+A key that types a character acts only in lists and panels, and in dialogs without a text field.
+Everywhere in a form it acts on the focused widget alone, if on anything: a text field may be one
+Tab away. `Form` and `StartBar` see to that (`check_consume_key`), so that an action of the screen
+has another key, which works there too.
 """
 
 from __future__ import annotations
@@ -279,6 +284,11 @@ def key_of(action_id: str, *, while_typing: bool = False) -> str:
     """
     keys = _ACTIONS_BY_ID[action_id].keys.split(",")
     return display_key(next(key for key in keys if not while_typing or len(key) > 1))
+
+
+def types_character(character: str | None) -> bool:
+    """Return whether a key with this character types it into a text field."""
+    return character is not None and character.isprintable()
 
 
 def display_key(key: str) -> str:

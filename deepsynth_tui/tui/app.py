@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import events, on, work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.message import Message
@@ -20,6 +20,8 @@ from textual.screen import Screen
 from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings, display_key
 from deepsynth_tui.tui.app_protocol import Mode
+from deepsynth_tui.tui.changed_cells import ChangedCellsApp
+from deepsynth_tui.tui.key_order import KeyOrder, TypedEvent
 from deepsynth_tui.tui.terminal import TerminalWatcher
 from deepsynth_tui.tui.terminal_console import TerminalConsole
 from deepsynth_tui.tui.terminal_filter import TerminalFilter
@@ -65,7 +67,7 @@ def _enable_garbage_collection() -> None:
     gc.enable()
 
 
-class DeepsynthApp(App[None], inherit_bindings=False):
+class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     """The terminal interface.
 
     Args:
@@ -77,6 +79,9 @@ class DeepsynthApp(App[None], inherit_bindings=False):
     TITLE = "DeepSynth"
     MODES = {"dataset": _dataset_screen, "training": _training_screen, "runs": _runs_screen}
     BINDINGS = bindings("app")
+    CSS = """
+    ToastRack { margin-bottom: 4; }  /* above the start bar and the help of a form */
+    """
 
     @dataclass
     class LiveRunChanged(Message):
@@ -96,6 +101,7 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         self._end_watching = threading.Event()
         self._terminal = TerminalWatcher(leave=self.leave_at_once, save=self.save_drafts)
         self._terminal_filter = TerminalFilter()
+        self._key_order = KeyOrder(self, super().on_event)
         self.error_console = TerminalConsole(markup=False, highlight=False, stderr=True)
         self.animation_level = "none"
         for theme in THEMES:
@@ -120,6 +126,13 @@ class DeepsynthApp(App[None], inherit_bindings=False):
             self.pop_screen()
         elif not fits and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall(MINIMUM_SIZE, self.live_runs()))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Handle an event; of keys and pastes, one at a time."""
+        if isinstance(event, TypedEvent) and not event.is_forwarded:
+            await self._key_order.handle(event)
+        else:
+            await super().on_event(event)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters that every drawn line passes: Textual's, and that of texts."""
@@ -192,6 +205,11 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         below = self.screen
         field_help = below.focused_field_help if isinstance(below, FormScreen) else ""
         self.push_screen(HelpScreen(below, field_help))
+
+    def action_command_palette(self) -> None:
+        """Show the command palette."""
+        if not isinstance(self.screen, palette.CalmCommandPalette):
+            self.push_screen(palette.CalmCommandPalette())
 
     def action_switch_theme(self) -> None:
         """Switch between the dark and the light theme."""
