@@ -67,8 +67,6 @@ class AskText(RunDialog[str]):
 
     def compose_input(self) -> ComposeResult:
         answer = Input(self._value, placeholder=self._placeholder)
-        answer.cursor_blink = False
-        yield answer
         yield Static(f"Enter accepts   {key_of('run_dialog.close')} closes", id="problem")
 
     @on(Input.Changed)
