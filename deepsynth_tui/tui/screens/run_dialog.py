@@ -54,19 +54,12 @@ class AskText(RunDialog[str]):
         problem: Returns what is wrong with a text, empty if nothing is.
     """
 
-    def __init__(
-        self,
-        title: str,
-        text: str,
-        value: str,
-        problem: Callable[[str], str],
-        placeholder: str = "",
-    ) -> None:
+    def __init__(self, title: str, text: str, value: str, problem: Callable[[str], str]) -> None:
         super().__init__(title, text)
-        self._value, self._problem, self._placeholder = value, problem, placeholder
+        self._value, self._problem = value, problem
 
     def compose_input(self) -> ComposeResult:
-        answer = Input(self._value, placeholder=self._placeholder)
+        yield Input(self._value)
         yield Static(f"Enter accepts   {key_of('run_dialog.close')} closes", id="problem")
 
     @on(Input.Changed)
