@@ -75,7 +75,7 @@ def _figures(summary: RunSummary, state: RunState, now: float) -> list[str]:
         done, total = state.progress.done, state.progress.total
         figures.append(f"{done:,}/{total:,}" if total is not None else f"{done:,}")
     else:
-        figures.append(state.phase or summary.phase)
+        figures.append(sanitize(state.phase or summary.phase))
     seconds = eta_seconds(state)
     if seconds and state.updated is not None:
         figures.append(format_remaining(max(0.0, seconds - max(0.0, now - state.updated))))

@@ -74,7 +74,7 @@ class RunRow:
     def method(self) -> str:
         """How the run trains, such as "r16 4-bit"; "dataset" of a dataset run."""
         if self.summary.kind != "training":
-            return self.summary.kind
+            return sanitize(self.summary.kind)
         return self.facts.settings.method if self.facts else ""
 
 

@@ -67,9 +67,10 @@ def _progress(snapshot: RunSnapshot) -> str:
         return f"step {done:,}/{total:,}" if total is not None else f"step {done:,}"
     if not progress.unit:
         return ""
+    unit = sanitize(progress.unit)
     if progress.total is None:
-        return f"{progress.done:,} {progress.unit}"
-    return f"{progress.done:,}/{progress.total:,} {progress.unit}"
+        return f"{progress.done:,} {unit}"
+    return f"{progress.done:,}/{progress.total:,} {unit}"
 
 
 def _percent(snapshot: RunSnapshot) -> str:
@@ -89,7 +90,7 @@ def _is_counting(snapshot: RunSnapshot) -> bool:
 def _rate(snapshot: RunSnapshot) -> str:
     if not snapshot.summary.is_live or not (speed := throughput(snapshot.state)):
         return ""
-    return format_rate(*speed)
+    return sanitize(format_rate(*speed))
 
 
 def _end(snapshot: RunSnapshot) -> str:

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.content import Content
 from textual.widgets import Input, OptionList, SelectionList, Static
 from textual.widgets.selection_list import Selection
 
@@ -102,7 +103,10 @@ class ChooseSome(RunDialog[tuple[str, ...]]):
 
     def compose_input(self) -> ComposeResult:
         yield SelectionList(
-            *(Selection(label, value, value in self._chosen) for value, label in self._choices),
+            *(
+                Selection(Content(label), value, value in self._chosen)
+                for value, label in self._choices
+            ),
             compact=True,
         )
 
