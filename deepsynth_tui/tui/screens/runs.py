@@ -26,6 +26,7 @@ from deepsynth_tui.tui.run_view.run_list import (
     SORT_KEYS,
     RunFactsReader,
     RunRow,
+    SortKey,
     arrange,
     describe,
     run_rows,
@@ -86,7 +87,7 @@ class RunsScreen(ChangesRuns):
         self._is_complete = False
         self._details: list[tuple[str, str]] | None = None
         self._filter = ""
-        self._sort = SORT_KEYS[0]
+        self._sort: SortKey = SORT_KEYS[0]
         self._marked: dict[str, RunSummary] = {}
         self._clock = clock
         self._visible = threading.Event()
