@@ -23,7 +23,7 @@ from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import StorageEstimate, estimate_storage
 from deepsynth_tui.estimate.tweaks import with_values
 from deepsynth_tui.machine.gpu_catalogue import Fit, classify_fit
-from deepsynth_tui.machine.nvml import Device
+from deepsynth_tui.machine.nvml import Device, device_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +199,6 @@ def _needed_by_checkpointing(
 
 def _float16_changes(config: TrainingConfig, fix: Fix | None) -> Mapping[str, Any]:
     return float16_changes(with_values(config, fix.changes) if fix else config)
-
-
-def device_label(device: Device) -> str:
-    """Return the name of a GPU of this machine with its index, which makes it unique."""
-    index = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
-    return f"GPU {index}: {device.name}"
 
 
 def _fixes_json(gpus: Sequence[GpuFit]) -> Mapping[str, Any]:

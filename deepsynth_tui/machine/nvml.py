@@ -67,6 +67,12 @@ class Probe:
     failed: bool = False
 
 
+def device_label(device: Device) -> str:
+    """Return the name of a GPU of this machine with its index, which makes it unique."""
+    index = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
+    return f"GPU {index}: {device.name}"
+
+
 def probe() -> Probe:
     """Query the driver. Blocks for milliseconds to a second: call it from a thread."""
     import pynvml

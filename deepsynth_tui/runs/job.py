@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from deepsynth_tui.runs import atomic, control, lock
+from deepsynth_tui.runs import atomic, control, device_lock, lock
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, open_run, read_identity
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison_to_json
@@ -214,6 +214,7 @@ def run_job(
     if not faulthandler.is_enabled():
         faulthandler.enable()
     run = open_run(run_path.absolute())
+    device_lock.keep_inherited()
     try:
         run_lock = lock.inherited(run) or lock.claim(run)
     except RunError as error:

@@ -16,7 +16,7 @@ from deepsynth_tui.estimate.memory.activations import ActivationMemory, Batch, a
 from deepsynth_tui.estimate.memory.evaluation import evaluation_bytes
 from deepsynth_tui.estimate.memory.fsdp import rank_loading_bytes, rank_weight_bytes
 from deepsynth_tui.estimate.memory.optimizer import TrainableMemory, trainable_memory
-from deepsynth_tui.estimate.memory.reserved import PeakCandidate, allocator_overhead, free_blocks
+from deepsynth_tui.estimate.memory.reserved import PeakCandidate, free_blocks, reserved_memory
 from deepsynth_tui.estimate.memory.stack_version import StackVersion
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.vision import VisionMemory
@@ -108,8 +108,9 @@ def run_memory(
     accumulated_gradients = trained.gradients if accumulates else 0
     candidates = _peak_candidates(accumulated_gradients, trained, activations, vision)
     peak = max(candidates.values(), key=lambda items: sum(items.values()))
-    allocated = sum(constant.values()) + sum(peak.values())
-    allocator = allocator_overhead(
+    peak_bytes = sum(peak.values())
+    allocated = sum(constant.values()) + peak_bytes
+    step = reserved_memory(
         {name: sum(items.values()) for name, items in candidates.items()},
         trained,
         activations,
@@ -119,18 +120,19 @@ def run_memory(
         checkpointing=bool(config.training.gradient_checkpointing),
         stack=stack,
     )
+    cached = step.reserved - peak_bytes
     sizes: dict[MemoryItem, int] = {
         **constant,
         **peak,
-        "overhead": overhead.total(allocator.fragmentation),
+        "overhead": overhead.total(step.least - peak_bytes),
     }
     encoding = encoding_bytes(config, layout, trained.adapters, pixels) if features else 0
     evaluation = evaluation_bytes(config, layout, trainable, page, length, stack)
     return RunMemory(
         breakdown={item: sizes[item] for item in MEMORY_ITEMS},
         allocated=allocated,
-        cached=allocator.cached,
-        device=allocated + overhead.total(allocator.cached),
+        cached=cached,
+        device=allocated + overhead.total(cached),
         loading=max(rank_loading_bytes(config, layout), encoding) + overhead.context,
         evaluation=sum(constant.values()) + evaluation + overhead.context if evaluation else 0,
     )

@@ -76,10 +76,21 @@ def _title_and_texts(
             ]
         case "unreadable":
             return "Unreadable", [("", f"This run cannot be read: {snapshot.summary.message}.")]
+        case "queued":
+            return "In the queue", _queued(snapshot)
         case "waiting":
             return "Waiting for another run", _waiting(snapshot)
         case _:
             return None
+
+
+def _queued(snapshot: RunSnapshot) -> list[LabelledText]:
+    """Return the position of a run in the queue, and why it does not start."""
+    position = snapshot.summary.position
+    return [
+        ("Position", str(position) if position else "unknown"),
+        *([("", snapshot.summary.message)] if snapshot.summary.message else []),
+    ]
 
 
 def _stopped(snapshot: RunSnapshot) -> list[LabelledText]:
