@@ -52,9 +52,11 @@ class RunRow:
 
     @property
     def state(self) -> str:
-        """The state as text, of a live run with its progress."""
+        """The state as text, of a live run with its progress, of a queued one with its place."""
         summary = self.summary
         text = STATE_LABELS[summary.state].text
+        if summary.state == "queued" and summary.position is not None:
+            return f"{text} {summary.position}"
         if summary.state != "running":
             return text
         done, total = summary.last_step, summary.total_steps
