@@ -20,6 +20,7 @@ from deepsynth_tui.tui.screens.compare import CompareScreen
 from deepsynth_tui.tui.screens.runs import RunsScreen
 from deepsynth_tui.tui.widgets.overlay_chart import OverlayChart
 from deepsynth_tui.tui.widgets.run_table import COLUMN_WIDTHS, RunTable, columns_for
+from deepsynth_tui.workflows.comparison.compare import compare_runs
 from tests.pilot.recorded_runs import (
     START,
     alive,
@@ -253,14 +254,19 @@ async def test_o_sorts_and_keeps_the_cursor_on_its_run(home: Path):
 
 
 async def test_two_runs_are_compared_in_three_keys(home: Path):
-    for number in (1, 2):
-        trained(home, f"rank{8 * number}", rank=8 * number, later=number)
+    runs = [trained(home, f"rank{8 * number}", rank=8 * number, later=number) for number in (1, 2)]
+    equal = compare_runs(runs).equal
     async with host(home).run_test(size=LARGE) as pilot:
         await shows(pilot, "rank8", "rank16")
         await pilot.press("space", "down", "equals_sign")
         await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen))
         await shows(
-            pilot, "a rank16", "b rank8", "held-out loss, best", "lora.r", "settings are the same"
+            pilot,
+            "a rank16",
+            "b rank8",
+            "held-out loss, best",
+            "lora.r",
+            f"{equal} settings are the same",
         )
         shown = text_of(pilot.app.screen)
         assert "model.name_or_path" in shown
