@@ -80,5 +80,6 @@ def _figures(summary: RunSummary, state: RunState, now: float) -> list[str]:
     if seconds and state.updated is not None:
         figures.append(format_remaining(max(0.0, seconds - max(0.0, now - state.updated))))
     if state.last_loss is not None:
-        figures.insert(1, f"loss {state.last_loss:.2f}")
+        loss = state.last_loss
+        figures.insert(1, f"loss {loss:.2f}" if abs(loss) >= 0.1 else f"loss {loss:.2g}")
     return figures

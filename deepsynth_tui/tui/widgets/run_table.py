@@ -44,7 +44,8 @@ def columns_for(width: int) -> dict[RunColumn, int]:
     """Return the columns that have room in a table of this width, and their widths."""
     shown: set[RunColumn] = set(_ALWAYS)
     for column in _BY_PRIORITY:
-        taken = sum(COLUMN_WIDTHS[each] + _PADDING for each in {*shown, column}) + 1
+        wider: set[RunColumn] = {*shown, column}
+        taken = sum(COLUMN_WIDTHS[each] + _PADDING for each in wider) + 1
         wanted = min(_GOOD_NAME_WIDTH, width // 7) - COLUMN_WIDTHS["name"]
         if taken + max(0, wanted) > width:
             break
