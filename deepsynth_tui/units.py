@@ -52,10 +52,10 @@ def format_dollars(amount: float) -> str:
 
 
 def format_rate(value: float, unit: str) -> str:
-    """Return `value` units per second; below one, seconds per unit."""
+    """Return `value` units per second; below one, seconds per unit: `4.0 s/step`."""
     if value >= 1:
         return f"{value:.1f} {unit}/s"
-    return f"{1 / value:.1f} s per {unit.removesuffix('s')}"
+    return f"{1 / value:.1f} s/{unit.removesuffix('s')}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -53,7 +53,7 @@ def test_numbers_have_two_or_three_digits():
 
 def test_rates_below_one_are_inverted():
     assert format_rate(2.5, "steps") == "2.5 steps/s"
-    assert format_rate(0.25, "steps") == "4.0 s per step"
+    assert format_rate(0.25, "steps") == "4.0 s/step"
 
 
 @pytest.mark.parametrize(

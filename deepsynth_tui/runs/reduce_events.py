@@ -147,12 +147,14 @@ class _Draft:
             self._gpu(gpu, finite_integer(data.get("step")))
 
     def _gpu(self, data: Mapping[str, object], step: int | None) -> None:
-        integers = ("index", "total", "utilisation", "temperature")
-        numbers = ("power", "power_limit")
         gpu = Gpu(
             name=_text(data.get("name")),
-            **{name: finite_integer(data.get(name)) for name in integers},
-            **{name: finite_number(data.get(name)) for name in numbers},
+            index=finite_integer(data.get("index")),
+            total=finite_integer(data.get("total")),
+            utilisation=finite_integer(data.get("utilisation")),
+            power=finite_number(data.get("power")),
+            power_limit=finite_number(data.get("power_limit")),
+            temperature=finite_integer(data.get("temperature")),
         )
         self._set(gpu=gpu)
         if step is None:

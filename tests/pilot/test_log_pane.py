@@ -123,7 +123,7 @@ async def test_skipped_and_unfinished_lines_are_shown(app: PaneHost):
         )
         await pilot.pause()
         shown = text_of(app.screen)
-        assert "19,000 lines skipped" in shown
+        assert "earlier lines are left out: 19,000" in shown
         assert "42%|####   | 42/100" in shown
         assert shown.index("after") < shown.index("blank above")
         pane.append_lines([], unfinished="")

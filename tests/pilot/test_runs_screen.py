@@ -13,12 +13,14 @@ from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.palette import applicable_actions
 from deepsynth_tui.tui.screens import acts_on_runs
 from deepsynth_tui.tui.screens import runs as runs_screen
 from deepsynth_tui.tui.screens.compare import CompareScreen
 from deepsynth_tui.tui.screens.runs import RunsScreen
 from deepsynth_tui.tui.widgets.overlay_chart import OverlayChart
 from deepsynth_tui.tui.widgets.run_table import COLUMN_WIDTHS, RunTable, columns_for
+from deepsynth_tui.workflows.comparison.compare import compare_runs
 from tests.pilot.recorded_runs import (
     START,
     alive,
@@ -26,6 +28,7 @@ from tests.pilot.recorded_runs import (
     drawing,
     drawn,
     ended,
+    loss,
     new_run,
     training,
     vanished,
@@ -217,7 +220,7 @@ def trained(home: Path, name: str, *, rank: int = 16, later: float = 0.0) -> Run
 async def test_columns_say_what_was_trained(home: Path):
     trained(home, "rank16")
     async with host(home, now=300).run_test(size=LARGE) as pilot:
-        await shows(pilot, "model-16", "r16", "invoices", "1.397", "3 min 20 s")
+        await shows(pilot, "model-16", "r16", "invoices", f"{loss(40) + 0.2:.3f}", "3 min 20 s")
 
 
 async def test_slash_filters_and_escape_shows_all_again(home: Path):
@@ -252,14 +255,19 @@ async def test_o_sorts_and_keeps_the_cursor_on_its_run(home: Path):
 
 
 async def test_two_runs_are_compared_in_three_keys(home: Path):
-    for number in (1, 2):
-        trained(home, f"rank{8 * number}", rank=8 * number, later=number)
+    runs = [trained(home, f"rank{8 * number}", rank=8 * number, later=number) for number in (1, 2)]
+    equal = compare_runs(runs).equal
     async with host(home).run_test(size=LARGE) as pilot:
         await shows(pilot, "rank8", "rank16")
         await pilot.press("space", "down", "equals_sign")
         await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen))
         await shows(
-            pilot, "a rank16", "b rank8", "held-out loss, best", "lora.r", "settings are the same"
+            pilot,
+            "a rank16",
+            "b rank8",
+            "held-out loss, best",
+            "lora.r",
+            f"{equal} settings are the same",
         )
         shown = text_of(pilot.app.screen)
         assert "model.name_or_path" in shown
@@ -389,3 +397,17 @@ def test_narrow_tables_leave_out_columns_by_priority(width: int, columns: set[st
     shown = columns_for(width)
     assert set(shown) == columns
     assert sum(size + 2 for size in shown.values()) <= width
+
+
+async def test_the_help_shows_the_keys_of_a_run(home: Path):
+    trained(home, "done")
+    lost = new_run(home, "lost", later=20)
+    append(lost, list(training(20)))
+    vanished(lost)
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "✗ crashed")
+        await pilot.press("space", "down", "space", "up")
+        await shows(pilot, "2: = compares")
+        keys = {each.action.id: each.keys for each in applicable_actions(pilot.app.screen)}
+    assert (keys["runs.resume"], keys["runs.compare"]) == ("R", "=")
+    assert {"runs.filter", "runs.sort", "runs.rename", "runs.extend", "runs.delete"} <= set(keys)

@@ -43,7 +43,7 @@ def test_stretched_values_keep_both_ends(values: list[float], count: int) -> Non
 
 
 def test_a_bar_is_drawn_in_eighths() -> None:
-    assert [bar(fraction, 4) for fraction in (0, 0.5, 0.53, 1, 7)] == [
+    assert [bar(fraction, 4) for fraction in (0, 0.5, 0.55, 1, 7)] == [
         "    ",
         "██  ",
         "██▏ ",

@@ -33,7 +33,7 @@ def _drawn_figures(snapshot: RunSnapshot) -> Iterator[LabelledText]:
     if now is not None and peak is not None:
         yield "memory", f"{format_bytes(now)}, peak {format_bytes(peak)}"
     if state.phase_detail:
-        yield state.phase, sanitize(state.phase_detail)
+        yield sanitize(state.phase), sanitize(state.phase_detail)
 
 
 def _count(state: RunState, name: str) -> int | None:

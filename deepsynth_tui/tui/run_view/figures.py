@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from deepsynth_tui.runs.estimate_vs_measured import prediction_errors
-from deepsynth_tui.runs.state import Memory, RunState, throughput
+from deepsynth_tui.runs.state import Memory, RunState
 from deepsynth_tui.tui.run_view.reader import RunSnapshot
-from deepsynth_tui.units import format_bytes, format_rate
+from deepsynth_tui.units import format_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,32 +20,9 @@ class Figure:
     short: str = ""
 
 
-def progress_text(snapshot: RunSnapshot) -> str:
-    """Return progress, speed and time left: `42 of 120 steps  35 %  1.9 steps/s  about 40 s left`.
-
-    Empty while nothing is counted.
-    """
-    progress = snapshot.state.progress
-    if not progress.unit:
-        return ""
-    if progress.total is None:
-        parts = [f"{progress.done:,} {progress.unit}"]
-    else:
-        parts = [f"{progress.done:,} of {progress.total:,} {progress.unit}"]
-        if progress.total:
-            parts.append(f"{100 * progress.done // progress.total} %")
-    if snapshot.summary.is_live and (speed := throughput(snapshot.state)):
-        parts.append(format_rate(*speed))
-    if snapshot.eta:
-        parts.append(f"about {snapshot.eta} left")
-    return "  ".join(parts)
-
-
 def figures(snapshot: RunSnapshot) -> tuple[Figure, ...]:
-    """Return the figures known so far; they depend on the kind of run."""
-    is_training = snapshot.identity.kind == "training"
-    of_kind = _training(snapshot.state) if is_training else _dataset(snapshot.state)
-    return (*of_kind, *_common(snapshot))
+    """Return the figures known so far of a training run."""
+    return (*_training(snapshot.state), *_common(snapshot))
 
 
 def _training(state: RunState) -> Iterator[Figure]:
@@ -101,14 +78,6 @@ def _memory_and_step_time(state: RunState) -> Iterator[Figure]:
         yield Figure("est. error", ", ".join(parts))
     if peak.device is not None:
         yield Figure("GPU in total", format_bytes(peak.device), "GPU")
-
-
-def _dataset(state: RunState) -> Iterator[Figure]:
-    for name in ("documents", "pages", "rows", "skipped"):
-        if isinstance(value := state.results.get(name), int):
-            yield Figure(name, f"{value:,}")
-    if memory := _host_memory(state.memory, state.peak_memory):
-        yield Figure("memory", memory, "mem")
 
 
 def _common(snapshot: RunSnapshot) -> Iterator[Figure]:

@@ -75,10 +75,11 @@ def _figures(summary: RunSummary, state: RunState, now: float) -> list[str]:
         done, total = state.progress.done, state.progress.total
         figures.append(f"{done:,}/{total:,}" if total is not None else f"{done:,}")
     else:
-        figures.append(state.phase or summary.phase)
+        figures.append(sanitize(state.phase or summary.phase))
     seconds = eta_seconds(state)
     if seconds and state.updated is not None:
         figures.append(format_remaining(max(0.0, seconds - max(0.0, now - state.updated))))
     if state.last_loss is not None:
-        figures.insert(1, f"loss {state.last_loss:.2f}")
+        loss = state.last_loss
+        figures.insert(1, f"loss {loss:.2f}" if abs(loss) >= 0.1 else f"loss {loss:.2g}")
     return figures

@@ -10,6 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from deepsynth_tui.runs import atomic
+from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.state import Point, RunState
 
 MAX_SHOWN = 4
@@ -76,7 +77,7 @@ def save_choice(path: Path, names: Sequence[str]) -> None:
 
 def metric_label(name: str) -> str:
     """Return how a metric is called on screen."""
-    return _METRICS[name].label if name in _METRICS else name.replace("_", " ")
+    return _METRICS[name].label if name in _METRICS else sanitize(name.replace("_", " "))
 
 
 def available_metrics(state: RunState) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ CURVE_POINTS = 32
 """Values kept of the loss of each run."""
 READ_SECONDS = 0.2
 """How long the log of one run is read; of a longer one the curve is a preview."""
+LIVE_STEP = 10.0
+"""Seconds in steps of which the time of a live run grows: each change is a new list."""
 SortKey = Literal["age", "name", "state", "best eval", "time"]
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
 
@@ -50,15 +52,17 @@ class RunRow:
 
     @property
     def state(self) -> str:
-        """The state as text, of a live run with its progress."""
+        """The state as text, of a live run with its progress, of a queued one with its place."""
         summary = self.summary
         text = STATE_LABELS[summary.state].text
+        if summary.state == "queued" and summary.position is not None:
+            return f"{text} {summary.position}"
         if summary.state != "running":
             return text
         done, total = summary.last_step, summary.total_steps
         if done is None or not total:
             done, total = summary.done, summary.total
-        return f"{text} {100 * done // total} %" if total else text
+        return f"{text} {100 * done // total} %" if total and done < total else text
 
     @property
     def time(self) -> str:
@@ -72,7 +76,7 @@ class RunRow:
     def method(self) -> str:
         """How the run trains, such as "r16 4-bit"; "dataset" of a dataset run."""
         if self.summary.kind != "training":
-            return self.summary.kind
+            return sanitize(self.summary.kind)
         return self.facts.settings.method if self.facts else ""
 
 
@@ -160,7 +164,8 @@ def _seconds(state: RunState, summary: RunSummary, now: float) -> float | None:
         return None
     until = now if summary.is_live else (state.updated or now)
     phases = (phase for phase in state.phases if phase.name != WAITING)
-    return sum((phase.ended or until) - phase.started for phase in phases)
+    seconds = sum((phase.ended or until) - phase.started for phase in phases)
+    return seconds // LIVE_STEP * LIVE_STEP if summary.is_live else seconds
 
 
 def _resample(values: Sequence[float]) -> tuple[float, ...]:

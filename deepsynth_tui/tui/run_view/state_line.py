@@ -8,6 +8,7 @@ from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.state import throughput
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
 from deepsynth_tui.tui.run_view.reader import RunSnapshot
+from deepsynth_tui.units import format_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,7 @@ def state_line(snapshot: RunSnapshot) -> StateLineTexts:
         state=f"{label.symbol} {_word(snapshot, label.text)}",
         colour=label.colour,
         name=sanitize(snapshot.identity.name),
-        fraction=(
-            min(1.0, progress.done / progress.total)
-            if progress.total and snapshot.summary.is_live
-            else None
-        ),
+        fraction=progress.done / (progress.total or 1) if _is_counting(snapshot) else None,
         details=tuple((priority, text) for priority, text in details if text),
     )
 
@@ -70,25 +67,30 @@ def _progress(snapshot: RunSnapshot) -> str:
         return f"step {done:,}/{total:,}" if total is not None else f"step {done:,}"
     if not progress.unit:
         return ""
+    unit = sanitize(progress.unit)
     if progress.total is None:
-        return f"{progress.done:,} {progress.unit}"
-    return f"{progress.done:,}/{progress.total:,} {progress.unit}"
+        return f"{progress.done:,} {unit}"
+    return f"{progress.done:,}/{progress.total:,} {unit}"
 
 
 def _percent(snapshot: RunSnapshot) -> str:
     progress = snapshot.state.progress
-    if not progress.total or not snapshot.summary.is_live:
+    if not progress.total or not _is_counting(snapshot):
         return ""
     return f"{100 * progress.done // progress.total} %"
+
+
+def _is_counting(snapshot: RunSnapshot) -> bool:
+    """Whether a live run has counted a part of its total: of work that goes on after the last unit,
+    nobody knows how much is left."""
+    progress = snapshot.state.progress
+    return snapshot.summary.is_live and 0 <= progress.done < (progress.total or 0)
 
 
 def _rate(snapshot: RunSnapshot) -> str:
     if not snapshot.summary.is_live or not (speed := throughput(snapshot.state)):
         return ""
-    rate, unit = speed
-    if rate >= 1:
-        return f"{rate:.1f} {unit}/s"
-    return f"{1 / rate:.1f} s/{unit.removesuffix('s')}"
+    return sanitize(format_rate(*speed))
 
 
 def _end(snapshot: RunSnapshot) -> str:

@@ -72,7 +72,7 @@ class ChangesRuns(ActsOnRuns):
         dialog = AskText(
             f"Rename {sanitize(summary.name)}",
             "The run is found under its former name as well.",
-            summary.name,
+            sanitize(summary.name),
             lambda text: "" if text.strip() else "must not be empty",
         )
         self.app.push_screen(dialog, rename)

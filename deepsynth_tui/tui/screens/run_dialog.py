@@ -9,16 +9,17 @@ from rich.console import RenderableType
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.screen import ModalScreen
+from textual.content import Content
 from textual.widgets import Input, OptionList, SelectionList, Static
 from textual.widgets.selection_list import Selection
 
 from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.calm_screen import CalmModalScreen
 
 Result = TypeVar("Result")
 
 
-class RunDialog(ModalScreen[Result | None]):
+class RunDialog(CalmModalScreen[Result | None]):
     """Base of these dialogs: a title, a text, and what the subclass composes. Returns None if it
     is closed."""
 
@@ -54,21 +55,12 @@ class AskText(RunDialog[str]):
         problem: Returns what is wrong with a text, empty if nothing is.
     """
 
-    def __init__(
-        self,
-        title: str,
-        text: str,
-        value: str,
-        problem: Callable[[str], str],
-        placeholder: str = "",
-    ) -> None:
+    def __init__(self, title: str, text: str, value: str, problem: Callable[[str], str]) -> None:
         super().__init__(title, text)
-        self._value, self._problem, self._placeholder = value, problem, placeholder
+        self._value, self._problem = value, problem
 
     def compose_input(self) -> ComposeResult:
-        answer = Input(self._value, placeholder=self._placeholder)
-        answer.cursor_blink = False
-        yield answer
+        yield Input(self._value)
         yield Static(f"Enter accepts   {key_of('run_dialog.close')} closes", id="problem")
 
     @on(Input.Changed)
@@ -111,7 +103,10 @@ class ChooseSome(RunDialog[tuple[str, ...]]):
 
     def compose_input(self) -> ComposeResult:
         yield SelectionList(
-            *(Selection(label, value, value in self._chosen) for value, label in self._choices),
+            *(
+                Selection(Content(label), value, value in self._chosen)
+                for value, label in self._choices
+            ),
             compact=True,
         )
 

@@ -26,6 +26,7 @@ from deepsynth_tui.tui.run_view.run_list import (
     SORT_KEYS,
     RunFactsReader,
     RunRow,
+    SortKey,
     arrange,
     describe,
     run_rows,
@@ -84,8 +85,9 @@ class RunsScreen(ChangesRuns):
         super().__init__()
         self.rows: tuple[RunRow, ...] | None = None
         self._is_complete = False
+        self._details: list[tuple[str, str]] | None = None
         self._filter = ""
-        self._sort = SORT_KEYS[0]
+        self._sort: SortKey = SORT_KEYS[0]
         self._marked: dict[str, RunSummary] = {}
         self._clock = clock
         self._visible = threading.Event()
@@ -193,7 +195,9 @@ class RunsScreen(ChangesRuns):
             lines.append(("keys", _MORE_KEYS))
         if self.rows is not None and not self._is_complete:
             lines.append(("list", f"{len(self.rows)} runs so far, reading more …"))
-        self.query_one("#details", Static).update(label_grid(lines) if lines else "")
+        if lines != self._details:
+            self._details = lines
+            self.query_one("#details", Static).update(label_grid(lines) if lines else "")
 
     # Actions
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from textual.screen import Screen
 from textual.widget import Widget
 
+from deepsynth_tui.tui.calm_screen import CalmScreen
 from deepsynth_tui.tui.widgets.log_pane import LogPane
 
 
-class ZoomsPanes(Screen[None]):
+class ZoomsPanes(CalmScreen[None]):
     """Mixin: zooms the focused pane. While one is zoomed, Tab zooms the next.
 
     The stylesheet hides what has not the class `-shown` while the screen has `-zoomed`; at other

@@ -65,7 +65,7 @@ def stretch(values: Sequence[float], count: int) -> Sequence[float]:
 
 def bar(fraction: float, width: int) -> str:
     """Return a horizontal bar, in eighths of a character, padded to `width`."""
-    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
+    eighths = int(max(0.0, min(1.0, fraction)) * width * 8)  # full only at 1
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
 

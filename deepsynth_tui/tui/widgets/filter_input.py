@@ -31,7 +31,6 @@ class FilterInput(Input):
 
     def __init__(self, *, placeholder: str, id: str | None = None) -> None:
         super().__init__(placeholder=f"{placeholder}; Enter keeps, Esc clears", id=id)
-        self.cursor_blink = False
 
     def open(self, text: str) -> None:
         """Show the input with a text and focus it."""

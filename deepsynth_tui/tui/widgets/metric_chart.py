@@ -12,14 +12,15 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from deepsynth_tui import chart_scale
 from deepsynth_tui.chart_scale import (
-    Point,
     decimate,
     log_tick_labels,
     log_ticks,
     tick_labels,
     ticks,
 )
+from deepsynth_tui.runs.state import Point
 from deepsynth_tui.tui.run_view.metrics import best_point, smooth, value_at
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class MetricChart(Widget, can_focus=True):
             text = Text.assemble(("─ ", self._style("reference")), curves.reference_name)
             if before:
                 change = (smoothed or curves.train)[-1][1] / before - 1
-                text.append(f" {before:.3f} at this step ({change:+.0%})")
+                text.append(f" {before:.3f} @ {curves.train[-1][0]} ({change:+.0%})")
             yield text
 
     def _plot(self, width: int, height: int) -> str:
@@ -184,12 +185,14 @@ class MetricChart(Widget, can_focus=True):
             points[-1][0] for points in (self.curves.train, self.curves.evaluation) if points
         )
         reference = [point for point in self.curves.reference if point[0] <= last_step]
-        lines = [("reference", smooth(reference) if self._is_smoothed else reference)]
+        lines: list[tuple[str, Sequence[Point]]] = [
+            ("reference", smooth(reference) if self._is_smoothed else reference)
+        ]
         if self._is_smoothed:
             lines += [("points", self.curves.train), ("train", smooth(self.curves.train))]
         else:
             lines.append(("train", self.curves.train))
-        drawn: list[Point] = []
+        drawn: list[chart_scale.Point] = []
         for part, points in lines:
             scaled = self._scale(decimate(points, width * _DOTS_PER_COLUMN))
             drawn += scaled
@@ -205,7 +208,7 @@ class MetricChart(Widget, can_focus=True):
         set_axes(plot, *_unzip([*drawn, *evaluation]), width, height, log=self.log_scale)
         return plot.build().rstrip("\n")
 
-    def _scale(self, points: Sequence[Point]) -> list[Point]:
+    def _scale(self, points: Sequence[chart_scale.Point]) -> list[chart_scale.Point]:
         """Return the points as they are drawn; a logarithm exists of positive values only."""
         if not self.log_scale:
             return list(points)
@@ -227,12 +230,12 @@ def style_axes(plot: str, axis: Style = _DIM) -> Text:
     return text
 
 
-def _unzip(points: Sequence[Point]) -> tuple[list[int], list[float]]:
+def _unzip(points: Sequence[chart_scale.Point]) -> tuple[list[float], list[float]]:
     return [step for step, _ in points], [value for _, value in points]
 
 
 def set_axes(
-    plot: Plot, steps: list[int], values: list[float], width: int, height: int, *, log: bool
+    plot: Plot, steps: list[float], values: list[float], width: int, height: int, *, log: bool
 ) -> None:
     """Draw the left and the lower axis, labelled with round numbers."""
     if not steps:

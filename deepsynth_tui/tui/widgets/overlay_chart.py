@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 
 from rich.text import Text
+from textual.color import Color
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -64,7 +65,7 @@ class OverlayChart(Widget):
         plot.plotsize(width, height)
         # plotsize() is clipped to the size of the terminal that plotext detects.
         plot._set_size(width, height)
-        steps: list[int] = []
+        steps: list[float] = []
         values: list[float] = []
         for index, curve in curves:
             points = self._scale(decimate(curve.points, 2 * width))
@@ -73,7 +74,7 @@ class OverlayChart(Widget):
             xs, ys = [step for step, _ in points], [value for _, value in points]
             steps, values = steps + xs, values + ys
             colour = self.app.theme_variables[COLOURS[index % len(COLOURS)]]
-            rgb = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+            rgb = Color.parse(colour).rgb
             plot.plot(xs, ys, marker="braille", color=rgb)
             stride = max(1, len(points) // _LETTERS_PER_CURVE)
             marked = points[min(index * stride // 3, len(points) - 1) :: stride]

@@ -61,14 +61,14 @@ class DevicePane(LinesPane):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._figures = DeviceFigures("GPU", ())
+        self._figures = DeviceFigures("", ())
 
     def show(self, figures: DeviceFigures) -> None:
         """Show these figures."""
         if figures != self._figures:
+            if self._figures.title != figures.title:
+                self.border_title = Content(figures.title)
             self._figures = figures
-            if self.border_title != figures.title:
-                self.border_title = figures.title
             self._draw()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -102,9 +102,9 @@ class MetricPane(LinesPane):
     def show(self, curve: MetricCurve) -> None:
         """Show a metric."""
         if curve != self._curve:
+            if self._curve is None or self._curve.label != curve.label:
+                self.border_title = Content(curve.label)
             self._curve = curve
-            if self.border_title != curve.label:
-                self.border_title = curve.label
             self._draw()
 
     def on_resize(self, event: events.Resize) -> None:

@@ -74,7 +74,7 @@ def fit_state_line(texts: StateLineTexts, width: int) -> Content:
         line += Content(_GAP + _DETAIL_GAP.join(before))
     room = min(_MAX_BAR_WIDTH, width - length() - len(_DETAIL_GAP))
     if texts.fraction is not None and room >= _MIN_BAR_WIDTH:
-        filled = round(texts.fraction * room)
+        filled = int(texts.fraction * room)  # full only when all is done
         line += Content.assemble(
             _DETAIL_GAP, ("━" * filled, "$primary"), ("─" * (room - filled), "$foreground 30%")
         )

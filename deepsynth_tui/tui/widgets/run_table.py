@@ -42,16 +42,20 @@ MARK = "*"
 
 def columns_for(width: int) -> dict[RunColumn, int]:
     """Return the columns that have room in a table of this width, and their widths."""
-    shown = set(_ALWAYS)
+    shown: set[RunColumn] = set(_ALWAYS)
     for column in _BY_PRIORITY:
-        taken = sum(COLUMN_WIDTHS[each] + _PADDING for each in {*shown, column}) + 1
+        wider: set[RunColumn] = {*shown, column}
+        taken = sum(COLUMN_WIDTHS[each] + _PADDING for each in wider) + 1
         wanted = min(_GOOD_NAME_WIDTH, width // 7) - COLUMN_WIDTHS["name"]
         if taken + max(0, wanted) > width:
             break
         shown.add(column)
-    widths = {column: size for column, size in COLUMN_WIDTHS.items() if column in shown}
+    widths: dict[RunColumn, int] = {
+        column: size for column, size in COLUMN_WIDTHS.items() if column in shown
+    }
     rest = width - 1 - sum(size + _PADDING for size in widths.values())
-    return {**widths, "name": widths["name"] + max(0, rest)}
+    widths["name"] += max(0, rest)
+    return widths
 
 
 class RunTable(DataTable[Text], inherit_bindings=False):

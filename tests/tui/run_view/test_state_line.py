@@ -76,3 +76,18 @@ def test_the_clock_names_another_day() -> None:
     noon = time.mktime((2026, 11, 29, 12, 0, 0, 0, 0, -1))
     assert clock_time(noon + 3600, noon) == "13:00"
     assert clock_time(noon + 24 * 3600, noon) == "Mon 12:00"
+
+
+def test_counted_to_the_end_it_shows_no_full_bar_while_work_goes_on(home: Path) -> None:
+    phase = (1.0, "phase", {"name": "preparing", "detail": ""})
+    counted = (2.0, "progress", {"done": 60, "total": 60, "unit": "rows"})
+    run = recorded(home, [phase, counted])
+    alive(run, "preparing", at=80)
+    texts = state_line(snapshot_of(run, home))
+    assert (texts.fraction, dict(texts.details)[1]) == (None, "60/60 rows")
+    assert 3 not in dict(texts.details)
+
+
+def test_a_bar_is_full_only_at_the_end() -> None:
+    texts = StateLineTexts("● training", "$primary", "x", 0.999, ((1, "step 999/1000"),))
+    assert "─" in fit_state_line(texts, 60).plain
