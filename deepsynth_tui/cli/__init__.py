@@ -27,6 +27,7 @@ for command in (
     reference.presets,
     runs.runs,
     interface.attach,
+    interface.serve,
     runs.logs,
     runs.stop,
     reference.gpus,

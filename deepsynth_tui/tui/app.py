@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,7 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.set_timer(STARTUP_SECONDS, _enable_garbage_collection)
-        if not self.is_headless:
+        if not (self.is_headless or self.is_web):
             self._terminal.start()
         if self._run_to_open is not None:
             self.open_run(self._run_to_open)
@@ -262,3 +263,12 @@ def run_app(home: Path, open_run: RunDirectory | None = None, mode: Mode | None 
     app = DeepsynthApp(home, mode="runs" if open_run else mode, open_run=open_run)
     app.run()
     return app.return_code or 0
+
+
+def run_served_app() -> None:
+    """Run the interface in a browser, as a process of `deepsynth-tui serve`, and end with it."""
+    from deepsynth_tui.child_process import exit_with_parent
+    from deepsynth_tui.config.locations import home
+
+    exit_with_parent()
+    sys.exit(run_app(home()))
