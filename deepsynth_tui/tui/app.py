@@ -87,7 +87,7 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
         self._run_to_open = open_run
         self._terminal = TerminalWatcher(leave=self.leave_at_once, save=self.save_drafts)
         self._terminal_filter = TerminalFilter()
-        self._key_order = KeyOrder(self, super().on_event)
+        self.key_order = KeyOrder(self, super().on_event)
         self.error_console = TerminalConsole(markup=False, highlight=False, stderr=True)
         self.animation_level = "none"
         for theme in THEMES:
@@ -115,7 +115,7 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     async def on_event(self, event: events.Event) -> None:
         """Handle an event; of keys and pastes, one at a time."""
         if isinstance(event, TypedEvent) and not event.is_forwarded:
-            await self._key_order.handle(event)
+            await self.key_order.handle(event)
         else:
             await super().on_event(event)
 
