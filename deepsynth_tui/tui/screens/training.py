@@ -20,8 +20,8 @@ from deepsynth_tui.tui.screens.form_screen import FormScreen
 if TYPE_CHECKING:
     from deepsynth_tui.config.load import CheckResult
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.inputs import EstimateInputs
+    from deepsynth_tui.estimate.resources import Estimate
     from deepsynth_tui.training.simulation.client import SimulatedMemory
     from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
     from deepsynth_tui.workflows.preflight import Preflight
