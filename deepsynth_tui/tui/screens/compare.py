@@ -13,13 +13,13 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from deepsynth_tui.errors import UserError
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.calm_screen import CalmScreen
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 from deepsynth_tui.tui.widgets.footer import DiffedFooter
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CURVE = "loss"
 
 
-class CompareScreen(ReportsWorkerErrors, Screen[None]):
+class CompareScreen(ReportsWorkerErrors, CalmScreen[None]):
     """Compares runs as they are now; a thread reads them."""
 
     CSS_PATH = "compare.tcss"

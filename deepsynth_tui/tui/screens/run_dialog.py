@@ -9,16 +9,16 @@ from rich.console import RenderableType
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, SelectionList, Static
 from textual.widgets.selection_list import Selection
 
 from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.calm_screen import CalmModalScreen
 
 Result = TypeVar("Result")
 
 
-class RunDialog(ModalScreen[Result | None]):
+class RunDialog(CalmModalScreen[Result | None]):
     """Base of these dialogs: a title, a text, and what the subclass composes. Returns None if it
     is closed."""
 

@@ -9,16 +9,16 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.calm_screen import CalmModalScreen
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 from deepsynth_tui.workflows.try_adapter import answers_to_page
 
 
-class TryOutScreen(ReportsWorkerErrors, ModalScreen[None]):
+class TryOutScreen(ReportsWorkerErrors, CalmModalScreen[None]):
     """Asks for a page and an instruction. A child process, which is killed when the screen closes,
     loads the model and answers."""
 
