@@ -26,6 +26,7 @@ for command in (
     reference.estimate,
     reference.presets,
     interface.attach,
+    interface.serve,
     runs.logs,
     runs.stop,
     reference.gpus,

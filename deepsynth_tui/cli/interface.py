@@ -11,7 +11,7 @@ import typer
 
 from deepsynth_tui import __version__
 from deepsynth_tui.cli.arguments import Overrides, RunRef, find_run
-from deepsynth_tui.cli.reporting import BAD_INPUT, echo, report_errors
+from deepsynth_tui.cli.reporting import BAD_INPUT, BadInput, echo, report_errors
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.errors import UserError
 
@@ -53,6 +53,20 @@ def attach(run: RunRef) -> None:
     """Open the interface on a run."""
     with report_errors():
         open_interface(find_run(run))
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of 127.0.0.1.")] = 8000,
+) -> None:
+    """Open the interface in a browser of this machine, with a token (needs the extra `serve`)."""
+    with report_errors():
+        try:
+            from deepsynth_tui.tui.serve import serve as serve_interface
+        except ModuleNotFoundError as error:
+            raise BadInput(
+                f"{error.name} is not installed.", "pip install 'deepsynth-tui[serve]'"
+            ) from error
+        serve_interface(port, lambda url: echo(f"Open {url}\nCtrl+C ends it; runs continue."))
 
 
 def open_interface(run: RunDirectory | None = None) -> None:

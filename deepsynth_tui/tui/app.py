@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
         self._end_watching = threading.Event()
         self._terminal = TerminalWatcher(leave=self.leave_at_once, save=self.save_drafts)
         self._terminal_filter = TerminalFilter()
-        self._key_order = KeyOrder(self, super().on_event)
+        self.key_order = KeyOrder(self, super().on_event)
         self.error_console = TerminalConsole(markup=False, highlight=False, stderr=True)
         self.animation_level = "none"
         for theme in THEMES:
@@ -112,7 +113,7 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self.set_timer(STARTUP_SECONDS, _enable_garbage_collection)
         self.set_timer(STARTUP_SECONDS, self._watch_live_run)
-        if not self.is_headless:
+        if not (self.is_headless or self.is_web):
             self._terminal.start()
         if self._run_to_open is not None:
             self.open_run(self._run_to_open)
@@ -130,7 +131,7 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     async def on_event(self, event: events.Event) -> None:
         """Handle an event; of keys and pastes, one at a time."""
         if isinstance(event, TypedEvent) and not event.is_forwarded:
-            await self._key_order.handle(event)
+            await self.key_order.handle(event)
         else:
             await super().on_event(event)
 
@@ -305,3 +306,12 @@ def run_app(home: Path, open_run: RunDirectory | None = None, mode: Mode | None 
     app = DeepsynthApp(home, mode="runs" if open_run else mode, open_run=open_run)
     app.run()
     return app.return_code or 0
+
+
+def run_served_app() -> None:
+    """Run the interface in a browser, as a process of `deepsynth-tui serve`, and end with it."""
+    from deepsynth_tui.child_process import exit_with_parent
+    from deepsynth_tui.config.locations import home
+
+    exit_with_parent()
+    sys.exit(run_app(home()))

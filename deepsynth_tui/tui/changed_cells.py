@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from textual import events
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App, ReturnType
+from textual.driver import Driver
 from textual.geometry import Offset
 from textual.screen import Screen
 
@@ -25,8 +26,8 @@ ENVIRONMENT_VARIABLE = "DEEPSYNTH_CHANGED_CELLS"
 class ChangedCellsApp(App[ReturnType]):
     """Writes only changed cells, but for inline mode, where the line on the terminal is unknown."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class)
         is_off = os.environ.get(ENVIRONMENT_VARIABLE) == "0"
         self._cells = None if is_off else TerminalCells()
         self._written_cursor: Offset | None = None

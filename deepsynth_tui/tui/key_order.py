@@ -47,6 +47,11 @@ class KeyOrder:
         self._turn = 0
         self._typed_into: Widget | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every key and paste so far is done."""
+        return self._limit is None
+
     async def handle(self, event: TypedEvent) -> None:
         """Handle a key or paste now, or after those that are waiting."""
         self._waiting.append(event)

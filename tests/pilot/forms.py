@@ -58,6 +58,16 @@ def cache_model_layout(name: str = DEFAULT_MODEL) -> ModelLayout:
     return layout
 
 
+class PatientPilot(Pilot[Any]):
+    """A pilot that waits until the keys that it has pressed are done."""
+
+    async def press(self, *keys: str) -> None:
+        await super().press(*keys)
+        assert isinstance(self.app, DeepsynthApp)
+        key_order = self.app.key_order
+        await until(self, lambda: key_order.is_idle)
+
+
 @asynccontextmanager
 async def form_app(
     home: Path, mode: Mode = "training", size: tuple[int, int] = (120, 36)
@@ -66,7 +76,7 @@ async def form_app(
     app = DeepsynthApp(home, mode=mode)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: form_is_ready(pilot))
-        yield pilot
+        yield PatientPilot(app)
 
 
 def form_is_ready(pilot: Pilot[Any]) -> bool:

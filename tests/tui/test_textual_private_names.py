@@ -1,0 +1,71 @@
+"""The private names of Textual that the interface relies on, for the version that is pinned.
+
+When this fails after an update: read what has changed, adapt the modules named here, and take over
+the new digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from importlib.metadata import version
+from pkgutil import resolve_name
+
+import pytest
+from textual.app import App
+
+VERSION = "8.2.8"
+
+DIGESTS = {
+    # changed_cells, terminal_cells: the updates of the compositor, and how they are displayed
+    "textual._compositor:CompositorUpdate": "3c3ba1394893",
+    "textual._compositor:LayoutUpdate": "619efe1cea78",
+    "textual._compositor:ChopsUpdate": "7c7d3e0bf714",
+    "textual.app:App._display": "4b78dff6669a",
+    "textual.strip:Strip.render": "2ba7a4913a72",
+    "textual.strip:Strip.render_ansi": "08043dedb90d",
+    # calm_screen: only `repaint` differs from the reactive that it replaces
+    "textual.screen:Screen.set_focus": "56cfb5778970",
+    "textual.screen:Screen._update_focus_styles": "cc50d6be558c",
+    # key_order: the way of a key to the focused widget, and of its message up to the application
+    "textual.app:App.on_event": "3dbf14d69491",
+    "textual.app:App._on_key": "474680364759",
+    "textual.app:App._check_bindings": "c9643552d942",
+    "textual.message_pump:MessagePump.call_later": "39889507a370",
+    "textual.message_pump:MessagePump._on_message": "12c0b6eb18e5",
+    # app: which characters of the keyboard the bindings of ancestors get
+    "textual.screen:Screen._binding_chain": "003c1b578e69",
+}
+"""The first characters of the SHA-256 of the source of each."""
+
+ATTRIBUTES = ("_batch_count", "_running", "_closed", "_driver", "_screen_stacks")
+"""Private attributes of `App`."""
+
+
+def digest(name: str) -> str:
+    """Return the digest of the source of a class, method or property."""
+    owner, _, attribute = name.rpartition(".")
+    member = resolve_name(name)
+    if ":" in owner:
+        member = inspect.getattr_static(resolve_name(owner), attribute)
+    match member:
+        case property(fget=function) if function is not None:
+            source = inspect.getsource(function)
+        case classmethod(__func__=function):
+            source = inspect.getsource(function)
+        case _:
+            source = inspect.getsource(member)
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
+def test_the_version_is_the_one_that_was_read() -> None:
+    assert version("textual") == VERSION
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_private_name_is_as_it_was_read(name: str) -> None:
+    assert digest(name) == DIGESTS[name]
+
+
+def test_an_application_has_the_private_attributes() -> None:
+    assert all(hasattr(App(), attribute) for attribute in ATTRIBUTES)
