@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from deepsynth_tui.cli import adapters, datasets, interface, jobs, reference, runs
+from deepsynth_tui.cli import adapters, datasets, interface, jobs, queue, reference, runs
 
 app = typer.Typer(
     help="Turn documents into page images and fine-tune vision-language models on them.",
@@ -34,4 +34,5 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(runs.app, name="runs")
+app.add_typer(queue.app, name="queue")
 app.add_typer(adapters.app, name="adapters")

@@ -13,6 +13,7 @@ from deepsynth_tui.config.locations import home
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.dataset import DatasetConfig
+    from deepsynth_tui.config.kinds import Config
     from deepsynth_tui.config.problems import Problem
     from deepsynth_tui.config.training import TrainingConfig
     from deepsynth_tui.runs.directory import RunDirectory
@@ -49,6 +50,16 @@ def load(
     for notice in loaded.notices:
         echo(f"{path}: {notice}", err=True)
     return config, loaded.text
+
+
+def load_any(path: Path, overrides: Sequence[str] | None) -> tuple[Config, str]:
+    """Return the configuration of a run of any kind, as `load` does."""
+    from deepsynth_tui.config.load import load_file
+
+    loaded = load_file(path, overrides or ())
+    for notice in loaded.notices:
+        echo(f"{path}: {notice}", err=True)
+    return loaded.config, loaded.text
 
 
 def refuse(problems: Sequence[Problem], path: Path) -> None:

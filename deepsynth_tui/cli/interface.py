@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from deepsynth_tui import __version__
 from deepsynth_tui.cli.arguments import Overrides, RunRef, find_run
 from deepsynth_tui.cli.reporting import BAD_INPUT, echo, report_errors
 from deepsynth_tui.config.locations import home
+from deepsynth_tui.errors import UserError
 
 if TYPE_CHECKING:
     from deepsynth_tui.runs.directory import RunDirectory
@@ -58,6 +60,9 @@ def open_interface(run: RunDirectory | None = None) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         echo("The interface needs a terminal. See `deepsynth-tui --help`.", err=True)
         raise typer.Exit(BAD_INPUT)
+    from deepsynth_tui.queue.wake import wake
     from deepsynth_tui.tui.app import run_app
 
+    with contextlib.suppress(UserError):  # `queue` says why
+        wake(home())
     run_app(home(), open_run=run)

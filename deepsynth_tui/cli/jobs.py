@@ -96,6 +96,10 @@ def train(
             min=0.001, metavar="N", help="Train RUN for N more epochs from its last checkpoint."
         ),
     ] = None,
+    queue: Annotated[
+        bool,
+        typer.Option("--queue", help="Put the run into the queue: it starts when it can."),
+    ] = False,
     xray: Annotated[
         bool, typer.Option("--xray", help="Show the first batch as model input; starts no run.")
     ] = False,
@@ -112,11 +116,19 @@ def train(
     with report_errors():
         if more_steps is not None or more_epochs is not None:
             _refuse_other_options(
-                {"--resume": resume, "--retry": retry, "--xray": xray, "--set": bool(set_)},
+                {
+                    "--resume": resume,
+                    "--retry": retry,
+                    "--queue": queue,
+                    "--xray": xray,
+                    "--set": bool(set_),
+                },
                 both=more_steps is not None and more_epochs is not None,
             )
             _extend(str(config), more_steps, more_epochs, detach=detach, json_=json_)
             return
+        if queue and (retry or xray):
+            raise BadInput("--queue does not go with --retry and --xray", "Give one of them")
         if retry:
             _retry(config, set_ or (), detach=detach, json_=json_)
             return
@@ -126,11 +138,33 @@ def train(
             return
         if resume:
             run = resumable_training_run(home(), config, settings)
+            if queue:
+                _queue_again(run, settings, json_=json_)
+                return
             start_job(run, resume=True)
             _follow(run, detach=detach, json_=json_)
             return
+        if queue:
+            _queue(config, settings, text, json_=json_)
+            return
         refuse(check(settings), config)
         _follow(start_run(home(), settings, text), detach=detach, json_=json_)
+
+
+def _queue(path: Path, settings: TrainingConfig, text: str, *, json_: bool) -> None:
+    from deepsynth_tui.cli.queue import report_added
+    from deepsynth_tui.queue.add import Candidate, add_configs
+
+    report_added(add_configs(home(), [Candidate(str(path), settings, text)]), json_=json_)
+
+
+def _queue_again(run: RunDirectory, settings: TrainingConfig, *, json_: bool) -> None:
+    """Put a run that has ended into the queue, to continue from its last checkpoint."""
+    from deepsynth_tui.cli.queue import report_added
+    from deepsynth_tui.queue.add import add_run
+    from deepsynth_tui.queue.admission import need_of
+
+    report_added([add_run(home(), run, need_of(settings), resume=True)], json_=json_)
 
 
 def _preview(settings: DatasetConfig, documents: int, model: str | None, *, json_: bool) -> None:

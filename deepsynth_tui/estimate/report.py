@@ -14,16 +14,16 @@ from deepsynth_tui.config.precision import float16_changes
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes, faster_batch, largest_batches
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.learning_rate import LearningRateAdvice, advise_learning_rate
 from deepsynth_tui.estimate.ranks import RankPreview, preview_ranks
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import StorageEstimate, estimate_storage
 from deepsynth_tui.estimate.tweaks import with_values
 from deepsynth_tui.machine.gpu_catalogue import Fit, classify_fit
-from deepsynth_tui.machine.nvml import Device
+from deepsynth_tui.machine.nvml import Device, device_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +199,6 @@ def _needed_by_checkpointing(
 
 def _float16_changes(config: TrainingConfig, fix: Fix | None) -> Mapping[str, Any]:
     return float16_changes(with_values(config, fix.changes) if fix else config)
-
-
-def device_label(device: Device) -> str:
-    """Return the name of a GPU of this machine with its index, which makes it unique."""
-    index = f"{device.slice_of}.{device.index}" if device.slice_of is not None else device.index
-    return f"GPU {index}: {device.name}"
 
 
 def _fixes_json(gpus: Sequence[GpuFit]) -> Mapping[str, Any]:

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from deepsynth_tui.config.fields import as_text
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
-from deepsynth_tui.estimate.report import FitReport, GpuFit, device_label
+from deepsynth_tui.estimate.report import FitReport, GpuFit
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.storage import StorageEstimate
 from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
-from deepsynth_tui.machine.nvml import Device, Probe
+from deepsynth_tui.machine.nvml import Device, Probe, device_label
 from deepsynth_tui.models.towers import adapted_by_tower
 from deepsynth_tui.units import GIB, format_bytes, format_dollars, format_seconds
 

@@ -8,6 +8,10 @@ connects the two, so either side may be killed at any time and come back. Standa
 `directory`            create, find and list run directories
 `launch`               start a job detached from the terminal and from its parent process
 `job`                  the job's side: `run_job`, and the `Job` that its body reports to
+`queue`                runs that wait for a GPU or the CPU
+`supervisor_status`    what the process that starts them says
+`device_lock`          the lock of a GPU or the CPU that such a run holds
+`file_lock`            locks that a process can inherit
 `control`              ask a job to stop, and force it
 `events`               the event log: one JSON line per event
 `tail`                 read a growing file from an offset

@@ -8,7 +8,7 @@ import time
 from enum import Enum
 from typing import Literal
 
-from deepsynth_tui.runs import atomic
+from deepsynth_tui.runs import atomic, queue
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.events import EventLog
@@ -52,9 +52,11 @@ class StopOutcome(Enum):
 def request_stop(run: RunDirectory, *, now: bool) -> None:
     """Ask the job to stop, `now` or after its next checkpoint, and return at once.
 
-    A request to stop now replaces an earlier, weaker one. Raises NotRunning if there is no job, and
-    NotStopped if this user may not stop it.
+    A run that waits in the queue is taken out of it. A request to stop now replaces an earlier,
+    weaker one. Raises NotRunning if there is no job, and NotStopped if this user may not stop it.
     """
+    if _leaves_queue(run):
+        return
     if _running_status(run).phase == ENDED:
         raise _not_running(run)
     _write_request("stop" if now else "stop-after-checkpoint", run)
@@ -72,7 +74,8 @@ def clear_requests(run: RunDirectory) -> None:
 
 
 def stop_and_wait(run: RunDirectory, *, grace: float) -> StopOutcome:
-    """Stop the job and return when its process is gone.
+    """Stop the job and return when its process is gone. A run that waits in the queue is taken out
+    of it.
 
     It has `grace` seconds after the request and as many after a SIGTERM, which interrupts a body
     that did not look at the request. Then its whole process group is killed, and the event log
@@ -83,6 +86,8 @@ def stop_and_wait(run: RunDirectory, *, grace: float) -> StopOutcome:
         NotStopped: It runs on another machine and does not react, survives even SIGKILL, or is
             another user's.
     """
+    if _leaves_queue(run):
+        return StopOutcome.EXITED
     status = _running_status(run)
     _write_request("stop", run)
     if _wait_until_gone(run, grace):
@@ -109,6 +114,17 @@ def stop_and_wait(run: RunDirectory, *, grace: float) -> StopOutcome:
         )
     _record_kill(run, status, 2 * grace)
     return StopOutcome.KILLED
+
+
+def _leaves_queue(run: RunDirectory) -> bool:
+    """Take the run out of the queue, and return whether it has been there."""
+    if queue.waiting_entry(run) is None:
+        return False
+    try:
+        queue.end_in_queue(run)
+    except queue.NotQueued:  # started at this moment
+        return False
+    return True
 
 
 def _record_kill(run: RunDirectory, status: ProcessStatus, seconds: float) -> None:

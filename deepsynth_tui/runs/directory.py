@@ -101,6 +101,16 @@ class RunDirectory:
         return self.path / "lock"
 
     @property
+    def queued(self) -> Path:
+        """Exists while the run waits in the queue; see `queue`."""
+        return self.path / "queued.json"
+
+    @property
+    def dequeued(self) -> Path:
+        """What `queued` held when the run was started from the queue."""
+        return self.path / "dequeued.json"
+
+    @property
     def estimate(self) -> Path:
         """The estimate that the job wrote before its first step, as `estimate --json` prints it."""
         return self.path / "estimate.json"
@@ -373,7 +383,7 @@ def _identity_from_json(content: Fields) -> Identity:
         cwd=Path(content.text("cwd")),
         after=_run_from_json(content.optional_object("after")),
         continues=_run_from_json(content.optional_object("continues")),  # of later versions
-        former=content.texts("former"),
+        former=content.optional_texts("former"),
     )
 
 

@@ -76,6 +76,18 @@ class Fields:
         """Return an integer of 64 bits."""
         return self._required(name, self.optional_integer(name))
 
+    def flag(self, name: str) -> bool:
+        """Return true or false."""
+        value = self._content.get(name)
+        return value if isinstance(value, bool) else self._refuse(name)
+
+    def texts(self, name: str) -> dict[str, str]:
+        """Return an object whose values are strings."""
+        value = self._content.get(name)
+        if isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
+            return value
+        return self._refuse(name)
+
     def optional_text(self, name: str) -> str | None:
         """Return a string, or None."""
         value = self._content.get(name)
@@ -101,7 +113,7 @@ class Fields:
             return None
         return Fields(value, self._file) if isinstance(value, dict) else self._refuse(name)
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def optional_texts(self, name: str) -> tuple[str, ...]:
         """Return a list of strings; empty if it is missing."""
         values = self._content.get(name) or []
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):

@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from deepsynth_tui.runs import atomic, control, events, lock
+from deepsynth_tui.runs import atomic, control, device_lock, events, lock, queue
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
 from deepsynth_tui.runs.errors import LaunchError
+from deepsynth_tui.runs.file_lock import FileLock
 from deepsynth_tui.runs.liveness import StatusUnreadable, new_status, read_status, write_status
 from deepsynth_tui.runs.lock import RunLock
 
@@ -31,7 +32,14 @@ JOBS = {"dataset": "deepsynth_tui.dataset.job", "training": "deepsynth_tui.train
 """The module of each kind of run, started as `python -m MODULE RUN_PATH`."""
 
 
-def start_job(run: RunDirectory, *, resume: bool = False, run_lock: RunLock | None = None) -> int:
+def start_job(
+    run: RunDirectory,
+    *,
+    resume: bool = False,
+    env: Mapping[str, str] | None = None,
+    run_lock: RunLock | None = None,
+    device_locks: Sequence[FileLock] = (),
+) -> int:
     """Start the job for the run's kind and return its pid; see `start_process`.
 
     With `resume`, training continues from its last checkpoint. A dataset always continues from its
@@ -45,7 +53,7 @@ def start_job(run: RunDirectory, *, resume: bool = False, run_lock: RunLock | No
     argv = [sys.executable, "-m", JOBS[kind], str(run.path.absolute())]
     if resume and kind == "training":
         argv.append("--resume")
-    return start_process(run, argv, run_lock=run_lock)
+    return start_process(run, argv, env=env, run_lock=run_lock, device_locks=device_locks)
 
 
 def start_process(
@@ -54,13 +62,15 @@ def start_process(
     *,
     env: Mapping[str, str] | None = None,
     run_lock: RunLock | None = None,
+    device_locks: Sequence[FileLock] = (),
 ) -> int:
     """Start `argv` for `run` and return its pid. It continues if this process ends in any way.
 
     The job leads its own session, has no stdin, prints to `console.log`, and runs in the folder
     where the run was created. `env` extends this process's environment. Requests to an earlier
-    process of the run are cleared. The job inherits the lock of the run: `run_lock` if the caller
-    holds it, which this function takes over in any case.
+    process of the run are cleared, and it leaves the queue. The job inherits the lock of the run:
+    `run_lock` if the caller holds it, which this function takes over in any case. It also inherits
+    `device_locks`, which remain the caller's to close.
 
     Raises:
         RunBusy: The run has a live job already.
@@ -69,7 +79,9 @@ def start_process(
     """
     held = run_lock or lock.claim(run)
     try:
-        job = _start_locked(run, argv, {**os.environ, **JOB_ENVIRONMENT, **(env or {})}, held)
+        job = _start_locked(
+            run, argv, {**os.environ, **JOB_ENVIRONMENT, **(env or {})}, held, device_locks
+        )
     finally:
         held.hand_over()  # released, unless a job has inherited it
     # Reaps the job, which would otherwise stay a zombie while this process lives.
@@ -78,7 +90,11 @@ def start_process(
 
 
 def _start_locked(
-    run: RunDirectory, argv: Sequence[str], env: Mapping[str, str], held: RunLock
+    run: RunDirectory,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    held: RunLock,
+    device_locks: Sequence[FileLock],
 ) -> subprocess.Popen[bytes]:
     now = time.time()
     try:
@@ -91,7 +107,12 @@ def _start_locked(
     except OSError as error:
         raise lock.not_writable(run, error) from error
     try:
-        job = _start(run, argv, {**env, lock.DESCRIPTOR_VARIABLE: str(held.file)}, held.file)
+        devices = [device.file for device in device_locks]
+        descriptors = {
+            lock.DESCRIPTOR_VARIABLE: str(held.file),
+            device_lock.DESCRIPTORS_VARIABLE: ",".join(map(str, devices)),
+        }
+        job = _start(run, argv, {**env, **descriptors}, (held.file, *devices))
     except OSError as error:
         with contextlib.suppress(OSError):  # then the status says that this launch never started
             if before is None:
@@ -108,11 +129,13 @@ def _start_locked(
     with contextlib.suppress(OSError, StatusUnreadable):
         if read_status(run) == status:
             write_status(run, new_status(now, job.pid, seq_before=status.seq_before))
+    with contextlib.suppress(OSError):  # the pid in the status says the same
+        queue.remove_entry(run)
     return job
 
 
 def _start(
-    run: RunDirectory, argv: Sequence[str], env: Mapping[str, str], lock_file: int
+    run: RunDirectory, argv: Sequence[str], env: Mapping[str, str], inherited: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     with run.console.open("ab") as console:
         return subprocess.Popen(
@@ -123,5 +146,5 @@ def _start(
             start_new_session=True,
             cwd=read_identity(run).cwd,
             env=env,
-            pass_fds=(lock_file,),
+            pass_fds=inherited,
         )

@@ -143,6 +143,12 @@ def is_alive_here(status: ProcessStatus) -> bool:
     )
 
 
+def ended_with_machine(status: ProcessStatus) -> bool:
+    """Whether the process was working when this machine went down: in an earlier boot."""
+    is_earlier_boot = status.boot_id != process.boot_id()
+    return is_earlier_boot and status.host == process.hostname() and status.phase != ENDED
+
+
 def was_oom_killed(status: ProcessStatus) -> bool | None:
     """Return whether the kernel killed this process, which is gone, because memory ran out.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from deepsynth_tui.runs import control
+from deepsynth_tui.runs import control, queue
 from deepsynth_tui.runs.directory import (
     Identity,
     ListedRun,
@@ -38,9 +38,11 @@ from deepsynth_tui.runs.liveness import (
 from deepsynth_tui.runs.oom_killer import explain_sigkill
 from deepsynth_tui.runs.reduce_events import fold
 from deepsynth_tui.runs.state import RunState
+from deepsynth_tui.runs.supervisor_status import read_supervisor
 from deepsynth_tui.runs.tail import EventTail
 
 StateName = Literal[
+    "queued",
     "starting",
     "waiting",
     "running",
@@ -53,9 +55,9 @@ StateName = Literal[
     "unreadable",
 ]
 LIVE: frozenset[StateName] = frozenset(
-    {"starting", "waiting", "running", "stopping", "unresponsive"}
+    {"queued", "starting", "waiting", "running", "stopping", "unresponsive"}
 )
-"""States in which a process exists, or is about to."""
+"""States in which a process exists, or is about to, if only after other runs."""
 
 _VERDICTS: dict[str, StateName] = {"completed": "done", "stopped": "stopped", "failed": "failed"}
 _WINDOWS = (1 << 11, 1 << 14, 1 << 18, 1 << 22)
@@ -68,6 +70,8 @@ class RunSummary:
 
     The state "unreadable" is that of a run whose files are damaged, of a wrong type, or not
     readable by this user; `message` says which. What can be read of it is there.
+
+    `position` is the place in the queue, from 1, None of a run that does not wait there.
 
     `done`, `total` and `unit` are the progress of the present phase. `message` says why a run is
     in a state that needs attention. `killed_for_memory` of a crashed run is whether the kernel
@@ -91,6 +95,7 @@ class RunSummary:
     last_loss: float | None
     message: str
     killed_for_memory: bool | None = None
+    position: int | None = None
 
     @property
     def is_live(self) -> bool:
@@ -117,8 +122,16 @@ def summarize(
     return _summarize(run, identity, now, stale_after)
 
 
-def _summarize(run: RunDirectory, identity: Identity, now: float, stale_after: float) -> RunSummary:
+def _summarize(
+    run: RunDirectory,
+    identity: Identity,
+    now: float,
+    stale_after: float,
+    positions: Mapping[str, int] | None = None,
+) -> RunSummary:
     try:
+        if (entry := queue.waiting_entry(run)) is not None:
+            return _queued(run, identity, entry, positions)
         status = read_status(run)
         if status is None:
             # Created and about to be launched, or its launcher died before that.
@@ -129,7 +142,7 @@ def _summarize(run: RunDirectory, identity: Identity, now: float, stale_after: f
         # Read after the status: once a process is gone, its log does not change any more.
         events = read_last_state(run, identity.kind)
         state = _state(run, status, alive, events)
-    except StatusUnreadable as error:
+    except (StatusUnreadable, RunUnreadable) as error:
         return _unreadable(ListedRun(run, identity.created, identity, error.reason))
     except OSError as error:
         reason = f"{Path(error.filename or run.path).name}: {error.strerror or error}"
@@ -171,6 +184,7 @@ def iterate_summaries(
     home: Path, now: float | None = None, *, archived: bool = False
 ) -> Iterator[RunSummary]:
     """Yield the summaries of `list_summaries` as they are read."""
+    positions = queue.positions(home)
     for listed in scan_runs(home):
         if os.path.lexists(listed.run.archived) != archived:
             continue
@@ -178,11 +192,13 @@ def iterate_summaries(
             yield _unreadable(listed)
         else:
             moment = time.time() if now is None else now
-            yield _summarize(listed.run, listed.identity, moment, STALE_AFTER)
+            yield _summarize(listed.run, listed.identity, moment, STALE_AFTER, positions)
 
 
 def live_summaries(home: Path) -> list[RunSummary]:
     """Summarize the runs that have a process, newest first. Reads only the status of any other.
+
+    Runs in the queue have none yet.
 
     Raises RunUnreadable if the folder of all runs cannot be listed.
     """
@@ -194,7 +210,7 @@ def live_summaries(home: Path) -> list[RunSummary]:
         if listed is not None and listed.identity is not None
     ]
     summaries.sort(key=lambda run: (run.created, run.id), reverse=True)
-    return [summary for summary in summaries if summary.is_live]
+    return [summary for summary in summaries if summary.is_live and summary.state != "queued"]
 
 
 def _may_be_live(run: RunDirectory, now: float) -> bool:
@@ -205,6 +221,39 @@ def _may_be_live(run: RunDirectory, now: float) -> bool:
     if status is None:  # created now, or no run
         return abs(now - folder_changed(run)) < STALE_AFTER
     return status.phase != ENDED and liveness(status, now) is not Liveness.DEAD
+
+
+def _queued(
+    run: RunDirectory,
+    identity: Identity,
+    entry: queue.QueueEntry,
+    positions: Mapping[str, int] | None,
+) -> RunSummary:
+    """Summarize a run that waits in the queue; a resumed one keeps its last step and loss."""
+    if positions is None:
+        positions = queue.positions(entry.home)
+    supervisor = read_supervisor(entry.home)
+    reason = supervisor.reasons.get(run.id, "") if supervisor else ""
+    events = read_last_state(run, identity.kind)
+    return RunSummary(
+        id=run.id,
+        path=run.path,
+        kind=identity.kind,
+        name=identity.name,
+        state="queued",
+        phase="queued",
+        created=identity.created,
+        updated=events.updated,
+        pid=None,
+        done=events.progress.done,
+        total=events.progress.total,
+        unit=events.progress.unit,
+        last_step=events.step,
+        total_steps=events.total_steps,
+        last_loss=events.last_loss,
+        message=f"held: {entry.reason}" if entry.held else reason,
+        position=positions.get(run.id),
+    )
 
 
 def _unreadable(listed: ListedRun) -> RunSummary:
@@ -256,7 +305,7 @@ def _fold_last(events: Path, window: int) -> RunState:
         state = fold(state, batch)
     series = {name: points[-1:] for name, points in state.series.items()}
     rest = replace(state, series=MappingProxyType(series), series_widths=MappingProxyType({}))
-    return replace(rest, phases=(), throughput_window=(), samples=(), warnings=())
+    return replace(rest, phases=(), throughput_window=(), samples=(), warnings=(), first_page=())
 
 
 def _is_complete(state: RunState, kind: str) -> bool:

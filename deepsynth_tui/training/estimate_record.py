@@ -14,19 +14,19 @@ import torch
 
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.page_features import TimeShares
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import (
     DiskEstimate,
-    available_memory,
     estimate_disk,
     processor_bytes,
 )
 from deepsynth_tui.estimate.timing import total_steps
 from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
+from deepsynth_tui.machine.main_memory import available_memory
 from deepsynth_tui.machine.match_gpu import match_gpu
 from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.layout import ModelLayout, Role, load_layout, save_layout

@@ -158,8 +158,9 @@ def summary_line(summary: RunSummary) -> str:
     """Return one run as one line of a list."""
     loss = "" if summary.last_loss is None else f"loss {summary.last_loss:.4f}"
     step = "" if summary.last_step is None else f"step {summary.last_step}"
-    reason = summary.message if summary.state == "unreadable" else ""
-    line = f"{summary.id:<44}{summary.state:<14}{summary.kind:<10}{step:<12}{loss}"
+    reason = summary.message if summary.state in ("unreadable", "queued") else ""
+    state = f"queued ({summary.position})" if summary.position else summary.state
+    line = f"{summary.id:<44}{state:<14}{summary.kind:<10}{step:<12}{loss}"
     return f"{line}{reason}".rstrip()
 
 

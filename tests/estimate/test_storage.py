@@ -13,11 +13,11 @@ from deepsynth_tui.estimate.storage import (
     DiskEstimate,
     HostMemoryEstimate,
     StorageEstimate,
-    available_memory,
     estimate_disk,
     estimate_host_memory,
     estimate_storage,
 )
+from deepsynth_tui.machine.main_memory import available_memory
 from deepsynth_tui.units import GIB
 from tests.estimate import models
 from tests.estimate.models import configure

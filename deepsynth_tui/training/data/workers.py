@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import set_seed
 
-from deepsynth_tui.estimate.storage import available_memory
+from deepsynth_tui.machine.main_memory import available_memory
 from deepsynth_tui.training.data.count_rows import available_cpus
 from deepsynth_tui.training.features.batch import PageBatch
 from deepsynth_tui.units import format_bytes

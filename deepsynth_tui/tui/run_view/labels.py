@@ -18,6 +18,7 @@ class StateLabel:
 
 
 STATE_LABELS: dict[StateName, StateLabel] = {
+    "queued": StateLabel("◔", "queued", "$secondary"),
     "starting": StateLabel("○", "starting", "$primary"),
     "waiting": StateLabel("◌", "waiting", "$secondary"),
     "running": StateLabel("●", "running", "$primary"),
