@@ -38,6 +38,15 @@ def test_an_archived_run_leaves_the_list_and_comes_back(home: Path, run: RunDire
     assert (listed(home), listed(home, archived=True)) == ([run.id], [])
 
 
+def test_a_name_means_a_run_in_the_list(home: Path, run: RunDirectory):
+    newer = create_run(home, kind="training", name="My run", config_text="", now=1763812900.0)
+    assert find_run(home, "My run") == newer
+    archive(newer)
+    assert find_run(home, "My run") == run
+    archive(run)
+    assert find_run(home, "My run") == newer
+
+
 def test_a_live_run_stays_in_the_list(home: Path, run: RunDirectory):
     with claim(run):
         write_status(run, replace(own_status(time.time()), heartbeat=time.time()))

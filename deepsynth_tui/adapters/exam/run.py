@@ -194,6 +194,7 @@ def _record(
         base=adapter.base,
         base_commit=adapter.base_commit,
         weights_sha256=weights,
+        strength=strength,
     )
 
 

@@ -15,7 +15,6 @@ from deepsynth_tui.errors import UserError
 from deepsynth_tui.runs.atomic import atomic_folder
 from deepsynth_tui.training.result.file_names import LINEAGE, PEFT_CONFIG
 
-DEFAULT_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 MAX_STRENGTH = 10.0
 CARD = "README.md"
 

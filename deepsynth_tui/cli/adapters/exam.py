@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -46,13 +47,11 @@ def exam(
     Rows that an adapter was trained on are left out. An exam that was interrupted goes on.
     """
     from deepsynth_tui.adapters.exam.client import ExamRequest, request_exam
-    from deepsynth_tui.adapters.exam.metrics import METRICS
     from deepsynth_tui.adapters.exam.report import exam_report
     from deepsynth_tui.adapters.exam.report_text import report_lines
 
     with report_errors():
-        if metric is not None and metric not in METRICS:
-            raise BadInput(f"{metric} is no metric", f"Use one of {', '.join(METRICS)}")
+        _check_metric(metric)
         columns = {"images": image_column, "question": question_column, "target": target_column}
         request = ExamRequest(
             list(dict.fromkeys(adapters)), data, split, columns, limit, base, batch_size, output
@@ -93,27 +92,19 @@ def strength(
     json_: Json = False,
 ) -> None:
     """Measure an adapter at several strengths: gained on its task, lost elsewhere."""
-    from deepsynth_tui.adapters.exam.metrics import METRICS
     from deepsynth_tui.adapters.find import find_adapter
+    from deepsynth_tui.adapters.output_folder import check_new_folder
     from deepsynth_tui.adapters.strength.client import StrengthRequest, request_strengths
     from deepsynth_tui.adapters.strength.report_text import strength_lines
-    from deepsynth_tui.adapters.strength.scale import MAX_STRENGTH, export_scaled
+    from deepsynth_tui.adapters.strength.scale import export_scaled
 
     with report_errors():
-        if metric is not None and metric not in METRICS:
-            raise BadInput(f"{metric} is no metric", f"Use one of {', '.join(METRICS)}")
-        if (export is None) != (strength is None):
-            raise BadInput("--export and --strength go together", "Give both, or none")
-        if data is None and export is None:
-            raise BadInput("There is nothing to measure on", "Give --data, or --export")
-        if strength is not None and not 0 < strength <= MAX_STRENGTH:
-            raise BadInput(
-                f"--strength {strength:g} cannot be exported",
-                f"Give a number above 0, up to {MAX_STRENGTH:g}: at 0 the adapter is its base",
-            )
+        _check_metric(metric)
         strengths = numbers("--values", values)
-        if wrong := [value for value in strengths if not 0 <= value <= MAX_STRENGTH]:
-            raise BadInput(f"--values {wrong[0]:g} is no strength", f"Use 0 to {MAX_STRENGTH:g}")
+        _check_strengths(strengths, has_data=data is not None, export=export, strength=strength)
+        exported = export.expanduser().resolve() if export is not None else None
+        if exported is not None:
+            check_new_folder(exported)  # before minutes of measuring
         measured: dict[str, object] = {}
         if data is not None:
             columns = {"images": image_column, "question": question_column, "target": target_column}
@@ -128,9 +119,8 @@ def strength(
                 for line in strength_lines(report):
                     echo(line)
                 echo(f"\nThe answers are in {folder.path}")
-        if export is not None and strength is not None:
-            output_folder = export.expanduser().resolve()
-            written = export_scaled(find_adapter(adapter), output_folder, strength)
+        if exported is not None and strength is not None:
+            written = export_scaled(find_adapter(adapter), exported, strength)
             measured["exported"] = written
             if not json_:
                 for note in written["notes"]:
@@ -138,3 +128,28 @@ def strength(
                 echo(f"strength {strength:g} is written to {written['path']}")
         if json_:
             print_json(measured)
+
+
+def _check_metric(metric: str | None) -> None:
+    from deepsynth_tui.adapters.exam.metrics import METRICS
+
+    if metric is not None and metric not in METRICS:
+        raise BadInput(f"{metric} is no metric", f"Use one of {', '.join(METRICS)}")
+
+
+def _check_strengths(
+    values: Sequence[float], *, has_data: bool, export: Path | None, strength: float | None
+) -> None:
+    from deepsynth_tui.adapters.strength.scale import MAX_STRENGTH
+
+    if (export is None) != (strength is None):
+        raise BadInput("--export and --strength go together", "Give both, or none")
+    if not has_data and export is None:
+        raise BadInput("There is nothing to measure on", "Give --data, or --export")
+    if strength is not None and not 0 < strength <= MAX_STRENGTH:
+        raise BadInput(
+            f"--strength {strength:g} cannot be exported",
+            f"Give a number above 0, up to {MAX_STRENGTH:g}: at 0 the adapter is its base",
+        )
+    if wrong := [value for value in values if not 0 <= value <= MAX_STRENGTH]:
+        raise BadInput(f"--values {wrong[0]:g} is no strength", f"Use 0 to {MAX_STRENGTH:g}")
