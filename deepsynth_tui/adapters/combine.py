@@ -15,9 +15,9 @@ from deepsynth_tui.adapters.loaded import LoadedAdapters, collator_of, group_ada
 from deepsynth_tui.adapters.output_folder import check_new_folder
 from deepsynth_tui.adapters.settings import answer_config
 from deepsynth_tui.errors import UserError
+from deepsynth_tui.runs.atomic import atomic_folder
 from deepsynth_tui.training.result.adapter_keys import make_loadable
 from deepsynth_tui.training.result.file_names import LINEAGE
-from deepsynth_tui.training.result.save import atomic_folder
 
 COMBINED = "default"  # PEFT writes the adapter of this name into the folder itself
 SAME_RANK = ("linear", "ties", "dare_linear", "dare_ties")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from peft import PeftConfig, PeftModel, get_peft_model
+from peft.helpers import rescale_adapter_scale
 
 from deepsynth_tui.adapters.description import Adapter
 from deepsynth_tui.adapters.settings import answer_config, base_config
@@ -53,8 +54,11 @@ class LoadedAdapters:
             yield self.peft_model
 
     @contextlib.contextmanager
-    def switched_on(self, adapter: Adapter) -> Iterator[PeftModel]:
+    def switched_on(self, adapter: Adapter, *, strength: float = 1.0) -> Iterator[PeftModel]:
         """Yield the model with one adapter on, and its text encoder attached.
+
+        `strength` multiplies the scale of its LoRA layers. At 0 a DoRA would keep its magnitudes:
+        `base_only` is what switches an adapter off.
 
         Raises:
             UserError: it does not fit the base model.
@@ -67,7 +71,7 @@ class LoadedAdapters:
         encoder = load_text_encoder(self.base, config, commit=encoder_commit)
         if encoder is not None:
             checkpoint.restore(encoder, adapter.folder)
-        with text_encoder_attached(model, encoder):
+        with text_encoder_attached(model, encoder), _rescaled(model, strength):
             yield model
 
     def load_all(self) -> list[str]:
@@ -105,6 +109,10 @@ class LoadedAdapters:
             if names:
                 raise _does_not_fit(adapter, f"{len(names)} {problem}, such as {names[0]}")
         return self.peft_model
+
+
+def _rescaled(model: PeftModel, strength: float) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if strength == 1 else rescale_adapter_scale(model, strength)
 
 
 def _does_not_fit(adapter: Adapter, reason: str) -> UserError:

@@ -50,17 +50,34 @@ def _merge(question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _export(question: Mapping[str, Any]) -> dict[str, Any]:
-    from deepsynth_tui.adapters.export.run import export
+    from deepsynth_tui.adapters.export.run import ExportOptions, export, prove_server
     from deepsynth_tui.adapters.find import find_adapter
 
-    return export(
-        find_adapter(question["adapter"]),
-        question["to"],
-        Path(question["output"]),
-        proof_data=_pages(question["prove"], question["split"]),
-        limit=question["limit"],
-        on_progress=report_progress,
-    )
+    adapter = find_adapter(question["adapter"])
+    pages = _pages(question["prove"], question["split"])
+    server, converter = question["server"], question["converter"]
+    written: dict[str, Any] = {}
+    if question["output"]:
+        written = export(
+            adapter,
+            question["to"],
+            Path(question["output"]),
+            proof_data=None if server else pages,
+            limit=question["limit"],
+            on_progress=report_progress,
+            options=ExportOptions(question["towers"], Path(converter) if converter else None),
+        )
+    if server:
+        assert pages is not None  # the command asks for both
+        written["proof"] = prove_server(
+            adapter,
+            server,
+            pages,
+            served_model=question["served_model"],
+            limit=question["limit"],
+            on_progress=report_progress,
+        )
+    return written
 
 
 def _try(question: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -89,6 +106,35 @@ def _combine(question: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+def _strength(question: Mapping[str, Any]) -> dict[str, Any]:
+    from deepsynth_tui.adapters.exam.rows import ExamData
+    from deepsynth_tui.adapters.exam.run import run_exam
+    from deepsynth_tui.adapters.find import find_adapter
+    from deepsynth_tui.adapters.strength.general import GeneralLosses, set_fingerprint
+    from deepsynth_tui.adapters.strength.scale import check_scalable, scale_notes
+    from deepsynth_tui.conversations.columns import Columns
+
+    adapter = find_adapter(question["adapter"])
+    check_scalable(adapter)
+    data = question["data"]
+    folder, keys = run_exam(
+        [adapter],
+        ExamData(data["path"], data["split"], Columns(**data["columns"]), data["limit"]),
+        Path(question["folder"]) if question["folder"] else None,
+        with_base=True,
+        batch_size=question["batch_size"],
+        on_progress=report_progress,
+        strengths=question["strengths"][1:],  # the first is 0: the base
+        measure=GeneralLosses(report_progress),
+    )
+    return {
+        "folder": str(folder.path),
+        "keys": keys,
+        "set": set_fingerprint(),
+        "notes": scale_notes(adapter),
+    }
+
+
 def _pages(path: str | None, split: str | None) -> ExamData | None:
     from deepsynth_tui.adapters.exam.rows import ExamData
     from deepsynth_tui.conversations.columns import Columns
@@ -102,6 +148,7 @@ TASKS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "export": _export,
     "try": _try,
     "combine": _combine,
+    "strength": _strength,
 }
 
 

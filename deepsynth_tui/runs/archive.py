@@ -6,7 +6,8 @@ import os
 
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
-from deepsynth_tui.runs.lock import claim, not_writable
+from deepsynth_tui.runs.lock import RunBusy, claim, not_writable
+from deepsynth_tui.runs.summary import summarize
 
 
 def is_archived(run: RunDirectory) -> bool:
@@ -25,6 +26,8 @@ def archive(run: RunDirectory) -> bool:
         LaunchError: Its folder cannot be written.
     """
     read_identity(run)
+    if (summary := summarize(run)).is_live:
+        raise RunBusy(f"{run.id} is {summary.state}", "Archive it when it has ended")
     with claim(run):
         if is_archived(run):
             return False

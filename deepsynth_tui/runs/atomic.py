@@ -1,9 +1,12 @@
-"""Replace a file atomically: a reader sees the old content or the new, never part of it."""
+"""Replace a file or folder atomically: a reader sees the old content or the new, never part."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -42,3 +45,33 @@ def sync(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a new folder that replaces `target` when the block ends without an error.
+
+    Its content is on the disk before it gets its name. Until then `target` is unchanged; after an
+    error the new folder is deleted.
+    """
+    draft = target.with_name(f".{target.name}.new")
+    replaced = target.with_name(f".{target.name}.old")
+    shutil.rmtree(draft, ignore_errors=True)
+    if not target.exists() and replaced.exists():
+        replaced.replace(target)  # a process was killed between the two renames below
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        sync_all(draft)
+        if target.exists():
+            shutil.rmtree(replaced, ignore_errors=True)
+            target.replace(replaced)
+        draft.replace(target)
+        sync(target.parent)
+    except BaseException:
+        if not target.exists() and replaced.exists():
+            replaced.replace(target)
+        raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)

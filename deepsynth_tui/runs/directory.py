@@ -231,8 +231,8 @@ def find_run(home: Path, ref: str | Path) -> RunDirectory:
     """Return the run that `ref` refers to.
 
     `ref` is an id, the path of a run's folder, the beginning of exactly one id, or a name, which
-    refers to the newest run of that name. An id or name that a run had before it was renamed counts
-    last. Raises RunNotFound with the most similar ids.
+    refers to the newest run of that name, an archived one only if there is no other. An id or name
+    that a run had before it was renamed counts last. Raises RunNotFound with the most similar ids.
     """
     listing = scan_runs(home)
     runs = [listed.run for listed in listing]
@@ -249,12 +249,11 @@ def find_run(home: Path, ref: str | Path) -> RunDirectory:
     if len(with_prefix) == 1:
         return with_prefix[0]
     names = {entry.run.id: entry.identity.name if entry.identity else "" for entry in listing}
-    for run in runs:
-        if names[run.id] == text:
-            return run
-    for entry in listing:
-        if entry.identity and text in entry.identity.former:
-            return entry.run
+    named = [run for run in runs if names[run.id] == text] or [
+        entry.run for entry in listing if entry.identity and text in entry.identity.former
+    ]
+    if named:  # newest first
+        return min(named, key=lambda run: os.path.lexists(run.archived))
     if with_prefix:
         ids = [run.id for run in with_prefix]
         raise RunNotFound(text, ids, f"{text!r} is the beginning of {len(ids)} runs")

@@ -18,6 +18,7 @@ from transformers import set_seed
 
 from deepsynth_tui.estimate.checkpointing import with_checkpointing
 from deepsynth_tui.models.towers import adapted_by_tower
+from deepsynth_tui.runs.atomic import atomic_folder
 from deepsynth_tui.training import estimate_record
 from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
 from deepsynth_tui.training.callbacks.build import build_callbacks, stopped_early
@@ -47,7 +48,7 @@ from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 from deepsynth_tui.training.result.disk_space import DiskSpace, result_bytes
 from deepsynth_tui.training.result.find_checkpoint import newest_whole
 from deepsynth_tui.training.result.publish import HubUploader
-from deepsynth_tui.training.result.save import atomic_folder, save_trained
+from deepsynth_tui.training.result.save import save_trained
 from deepsynth_tui.training.result.usage import usage
 from deepsynth_tui.training.result.verify import Verification, verify
 from deepsynth_tui.training.text_encoder.checkpoint import restore as restore_text_encoder

@@ -80,8 +80,10 @@ def plan_cleaning(run: RunDirectory, rule: KeepRule) -> Cleaning:
     """
     if read_identity(run).kind != "training":
         raise CannotClean(f"{run.id} is no training run", "Only those have checkpoints")
-    if summarize(run).is_live:
-        raise RunBusy(f"{run.id} is running", "It deletes old checkpoints by save_total_limit")
+    if (summary := summarize(run)).is_live:
+        raise RunBusy(
+            f"{run.id} is {summary.state}", "It deletes old checkpoints by save_total_limit"
+        )
     if not run.checkpoints.is_dir():
         return Cleaning(run, {}, {})
     try:

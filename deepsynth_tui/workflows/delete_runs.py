@@ -41,8 +41,8 @@ def plan_deletion(home: Path, run: RunDirectory) -> RunDeletion:
         RunNotFound: it is gone.
         NotRemoved: a folder in it cannot be read.
     """
-    if summarize(run).is_live:
-        raise RunBusy(f"{run.id} is running", "Stop it first: nothing was deleted")
+    if (summary := summarize(run)).is_live:
+        raise RunBusy(f"{run.id} is {summary.state}", "Stop it first: nothing was deleted")
     references = find_references(home, run)
     refuse_in_use(run, references, "deleted")
     for reference in references:

@@ -76,8 +76,10 @@ def rename_run(home: Path, run: RunDirectory, name: str) -> RenamedRun:
             "Letters, digits, dots and dashes work everywhere",
         )
     identity = read_identity(run)
-    if summarize(run).is_live:
-        raise RunBusy(f"{run.id} is running", "Rename it when it has ended, or stop it first")
+    if (summary := summarize(run)).is_live:
+        raise RunBusy(
+            f"{run.id} is {summary.state}", "Rename it when it has ended, or stop it first"
+        )
     references = find_references(home, run)
     refuse_in_use(run, references, "renamed")
     with claim(run):

@@ -35,7 +35,9 @@ def resumable_training_run(home: Path, path: Path, config: Config) -> RunDirecto
     run_config = load_file(run.config).config
     if not isinstance(run_config, TrainingConfig) or not isinstance(config, TrainingConfig):
         raise CannotResume(f"{run.id} is not a training run", "Give the run another name")
-    if changes := change_lines(run_config, config):
+    # The run was found by the name, which it may have lost since: see `rename_run`.
+    named = config.model_copy(update={"name": run_config.name})
+    if changes := change_lines(run_config, named):
         raise _changed(f"{path} differs from the settings of {run.id}", run, changes)
     checkpoint = newest_complete(run.checkpoints, config.training.num_processes).path
     record = read_record(checkpoint) if checkpoint else None

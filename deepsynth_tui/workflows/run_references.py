@@ -62,7 +62,7 @@ def refuse_in_use(run: RunDirectory, references: Sequence[Reference], action: st
     """Raise RunInUse if a live run is among `references`; `action` is a past participle."""
     if live := [reference for reference in references if reference.is_live]:
         raise RunInUse(
-            f"{run.id} cannot be {action}: {live[0].run.id} is running and {live[0].relation}",
+            f"{run.id} cannot be {action}: {live[0].run.id}, which is live, {live[0].relation}",
             f"Wait for the end of {live[0].run.id}, or stop it",
         )
 

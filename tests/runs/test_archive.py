@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.runs.archive import archive, is_archived, restore
-from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, find_run
+from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create_run, find_run
 from deepsynth_tui.runs.launch import start_process
 from deepsynth_tui.runs.liveness import own_status, write_status
 from deepsynth_tui.runs.lock import RunBusy, claim
@@ -19,6 +19,12 @@ from deepsynth_tui.runs.summary import list_summaries
 
 def listed(home: Path, *, archived: bool = False) -> list[str]:
     return [summary.id for summary in list_summaries(home, archived=archived)]
+
+
+@pytest.fixture
+def run(home: Path) -> RunDirectory:
+    """A run that was created long ago: one that is new is about to start."""
+    return create_run(home, kind="training", name="My run", config_text="", now=1763812800.0)
 
 
 def test_an_archived_run_leaves_the_list_and_comes_back(home: Path, run: RunDirectory):
@@ -30,6 +36,15 @@ def test_an_archived_run_leaves_the_list_and_comes_back(home: Path, run: RunDire
     assert restore(run)
     assert not restore(run)
     assert (listed(home), listed(home, archived=True)) == ([run.id], [])
+
+
+def test_a_name_means_a_run_in_the_list(home: Path, run: RunDirectory):
+    newer = create_run(home, kind="training", name="My run", config_text="", now=1763812900.0)
+    assert find_run(home, "My run") == newer
+    archive(newer)
+    assert find_run(home, "My run") == run
+    archive(run)
+    assert find_run(home, "My run") == newer
 
 
 def test_a_live_run_stays_in_the_list(home: Path, run: RunDirectory):

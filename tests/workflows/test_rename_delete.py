@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deepsynth_tui.config.load import load_file
 from deepsynth_tui.runs.directory import (
     RunDirectory,
     create_run,
@@ -22,6 +23,7 @@ from deepsynth_tui.runs.lock import RunBusy, claim
 from deepsynth_tui.runs.remove import NotRemoved
 from deepsynth_tui.workflows.delete_runs import delete, plan_deletion
 from deepsynth_tui.workflows.rename_run import CannotRename, rename_run
+from deepsynth_tui.workflows.resume import resumable_training_run
 from deepsynth_tui.workflows.run_references import RunInUse
 
 NOON = 1763812800.0
@@ -124,6 +126,17 @@ def test_a_run_elsewhere_keeps_its_folder(home: Path, tmp_path: Path):
     assert list_runs(home) == [renamed.run]
 
 
+def test_a_renamed_run_resumes_with_the_file_it_was_started_with(home: Path, tmp_path: Path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "kind: training\nname: mine\nmodel: {name_or_path: builtin:tiny-vlm}\ndata: {path: x}\n"
+    )
+    loaded = load_file(file)
+    run = create_run(home, kind="training", name="mine", config_text=loaded.text, now=NOON)
+    renamed = rename_run(home, run, "better").run
+    assert resumable_training_run(home, file, loaded.config) == renamed
+
+
 def test_a_damaged_configuration_keeps_its_name_and_that_is_said(home: Path, pages: RunDirectory):
     pages.config.write_text("name: [")
     renamed = rename_run(home, pages, "Other")
@@ -133,9 +146,9 @@ def test_a_damaged_configuration_keeps_its_name_and_that_is_said(home: Path, pag
 
 def test_a_live_run_is_neither_renamed_nor_deleted(home: Path, pages: RunDirectory):
     for _ in live(pages):
-        with pytest.raises(RunBusy, match="running"):
+        with pytest.raises(RunBusy, match="is running"):
             rename_run(home, pages, "Other")
-        with pytest.raises(RunBusy, match="running"):
+        with pytest.raises(RunBusy, match="is running"):
             plan_deletion(home, pages)
     assert list_runs(home) == [pages]
 

@@ -53,9 +53,9 @@ class Exam:
 
 @dataclass(frozen=True, slots=True)
 class CandidateRecord:
-    """Who answered: an adapter, or its base with an empty `adapter`.
+    """Who answered: an adapter at a strength, or its base with an empty `adapter`.
 
-    `key` follows from everything that decides its answers: weights and settings.
+    `key` follows from everything that decides its answers: weights, settings and strength.
     """
 
     key: str
@@ -64,6 +64,7 @@ class CandidateRecord:
     base: str
     base_commit: str | None
     weights_sha256: str | None
+    strength: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,11 @@ def exams_of(adapter: Adapter, home: Path) -> Iterator[dict[str, Any]]:
     for file in sorted((home / EXAMS).glob(f"*/{EXAM_FILE}")):
         folder = ExamFolder(file.parent)
         try:
-            records = [record for record in folder.candidates() if record.weights_sha256 == weights]
+            records = [
+                record
+                for record in folder.candidates()
+                if record.weights_sha256 == weights and record.strength == 1
+            ]
             if not records:
                 continue
             report = exam_report(folder, [records[0].key])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from transformers import AutoConfig
 
@@ -40,11 +41,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An adapter, or the base of one with `adapter` None, and the settings it answers with."""
+    """An adapter at a strength, or the base of one with `adapter` None, and its settings."""
 
     record: CandidateRecord
     adapter: Adapter | None
     config: TrainingConfig
+    strength: float = 1.0
+
+    def switched_on(
+        self, loaded: LoadedAdapters
+    ) -> AbstractContextManager[PeftModel | PreTrainedModel]:
+        """Return the context in which the loaded model is this candidate."""
+        if self.adapter is None:
+            return loaded.base_only()
+        return loaded.switched_on(self.adapter, strength=self.strength)
+
+
+class Measure(Protocol):
+    """What else is measured of each candidate, once."""
+
+    def is_needed(self, folder: ExamFolder, candidate: Candidate) -> bool:
+        """Return whether `folder` lacks the result."""
+        ...
+
+    def run(self, folder: ExamFolder, candidate: Candidate, loaded: LoadedAdapters) -> None:
+        """Measure the candidate and write the result into `folder`."""
+        ...
 
 
 def run_exam(
@@ -55,11 +77,14 @@ def run_exam(
     with_base: bool,
     batch_size: int | None,
     on_progress: Callable[[str], None],
+    strengths: Sequence[float] = (1.0,),
+    measure: Measure | None = None,
 ) -> tuple[ExamFolder, list[str]]:
     """Answer every row that is not answered yet; return the folder and the keys of candidates.
 
     `folder` is by default one for these rows under the home. `batch_size` is by default that of
-    each adapter's run.
+    each adapter's run. Each adapter answers at each of the `strengths`, none of which is 0.
+    `measure` is called with the model as each of the candidates that it `is_needed` for.
 
     Raises:
         UserError: the dataset or an adapter cannot be used, or `folder` holds something else.
@@ -72,11 +97,18 @@ def run_exam(
         exam_folder.write_exam(opened.exam)
         groups = group_adapters(adapters)
         for group in groups:
-            candidates = list(_candidates(group, with_base=with_base, several=len(groups) > 1))
+            candidates = list(
+                _candidates(group, strengths, with_base=with_base, several=len(groups) > 1)
+            )
             for candidate in candidates:
                 exam_folder.write_candidate(candidate.record)
                 keys.append(candidate.record.key)
-            missing = [c for c in candidates if _missing_rows(exam_folder, opened.exam, c)]
+            missing = [
+                candidate
+                for candidate in candidates
+                if _missing_rows(exam_folder, opened.exam, candidate)
+                or (measure is not None and measure.is_needed(exam_folder, candidate))
+            ]
             if not missing:
                 continue
             on_progress(f"loading {group[0].base}")
@@ -90,6 +122,8 @@ def run_exam(
                     batch_size=batch_size,
                     on_progress=on_progress,
                 )
+                if measure is not None and measure.is_needed(exam_folder, candidate):
+                    measure.run(exam_folder, candidate, loaded)
     return exam_folder, keys
 
 
@@ -115,8 +149,10 @@ def _model_reads_images(adapter: Adapter) -> bool:
     return is_image_model(model_config, settings)
 
 
-def _candidates(group: Sequence[Adapter], *, with_base: bool, several: bool) -> Iterator[Candidate]:
-    """Yield the base, if asked for, and the adapters of a group.
+def _candidates(
+    group: Sequence[Adapter], strengths: Sequence[float], *, with_base: bool, several: bool
+) -> Iterator[Candidate]:
+    """Yield the base, if asked for, and the adapters of a group at each strength.
 
     The base comes first: it answers before an adapter is loaded that changes its weights.
     """
@@ -127,11 +163,14 @@ def _candidates(group: Sequence[Adapter], *, with_base: bool, several: bool) -> 
         yield Candidate(_record(name, group[0], config, is_base=True), None, config)
     for adapter in group:
         config = answer_config(adapter)
-        yield Candidate(_record(adapter.name, adapter, config, is_base=False), adapter, config)
+        for strength in strengths:
+            name = adapter.name if strength == 1 else f"{adapter.name} x {strength:g}"
+            record = _record(name, adapter, config, is_base=False, strength=strength)
+            yield Candidate(record, adapter, config, strength)
 
 
 def _record(
-    name: str, adapter: Adapter, config: TrainingConfig, *, is_base: bool
+    name: str, adapter: Adapter, config: TrainingConfig, *, is_base: bool, strength: float = 1.0
 ) -> CandidateRecord:
     """Return the record; its key follows from all that decides the answers."""
     weights = None if is_base else adapter.stored.weights_hash
@@ -145,6 +184,7 @@ def _record(
         config.data.instruction,
         config.training.bf16,
         config.training.fp16,
+        *([strength] if strength != 1 else []),
     ]
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
     return CandidateRecord(
@@ -154,6 +194,7 @@ def _record(
         base=adapter.base,
         base_commit=adapter.base_commit,
         weights_sha256=weights,
+        strength=strength,
     )
 
 
@@ -173,11 +214,13 @@ def _answer_rows(
 ) -> None:
     missing = _missing_rows(folder, opened.exam, candidate)
     name, total = candidate.record.name, len(opened.exam.rows)
+    if not missing:
+        return
     answered = total - len(missing)
-    context = (
-        loaded.base_only() if candidate.adapter is None else loaded.switched_on(candidate.adapter)
-    )
-    with context as model, folder.append_answers(candidate.record.key) as writer:
+    with (
+        candidate.switched_on(loaded) as model,
+        folder.append_answers(candidate.record.key) as writer,
+    ):
         size = batch_size or candidate.config.training.per_device_train_batch_size
         rows = opened.dataset.conversation
         for answer in answer_rows(model, candidate.config, rows, missing, batch_size=size):

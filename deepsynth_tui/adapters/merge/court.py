@@ -30,11 +30,11 @@ from deepsynth_tui.adapters.output_folder import check_new_folder
 from deepsynth_tui.adapters.pages import Pages, open_pages
 from deepsynth_tui.adapters.settings import answer_config
 from deepsynth_tui.errors import UserError
+from deepsynth_tui.runs.atomic import atomic_folder
 from deepsynth_tui.training.data.example import ExampleBuilder
 from deepsynth_tui.training.evaluation.samples import answer_logits
 from deepsynth_tui.training.modeling.load import load_saved_model
 from deepsynth_tui.training.result.file_names import LINEAGE
-from deepsynth_tui.training.result.save import atomic_folder
 from deepsynth_tui.training.result.verify import TOLERANCE, relative_difference
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ app = typer.Typer(
 app.command("list")(look.list_)
 app.command()(look.show)
 app.command()(exam.exam)
+app.command()(exam.strength)
 app.command()(change.merge)
 app.command()(change.combine)
 app.command()(export.export)

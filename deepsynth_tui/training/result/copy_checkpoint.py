@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.runs.atomic import atomic_folder
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
 from deepsynth_tui.training.result.checkpoint_checksums import (
     has_checksums,
@@ -30,7 +31,6 @@ from deepsynth_tui.training.result.checkpoints import (
 )
 from deepsynth_tui.training.result.disk_space import folder_bytes
 from deepsynth_tui.training.result.find_checkpoint import newest_whole
-from deepsynth_tui.training.result.save import atomic_folder
 
 if TYPE_CHECKING:
     from deepsynth_tui.runs.job import Job

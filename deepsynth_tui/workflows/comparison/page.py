@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from importlib.resources import files
 from itertools import product
+from pathlib import Path
 
 from deepsynth_tui.chart_scale import Point
 from deepsynth_tui.runs.curves import CurvePoint
@@ -42,7 +42,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 def comparison_page(comparison: Comparison) -> str:
     """Return the page. Every text of a run is escaped."""
-    css = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     return "".join(
         (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',

@@ -8,12 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from deepsynth_tui.adapters.exam.files import (
+    EXAMS,
     CandidateRecord,
     Exam,
     ExamAnswer,
     ExamFolder,
     ExamRow,
 )
+from deepsynth_tui.adapters.exam.of_adapter import exams_of
 from deepsynth_tui.adapters.exam.report import exam_report
 from deepsynth_tui.adapters.exam.report_text import report_lines
 from deepsynth_tui.adapters.find import find_adapter
@@ -107,3 +109,19 @@ def test_show_gives_the_scores_of_finished_exams(home: Path, tmp_path: Path) -> 
     result = CliRunner().invoke(app, ["adapters", "show", str(adapter)])
     assert "Exam on 12 rows of papers test: exact match 100.0 [100.0, 100.0]" in result.stdout
     assert result.stdout.count("Exam on") == 1
+
+
+def test_the_scores_of_an_adapter_are_those_of_its_full_strength(
+    home: Path, tmp_path: Path
+) -> None:
+    adapter = find_adapter(str(write(tmp_path / "mine", linear(0, *of_rank(4, 2)), r=4)))
+    folder = ExamFolder(home / EXAMS / "one")
+    folder.write_exam(EXAM)
+    for key, strength, output in (("a", 0.5, "target"), ("b", 1.0, "target {}")):
+        known = CandidateRecord(key, key, "/a", "b", None, adapter.stored.weights_hash, strength)
+        folder.write_candidate(known)
+        with folder.append_answers(key) as writer:
+            for row in ROWS:
+                writer.append(ExamAnswer(row.index, output.format(row.index), is_cut=False))
+    (taken,) = exams_of(adapter, home)
+    assert taken["scores"]["exact_match"]["value"] == 1

@@ -14,10 +14,11 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from deepsynth_tui.runs.atomic import atomic_folder
 from deepsynth_tui.training.result.checkpoint_checksums import has_checksums, write_checksums
 from deepsynth_tui.training.result.checkpoint_damage import why_damaged
 from deepsynth_tui.training.result.checkpoints import newest_complete, rotate_checkpoints
-from deepsynth_tui.training.result.save import atomic_folder, save_trained
+from deepsynth_tui.training.result.save import save_trained
 from tests.dataset.writing.small_datasets import files
 from tests.runs.fault_injector import REMOVALS, faults, file_size_limit
 from tests.training.result.checkpoint_files import write_whole_checkpoint

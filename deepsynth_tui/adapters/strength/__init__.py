@@ -1,0 +1,1 @@
+"""An adapter at several strengths: what it gains on its task, and what the base model loses."""
