@@ -23,13 +23,15 @@ def search(
     queue; Ctrl-C stops them, and --resume continues."""
     from deepsynth_tui.config.load_search import load_search
     from deepsynth_tui.search.folder import create_folder, find_folder, search_lock
-    from deepsynth_tui.search.prepare import prepare
+    from deepsynth_tui.search.prepare import base_changed, prepare
 
     with report_errors():
         settings = load_search(config, set_ or ())
         if resume:
             folder = find_folder(home(), settings)
             prepared = prepare(settings, config, base_text=folder.base.read_text(encoding="utf-8"))
+            if base_changed(settings, config, prepared):
+                echo(f"The base has changed: the search goes on with {folder.base}", err=True)
         else:
             prepared = prepare(settings, config)
             folder = create_folder(home(), settings, prepared.base_text)

@@ -125,6 +125,14 @@ def base_path(config: SearchConfig, path: Path) -> Path:
     return path.resolve().parent / Path(config.base).expanduser()
 
 
+def base_changed(config: SearchConfig, path: Path, prepared: Prepared) -> bool:
+    """Return whether the file of the base is another than the one that the search began with."""
+    try:
+        return load_file(base_path(config, path)).config != prepared.base
+    except ConfigError:
+        return True
+
+
 def _load_base(config: SearchConfig, path: Path, text: str | None) -> LoadedConfig:
     if text is not None:
         return load_text(text, of_run=True)
