@@ -26,7 +26,6 @@ for command in (
     datasets.export,
     reference.estimate,
     reference.presets,
-    runs.runs,
     interface.attach,
     runs.logs,
     runs.stop,
@@ -35,5 +34,6 @@ for command in (
     reference.doctor,
 ):
     app.command()(command)
+app.add_typer(runs.app, name="runs")
 app.add_typer(queue.app, name="queue")
 app.add_typer(adapters.app, name="adapters")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
+
+from PIL import Image
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.export_formats import ExportFormatName
 from deepsynth_tui.conversations.dataset import read, split_names
 from deepsynth_tui.dataset.draw_document import DrawnDocument, cached_renderer, draw_document
 from deepsynth_tui.dataset.drawing.page_geometry import PageGeometry
+from deepsynth_tui.dataset.drawing.renderer import RenderedPage
 from deepsynth_tui.dataset.errors import NoDocuments
 from deepsynth_tui.dataset.progress import JobLike, ProgressTracker, StopRequested
 from deepsynth_tui.dataset.reading.mixture import Mixture, open_documents
@@ -28,14 +32,16 @@ from deepsynth_tui.dataset.writing.manifest import Manifest
 from deepsynth_tui.dataset.writing.partial_dataset import PartialDataset, is_complete
 from deepsynth_tui.dataset.writing.publish import publish
 from deepsynth_tui.dataset.writing.report import REPORT_FILE, Report, write_flaws
-from deepsynth_tui.dataset.writing.tally import LONG_ROW_IMAGES
+from deepsynth_tui.dataset.writing.tally import LONG_ROW_IMAGES, Tally
 from deepsynth_tui.export.export import export
+from deepsynth_tui.page_thumbnail import CELL_WIDTH, braille_lines
 from deepsynth_tui.runs import atomic
 
 log = logging.getLogger(__name__)
 
 # The size of the dataset is estimated from this many documents before anything is written.
 SAMPLE_DOCUMENTS = 8
+MAX_PAGE_COLUMNS = 128  # braille characters of the first page, for the monitor
 
 Verdict = Literal["completed", "stopped"]
 
@@ -89,18 +95,26 @@ def _draw(
 ) -> None:
     """Draw all documents whose shards are missing. Raises `StopRequested`."""
     _log_settings(config, source, total, dataset.manifest.font)
-    batches = _missing_batches(config, source, total, dataset)
+    batches = _missing_batches(config, source, total, dataset, job)
     notices = map(str, source.notices)
     job.phase("drawing", "; ".join([dataset.manifest.font, *source.contents, *notices]))
     progress = ProgressTracker(job, total, dataset.kept_documents)
+    tally = Report(dataset.finished()).tally
     try:
         with create_backend(config, dataset.shards, progress.report_and_check_stop) as backend:
             for shard in write_shards(batches, backend, progress.report_and_check_stop):
                 progress.add_finished(shard.tally.documents_read)
+                tally.merge(shard.tally)
+                _report_drawn(tally, job)
                 log.info("shard %s: %d documents", shard.name, shard.tally.documents)
     finally:
         dataset.remove_temporary_files()
     progress.report_end()
+
+
+def _report_drawn(tally: Tally, job: JobLike) -> None:
+    left_out = {reason: skipped.documents for reason, skipped in tally.skipped.items()}
+    job.drawn(documents=tally.documents, pages=tally.pages, rows=tally.rows, left_out=left_out)
 
 
 def _export(folder: Path, format_name: ExportFormatName, job: JobLike) -> None:
@@ -118,19 +132,31 @@ def _export(folder: Path, format_name: ExportFormatName, job: JobLike) -> None:
 
 
 def _missing_batches(
-    config: DatasetConfig, source: Source | Mixture, total: int | None, dataset: PartialDataset
+    config: DatasetConfig,
+    source: Source | Mixture,
+    total: int | None,
+    dataset: PartialDataset,
+    job: JobLike,
 ) -> Iterator[DocumentBatch | None]:
     """Return the batches still to be drawn, once their pages are known to fit on the disk."""
     documents = source.documents()
     sample = list(islice(documents, SAMPLE_DOCUMENTS))
     remaining = None if total is None else total - dataset.kept_documents
-    check_space(dataset.folder, estimate_bytes(_draw_sample(sample, config), remaining))
+    drawn = _draw_sample(sample, config)
+    check_space(dataset.folder, estimate_bytes(drawn, remaining))
+    if pages := [page for document in drawn for row in document.rows for page in row.pages]:
+        job.first_page(_in_braille(pages[0]))
     batches = batch_documents(
         chain(sample, documents),
         size=config.output.shard_size,
         eval_fraction=config.output.eval_fraction,
     )
     return dataset.missing_batches(batches)
+
+
+def _in_braille(page: RenderedPage) -> list[str]:
+    with Image.open(BytesIO(page.image)) as image:
+        return braille_lines(image, min(MAX_PAGE_COLUMNS, -(-image.width // CELL_WIDTH)))
 
 
 def _draw_sample(sample: list[Document], config: DatasetConfig) -> list[DrawnDocument]:

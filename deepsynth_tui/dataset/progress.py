@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 UNIT = "documents"
@@ -20,6 +21,14 @@ class JobLike(Protocol):
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
         """Report progress; `total` is None if it is unknown."""
+        ...
+
+    def drawn(self, *, documents: int, pages: int, rows: int, left_out: Mapping[str, int]) -> None:
+        """Report what is written so far, and the number of documents left out by reason."""
+        ...
+
+    def first_page(self, lines: Sequence[str]) -> None:
+        """Report the first page, as lines of braille."""
         ...
 
     def warning(self, message: str) -> None:

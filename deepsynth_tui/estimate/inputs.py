@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.closed_form import Estimate, estimate
+from deepsynth_tui.estimate.closed_form import estimate
 from deepsynth_tui.estimate.process_overhead import PUBLISHED_OVERHEAD, ProcessOverhead
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import Gpu
 from deepsynth_tui.models.layout import ModelLayout

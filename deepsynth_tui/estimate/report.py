@@ -14,11 +14,11 @@ from deepsynth_tui.config.precision import float16_changes
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes, faster_batch, largest_batches
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.learning_rate import LearningRateAdvice, advise_learning_rate
 from deepsynth_tui.estimate.ranks import RankPreview, preview_ranks
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import StorageEstimate, estimate_storage
 from deepsynth_tui.estimate.tweaks import with_values

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from deepsynth_tui.config.fields import as_text
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
 from deepsynth_tui.estimate.report import FitReport, GpuFit
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.storage import StorageEstimate
 from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
 from deepsynth_tui.machine.nvml import Device, Probe, device_label

@@ -142,6 +142,54 @@ def visible_devices(devices: Sequence[Device], visible: str) -> list[Device]:
     return selected
 
 
+@dataclass(frozen=True, slots=True)
+class Sensors:
+    """What a GPU reports at one moment; None for what it does not (old cards, MIG devices).
+
+    `total` is its memory in bytes, `utilisation` the percentage of time in which a kernel ran,
+    `power` and `power_limit` are in watts, `temperature` in °C.
+    """
+
+    total: int | None = None
+    utilisation: int | None = None
+    power: float | None = None
+    power_limit: float | None = None
+    temperature: int | None = None
+
+
+def sensor_reader(uuid: str) -> Callable[[], Sensors]:
+    """Return a function that reads the sensors of a device, in about a millisecond.
+
+    Every value is None when the driver does not answer. NVML stays initialised until the process
+    ends.
+    """
+    import pynvml
+
+    def read() -> Sensors:
+        try:
+            return read_sensors(pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid))
+        except pynvml.NVMLError:
+            return Sensors()
+
+    with contextlib.suppress(pynvml.NVMLError):  # `read` then returns no value
+        pynvml.nvmlInit()
+    return read
+
+
+def read_sensors(nvml: Any, handle: Any) -> Sensors:
+    """Read the sensors of a device of an initialised NVML (the `pynvml` module)."""
+    rates = _if_supported(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
+    return Sensors(
+        total=nvml.nvmlDeviceGetMemoryInfo(handle).total,
+        utilisation=None if rates is None else rates.gpu,
+        power=_watts(_if_supported(nvml, nvml.nvmlDeviceGetPowerUsage, handle)),
+        power_limit=_watts(_if_supported(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
+        temperature=_if_supported(
+            nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU
+        ),
+    )
+
+
 def memory_reader(uuid: str) -> Callable[[], int | None]:
     """Return a function that reads the memory in use on a device, in bytes, in microseconds.
 
@@ -179,8 +227,7 @@ def _devices_at(nvml: Any, index: int) -> list[Device]:
 
 def _device(nvml: Any, handle: Any, index: int, slice_of: int | None = None) -> Device:
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    rates = _if_supported(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
-    sensor = nvml.NVML_TEMPERATURE_GPU
+    sensors = read_sensors(nvml, handle)
     return Device(
         index=index,
         name=_text(nvml.nvmlDeviceGetName, handle),
@@ -188,11 +235,11 @@ def _device(nvml: Any, handle: Any, index: int, slice_of: int | None = None) -> 
         total=memory.total,
         free=memory.free,
         used=memory.used,
-        temperature=_if_supported(nvml, nvml.nvmlDeviceGetTemperature, handle, sensor),
-        utilisation=None if rates is None else rates.gpu,
+        temperature=sensors.temperature,
+        utilisation=sensors.utilisation,
         slice_of=slice_of,
-        power=_watts(_if_supported(nvml, nvml.nvmlDeviceGetPowerUsage, handle)),
-        power_limit=_watts(_if_supported(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
+        power=sensors.power,
+        power_limit=sensors.power_limit,
         processes=_processes(nvml, handle),
         compute_capability=_if_supported(nvml, nvml.nvmlDeviceGetCudaComputeCapability, handle),
     )

@@ -9,9 +9,9 @@ from deepsynth_tui.config.kinds import Config
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.errors import UserError
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import cheapest_fixes
 from deepsynth_tui.estimate.inputs import EstimateInputs
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.main_memory import total_memory
 from deepsynth_tui.runs.queue import DeviceKind

@@ -22,6 +22,8 @@ connects the two, so either side may be killed at any time and come back. Standa
 `liveness`             whether the process of a run exists
 `oom_killer`           whether the kernel killed a process because memory ran out
 `summary`              one line about a run, for lists
+`archive`              take a run out of the list, and bring it back
+`remove`               delete a run, so that no half of it looks like one
 `estimate_vs_measured` predicted and measured memory and step time
 ====================== ==================================================================
 """

@@ -131,6 +131,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def archived(self) -> Path:
+        """The file that keeps the run out of the list; see `archive`."""
+        return self.path / "archived"
+
+    @property
     def adapter(self) -> Path:
         """The adapter that a training run produces."""
         return self.path / "adapter"
@@ -150,6 +155,7 @@ class Identity:
         cwd: Folder that relative paths in the configuration are relative to.
         after: Run that this one waits for.
         continues: Run whose last checkpoint this one starts from.
+        former: Ids and names it had before it was renamed. `find_run` knows them.
     """
 
     id: str
@@ -159,6 +165,7 @@ class Identity:
     cwd: Path
     after: RunDirectory | None = None
     continues: RunDirectory | None = None
+    former: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +208,7 @@ def create_run(
     created = time.time() if now is None else now
     predecessor = find_run(home, after) if after is not None else None
     try:
-        run = _reserve(home / "runs", _stem(created, name, kind), at)
+        run = _reserve(home / "runs", id_stem(created, name, kind), at)
         cwd = cwd or Path.cwd()
         identity = Identity(run.id, kind, name, created, cwd, predecessor, continues)
         try:
@@ -224,7 +231,8 @@ def find_run(home: Path, ref: str | Path) -> RunDirectory:
     """Return the run that `ref` refers to.
 
     `ref` is an id, the path of a run's folder, the beginning of exactly one id, or a name, which
-    refers to the newest run of that name. Raises RunNotFound with the most similar ids.
+    refers to the newest run of that name. An id or name that a run had before it was renamed counts
+    last. Raises RunNotFound with the most similar ids.
     """
     listing = scan_runs(home)
     runs = [listed.run for listed in listing]
@@ -244,6 +252,9 @@ def find_run(home: Path, ref: str | Path) -> RunDirectory:
     for run in runs:
         if names[run.id] == text:
             return run
+    for entry in listing:
+        if entry.identity and text in entry.identity.former:
+            return entry.run
     if with_prefix:
         ids = [run.id for run in with_prefix]
         raise RunNotFound(text, ids, f"{text!r} is the beginning of {len(ids)} runs")
@@ -285,17 +296,20 @@ def scan_runs(home: Path) -> list[ListedRun]:
 def iterate_folders(home: Path) -> Iterator[RunDirectory]:
     """Yield what is in the folder of all runs, whether it is a run or not, each folder once.
 
+    A folder comes under its own name, not that of a link to it. Hidden ones are being deleted.
     Raises RunUnreadable if that folder exists but cannot be listed.
     """
     root = home / "runs"
     try:
-        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(root), key=lambda entry: (entry.is_symlink(), entry.name))
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         raise RunUnreadable("The list of runs", error.strerror or str(error), root) from error
     paths: set[str] = set()
     for entry in entries:
+        if entry.name.startswith("."):
+            continue
         path = os.path.realpath(entry.path)  # Path.resolve raises for links in a circle
         if path not in paths:
             paths.add(path)
@@ -317,6 +331,23 @@ def read_identity(run: RunDirectory) -> Identity:
         raise RunUnreadable(run.id, str(error), run.path) from error
     except OSError as error:
         raise RunUnreadable(run.id, error.strerror or str(error), run.path) from error
+
+
+def write_identity(run: RunDirectory, identity: Identity) -> None:
+    """Replace `run.json` atomically. Raises OSError."""
+    content = {
+        "v": 1,
+        "id": identity.id,
+        "kind": identity.kind,
+        "name": identity.name,
+        "created": identity.created,
+        "cwd": str(identity.cwd),
+        "after": _run_to_json(identity.after),
+        "continues": _run_to_json(identity.continues),
+        "former": identity.former,
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    atomic.replace(run.identity, text.encode(), durable=True)
 
 
 def read_listed(run: RunDirectory) -> ListedRun | None:
@@ -352,6 +383,7 @@ def _identity_from_json(content: Fields) -> Identity:
         cwd=Path(content.text("cwd")),
         after=_run_from_json(content.optional_object("after")),
         continues=_run_from_json(content.optional_object("continues")),  # of later versions
+        former=content.optional_texts("former"),
     )
 
 
@@ -363,7 +395,8 @@ def _run_to_json(run: RunDirectory | None) -> dict[str, str] | None:
     return {"id": run.id, "path": str(run.path.resolve())} if run else None
 
 
-def _stem(created: float, name: str, kind: str) -> str:
+def id_stem(created: float, name: str, kind: str) -> str:
+    """Return the id of a run, but for a number that makes it unique."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(created))
     slug = re.sub(r"[\W_]+", "-", name.lower())[:SLUG_LENGTH].strip("-")
     return f"{stamp}-{slug or kind}"
@@ -404,18 +437,7 @@ def _empty_folder(at: Path) -> Path:
 def _fill(run: RunDirectory, identity: Identity, config_text: str) -> None:
     run.control.mkdir(mode=PRIVATE)
     atomic.replace(run.config, config_text.encode(), durable=True)
-    content = {
-        "v": 1,
-        "id": identity.id,
-        "kind": identity.kind,
-        "name": identity.name,
-        "created": identity.created,
-        "cwd": str(identity.cwd),
-        "after": _run_to_json(identity.after),
-        "continues": _run_to_json(identity.continues),
-    }
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    atomic.replace(run.identity, text.encode(), durable=True)
+    write_identity(run, identity)
 
 
 def _remove(root: Path, run: RunDirectory) -> None:

@@ -16,7 +16,7 @@ from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.state_json import decode, encode
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever `fold` makes another state of the same events."""
 MAX_BYTES = 1 << 24
 COMPARED_BYTES = 4096

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -122,7 +122,9 @@ class Job:
         `allocated` and `reserved` are the peaks of the framework's allocator, `held` is allocated
         now, `device` is the job's share of the GPU, `host` is resident now, `host_peak` at most.
         Before the first step, `loading` replaces the peaks. `step` is the step after which the
-        values were read; for the first steps, the peaks are those of that step alone.
+        values were read; for the first steps, the peaks are those of that step alone. `gpu` is what
+        the GPU reports: `name`, `index`, `total` memory in bytes, `utilisation` in percent, `power`
+        and `power_limit` in watts, `temperature` in °C, each None if it does not report it.
         """
         self.events.write("memory", **values)
 
@@ -155,6 +157,16 @@ class Job:
         `is_cut`, whether the output ended only because of a limit.
         """
         self.events.write("sample", input=input, target=target, output=output, when=when, **more)
+
+    def drawn(self, *, documents: int, pages: int, rows: int, left_out: Mapping[str, int]) -> None:
+        """Report what a dataset run has written so far; `left_out` counts documents by reason."""
+        self.events.write(
+            "drawn", documents=documents, pages=pages, rows=rows, left_out=dict(left_out)
+        )
+
+    def first_page(self, lines: Sequence[str]) -> None:
+        """Report the first page of a dataset run, as lines of braille."""
+        self.events.write("page", lines=lines)
 
     def learning(self, *, step: int, towers: Mapping[str, Mapping[str, int]]) -> None:
         """Report what the first steps changed: for each tower, the number of `adapters` and

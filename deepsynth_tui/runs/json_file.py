@@ -113,6 +113,13 @@ class Fields:
             return None
         return Fields(value, self._file) if isinstance(value, dict) else self._refuse(name)
 
+    def optional_texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of strings; empty if it is missing."""
+        values = self._content.get(name) or []
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            self._refuse(name)
+        return tuple(values)
+
     def _number(self, name: str, value: object) -> float:
         number = finite_number(value)
         return self._refuse(name) if number is None else number

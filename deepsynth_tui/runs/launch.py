@@ -102,6 +102,7 @@ def _start_locked(
         # Written before the process exists, so that a reader never sees a run without a status.
         status = new_status(now, seq_before=events.last_seq(run.events))
         control.clear_requests(run)
+        run.archived.unlink(missing_ok=True)  # a live run is in the list
         write_status(run, status)
     except OSError as error:
         raise lock.not_writable(run, error) from error

@@ -20,7 +20,9 @@ from deepsynth_tui.runs.json_file import finite_integer, finite_number
 from deepsynth_tui.runs.liveness import STARTING
 from deepsynth_tui.runs.state import (
     Checkpoint,
+    Drawn,
     ErrorReport,
+    Gpu,
     Memory,
     Phase,
     Point,
@@ -127,9 +129,7 @@ class _Draft:
             if name == "epoch":
                 self._set(epoch=number)
             else:
-                self._widths[name] = _extend(
-                    self._points(name), step, number, self._widths.get(name, 1)
-                )
+                self._add_point(name, step, number)
         nonfinite = data.get("nonfinite")
         if isinstance(nonfinite, Mapping):
             for name, value in nonfinite.items():
@@ -143,6 +143,36 @@ class _Draft:
             values = (now[name], finite_integer(data.get(f"{name}_peak")), getattr(before, name))
             peak[name] = max((value for value in values if value is not None), default=None)
         self._set(memory=Memory(**now), peak_memory=Memory(**peak))
+        if isinstance(gpu := data.get("gpu"), Mapping):
+            self._gpu(gpu, finite_integer(data.get("step")))
+
+    def _gpu(self, data: Mapping[str, object], step: int | None) -> None:
+        integers = ("index", "total", "utilisation", "temperature")
+        numbers = ("power", "power_limit")
+        gpu = Gpu(
+            name=_text(data.get("name")),
+            **{name: finite_integer(data.get(name)) for name in integers},
+            **{name: finite_number(data.get(name)) for name in numbers},
+        )
+        self._set(gpu=gpu)
+        if step is None:
+            return
+        for name, value in (("gpu_utilisation", gpu.utilisation), ("gpu_power", gpu.power)):
+            if value is not None:
+                self._add_point(name, step, float(value))
+
+    def drawn(self, t: float, data: Mapping[str, object]) -> None:
+        counts = {name: finite_integer(data.get(name)) or 0 for name in _DRAWN}
+        reasons = data.get("left_out")
+        left_out = {
+            reason: count
+            for reason, value in (reasons.items() if isinstance(reasons, Mapping) else ())
+            if (count := finite_integer(value)) is not None
+        }
+        self._set(drawn=Drawn(**counts, left_out=MappingProxyType(left_out)))
+
+    def page(self, t: float, data: Mapping[str, object]) -> None:
+        self._set(first_page=_lines(data.get("lines")))
 
     def estimate(self, t: float, data: Mapping[str, object]) -> None:
         self._set(predicted=Predicted.from_json(data))
@@ -193,6 +223,10 @@ class _Draft:
             self._series[name] = list(self._base.series.get(name, ()))
         return self._series[name]
 
+    def _add_point(self, name: str, step: int, value: float) -> None:
+        width = self._widths.get(name, 1)
+        self._widths[name] = _extend(self._points(name), step, value, width)
+
     def _end_phase(self, t: float) -> None:
         phases = self._list("phases")
         if phases and phases[-1].ended is None:
@@ -225,6 +259,8 @@ _HANDLERS = {
     "memory": _Draft.memory,
     "estimate": _Draft.estimate,
     "measured": _Draft.measured,
+    "drawn": _Draft.drawn,
+    "page": _Draft.page,
     "sample": _Draft.sample,
     "checkpoint": _Draft.checkpoint,
     "warning": _Draft.warning,
@@ -232,6 +268,7 @@ _HANDLERS = {
     "done": _Draft.done,
 }
 _MEMORY = tuple(field.name for field in fields(Memory))
+_DRAWN = ("documents", "pages", "rows")
 
 
 def _extend(points: list[Point], step: int, value: float, width: int) -> int:

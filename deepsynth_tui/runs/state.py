@@ -41,6 +41,33 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Gpu:
+    """The GPU of a run and what it reported last; None for what it does not report.
+
+    `total` is its memory in bytes, `utilisation` in percent, `power` and `power_limit` in watts,
+    `temperature` in °C.
+    """
+
+    name: str = ""
+    index: int | None = None
+    total: int | None = None
+    utilisation: int | None = None
+    power: float | None = None
+    power_limit: float | None = None
+    temperature: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a dataset run has written so far, and the number of documents left out by reason."""
+
+    documents: int = 0
+    pages: int = 0
+    rows: int = 0
+    left_out: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """The model's output for one input. `when` is "before", "during" or "after" training. `page` is
     the first page as lines of braille, if the job reported it. `is_cut`: the output ended only
@@ -92,7 +119,8 @@ class RunState:
     `series` maps the name of each metric to its (step, value) points, with strictly increasing
     steps and finite values. Of a long series, each part of `series_widths` steps has its smallest,
     its largest and its last point only. `throughput_window` holds recent (time, done) points of
-    the progress. `attempts` counts the processes that worked on the run.
+    the progress. `gpu` is None without a GPU. `drawn` and `first_page`, lines of braille, are those
+    of a dataset run. `attempts` counts the processes that worked on the run.
     """
 
     phase: str = ""
@@ -107,6 +135,9 @@ class RunState:
     series_widths: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     memory: Memory = Memory()
     peak_memory: Memory = Memory()
+    gpu: Gpu | None = None
+    drawn: Drawn | None = None
+    first_page: Sequence[str] = ()
     predicted: Predicted | None = None
     measured: Measured | None = None
     samples: Sequence[Sample] = ()

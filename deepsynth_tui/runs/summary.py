@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -168,18 +169,25 @@ def _summarize(
     )
 
 
-def list_summaries(home: Path, now: float | None = None) -> list[RunSummary]:
+def list_summaries(
+    home: Path, now: float | None = None, *, archived: bool = False
+) -> list[RunSummary]:
     """Summarize every run under `home`, newest first, each on its own.
 
-    Raises RunUnreadable if the folder of all runs cannot be listed.
+    These are the runs that are not archived, or those that are. Raises RunUnreadable if the folder
+    of all runs cannot be listed.
     """
-    return list(iterate_summaries(home, now))
+    return list(iterate_summaries(home, now, archived=archived))
 
 
-def iterate_summaries(home: Path, now: float | None = None) -> Iterator[RunSummary]:
+def iterate_summaries(
+    home: Path, now: float | None = None, *, archived: bool = False
+) -> Iterator[RunSummary]:
     """Yield the summaries of `list_summaries` as they are read."""
     positions = queue.positions(home)
     for listed in scan_runs(home):
+        if os.path.lexists(listed.run.archived) != archived:
+            continue
         if listed.identity is None:
             yield _unreadable(listed)
         else:
@@ -297,7 +305,7 @@ def _fold_last(events: Path, window: int) -> RunState:
         state = fold(state, batch)
     series = {name: points[-1:] for name, points in state.series.items()}
     rest = replace(state, series=MappingProxyType(series), series_widths=MappingProxyType({}))
-    return replace(rest, phases=(), throughput_window=(), samples=(), warnings=())
+    return replace(rest, phases=(), throughput_window=(), samples=(), warnings=(), first_page=())
 
 
 def _is_complete(state: RunState, kind: str) -> bool:

@@ -14,10 +14,10 @@ import torch
 
 from deepsynth_tui.estimate import measured_runs
 from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import Fix, cheapest_fixes
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.page_features import TimeShares
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.estimate.storage import (
     DiskEstimate,

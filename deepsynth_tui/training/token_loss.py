@@ -70,6 +70,9 @@ def compute_token_loss(model: PeftModel | PreTrainedModel) -> None:
         if labels is None:
             return forward(*args, **kwargs)
         kwargs.pop("skip_logits", None)  # the Trainer's request to a model patched by Liger
+        # The Trainer turns the cache off in the outermost configuration, which the decoder of a
+        # vision-language model does not read: it would keep the keys and values of all layers.
+        kwargs["use_cache"] = False
         # The last position predicts nothing.
         targets = F.pad(labels, (0, 1), value=IGNORE_INDEX)[:, 1:]
         rows, losses = token_losses(targets, *args, **kwargs)

@@ -308,12 +308,13 @@ class DocumentTrainer(Trainer):
         self._data_wait_seconds, self._data_wait_since = 0.0, now
         return share
 
-    def tokens_per_second(self) -> float:
-        """Training tokens per second since the last call, summed over all ranks."""
+    def trained_tokens(self) -> tuple[int, float]:
+        """Training tokens since the last call, and per second, summed over all ranks."""
         now = time.perf_counter()
-        rate = self._ranks.all_reduce_sum(int(self._tokens)) / (now - self._tokens_since)
+        tokens = int(self._ranks.all_reduce_sum(int(self._tokens)))
+        rate = tokens / (now - self._tokens_since)
         self._tokens, self._tokens_since = 0, now
-        return rate
+        return tokens, rate
 
     # Checkpoints
 

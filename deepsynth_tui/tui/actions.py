@@ -2,6 +2,11 @@
 
 Bindings, footer, command palette, help and the keys named in texts are read from this table. Keys
 avoid those that terminals and multiplexers take: no action has a `ctrl+` chord as its only key.
+
+A key that types a character acts only in lists and panels, and in dialogs without a text field.
+Everywhere in a form it acts on the focused widget alone, if on anything: a text field may be one
+Tab away. `Form` and `StartBar` see to that (`check_consume_key`), so that an action of the screen
+has another key, which works there too.
 """
 
 from __future__ import annotations
@@ -27,6 +32,10 @@ Place = Literal[
     "save_dialog",
     "stop_dialog",
     "retry_dialog",
+    "run_dialog",
+    "try_out",
+    "compare",
+    "filter_input",
     "crash_dialog",
     "help",
     "xray",
@@ -46,6 +55,10 @@ CLASSES: Mapping[Place, str] = {
     "save_dialog": "deepsynth_tui.tui.screens.save:SaveDialog",
     "stop_dialog": "deepsynth_tui.tui.screens.stop:StopDialog",
     "retry_dialog": "deepsynth_tui.tui.screens.retry:RetryDialog",
+    "run_dialog": "deepsynth_tui.tui.screens.run_dialog:RunDialog",
+    "try_out": "deepsynth_tui.tui.screens.try_out:TryOutScreen",
+    "compare": "deepsynth_tui.tui.screens.compare:CompareScreen",
+    "filter_input": "deepsynth_tui.tui.widgets.filter_input:FilterInput",
     "crash_dialog": "deepsynth_tui.tui.screens.crash:CrashDialog",
     "help": "deepsynth_tui.tui.screens.help:HelpScreen",
     "xray": "deepsynth_tui.tui.screens.xray:XrayScreen",
@@ -114,27 +127,73 @@ ACTIONS: tuple[Action, ...] = (
 
     Action("monitor.stop", "s", "stop", "Stop",
            "Stop the run, now or after a checkpoint", "monitor", footer=True),
-    Action("monitor.follow", "f,end", "follow", "Follow",
-           "Follow the newest line of the log", "monitor", footer=True),
-    Action("monitor.copy", "c", "copy_log", "Copy",
-           "Copy the last lines of the log", "monitor", footer=True),
-    Action("monitor.samples", "v", "samples", "Samples",
-           "Show samples instead of the log", "monitor", footer=True),
+    Action("monitor.resume", "R", "resume", "Resume",
+           "Resume this run from its last checkpoint or shard", "monitor", footer=True),
     Action("monitor.retry", "r", "retry", "Retry",
            "Start a new run with the change that the error suggests", "monitor", footer=True),
-    Action("monitor.train", "t", "train", "Train",
-           "Train on this dataset", "monitor", footer=True),
-    Action("monitor.next", "n", "next_run", "Next",
+    Action("monitor.train", "t", "train", "Train on",
+           "Train on this dataset, or go on from this adapter", "monitor"),
+    Action("monitor.try", "u", "try_out", "Try",
+           "Show the answers of this adapter to a page", "monitor"),
+    Action("monitor.copy_path", "y", "copy_path", "Copy path",
+           "Copy the path of what the run made", "monitor"),
+    Action("monitor.copy_code", "Y", "copy_code", "Copy code",
+           "Copy the Python code that loads what the run made", "monitor"),
+    Action("monitor.zoom", "z", "zoom", "Zoom",
+           "Show the focused pane alone, or all panes again", "monitor", footer=True),
+    Action("monitor.next_pane", "tab", "pane(1)", "Next pane",
+           "Focus the next pane; while one is zoomed, zoom the next", "monitor"),
+    Action("monitor.previous_pane", "shift+tab", "pane(-1)", "Previous pane",
+           "Focus the pane before; while one is zoomed, zoom the one before", "monitor"),
+    Action("monitor.search", "slash", "search", "Search",
+           "Show only the lines of the log with a text", "monitor", footer=True),
+    Action("monitor.level", "w", "level", "Level",
+           "Show only warnings and errors of the log, only errors, or all lines", "monitor"),
+    Action("monitor.follow", "f,end", "follow", "Follow",
+           "Follow the newest line of the log", "monitor"),
+    Action("monitor.copy", "c", "copy_log", "Copy log",
+           "Copy the last lines of the log", "monitor"),
+    Action("monitor.samples", "v", "samples", "Samples",
+           "Show a page and the answers to it alone, or all panes again", "monitor", footer=True),
+    Action("monitor.sample_before", "left", "sample(-1)", "Sample before",
+           "Show the answers to the page before", "monitor"),
+    Action("monitor.next_sample", "right", "sample(1)", "Next sample",
+           "Show the answers to the next page", "monitor"),
+    Action("monitor.log_scale", "l", "log_scale", "Log scale",
+           "Show the loss on a logarithmic scale, or a linear one", "monitor"),
+    Action("monitor.smoothing", "o", "smoothing", "Smoothing",
+           "Show the loss smoothed, or as it is", "monitor"),
+    Action("monitor.metrics", "m", "metrics", "Metrics",
+           "Choose the metrics beside the loss", "monitor"),
+    Action("monitor.next", "n", "next_run", "Next run",
            "Show the run that waits for this run", "monitor", footer=True),
     Action("monitor.back", "escape", "back", "Back",
            "Close this view; the run continues", "monitor", footer=True),
 
     Action("runs.open", "enter", "open", "Open",
            "Show this run", "runs", footer=True),
+    Action("runs.filter", "slash", "filter", "Filter",
+           "Show only the runs with a text in a column", "runs", footer=True),
+    Action("runs.mark", "space", "mark", "Mark",
+           "Mark this run, to compare or delete it with others", "runs", footer=True),
+    Action("runs.compare", "equals_sign", "compare", "Compare",
+           "Compare the marked runs with this one", "runs", footer=True),
+    Action("runs.resume", "R", "resume", "Resume",
+           "Resume this run from its last checkpoint or shard", "runs", footer=True),
+    Action("runs.extend", "x", "extend", "Extend",
+           "Train this run for more steps", "runs"),
+    Action("runs.sort", "o", "sort", "Sort",
+           "Sort by the next column: age, name, state, best eval, time", "runs"),
+    Action("runs.rename", "n", "rename", "Rename",
+           "Give this run another name", "runs"),
+    Action("runs.delete", "D", "delete", "Delete",
+           "Delete the marked runs, or this one", "runs"),
     Action("runs.stop", "s", "stop", "Stop",
            "Stop this run, now or after a checkpoint", "runs", footer=True),
     Action("runs.clone", "c", "clone", "Clone",
-           "Set up a new run with the settings of this run", "runs", footer=True),
+           "Set up a new run with the settings of this run", "runs"),
+    Action("runs.clear", "escape", "clear", "Clear",
+           "Remove the filter and all marks", "runs"),
 
     # Widgets: these keys apply while the widget has the focus.
     Action("fit.rank_down", "left", "rank(-1)", "Lower rank",
@@ -172,6 +231,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("stop.now", "n", "choose('stop.now')", "Now",
            "Stop now", "stop_dialog"),
     Action("retry.close", "escape", "dismiss", "Close", "Close; no run is started", "retry_dialog"),
+    Action("run_dialog.close", "escape", "close", "Close", "Close without a change", "run_dialog"),
+    Action("try_out.close", "escape", "dismiss", "Close", "Close the answers", "try_out"),
+    Action("compare.close", "escape", "dismiss", "Close", "Close the comparison", "compare"),
+    Action("compare.log_scale", "l", "log_scale", "Log scale",
+           "Show the curves on a logarithmic scale, or a linear one", "compare"),
+    Action("filter.keep", "enter", "submit", "Keep", "Keep the filter", "filter_input"),
+    Action("filter.clear", "escape", "clear", "Clear", "Remove the filter", "filter_input"),
     Action("crash.close", "escape", "dismiss", "Close", "Close this message", "crash_dialog"),
     Action("crash.copy", "c", "copy", "Copy traceback", "Copy the traceback", "crash_dialog"),
     Action("help.close", "escape,f1", "dismiss", "Close", "Close the help", "help"),
@@ -217,6 +283,11 @@ def key_of(action_id: str, *, while_typing: bool = False) -> str:
     """
     keys = _ACTIONS_BY_ID[action_id].keys.split(",")
     return display_key(next(key for key in keys if not while_typing or len(key) > 1))
+
+
+def types_character(character: str | None) -> bool:
+    """Return whether a key with this character types it into a text field."""
+    return character is not None and character.isprintable()
 
 
 def display_key(key: str) -> str:

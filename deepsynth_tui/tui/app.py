@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textual import events
-from textual.app import App, SystemCommand
+from textual import events, on, work
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings, display_key
 from deepsynth_tui.tui.app_protocol import Mode
+from deepsynth_tui.tui.changed_cells import ChangedCellsApp
+from deepsynth_tui.tui.key_order import KeyOrder, TypedEvent
 from deepsynth_tui.tui.terminal import TerminalWatcher
 from deepsynth_tui.tui.terminal_console import TerminalConsole
 from deepsynth_tui.tui.terminal_filter import TerminalFilter
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
+from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.kinds import RunKind
     from deepsynth_tui.runs.directory import RunDirectory
     from deepsynth_tui.runs.summary import RunSummary
+    from deepsynth_tui.tui.run_view.live_run import LiveRun
     from deepsynth_tui.tui.screens.form_screen import FormScreen
 
 MINIMUM_SIZE = (60, 16)
 """Columns and lines of the smallest terminal in which the screens can be read."""
 STARTUP_SECONDS = 1.0
 """Time after which start-up is over."""
+LIVE_RUN_SECONDS = 2.0
+"""Time between two looks at the live runs, for the mode bar."""
 
 
 def _dataset_screen() -> Screen[None]:
@@ -58,7 +67,7 @@ def _enable_garbage_collection() -> None:
     gc.enable()
 
 
-class DeepsynthApp(App[None], inherit_bindings=False):
+class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     """The terminal interface.
 
     Args:
@@ -70,6 +79,15 @@ class DeepsynthApp(App[None], inherit_bindings=False):
     TITLE = "DeepSynth"
     MODES = {"dataset": _dataset_screen, "training": _training_screen, "runs": _runs_screen}
     BINDINGS = bindings("app")
+    CSS = """
+    ToastRack { margin-bottom: 4; }  /* above the start bar and the help of a form */
+    """
+
+    @dataclass
+    class LiveRunChanged(Message):
+        """The mode bars have to show another run, or other figures of it."""
+
+        live_run: LiveRun | None
 
     def __init__(
         self, home: Path, *, mode: Mode = "training", open_run: RunDirectory | None = None
@@ -79,8 +97,11 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         super().__init__()
         self.home = home
         self._run_to_open = open_run
+        self._live_run: LiveRun | None = None
+        self._end_watching = threading.Event()
         self._terminal = TerminalWatcher(leave=self.leave_at_once, save=self.save_drafts)
         self._terminal_filter = TerminalFilter()
+        self._key_order = KeyOrder(self, super().on_event)
         self.error_console = TerminalConsole(markup=False, highlight=False, stderr=True)
         self.animation_level = "none"
         for theme in THEMES:
@@ -90,6 +111,7 @@ class DeepsynthApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.set_timer(STARTUP_SECONDS, _enable_garbage_collection)
+        self.set_timer(STARTUP_SECONDS, self._watch_live_run)
         if not self.is_headless:
             self._terminal.start()
         if self._run_to_open is not None:
@@ -104,6 +126,13 @@ class DeepsynthApp(App[None], inherit_bindings=False):
             self.pop_screen()
         elif not fits and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall(MINIMUM_SIZE, self.live_runs()))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Handle an event; of keys and pastes, one at a time."""
+        if isinstance(event, TypedEvent) and not event.is_forwarded:
+            await self._key_order.handle(event)
+        else:
+            await super().on_event(event)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters that every drawn line passes: Textual's, and that of texts."""
@@ -177,6 +206,11 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         field_help = below.focused_field_help if isinstance(below, FormScreen) else ""
         self.push_screen(HelpScreen(below, field_help))
 
+    def action_command_palette(self) -> None:
+        """Show the command palette."""
+        if not isinstance(self.screen, palette.CalmCommandPalette):
+            self.push_screen(palette.CalmCommandPalette())
+
     def action_switch_theme(self) -> None:
         """Switch between the dark and the light theme."""
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
@@ -197,6 +231,32 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         """Return a key as keyboards label it, the same in the footer, the help and in texts."""
         return display_key(binding.key)
 
+    # The live run in the mode bars
+
+    @work(thread=True, exit_on_error=False, group="live run")
+    def _watch_live_run(self) -> None:
+        from deepsynth_tui.tui.run_view.live_run import LiveRunReader
+
+        reader, shown = LiveRunReader(self.home), None
+        while not self._end_watching.is_set():
+            live_run = reader.poll()
+            if live_run != shown and not self._end_watching.is_set():
+                shown = live_run
+                self.post_message(self.LiveRunChanged(live_run))
+            self._end_watching.wait(LIVE_RUN_SECONDS)
+
+    @on(LiveRunChanged)
+    def _show_live_run(self, event: LiveRunChanged) -> None:
+        self._live_run = event.live_run
+        for stack in self._screen_stacks.values():
+            for screen in stack:
+                for bar in screen.query(ModeBar):
+                    bar.live = event.live_run
+
+    @on(ModeBar.Mounted)
+    def _fill_mode_bar(self, event: ModeBar.Mounted) -> None:
+        event.bar.live = self._live_run
+
     # Quitting
 
     def save_drafts(self) -> None:
@@ -216,6 +276,7 @@ class DeepsynthApp(App[None], inherit_bindings=False):
         """Do not wait for an answer that nobody will see."""
         from deepsynth_tui.child_process import kill_children
 
+        self._end_watching.set()
         kill_children()
 
     def live_runs(self) -> list[RunSummary]:

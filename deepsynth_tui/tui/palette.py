@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.app import SystemCommand
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 
 from deepsynth_tui.tui.actions import ACTIONS, Action
+from deepsynth_tui.tui.calm_screen import stop_blinking
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.presets import Preset
+
+
+class CalmCommandPalette(CommandPalette):
+    """Textual's command palette, without a blinking cursor."""
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        stop_blinking(event.widget)
 
 
 @dataclass(frozen=True, slots=True)

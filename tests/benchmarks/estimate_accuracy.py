@@ -22,7 +22,8 @@ from pathlib import Path
 from statistics import mean, median
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.closed_form import Estimate, estimate
+from deepsynth_tui.estimate.closed_form import estimate
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.dimensions import image_dimensions
 from deepsynth_tui.training.simulation import client

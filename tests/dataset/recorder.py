@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class Recorder:
     """Records reports; requests `stop` once `stop_after` documents are done."""
@@ -10,6 +12,8 @@ class Recorder:
         self.phases: list[str] = []
         self.details: list[str] = []
         self.done: list[tuple[int, int | None]] = []
+        self.written: list[tuple[int, int, int, dict[str, int]]] = []
+        self.page: list[str] = []
         self.warnings: list[str] = []
         self.results: dict[str, object] = {}
         self.stop = stop
@@ -22,6 +26,12 @@ class Recorder:
     def progress(self, done: int, total: int | None, unit: str) -> None:
         assert unit == "documents"
         self.done.append((done, total))
+
+    def drawn(self, *, documents: int, pages: int, rows: int, left_out: Mapping[str, int]) -> None:
+        self.written.append((documents, pages, rows, dict(left_out)))
+
+    def first_page(self, lines: Sequence[str]) -> None:
+        self.page = list(lines)
 
     def warning(self, message: str) -> None:
         self.warnings.append(message)

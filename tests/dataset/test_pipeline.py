@@ -459,3 +459,15 @@ def test_images_are_stored_uncompressed(tmp_path: Path):
     assert bytes_column.compression == "UNCOMPRESSED"
     png = pq.read_table(shard)["images"][2].as_py()[0]["bytes"]
     assert Image.open(io.BytesIO(png)).format == "PNG"
+
+
+def test_the_first_page_and_what_is_written_are_reported_shard_by_shard(tmp_path: Path):
+    rows = [{"id": f"d{n}", "text": "" if n == 3 else f"Document {n}."} for n in range(6)]
+    path = documents(tmp_path / "n.jsonl", *rows)
+    job = Recorder()
+    output = {"shard_size": 2}
+    generate(config(path, output=output), tmp_path / "dataset", job)
+    assert [written[:3] for written in job.written] == [(2, 2, 2), (3, 3, 3), (5, 5, 5)]
+    assert job.written[0][3] == {}
+    assert list(job.written[-1][3].values()) == [1]
+    assert set("".join(job.page)) - {"\u2800"}

@@ -12,12 +12,12 @@ from transformers import AutoConfig
 from deepsynth_tui.config.model import TARGET_TOWERS
 from deepsynth_tui.config.training import TrainingConfig, TrainingSettings
 from deepsynth_tui.estimate import closed_form
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
 from deepsynth_tui.estimate.memory.optimizer import optimizer_state_bytes
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.memory.vision import vision_memory
 from deepsynth_tui.estimate.memory.weights import loading_bytes, weight_bytes
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.models.hub_config import HubConfig
@@ -343,7 +343,6 @@ def config_of(choice: dict[str, Any]) -> TrainingConfig:
 @settings(max_examples=30)
 @given(choice=CONFIGS, name=st.sampled_from([DEFAULT, DENSE]))
 def test_memory_never_decreases_when_a_setting_grows(choice: dict[str, Any], name: str):
-    """Of allocated memory: fragmentation is another one when the peak moves in the step."""
     base = estimate_for(config_of(choice), name)
     more = {
         "batch": choice["batch"] + 1,
@@ -354,9 +353,11 @@ def test_memory_never_decreases_when_a_setting_grows(choice: dict[str, Any], nam
     for key, value in more.items():
         grown = estimate_for(config_of(choice | {key: value}), name)
         assert grown.peak_allocated >= base.peak_allocated, key
+        assert grown.needed >= base.needed, key
     if choice["checkpointing"]:
         stored = estimate_for(config_of(choice | {"checkpointing": False}), name)
         assert stored.peak_allocated >= base.peak_allocated
+        assert stored.needed >= base.needed
     weight = {
         bits: estimate_for(config_of(choice | {"bits": bits}), name).breakdown["weights"]
         for bits in (4, 8, None)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.estimate import closed_form
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.page_features import count_evaluations, passes_over_rows
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.models.image_tokens import PageSize

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.estimate import report_text
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.report import FitReport, fit_report
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import Fit, load_catalogue
 from deepsynth_tui.machine.nvml import Device

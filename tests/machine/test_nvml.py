@@ -11,7 +11,14 @@ import pytest
 from deepsynth_tui.estimate.report_text import gpus_text
 from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.machine.match_gpu import match_gpu
-from deepsynth_tui.machine.nvml import GpuProcess, memory_reader, read_devices, visible_devices
+from deepsynth_tui.machine.nvml import (
+    GpuProcess,
+    Sensors,
+    memory_reader,
+    read_devices,
+    read_sensors,
+    visible_devices,
+)
 
 
 class Failed(Exception):
@@ -226,3 +233,9 @@ def test_name_of_any_bytes():
             return b"NVIDIA \xff".decode()
 
     assert read_devices(Odd()).devices[0].name == "NVIDIA \ufffd"
+
+
+def test_sensors_that_a_device_lacks_are_none():
+    driver = Nvml()
+    assert read_sensors(driver, "card0") == Sensors(100, 97, 312.5, 400.0, 55)
+    assert read_sensors(driver, "card1") == Sensors(total=100)

@@ -95,6 +95,35 @@ def training(steps: int, total: int = 120) -> Iterator[Recorded]:
             yield t, "checkpoint", {"path": f"checkpoints/checkpoint-{step}", "step": step}
 
 
+def on_gpu(steps: int) -> Iterator[Recorded]:
+    """Yield the estimate and what a GPU reports at each step."""
+    estimate = {"allocated": 17 * 2**30, "device": 18 * 2**30, "seconds_per_step": 0.9}
+    yield 5.0, "estimate", {**estimate, "source": "closed_form", "gpu": "NVIDIA H200"}
+    for step in range(1, steps + 1):
+        gpu = {
+            "name": "NVIDIA H200",
+            "index": 0,
+            "total": 141 * 2**30,
+            "utilisation": 80 + step % 15,
+            "power": 400.0 + step % 20,
+            "power_limit": 700.0,
+            "temperature": 61,
+        }
+        memory = {"allocated": 17 * 2**30, "device": int(18.4 * 2**30), "host": 2**31}
+        yield 6.0 + step, "memory", {"step": step, **memory, "gpu": gpu}
+
+
+def evaluations(*answers: str, every: int = 20) -> Iterator[Recorded]:
+    """Yield the answers to a page with a sum, from evaluation to evaluation, and their scores."""
+    page = ["⣿⣭⣰⣶⢰⣶⢾⠆⠀⣯⡷⡶⣿⣶", "⠛⠛⠙⠛⠘⠚⠘⠂⠀⠃⠀⠃⠛⠛"] * 3
+    row = {"input": "To pay: 97.12", "target": "97.12", "page": page}
+    for number, answer in enumerate(answers, 1):
+        t, step = 6.0 + every * number, every * number
+        yield t, "sample", {**row, "output": answer, "when": "during", "step": step}
+        exact = float(answer == "97.12")
+        yield t, "metric", {"step": step, "eval_exact_match": exact, "eval_cer": 1 - exact}
+
+
 def finish(t: float, run: RunDirectory) -> Iterator[Recorded]:
     """Yield the end of a completed training run."""
     yield t, "phase", {"name": "saving", "detail": ""}

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from textual.command import CommandPalette
+from textual.keys import key_to_character
 from textual.theme import Theme
 from textual.widgets import Input, OptionList
 
-from deepsynth_tui.tui.actions import ACTIONS
+from deepsynth_tui.tui.actions import ACTIONS, types_character
 from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.app_protocol import Mode
 from deepsynth_tui.tui.palette import applicable_actions
 from deepsynth_tui.tui.screens.crash import CrashDialog
 from deepsynth_tui.tui.screens.help import HelpScreen
@@ -18,6 +20,7 @@ from deepsynth_tui.tui.screens.runs import RunsScreen
 from deepsynth_tui.tui.screens.too_small import TooSmall
 from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
+from deepsynth_tui.tui.widgets.section import LazyCollapsible
 from tests.pilot.forms import (
     cache_model_layout,
     form_app,
@@ -191,3 +194,34 @@ def _run_of_this_process(home: Path) -> str:
     run = create_run(home, kind="training", name="long", config_text="kind: training\n")
     write_status(run, own_status(0.0))
     return run.id
+
+
+@pytest.mark.parametrize("mode", ["training", "dataset"])
+async def test_no_character_runs_an_action_of_the_screen_while_the_form_has_the_focus(
+    home: Path, mode: Mode
+) -> None:
+    characters = {
+        key: key_to_character(key) for action in ACTIONS for key in action.keys.split(",")
+    }
+    async with form_app(home, mode) as pilot:
+        screen = screen_of(pilot)
+        form = form_of(pilot)
+        for section in form.query(LazyCollapsible):
+            await section.open()
+        await until(pilot, lambda: screen.takes_keys)
+        for widget in screen.focus_chain:
+            screen.set_focus(widget)
+            acting = {
+                key: active.binding.action
+                for key, active in screen.active_bindings.items()
+                if types_character(characters.get(key)) and active.node in (screen, pilot.app)
+            }
+            in_panel = "panel" in {node.id for node in widget.ancestors_with_self}
+            assert bool(acting) == in_panel, (widget, acting)
+
+
+@pytest.mark.parametrize("place", ["save_dialog", "help", "form", "field_row", "field_select"])
+def test_where_text_is_typed_no_action_has_a_character_as_its_only_key(place: str) -> None:
+    for action in ACTIONS:
+        if action.place == place:
+            assert not all(types_character(key_to_character(key)) for key in action.keys.split(","))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
-from deepsynth_tui.tui.widgets.chart_scale import decimate, tick_labels, ticks
+from deepsynth_tui.chart_scale import decimate, tick_labels, ticks
 from deepsynth_tui.tui.widgets.metric_chart import Curves, MetricChart
 from tests.pilot.screen_host import text_of, until
 

@@ -88,7 +88,7 @@ def host(screen: Callable[[], Screen[Any]]) -> ScreenHost:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    ("make", "until_shown"), [(running, "● running"), (failed, "✗ failed"), (done, "✓ done")]
+    ("make", "until_shown"), [(running, "● training"), (failed, "✗ failed"), (done, "✓ done")]
 )
 def test_monitor(
     snap_compare: Any, make: Callable[[], RunDirectory], until_shown: str, size: tuple[int, int]
@@ -103,7 +103,7 @@ def test_stop(snap_compare: Any, size: tuple[int, int]):
     run = running()
 
     async def ask(pilot: Pilot[Any]) -> None:
-        await shown("● running", "step   74")(pilot)
+        await shown("● training", "step   74")(pilot)
         await pilot.press("s")
         await shown("Stop demo-train?")(pilot)
 
@@ -136,4 +136,4 @@ def test_without_colour(snap_compare: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NO_COLOR", "1")
     run = running()
     app = host(lambda: MonitorScreen(run, clock=lambda: START + 81))
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=shown("● running", "loss 0."))
+    assert snap_compare(app, terminal_size=SIZES[0], run_before=shown("● training", "loss 0."))

@@ -11,9 +11,14 @@ from textual.pilot import Pilot
 
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.tui.actions import key_of
+from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.screens import acts_on_runs
 from deepsynth_tui.tui.screens import runs as runs_screen
+from deepsynth_tui.tui.screens.compare import CompareScreen
 from deepsynth_tui.tui.screens.runs import RunsScreen
-from deepsynth_tui.tui.widgets.run_table import RunTable
+from deepsynth_tui.tui.widgets.overlay_chart import OverlayChart
+from deepsynth_tui.tui.widgets.run_table import COLUMN_WIDTHS, RunTable, columns_for
 from tests.pilot.recorded_runs import (
     START,
     alive,
@@ -69,8 +74,9 @@ async def test_every_run_with_its_state_newest_first(
             "✓ done",
             "● running",
             "✗ crashed",
-            "step 74 of 120",
-            "0.960",
+            "● running 61 %",
+            "1.397",
+            "█",
             "1 min",
         )
         shown = text_of(pilot.app.screen)
@@ -82,11 +88,11 @@ async def test_it_follows_the_directories_and_keeps_the_cursor(
     home: Path, three: list[RunDirectory]
 ):
     async with host(home).run_test(size=SMALL) as pilot:
-        await shows(pilot, "step 74 of 120")
+        await shows(pilot, "running 61 %")
         await pilot.press("down")
         await shows(pilot, f"attach {three[1].id}")
-        append(three[1], [(85, "progress", {"done": 75, "total": 120, "unit": "steps"})])
-        await shows(pilot, "step 75 of 120")
+        append(three[1], [(85, "progress", {"done": 96, "total": 120, "unit": "steps"})])
+        await shows(pilot, "running 80 %", "step 96 of 120")
         newer = new_run(home, "newer", later=30)
         alive(newer, "starting", at=88)
         await shows(pilot, "○ starting", f"attach {three[1].id}")
@@ -98,7 +104,7 @@ async def test_nothing_is_painted_while_nothing_changes(home: Path, three: list[
     clock = CountingClock(90)
     app = ScreenHost(home, lambda: RunsScreen(clock=clock))
     async with app.run_test(size=SMALL) as pilot:
-        await shows(pilot, "step 74 of 120")
+        await shows(pilot, "running 61 %")
         await clock.polls(pilot, 2)
         painted = app.painted
         for beat in range(5):
@@ -169,7 +175,7 @@ async def test_a_long_name_leaves_room_for_the_figures(home: Path):
     append(run, list(training(20)))
     alive(run, "training", at=80)
     async with host(home).run_test(size=SMALL) as pilot:
-        await shows(pilot, "a name that", "step 20 of 120", "1 min")
+        await shows(pilot, "a name that", "running 16 %", "1 min")
         assert pilot.app.screen.query_one(RunTable).max_scroll_x == 0
 
 
@@ -189,3 +195,197 @@ async def test_a_hidden_list_does_not_poll(home: Path, three: list[RunDirectory]
         assert clock.calls == hidden
         await pilot.press("escape")
         await shows(pilot, "newer")
+
+
+CONFIG = """kind: training
+name: {name}
+model: {{name_or_path: org/{model}}}
+lora: {{r: {rank}}}
+data: {{path: /data/invoices}}
+"""
+
+
+def trained(home: Path, name: str, *, rank: int = 16, later: float = 0.0) -> RunDirectory:
+    """A completed training run with a configuration."""
+    text = CONFIG.format(name=name, model=f"model-{rank}", rank=rank)
+    run = new_run(home, name, later=later, config_text=text)
+    append(run, [*training(20 * rank // 8, 120), (200, "done", {"verdict": "completed"})])
+    ended(run)
+    return run
+
+
+async def test_columns_say_what_was_trained(home: Path):
+    trained(home, "rank16")
+    async with host(home, now=300).run_test(size=LARGE) as pilot:
+        await shows(pilot, "model-16", "r16", "invoices", "1.397", "3 min 20 s")
+
+
+async def test_slash_filters_and_escape_shows_all_again(home: Path):
+    for number, name in enumerate(("red", "green", "blue")):
+        trained(home, name, rank=8 * (number + 1), later=number)
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "red", "green", "blue")
+        await pilot.press("slash", *"gre")
+        await until(pilot, lambda: pilot.app.screen.query_one(RunTable).row_count == 1)
+        await pilot.press("enter")
+        await shows(pilot, "1 of 3 runs have “gre”")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen.query_one(RunTable).row_count == 3)
+        await pilot.press("slash", *"model-24")
+        await until(pilot, lambda: pilot.app.screen.query_one(RunTable).row_count == 1)
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen.query_one(RunTable).row_count == 3)
+
+
+async def test_o_sorts_and_keeps_the_cursor_on_its_run(home: Path):
+    for number, name in enumerate(("cherry", "apple", "banana")):
+        trained(home, name, rank=8 * (number + 1), later=number)
+    async with host(home).run_test(size=SMALL) as pilot:
+        table = pilot.app.screen.query_one(RunTable)
+        await shows(pilot, "cherry", "age ↓")
+        await pilot.press("o")
+        await shows(pilot, "name ↓")
+        shown = text_of(pilot.app.screen)
+        assert shown.index("apple") < shown.index("banana ") < shown.index("cherry")
+        assert table.highlighted is not None
+        assert table.highlighted.name == "banana"
+
+
+async def test_two_runs_are_compared_in_three_keys(home: Path):
+    for number in (1, 2):
+        trained(home, f"rank{8 * number}", rank=8 * number, later=number)
+    async with host(home).run_test(size=LARGE) as pilot:
+        await shows(pilot, "rank8", "rank16")
+        await pilot.press("space", "down", "equals_sign")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen))
+        await shows(
+            pilot, "a rank16", "b rank8", "held-out loss, best", "lora.r", "settings are the same"
+        )
+        shown = text_of(pilot.app.screen)
+        assert "model.name_or_path" in shown
+        assert "data.path" not in shown
+        await pilot.press("l")
+        await until(pilot, lambda: pilot.app.screen.query_one(OverlayChart).log_scale)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+
+
+async def test_one_run_cannot_be_compared(home: Path):
+    trained(home, "alone")
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "alone")
+        await pilot.press("space", "equals_sign")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, RunsScreen)
+
+
+@pytest.mark.parametrize("key_place", ["runs.resume", "monitor.resume"])
+def test_resuming_takes_one_key_on_the_run(key_place: str):
+    assert key_of(key_place) == "R"
+
+
+async def test_shift_r_resumes_the_highlighted_run(home: Path, monkeypatch: pytest.MonkeyPatch):
+    run = trained(home, "done")
+    lost = new_run(home, "lost", later=20)
+    append(lost, list(training(20)))
+    vanished(lost)
+    started: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        acts_on_runs, "start_job", lambda run, *, resume: started.append((run.id, resume))
+    )
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "✗ crashed", "R Resume")
+        await pilot.press("down", "R")  # a completed run has nothing left to do
+        await pilot.press("up", "R")
+        await until(pilot, lambda: bool(started))
+    assert started == [(lost.id, True)]
+    assert run.id not in dict(started)
+
+
+async def test_d_names_the_size_and_deletes_after_a_confirmation(home: Path):
+    kept, gone = trained(home, "kept"), trained(home, "gone", later=1)
+    (gone.path / "large").write_bytes(bytes(3 << 20))
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "kept", "gone")
+        await pilot.press("D")
+        await shows(pilot, "Delete ", "Frees 3 MiB")
+        await pilot.press("enter")  # the safe choice is highlighted
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+        assert gone.path.exists()
+        await pilot.press("D")
+        await shows(pilot, "Frees 3 MiB")
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: not gone.path.exists())
+        await until(pilot, lambda: "gone" not in text_of(pilot.app.screen))
+    assert kept.path.exists()
+
+
+async def test_marked_runs_are_deleted_together_and_a_live_one_never(home: Path):
+    first, second = trained(home, "first"), trained(home, "second", later=1)
+    live = new_run(home, "live", later=2)
+    append(live, list(training(20)))
+    alive(live, "training", at=85)
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "first", "second", "live")
+        await pilot.press("D")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, RunsScreen)
+        await pilot.press("space", "down", "space", "down", "space")
+        await shows(pilot, "3: = compares")
+        await pilot.press("D")
+        await shows(pilot, "Delete 2 runs?")
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: not first.path.exists() and not second.path.exists())
+    assert live.path.exists()
+
+
+async def test_n_renames(home: Path):
+    trained(home, "before")
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "before")
+        await pilot.press("n")
+        await shows(pilot, "Rename before")
+        await pilot.press("ctrl+u", "enter")
+        await shows(pilot, "must not be empty")
+        await pilot.press(*"after", "enter")
+        await shows(pilot, "after")
+        await until(pilot, lambda: "before" not in text_of(pilot.app.screen))
+
+
+async def test_extending_asks_for_a_number_of_steps(home: Path):
+    trained(home, "short")
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "short")
+        await pilot.press("x")
+        await shows(pilot, "Train short further?", "It is at step 40.")
+        await pilot.press("ctrl+u", *"abc", "enter")
+        await shows(pilot, "must be a whole number >= 1")
+        await pilot.press("ctrl+u", *"10", "enter")
+        await until(pilot, lambda: any(n.title == "Not extended" for n in pilot.app._notifications))
+
+
+async def test_why_a_run_failed_takes_two_keys(home: Path):
+    run = new_run(home, "oom")
+    error = {"class": "OutOfMemoryError", "message": "CUDA out of memory", "advice": "Lower it."}
+    append(run, [*training(20), (30, "error", error), (30, "done", {"verdict": "failed"})])
+    ended(run)
+    async with DeepsynthApp(home, mode="dataset").run_test(size=SMALL) as pilot:
+        await pilot.press("f4")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+        await shows(pilot, "✗ failed", "CUDA out of memory")
+        await pilot.press("enter")
+        await shows(pilot, "CUDA out of memory", "Lower it.")
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (60, {"mark", "state", "name", "age", "best eval"}),
+        (80, {"mark", "state", "name", "age", "best eval", "loss", "method"}),
+        (120, set(COLUMN_WIDTHS)),
+    ],
+)
+def test_narrow_tables_leave_out_columns_by_priority(width: int, columns: set[str]):
+    shown = columns_for(width)
+    assert set(shown) == columns
+    assert sum(size + 2 for size in shown.values()) <= width

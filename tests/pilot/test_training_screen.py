@@ -15,7 +15,7 @@ from deepsynth_tui.builtin import TINY_BERT, TINY_QWEN3
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.model import DEFAULT_MODEL
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.closed_form import MemoryItem
+from deepsynth_tui.estimate.memory.run_memory import MemoryItem
 from deepsynth_tui.estimate.report import fit_report
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine import nvml

@@ -69,6 +69,22 @@ class Terminal:
             self._read(0.1)
         return self.text
 
+    def settle(self, quiet: float, seconds: float = 20, *, until_first: bool = False) -> float:
+        """Read until nothing comes for `quiet` seconds, and return when the last byte came.
+
+        Returns the time of the call if nothing comes; ends after `seconds` in any case, and with
+        `until_first` after the first bytes.
+        """
+        last = began = time.perf_counter()
+        while (now := time.perf_counter()) < min(last + quiet, began + seconds):
+            count = len(self.output)
+            self._read(last + quiet - now)
+            if len(self.output) > count:
+                last = time.perf_counter()
+                if until_first:
+                    break
+        return last
+
     def hang_up(self) -> None:
         """Close the terminal as a dropped connection does: the program gets SIGHUP."""
         os.close(self._fd)

@@ -13,7 +13,9 @@ from deepsynth_tui.runs.events import UNREADABLE, Event
 from deepsynth_tui.runs.reduce_events import MAX_POINTS, RESUMED, WINDOW_POINTS, fold
 from deepsynth_tui.runs.state import (
     Checkpoint,
+    Drawn,
     ErrorReport,
+    Gpu,
     Memory,
     Phase,
     Progress,
@@ -45,6 +47,8 @@ KINDS = [
     "warning",
     "error",
     "done",
+    "drawn",
+    "page",
     "unheard of",
 ]
 NAMES = [
@@ -203,6 +207,29 @@ def test_changes_of_an_error():
     assert of(("error", {**error, "changes": ["r"]})).error == ErrorReport(
         "OutOfMemoryError", "full", "less"
     )
+
+
+def test_gpu_sensors_become_series_and_the_last_reading():
+    events = [
+        ("memory", {"step": 1, "gpu": {"name": "H200", "index": 0, "total": 9, "utilisation": 80}}),
+        ("memory", {"step": 2, "gpu": {"name": "H200", "utilisation": 90, "power": 412.5}}),
+        ("memory", {"step": 3, "gpu": "H200"}),
+    ]
+    state = fold(RunState(), [Event(i, i, *event) for i, event in enumerate(events, 1)])
+    assert state.gpu == Gpu(name="H200", utilisation=90, power=412.5)
+    assert state.series["gpu_utilisation"] == ((1, 80), (2, 90))
+    assert state.series["gpu_power"] == ((2, 412.5),)
+
+
+def test_a_dataset_run_reports_its_first_page_and_what_was_left_out():
+    left_out = {"empty text": 2, "odd": "x"}
+    events = [
+        Event(1, 1, "page", {"lines": ["⠁⠂", "⠃⠄"]}),
+        Event(2, 2, "drawn", {"documents": 5, "pages": 7, "rows": 6, "left_out": left_out}),
+    ]
+    state = fold(RunState(), events)
+    assert state.first_page == ("⠁⠂", "⠃⠄")
+    assert state.drawn == Drawn(5, 7, 6, {"empty text": 2})
 
 
 def test_memory_keeps_the_peak():

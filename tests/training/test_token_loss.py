@@ -120,12 +120,24 @@ def make_trainer(base: LoadedModel, model: Any, config: TrainingConfig, folder: 
 
 
 def trained_step(config: TrainingConfig, folder: Path) -> tuple[float, Gradients]:
-    """Return the logged loss and the gradients of a step of the trainer."""
+    """Return the logged loss and the gradients of a step of the trainer.
+
+    Asserts that no module returns keys and values for generation.
+    """
     base, model = adapted(config)
+    caches: list[str] = []
+
+    def note_cache(module: torch.nn.Module, _: Any, output: Any) -> None:
+        if getattr(output, "past_key_values", None) is not None:
+            caches.append(type(module).__name__)
+
+    for module in model.modules():
+        module.register_forward_hook(note_cache)
     trainer = make_trainer(base, model, config, folder)
     recorder = GradientRecorder()
     trainer.add_callback(recorder)
     trainer.train()
+    assert not caches
     loss = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
     return loss, recorder.gradients
 

@@ -28,6 +28,8 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection to the cluster."""
 REPORT_INTERVAL = 20
 """Documents between two progress reports of a task."""
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
+"""Arguments of `ray.init`."""
 
 
 class RayBackend(AbstractContextManager["RayBackend"]):
@@ -145,14 +147,25 @@ def _connect(num_cpus: int) -> None:
     ray = _ray()
     _check_reachable(os.environ.get("RAY_ADDRESS", ""))
     handler = signal.getsignal(signal.SIGTERM)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
     try:
-        ray.init(address="auto", **quiet)
+        ray.init(address="auto", **QUIET)
     except ConnectionError:
-        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **quiet)
+        start_cluster(num_cpus)
     finally:
         # Ray's own SIGTERM handler exits without letting the job stop in order.
         signal.signal(signal.SIGTERM, handler)
+
+
+def start_cluster(num_cpus: int) -> None:
+    """Start a cluster that can be reached from this machine only, and connect to it.
+
+    Whoever reaches a Ray cluster can run code in it. Ray 2.60 replaces the loopback address by that
+    of a network interface, unless clusters of several machines are switched off (the default on
+    macOS). Its processes read the variable when they import Ray, which this one has done.
+    """
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    import_module("ray._private.ray_constants").ENABLE_RAY_CLUSTER = False
+    _ray().init(address="local", num_cpus=num_cpus, include_dashboard=False, **QUIET)
 
 
 def _check_reachable(address: str) -> None:

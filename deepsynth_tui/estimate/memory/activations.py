@@ -89,8 +89,10 @@ def activation_memory(
     stream_factor = FLOAT32 // HALF if stack.float32_stream else 1
     hidden_states = width * text.hidden * batch.tokens
     adapters = adapter_activation_bytes(config, trainable, "language") * batch.tokens
-    if config.training.bf16 or config.training.fp16:
-        adapters += HALF * trainable.adapters  # autocast's copies of the float32 adapters
+    autocasts = config.training.bf16 or config.training.fp16
+    # Autocast's copies of the float32 adapters, which it keeps until the end of the forward pass.
+    half_adapters = HALF * trainable.adapters if autocasts else 0
+    adapters += half_adapters
     saved = [_layer_bytes(config, layer, layout, batch) for layer in layout.layers]
     scores = eager_score_bytes(config, text, batch)
     mask = masked_pairs(config, batch)
@@ -113,16 +115,20 @@ def activation_memory(
     )
     if config.training.gradient_checkpointing:
         int8 = sum(_int8_inputs(config, layer, text) for layer in layout.layers) * batch.tokens
-        stored = [
-            size + (adapters + sum(experts)) // text.layers + scores + bias
+        every = config.training.checkpoint_every_n_layers
+        stored = {
+            index: size + (adapters + sum(experts)) // text.layers + scores + bias
             for index, size in enumerate(saved)
-            if index % config.training.checkpoint_every_n_layers
-        ]
+            if index % every
+        }
+        # The layers behind the last that is recomputed have freed theirs when that one begins.
+        last_recomputed = (text.layers - 1) // every * every
+        freed = sum(size for index, size in stored.items() if index > last_recomputed)
         memory = ActivationMemory(
-            saved=(text.layers - len(stored)) * hidden_states + sum(stored) + int8 + mask,
-            layer_backward=largest_layer,
+            saved=(text.layers - len(stored)) * hidden_states + sum(stored.values()) + int8 + mask,
+            layer_backward=max(workspace, largest_layer - freed),
             last_backward=largest_layer,
-            logits=logits,
+            logits=logits + half_adapters,
         )
     else:
         all_layers = sum(saved) + adapters + text.layers * (scores + bias) + sum(experts)

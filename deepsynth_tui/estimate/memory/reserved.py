@@ -40,17 +40,17 @@ FORWARD_ROUTED = 12
 # The optimizer state is allocated in the blocks of the first step's activations, so that the next
 # step has to allocate this fraction of them anew.
 STATE_IN_ACTIVATION_BLOCKS = 0.75
-# Fraction of the bytes allocated at a peak that finds no free block even after all free segments
-# are returned to the driver.
+# Bytes that find no free block even after all free segments are returned to the driver, as
+# fractions of the workspace of each peak candidate.
 FRAGMENTATION: Mapping[PeakCandidate, float] = {
     "vision": 0.05,
-    "layer": 0.20,
-    "last": 0.20,
-    "update": 0.15,
+    "loss": 0.12,
+    "layer": 0.13,
+    "last": 0.13,
+    "update": 0.02,
 }
-# The tensors of the loss are segments of their own. There it is the fraction of the cached bytes
-# that share a segment with saved activations.
-LOSS_FRAGMENTATION = 0.25
+# Without checkpointing, the many blocks of saved activations leave gaps: a fraction of their bytes.
+SAVED_FRAGMENTATION = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +89,17 @@ def free_blocks(
 
 
 @dataclass(frozen=True, slots=True)
-class AllocatorOverhead:
-    """Bytes reserved beyond the peak of allocated bytes.
+class ReservedMemory:
+    """Bytes that the allocator reserves on top of those allocated throughout the step.
 
-    `cached` on a GPU with plenty of memory; `fragmentation` is the part of it that cannot be
-    returned to the driver where memory is short.
+    `reserved` on a GPU with plenty of memory; `least` on the smallest GPU on which the step runs.
     """
 
-    cached: int
-    fragmentation: int
+    reserved: int
+    least: int
 
 
-def allocator_overhead(
+def reserved_memory(
     peak_candidates: Mapping[PeakCandidate, int],
     trained: TrainableMemory,
     activations: ActivationMemory,
@@ -110,36 +109,37 @@ def allocator_overhead(
     accumulated_gradients: int,
     checkpointing: bool,
     stack: StackVersion,
-) -> AllocatorOverhead:
-    """Bytes reserved beyond the largest of `peak_candidates`.
+) -> ReservedMemory:
+    """Return what the allocator reserves for a step.
 
-    `peak_candidates` are bytes on top of those allocated throughout. `accumulated_gradients` are
-    allocated before the forward pass.
+    `peak_candidates` are allocated bytes on top of those allocated throughout.
+    `accumulated_gradients` are allocated before the forward pass.
     """
-    peak: PeakCandidate = max(peak_candidates, key=lambda name: peak_candidates[name])
-    saved = accumulated_gradients + activations.saved + vision.saved
+    optimizer_step = trained.gradients + trained.optimizer_workspace
+    workspace: Mapping[PeakCandidate, int] = {
+        "vision": vision.workspace,
+        "loss": activations.logits,
+        "layer": activations.layer_backward,
+        "last": activations.last_backward,
+        "update": optimizer_step,
+    }
+    saved = activations.saved + vision.saved
+    gaps = 0 if checkpointing else int(SAVED_FRAGMENTATION * saved)
+    least = max(
+        size
+        + int(FRAGMENTATION[name] * workspace[name])
+        + (gaps if name in ("loss", "layer") else 0)
+        for name, size in peak_candidates.items()
+    )
     # The forward of the layers and the loss do not fit into each other's blocks; the backward of a
     # layer fits into both. Without checkpointing the layers save theirs in the blocks of the vision
     # tower.
     free_bytes = max(free.layer, vision.forward_workspace if checkpointing else 0)
     forward_backward = max(
-        saved + free_bytes + activations.logits + free.logits,
+        accumulated_gradients + saved + free_bytes + activations.logits + free.logits,
         peak_candidates["vision"],
         peak_candidates["layer"],
     )
     reallocated = 0.0 if stack.empties_cache else STATE_IN_ACTIVATION_BLOCKS
-    optimizer_step = trained.gradients + trained.optimizer_workspace
     update = optimizer_step + int(reallocated * (forward_backward - accumulated_gradients))
-    cached = max(forward_backward, update, peak_candidates["last"]) - peak_candidates[peak]
-    if peak == "loss":
-        # Without checkpointing all cached blocks share segments with saved activations.
-        return AllocatorOverhead(
-            cached, int(LOSS_FRAGMENTATION * cached) if checkpointing else cached
-        )
-    workspace: Mapping[PeakCandidate, int] = {
-        "vision": vision.workspace,
-        "layer": activations.layer_backward,
-        "last": activations.last_backward,
-        "update": optimizer_step,
-    }
-    return AllocatorOverhead(cached, min(cached, int(FRAGMENTATION[peak] * workspace[peak])))
+    return ReservedMemory(max(forward_backward, update, peak_candidates["last"], least), least)

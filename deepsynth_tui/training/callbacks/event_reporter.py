@@ -62,7 +62,8 @@ class EventReporterCallback(TrainerCallback):
         if not metrics:  # the summary at the end of training
             return
         if "loss" in metrics:
-            metrics["tokens_per_second"] = round(self.trainer.tokens_per_second(), 1)
+            metrics["tokens"], rate = self.trainer.trained_tokens()
+            metrics["tokens_per_second"] = round(rate, 1)
             metrics["data_wait"] = round(self.trainer.data_wait(), 4)
         self.job.metric(step=state.global_step, epoch=state.epoch, **metrics)
         log.info(self._log_line(state, metrics))

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median
@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 FIRST_STEPS = 3
 """Steps whose peaks are reported one by one; then they are compared with the estimate."""
+
+SENSOR_SECONDS = 1.0
+"""Least time between two readings of the GPU's sensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class MemoryMeter:
     def __init__(self) -> None:
         probe = nvml.probe()
         self.driver = probe.driver
-        self._used_before = {device.uuid: device.used for device in probe.devices}
+        self._devices = {device.uuid: device for device in probe.devices}
 
     def read(self) -> MemoryReading:
         """Read all counters. Takes microseconds and does not synchronise with the GPU."""
@@ -80,19 +83,31 @@ class MemoryMeter:
     def _device_bytes(self) -> int | None:
         """Device memory used since the meter was created; None if the driver does not tell."""
         used = self._read_used() if self._read_used else None
-        return None if used is None else max(0, used - self._used_before[self._uuid])
+        return None if used is None else max(0, used - self._devices[self._uuid].used)
 
     @cached_property
     def _uuid(self) -> str:
         """The driver's UUID of the device that PyTorch uses; "" if the driver has none."""
-        if not self._used_before:
+        if not self._devices:
             return ""
         torch_uuid = str(torch.cuda.get_device_properties(0).uuid)
-        return next((uuid for uuid in self._used_before if torch_uuid in uuid), "")
+        return next((uuid for uuid in self._devices if torch_uuid in uuid), "")
 
     @cached_property
     def _read_used(self) -> Callable[[], int | None] | None:
         return nvml.memory_reader(self._uuid) if self._uuid else None
+
+    def read_gpu(self) -> dict[str, object] | None:
+        """Return the fields `gpu` of a memory event: name, index and sensors of the device that
+        PyTorch uses. None without a GPU, or if the driver does not know the device."""
+        if not torch.cuda.is_available() or self._read_sensors is None:
+            return None
+        device = self._devices[self._uuid]
+        return {"name": device.name, "index": device.index, **asdict(self._read_sensors())}
+
+    @cached_property
+    def _read_sensors(self) -> Callable[[], nvml.Sensors] | None:
+        return nvml.sensor_reader(self._uuid) if self._uuid else None
 
 
 class MemoryTimeCallback(TrainerCallback):
@@ -110,6 +125,7 @@ class MemoryTimeCallback(TrainerCallback):
         self.meter = meter
         self._clock = clock
         self._step_start = clock()
+        self._sensors_due = clock()
         self._step_seconds: list[float] = []
         self._peaks: dict[str, int] = {}
         self._first_step_peak: int | None = None
@@ -169,7 +185,7 @@ class MemoryTimeCallback(TrainerCallback):
             self._steady = reading.held
             if self.steps == 1:
                 self._first_step_peak = reading.allocated
-            self.job.memory(step=state.global_step, **reading.to_event())
+            self._report(state.global_step, reading)
             self.meter.reset()
             if self.steps == FIRST_STEPS:
                 self.job.measured(self.measured())
@@ -187,7 +203,7 @@ class MemoryTimeCallback(TrainerCallback):
         if "loss" in (logs or {}) and self.steps > FIRST_STEPS:
             reading = self.meter.read()
             self._update_peaks(reading)
-            self.job.memory(step=state.global_step, **reading.to_event())
+            self._report(state.global_step, reading)
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -211,6 +227,14 @@ class MemoryTimeCallback(TrainerCallback):
             measured = self.measured()
             self.job.measured(measured)
             log.info("measured: %s", "; ".join(comparison_lines(self.job.prediction, measured)))
+
+    def _report(self, step: int, reading: MemoryReading) -> None:
+        """Report memory, and what the GPU reports, at most every `SENSOR_SECONDS`."""
+        gpu = None
+        if (now := self._clock()) >= self._sensors_due:
+            self._sensors_due = now + SENSOR_SECONDS
+            gpu = self.meter.read_gpu()
+        self.job.memory(step=step, **reading.to_event(), **({"gpu": gpu} if gpu else {}))
 
     def _update_peaks(self, reading: MemoryReading) -> None:
         for name, value in reading.to_event().items():

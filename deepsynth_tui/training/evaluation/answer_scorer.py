@@ -12,13 +12,14 @@ from deepsynth_tui.training.evaluation.generate import (
     generate_answers,
 )
 from deepsynth_tui.training.evaluation.metrics import character_error_rate, exact_match, rouge_l
-from deepsynth_tui.training.evaluation.samples import input_text
+from deepsynth_tui.training.evaluation.samples import first_page_in_braille, input_text
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
     from deepsynth_tui.runs.job import Job
+    from deepsynth_tui.training.data.chat_template import RenderedChat
     from deepsynth_tui.training.data.collator import Collator
     from deepsynth_tui.training.data.dataset import Rows
 
@@ -40,6 +41,14 @@ class AnswerScorer:
         seed = collator.config.data.split_seed
         positions = sorted(evenly_spaced_sample(len(held_out), count, seed=seed))
         self.examples = [held_out[position] for position in positions]
+        self._pages_reported: set[str] = set()
+
+    def _page_once(self, chat: RenderedChat) -> dict[str, object]:
+        """Return the field `page` of the first sample of each row: it is large."""
+        if chat.example.row_id in self._pages_reported:
+            return {}
+        self._pages_reported.add(chat.example.row_id)
+        return {"page": first_page_in_braille(chat, self.collator)}
 
     def scores(self, model: PeftModel | PreTrainedModel, *, step: int) -> dict[str, float]:
         """Return `eval_exact_match`, `eval_rouge_l` and `eval_cer`; report some answers as samples.
@@ -80,6 +89,7 @@ class AnswerScorer:
                 is_cut=answer.is_cut,
                 when="during",
                 step=step,
+                **self._page_once(chat),
             )
         # Of a truncated target only the beginning is compared.
         whole = zip(chats, generated, strict=True)

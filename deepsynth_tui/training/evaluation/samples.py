@@ -67,11 +67,12 @@ def take_sample(model: PeftModel | PreTrainedModel, collator: Collator, example:
         output=answer.text,
         is_cut=answer.is_cut,
         loss=loss.item(),
-        page=tuple(_first_page_in_braille(chat, collator)),
+        page=tuple(first_page_in_braille(chat, collator)),
     )
 
 
-def _first_page_in_braille(chat: RenderedChat, collator: Collator) -> list[str]:
+def first_page_in_braille(chat: RenderedChat, collator: Collator) -> list[str]:
+    """Return the first page of a row in braille, no lines for a text-only model."""
     images = chat.example.images
     if not images:
         return []

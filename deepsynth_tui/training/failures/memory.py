@@ -15,8 +15,8 @@ from deepsynth_tui.units import format_bytes
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.fixes import Fix
+    from deepsynth_tui.estimate.resources import Estimate
 
 MAX_ITEMS_SHOWN = 3
 RETRY = "Press `r` in the run's view, or run `train CONFIG --retry`, to apply it in a new run."

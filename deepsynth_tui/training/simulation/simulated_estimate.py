@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from deepsynth_tui.estimate.closed_form import Estimate, MemoryItem
+from deepsynth_tui.estimate.memory.run_memory import MemoryItem
+from deepsynth_tui.estimate.resources import Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from deepsynth_tui.estimate.closed_form import Estimate
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.tui.fit.delta import format_delta
 from deepsynth_tui.tui.fit.gpu_table import gpu_table
 from deepsynth_tui.tui.fit.memory_bar import memory_bar, memory_legend

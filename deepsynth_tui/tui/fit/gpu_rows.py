@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deepsynth_tui.estimate.closed_form import Estimate, GpuEstimate
+from deepsynth_tui.estimate.resources import Estimate, GpuEstimate
 from deepsynth_tui.machine.gpu_catalogue import Fit, classify_fit
 from deepsynth_tui.machine.match_gpu import match_gpu
 from deepsynth_tui.machine.nvml import Device, Probe, device_label

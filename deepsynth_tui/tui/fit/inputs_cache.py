@@ -15,6 +15,7 @@ from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.models.layout import ModelLayout, Role, load_layout
 from deepsynth_tui.models.layout_client import request_layout
+from deepsynth_tui.tui.background import in_background
 from deepsynth_tui.workflows.estimate import row_statistics
 
 LAYOUT_DEBOUNCE = 0.5
@@ -107,7 +108,7 @@ class EstimateInputsCache:
             if await asyncio.to_thread(load_layout, key.name, key.revision, key.role) is None:
                 report(status)
                 await asyncio.sleep(LAYOUT_DEBOUNCE)
-            self._layouts[key] = asyncio.ensure_future(asyncio.to_thread(read_layout, key))
+            self._layouts[key] = in_background(read_layout, key)
         future = self._layouts[key]
         if not future.done():
             report(status)

@@ -11,7 +11,8 @@ from itertools import accumulate
 
 from textual.content import Content
 
-from deepsynth_tui.estimate.closed_form import Estimate, MemoryItem
+from deepsynth_tui.estimate.memory.run_memory import MemoryItem
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.tui.fit.delta import format_delta
 from deepsynth_tui.units import format_bytes, format_percent
 

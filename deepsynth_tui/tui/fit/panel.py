@@ -17,8 +17,8 @@ from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.widgets.diffed_lines import DiffedLines
 
 if TYPE_CHECKING:
-    from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.report import FitReport, GpuFit
+    from deepsynth_tui.estimate.resources import Estimate
     from deepsynth_tui.machine.nvml import Device, Probe
     from deepsynth_tui.tui.fit.gpu_rows import GpuRow
     from deepsynth_tui.tui.fit.view import FitView

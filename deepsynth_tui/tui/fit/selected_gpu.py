@@ -6,9 +6,9 @@ from textwrap import wrap
 
 from textual.content import Content
 
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.fixes import MAX_BATCH_SIZE
 from deepsynth_tui.estimate.report import GpuFit
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.machine.gpu_catalogue import Fit
 from deepsynth_tui.tui.fit.delta import append_delta, format_delta
 from deepsynth_tui.tui.fit.gpu_rows import FIT_SIGNS, GpuRow

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from deepsynth_tui.estimate.closed_form import Estimate
 from deepsynth_tui.estimate.report import FitReport, GpuFit
+from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.nvml import Probe
 from deepsynth_tui.tui.fit.gpu_rows import GpuRow, gpu_rows, select_row

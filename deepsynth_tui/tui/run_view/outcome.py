@@ -1,11 +1,13 @@
-"""The text of the outcome box: how a run ended or why it waits, and what to do next. Pure."""
+"""The text of the outcome box: why a run ended or waits, and what to do next. Pure.
+
+A completed run has a line of its own, see `result_line`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.tui.actions import key_of
@@ -60,8 +62,6 @@ def _title_and_texts(
     snapshot: RunSnapshot, last_lines: Sequence[str]
 ) -> tuple[str, list[LabelledText]] | None:
     match snapshot.summary.state:
-        case "done":
-            return "Results", _results(snapshot)
         case "stopped":
             return "Stopped", _stopped(snapshot)
         case "failed":
@@ -93,46 +93,6 @@ def _queued(snapshot: RunSnapshot) -> list[LabelledText]:
     ]
 
 
-def _results(snapshot: RunSnapshot) -> list[LabelledText]:
-    """Return where the results of a completed run are and how to load them."""
-    results = snapshot.state.results
-    on_hub = [("On the Hub", str(results["hub"]))] if results.get("hub") else []
-    if snapshot.identity.kind == "dataset":
-        folder = str(results.get("dataset", snapshot.run.dataset))
-        return [
-            ("Dataset", folder),
-            *on_hub,
-            ("In Python", f'datasets.load_dataset("{folder}")'),
-            (key_of("monitor.train"), "Train on this dataset"),
-        ]
-    return [
-        *_weights(snapshot),
-        *on_hub,
-        *_verification(results.get("verification")),
-        (key_of("monitor.samples"), "Show samples of the model's answers"),
-    ]
-
-
-def _verification(verification: object) -> list[LabelledText]:
-    """Return the result of reloading the saved weights and comparing their answers."""
-    if not isinstance(verification, Mapping):
-        return []
-    if verification.get("changes_the_base"):
-        text = "Reloaded from disk: same answers as the trained model, not those of the base model."
-    else:
-        text = "Reloaded from disk: same answers as the base model, so training had no effect yet."
-    return [("Verified", text)]
-
-
-def _weights(snapshot: RunSnapshot) -> list[LabelledText]:
-    folder = str(snapshot.state.results.get("path", snapshot.run.adapter))
-    if Path(folder).name == snapshot.run.adapter.name:
-        load = f'peft.PeftModel.from_pretrained(model, "{folder}")'
-        return [("Adapter", folder), ("In Python", load)]
-    load = f'transformers.AutoModelForImageTextToText.from_pretrained("{folder}")'
-    return [("Model", folder), ("In Python", load)]
-
-
 def _stopped(snapshot: RunSnapshot) -> list[LabelledText]:
     results = snapshot.state.results
     if snapshot.identity.kind == "dataset":
@@ -140,10 +100,7 @@ def _stopped(snapshot: RunSnapshot) -> list[LabelledText]:
         if partial := results.get("partial"):
             lines.append(("Partial dataset", str(partial)))
         return [*lines, *_resume(snapshot)]
-    lines = [("", f"Stopped at step {snapshot.state.step or 0}.")]
-    if "path" in results:
-        lines += [*_weights(snapshot), *_verification(results.get("verification"))]
-    return [*lines, *_resume(snapshot)]
+    return [("", f"Stopped at step {snapshot.state.step or 0}."), *_resume(snapshot)]
 
 
 def _error(snapshot: RunSnapshot) -> list[LabelledText]:
@@ -187,10 +144,12 @@ def _waiting(snapshot: RunSnapshot) -> list[LabelledText]:
 
 def _resume(snapshot: RunSnapshot) -> list[LabelledText]:
     """Return how to resume: a dataset from its finished shards, training from a checkpoint."""
+    key, config = key_of("monitor.resume"), snapshot.run.config
     if snapshot.identity.kind == "dataset":
-        return [("Resume", f"deepsynth-tui generate {snapshot.run.config} --resume")]
+        command = f"deepsynth-tui generate {config} --resume"
+        return [(key, f"Resume after the finished shards ({command})")]
     if not snapshot.state.checkpoints:
-        return []
+        return [(key, "Start again: there is no checkpoint")]
     step = snapshot.state.checkpoints[-1].step
-    command = f"deepsynth-tui train {snapshot.run.config} --resume"
-    return [("Resume", f"{command}  (from step {step})")]
+    command = f"deepsynth-tui train {config} --resume"
+    return [(key, f"Resume from step {step} ({command})")]

@@ -7,6 +7,7 @@ are not.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from deepsynth_tui.runs.directory import (
 from deepsynth_tui.runs.state import RunState, eta_seconds
 from deepsynth_tui.runs.state_reader import StateReader
 from deepsynth_tui.runs.summary import WAITING, RunSummary, summarize
+from deepsynth_tui.tui.run_view.comparable import ReferenceRun, last_comparable_run
 from deepsynth_tui.tui.run_view.console_feed import ConsoleFeed, ConsoleLines
 from deepsynth_tui.units import format_duration, format_elapsed, format_remaining
 
@@ -41,8 +43,11 @@ class RunSnapshot:
         request: Pending stop request.
         elapsed: Working time as text, empty if unknown.
         eta: Remaining time as text, empty if unknown.
+        end_clock: The clock time of the end as text, empty if unknown.
         predecessor: The run that this one waits for.
         successor: The run that waits for this one.
+        reference: The last comparable run, None if there is none.
+        result_bytes: Size of what an ended run made, None if that is unknown or nothing.
         console: What was printed since the previous snapshot.
         percent_read: How much of a long log is read while `state` is a preview, else None.
     """
@@ -54,8 +59,11 @@ class RunSnapshot:
     request: control.Request | None
     elapsed: str
     eta: str
+    end_clock: str
     predecessor: RunSummary | None
     successor: RunDirectory | None
+    reference: ReferenceRun | None
+    result_bytes: int | None
     console: ConsoleLines
     percent_read: int | None = None
 
@@ -90,6 +98,9 @@ class RunReader:
         self._console = ConsoleFeed(run.console)
         self._last: RunSnapshot | None = None
         self._successor: RunDirectory | None = None
+        self._reference: ReferenceRun | None = None
+        self._has_searched_reference = False
+        self._result_sizes: dict[Path, int] = {}
         self._next_search = 0.0
 
     @property
@@ -115,6 +126,7 @@ class RunReader:
             if summary.state != "unreadable":  # else the summary says why
                 raise
         state = self._reader.state
+        eta, end_clock = _eta(state, summary, now)
         snapshot = RunSnapshot(
             run=self._run,
             identity=self._identity,
@@ -122,9 +134,12 @@ class RunReader:
             state=state,
             request=control.pending_request(self._run) if summary.is_live else None,
             elapsed=_elapsed(state, summary, now),
-            eta=_eta(state, summary, now),
+            eta=eta,
+            end_clock=end_clock,
             predecessor=self._predecessor(summary, now),
             successor=self._find_successor(),
+            reference=self._reference,
+            result_bytes=self._result_bytes(state, summary),
             console=console,
             percent_read=self._reader.percent_read,
         )
@@ -132,6 +147,24 @@ class RunReader:
             return None
         self._last = snapshot
         return snapshot
+
+    def search_reference(self) -> None:
+        """Search the last comparable run, once; it is part of the next snapshot.
+
+        Reads the log of that run: call it after the first snapshot is on screen.
+        """
+        if not self._has_searched_reference:
+            self._has_searched_reference = True
+            self._reference = last_comparable_run(self._home, self._run, self._identity)
+
+    def _result_bytes(self, state: RunState, summary: RunSummary) -> int | None:
+        folder = state.results.get("path" if self._identity.kind == "training" else "dataset")
+        if summary.is_live or not isinstance(folder, str):
+            return None
+        path = Path(folder)
+        if path not in self._result_sizes:
+            self._result_sizes[path] = _folder_bytes(path)
+        return self._result_sizes[path]
 
     def _predecessor(self, summary: RunSummary, now: float) -> RunSummary | None:
         after = self._identity.after
@@ -170,8 +203,26 @@ def _elapsed(state: RunState, summary: RunSummary, now: float) -> str:
     return format_elapsed(seconds) if summary.is_live else format_duration(seconds)
 
 
-def _eta(state: RunState, summary: RunSummary, now: float) -> str:
+def _eta(state: RunState, summary: RunSummary, now: float) -> tuple[str, str]:
+    """Return the time left and the clock time of the end, empty if unknown."""
     seconds = eta_seconds(state)
     if summary.state != "running" or seconds is None or not seconds or state.updated is None:
-        return ""
-    return format_remaining(max(0.0, seconds - max(0.0, now - state.updated)))
+        return "", ""
+    end = state.updated + seconds
+    return format_remaining(max(0.0, end - max(now, state.updated))), clock_time(end, now)
+
+
+def clock_time(moment: float, now: float) -> str:
+    """Return the local clock time of a moment, with the day unless it is today."""
+    then, today = time.localtime(moment), time.localtime(now)
+    is_today = then[:3] == today[:3]
+    return time.strftime("%H:%M" if is_today else "%a %H:%M", then)
+
+
+def _folder_bytes(folder: Path) -> int:
+    """Return the size of all files in a folder; those that vanish meanwhile are not counted."""
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            size += path.lstat().st_size if path.is_file() else 0
+    return size

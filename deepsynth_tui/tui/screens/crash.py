@@ -8,11 +8,11 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from deepsynth_tui.runs.private_folder import make_private
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.calm_screen import CalmModalScreen
 
 
 def save_traceback(home: Path, error: BaseException) -> Path:
@@ -24,7 +24,7 @@ def save_traceback(home: Path, error: BaseException) -> Path:
     return path
 
 
-class CrashDialog(ModalScreen[None]):
+class CrashDialog(CalmModalScreen[None]):
     """Shows an unexpected error; the application keeps running."""
 
     CSS_PATH = "dialog.tcss"

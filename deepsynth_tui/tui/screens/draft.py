@@ -6,11 +6,11 @@ import threading
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.worker import get_current_worker
 
 from deepsynth_tui.tui.app_protocol import app_api
+from deepsynth_tui.tui.calm_screen import CalmScreen
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ DELAY_SECONDS = 0.5
 """Time without a change before the draft is saved."""
 
 
-class SavesDraft(ReportsWorkerErrors, Screen[None]):
+class SavesDraft(ReportsWorkerErrors, CalmScreen[None]):
     """Base of the screens with a form: the draft is saved after changes and on closing."""
 
     kind: ClassVar[RunKind]

@@ -94,6 +94,10 @@ class FormScreen(SavesDraft):
         if self.focused is None:
             form.focus_first()
 
+    @property
+    def takes_keys(self) -> bool:
+        return self.form is not None and self.form.is_complete
+
     # Values
 
     def fill(self, values: Mapping[str, Any]) -> None:

@@ -7,15 +7,16 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.calm_screen import CalmModalScreen
 from deepsynth_tui.tui.palette import ApplicableAction, applicable_actions
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(CalmModalScreen[None]):
     """Lists the actions of the screen below. Typing filters, Enter runs the highlighted action."""
 
     CSS_PATH = ["dialog.tcss", "help.tcss"]

@@ -14,36 +14,52 @@ from pathlib import Path
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, RunUnreadable
 from deepsynth_tui.runs.private_folder import make_private
+from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import app_api
+from deepsynth_tui.tui.run_view.answers import one_line
+from deepsynth_tui.tui.run_view.dataset_figures import drawn_figures, left_out
+from deepsynth_tui.tui.run_view.device_figures import device_figures
+from deepsynth_tui.tui.run_view.metrics import (
+    DEFAULT_METRICS,
+    MAX_SHOWN,
+    available_metrics,
+    load_choice,
+    metric_curves,
+    metric_label,
+    save_choice,
+)
 from deepsynth_tui.tui.run_view.outcome import CAUSE_LINES, describe_outcome
 from deepsynth_tui.tui.run_view.reader import Clock, RunReader, RunSnapshot
+from deepsynth_tui.tui.run_view.result_line import result_of
+from deepsynth_tui.tui.screens.acts_on_runs import RESUMABLE, ActsOnRuns
 from deepsynth_tui.tui.screens.retry import RetryDialog
-from deepsynth_tui.tui.screens.stop import StopsRuns
+from deepsynth_tui.tui.screens.run_dialog import ChooseSome
+from deepsynth_tui.tui.screens.try_out import TryOutScreen
+from deepsynth_tui.tui.screens.zooms_panes import ZoomsPanes
 from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.log_pane import LogPane
 from deepsynth_tui.tui.widgets.metric_chart import Curves, MetricChart
+from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.outcome_box import OutcomeBox
-from deepsynth_tui.tui.widgets.run_header import (
-    FigureList,
-    PhaseStrip,
-    ProgressLine,
-    StateLine,
-    TextLine,
-)
-from deepsynth_tui.tui.widgets.sample_pane import SamplePane, shorten
+from deepsynth_tui.tui.widgets.panes import DevicePane, FactsPane, MetricPane
+from deepsynth_tui.tui.widgets.result_line import ResultLine
+from deepsynth_tui.tui.widgets.run_header import FigureLine, StateLine, TextLine
+from deepsynth_tui.tui.widgets.sample_pane import PagePane, SamplePane
 
 READING_PAUSE = 0.02
 """Seconds between two polls of a long log, which leave time to draw."""
+_ALWAYS = ("back", "zoom", "pane", "search", "level", "follow", "copy_log")
 MAX_COPIED_LINES = 200
 MAX_COPIED_BYTES = 48 * 1024
 """How much of the log is copied: terminals cut off longer clipboard sequences (OSC 52)."""
@@ -54,7 +70,7 @@ def poll_seconds() -> float:
     return 0.5 if os.environ.get("SSH_CONNECTION") else 0.25
 
 
-class MonitorScreen(StopsRuns):
+class MonitorScreen(ZoomsPanes, ActsOnRuns):
     """The view of one run."""
 
     CSS_PATH = "monitor.tcss"
@@ -76,25 +92,37 @@ class MonitorScreen(StopsRuns):
         self._clock = clock
         self._was_live = False
         self._has_left = False
+        self._metrics = DEFAULT_METRICS
         self._shown = threading.Event()
         self._end_polling = threading.Event()
 
     def compose(self) -> ComposeResult:
+        yield ModeBar("runs")
         yield StateLine(id="state")
-        yield PhaseStrip(id="phases")
-        yield ProgressLine(id="progress")
-        yield FigureList(id="figures-line")
+        yield ResultLine(id="result")
+        yield FigureLine(id="figures")
         yield TextLine(id="warning")
         yield OutcomeBox(id="outcome")
-        with Horizontal(id="curve"):
-            yield MetricChart("loss", id="chart")
-            yield FigureList(id="figures-column")
-        with Horizontal(id="below"):
-            yield LogPane(id="log")
-            yield SamplePane(id="samples")
+        with Horizontal(id="panes"):
+            with Vertical(id="left"):
+                yield MetricChart("loss", id="chart")
+                with Horizontal(id="metrics"):
+                    for number in range(MAX_SHOWN):
+                        yield MetricPane(id=f"metric-{number}")
+                yield FactsPane(id="drawn")
+                yield FactsPane(id="left-out")
+            with Vertical(id="right"):
+                yield DevicePane(id="device")
+                yield SamplePane(id="samples")
+                yield PagePane(id="page")
+        yield LogPane(id="log")
         yield DiffedFooter()
 
     def on_mount(self) -> None:
+        self.add_class("-overview")
+        self.query_one("#drawn").border_title = "pages drawn"
+        self.query_one("#left-out").border_title = "left out, and warnings"
+        self._metrics = load_choice(self._choice_file())
         self._poll_run(app_api(self.app).home)
 
     def on_unmount(self) -> None:
@@ -113,6 +141,7 @@ class MonitorScreen(StopsRuns):
                     self.post_message(self.Changed(snapshot))
                     # A screen that falls behind gets one larger snapshot instead of a queue.
                     self._shown.wait()
+                    reader.search_reference()
                 self._end_polling.wait(READING_PAUSE if reader.is_behind else poll_seconds())
         except RunNotFound:
             self.notify(
@@ -146,18 +175,40 @@ class MonitorScreen(StopsRuns):
         self.set_class(not is_live, "-ended")
         self.set_class(snapshot.summary.state in ("failed", "crashed"), "-went-wrong")
         self.query_one(StateLine).show(snapshot)
-        self.query_one(PhaseStrip).show_run(snapshot)
-        self.query_one(ProgressLine).show(snapshot)
-        for figures in self.query(FigureList):
-            figures.show(snapshot)
+        self.query_one(FigureLine).show(snapshot)
+        self.query_one(ResultLine).show(result_of(snapshot))
         self.query_one(OutcomeBox).show(describe_outcome(snapshot, log.lines[-CAUSE_LINES:]))
+        self._show_curves(snapshot)
         if has_events:
             self._show_last_warning(snapshot)
-            chart = self.query_one(MetricChart)
-            chart.placeholder = _empty_chart_text(snapshot)
-            series = state.series
-            chart.show(Curves(series.get("loss", ()), series.get("eval_loss", ())))
-            self.query_one(SamplePane).show(state)
+            if snapshot.identity.kind == "dataset":
+                self.query_one("#drawn", FactsPane).show(drawn_figures(snapshot))
+                self.query_one("#left-out", FactsPane).show(left_out(state))
+                self.query_one(PagePane).show(state.first_page)
+            else:
+                self._show_metrics(state)
+                self.query_one(DevicePane).show(device_figures(state))
+                self.query_one(SamplePane).show(state)
+
+    def _show_curves(self, snapshot: RunSnapshot) -> None:
+        chart, series = self.query_one(MetricChart), snapshot.state.series
+        chart.placeholder = _empty_chart_text(snapshot)
+        reference = snapshot.reference
+        chart.show(
+            Curves(
+                series.get("loss", ()),
+                series.get("eval_loss", ()),
+                reference.loss if reference else (),
+                reference.name if reference else "",
+            )
+        )
+
+    def _show_metrics(self, state: RunState) -> None:
+        panes = self.query(MetricPane)
+        for pane, curve in zip(panes, metric_curves(state, self._metrics), strict=False):
+            pane.show(curve)
+        for number, pane in enumerate(panes):
+            pane.set_class(number >= len(self._metrics), "-unused")
 
     def _show_last_warning(self, snapshot: RunSnapshot) -> None:
         line, warnings = self.query_one("#warning", TextLine), snapshot.state.warnings
@@ -165,7 +216,7 @@ class MonitorScreen(StopsRuns):
         if warnings:
             count = f"  ({len(warnings)} warnings)" if len(warnings) > 1 else ""
             line.show(
-                Content.assemble(("! ", "bold $warning"), shorten(warnings[-1].message), count)
+                Content.assemble(("! ", "bold $warning"), one_line(warnings[-1].message), count)
             )
 
     def _follow_successor(self, snapshot: RunSnapshot) -> None:
@@ -185,21 +236,27 @@ class MonitorScreen(StopsRuns):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable what cannot be done now, and hide what a run of this kind never allows."""
         snapshot = self.snapshot
-        if action == "stop" and self._can_retry:
-            return False  # otherwise 80 columns do not hold the keys of an ended run
-        if action == "stop":
-            return True if snapshot is not None and snapshot.summary.is_live else None
-        if action == "next_run":
-            return True if snapshot is not None and snapshot.successor is not None else None
-        if action == "retry":
-            return self._can_retry
-        if action == "train":
-            if snapshot is None or snapshot.identity.kind != "dataset":
-                return False
-            return True if snapshot.summary.state == "done" else None
-        if action == "samples":
-            return snapshot is None or snapshot.identity.kind == "training"
-        return True
+        if snapshot is None:
+            return action in _ALWAYS or None
+        is_live, is_training = snapshot.summary.is_live, snapshot.identity.kind == "training"
+        match action:
+            case "stop":
+                return is_live
+            case "resume":
+                return not is_live and snapshot.summary.state in RESUMABLE
+            case "next_run":
+                return snapshot.successor is not None
+            case "retry":
+                return self._can_retry
+            case "train" | "copy_path" | "copy_code":
+                return result_of(snapshot) is not None
+            case "try_out":
+                result = result_of(snapshot)
+                return result is not None and result.what == "adapter"
+            case "samples" | "sample" | "log_scale" | "smoothing" | "metrics":
+                return is_training
+            case _:
+                return True
 
     @property
     def _can_retry(self) -> bool:
@@ -209,22 +266,81 @@ class MonitorScreen(StopsRuns):
             return False
         return bool(snapshot.state.error.changes)
 
-    def action_follow(self) -> None:
-        """Show the newest line of the log and follow it."""
-        self.remove_class("-samples")
-        self.query_one(LogPane).follow()
+    # Panes
+
+    def panes(self) -> list[Widget]:
+        """Return the panes that this kind of run has, in the order of the Tab key."""
+        if self.has_class("-dataset"):
+            return [self.query_one(name) for name in ("#log", "#drawn", "#left-out", "#page")]
+        shown = [self.query_one(f"#metric-{i}") for i in range(len(self._metrics))]
+        return [
+            self.query_one("#log"),
+            self.query_one("#chart"),
+            *shown,
+            self.query_one("#device"),
+            self.query_one("#samples"),
+        ]
 
     def action_samples(self) -> None:
-        """Show samples and warnings instead of the log, or the log again."""
-        self.toggle_class("-samples")
-        if self.has_class("-samples"):
-            self.query_one(SamplePane).focus()
-        else:
-            self.query_one(LogPane).focus_lines()
+        """Show samples alone, or all panes again."""
+        samples = self.query_one(SamplePane)
+        self.zoom(None if self.zoomed is samples else samples)
+
+    def action_sample(self, by: int) -> None:
+        """Show the answers to another page."""
+        self.query_one(SamplePane).turn(by)
+
+    def action_log_scale(self) -> None:
+        """Show the loss on a logarithmic or a linear scale."""
+        chart = self.query_one(MetricChart)
+        chart.log_scale = not chart.log_scale
+
+    def action_smoothing(self) -> None:
+        """Show the loss smoothed or as it is."""
+        chart = self.query_one(MetricChart)
+        chart.smoothing = not chart.smoothing
+
+    def action_metrics(self) -> None:
+        """Ask which metrics to show, now and in other runs."""
+        if self.snapshot is None:
+            return
+        choices = [(name, metric_label(name)) for name in available_metrics(self.snapshot.state)]
+        dialog = ChooseSome("Metrics beside the loss", choices, self._metrics, MAX_SHOWN)
+        self.app.push_screen(dialog, self._use_metrics)
+
+    def _use_metrics(self, names: tuple[str, ...] | None) -> None:
+        if names and self.snapshot is not None:
+            self._metrics = names
+            self._show_metrics(self.snapshot.state)
+            save_choice(self._choice_file(), names)
+
+    def _choice_file(self) -> Path:
+        return app_api(self.app).home / "monitor.json"
+
+    def action_search(self) -> None:
+        """Ask for a text that the shown lines of the log have."""
+        if self.zoomed is not None:
+            self.zoom(self.query_one(LogPane))
+        self.query_one(LogPane).search()
+
+    def action_level(self) -> None:
+        """Show only warnings and errors of the log, only errors, or all lines."""
+        self.query_one(LogPane).next_level()
+
+    def action_follow(self) -> None:
+        """Show the newest line of the log and follow it."""
+        if self.zoomed is not None:
+            self.zoom(self.query_one(LogPane))
+        self.query_one(LogPane).follow()
+
+    # Actions on the run
 
     def action_back(self) -> None:
-        """Close this view; the run continues."""
-        self.dismiss()
+        """Show all panes again, or close this view; the run continues."""
+        if self.zoomed is not None:
+            self.zoom(None)
+        else:
+            self.dismiss()
 
     def action_next_run(self) -> None:
         """Show the run that waits for this one, instead of this view."""
@@ -232,10 +348,55 @@ class MonitorScreen(StopsRuns):
             self._show_run_instead(self.snapshot.successor)
 
     def action_train(self) -> None:
-        """Set up a training run on the dataset that this run made."""
+        """Set up a training run: on the dataset that this run made, or from its adapter."""
+        result = None if self.snapshot is None else result_of(self.snapshot)
+        if result is None:
+            return
+        if result.what == "dataset":
+            app_api(self.app).use_dataset(str(result.path))
+        else:
+            self._read_settings(result.path)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="settings")
+    def _read_settings(self, adapter: Path) -> None:
+        # Deferred: importing pydantic takes half as long as Textual takes to start.
+        from deepsynth_tui.config.load import load_file
+        from deepsynth_tui.config.problems import ConfigError
+
+        try:
+            config = load_file(self.run_directory.config, of_run=True).config
+        except (ConfigError, OSError) as error:
+            title = "These settings cannot be used"
+            self.notify(str(error), title=title, severity="error", markup=False)
+            return
+        values = config.model_dump(mode="json", exclude_unset=True)
+        values["lora"] = {**values.get("lora", {}), "init_from": str(adapter)}
+        values["name"] = f"{config.name}-more"
+        values.pop("output", None)
+        self.app.call_from_thread(app_api(self.app).use_config, values, "training")
+
+    def action_try_out(self) -> None:
+        """Ask for a page, and show the answers of the adapter and its base model to it."""
+        result = None if self.snapshot is None else result_of(self.snapshot)
+        if result is not None:
+            self.app.push_screen(TryOutScreen(result.path))
+
+    def action_copy_path(self) -> None:
+        """Copy the path of what the run made."""
+        if self.snapshot is not None and (result := result_of(self.snapshot)):
+            self.app.copy_to_clipboard(str(result.path))
+            self.notify(str(result.path), title=f"Copied the path of the {result.what}")
+
+    def action_copy_code(self) -> None:
+        """Copy the Python code that loads what the run made."""
+        if self.snapshot is not None and (result := result_of(self.snapshot)):
+            self.app.copy_to_clipboard(result.python)
+            self.notify(result.python, title="Copied Python code")
+
+    def action_resume(self) -> None:
+        """Resume the run from its last checkpoint or shard."""
         if self.snapshot is not None:
-            dataset = self.snapshot.state.results.get("dataset", self.run_directory.dataset)
-            app_api(self.app).use_dataset(str(dataset))
+            self.resume_run(self.snapshot.summary)
 
     def action_copy_log(self) -> None:
         """Copy the selected text, or else the last lines, to the clipboard and to a file."""
@@ -278,7 +439,12 @@ class MonitorScreen(StopsRuns):
 
 def _applicability(snapshot: RunSnapshot) -> tuple[object, ...]:
     """Return everything in a snapshot that decides which actions apply."""
-    return snapshot.summary.state, snapshot.successor, snapshot.identity.kind
+    return (
+        snapshot.summary.state,
+        snapshot.successor,
+        snapshot.identity.kind,
+        snapshot.state.results,
+    )
 
 
 def _empty_chart_text(snapshot: RunSnapshot) -> str:

@@ -14,7 +14,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 
 from deepsynth_tui.runs.console import sanitize
@@ -22,6 +21,7 @@ from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import app_api
+from deepsynth_tui.tui.calm_screen import CalmModalScreen
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 from deepsynth_tui.tui.widgets.label_grid import label_grid
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.workflows.retry import RetryPlan
 
 
-class RetryDialog(ReportsWorkerErrors, ModalScreen[RunDirectory | None]):
+class RetryDialog(ReportsWorkerErrors, CalmModalScreen[RunDirectory | None]):
     """Returns the run that was started, or None if it is closed."""
 
     CSS_PATH = "dialog.tcss"
@@ -60,6 +60,10 @@ class RetryDialog(ReportsWorkerErrors, ModalScreen[RunDirectory | None]):
         self._run_name = name
         self._last_step = last_step
         self._plan: RetryPlan | None = None
+
+    @property
+    def takes_keys(self) -> bool:
+        return not self.has_running_workers
 
     def compose(self) -> ComposeResult:
         with Container(classes="dialog -warning"):

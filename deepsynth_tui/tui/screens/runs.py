@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
@@ -18,17 +17,27 @@ from textual.widgets import DataTable, Static
 from textual.worker import get_current_worker
 
 from deepsynth_tui.runs import control
-from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.summary import RunSummary, iterate_summaries
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.run_view.reader import Clock
-from deepsynth_tui.tui.screens.stop import StopsRuns
+from deepsynth_tui.tui.run_view.run_list import (
+    SORT_KEYS,
+    RunFactsReader,
+    RunRow,
+    arrange,
+    describe,
+    run_rows,
+)
+from deepsynth_tui.tui.screens.acts_on_runs import RESUMABLE
+from deepsynth_tui.tui.screens.changes_runs import ChangesRuns
+from deepsynth_tui.tui.screens.compare import CompareScreen
+from deepsynth_tui.tui.widgets.filter_input import FilterInput
 from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.label_grid import label_grid
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
-from deepsynth_tui.tui.widgets.run_table import RunRow, RunTable, run_rows
+from deepsynth_tui.tui.widgets.run_table import RunTable
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.kinds import RunKind
@@ -37,6 +46,10 @@ POLL_SECONDS = 2.0
 """Time between two polls of the run directories."""
 PART_SECONDS = 0.2
 """Time until the rows read so far are shown, doubled each time."""
+_MORE_KEYS = "   ".join(
+    f"{key_of(f'runs.{action}')} {action}"
+    for action in ("sort", "rename", "extend", "clone", "delete")
+)
 _NO_RUNS = Content.assemble(
     ("No runs yet.", "bold"),
     f"\n\n{key_of('app.dataset')} makes a dataset from documents.\n"
@@ -46,7 +59,7 @@ _NO_RUNS = Content.assemble(
 )
 
 
-class RunsScreen(StopsRuns):
+class RunsScreen(ChangesRuns):
     """The list of runs. It polls their directories while it is visible."""
 
     CSS_PATH = "runs.tcss"
@@ -71,6 +84,9 @@ class RunsScreen(StopsRuns):
         super().__init__()
         self.rows: tuple[RunRow, ...] | None = None
         self._is_complete = False
+        self._filter = ""
+        self._sort = SORT_KEYS[0]
+        self._marked: dict[str, RunSummary] = {}
         self._clock = clock
         self._visible = threading.Event()
         self._end_polling = threading.Event()
@@ -80,6 +96,9 @@ class RunsScreen(StopsRuns):
         yield Static(_NO_RUNS, id="empty")
         yield RunTable(id="table")
         yield Static("Reading the runs …", id="details")
+        yield FilterInput(
+            placeholder="Filter by name, state, model, method or dataset", id="filter"
+        )
         yield DiffedFooter()
 
     def on_mount(self) -> None:
@@ -100,18 +119,21 @@ class RunsScreen(StopsRuns):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="reader")
     def _poll_runs(self, home: Path) -> None:
-        worker = get_current_worker()
+        worker, reader = get_current_worker(), RunFactsReader()
         previous: tuple[RunRow, ...] | None = None
         while not worker.is_cancelled and not self._end_polling.is_set():
             now = self._clock()
-            current = self._read_rows(home, now, show_parts=previous is None)
-            if current != previous:
-                previous = current
-                self.post_message(self.Changed(current))
+            rows = self._read_rows(home, now, reader, show_parts=previous is None)
+            rows = self._with_facts(rows, now, reader, show_parts=rows != previous)
+            if rows != previous:
+                previous = rows
+                self.post_message(self.Changed(rows))
             self._end_polling.wait(POLL_SECONDS)
             self._visible.wait()
 
-    def _read_rows(self, home: Path, now: float, *, show_parts: bool) -> tuple[RunRow, ...]:
+    def _read_rows(
+        self, home: Path, now: float, reader: RunFactsReader, *, show_parts: bool
+    ) -> tuple[RunRow, ...]:
         """Read all runs; with `show_parts`, post the rows read so far from time to time."""
         summaries: list[RunSummary] = []
         pause, next_part = PART_SECONDS, time.monotonic() + PART_SECONDS
@@ -121,45 +143,81 @@ class RunsScreen(StopsRuns):
                 self.post_message(self.Changed(run_rows(summaries, now), is_complete=False))
                 pause *= 2  # a longer table takes longer to show
                 next_part = time.monotonic() + pause
-        return run_rows(summaries, now)
+        return run_rows(summaries, now, reader)
+
+    def _with_facts(
+        self, rows: tuple[RunRow, ...], now: float, reader: RunFactsReader, *, show_parts: bool
+    ) -> tuple[RunRow, ...]:
+        """Return the rows with the facts of each run; post those read so far from time to time."""
+        known = list(rows)
+        next_part = time.monotonic() + PART_SECONDS
+        for index, row in enumerate(rows):
+            if self._end_polling.is_set():
+                break
+            if row.facts is None:
+                known[index] = replace(row, facts=reader.read(row.summary, now))
+            if show_parts and time.monotonic() >= next_part:
+                self.post_message(self.Changed(tuple(known)))
+                next_part = time.monotonic() + 5 * PART_SECONDS
+        return tuple(known)
 
     @on(Changed)
-    def _show_rows(self, event: Changed) -> None:
+    def _show_change(self, event: Changed) -> None:
         self.rows = event.rows
         self._is_complete = event.is_complete
+        ids = {row.summary.id for row in event.rows}
+        if event.is_complete:
+            self._marked = {key: run for key, run in self._marked.items() if key in ids}
         self.set_class(not event.rows, "-empty")
-        self.query_one(RunTable).show(event.rows)
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        rows = arrange(self.rows or (), self._filter, self._sort)
+        self.query_one(RunTable).show(rows, sort=self._sort, marked=self._marked)
         self._show_details()
 
     @on(DataTable.RowHighlighted)
     def _show_details(self) -> None:
         """Show the path of the highlighted run, the command that watches it, and its message."""
-        run = self.query_one(RunTable).highlighted
+        table = self.query_one(RunTable)
+        row = table.highlighted_row
         self.refresh_bindings()
-        details = self.query_one("#details", Static)
-        if run is None:
-            details.update("")
-            return
-        lines: list[tuple[str, str | Text]] = [
-            ("path", sanitize(str(run.path))),
-            ("watch", f"deepsynth-tui attach {run.id}"),
-        ]
-        if run.message:
-            lines.append((run.state, sanitize(run.message)))
+        lines = [] if row is None else describe(row)
+        if self.rows is not None and self._filter:
+            shown = f"{table.row_count} of {len(self.rows)} runs have “{self._filter}”"
+            lines.append(("filter", f"{shown}; {key_of('runs.clear')} clears"))
+        if self._marked:
+            keys = f"{key_of('runs.compare')} compares, {key_of('runs.delete')} deletes"
+            lines.append(("marked", f"{len(self._marked)}: {keys}, {key_of('runs.clear')} clears"))
+        elif row is not None and not self._filter:
+            lines.append(("keys", _MORE_KEYS))
         if self.rows is not None and not self._is_complete:
             lines.append(("list", f"{len(self.rows)} runs so far, reading more …"))
-        details.update(label_grid(lines))
+        self.query_one("#details", Static).update(label_grid(lines) if lines else "")
 
     # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable what the highlighted run does not allow."""
-        if action not in ("open", "stop", "clone"):
-            return True
         run = self._highlighted()
-        if run is None or not run.kind:  # without a kind, not even its identity can be read
-            return None
-        return True if action != "stop" or run.is_live else None
+        match action:
+            case "open" | "clone" | "mark":
+                # Without a kind, not even the identity of the run can be read.
+                return True if run is not None and run.kind else None
+            case "stop":
+                return run is not None and run.is_live
+            case "resume":
+                return run is not None and run.state in RESUMABLE
+            case "extend":
+                return run is not None and run.kind == "training" and not run.is_live
+            case "rename":
+                return True if run is not None and not run.is_live else None
+            case "delete":
+                return True if self._targets() else None
+            case "compare":
+                return True if len(self._to_compare()) > 1 else None
+            case _:
+                return True
 
     @on(DataTable.RowSelected)
     def _open_clicked(self) -> None:
@@ -169,6 +227,76 @@ class RunsScreen(StopsRuns):
         """Show the highlighted run."""
         if (run := self._highlighted()) and run.kind:
             app_api(self.app).open_run(RunDirectory(run.id, run.path))
+
+    def action_filter(self) -> None:
+        """Ask for a text; only runs with it are shown."""
+        self.query_one(FilterInput).open(self._filter)
+
+    @on(FilterInput.Changed)
+    def _filter_rows(self, event: FilterInput.Changed) -> None:
+        self._filter = event.value
+        self._show_rows()
+
+    @on(FilterInput.Closed)
+    def _leave_filter(self) -> None:
+        self.query_one(RunTable).focus()
+
+    def action_sort(self) -> None:
+        """Sort by the next key."""
+        self._sort = SORT_KEYS[(SORT_KEYS.index(self._sort) + 1) % len(SORT_KEYS)]
+        self._show_rows()
+        self.notify(f"Sorted by {self._sort}")
+
+    def action_mark(self) -> None:
+        """Mark the highlighted run, or take its mark away."""
+        if run := self._highlighted():
+            if self._marked.pop(run.id, None) is None:
+                self._marked[run.id] = run
+            self._show_rows()
+
+    def action_clear(self) -> None:
+        """Remove the filter and all marks."""
+        self._filter = ""
+        self._marked = {}
+        self._show_rows()
+
+    def action_compare(self) -> None:
+        """Compare the marked runs; one marked run alone with the highlighted one."""
+        runs = [RunDirectory(run.id, run.path) for run in self._to_compare()]
+        if len(runs) > 1:
+            self.app.push_screen(CompareScreen(runs))
+
+    def _to_compare(self) -> list[RunSummary]:
+        runs = dict(self._marked)
+        if len(runs) == 1 and (run := self._highlighted()) and run.kind:
+            runs[run.id] = run
+        return list(runs.values())
+
+    def _targets(self) -> list[RunSummary]:
+        """Return the marked runs, else the highlighted one, that have ended."""
+        run = self._highlighted()
+        runs = list(self._marked.values()) or ([] if run is None else [run])
+        return [run for run in runs if not run.is_live]
+
+    def action_resume(self) -> None:
+        """Resume the highlighted run from its last checkpoint or shard."""
+        if run := self._highlighted():
+            self.resume_run(run)
+
+    def action_extend(self) -> None:
+        """Ask for a number of steps, and train the highlighted run further."""
+        if run := self._highlighted():
+            self.ask_to_extend(run)
+
+    def action_rename(self) -> None:
+        """Ask for another name of the highlighted run."""
+        if run := self._highlighted():
+            self.ask_to_rename(run)
+
+    def action_delete(self) -> None:
+        """Show what deleting the marked runs, or the highlighted one, frees, and ask."""
+        if runs := self._targets():
+            self.ask_to_delete(runs)
 
     def action_stop(self) -> None:
         """Ask how, then stop the highlighted run."""

@@ -8,15 +8,15 @@ from pathlib import Path
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.calm_screen import CalmModalScreen
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 
 
-class SaveDialog(ReportsWorkerErrors, ModalScreen[None]):
+class SaveDialog(ReportsWorkerErrors, CalmModalScreen[None]):
     """Asks for a path and writes the file atomically.
 
     An existing file is overwritten only when Save is chosen a second time.
@@ -31,6 +31,10 @@ class SaveDialog(ReportsWorkerErrors, ModalScreen[None]):
         self._suggested = suggested
         self._make_text = make_text
         self._confirmed: Path | None = None
+
+    @property
+    def takes_keys(self) -> bool:
+        return not self.has_running_workers
 
     def compose(self) -> ComposeResult:
         with Container(classes="dialog"):

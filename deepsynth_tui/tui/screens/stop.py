@@ -10,7 +10,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
 from textual.widgets import OptionList, Static
 
 from deepsynth_tui.runs import control
@@ -19,6 +18,7 @@ from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.summary import RunSummary
 from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.calm_screen import CalmModalScreen, CalmScreen
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 
 StopMethod = Literal["checkpoint", "now", "force"]
@@ -80,7 +80,7 @@ def stop_run(run: RunDirectory, method: StopMethod) -> str:
     return "Stop requested" if method == "now" else "Stop requested after the next checkpoint"
 
 
-class StopDialog(ModalScreen[StopMethod | None]):
+class StopDialog(CalmModalScreen[StopMethod | None]):
     """Returns the chosen method, or None if it is closed."""
 
     CSS_PATH = "dialog.tcss"
@@ -114,7 +114,7 @@ class StopDialog(ModalScreen[StopMethod | None]):
         self.dismiss(None if is_close else self._options[event.option_index].method)
 
 
-class StopsRuns(ReportsWorkerErrors, Screen[None]):
+class StopsRuns(ReportsWorkerErrors, CalmScreen[None]):
     """Base of the screens that stop runs."""
 
     def ask_to_stop(self, summary: RunSummary, pending: control.Request | None) -> None:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from deepsynth_tui.tui.calm_screen import CalmModalScreen
 
 if TYPE_CHECKING:
     from deepsynth_tui.runs.summary import RunSummary
 
 
-class TooSmall(ModalScreen[None]):
+class TooSmall(CalmModalScreen[None]):
     """Shows the size that is needed, and the state of every live run."""
 
     DEFAULT_CSS = "TooSmall { background: $background; }"

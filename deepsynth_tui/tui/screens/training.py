@@ -13,14 +13,15 @@ from textual.widget import Widget
 
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import app_api
+from deepsynth_tui.tui.background import in_background
 from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.screens.form_screen import FormScreen
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.load import CheckResult
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate.closed_form import Estimate
     from deepsynth_tui.estimate.inputs import EstimateInputs
+    from deepsynth_tui.estimate.resources import Estimate
     from deepsynth_tui.training.simulation.client import SimulatedMemory
     from deepsynth_tui.tui.fit.inputs_cache import EstimateInputsCache
     from deepsynth_tui.workflows.preflight import Preflight
@@ -225,13 +226,11 @@ class TrainingScreen(FormScreen):
             # Two at once would take twice the memory: wait for the one that was dropped.
             await asyncio.wait([self._simulation])
         dataset = shown.inputs.dataset_for(shown.config)
-        self._simulation = asyncio.ensure_future(
-            asyncio.to_thread(
-                request_simulation,
-                shown.config,
-                dataset,
-                cached_features=shown.estimate.page_features is not None,
-            )
+        self._simulation = in_background(
+            request_simulation,
+            shown.config,
+            dataset,
+            cached_features=shown.estimate.page_features is not None,
         )
         try:
             simulated = await asyncio.shield(self._simulation)

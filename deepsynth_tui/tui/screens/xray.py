@@ -9,10 +9,10 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from deepsynth_tui.tui.actions import bindings, key_of
+from deepsynth_tui.tui.calm_screen import CalmModalScreen
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 from deepsynth_tui.tui.widgets.label_grid import label_grid
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.training.xray.report import Xray
 
 
-class XrayScreen(ReportsWorkerErrors, ModalScreen[None]):
+class XrayScreen(ReportsWorkerErrors, CalmModalScreen[None]):
     """Requests the X-ray from a child process, which is killed when the screen closes."""
 
     CSS_PATH = ["dialog.tcss", "xray.tcss"]

@@ -13,6 +13,7 @@ from textual.message import Message
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec
 from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset, find_preset, list_presets
 from deepsynth_tui.config.problems import Problem
+from deepsynth_tui.tui.actions import types_character
 from deepsynth_tui.tui.forms.values import (
     PRESET_GROUPS,
     PRESET_ROW_PREFIX,
@@ -81,6 +82,15 @@ class Form(VerticalScroll, can_focus=False):
             yield Section(
                 section, self.values, self._row, collapsed=section.collapsed, deferred=index > 0
             )
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Leave no character to the screen, whose actions it would run."""
+        return types_character(character)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the fields of all open sections are mounted."""
+        return all(section.is_complete for section in self.query(Section))
 
     def focus_first(self) -> None:
         """Focus the first field."""

@@ -6,8 +6,12 @@ follows again when the user scrolls to the end or presses the key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import deque
+from collections.abc import Iterable, Sequence
 
+from rich.highlighter import Highlighter
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -19,8 +23,21 @@ from textual.selection import Selection
 from textual.widgets import Log, Static
 
 from deepsynth_tui.tui.actions import key_of
+from deepsynth_tui.tui.run_view.log_filter import Level, LevelReader, LogFilter
+from deepsynth_tui.tui.widgets.filter_input import FilterInput
 
 MAX_LINES = 5000
+
+
+class _Matches(Highlighter):
+    """Marks every occurrence of a text, in any case of its letters."""
+
+    def __init__(self, text: str) -> None:
+        self._pattern = re.compile(re.escape(text), re.IGNORECASE)
+
+    def highlight(self, text: Text) -> None:
+        for match in self._pattern.finditer(text.plain):
+            text.stylize("bold reverse", *match.span())
 
 
 class LogLines(Log):
@@ -48,6 +65,14 @@ class LogLines(Log):
             self._scroll(self.max_scroll_y)
         elif dropped:
             self._scroll(max(0, self.scroll_offset.y - dropped))
+
+    def replace(self, lines: Sequence[str], marked: str) -> None:
+        """Show other lines, the newest in view, with a text marked wherever it occurs."""
+        self.highlight = bool(marked)
+        self.highlighter = _Matches(marked)
+        self.clear()
+        self.write_lines([line or " " for line in lines], scroll_end=False)
+        self.follow()
 
     def follow(self) -> None:
         """Scroll to the newest line and keep it in view."""
@@ -93,7 +118,10 @@ class LogLines(Log):
 
 
 class LogPane(Vertical):
-    """A heading with the follow state, the lines, and the line still being written."""
+    """A heading with the follow state, the lines, and the line still being written.
+
+    A filter shows some of the lines; new ones pass through it as well.
+    """
 
     DEFAULT_CSS = """
     LogPane {
@@ -121,6 +149,11 @@ class LogPane(Vertical):
     def __init__(self, *, id: str | None = None, max_lines: int = MAX_LINES) -> None:
         super().__init__(id=id)
         self._lines = LogLines(max_lines=max_lines)
+        self._held: deque[tuple[str, Level]] = deque(maxlen=max_lines)
+        self._levels = LevelReader()
+        self._filter = LogFilter()
+        self._left_out = 0
+        self._search = FilterInput(placeholder="Search the log")
         self._heading = Static(classes="log-heading")
         self._unfinished = Static(classes="log-unfinished", markup=False)
         self._unfinished.display = False
@@ -129,6 +162,7 @@ class LogPane(Vertical):
         yield self._heading
         yield self._lines
         yield self._unfinished
+        yield self._search
 
     @property
     def following(self) -> bool:
@@ -137,8 +171,8 @@ class LogPane(Vertical):
 
     @property
     def lines(self) -> Sequence[str]:
-        """The lines in memory, oldest first."""
-        return self._lines.lines
+        """The lines in memory, oldest first, those that a filter hides included."""
+        return [line for line, _ in self._held]
 
     def on_mount(self) -> None:
         self._show_heading()
@@ -153,14 +187,56 @@ class LogPane(Vertical):
         """
         new = list(lines)
         if skipped:
-            new.insert(0, f"⋯ {skipped:,} lines skipped; console.log has all of them")
+            self._left_out += skipped
+            new.insert(0, f"⋯ lines left out here: {skipped:,}; console.log has all of them")
         if new:
-            self._lines.append_lines(new)
-            if not self.following:
-                self.unread += len(new)
+            self._append(new)
         if unfinished != str(self._unfinished.content):
             self._unfinished.update(unfinished)
             self._unfinished.display = bool(unfinished)
+
+    def _append(self, new: Sequence[str]) -> None:
+        held = [(line, self._levels.level(line)) for line in new]
+        self._left_out += max(0, len(self._held) + len(held) - (self._held.maxlen or 0))
+        self._held.extend(held)
+        shown = self._matching(held)
+        if shown:
+            self._lines.append_lines(shown)
+            if not self.following:
+                self.unread += len(shown)
+        self._show_heading()
+
+    def _matching(self, lines: Iterable[tuple[str, Level]]) -> list[str]:
+        if not self._filter:
+            return [line for line, _ in lines]
+        matches = self._filter.matcher()
+        return [line for line, level in lines if matches(line, level)]
+
+    def search(self) -> None:
+        """Ask for a text; only lines with it are shown."""
+        self._search.open(self._filter.text)
+
+    def next_level(self) -> None:
+        """Show only warnings and errors, then only errors, then all lines again."""
+        level = Level((self._filter.level + 1) % len(Level))
+        self._set_filter(LogFilter(self._filter.text, level))
+
+    @on(FilterInput.Changed)
+    def _filter_text(self, event: FilterInput.Changed) -> None:
+        event.stop()
+        self._set_filter(LogFilter(event.value, self._filter.level))
+
+    @on(FilterInput.Closed)
+    def _close_search(self, event: FilterInput.Closed) -> None:
+        event.stop()
+        self.focus_lines()
+
+    def _set_filter(self, log_filter: LogFilter) -> None:
+        if log_filter != self._filter:
+            self._filter = log_filter
+            self._lines.replace(self._matching(self._held), log_filter.text)
+            self.unread = 0
+            self._show_heading()
 
     def follow(self) -> None:
         """Scroll to the newest line and keep it in view."""
@@ -173,7 +249,7 @@ class LogPane(Vertical):
     def tail(self, *, max_lines: int, max_bytes: int) -> str:
         """Return the last lines as one text, without cutting a line."""
         kept: list[str] = []
-        for line in reversed(self._lines.lines[-max_lines:]):
+        for line in reversed(self._lines.lines[-max_lines:]):  # those that the filter shows
             max_bytes -= len(line.encode()) + 1
             if max_bytes < 0:
                 break
@@ -193,6 +269,10 @@ class LogPane(Vertical):
 
     def _show_heading(self) -> None:
         text = Content.styled("log", "bold")
+        if self._filter:
+            shown, held = self._lines.line_count, len(self._held)
+            text += Content.styled(f"   {self._filter}", "bold $primary")
+            text += Content.styled(f": {shown:,} of {held:,} lines", "$foreground 60%")
         if self.following:
             text += Content.styled("   following", "$foreground 60%")
         else:
@@ -200,7 +280,13 @@ class LogPane(Vertical):
             text += Content.styled(f"   paused{unread}", "bold $warning")
             key = key_of("monitor.follow")
             text += Content.styled(f"   {key} follows again", "$foreground 60%")
-        self._heading.update(text)
+        if self._left_out:
+            left_out = f"   earlier lines are left out: {self._left_out:,}"
+            text += Content.styled(left_out, "$foreground 60%")
+        search = f"   {key_of('monitor.search')} search  {key_of('monitor.level')} level"
+        text += Content.styled(search, "$foreground 60%")
+        if text != self._heading.content:
+            self._heading.update(text, layout=False)
 
 
 def _up(offset: Offset | None, lines: int) -> Offset | None:

@@ -1,15 +1,23 @@
-"""The top line of the main screens: a tab for each mode."""
+"""The top line of the main screens: a tab for each mode, and the live run on the right."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from textual.content import Content
-from textual.widgets import Static
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
 
 from deepsynth_tui.tui.actions import ACTIONS, key_of
 from deepsynth_tui.tui.app_protocol import Mode
+from deepsynth_tui.tui.run_view.live_run import LiveRun
+
+_MIN_NAME = 6
+"""Characters that a long name of a run is cut to before figures are left out."""
 
 
-class ModeBar(Static):
+class ModeBar(Widget):
     """The modes and their keys, with the current one highlighted. Clicking a mode opens it."""
 
     DEFAULT_CSS = """
@@ -23,7 +31,17 @@ class ModeBar(Static):
     }
     """
 
+    live: reactive[LiveRun | None] = reactive(None)
+    """The run shown on the right."""
+
+    @dataclass
+    class Mounted(Message):
+        """The bar can show the live run."""
+
+        bar: ModeBar
+
     def __init__(self, mode: Mode) -> None:
+        super().__init__()
         parts: list[Content | str] = [Content.styled("DeepSynth", "bold $foreground"), "   "]
         for action in ACTIONS:
             if action.method.startswith("go("):
@@ -31,4 +49,29 @@ class ModeBar(Static):
                 label = f"[{action.label}]" if is_current else f" {action.label} "
                 style = "bold $primary" if is_current else f"$muted @click=app.{action.method}"
                 parts += [Content.styled(f"{key} ", "dim"), Content.styled(label, style), "  "]
-        super().__init__(Content.assemble(*parts), markup=False)
+        self._modes = Content.assemble(*parts)
+
+    def on_mount(self) -> None:
+        self.post_message(self.Mounted(self))
+
+    def render(self) -> Content:
+        if self.live is None:
+            return self._modes
+        live = fit_live_run(self.live, self.size.width - self._modes.cell_length)
+        space = self.size.width - self._modes.cell_length - live.cell_length
+        return self._modes + " " * max(0, space) + live
+
+
+def fit_live_run(live: LiveRun, width: int) -> Content:
+    """Return the run in at most `width` cells: the name is cut first, then the last figures are
+    left out."""
+    others = f" +{live.others}" if live.others else ""
+    for count in range(len(live.figures), -1, -1):
+        figures = "".join(f" {figure}" for figure in live.figures[:count]) + others
+        room = width - len(live.symbol) - 1 - len(figures)
+        if room >= min(_MIN_NAME, len(live.name)):
+            name = live.name if len(live.name) <= room else f"{live.name[: room - 1]}…"
+            return Content.assemble(
+                (live.symbol, f"bold {live.colour}"), " ", (name, "$foreground"), figures
+            )
+    return Content.styled(live.symbol, f"bold {live.colour}") if width > 0 else Content()

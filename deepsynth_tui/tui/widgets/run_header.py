@@ -1,24 +1,24 @@
-"""The header of a run's screen: name and state, phases, progress, and figures.
+"""The header of a run's screen: the line of state, and figures.
 
 Each line repaints only when its text changes, so that an idle run writes nothing.
 """
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from deepsynth_tui.runs.console import sanitize
-from deepsynth_tui.tui.run_view.figures import Figure, figures, progress_text
-from deepsynth_tui.tui.run_view.labels import PHASES, STATE_LABELS
+from deepsynth_tui.tui.run_view.figures import Figure, figures
 from deepsynth_tui.tui.run_view.reader import RunSnapshot
+from deepsynth_tui.tui.run_view.state_line import StateLineTexts, state_line
 
 _GAP = "   "
+_DETAIL_GAP = "  "
 _MIN_BAR_WIDTH = 8
+_MAX_BAR_WIDTH = 40
+_MIN_NAME_WIDTH = 8
 
 
 class TextLine(Static):
@@ -34,102 +34,60 @@ class TextLine(Static):
             self.update(text)
 
 
-class StateLine(Horizontal):
-    """State and name of the run; on the right its kind and elapsed time."""
+class StateLine(Widget):
+    """State, name, progress, speed and end of a run, in one line at any width."""
 
-    DEFAULT_CSS = """
-    StateLine {
-        height: 1;
-        & > #state-name { width: 1fr; }
-        & > #kind-time { width: auto; color: $text-muted; padding-left: 2; }
-    }
-    """
+    DEFAULT_CSS = "StateLine { height: 1; text-wrap: nowrap; }"
 
-    def compose(self) -> ComposeResult:
-        yield TextLine(id="state-name")
-        yield TextLine(id="kind-time")
+    texts: reactive[StateLineTexts | None] = reactive(None)
 
     def show(self, snapshot: RunSnapshot) -> None:
         """Show the state in `snapshot`."""
-        state = STATE_LABELS[snapshot.summary.state]
-        text = state.text
-        if snapshot.summary.state == "stopping" and snapshot.request == "stop-after-checkpoint":
-            text = "stopping after the next checkpoint"
-        self.query_one("#state-name", TextLine).show(
-            Content.assemble(
-                (f"{state.symbol} {text}", f"bold {state.colour}"),
-                _GAP,
-                (sanitize(snapshot.identity.name), "bold"),
-            )
-        )
-        percent = snapshot.percent_read
-        reading = "" if percent is None else f"reading the log, {percent} %"
-        kind_time = filter(None, (reading, snapshot.identity.kind, snapshot.elapsed))
-        self.query_one("#kind-time", TextLine).show(Content(" · ".join(kind_time)))
-
-
-class PhaseStrip(TextLine):
-    """The phases of the run in order: completed, current and upcoming."""
-
-    def show_run(self, snapshot: RunSnapshot) -> None:
-        """Show the phases in `snapshot`."""
-        names = PHASES.get(snapshot.identity.kind, ())
-        state, current = snapshot.state, snapshot.state.phase
-        is_done = snapshot.summary.state == "done"
-        entered = {phase.name for phase in state.phases}
-        index = names.index(current) if current in names else -1
-        label = STATE_LABELS[snapshot.summary.state]
-        symbol = "●" if snapshot.summary.is_live else label.symbol
-        parts: list[Content] = []
-        if index < 0 and snapshot.summary.is_live:
-            parts.append(Content.styled(f"● {current or 'starting'}", "bold $primary"))
-        for i, name in enumerate(names):
-            if i == index and not is_done:
-                parts.append(Content.styled(f"{symbol} {name}", f"bold {label.colour}"))
-            elif name in entered and (is_done or i < index):
-                parts.append(Content(f"✓ {name}"))
-            else:
-                parts.append(Content.styled(f"· {name}", "$foreground 60%"))
-        detail = sanitize(state.phase_detail) if snapshot.summary.is_live else ""
-        line = Content(_GAP).join(parts)
-        if detail and line.cell_length + len(_GAP) + len(detail) <= self.size.width:
-            line += Content.styled(_GAP + detail, "$foreground 60%")
-        self.show(line)
-
-
-class ProgressLine(Widget):
-    """A progress bar that fills the line, and progress, speed and time left after it."""
-
-    DEFAULT_CSS = "ProgressLine { height: 1; }"
-
-    fraction: reactive[float | None] = reactive(None)
-    """From 0 to 1; None if unknown, which draws no bar."""
-    text: reactive[str] = reactive("")
-
-    def show(self, snapshot: RunSnapshot) -> None:
-        """Show the progress in `snapshot`."""
-        progress = snapshot.state.progress
-        self.text = progress_text(snapshot)
-        self.fraction = min(1.0, progress.done / progress.total) if progress.total else None
+        self.texts = state_line(snapshot)
 
     def render(self) -> Content:
-        width = self.size.width - len(self.text) - len(_GAP)
-        if self.fraction is None or width < _MIN_BAR_WIDTH:
-            return Content(self.text)
-        filled = round(self.fraction * width)
-        return Content.assemble(
-            ("━" * filled, "$primary"),
-            ("─" * (width - filled), "$foreground 30%"),
-            _GAP,
-            self.text,
+        return (
+            Content() if self.texts is None else fit_state_line(self.texts, self.content_size.width)
         )
 
 
-class FigureList(Widget):
-    """The figures of a run: one line with as many as fit, or a column if it is higher."""
+def fit_state_line(texts: StateLineTexts, width: int) -> Content:
+    """Return the line of state in `width` cells: a long name is cut, then details are left out by
+    their priority; a bar takes the room that is left."""
+    details, name = list(texts.details), texts.name
+
+    def length() -> int:
+        gaps = len(_GAP) * (1 + bool(details)) + len(_DETAIL_GAP) * max(0, len(details) - 1)
+        return len(texts.state) + len(name) + gaps + sum(len(text) for _, text in details)
+
+    if length() > width:
+        name_width = max(_MIN_NAME_WIDTH, width // 4, len(name) - (length() - width))
+        name = name if len(name) <= name_width else f"{name[: name_width - 1]}…"
+    while details and length() > width:
+        details.remove(max(details))
+    state = Content.styled(texts.state, f"bold {texts.colour}")
+    line = state + _GAP + Content.styled(name, "bold")
+    # A bar stands where the details are separated: after progress and percentage.
+    before = [text for priority, text in details if priority in (1, 3)]
+    after = [text for priority, text in details if priority not in (1, 3)]
+    if before:
+        line += Content(_GAP + _DETAIL_GAP.join(before))
+    room = min(_MAX_BAR_WIDTH, width - length() - len(_DETAIL_GAP))
+    if texts.fraction is not None and room >= _MIN_BAR_WIDTH:
+        filled = round(texts.fraction * room)
+        line += Content.assemble(
+            _DETAIL_GAP, ("━" * filled, "$primary"), ("─" * (room - filled), "$foreground 30%")
+        )
+    if after:
+        line += Content((_DETAIL_GAP if before else _GAP) + _DETAIL_GAP.join(after))
+    return line
+
+
+class FigureLine(Widget):
+    """The figures of a run: one line with as many as fit."""
 
     DEFAULT_CSS = """
-    FigureList { height: 1; }
+    FigureLine { height: 1; text-wrap: nowrap; }
     """
 
     figures: reactive[tuple[Figure, ...]] = reactive(())
@@ -139,10 +97,7 @@ class FigureList(Widget):
         self.figures = figures(snapshot)
 
     def render(self) -> Content:
-        return self._line() if self.size.height == 1 else self._column()
-
-    def _line(self) -> Content:
-        text, space = Content(""), self.size.width
+        text, space = Content(""), self.content_size.width
         for figure in self.figures:
             label = figure.short or figure.label
             space -= len(label) + 1 + len(figure.value) + len(_GAP)
@@ -150,19 +105,3 @@ class FigureList(Widget):
                 break
             text += Content.assemble((label, "$foreground 60%"), " ", (figure.value, ""), _GAP)
         return text
-
-    def _column(self) -> Content:
-        label_width = max((len(figure.label) for figure in self.figures), default=0) + 2
-        value_width = max(1, self.size.width - label_width)
-        lines = [
-            Content.assemble(
-                (figure.label.ljust(label_width), "$foreground 60%"),
-                _truncate(figure.value, value_width),
-            )
-            for figure in self.figures[: self.size.height]
-        ]
-        return Content("\n").join(lines)
-
-
-def _truncate(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"

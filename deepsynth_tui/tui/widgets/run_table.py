@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from rich.text import Text
@@ -14,29 +13,49 @@ from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.summary import RunSummary
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
-from deepsynth_tui.units import format_age
+from deepsynth_tui.tui.run_view.run_list import RunFacts, RunRow, SortKey
+from deepsynth_tui.tui.widgets.curves import sparkline
 
-RunColumn = Literal["state", "name", "kind", "progress", "loss", "age"]
-COLUMN_WIDTHS: dict[RunColumn, int] = {"state": 13, "kind": 8, "progress": 19, "loss": 7, "age": 6}
-"""Widths of all columns but the name, which takes the rest."""
-_MIN_NAME_WIDTH = 12
+RunColumn = Literal[
+    "mark", "state", "name", "model", "method", "dataset", "best eval", "loss", "time", "age"
+]
+COLUMN_WIDTHS: dict[RunColumn, int] = {
+    "mark": 1,
+    "state": 14,
+    "name": 12,
+    "model": 14,
+    "method": 9,
+    "dataset": 12,
+    "best eval": 9,
+    "loss": 8,
+    "time": 10,
+    "age": 6,
+}
+"""Widths of the columns in their order; the name takes what is left."""
+_ALWAYS: frozenset[RunColumn] = frozenset({"mark", "state", "name", "age"})
+_BY_PRIORITY: tuple[RunColumn, ...] = ("best eval", "loss", "method", "model", "dataset", "time")
+"""The other columns: the last ones are left out first where the table is narrow."""
+_GOOD_NAME_WIDTH = 16
+_PADDING = 2
+MARK = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A run, and its age as text."""
-
-    summary: RunSummary
-    age: str
-
-
-def run_rows(summaries: Sequence[RunSummary], now: float) -> tuple[RunRow, ...]:
-    """Return the rows at the time `now` (seconds since the epoch)."""
-    return tuple(RunRow(summary, format_age(now - summary.created)) for summary in summaries)
+def columns_for(width: int) -> dict[RunColumn, int]:
+    """Return the columns that have room in a table of this width, and their widths."""
+    shown = set(_ALWAYS)
+    for column in _BY_PRIORITY:
+        taken = sum(COLUMN_WIDTHS[each] + _PADDING for each in {*shown, column}) + 1
+        wanted = min(_GOOD_NAME_WIDTH, width // 7) - COLUMN_WIDTHS["name"]
+        if taken + max(0, wanted) > width:
+            break
+        shown.add(column)
+    widths = {column: size for column, size in COLUMN_WIDTHS.items() if column in shown}
+    rest = width - 1 - sum(size + _PADDING for size in widths.values())
+    return {**widths, "name": widths["name"] + max(0, rest)}
 
 
 class RunTable(DataTable[Text], inherit_bindings=False):
-    """Runs, newest first. The cursor stays on its run when other runs are added or deleted."""
+    """Runs. The cursor stays on its run when other runs are added or deleted."""
 
     BINDINGS = bindings("run_table")
     DEFAULT_CSS = """
@@ -53,7 +72,9 @@ class RunTable(DataTable[Text], inherit_bindings=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, cursor_type="row", cell_padding=1, zebra_stripes=False)
         self._runs: tuple[RunRow, ...] = ()
-        self._name_width = 0
+        self._widths: dict[RunColumn, int] = {}
+        self._sort: SortKey = "age"
+        self._marked: frozenset[str] = frozenset()
 
     def on_mount(self) -> None:
         """Rebuild when the theme changes, whose colours the cells contain."""
@@ -62,29 +83,39 @@ class RunTable(DataTable[Text], inherit_bindings=False):
     @property
     def highlighted(self) -> RunSummary | None:
         """The run under the cursor."""
-        return self._runs[self.cursor_row].summary if self._runs else None
+        row = self.highlighted_row
+        return None if row is None else row.summary
 
-    def show(self, rows: Sequence[RunRow]) -> None:
-        """Show these rows."""
+    @property
+    def highlighted_row(self) -> RunRow | None:
+        """The row under the cursor."""
+        return self._runs[self.cursor_row] if self.cursor_row < len(self._runs) else None
+
+    def show(
+        self, rows: Sequence[RunRow], *, sort: SortKey = "age", marked: Collection[str] = ()
+    ) -> None:
+        """Show these rows, in this order; `sort` names its column, `marked` are ids."""
         before, self._runs = self._runs, tuple(rows)
+        old_marked, self._marked = self._marked, frozenset(marked)
         ids_before, ids = self._ids(before), self._ids(self._runs)
-        if not ids_before or ids_before != ids[: len(ids_before)]:
-            self._rebuild(before[self.cursor_row].summary.id if before else None)
+        if self._sort != sort or not ids_before or ids_before != ids[: len(ids_before)]:
+            self._sort = sort
+            cursor = self.cursor_row
+            self._rebuild(before[cursor].summary.id if cursor < len(before) else None)
             return
         for row in self._runs[len(before) :]:
-            self.add_row(*self._cells(row).values(), key=row.summary.id)
+            self.add_row(*self._cells(row, self._marked).values(), key=row.summary.id)
         for old, new in zip(before, self._runs, strict=False):
-            old_cells, cells = self._cells(old), self._cells(new)
+            old_cells, cells = self._cells(old, old_marked), self._cells(new, self._marked)
             for column, cell in cells.items():
                 if cell != old_cells[column]:
                     self.update_cell(new.summary.id, column, cell)
 
     def on_resize(self) -> None:
-        """Give the name the width that the other columns leave."""
-        width = self.size.width - sum(COLUMN_WIDTHS.values()) - 2 * (len(COLUMN_WIDTHS) + 1) - 1
-        name_width = max(_MIN_NAME_WIDTH, width)
-        if name_width != self._name_width:
-            self._name_width = name_width
+        """Show the columns that have room, and give the name what they leave."""
+        widths = columns_for(self.size.width)
+        if widths != self._widths:
+            self._widths = widths
             self._rebuild()
 
     def _rebuild(self, highlighted: str | None = None) -> None:
@@ -92,41 +123,42 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         if highlighted is None and self.highlighted is not None:
             highlighted = self.highlighted.id
         self.clear(columns=True)
-        for column in ("state", "name", "kind", "progress", "loss", "age"):
-            width = self._name_width if column == "name" else COLUMN_WIDTHS[column]
-            self.add_column(column, key=column, width=width)
+        for column, width in self._widths.items():
+            label = "" if column == "mark" else column
+            self.add_column(
+                f"{label} ↓" if column == self._sort else label, key=column, width=width
+            )
         for row in self._runs:
-            self.add_row(*self._cells(row).values(), key=row.summary.id)
+            self.add_row(*self._cells(row, self._marked).values(), key=row.summary.id)
         if highlighted is not None:
             try:
                 self.move_cursor(row=self.get_row_index(highlighted), animate=False)
             except RowDoesNotExist:  # that run was deleted
                 self.move_cursor(row=0, animate=False)
 
-    def _cells(self, row: RunRow) -> dict[RunColumn, Text]:
-        summary = row.summary
+    def _cells(self, row: RunRow, marked: Collection[str]) -> dict[RunColumn, Text]:
+        summary, facts = row.summary, row.facts or RunFacts()
         state = STATE_LABELS[summary.state]
         colour = self.app.theme_variables[state.colour.removeprefix("$")]
-        return {
-            "state": Text(f"{state.symbol} {state.text}", f"bold {colour}"),
-            "name": Text(sanitize(summary.name), overflow="ellipsis", no_wrap=True),
-            "kind": Text(summary.kind, "dim"),
-            "progress": Text(_progress(summary), overflow="ellipsis", no_wrap=True),
-            "loss": Text("" if summary.last_loss is None else f"{summary.last_loss:.3f}"),
+        loss = sparkline(facts.losses, COLUMN_WIDTHS["loss"])
+        cells: dict[RunColumn, Text] = {
+            "mark": Text(MARK if summary.id in marked else "", "bold"),
+            "state": Text(f"{state.symbol} {row.state}", f"bold {colour}"),
+            "name": _ellipsis(sanitize(summary.name)),
+            "model": _ellipsis(facts.settings.model),
+            "method": _ellipsis(row.method),
+            "dataset": _ellipsis(facts.settings.dataset),
+            "best eval": Text("" if facts.best_eval is None else f"{facts.best_eval:.3f}"),
+            "loss": Text(loss, self.app.theme_variables["primary"]),
+            "time": Text(row.time),
             "age": Text(row.age, "dim"),
         }
+        return {column: cells[column] for column in self._widths}
 
     @staticmethod
     def _ids(rows: Sequence[RunRow]) -> list[str]:
         return [row.summary.id for row in rows]
 
 
-def _progress(summary: RunSummary) -> str:
-    """Return the steps of a training run, else the progress of the current phase."""
-    if summary.last_step is not None:
-        total = f" of {summary.total_steps}" if summary.total_steps else ""
-        return f"step {summary.last_step}{total}"
-    if summary.is_live and summary.unit:
-        total = f" of {summary.total}" if summary.total is not None else ""
-        return f"{summary.done}{total} {summary.unit}"
-    return summary.phase if summary.is_live else ""
+def _ellipsis(text: str) -> Text:
+    return Text(text, overflow="ellipsis", no_wrap=True)

@@ -55,6 +55,14 @@ class LazyCollapsible(Collapsible, inherit_css=False):
         self.is_built = False
         self._deferred = deferred
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the content is mounted, or need not be."""
+        return self.collapsed or (
+            self.is_built
+            and all(child.is_mounted for child in self.query_one(self.Contents).children)
+        )
+
     def create_content(self) -> Iterable[Widget]:
         """Return new widgets to mount inside."""
         raise NotImplementedError

@@ -11,6 +11,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
+from deepsynth_tui.tui.actions import types_character
+
 if TYPE_CHECKING:
     from deepsynth_tui.config.problems import Problem
 
@@ -34,6 +36,10 @@ class StartBar(Horizontal):
     def compose(self) -> ComposeResult:
         yield Button("Start", variant="primary", compact=True, disabled=True)
         yield Static()
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Leave no character to the screen, whose actions it would run."""
+        return types_character(character)
 
     def show(self, problems: Sequence[Problem], *, waiting: str = "", remark: str = "") -> None:
         """Update the button and its status.

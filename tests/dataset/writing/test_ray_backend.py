@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +111,28 @@ def test_unreachable_cluster(tmp_path: Path, source: Path, monkeypatch: pytest.M
     with pytest.raises(EngineError, match=r"127\.0\.0\.1:1") as caught:
         generate(on_ray(source), tmp_path / "out", Recorder())
     assert caught.value.key == "engine"
+
+
+LISTENING = """
+import ipaddress, json, sys, psutil, ray
+from deepsynth_tui.dataset.writing.ray_backend import start_cluster
+start_cluster(1)
+assert ray.get(ray.remote(lambda: 3).remote()) == 3
+processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+sockets = [c for process in processes for c in process.net_connections()]
+json.dump([c.laddr.ip for c in sockets if c.status == psutil.CONN_LISTEN], sys.stdout)
+"""
+
+
+def test_a_cluster_of_our_own_listens_on_loopback_only():
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENING],
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    hosts = [ipaddress.ip_address(host) for host in json.loads(done.stdout)]
+    assert hosts
+    for host in hosts:
+        assert (getattr(host, "ipv4_mapped", None) or host).is_loopback

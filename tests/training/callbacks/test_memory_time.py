@@ -48,6 +48,9 @@ class ScriptedMeter(MemoryMeter):
     def reset(self) -> None:
         self._peak = 0
 
+    def read_gpu(self) -> dict[str, object] | None:
+        return {"name": "scripted", "utilisation": 50}
+
 
 class Clock:
     """A clock that a test sets."""
@@ -121,6 +124,16 @@ def test_the_first_steps_are_reported_one_by_one_and_the_rest_together(looped: C
     assert (last["allocated"], last["first_step"], last["steady"]) == (50, 50, 5)
     assert (last["reserved"], last["device"], last["host"]) == (51, 59, 2)
     assert read_comparison(ran.run)["measured"] == last
+
+
+def test_sensors_are_read_at_most_once_a_second(looped: Callable[..., Ran]):
+    def drive(loop: Loop) -> None:
+        loop.begin()
+        for _ in range(8):
+            loop.step(0.25)
+
+    events = [event.data for event in looped([50] * 8, drive).of("memory")]
+    assert [event["step"] for event in events if "gpu" in event] == [1, 5]
 
 
 def test_a_later_peak_raises_the_peak_of_the_run(looped: Callable[..., Ran]):
@@ -198,8 +211,21 @@ def test_memory_that_was_used_before_is_not_counted(monkeypatch: pytest.MonkeyPa
     assert (meter.driver, reading.device) == ("580.1", 55)
     assert (reading.allocated, reading.reserved, reading.held) == (20, 25, 15)
 
+    sensors = nvml.Sensors(total=100, utilisation=97, temperature=55)
+    monkeypatch.setattr(nvml, "sensor_reader", {"GPU-bb": lambda: sensors}.__getitem__)
+    assert meter.read_gpu() == {
+        "name": "B",
+        "index": 1,
+        "total": 100,
+        "utilisation": 97,
+        "power": None,
+        "power_limit": None,
+        "temperature": 55,
+    }
+
     monkeypatch.setattr(nvml, "probe", lambda: Probe((), "No driver."))
     assert MemoryMeter().read().device is None
+    assert MemoryMeter().read_gpu() is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the figures of /proc")

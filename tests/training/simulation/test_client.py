@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deepsynth_tui.estimate.closed_form import MemoryItem, estimate
+from deepsynth_tui.estimate.closed_form import estimate
+from deepsynth_tui.estimate.memory.run_memory import MemoryItem
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
 from deepsynth_tui.training.simulation.client import SimulationError, request_simulation

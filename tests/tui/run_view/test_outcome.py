@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.tui.run_view.outcome import Outcome, describe_outcome
 from deepsynth_tui.tui.run_view.reader import RunReader
-from tests.pilot.recorded_runs import alive, append, drawing, drawn, ended, new_run, training
+from tests.pilot.recorded_runs import alive, append, ended, new_run, training
 
 
 def outcome_of(run: RunDirectory, home: Path) -> Outcome:
@@ -17,13 +16,6 @@ def outcome_of(run: RunDirectory, home: Path) -> Outcome:
     outcome = describe_outcome(snapshot, ())
     assert outcome is not None
     return outcome
-
-
-def completed(home: Path, **results: Any) -> Outcome:
-    run = new_run(home, "x")
-    append(run, [*training(3), (9.0, "done", {"verdict": "completed", **results})])
-    ended(run)
-    return outcome_of(run, home)
 
 
 def test_a_running_run_has_no_outcome(home: Path):
@@ -35,23 +27,13 @@ def test_a_running_run_has_no_outcome(home: Path):
     assert describe_outcome(snapshot, ()) is None
 
 
-def test_a_dataset_is_loaded_with_datasets(home: Path):
-    run = new_run(home, "pages", "dataset")
-    append(run, [*drawing(40), *drawn(run)])
+def test_a_completed_run_has_a_line_of_its_own(home: Path):
+    run = new_run(home, "x")
+    append(run, [*training(3), (9.0, "done", {"verdict": "completed", "path": "/x/adapter"})])
     ended(run)
-    outcome = outcome_of(run, home)
-    rows = dict(outcome.rows)
-    assert (outcome.title, outcome.colour) == ("Results", "$success")
-    assert rows["Dataset"] == str(run.dataset)
-    assert rows["In Python"] == f'datasets.load_dataset("{run.dataset}")'
-
-
-def test_an_adapter_is_loaded_with_peft_and_full_weights_with_transformers(home: Path):
-    adapter = dict(completed(home, path="/runs/x/adapter").rows)
-    assert adapter["In Python"] == 'peft.PeftModel.from_pretrained(model, "/runs/x/adapter")'
-    model = dict(completed(home, path="/runs/x/model").rows)
-    assert model["Model"] == "/runs/x/model"
-    assert model["In Python"].startswith("transformers.AutoModelForImageTextToText")
+    snapshot = RunReader(run, home).poll()
+    assert snapshot is not None
+    assert describe_outcome(snapshot, ()) is None
 
 
 def test_an_error_offers_its_changes_and_the_last_checkpoint(home: Path):
@@ -66,4 +48,4 @@ def test_an_error_offers_its_changes_and_the_last_checkpoint(home: Path):
     assert ("What to do", "Lower r.") in outcome.rows
     assert ("What to do", "Or the batch.") in outcome.rows, "one row per line"
     assert any(text == "Retry with lora.r: 8" for _, text in outcome.rows)
-    assert dict(outcome.rows)["Resume"].endswith("--resume  (from step 60)")
+    assert dict(outcome.rows)["R"].startswith("Resume from step 60 (deepsynth-tui train ")

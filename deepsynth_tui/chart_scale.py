@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-Point = tuple[int, float]
+Point = tuple[float, float]
 _STEPS = (1, 2, 5, 10, 20, 50)
+_MANTISSAS = (1, 2, 5)
 
 
 def decimate(points: Sequence[Point], buckets: int) -> list[Point]:
@@ -61,3 +62,26 @@ def _multiples(step: float, low: float, high: float) -> list[float]:
 
 def _value(point: Point) -> float:
     return point[1]
+
+
+def log_ticks(low: float, high: float, max_count: int) -> list[float]:
+    """Return where to label an axis that shows decimal logarithms from `low` to `high`.
+
+    The values are logarithms of 1, 2 or 5 times powers of ten, of powers of ten alone, or of some
+    of those where there are too many; a range with fewer than two of them is labelled at its ends.
+    """
+    for mantissas in (_MANTISSAS, (1,)):
+        powers = range(math.floor(low), math.ceil(high) + 1)
+        values = [power + math.log10(mantissa) for power in powers for mantissa in mantissas]
+        inside = [value for value in values if low - 1e-9 <= value <= high + 1e-9]
+        if 2 <= len(inside) <= max(2, max_count):
+            return inside
+    if high - low > 1:
+        stride = math.ceil((high - low) / max(1, max_count - 1))
+        return [float(power) for power in range(math.ceil(low), math.floor(high) + 1, stride)]
+    return [low, high] if high > low else [low]
+
+
+def log_tick_labels(values: Sequence[float]) -> list[str]:
+    """Return the numbers whose logarithms `log_ticks` returned, in two digits."""
+    return [f"{10**value:.2g}" for value in values]

@@ -1,0 +1,222 @@
+"""What the interface writes and how fast it reacts, against an empty Textual app, in one run.
+
+    python -m tests.benchmarks.interface_bytes [ROUNDS]
+
+Prints each figure with its bar. Times are ratios to the empty app, which takes turns with the
+interface. Bytes do not depend on the machine, but for frames that a slow one leaves out.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from deepsynth_tui.runs.control import stop_and_wait
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.job import Failure, Job, run_job
+from deepsynth_tui.runs.launch import start_process
+from tests.process.terminal import Terminal
+
+EMPTY = """
+from textual.app import App
+from textual.widgets import Input
+
+class Empty(App):
+    def compose(self):
+        for text in ("one", "two", "three"):
+            field = Input(text)
+            field.cursor_blink = False
+            yield field
+
+Empty().run()
+"""
+EMPTY_COMMAND = [sys.executable, "-c", EMPTY]
+COMMAND = [sys.executable, "-m", "deepsynth_tui"]
+TAB, UP, END, F2, F3, F4 = "\t", "\x1b[A", "\x1b[F", "\x1bOQ", "\x1bOR", "\x1bOS"
+ESCAPE = "\x1b[27u"
+START_BYTES_BEFORE = 86_000
+"""From the start to the filled form at 120x36, before only changed cells were written."""
+KEYS = 24
+"""Keys that are timed in each round."""
+LIVE_SECONDS = 15.0
+IDLE_SECONDS = 4.0
+QUIET = 0.08
+"""Seconds without a byte after which the frame of a key is complete."""
+LATER = 0.4
+"""Seconds after that in which bytes still count for the key."""
+
+
+def form_is_filled(text: str) -> bool:
+    return "Batch size" in text and "Dataset" in text
+
+
+def empty_is_there(text: str) -> bool:
+    return "three" in text
+
+
+# A run that logs
+
+
+def log_steps(job: Job) -> str:
+    """Report 3 steps a second, and print the lines a second that the environment asks for."""
+    lines = int(os.environ["LINES_PER_SECOND"])
+    job.phase("training")
+    began, step, printed = time.monotonic(), 0, 0
+    while not job.stop_requested():
+        time.sleep(0.05)
+        elapsed = time.monotonic() - began
+        while printed < elapsed * lines:
+            printed += 1
+            sys.stdout.write(f"line {printed} of a log with some text in it\n")
+        sys.stdout.flush()
+        while step < elapsed * 3:
+            step += 1
+            job.progress(step, 100_000, "steps")
+            job.metric(step=step, loss=2 / step + 0.5, learning_rate=1e-4, grad_norm=0.4)
+    return "stopped"
+
+
+def explain(error: BaseException) -> Failure:
+    return Failure(type(error).__name__, str(error), "")
+
+
+def live_run(home: Path, name: str, lines_per_second: int) -> RunDirectory:
+    """Start a run that logs."""
+    text = f"kind: training\nname: {name}\n"
+    run = create_run(home, kind="training", name=name, config_text=text)
+    argv = [sys.executable, "-m", "tests.benchmarks.interface_bytes", "--job", str(run.path)]
+    start_process(run, argv, env={"LINES_PER_SECOND": str(lines_per_second)})
+    return run
+
+
+# Measurements
+
+
+def start_of(command: Sequence[str], is_there: Callable[[str], bool]) -> tuple[float, int]:
+    """Return the seconds until the screen is there, and the bytes until it is complete."""
+    began = time.perf_counter()
+    with Terminal(command) as terminal:
+        terminal.wait_for(is_there)
+        seconds = time.perf_counter() - began
+        terminal.settle(1.5)
+        return seconds, len(terminal.output)
+
+
+def press(terminal: Terminal, key: str) -> tuple[float, int]:
+    """Press a key; return the seconds until its frame is complete, and the bytes that follow it."""
+    before, pressed = len(terminal.output), time.perf_counter()
+    terminal.press(key)
+    terminal.settle(2.0, until_first=True)
+    seconds = terminal.settle(QUIET) - pressed
+    terminal.settle(LATER)
+    return seconds, len(terminal.output) - before
+
+
+def tabs_of(command: Sequence[str], is_there: Callable[[str], bool]) -> list[tuple[float, int]]:
+    """Press Tab many times."""
+    with Terminal(command) as terminal:
+        terminal.wait_for(is_there)
+        terminal.settle(2.0)
+        return [press(terminal, TAB) for _ in range(KEYS)]
+
+
+def scrolls_of(run: RunDirectory) -> list[float]:
+    """Return the seconds until keys that leave and follow the end of a log have acted."""
+    taken = []
+    with Terminal([*COMMAND, "attach", run.id]) as terminal:
+        terminal.wait_for(lambda text: "following" in text)
+        for index in range(KEYS):
+            key, effect = ((UP, "paused"), (END, "following"))[index % 2]
+            pressed = time.perf_counter()
+            terminal.press(key)
+            terminal.wait_for(lambda text, effect=effect: effect in text)
+            taken.append(time.perf_counter() - pressed)
+            terminal.settle(0.1, seconds=0.3)
+    return taken
+
+
+def bytes_per_second(terminal: Terminal, seconds: float) -> float:
+    """Return the bytes that are written in a second while no key is pressed."""
+    before, began = len(terminal.output), time.perf_counter()
+    terminal.settle(seconds, seconds=seconds)
+    return (len(terminal.output) - before) / (time.perf_counter() - began)
+
+
+def idle_screens(ended: RunDirectory) -> dict[str, float]:
+    """Return the bytes a second of each screen on which nothing changes."""
+    rates = {}
+    with Terminal(COMMAND) as terminal:
+        terminal.wait_for(form_is_filled)
+        for screen, key in (("training", F3), ("dataset", F2), ("runs", F4)):
+            terminal.press(key)
+            terminal.settle(4.0)
+            rates[screen] = bytes_per_second(terminal, IDLE_SECONDS)
+    with Terminal([*COMMAND, "attach", ended.id]) as terminal:
+        terminal.settle(4.0)
+        rates["monitor of an ended run"] = bytes_per_second(terminal, IDLE_SECONDS)
+    return rates
+
+
+def percentile_95(values: Sequence[float]) -> float:
+    return sorted(values)[int(0.95 * (len(values) - 1))]
+
+
+def show(name: str, value: float, unit: str, bar: float) -> None:
+    verdict = "ok" if value <= bar else "OVER"
+    sys.stdout.write(f"{name:<44}{value:10,.2f} {unit:<6} at most {bar:,.2f}  {verdict}\n")
+    sys.stdout.flush()
+
+
+def main(rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        os.environ["DEEPSYNTH_HOME"] = folder
+        (home / "runs" / "none").mkdir(parents=True)  # the Training screen is shown first
+        first: dict[str, list[float]] = {"empty": [], "frame": [], "form": []}
+        start_bytes, tab_bytes, empty_bytes = [], [], []
+        tab_seconds, empty_seconds = [], []
+        for _ in range(rounds):
+            first["empty"].append(start_of(EMPTY_COMMAND, empty_is_there)[0])
+            first["frame"].append(start_of(COMMAND, lambda text: "Start" in text)[0])
+            seconds, count = start_of(COMMAND, form_is_filled)
+            first["form"].append(seconds)
+            start_bytes.append(count)
+            for command, is_there, taken, counts in (
+                (EMPTY_COMMAND, empty_is_there, empty_seconds, empty_bytes),
+                (COMMAND, form_is_filled, tab_seconds, tab_bytes),
+            ):
+                for seconds, count in tabs_of(command, is_there):
+                    taken.append(seconds)
+                    counts.append(count)
+        empty = statistics.median(first["empty"])
+        tab, empty_tab = statistics.median(tab_bytes), statistics.median(empty_bytes)
+        show("Tab on the form", tab, "B", 1000)
+        show("  to an empty app's", tab / empty_tab, "x", 0.15)
+        show("start to filled form", statistics.median(start_bytes), "B", 0.35 * START_BYTES_BEFORE)
+        show("first frame", statistics.median(first["frame"]) / empty, "x", 1.3)
+        show("filled form", statistics.median(first["form"]) / empty, "x", 1.8)
+        empty_p95 = percentile_95(empty_seconds)
+        show("Tab, 95th percentile", percentile_95(tab_seconds) / empty_p95, "x", 1.5)
+
+        quiet, loud = live_run(home, "quiet", 3), live_run(home, "loud", 5000)
+        with Terminal([*COMMAND, "attach", quiet.id]) as terminal:
+            terminal.settle(3.0, seconds=5.0)
+            rate = bytes_per_second(terminal, LIVE_SECONDS)
+        show("live run, 3 steps/s", rate / 1024, "KiB/s", 8)
+        scrolls = [seconds for _ in range(rounds) for seconds in scrolls_of(loud)]
+        show("key in a log of 5,000 lines/s, 95th p.", percentile_95(scrolls) / empty_p95, "x", 1.5)
+        for run in (quiet, loud):
+            stop_and_wait(run, grace=20)
+        for screen, rate in idle_screens(quiet).items():
+            show(f"idle: {screen}", rate, "B/s", 0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--job"]:
+        sys.exit(run_job(Path(sys.argv[2]), log_steps, explain=explain))
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
