@@ -115,6 +115,11 @@ def table_lines(results: SearchResults) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in table
     ]
+    lines += [
+        f"trial {row.number}: goes on with trial {row.continues}"
+        for row in results.trials
+        if row.continues is not None
+    ]
     lines += [f"trial {row.number}: {row.reason}" for row in results.trials if row.reason]
     if isinstance(results.importance, str):
         lines.append(f"Importance of the parameters: {results.importance}.")

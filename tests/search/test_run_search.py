@@ -99,7 +99,7 @@ def test_a_grid_tries_every_combination(home: Path, write_search: Write):
             },
         ),
     )
-    tried = {tuple(row.values.values()) for row in found.trials}
+    tried = {(row.values["training.learning_rate"], row.values["lora.r"]) for row in found.trials}
     assert tried == {(rate, r) for rate in (2e-4, 2e-3, 2e-2) for r in (8, 16)}
     assert found.best_row is not None
     assert dict(found.best_row.values) == {"training.learning_rate": 2e-3, "lora.r": 16}
