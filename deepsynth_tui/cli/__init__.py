@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from deepsynth_tui.cli import adapters, datasets, interface, jobs, queue, reference, runs
+from deepsynth_tui.cli import adapters, datasets, interface, jobs, queue, reference, runs, search
 
 app = typer.Typer(
     help="Turn documents into page images and fine-tune vision-language models on them.",
@@ -22,6 +22,7 @@ for command in (
     interface.demo,
     jobs.generate,
     jobs.train,
+    search.search,
     datasets.export,
     reference.estimate,
     reference.presets,

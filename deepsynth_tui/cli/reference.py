@@ -103,15 +103,17 @@ def gpus(json_: Json = False) -> None:
 
 
 def schema(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="training or dataset.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="training, dataset or search.")],
 ) -> None:
     """Print the JSON Schema of a configuration, for editors."""
     from deepsynth_tui.config.kinds import CONFIG_TYPES
+    from deepsynth_tui.config.search import SearchConfig
 
     with report_errors():
-        if kind not in CONFIG_TYPES:
-            raise BadInput(f"{kind}: no such kind of run; use one of {', '.join(CONFIG_TYPES)}")
-        print_json(CONFIG_TYPES[kind].model_json_schema())
+        models = {**CONFIG_TYPES, "search": SearchConfig}
+        if kind not in models:
+            raise BadInput(f"{kind}: no such kind of run; use one of {', '.join(models)}")
+        print_json(models[kind].model_json_schema())
 
 
 def doctor() -> None:

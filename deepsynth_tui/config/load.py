@@ -116,7 +116,7 @@ def load_text(
         *result.problems,
     ]
     if result.config is None or problems:
-        located = _with_places(problems, document.lines, overridden.keys, file)
+        located = with_places(problems, document.lines, overridden.keys, file)
         raise ConfigError(sorted(located, key=lambda problem: problem.line))
     return LoadedConfig(result.config, result.notices, fill_defaults(text, result.config))
 
@@ -135,6 +135,8 @@ def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> C
     `estimate_only` skips the rules that only prevent a start.
     """
     kind = values.get("kind", "training" if "training" in values or "lora" in values else None)
+    if kind == "search":
+        return CheckResult(None, (Problem("kind", "is search", "see `search CONFIG`"),), ())
     if not isinstance(kind, str) or kind not in CONFIG_TYPES:
         message = f"unknown kind of run {kind!r}" if "kind" in values else "not set"
         return CheckResult(
@@ -147,14 +149,8 @@ def check_values(values: Mapping[str, Any], *, estimate_only: bool = False) -> C
         config = model.model_validate(values)
         invalid_keys: set[str] = set()
     except ValidationError as error:
-        details = error.errors()
-        # A value that fits no member of a union has an error for each of them: keep the first.
-        first_problems: dict[str, Problem] = {}
-        for detail in details:
-            problem = _problem(detail, model)
-            first_problems.setdefault(problem.key, problem)
-        problems.extend(first_problems.values())
-        invalid_keys = {_key_of(detail, model) for detail in details}
+        problems.extend(validation_problems(error, model))
+        invalid_keys = {_key_of(detail, model) for detail in error.errors()}
         config = model.model_validate(_without(values, invalid_keys, model))
     problems.extend(_tokens(values, model))
     problems.extend(broken_rules(config, invalid_keys, estimate_only=estimate_only))
@@ -176,6 +172,16 @@ def _valid_part(
         if problem.key not in fields or fields[problem.key].default != ""
     ]
     return None if others else config
+
+
+def validation_problems(error: ValidationError, model: Model) -> list[Problem]:
+    """Return what is wrong with the values of `model`, a problem for each key."""
+    # A value that fits no member of a union has an error for each of them: keep the first.
+    first_problems: dict[str, Problem] = {}
+    for detail in error.errors():
+        problem = _problem(detail, model)
+        first_problems.setdefault(problem.key, problem)
+    return list(first_problems.values())
 
 
 def fill_defaults(text: str, config: Config) -> str:
@@ -326,7 +332,7 @@ def _nearest(name: str, names: Mapping[str, str] | Sequence[str]) -> str:
     return f"did you mean {names[close[0]] if isinstance(names, Mapping) else close[0]}?"
 
 
-def _with_places(
+def with_places(
     problems: Iterable[Problem], lines: Mapping[str, int], overridden: Collection[str], file: str
 ) -> Iterator[Problem]:
     """Add to each problem the file and line of its key, or `--set`."""

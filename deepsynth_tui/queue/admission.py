@@ -42,15 +42,35 @@ def need_of(config: Config) -> Need:
 
     A dataset is drawn on the CPU, and its memory is not estimated.
     """
-    if not isinstance(config, TrainingConfig):
-        return Need("cpu")
-    devices = nvml.probe().devices
-    try:
-        inputs = gather_inputs(config)
-    except UserError as error:
-        note = f"memory not estimated: {error.message}"
-        return Need("gpu" if devices else "cpu", _count(config, devices), note=note)
-    return need_by(config, inputs, devices)
+    return NeedEstimator()(config)
+
+
+class NeedEstimator:
+    """Returns what runs need, reading the layout of each model and its rows once."""
+
+    def __init__(self) -> None:
+        self._inputs: dict[str, EstimateInputs | UserError] = {}
+
+    def __call__(self, config: Config) -> Need:
+        """Return what a run of `config` needs on this machine."""
+        if not isinstance(config, TrainingConfig):
+            return Need("cpu")
+        devices = nvml.probe().devices
+        inputs = self._inputs_of(config)
+        if isinstance(inputs, UserError):
+            note = f"Its memory is not estimated: {inputs.message.removesuffix('.')}."
+            return Need("gpu" if devices else "cpu", _count(config, devices), note=note)
+        return need_by(config, inputs, devices)
+
+    def _inputs_of(self, config: TrainingConfig) -> EstimateInputs | UserError:
+        sections = (config.model, config.text_encoder, config.data, *config.datasets)
+        key = "".join(section.model_dump_json() for section in sections)
+        if key not in self._inputs:
+            try:
+                self._inputs[key] = gather_inputs(config)
+            except UserError as error:
+                self._inputs[key] = error
+        return self._inputs[key]
 
 
 def need_by(config: TrainingConfig, inputs: EstimateInputs, devices: Sequence[nvml.Device]) -> Need:

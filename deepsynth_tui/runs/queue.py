@@ -211,7 +211,7 @@ def move(home: Path, run: RunDirectory, position: int) -> int:
         return index + 1
 
 
-def hold(home: Path, run: RunDirectory, reason: str = "held by hand") -> None:
+def hold(home: Path, run: RunDirectory, reason: str = "by hand") -> None:
     """Keep a run from starting until its release. Raises NotQueued or NoLocks."""
     with queue_lock(home):
         _change(run, lambda entry: replace(entry, held=True, reason=reason))

@@ -42,7 +42,7 @@ def test_list_and_summaries_say_the_same(home: Path, runs: list[RunDirectory]):
     assert listed["supervisor"] is None
     positions = {summary.id: summary.position for summary in list_summaries(home)}
     assert positions == {row["id"]: row["position"] for row in listed["queue"]}
-    assert summarize(runs[0]).message == "held: held by hand"
+    assert summarize(runs[0]).message == "held: by hand"
 
 
 def test_move(home: Path, runs: list[RunDirectory]):

@@ -35,10 +35,10 @@ def supervisor(home: Path) -> Supervisor:
     return subprocess.Popen([sys.executable, "-m", "tests.queue.dummy_supervisor", home], env=env)
 
 
-def queued(home: Path, *names: str, **needs: int) -> list[RunDirectory]:
+def queued(home: Path, *names: str, needed: int | None = None) -> list[RunDirectory]:
     runs = [create_run(home, kind="training", name=name, config_text="") for name in names]
     for run in runs:
-        queue.enqueue(home, run, device="cpu", environment=environment(home), **needs)
+        queue.enqueue(home, run, device="cpu", environment=environment(home), needed=needed)
     return runs
 
 
