@@ -60,6 +60,7 @@ class SavesDraft(ReportsWorkerErrors, CalmScreen[None]):
                 f"{error.reason}\nThe file was moved to {error.moved_to}",
                 title="The last settings cannot be read",
                 severity="warning",
+                timeout=30,
                 markup=False,
             )
         values = (
