@@ -137,5 +137,7 @@ def _table(comparison: Comparison, title: str) -> Table:
     table = Table(box=None, expand=True, pad_edge=False)
     table.add_column(Text(title, "bold"), style="dim", no_wrap=True)
     for index, label in enumerate(comparison.labels()):
-        table.add_column(Text(f"{letter(index)} {sanitize(label)}", "bold"), overflow="fold")
+        table.add_column(
+            Text(f"{letter(index)} {sanitize(label)}", "bold"), overflow="fold", ratio=1
+        )
     return table
