@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -23,6 +23,6 @@ def in_background(
     return future
 
 
-def _take_exception(future: asyncio.Future[object]) -> None:
+def _take_exception(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()

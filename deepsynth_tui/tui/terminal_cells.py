@@ -190,11 +190,13 @@ class _Writer:
         """Write the cells of a line that are not shown as they are wanted."""
         characters, pens = wanted.characters, wanted.pens
         cells = zip(characters, shown.characters, pens, shown.pens, strict=True)
-        changed = [
-            x
+        # Once for both halves of a wide character.
+        different = dict.fromkeys(
+            x if character != REST else x - 1
             for x, (character, shown_character, pen, shown_pen) in enumerate(cells)
-            if (character != shown_character or pen is not shown_pen) and character != REST
-        ]
+            if character != shown_character or pen is not shown_pen
+        )
+        changed = list(different)
         cursor: int | None = None
         self._parts.append(_move_to(changed[0], y))
         for x in changed:

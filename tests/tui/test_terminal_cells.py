@@ -9,14 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyte.screens import Char
 from rich.cells import cell_len
+from rich.color import ColorSystem
 from rich.console import Console
-from rich.segment import Segment
+from rich.segment import ControlType, Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from deepsynth_tui.tui.terminal_cells import TerminalCells, placed_strips
+from deepsynth_tui.tui.terminal_pen import DEFAULT_PEN, change_pen, pen_of
 
 COLOUR_SYSTEMS = ("standard", "256", "truecolor")
 COLOURS = (None, "default", "red", "bright_blue", "color(196)", "#123456", "#ffee11")
@@ -107,3 +109,50 @@ def test_an_emulator_shows_the_same_with_changed_cells_alone(data, colour_system
         changed_cells.show(cells.update(placed_strips(update), size, console))
         assert changed_cells.cells == all_cells.cells
         assert not cells.update(placed_strips(update), size, console)
+
+
+def full_update(*lines: Strip) -> LayoutUpdate:
+    strips: list[Iterable[Strip]] = [[line] for line in lines]
+    return LayoutUpdate(strips, Region(0, 0, lines[0].cell_length, len(lines)))
+
+
+def write(cells: TerminalCells, *lines: Strip) -> str:
+    console = Console(color_system="truecolor", force_terminal=True)
+    update = full_update(*lines)
+    return cells.update(placed_strips(update), update.region.size, console)
+
+
+def test_control_sequences_pass_and_the_cells_below_them_are_written_again() -> None:
+    cells = TerminalCells()
+    picture = Segment("\x1bPq\x1b\\", None, [(ControlType.CURSOR_FORWARD, 3)])
+    text = Strip([Segment("a漢b")])
+    assert write(cells, text) == "\x1b[1Ha漢b"
+    assert "\x1bPq" in write(cells, Strip([picture], 4))
+    assert write(cells, text) == "\x1b[1Ha漢b"
+    # Half of a wide character is unknown: it is written as a whole.
+    cells.update([(0, 2, Strip([picture], 1))], Size(4, 1), Console())
+    assert write(cells, text) == "\x1b[1;2H漢"
+    assert write(cells, text) == ""
+
+
+def test_a_short_gap_is_written_again_and_a_long_one_jumped() -> None:
+    cells = TerminalCells()
+    write(cells, Strip([Segment("a1234b1234567c")]))
+    assert write(cells, Strip([Segment("A1234B1234567C")])) == "\x1b[1HA1234B\x1b[14GC"
+
+
+def test_hyperlinks_are_opened_and_closed() -> None:
+    style = Style(link="https://example.org")
+    text = write(TerminalCells(), Strip([Segment("a"), Segment("bc", style), Segment("d")]))
+    opened = f"\x1b]8;id={style.link_id};https://example.org\x1b\\"
+    assert text == f"\x1b[1Ha{opened}bc\x1b]8;;\x1b\\d"
+
+
+@given(old=styles, new=styles)
+def test_an_emulator_has_the_same_style_after_a_change_of_pen_as_after_a_reset(old, new):
+    before, after = (pen_of(style, ColorSystem.TRUECOLOR) for style in (old, new))
+    changed, anew = Emulator(Size(1, 1)), Emulator(Size(1, 1))
+    changed.show(change_pen(DEFAULT_PEN, before) + change_pen(before, after) + "x")
+    anew.show(change_pen(DEFAULT_PEN, after) + "x")
+    assert changed.cells == anew.cells
+    assert len(change_pen(before, after)) <= len(f"\x1b[m{change_pen(DEFAULT_PEN, after)}")

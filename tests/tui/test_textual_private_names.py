@@ -24,7 +24,10 @@ DIGESTS = {
     "textual.app:App._display": "4b78dff6669a",
     "textual.strip:Strip.render": "2ba7a4913a72",
     "textual.strip:Strip.render_ansi": "08043dedb90d",
-    # calm_screen: only `repaint` differs from the reactive that it replaces
+    # calm_screen: what is rendered, and what follows a change of focus without a repaint
+    "textual._compositor:Compositor._render_chops": "ca8c3359d7af",
+    "textual._compositor:Compositor._get_renders": "8ac93299aa5d",
+    "textual._compositor:Compositor.visible_widgets": "6eddec5f2716",
     "textual.screen:Screen.set_focus": "56cfb5778970",
     "textual.screen:Screen._update_focus_styles": "cc50d6be558c",
     # key_order: the way of a key to the focused widget, and of its message up to the application

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.message import Message
@@ -11,7 +12,10 @@ from textual.widget import Widget
 
 from deepsynth_tui.tui.actions import ACTIONS, key_of
 from deepsynth_tui.tui.app_protocol import Mode
-from deepsynth_tui.tui.run_view.live_run import LiveRun
+
+if TYPE_CHECKING:
+    # Deferred: what reads runs takes as long to import as Textual's widgets.
+    from deepsynth_tui.tui.run_view.live_run import LiveRun
 
 _MIN_NAME = 6
 """Characters that a long name of a run is cut to before figures are left out."""
