@@ -22,12 +22,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from deepsynth_tui.config.search import METRICS, SearchConfig
 from deepsynth_tui.search.folder import SearchFolder
-from deepsynth_tui.search.prepare import EVALUATIONS, Prepared
+from deepsynth_tui.search.prepare import Prepared
 from deepsynth_tui.search.space import Value, grid, spread
 
-REDUCTION_FACTOR = 4
-"""Successive halving lets one of so many trials go on, and at least `FEWEST_CONTINUED`."""
-FEWEST_CONTINUED = 2
+REDUCTION_FACTOR = 8
+"""Successive halving lets one of so many trials go on to its end, and at least one."""
+RUNG_FRACTION = 4
+"""It pauses them after one of so many parts of their steps. At an eighth, which is hardly more than
+the warmup, high learning rates look best that are not (`tests.benchmarks.search_steps`)."""
 MEDIAN_STARTUP_TRIALS = 2
 SPREAD_FRACTION = 4
 """One of so many trials, besides the first, is spread evenly over the parameters."""
@@ -98,8 +100,8 @@ class Study:
         return new < self._count or any(trial.state is TrialState.WAITING for trial in trials)
 
     def continue_best(self) -> bool:
-        """Let the best of the trials that successive halving has paused go on to their end, and the
-        first one, the base: it shows what the search gained. Return whether any does.
+        """Let the best of the trials that successive halving has paused go on to their end. Return
+        whether any does.
 
         A trial that goes on is a new one in the journal, as Optuna changes none that has ended.
         """
@@ -107,9 +109,13 @@ class Study:
         paused = [trial for trial in trials if trial.user_attrs.get("paused")]
         begun = {trial.user_attrs.get(CONTINUES) for trial in trials}
         sign = 1 if METRICS[self._config.metric] == "minimize" else -1
-        paused.sort(key=lambda trial: (trial.number > 0, sign * _last_value(trial)))
-        count = max(FEWEST_CONTINUED, self._count // REDUCTION_FACTOR)
-        chosen = [trial for trial in paused[:count] if trial.number not in begun]
+        paused = [trial for trial in paused if math.isfinite(_last_value(trial))]
+        paused.sort(key=lambda trial: sign * _last_value(trial))
+        completed = sum(
+            CONTINUES in trial.user_attrs and trial.state is TrialState.COMPLETE for trial in trials
+        )
+        count = max(1, self._count // REDUCTION_FACTOR) - completed
+        chosen = [trial for trial in paused if trial.number not in begun][: max(0, count)]
         for trial in chosen:
             self._study.enqueue_trial(trial.params, user_attrs={CONTINUES: trial.number})
         return bool(chosen)
@@ -202,22 +208,21 @@ def _pruner(config: SearchConfig) -> optuna.pruners.BasePruner:
 
 
 def _rung(config: SearchConfig, prepared: Prepared) -> int | None:
-    """Return the step at which successive halving pauses trials: an evaluation, as early as an
-    eighth of the steps. None if nothing is paused.
+    """Return the step at which successive halving pauses trials, that of an evaluation. None if
+    nothing is paused.
 
     Optuna's pruner is asynchronous: one trial at a time, it lets each that is the best so far run
     to its end, which saves little. Here every trial gets as far as the rung, and is paused with a
     checkpoint; then the best go on (Jamieson and Talwalkar 2016, with two rungs).
     """
     steps, total = prepared.evaluation_steps, prepared.base.training.max_steps
-    if config.pruner != "halving" or not steps or prepared.trials <= FEWEST_CONTINUED:
+    if config.pruner != "halving" or not steps or prepared.trials < 2:
         return None
-    return steps * max(1, math.ceil(total / EVALUATIONS / steps)) if total > 0 else steps
+    return steps * max(1, math.ceil(total / RUNG_FRACTION / steps)) if total > 0 else steps
 
 
 def _last_value(trial: FrozenTrial) -> float:
-    value = trial.intermediate_values[max(trial.intermediate_values)]
-    return value if math.isfinite(value) else math.inf
+    return trial.intermediate_values[max(trial.intermediate_values)]
 
 
 def _first_values(config: SearchConfig, prepared: Prepared) -> list[dict[str, Value]]:
