@@ -45,6 +45,7 @@ KEYS = 24
 """Keys that are timed in each round."""
 LIVE_SECONDS = 15.0
 IDLE_SECONDS = 4.0
+IDLE_WINDOWS = 5
 QUIET = 0.08
 """Seconds without a byte after which the frame of a key is complete."""
 LATER = 0.4
@@ -151,6 +152,17 @@ def bytes_per_second(terminal: Terminal, seconds: float) -> float:
     return (len(terminal.output) - before) / (time.perf_counter() - began)
 
 
+def idle_rate(terminal: Terminal) -> float:
+    """Return the bytes a second once all checks have ended: the first zero, or the last rate."""
+    terminal.settle(4.0, seconds=60)
+    rate = 0.0
+    for _ in range(IDLE_WINDOWS):
+        rate = bytes_per_second(terminal, IDLE_SECONDS)
+        if rate == 0:
+            break
+    return rate
+
+
 def idle_screens(ended: RunDirectory) -> dict[str, float]:
     """Return the bytes a second of each screen on which nothing changes."""
     rates = {}
@@ -158,11 +170,9 @@ def idle_screens(ended: RunDirectory) -> dict[str, float]:
         terminal.wait_for(form_is_filled)
         for screen, key in (("training", F3), ("dataset", F2), ("runs", F4)):
             terminal.press(key)
-            terminal.settle(4.0)
-            rates[screen] = bytes_per_second(terminal, IDLE_SECONDS)
+            rates[screen] = idle_rate(terminal)
     with Terminal([*COMMAND, "attach", ended.id]) as terminal:
-        terminal.settle(4.0)
-        rates["monitor of an ended run"] = bytes_per_second(terminal, IDLE_SECONDS)
+        rates["monitor of an ended run"] = idle_rate(terminal)
     return rates
 
 
