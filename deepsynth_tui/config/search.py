@@ -24,7 +24,7 @@ ON_RESUME = ("trials", "max_hours", "max_cost", "output")
 class SearchOutput(Settings):
     """Where the search and its trials are written."""
 
-    section = SectionInfo(summary="{dir}", collapsed=True, preset_resets=False)
+    section = SectionInfo(summary="{dir}", preset_resets=False)
 
     dir: str | None = setting(
         None,

@@ -164,7 +164,8 @@ def start_cluster(num_cpus: int) -> None:
     macOS). Its processes read the variable when they import Ray, which this one has done.
     """
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import_module("ray._private.ray_constants").ENABLE_RAY_CLUSTER = False
+    constants: Any = import_module("ray._private.ray_constants")
+    constants.ENABLE_RAY_CLUSTER = False
     _ray().init(address="local", num_cpus=num_cpus, include_dashboard=False, **QUIET)
 
 
