@@ -23,7 +23,6 @@ from deepsynth_tui.dataset.reading.compose import Skipped, compose
 from deepsynth_tui.dataset.reading.mixture import open_documents
 from deepsynth_tui.errors import UserError
 from deepsynth_tui.page_thumbnail import braille_lines
-from deepsynth_tui.training.data.open_datasets import open_training_datasets
 from deepsynth_tui.workflows.row_pages import RowPages
 
 
@@ -65,6 +64,8 @@ def _drawn(config: DatasetConfig, index: int, columns: int) -> RowPages:
 
 
 def _stored(config: TrainingConfig, index: int, columns: int) -> RowPages:
+    from deepsynth_tui.training.data.open_datasets import open_training_datasets
+
     rows = open_training_datasets(config)
     if index >= len(rows):
         raise _no_row(index)

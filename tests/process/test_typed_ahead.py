@@ -28,11 +28,11 @@ def test_every_kind_of_key_typed_at_once_acts_in_order(tmp_path: Path):
     keys = [
         "abcd", BACKSPACE, BACKSPACE, "X",  # abX
         HOME, "1", END, "2", LEFT, LEFT, DELETE,  # 1ab2, the cursor before 2
-        DELETE_TO_START, "n-",  # n-2
+        DELETE_TO_START, "n-",  # the dataset: n-2
         F6, DELETE_TO_START, str(first), ENTER,
-        TAB, TAB, TAB, TAB, "one", TAB, SHIFT_TAB, END, "/two",  # the model: one/two
-        SHIFT_TAB, SHIFT_TAB, ENTER, DOWN, ENTER, SHIFT_TAB, SHIFT_TAB,  # another training preset
-        END, paste("-pasted\nsecond line"),  # n-2-pasted
+        TAB, "one", TAB, SHIFT_TAB, END, "/two",  # the model: one/two
+        TAB, TAB, TAB, ENTER, DOWN, ENTER, SHIFT_TAB, SHIFT_TAB,  # another training preset
+        END, paste("-pasted\nsecond line"),  # the name: my-run-pasted
         F1, ESCAPE, F9, ESCAPE, F4, F3, END, "!", BACKSPACE,
         ESCAPE, RIGHT, ESCAPE,  # in the panel: the next higher rank
         END, ".",
@@ -42,9 +42,9 @@ def test_every_kind_of_key_typed_at_once_acts_in_order(tmp_path: Path):
         terminal.wait_for(lambda text: "DeepSynth" in text)  # until then, the kernel edits the line
         terminal.press("".join(keys))
         terminal.wait_for(lambda _: second.exists(), seconds=180)
-        terminal.wait_for(lambda text: "n-2-pasted." in text and "Folder:" not in text)
-    assert yaml.safe_load(first.read_text())["name"] == "n-2"
+        terminal.wait_for(lambda text: "my-run-pasted." in text and "Folder:" not in text)
+    assert yaml.safe_load(first.read_text())["data"]["path"] == "n-2"
     saved = yaml.safe_load(second.read_text())
-    assert saved["name"] == "n-2-pasted."
+    assert saved["name"] == "my-run-pasted."
     assert saved["model"]["name_or_path"] == "one/two"
     assert saved["lora"]["r"] > 16
