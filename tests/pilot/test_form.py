@@ -193,7 +193,7 @@ async def test_advanced_fields_are_collapsed_until_focused(home: Path) -> None:
         await form_of(pilot).focus_field("data.instruction")
         more = form_of(pilot).query_one("#section-data", Section).query_one(AdvancedFields)
         assert more.collapsed
-        assert "more" in text_of(screen_of(pilot))
+        await until(pilot, lambda: "more" in text_of(screen_of(pilot)))
         await form_of(pilot).focus_field("data.split")
         await until(pilot, lambda: not more.collapsed)
         row = screen_of(pilot).focused_row
