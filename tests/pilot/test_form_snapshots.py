@@ -14,7 +14,14 @@ from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.nvml import Probe
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.fit.panel import FitPanel
-from tests.pilot.forms import cache_model_layout, form_is_ready, form_of, start_bar, type_into
+from tests.pilot.forms import (
+    cache_model_layout,
+    form_is_ready,
+    form_of,
+    screen_of,
+    start_bar,
+    type_into,
+)
 from tests.pilot.screen_host import until
 
 SIZES = [(80, 24), (120, 36)]
@@ -25,6 +32,7 @@ Compare = Callable[..., bool]
 def _same_everywhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache_model_layout()
     monkeypatch.setattr(nvml, "probe", lambda: Probe((), "none here"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # of the process that checks files and model
 
 
 async def _still(pilot: Pilot[Any]) -> None:
@@ -47,6 +55,7 @@ def test_training(snap_compare: Compare, home: Path, size: tuple[int, int]) -> N
                 and panel.view.computed.trainable_params == 8 * 64 * 1024
                 and panel.view.report_is_current
                 and panel.view.probe is not None
+                and screen_of(pilot).preflight is not None
             ),
         )
         await _still(pilot)
