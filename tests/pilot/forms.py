@@ -65,7 +65,8 @@ class PatientPilot(Pilot[Any]):
         await super().press(*keys)
         assert isinstance(self.app, DeepsynthApp)
         key_order = self.app.key_order
-        await until(self, lambda: key_order.is_idle)
+        if self.app.is_running:
+            await until(self, lambda: key_order.is_idle or not self.app.is_running)
 
 
 @asynccontextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +59,19 @@ async def test_the_first_batch_is_shown_scrolls_and_closes(home: Path, dataset: 
 async def test_closing_ends_the_process(
     home: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[asyncio.subprocess.Process] = []
-    start = asyncio.create_subprocess_exec
+    started: list[subprocess.Popen[str]] = []
 
-    async def recorded(*command: Any, **options: Any) -> asyncio.subprocess.Process:
-        started.append(await start(*command, **options))
-        return started[-1]
+    class Recorded(subprocess.Popen[str]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", recorded)
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
     app = ScreenHost(home, lambda: XrayScreen(_config(dataset)))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: bool(started))
         await pilot.press("escape")
-        await until(pilot, lambda: started[0].returncode is not None)
+        await until(pilot, lambda: started[0].poll() is not None)
         assert started[0].returncode == -signal.SIGKILL
 
 
