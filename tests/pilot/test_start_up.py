@@ -19,12 +19,13 @@ USED = """
 import asyncio, sys
 from pathlib import Path
 from tests.pilot.forms import form_app, form_of, cache_model_layout
+from tests.pilot.screen_host import until
 
 async def use():
     cache_model_layout()
     async with form_app(Path(sys.argv[1]), {mode!r}) as pilot:
         await form_of(pilot).focus_field("output.dir")
-        await pilot.app.workers.wait_for_complete()
+        await until(pilot, lambda: all(w.group == "live run" for w in pilot.app.workers))
     print(" ".join(sys.modules))
 
 asyncio.run(use())
@@ -33,7 +34,11 @@ asyncio.run(use())
 
 def _modules(program: str, home: Path) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", program, str(home)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(home)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
     )
     return {name.partition(".")[0] for name in done.stdout.split()}
 
