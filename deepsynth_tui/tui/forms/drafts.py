@@ -118,7 +118,7 @@ def load_draft(home: Path, kind: RunKind, number: int = 1) -> dict[str, Any]:
     path = draft_path(home, kind, number)
     try:
         return yaml_text.parse(path.read_text(encoding="utf-8")).values
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError, yaml_text.YamlSyntaxError) as error:
         moved_to = path.with_name(f"{path.name}.broken")
