@@ -30,7 +30,7 @@ Towers = Literal["refuse", "drop", "keep"]
 """What to do with modules outside of the language model: refuse the export, leave them out, or
 keep them for a vLLM that takes them."""
 MAX_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""The values of vLLM's `--max-lora-rank`: `MaxLoRARanks` of `vllm/config/lora.py` in 0.14, without 1."""
+"""The values of vLLM's `--max-lora-rank` but 1: `MaxLoRARanks` of `vllm/config/lora.py` in 0.14."""
 SINCE_TOWERS = "0.14"
 """The first version with vllm-project/vllm#26674, LoRA of tower and connector."""
 MERGE_INSTEAD = "Export it merged: --to merged; vLLM serves that as any model"
