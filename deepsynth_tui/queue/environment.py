@@ -14,8 +14,10 @@ DESCRIPTORS = re.compile(r"DEEPSYNTH_\w*LOCKS?")
 
 
 def kept_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables that change what a run does. Tokens are never written anywhere: a queued
-    run has those of the process that starts the supervisor, and the login of the Hub."""
+    """Return the variables that change what a run does, without tokens.
+
+    A queued run has the tokens of the process that starts the supervisor, and the login of the Hub.
+    """
     return {
         name: value
         for name, value in environment.items()

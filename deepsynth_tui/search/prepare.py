@@ -256,7 +256,7 @@ def _metric_problems(config: SearchConfig, base: TrainingConfig) -> list[Problem
 def _overrides(
     config: SearchConfig, base: TrainingConfig
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what every trial sets besides its parameters, and what is to be said about it."""
+    """Return what every trial sets besides its parameters, and the notices about it."""
     overrides, notices = [], []
     if config.pruner != "none" and base.training.eval_steps is None:
         if base.training.max_steps > 0:

@@ -27,7 +27,7 @@ from deepsynth_tui.training.result.checkpoints import (
 
 
 class CannotClean(RunDirectoryError):
-    """Which checkpoints of a run are needed cannot be told, or one cannot be deleted."""
+    """It is unknown which checkpoints of a run are needed, or one cannot be deleted."""
 
 
 @dataclass(frozen=True, slots=True)

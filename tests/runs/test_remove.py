@@ -1,4 +1,4 @@
-"""A deleted run frees what was said, and half a deletion leaves nothing that looks like a run."""
+"""A deletion frees the bytes it announced, and half of one leaves nothing that looks like a run."""
 
 from __future__ import annotations
 
