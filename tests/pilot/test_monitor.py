@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.events import EventLog
+from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.screens.monitor import MonitorScreen, poll_seconds
 from deepsynth_tui.tui.screens.stop import StopDialog
 from deepsynth_tui.tui.widgets.log_pane import MAX_LINES, LogLines, LogPane
@@ -527,6 +528,18 @@ async def test_an_answer_is_seen_changing_and_arrows_turn_to_the_next_page(
         await shows(pilot, "sample 2/2", "want     97.12", "step 20  9", "step 40  97.12  ok")
         await pilot.press("left")
         await shows(pilot, "sample 1/2")
+
+
+async def test_a_key_before_the_run_has_been_read_is_not_lost(home: Path, running: RunDirectory):
+    app = DeepsynthApp(home, mode="runs", open_run=running)
+    async with app.run_test(size=LARGE) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, MonitorScreen))
+        assert isinstance(app.screen, MonitorScreen)
+        await shows(pilot, "loss (smoothed)")
+        app.screen.snapshot = None  # as before the first reading
+        await pilot.press("l")
+        append(running, list(evaluations("91.2")))
+        await until(pilot, lambda: app.screen.query_one(MetricChart).log_scale)
 
 
 async def test_l_and_o_change_the_scale_and_the_smoothing(home: Path, running: RunDirectory):

@@ -96,6 +96,11 @@ class MonitorScreen(ZoomsPanes, ActsOnRuns):
         self._shown = threading.Event()
         self._end_polling = threading.Event()
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether the run has been read, which says what keys apply to it."""
+        return self.snapshot is not None
+
     def compose(self) -> ComposeResult:
         yield ModeBar("runs")
         yield StateLine(id="state")
