@@ -47,6 +47,19 @@ def _show(question: Mapping[str, Any], _: Answering) -> dict[str, Any]:
     }
 
 
+def _exams(question: Mapping[str, Any], _: Answering) -> list[list[dict[str, Any]]]:
+    """Return the exams that each adapter took; none of one that cannot be read."""
+    from deepsynth_tui.adapters.exam.of_adapter import exams_of
+
+    taken = []
+    for folder in question["adapters"]:
+        try:
+            taken.append(list(exams_of(find_adapter(folder), Path(question["home"]))))
+        except UserError:
+            taken.append([])
+    return taken
+
+
 def _report(question: Mapping[str, Any], _: Answering) -> dict[str, Any]:
     from deepsynth_tui.adapters.exam.files import ExamFolder
     from deepsynth_tui.adapters.exam.metrics import METRICS
@@ -101,6 +114,7 @@ def _delete(question: Mapping[str, Any], _: Answering) -> int:
 TASKS: Mapping[str, Callable[[Mapping[str, Any], Answering], Any]] = {
     "list": _list,
     "show": _show,
+    "exams": _exams,
     "report": _report,
     "page": _page,
     "plan_deletion": _plan_deletion,

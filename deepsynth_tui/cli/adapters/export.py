@@ -10,6 +10,7 @@ import typer
 from deepsynth_tui.cli.adapters.options import (
     AdapterRef,
     Split,
+    check_names,
     report_progress,
 )
 from deepsynth_tui.cli.arguments import Json
@@ -77,6 +78,7 @@ def export(
             raise BadInput(
                 "An export needs --to and --output", "Give both, or prove a server: --server URL"
             )
+        check_names([adapter])
         if to == "gguf":
             _check_converter(converter)
         written = request_export(

@@ -6,17 +6,16 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 
 from rich.text import Text
-from textual.widgets import DataTable
 from textual.widgets.data_table import RowDoesNotExist
 
 from deepsynth_tui.runs.console import sanitize
-from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.run_view.adapter_rows import kind_text, short_name
-from deepsynth_tui.units import format_age, format_bytes
+from deepsynth_tui.tui.widgets.list_table import ListTable
+from deepsynth_tui.units import format_bytes
 from deepsynth_tui.workflows.adapter_look import AdapterEntry
 
 MARK = "*"
-_WIDTHS: Mapping[str, int] = {"mark": 1, "name": 12, "base": 16, "rank": 6, "size": 9, "age": 6}
+_WIDTHS: Mapping[str, int] = {"mark": 1, "name": 12, "base": 16, "rank": 6, "size": 9, "saved": 11}
 """Widths of the columns; name and base share what is left."""
 _PADDING = 2
 _MIN_WIDTH_OF_SIZE = 56
@@ -34,23 +33,11 @@ def column_widths(width: int) -> dict[str, int]:
     return widths
 
 
-class AdapterTable(DataTable[Text], inherit_bindings=False):
+class AdapterTable(ListTable):
     """Adapters. The cursor stays on its adapter when others are added or deleted."""
 
-    BINDINGS = bindings("adapter_table")
-    DEFAULT_CSS = """
-    AdapterTable {
-        height: 1fr;
-        background: transparent;
-        scrollbar-size: 0 1;
-        scrollbar-background: $background;
-        scrollbar-color: $panel;
-        & > .datatable--header { background: transparent; text-style: dim; }
-    }
-    """
-
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, cursor_type="row", cell_padding=1, zebra_stripes=False)
+        super().__init__(id=id)
         self._entries: tuple[AdapterEntry, ...] = ()
         self._marked: frozenset[str] = frozenset()
         self._widths: dict[str, int] = {}
@@ -103,14 +90,14 @@ class AdapterTable(DataTable[Text], inherit_bindings=False):
         if entry.problem:
             base = _ellipsis(f"! {sanitize(entry.problem)}")
             base.stylize(self.app.theme_variables["error"])
-        age = format_age(time.time() - entry.created) if entry.created else ""
+        saved = time.localtime(entry.created)
         cells = {
             "mark": self._mark(entry.path),
             "name": _ellipsis(short_name(entry)),
             "base": base,
             "rank": Text(kind_text(entry)),
             "size": Text(format_bytes(entry.bytes) if entry.bytes else ""),
-            "age": Text(age, "dim"),
+            "saved": Text(time.strftime("%m-%d %H:%M", saved) if entry.created else "", "dim"),
         }
         return [cells[column] for column in self._widths]
 
