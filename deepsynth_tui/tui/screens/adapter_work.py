@@ -70,11 +70,11 @@ class WorksOnAdapters(ReportsWorkerErrors, CalmScreen[None]):
 
     @dataclass
     class Ended(Message):
-        """The work is done, or was not: `reason`."""
+        """The work is done, was not because of `problem`, or was stopped."""
 
         title: str
         result: Result | None
-        reason: str = ""
+        problem: str = ""
 
     @dataclass
     class DeletionPlanned(Message):
@@ -255,12 +255,14 @@ class WorksOnAdapters(ReportsWorkerErrors, CalmScreen[None]):
         self._do(title, lambda w, report: w.export(name, kind, output, prove, report))
 
     def _do(self, title: str, job: Callable[[AdapterWork, Callable[[str], None]], Result]) -> None:
-        from deepsynth_tui.workflows.adapter_work import AdapterWork
+        from deepsynth_tui.workflows.adapter_work import AdapterWork, Cancelled
 
         self._work = adapter_work = AdapterWork()
         self.post_message(self.Progressed(title, "starting …"))
         try:
             result = job(adapter_work, lambda text: self._report(title, text))
+        except Cancelled:
+            self.post_message(self.Ended(title, None))
         except UserError as error:
             self.post_message(self.Ended(title, None, str(error)))
         else:
@@ -279,8 +281,10 @@ class WorksOnAdapters(ReportsWorkerErrors, CalmScreen[None]):
     def _show_end(self, event: Ended) -> None:
         self._work = None
         key = key_of("adapters.result")
-        if event.result is None:
-            self._show_work(f"✗ {event.title}: {sanitize(event.reason)}")
+        if event.problem:
+            self._show_work(f"✗ {event.title}: {sanitize(event.problem)}")
+        elif event.result is None:
+            self._show_work(f"■ {event.title}: stopped. An exam goes on where it was.")
         else:
             self._result = event.title, event.result
             self._show_work(f"✓ {event.title} is done; {key} shows the result")

@@ -102,6 +102,7 @@ class AdaptersScreen(WorksOnAdapters):
 
     def on_mount(self) -> None:
         self.look = AdapterLook(app_api(self.app).home)
+        self._show_marks()
 
     def on_screen_resume(self) -> None:
         """Read the list again: a run may have saved an adapter meanwhile."""
@@ -177,7 +178,8 @@ class AdaptersScreen(WorksOnAdapters):
     def _show_marks(self) -> None:
         lines = []
         if self.entries is None or not self._is_complete:
-            lines.append(f"{len(self.entries or ())} adapters so far, reading more …")
+            count = len(self.entries or ())
+            lines.append(f"{count} adapters so far, reading more …" if count else "Reading …")
         if self._filter:
             count = self.query_one(AdapterTable).row_count
             clear = f"{key_of('adapters.clear')} clears"
@@ -323,4 +325,4 @@ class AdaptersScreen(WorksOnAdapters):
     def action_try_out(self) -> None:
         """Ask for a page, and show the answers of the marked adapters or the highlighted one."""
         if targets := self.targets():
-            self.app.push_screen(TryOutScreen([entry.path for entry in targets]))
+            self.app.push_screen(TryOutScreen([entry.name for entry in targets]))

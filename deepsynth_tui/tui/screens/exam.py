@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Report = Mapping[str, Any]
 """What `AdapterLook.report` returns."""
 SCORE_WIDTH = 20
-NAME_WIDTH = 24
+NAME_WIDTH = 28
 
 
 class ExamScreen(ReportsWorkerErrors, CalmScreen[None]):
@@ -212,7 +212,10 @@ def scores_text(report: Report, width: int) -> Group:
         table.add_column(Text(report["labels"][metric], style), no_wrap=True)
     for name in names:
         cells = (_interval(report["scores"][name][metric]) for metric in shown)
-        table.add_row(Text(sanitize(name)[-name_width:]), *cells)
+        shown_name = sanitize(name)
+        if len(shown_name) > name_width:  # the end of a path tells more than its beginning
+            shown_name = f"…{shown_name[1 - name_width :]}"
+        table.add_row(Text(shown_name), *cells)
     rows = f"{len(report['rows'])} rows of {report['data']} {report['split']}"
     parts: list[RenderableType] = [Text(sanitize(rows), "dim"), table]
     parts += [Text(sanitize(sentence)) for sentence in report["sentences"]]

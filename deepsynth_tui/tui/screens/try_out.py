@@ -94,7 +94,7 @@ class TryOutScreen(ReportsWorkerErrors, CalmModalScreen[None]):
             self._answers = {}
             self.query_one("#page > Static", Static).update("")
             self._show_answers()
-            self._say("Starting …")
+            self._say(f"Starting …   {key_of('try_out.close')} closes")
             path = str(Path(file).expanduser()) if file else ""
             instruction = self.query_one("#instruction", Input).value.strip() or None
             columns = max(20, self.query_one("#page").content_size.width - 1)
