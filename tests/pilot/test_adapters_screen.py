@@ -161,8 +161,8 @@ async def test_an_exam_shows_scores_and_the_rows_that_differ_first(
     look.close()
 
 
-@pytest.mark.parametrize("width", [40, 56, 80, 120])
-def test_the_columns_fill_the_table(width: int) -> None:
+@pytest.mark.parametrize(("width", "has_size"), [(56, False), (61, True), (80, True), (120, True)])
+def test_the_columns_fill_the_table(width: int, has_size: bool) -> None:
     widths = column_widths(width)
-    assert sum(widths.values()) + 2 * len(widths) + 1 <= max(width, 55)
-    assert ("size" in widths) == (width >= 56)
+    assert sum(widths.values()) + 2 * len(widths) + 1 == width
+    assert ("size" in widths) == has_size

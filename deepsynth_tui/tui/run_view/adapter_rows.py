@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from deepsynth_tui.runs.console import sanitize
+from deepsynth_tui.tui.run_view.labels import without_date
 from deepsynth_tui.units import format_bytes
 from deepsynth_tui.workflows.adapter_look import AdapterEntry
-
-_DATE = re.compile(r"\d{8}-\d{6}-")
 
 
 def short_name(entry: AdapterEntry) -> str:
@@ -17,7 +15,7 @@ def short_name(entry: AdapterEntry) -> str:
     name = entry.name.rstrip("/")
     if name.startswith(("/", "~", ".")):
         name = name.rpartition("/")[2] or name
-    return sanitize(_DATE.sub("", name, count=1))
+    return sanitize(without_date(name))
 
 
 def kind_text(entry: AdapterEntry) -> str:

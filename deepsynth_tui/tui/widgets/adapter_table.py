@@ -15,19 +15,24 @@ from deepsynth_tui.units import format_bytes
 from deepsynth_tui.workflows.adapter_look import AdapterEntry
 
 MARK = "*"
-_WIDTHS: Mapping[str, int] = {"mark": 1, "name": 12, "base": 16, "rank": 6, "size": 9, "saved": 11}
+_WIDTHS: Mapping[str, int] = {
+    "mark": 1,
+    "name": 12,
+    "base": 12,
+    "rank": 4,
+    "size": 8,
+    "saved": 11,
+}
 """Widths of the columns; name and base share what is left."""
 _PADDING = 2
-_MIN_WIDTH_OF_SIZE = 56
-"""In a narrower table the size is left out."""
 
 
 def column_widths(width: int) -> dict[str, int]:
     """Return the columns that have room in a table of this width, and their widths."""
     widths = dict(_WIDTHS)
-    if width < _MIN_WIDTH_OF_SIZE:
-        del widths["size"]
     rest = width - 1 - sum(size + _PADDING for size in widths.values())
+    if rest < 0:
+        rest += widths.pop("size") + _PADDING
     widths["name"] += max(0, rest - rest // 3)
     widths["base"] += max(0, rest // 3)
     return widths
