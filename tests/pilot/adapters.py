@@ -42,7 +42,8 @@ def take_exam(home: Path, tmp_path: Path, runs: list[RunDirectory]) -> tuple[Exa
     for right, run in enumerate([None, *runs]):
         weights = None if run is None else find_adapter(str(run.adapter)).stored.weights_hash
         name = "base" if run is None else run.id
-        record = CandidateRecord(f"key{right}", name, "", "org/base", "abc", weights)
+        adapter = "" if run is None else str(run.adapter)
+        record = CandidateRecord(f"key{right}", name, adapter, "org/base", "abc", weights)
         folder.write_candidate(record)
         with folder.append_answers(record.key) as writer:
             for row in rows:

@@ -83,6 +83,9 @@ class WorksOnAdapters(ReportsWorkerErrors, CalmScreen[None]):
         plans: Sequence[dict[str, Any]]
         refused: Sequence[str]
 
+    class Deleted(Message):
+        """Adapters were deleted."""
+
     def __init__(self) -> None:
         super().__init__()
         self._work: AdapterWork | None = None
@@ -365,7 +368,11 @@ class WorksOnAdapters(ReportsWorkerErrors, CalmScreen[None]):
                 self.notify(str(error), title="Not deleted", severity="error", markup=False)
         if freed:
             self.notify(f"Freed {format_bytes(freed)}", title="Deleted")
-        self.app.call_from_thread(self.action_refresh_list)
+        self.post_message(self.Deleted())
+
+    @on(Deleted)
+    def _list_the_rest(self) -> None:
+        self.action_refresh_list()
 
 
 def _names(entries: Sequence[AdapterEntry]) -> str:

@@ -37,9 +37,12 @@ REFRESH_SECONDS = 10.0
 _MORE_KEYS = "   ".join(
     f"{key_of(f'adapters.{action}')} {text}"
     for action, text in (
+        ("details", "details"),
+        ("filter", "filter"),
+        ("delete", "delete"),
         ("folder", "add a folder"),
         ("refresh", "read again"),
-        ("copy_path", "copy path"),
+        ("copy_path", "path"),
     )
 )
 _NO_ADAPTERS = Content.assemble(

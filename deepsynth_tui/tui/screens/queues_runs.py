@@ -21,7 +21,7 @@ class QueuesRuns(ChangesRuns, UsesSettings):
     """Base of a screen that orders the queue and archives runs."""
 
     def poll_now(self) -> None:
-        """Look at the runs again at once."""
+        """Look at the runs again at once. May be called in any thread."""
         raise NotImplementedError
 
     def hold_or_release(self, summary: RunSummary) -> None:
@@ -42,7 +42,7 @@ class QueuesRuns(ChangesRuns, UsesSettings):
             wake(home)
         except (RunError, OSError) as error:
             self.notify(str(error), title="Queue not changed", severity="error", markup=False)
-        self.app.call_from_thread(self.poll_now)
+        self.poll_now()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="archive")
     def archive_runs(self, summaries: Sequence[RunSummary], *, is_restored: bool) -> None:
@@ -58,7 +58,7 @@ class QueuesRuns(ChangesRuns, UsesSettings):
             runs = summaries[0].name if changed == len(summaries) == 1 else f"{changed} runs"
             state = "in the list again" if is_restored else "archived; the files stay"
             self.notify(f"{runs}: {state}", markup=False)
-        self.app.call_from_thread(self.poll_now)
+        self.poll_now()
 
 
 def _directory(summary: RunSummary) -> RunDirectory:

@@ -123,7 +123,7 @@ class RunsScreen(QueuesRuns):
         self._visible.set()
 
     def poll_now(self) -> None:
-        """Look at the runs again at once."""
+        """Look at the runs again at once. May be called in any thread."""
         self._poll_at_once.set()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="reader")
