@@ -37,6 +37,7 @@ class Session:
         self._is_closed = False
         self._asking = threading.Lock()
         self._changing = threading.Lock()
+        self._writing = threading.Lock()
 
     def ask(self, question: Any, on_part: Callable[[Any], None] | None = None) -> Any:
         """Return the answer; `on_part` gets each part before it. Blocks.
@@ -108,10 +109,9 @@ class Session:
             if line.strip():
                 self._last_line = line
 
-    @staticmethod
-    def _send(child: subprocess.Popen[str], message: dict[str, Any]) -> None:
+    def _send(self, child: subprocess.Popen[str], message: dict[str, Any]) -> None:
         assert child.stdin is not None  # a pipe
-        with contextlib.suppress(BrokenPipeError):  # its end says why it died
+        with self._writing, contextlib.suppress(BrokenPipeError):  # its end says why it died
             child.stdin.write(json.dumps(message) + "\n")
             child.stdin.flush()
 

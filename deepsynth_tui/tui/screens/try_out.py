@@ -54,6 +54,7 @@ class TryOutScreen(ReportsWorkerErrors, CalmModalScreen[None]):
         self._remark = ""
         self._is_asking = False
         self._has_models = False
+        self._is_stopping = False
 
     def compose(self) -> ComposeResult:
         names = sanitize(", ".join(self._adapters))
@@ -90,7 +91,7 @@ class TryOutScreen(ReportsWorkerErrors, CalmModalScreen[None]):
         elif self._is_asking:
             self._say(f"Wait for the answers, or stop them with {key_of('try_out.close')}.")
         else:
-            self._is_asking = True
+            self._is_asking, self._is_stopping = True, False
             self._answers = {}
             self.query_one("#page > Static", Static).update("")
             self._show_answers()
@@ -130,7 +131,8 @@ class TryOutScreen(ReportsWorkerErrors, CalmModalScreen[None]):
             self._show_answers()
         else:
             self._has_models = True
-            self._say(f"{sanitize(part['name'])} answers …   {stop}")
+            if not self._is_stopping:
+                self._say(f"{sanitize(part['name'])} answers …   {stop}")
             self._answers[part["name"]] = part["text"], ""
             self._show_answers()
 
@@ -144,9 +146,11 @@ class TryOutScreen(ReportsWorkerErrors, CalmModalScreen[None]):
             self._say(f"{self._remark}.   {keys}")
 
     def action_stop_or_close(self) -> None:
-        """Stop the answers, or close. Models that are being loaded are not waited for."""
-        if self._is_asking and self._has_models:
-            self._say("Stopping …")
+        """Stop the answers, or close. Models that are being loaded are not waited for, nor is an
+        answer that does not stop."""
+        if self._is_asking and self._has_models and not self._is_stopping:
+            self._is_stopping = True
+            self._say(f"Stopping …   {key_of('try_out.close')} closes")
             self._try_out.stop()
         else:
             self.dismiss(None)
