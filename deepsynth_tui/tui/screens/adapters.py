@@ -34,22 +34,27 @@ PART_SECONDS = 0.2
 """Time until the adapters read so far are shown, doubled each time."""
 REFRESH_SECONDS = 10.0
 """Age of a list that is read again when the screen is shown: every dialog covers it for a while."""
-_MORE_KEYS = "   ".join(
-    f"{key_of(f'adapters.{action}')} {text}"
-    for action, text in (
-        ("details", "details"),
-        ("filter", "filter"),
-        ("delete", "delete"),
-        ("folder", "add a folder"),
-        ("refresh", "read again"),
-        ("copy_path", "path"),
+
+
+def _more_keys() -> str:
+    """Return the keys that the footer has no room for."""
+    actions = {
+        "details": "details",
+        "filter": "filter",
+        "delete": "delete",
+        "folder": "add a folder",
+        "refresh": "read again",
+        "copy_path": "path",
+    }
+    return "   ".join(f"{key_of(f'adapters.{name}')} {text}" for name, text in actions.items())
+
+
+def _no_adapters() -> Content:
+    return Content.assemble(
+        ("No adapters yet.", "bold"),
+        f"\n\n{key_of('app.training')} trains one; it is listed here when its run is done.\n"
+        f"{key_of('adapters.folder')} lists those in a folder or of a Hub id.",
     )
-)
-_NO_ADAPTERS = Content.assemble(
-    ("No adapters yet.", "bold"),
-    f"\n\n{key_of('app.training')} trains one; it is listed here when its run is done.\n"
-    f"{key_of('adapters.folder')} lists those in a folder or of a Hub id.",
-)
 
 
 class AdaptersScreen(WorksOnAdapters):
@@ -94,7 +99,7 @@ class AdaptersScreen(WorksOnAdapters):
 
     def compose(self) -> ComposeResult:
         yield ModeBar("adapters")
-        yield Static(_NO_ADAPTERS, id="empty")
+        yield Static(_no_adapters(), id="empty")
         with Container(id="body"):
             yield AdapterTable(id="table")
             yield AdapterPane(id="pane")
@@ -200,7 +205,7 @@ class AdaptersScreen(WorksOnAdapters):
                 )
             )
             lines.append(f"{len(self._marked)} marked: {keys}")
-        self.query_one("#marks", Static).update("\n".join(lines) or _MORE_KEYS)
+        self.query_one("#marks", Static).update("\n".join(lines) or _more_keys())
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="details")
     def _read_details(self, entry: AdapterEntry) -> None:

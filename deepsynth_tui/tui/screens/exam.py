@@ -20,7 +20,7 @@ from textual.worker import get_current_worker
 from deepsynth_tui.child_process import ChildError
 from deepsynth_tui.child_session import SessionClosed
 from deepsynth_tui.runs.console import sanitize
-from deepsynth_tui.tui.actions import bindings
+from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.calm_screen import CalmScreen
 from deepsynth_tui.tui.run_view.answers import mark_wrong, one_line
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
@@ -130,7 +130,7 @@ class ExamScreen(ReportsWorkerErrors, CalmScreen[None]):
             Content.assemble(
                 (f"Row {self._index + 1} of {len(report['rows'])}", "bold $primary"),
                 f"  {sanitize(row['row'])}  ",
-                (f"{report['differing']} differ · ← → row · m metric", "$muted"),
+                (f"{report['differing']} rows differ", "$muted"),
             )
         )
         self.query_one("#answers > Static", Static).update(answers_text(report, row))
@@ -221,7 +221,7 @@ def scores_text(report: Report, width: int) -> Group:
     parts += [Text(sanitize(sentence)) for sentence in report["sentences"]]
     parts += [Text(f"! {sanitize(note)}", "dim") for note in _notes(report)]
     if hidden := len(metrics) - len(shown):
-        parts.append(Text(f"{hidden} more metrics: m shows the next", "dim"))
+        parts.append(Text(f"{hidden} more metrics: {key_of('exam.metric')} shows the next", "dim"))
     return Group(*parts)
 
 

@@ -54,10 +54,6 @@ _MORE_KEYS = "   ".join(
     f"{key_of(f'runs.{action}')} {action}"
     for action in ("sort", "rename", "extend", "clone", "archive", "delete")
 )
-_QUEUE_KEYS = (
-    f"{key_of('runs.earlier')} {key_of('runs.later')} earlier, later   "
-    f"{key_of('runs.hold')} hold or release   {key_of('runs.stop')} out of the queue"
-)
 _NO_RUNS = Content.assemble(
     ("No runs yet.", "bold"),
     f"\n\n{key_of('app.dataset')} makes a dataset from documents.\n"
@@ -149,6 +145,8 @@ class RunsScreen(QueuesRuns):
         summaries: list[RunSummary] = []
         pause, next_part = PART_SECONDS, time.monotonic() + PART_SECONDS
         for summary in iterate_summaries(home, now, archived=self._is_archived):
+            if self._end_polling.is_set():
+                break
             summaries.append(summary)
             if show_parts and time.monotonic() >= next_part:
                 self.post_message(self.Changed(run_rows(summaries, now), is_complete=False))
@@ -201,7 +199,7 @@ class RunsScreen(QueuesRuns):
             keys = f"{key_of('runs.compare')} compares, {key_of('runs.delete')} deletes"
             lines.append(("marked", f"{len(self._marked)}: {keys}, {key_of('runs.clear')} clears"))
         elif row is not None and not self._filter:
-            lines.append(("keys", _QUEUE_KEYS if row.summary.state == "queued" else _MORE_KEYS))
+            lines.append(("keys", _queue_keys() if row.summary.state == "queued" else _MORE_KEYS))
         if self._is_archived:
             keys = f"{key_of('runs.archive')} brings back, {key_of('runs.archived')} the others"
             lines.append(("list", f"{len(self.rows or ())} archived runs; {keys}"))
@@ -356,6 +354,14 @@ class RunsScreen(QueuesRuns):
 
     def _highlighted(self) -> RunSummary | None:
         return self.query_one(RunTable).highlighted if self.rows else None
+
+
+def _queue_keys() -> str:
+    """Return the keys that a run in the queue has."""
+    return (
+        f"{key_of('runs.earlier')} {key_of('runs.later')} earlier, later   "
+        f"{key_of('runs.hold')} hold or release   {key_of('runs.stop')} out of the queue"
+    )
 
 
 def _wake_supervisor(home: Path) -> None:
