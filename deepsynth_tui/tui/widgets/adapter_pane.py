@@ -56,6 +56,10 @@ class AdapterPane(VerticalScroll):
         self._entry, self._details, self._problem = entry, details, problem
         self._draw()
 
+    def on_mount(self) -> None:
+        """Draw again when the theme changes, whose colour the bars have."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
+
     def on_resize(self, event: events.Resize) -> None:
         """Fit the bars into the new width."""
         self._draw()
@@ -65,7 +69,8 @@ class AdapterPane(VerticalScroll):
             self._text.update("")
         elif self._details is not None:
             width = self.scrollable_content_region.width
-            self._text.update(label_grid(details_lines(self._details, width)))
+            colour = self.app.theme_variables["primary"]
+            self._text.update(label_grid(details_lines(self._details, width, colour)))
         else:
             lines = list(entry_lines(self._entry))
             if self._problem:
@@ -75,7 +80,9 @@ class AdapterPane(VerticalScroll):
             self._text.update(label_grid(lines))
 
 
-def details_lines(details: AdapterDetails, width: int) -> Iterator[tuple[str, str | Text]]:
+def details_lines(
+    details: AdapterDetails, width: int, colour: str
+) -> Iterator[tuple[str, str | Text]]:
     """Yield what is known of an adapter, each with its label, then a bar for each layer."""
     yield from ((label, sanitize(value)) for label, value in details.facts.items())
     yield from (("Exam", sanitize(line.removeprefix("Exam on "))) for line in details.exams)
@@ -89,7 +96,7 @@ def details_lines(details: AdapterDetails, width: int) -> Iterator[tuple[str, st
     ranks = max(len(_rank(layer)) for layer in details.layers)
     columns = max(MIN_BAR, min(MAX_BAR, width - labels - NORM_WIDTH - ranks - GAPS))
     for layer in details.layers:
-        text = Text(bar(layer.norm / largest if largest else 0.0, columns), "cyan", no_wrap=True)
+        text = Text(bar(layer.norm / largest if largest else 0.0, columns), colour, no_wrap=True)
         text.append(f" {layer.norm:>{NORM_WIDTH}.4g}  {_rank(layer)}", "default")
         yield sanitize(layer.label), text
 
