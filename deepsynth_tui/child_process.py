@@ -23,7 +23,8 @@ from deepsynth_tui.errors import UserError
 
 PARENT_SECONDS = 0.5  # between two looks at whether the client is alive
 _PROGRESS = "progress: "  # begins the lines on stderr that are not for the log
-_children: set[subprocess.Popen[str]] = set()
+live_children: set[subprocess.Popen[str]] = set()
+"""The processes that somebody waits for."""
 
 
 class ChildError(UserError):
@@ -51,7 +52,7 @@ def ask(
     pipe = subprocess.PIPE
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
-        _children.add(child)
+        live_children.add(child)
         if on_start is not None:
             on_start(child)
         try:
@@ -60,7 +61,7 @@ def ask(
             raise _timed_out(subject, timeout, timeout_advice) from error
         finally:
             child.kill()
-            _children.discard(child)
+            live_children.discard(child)
     return _parse_answer(subject, child.returncode, stdout, stderr)
 
 
@@ -69,17 +70,22 @@ def kill_children() -> None:
 
     A program that ends would otherwise wait for its threads, and they for their answers.
     """
-    for child in tuple(_children):
+    for child in tuple(live_children):
         child.kill()
 
 
 def ask_with_progress(
-    module: str, question: Any, *, subject: str, on_progress: Callable[[str], None]
+    module: str,
+    question: Any,
+    *,
+    subject: str,
+    on_progress: Callable[[str], None],
+    on_start: Callable[[subprocess.Popen[str]], None] | None = None,
 ) -> Any:
     """Do the same for work that may take hours, without a limit of time.
 
-    `on_progress` gets each text that the process passes to `report_progress`. The process is killed
-    if the caller is interrupted.
+    `on_progress` gets each text that the process passes to `report_progress`, `on_start` the
+    process. It is killed if the caller is interrupted.
 
     Raises:
         ChildError: the process gave no answer, or died.
@@ -102,9 +108,11 @@ def _converse(
     # Both pipes are read at once: a full one stops the process.
     reader = threading.Thread(target=lambda file: stdout.append(file.read()), args=(child.stdout,))
     last_line = ""
-    _children.add(child)
+    live_children.add(child)
     try:
         reader.start()
+        if on_start is not None:
+            on_start(child)
         with contextlib.suppress(BrokenPipeError), child.stdin:
             child.stdin.write(json.dumps(question))
         for line in child.stderr:
@@ -117,7 +125,7 @@ def _converse(
         child.kill()
         child.wait()
         reader.join()
-        _children.discard(child)
+        live_children.discard(child)
     return child.returncode, "".join(stdout), last_line
 
 

@@ -24,11 +24,11 @@ def test_a_program_that_ends_does_not_wait_for_an_answer(wait_until: Wait) -> No
             timeout=600,
             timeout_advice="",
         )
-        wait_until(lambda: child_process._children)
+        wait_until(lambda: child_process.live_children)
         kill_children()
         with pytest.raises(ChildError, match="exited with status -9"):
             answer.result()
-    assert not child_process._children
+    assert not child_process.live_children
 
 
 async def test_a_cancelled_question_leaves_no_process(wait_until: Wait) -> None:
@@ -40,11 +40,11 @@ async def test_a_cancelled_question_leaves_no_process(wait_until: Wait) -> None:
         timeout_advice="",
     )
     task = asyncio.create_task(question)
-    while not child_process._children:
+    while not child_process.live_children:
         await asyncio.sleep(0)
-    (child,) = child_process._children
+    (child,) = child_process.live_children
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    wait_until(lambda: not child_process._children)
+    wait_until(lambda: not child_process.live_children)
     assert child.returncode == -9

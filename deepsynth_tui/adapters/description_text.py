@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from deepsynth_tui.adapters.description import Adapter, remarks, towers
@@ -86,9 +87,9 @@ def description_json(adapter: Adapter, updates: tuple[LayerUpdate, ...]) -> dict
 
 def description_lines(adapter: Adapter, updates: tuple[LayerUpdate, ...]) -> Iterator[str]:
     """Yield the lines of `show`: facts, the chart, remarks."""
-    facts = _facts(adapter, updates)
-    width = max(map(len, facts)) + 2
-    for label, value in facts.items():
+    known = facts(adapter, updates)
+    width = max(map(len, known)) + 2
+    for label, value in known.items():
         yield f"{label:<{width}}{value}"
     if updates:
         yield ""
@@ -98,12 +99,12 @@ def description_lines(adapter: Adapter, updates: tuple[LayerUpdate, ...]) -> Ite
         yield remark
 
 
-def _facts(adapter: Adapter, updates: tuple[LayerUpdate, ...]) -> dict[str, str]:
+def facts(adapter: Adapter, updates: tuple[LayerUpdate, ...]) -> dict[str, str]:
     """Return the facts that are known, by their label."""
     revision = f" at {adapter.base_commit}" if adapter.base_commit else ""
     parameters = sum(tensor.numel for tensor in adapter.weights.tensors.values())
     dataset = adapter.lineage.get("dataset", {})
-    facts = {
+    values = {
         "Adapter": str(adapter.folder),
         "Base": f"{adapter.base}{revision}{_quantization(adapter.quantization)}",
         "Kind": _kind(adapter.peft),
@@ -123,7 +124,7 @@ def _facts(adapter: Adapter, updates: tuple[LayerUpdate, ...]) -> dict[str, str]
             if name.startswith("eval_") and isinstance(value, int | float)
         ),
     }
-    return {label: value for label, value in facts.items() if value}
+    return {label: value for label, value in values.items() if value}
 
 
 def _quantization(settings: Mapping[str, Any]) -> str:
@@ -154,25 +155,44 @@ def _figure(value: float) -> str:
     return f"{value:.4g}"
 
 
-def chart(updates: Sequence[LayerUpdate]) -> Iterator[str]:
-    """Yield one bar per layer: the norm of its update, and the rank that its modules use."""
+@dataclass(frozen=True, slots=True)
+class LayerNorm:
+    """The norm of the update of a layer, and what its modules use of their rank, as text."""
+
+    label: str
+    norm: float
+    used: str
+    rank: str
+
+
+def layer_norms(updates: Sequence[LayerUpdate]) -> list[LayerNorm]:
+    """Return the layers in the order of the file."""
     layers: dict[str, list[LayerUpdate]] = {}
     for update in updates:
         layers.setdefault(layer_of(update.module), []).append(update)
-    norms = {
-        layer: math.sqrt(sum(update.norm**2 for update in group)) for layer, group in layers.items()
-    }
-    largest = max(norms.values())
-    labels = {layer: f"{group[0].tower} {_short(layer)}" for layer, group in layers.items()}
-    width = max(map(len, labels.values()))
-    yield f"{'layer':<{width}}  {'norm of the update':<{BAR_WIDTH + 11}}rank used"
+    norms = []
     for layer, group in layers.items():
         used = [update.rank_used for update in group]
-        shown = f"{min(used)}-{max(used)}" if min(used) != max(used) else str(used[0])
-        ranks = sorted({update.r for update in group})
-        of = "/".join(map(str, ranks))
-        bar = _bar(norms[layer] / largest if largest else 0.0)
-        yield f"{labels[layer]:<{width}}  {bar} {norms[layer]:>9.4g} {shown} of {of}"
+        norms.append(
+            LayerNorm(
+                label=f"{group[0].tower} {_short(layer)}",
+                norm=math.sqrt(sum(update.norm**2 for update in group)),
+                used=f"{min(used)}-{max(used)}" if min(used) != max(used) else str(used[0]),
+                rank="/".join(map(str, sorted({update.r for update in group}))),
+            )
+        )
+    return norms
+
+
+def chart(updates: Sequence[LayerUpdate]) -> Iterator[str]:
+    """Yield one bar per layer: the norm of its update, and the rank that its modules use."""
+    layers = layer_norms(updates)
+    largest = max(layer.norm for layer in layers)
+    width = max(len(layer.label) for layer in layers)
+    yield f"{'layer':<{width}}  {'norm of the update':<{BAR_WIDTH + 11}}rank used"
+    for layer in layers:
+        bar = _bar(layer.norm / largest if largest else 0.0)
+        yield f"{layer.label:<{width}}  {bar} {layer.norm:>9.4g} {layer.used} of {layer.rank}"
 
 
 def layer_of(module: str) -> str:

@@ -26,6 +26,7 @@ def report_errors() -> Iterator[None]:
     from deepsynth_tui.config.problems import ConfigError
     from deepsynth_tui.machine.gpu_catalogue import CatalogueError
     from deepsynth_tui.runs.directory import RunDirectoryError
+    from deepsynth_tui.training.stored_adapter import AdapterNotFound
 
     try:
         yield
@@ -33,7 +34,7 @@ def report_errors() -> Iterator[None]:
         for problem in error.problems:
             echo(str(problem), err=True)
         raise typer.Exit(BAD_INPUT) from None
-    except (BadInput, RunDirectoryError, CatalogueError) as error:
+    except (BadInput, RunDirectoryError, CatalogueError, AdapterNotFound) as error:
         echo(str(error), err=True)
         raise typer.Exit(BAD_INPUT) from None
     except UserError as error:

@@ -71,7 +71,8 @@ class RunSummary:
     The state "unreadable" is that of a run whose files are damaged, of a wrong type, or not
     readable by this user; `message` says which. What can be read of it is there.
 
-    `position` is the place in the queue, from 1, None of a run that does not wait there.
+    `position` is the place in the queue, from 1, None of a run that does not wait there; one that
+    `is_held` does not start before its release.
 
     `done`, `total` and `unit` are the progress of the present phase. `message` says why a run is
     in a state that needs attention. `killed_for_memory` of a crashed run is whether the kernel
@@ -96,6 +97,7 @@ class RunSummary:
     message: str
     killed_for_memory: bool | None = None
     position: int | None = None
+    is_held: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -253,6 +255,7 @@ def _queued(
         last_loss=events.last_loss,
         message=f"held: {entry.reason}" if entry.held else reason,
         position=positions.get(run.id),
+        is_held=entry.held,
     )
 
 

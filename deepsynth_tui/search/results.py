@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,9 +85,19 @@ def read_results(file: Path) -> dict[str, Any] | None:
         return None
 
 
+def results_of(content: Mapping[str, Any]) -> SearchResults | None:
+    """Return the content of `results.json` as written; None if a field is missing or unknown."""
+    try:
+        known = {field.name: content[field.name] for field in fields(SearchResults)}
+        rows = tuple(TrialRow(**row) for row in content["trials"])
+        return SearchResults(**{**known, "trials": rows})
+    except (KeyError, TypeError):
+        return None
+
+
 def values_text(values: Mapping[str, Any]) -> str:
     """Return the values of a trial as text, numbers with four digits."""
-    return ", ".join(f"{key.rpartition('.')[2]} {_value_text(v)}" for key, v in values.items())
+    return ", ".join(f"{key.rpartition('.')[2]} {value_text(v)}" for key, v in values.items())
 
 
 def table_lines(results: SearchResults) -> list[str]:
@@ -101,11 +111,11 @@ def table_lines(results: SearchResults) -> list[str]:
             [
                 f"{row.number}{' *' if row.number == results.best else ''}",
                 "" if row.score is None else f"{row.score:.4g}",
-                *(_value_text(row.values.get(key)) for key in keys),
+                *(value_text(row.values.get(key)) for key in keys),
                 row.state,
                 str(row.steps),
                 format_duration(row.seconds),
-                _memory_text(row),
+                memory_text(row),
                 "" if row.cost is None else f"${row.cost:.2f}",
                 row.run,
             ]
@@ -143,11 +153,13 @@ def ranked(results: SearchResults) -> Sequence[TrialRow]:
     return sorted(results.trials, key=rank)
 
 
-def _value_text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Return a value of a parameter, a number with four digits."""
     return f"{value:.4g}" if isinstance(value, float) else as_text(value)
 
 
-def _memory_text(row: TrialRow) -> str:
+def memory_text(row: TrialRow) -> str:
+    """Return the memory that a trial took, or "~" and what is estimated."""
     if row.peak_bytes is not None:
         return format_bytes(row.peak_bytes)
     return "" if row.needed_bytes is None else f"~{format_bytes(row.needed_bytes)}"

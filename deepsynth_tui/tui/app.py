@@ -1,4 +1,4 @@
-"""The application: three modes, and the methods of `AppApi` that their screens use."""
+"""The application: four modes, and the methods of `AppApi` that their screens use."""
 
 from __future__ import annotations
 
@@ -62,6 +62,12 @@ def _runs_screen() -> Screen[None]:
     return RunsScreen()
 
 
+def _adapters_screen() -> Screen[None]:
+    from deepsynth_tui.tui.screens.adapters import AdaptersScreen
+
+    return AdaptersScreen()
+
+
 def _enable_garbage_collection() -> None:
     """Turn garbage collection on again; it never scans the objects of start-up."""
     gc.freeze()
@@ -78,7 +84,12 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     """
 
     TITLE = "DeepSynth"
-    MODES = {"dataset": _dataset_screen, "training": _training_screen, "runs": _runs_screen}
+    MODES = {
+        "dataset": _dataset_screen,
+        "training": _training_screen,
+        "runs": _runs_screen,
+        "adapters": _adapters_screen,
+    }
     BINDINGS = bindings("app")
     CSS = """
     ToastRack { margin-bottom: 4; }  /* above the start bar and the help of a form */

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.kinds import RunKind
     from deepsynth_tui.runs.directory import RunDirectory
 
-Mode = Literal["dataset", "training", "runs"]
+Mode = Literal["dataset", "training", "runs", "adapters"]
 
 
 class AppApi(Protocol):

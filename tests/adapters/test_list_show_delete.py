@@ -213,3 +213,24 @@ def test_list_and_show_import_no_torch(home: Path) -> None:
         "assert lines and not {'torch', 'transformers', 'peft', 'datasets'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show",),
+        ("exam", "--data", "x"),
+        ("try", "--image", "x"),
+        ("merge", "--output", "m"),
+        ("combine", "--weights", "1", "--output", "c"),
+        ("strength", "--data", "x"),
+        ("export", "--to", "peft", "--output", "e"),
+        ("delete", "--yes"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_unknown_adapter_is_bad_input(arguments: tuple[str, ...]) -> None:
+    name, *options = arguments
+    code, output, error = command(name, "nothing-of-this-name", *options)
+    assert (code, output) == (2, "")
+    assert "nothing-of-this-name is no adapter" in error

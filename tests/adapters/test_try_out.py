@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deepsynth_tui.adapters.try_out import configuration, main
+from deepsynth_tui.child_process import ChildError
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.training.evaluation.metrics import character_error_rate
+from deepsynth_tui.workflows.try_adapter import Question, TryOut
 from tests.builtin.drawn_pages import TEXTS
 from tests.builtin.drawn_pages import write as write_page
 from tests.training.conftest import Run
@@ -67,3 +70,38 @@ def test_a_foreign_adapter_names_its_base(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps(stated))
     model = configuration(tmp_path).model
     assert (model.name_or_path, model.revision) == ("org/base", "abc")
+
+
+def test_models_stay_loaded_and_answers_are_streamed(
+    paid: RunDirectory, home: Path, tmp_path: Path
+) -> None:
+    parts: list[dict[str, Any]] = []
+    out = TryOut(home, [str(paid.adapter)])
+    try:
+        answers = out.ask(Question("", OTHER, None, 40), parts.append)
+        base, adapter = answers
+        assert (base["name"], adapter["answer"]) == ("base", "paid")
+        assert character_error_rate([OTHER], [base["answer"]]) < MAX_ERROR_RATE
+        assert parts[0]["pages"]
+        assert "drawn on a page with the default settings" in parts[0]["remark"]
+        grown = [part["text"] for part in parts if part.get("name") == "base"]
+        assert len(grown) > 5
+        assert grown[-1].startswith(base["answer"])
+        assert sum("loading" in part for part in parts) == 1
+
+        parts.clear()
+        page = write_page(tmp_path, OTHER)
+        assert out.ask(Question(str(page), "", None, 40), parts.append)[1]["answer"] == "paid"
+        assert not any("loading" in part for part in parts), "the models are loaded"
+
+        def stop(part: dict[str, Any]) -> None:
+            if "text" in part:
+                out.stop()
+
+        (stopped,) = out.ask(Question(str(page), "", None, 40), stop)
+        assert stopped["is_stopped"]
+        assert len(stopped["answer"]) < len(base["answer"])
+        with pytest.raises(ChildError, match=r"nothing\.png"):
+            out.ask(Question(str(tmp_path / "nothing.png"), "", None, 40), parts.append)
+    finally:
+        out.close()

@@ -181,7 +181,7 @@ async def test_titles_count_changes_and_f7_and_f8_reset_them(home: Path) -> None
         await pilot.press("f7")
         await pilot.pause()
         assert "LoRA · r 8 alpha 16 · 1 changed" in text_of(screen_of(pilot)), "it follows again"
-        await pilot.press("f8")
+        await pilot.press("shift+f7")
         await pilot.pause()
         assert "LoRA · r 16 alpha 32" in text_of(screen_of(pilot))
         assert "changed" not in text_of(screen_of(pilot))

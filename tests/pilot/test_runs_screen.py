@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from deepsynth_tui.runs import control
+from deepsynth_tui.runs import control, file_lock, queue
 from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.supervisor_status import supervisor_lock
+from deepsynth_tui.search.results import write_results
 from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.palette import applicable_actions
@@ -34,6 +37,7 @@ from tests.pilot.recorded_runs import (
     vanished,
 )
 from tests.pilot.screen_host import CountingClock, ScreenHost, text_of, until
+from tests.search.test_search_view import RESULTS, search_folder
 
 SMALL, LARGE = (80, 24), (120, 36)
 
@@ -411,3 +415,79 @@ async def test_the_help_shows_the_keys_of_a_run(home: Path):
         keys = {each.action.id: each.keys for each in applicable_actions(pilot.app.screen)}
     assert (keys["runs.resume"], keys["runs.compare"]) == ("R", "=")
     assert {"runs.filter", "runs.sort", "runs.rename", "runs.extend", "runs.delete"} <= set(keys)
+
+
+@pytest.fixture
+def queued(home: Path) -> Iterator[list[RunDirectory]]:
+    """Three runs in the queue, and the lock of its supervisor, so that none is started."""
+    held = file_lock.try_lock(supervisor_lock(home))
+    assert held is not None
+    runs = [new_run(home, name, later=n) for n, name in enumerate(("first", "second", "third"))]
+    for run in runs:
+        queue.enqueue(home, run, device="cpu")
+    yield runs
+    held.close()
+
+
+def in_queue(home: Path) -> list[str]:
+    return [waiting.run.id.rpartition("-")[2] for waiting in queue.waiting_runs(home)]
+
+
+async def test_the_queue_is_ordered_by_keys(home: Path, queued: list[RunDirectory]):
+    async with host(home).run_test(size=LARGE) as pilot:
+        await shows(pilot, "◔ queued 1", "◔ queued 3", "place 3; the supervisor has not looked")
+        await pilot.press("less_than_sign")  # the third, which is the newest run
+        await until(pilot, lambda: in_queue(home) == ["first", "third", "second"])
+        await shows(pilot, "place 2")
+        await pilot.press("h")
+        await shows(pilot, "held 2", "held: by hand")
+        await pilot.press("greater_than_sign")
+        await until(pilot, lambda: in_queue(home) == ["first", "second", "third"])
+        await shows(pilot, "held 3")
+        await pilot.press("h")
+        await shows(pilot, "queued 3")
+        await pilot.press("s")
+        await shows(pilot, "Stop third?", "Out of the queue")
+        await pilot.press("n")
+        await until(pilot, lambda: in_queue(home) == ["first", "second"])
+        await shows(pilot, "■ stopped")
+
+
+async def test_archived_runs_leave_the_list_and_come_back(home: Path, three: list[RunDirectory]):
+    async with host(home).run_test(size=SMALL) as pilot:
+        await shows(pilot, "lost", "a archive")
+        await pilot.press("a")
+        await until(pilot, lambda: "lost" not in table_text(pilot))
+        assert three[2].archived.exists()
+        await pilot.press("A")
+        await shows(pilot, "1 archived runs; a brings back")
+        await until(pilot, lambda: "demo-train" not in table_text(pilot))
+        await pilot.press("a")
+        await shows(pilot, "0 archived runs")
+        await pilot.press("A")
+        await until(pilot, lambda: "lost" in table_text(pilot))
+
+
+def table_text(pilot: Pilot[Any]) -> str:
+    table = pilot.app.screen.query_one(RunTable)
+    return "\n".join(str(table.get_row_at(row)) for row in range(table.row_count))
+
+
+async def test_a_search_is_shown_with_its_trials(home: Path):
+    folder = search_folder(home)
+    write_results(folder / "results.json", RESULTS)
+    text = "kind: training\nname: best\ndata: {path: x}\nlora: {r: 16}\n"
+    (folder / "best.yaml").write_text(text)
+    app = host(home)
+    async with app.run_test(size=LARGE) as pilot:
+        await shows(pilot, "No runs yet.")
+        await pilot.press("v")
+        await shows(pilot, "Search s", "done", "1 *", "0.002", "pruned", "75%")
+        await pilot.press("down", "down")
+        await shows(pilot, "paused at step 8")
+        await pilot.press("b")
+        await until(pilot, lambda: bool(app.calls))
+    ((kind, values),) = app.calls
+    assert kind == "training"
+    assert isinstance(values, dict)
+    assert values["lora"] == {"r": 16}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +41,13 @@ class ExamRequest:
 
 
 def request_exam(
-    request: ExamRequest, on_progress: Callable[[str], None]
+    request: ExamRequest,
+    on_progress: Callable[[str], None],
+    on_start: Callable[[subprocess.Popen[str]], None] | None = None,
 ) -> tuple[ExamFolder, list[str]]:
     """Return the folder of the finished exam and the keys of its candidates. Blocks.
+
+    `on_start` gets the process, which may be killed.
 
     Rows that the folder has answers to are not answered again.
 
@@ -66,5 +71,6 @@ def request_exam(
         },
         subject="The exam",
         on_progress=on_progress,
+        on_start=on_start,
     )
     return ExamFolder(Path(answer["folder"])), answer["keys"]

@@ -12,7 +12,7 @@ import fcntl
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,13 +38,17 @@ class ExamRow:
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """What is examined on. `notes` say what was left out, guessed or could not be checked."""
+    """What is examined on. `notes` say what was left out, guessed or could not be checked.
+
+    `columns` are those that a person names, by the fields of `conversations.columns.Columns`.
+    """
 
     data: str
     split: str
     fingerprint: str
     rows: Sequence[ExamRow]
     notes: Sequence[str]
+    columns: Mapping[str, str | None] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `exam.json`."""
@@ -108,7 +112,12 @@ class ExamFolder:
         try:
             rows = [ExamRow(**row) for row in content["rows"]]
             return Exam(
-                content["data"], content["split"], content["fingerprint"], rows, content["notes"]
+                content["data"],
+                content["split"],
+                content["fingerprint"],
+                rows,
+                content["notes"],
+                content.get("columns", {}),
             )
         except (KeyError, TypeError) as error:
             raise _damaged(self.path / EXAM_FILE) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -53,12 +53,13 @@ class ComparedRow:
     answers: dict[str, ExamAnswer]
     scores: dict[str, dict[str, Score]]
 
-    def spread(self, metric: str) -> float:
-        """Return the largest difference of a metric between two answers; 0 where it has none."""
+    def spread(self, metric: str, names: Collection[str] | None = None) -> float:
+        """Return the largest difference of a metric between two answers, by default any two; 0
+        where it has none."""
         values = [
             scores[metric][0] / scores[metric][1]
-            for scores in self.scores.values()
-            if metric in scores and scores[metric][1]
+            for name, scores in self.scores.items()
+            if (names is None or name in names) and metric in scores and scores[metric][1]
         ]
         return max(values) - min(values) if values else 0.0
 
@@ -73,7 +74,8 @@ class ExamReport:
             target is JSON, else `cer`, unless a person chooses.
         scores: By candidate and metric.
         fields: By candidate and field of JSON targets: rows with the right value, and all.
-        rows: Those on which the candidates differ most first.
+        rows: Those on which the adapters differ most first, then those on which one of them and
+            the base do.
         cut: Answers that did not end within their limit, by candidate.
         not_json: Answers that are not JSON although their target is, by candidate.
     """
@@ -161,6 +163,7 @@ def exam_report(
     ]
     main_metric = _main_metric(rows, names, metric)
     draws = {name: _draws(rows, names, name) for name in METRICS}
+    adapters = [n for n, key in zip(names, finished, strict=True) if records[key].adapter]
     is_json_target = {row.row.index: "field_match" in row.scores[names[0]] for row in rows}
     return ExamReport(
         exam=exam,
@@ -177,7 +180,9 @@ def exam_report(
             for first, second in combinations(names, 2)
         ],
         fields={name: _fields(rows, name) for name in names if any(is_json_target.values())},
-        rows=sorted(rows, key=lambda row: -row.spread(main_metric)),
+        rows=sorted(
+            rows, key=lambda row: (-row.spread(main_metric, adapters), -row.spread(main_metric))
+        ),
         cut={name: sum(row.answers[name].is_cut for row in rows) for name in names},
         not_json={
             name: sum(

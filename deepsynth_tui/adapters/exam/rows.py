@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.adapters.description import Adapter
@@ -83,8 +83,19 @@ def open_exam(data: ExamData, adapters: Sequence[Adapter], *, images: bool) -> O
             f"{data.path}: none of the {len(dataset)} rows of the split {split} is left to examine",
             "; ".join(notes) or "Choose another dataset",
         )
-    exam = Exam(data.path, split, fingerprint_of_rows, rows, notes)
+    exam = Exam(data.path, split, fingerprint_of_rows, rows, notes, asdict(data.columns))
     return OpenedExam(exam, dataset)
+
+
+def open_exam_rows(exam: Exam) -> StoredDataset:
+    """Open the dataset of an exam that was taken before, to show its pages.
+
+    Raises:
+        UserError: it is gone, or cannot be read any more.
+        ConnectionError: it is on the Hub, which cannot be reached.
+    """
+    columns = Columns(**exam.columns)
+    return open_dataset(resolve(exam.data), split=exam.split, columns=columns)
 
 
 def held_out_split(name: str, path: str) -> str:

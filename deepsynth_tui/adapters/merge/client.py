@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +37,14 @@ class MergeRequest:
     limit: int = DEFAULT_PAGES
 
 
-def request_merge(request: MergeRequest, on_progress: Callable[[str], None]) -> dict[str, Any]:
+def request_merge(
+    request: MergeRequest,
+    on_progress: Callable[[str], None],
+    on_start: Callable[[subprocess.Popen[str]], None] | None = None,
+) -> dict[str, Any]:
     """Return what was written and how far it is from base + adapter, as JSON values. Blocks.
+
+    `on_start` gets the process, which may be killed.
 
     Raises:
         ChildError: the adapter cannot be merged, or drifts too far.
@@ -58,6 +65,7 @@ def request_merge(request: MergeRequest, on_progress: Callable[[str], None]) -> 
         },
         subject="The merged model",
         on_progress=on_progress,
+        on_start=on_start,
     )
 
 

@@ -12,6 +12,7 @@ from deepsynth_tui.cli.adapters.options import (
     AdapterRefs,
     NewFolder,
     Split,
+    check_names,
     numbers,
     report_progress,
 )
@@ -43,6 +44,7 @@ def merge(
     from deepsynth_tui.adapters.merge.client import MergeRequest, merge_lines, request_merge
 
     with report_errors():
+        check_names([adapter])
         request = MergeRequest(adapter, output, onto, max_drift, data, split, limit)
         verdict = request_merge(request, report_progress)
         if json_:
@@ -77,6 +79,7 @@ def combine(
     with report_errors():
         if rank is not None and method != "svd":
             raise BadInput(f"--rank does not go with --method {method}", "Use --method svd")
+        check_names(adapters)
         question = {
             "task": "combine",
             "adapters": adapters,

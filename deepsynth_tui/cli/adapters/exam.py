@@ -18,6 +18,7 @@ from deepsynth_tui.cli.adapters.options import (
     ExamLimit,
     ExamOutput,
     Split,
+    check_names,
     numbers,
     report_progress,
 )
@@ -52,6 +53,7 @@ def exam(
 
     with report_errors():
         _check_metric(metric)
+        check_names(adapters)
         columns = {"images": image_column, "question": question_column, "target": target_column}
         request = ExamRequest(
             list(dict.fromkeys(adapters)), data, split, columns, limit, base, batch_size, output
@@ -101,6 +103,7 @@ def strength(
     with report_errors():
         _check_metric(metric)
         strengths = numbers("--values", values)
+        check_names([adapter])
         _check_strengths(strengths, has_data=data is not None, export=export, strength=strength)
         exported = export.expanduser().resolve() if export is not None else None
         if exported is not None:

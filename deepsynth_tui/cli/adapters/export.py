@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from deepsynth_tui.cli.adapters.options import (
     AdapterRef,
     Split,
+    check_names,
     report_progress,
 )
 from deepsynth_tui.cli.arguments import Json
@@ -65,7 +65,11 @@ def export(
     With --prove it must answer as it did in training; with --server, what the server serves must.
     Without --output a server is only proven.
     """
-    from deepsynth_tui.adapters.export.client import ExportRequest, request_export
+    from deepsynth_tui.adapters.export.client import (
+        ExportRequest,
+        export_lines,
+        request_export,
+    )
 
     with report_errors():
         if server is not None and prove is None:
@@ -74,6 +78,7 @@ def export(
             raise BadInput(
                 "An export needs --to and --output", "Give both, or prove a server: --server URL"
             )
+        check_names([adapter])
         if to == "gguf":
             _check_converter(converter)
         written = request_export(
@@ -94,7 +99,7 @@ def export(
         if json_:
             print_json(written)
             return
-        for line in _export_lines(written):
+        for line in export_lines(written):
             echo(line)
 
 
@@ -106,20 +111,6 @@ def _check_converter(converter: Path | None) -> None:
         find_converter(converter)
     except ConverterMissing as error:
         raise BadInput(error.message, error.advice) from error
-
-
-def _export_lines(written: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"note: {note}" for note in written.get("notes", ()))
-    if "path" in written:
-        yield f"written to {written['path']}"
-    if "command" in written:
-        yield f"serve it: {written['command']}"
-    if proof := written.get("proof"):
-        answered = f"{proof['model']} at {proof['server']}: " if "server" in proof else ""
-        yield (
-            f"proven: {answered}{proof['same']} of {proof['rows']} answers are those of the adapter"
-            f" ({proof['pages']}); {proof['same_as_base']} of them are also those of the base"
-        )
 
 
 def push(

@@ -10,6 +10,7 @@ import typer
 from deepsynth_tui.cli.adapters.options import (
     AdapterRef,
     AdapterRefs,
+    check_names,
     report_progress,
 )
 from deepsynth_tui.cli.arguments import Json
@@ -72,6 +73,7 @@ def try_(
     from deepsynth_tui.child_process import ask_with_progress
 
     with report_errors():
+        check_names(adapters)
         question = {
             "task": "try",
             "adapters": list(dict.fromkeys(adapters)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,17 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Default: that of eac
 ExamOutput = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the exam's files.")
 ]
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise AdapterNotFound for a name of no adapter, before a process loads models.
+
+    An id of the Hub is looked up by that process.
+    """
+    from deepsynth_tui.training.stored_adapter import find_adapter_on_this_machine
+
+    for name in names:
+        find_adapter_on_this_machine(name)
 
 
 def report_progress(text: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import StoppingCriteriaList
 
 from deepsynth_tui.training.features.batch import PAGES
 from deepsynth_tui.training.modeling.load import no_grad_autocast
@@ -20,7 +21,8 @@ from deepsynth_tui.training.text_encoder.soft_tokens import with_encoder_inputs
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, StoppingCriteria
+    from transformers.generation.streamers import BaseStreamer
 
     from deepsynth_tui.training.data.chat_template import RenderedChat
     from deepsynth_tui.training.data.collator import Collator
@@ -62,10 +64,13 @@ def generate_answers(
     chats: Sequence[RenderedChat],
     *,
     max_new_tokens: Sequence[int],
+    streamer: BaseStreamer | None = None,
+    stopping: Sequence[StoppingCriteria] = (),
 ) -> list[Answer]:
     """Generate the answers to a batch greedily, without special tokens.
 
-    Each answer has its own limit in `max_new_tokens`.
+    Each answer has its own limit in `max_new_tokens`. `streamer` and `stopping` are passed on to
+    `generate`.
     """
     device = next(model.parameters()).device
     inputs = pad_left(collator.encode_prompts(chats), collator.pad_token_id)
@@ -82,6 +87,8 @@ def generate_answers(
             use_cache=True,
             pad_token_id=collator.pad_token_id,
             eos_token_id=sorted(collator.eos_token_ids) or None,
+            streamer=streamer,
+            stopping_criteria=StoppingCriteriaList(stopping),
         )
     width = prompts["input_ids"].shape[1]
     # With its own limit, an answer does not depend on the other rows of the batch.

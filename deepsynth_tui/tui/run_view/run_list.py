@@ -50,7 +50,7 @@ class RunRow:
         summary = self.summary
         text = STATE_LABELS[summary.state].text
         if summary.state == "queued" and summary.position is not None:
-            return f"{text} {summary.position}"
+            return f"{'held' if summary.is_held else text} {summary.position}"
         if summary.state != "running":
             return text
         done, total = summary.last_step, summary.total_steps
@@ -165,6 +165,9 @@ def describe(row: RunRow) -> list[tuple[str, str]]:
     if row.facts and row.facts.settings.model_name:
         settings = row.facts.settings
         details.append(("trains", sanitize(f"{settings.model_name} on {settings.data_path}")))
+    if summary.state == "queued":
+        why = sanitize(summary.message) or "the supervisor has not looked at it yet"
+        return [*details, ("queue", f"place {summary.position}; {why}")]
     details.append(("watch", f"deepsynth-tui attach {summary.id}"))
     if summary.message:
         details.append((STATE_LABELS[summary.state].text, sanitize(summary.message)))

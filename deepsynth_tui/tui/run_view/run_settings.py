@@ -10,6 +10,7 @@ from typing import Any
 
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.tui.run_view.labels import without_date
 
 MAX_BYTES = 1 << 18
 
@@ -92,4 +93,5 @@ def _text(value: object) -> str:
 
 
 def _last_part(path: str) -> str:
-    return sanitize(path.rstrip("/").rsplit("/", 1)[-1].removeprefix("builtin:"))
+    last = path.rstrip("/").rsplit("/", 1)[-1].removeprefix("builtin:")
+    return sanitize(without_date(last))

@@ -384,7 +384,7 @@ class MonitorScreen(ZoomsPanes, ActsOnRuns):
         """Ask for a page, and show the answers of the adapter and its base model to it."""
         result = None if self.snapshot is None else result_of(self.snapshot)
         if result is not None:
-            self.app.push_screen(TryOutScreen(result.path))
+            self.app.push_screen(TryOutScreen([str(result.path)]))
 
     def action_copy_path(self) -> None:
         """Copy the path of what the run made."""

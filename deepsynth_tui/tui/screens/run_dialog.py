@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from rich.console import RenderableType
@@ -125,3 +126,88 @@ class ChooseSome(RunDialog[tuple[str, ...]]):
     def action_close(self) -> None:
         """Return the choice."""
         self.dismiss(self._chosen)
+
+
+class ChooseOne(RunDialog[str]):
+    """Asks for one of several choices; returns its value."""
+
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
+        """`choices` are values and what they mean."""
+        super().__init__(title)
+        self._choices = choices
+
+    def compose_input(self) -> ComposeResult:
+        width = max(len(value) for value, _ in self._choices)
+        yield OptionList(
+            *(
+                Content.assemble((f"{value:<{width}}  ", "bold"), meaning)
+                for value, meaning in self._choices
+            )
+        )
+
+    @on(OptionList.OptionSelected)
+    def _choose(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._choices[event.option_index][0])
+
+
+@dataclass(frozen=True, slots=True)
+class AskedValue:
+    """A value that `AskValues` asks for; `placeholder` says what an empty one means."""
+
+    key: str
+    label: str
+    value: str = ""
+    placeholder: str = ""
+
+
+class AskValues(RunDialog[dict[str, str]]):
+    """Asks for several texts; returns them by key, without white space around, if they are valid.
+
+    Args:
+        problem: Returns what is wrong with the values, empty if nothing is.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        text: RenderableType,
+        values: Sequence[AskedValue],
+        problem: Callable[[dict[str, str]], str],
+    ) -> None:
+        super().__init__(title, text)
+        self._values, self._problem = values, problem
+
+    def compose_input(self) -> ComposeResult:
+        for value in self._values:
+            with Container(classes="value"):
+                yield Static(value.label, markup=False)
+                yield Input(value.value, placeholder=value.placeholder, id=value.key)
+        keys = f"Tab goes on   Enter accepts   {key_of('run_dialog.close')} closes"
+        yield Static(keys, id="keys")
+        yield Static(id="problem", markup=False)
+
+    @on(Input.Changed)
+    def _clear_problem(self) -> None:
+        self.query_one("#problem", Static).update("")
+
+    @on(Input.Submitted)
+    def _accept(self) -> None:
+        texts = {
+            value.key: self.query_one(f"#{value.key}", Input).value.strip()
+            for value in self._values
+        }
+        if problem := self._problem(texts):
+            self.query_one("#problem", Static).update(f"✗ {problem}")
+        else:
+            self.dismiss(texts)
+
+
+class Tell(RunDialog[None]):
+    """Shows a text that may be long."""
+
+    def compose_input(self) -> ComposeResult:
+        yield OptionList("Close")
+
+    @on(OptionList.OptionSelected)
+    def _close(self) -> None:
+        self.dismiss(None)

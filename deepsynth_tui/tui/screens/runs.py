@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -16,8 +16,10 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 from textual.worker import get_current_worker
 
+from deepsynth_tui.queue.wake import wake
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.summary import RunSummary, iterate_summaries
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import app_api
@@ -32,8 +34,9 @@ from deepsynth_tui.tui.run_view.run_list import (
     run_rows,
 )
 from deepsynth_tui.tui.screens.acts_on_runs import RESUMABLE
-from deepsynth_tui.tui.screens.changes_runs import ChangesRuns
 from deepsynth_tui.tui.screens.compare import CompareScreen
+from deepsynth_tui.tui.screens.queues_runs import QueuesRuns
+from deepsynth_tui.tui.screens.trials import TrialsScreen
 from deepsynth_tui.tui.widgets.filter_input import FilterInput
 from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.label_grid import label_grid
@@ -49,7 +52,7 @@ PART_SECONDS = 0.2
 """Time until the rows read so far are shown, doubled each time."""
 _MORE_KEYS = "   ".join(
     f"{key_of(f'runs.{action}')} {action}"
-    for action in ("sort", "rename", "extend", "clone", "delete")
+    for action in ("sort", "rename", "extend", "clone", "archive", "delete")
 )
 _NO_RUNS = Content.assemble(
     ("No runs yet.", "bold"),
@@ -60,7 +63,7 @@ _NO_RUNS = Content.assemble(
 )
 
 
-class RunsScreen(ChangesRuns):
+class RunsScreen(QueuesRuns):
     """The list of runs. It polls their directories while it is visible."""
 
     CSS_PATH = "runs.tcss"
@@ -74,13 +77,6 @@ class RunsScreen(ChangesRuns):
         rows: tuple[RunRow, ...]
         is_complete: bool = True
 
-    @dataclass
-    class SettingsRead(Message):
-        """The settings of a run were read."""
-
-        values: Mapping[str, Any]
-        kind: RunKind
-
     def __init__(self, *, clock: Clock = time.time) -> None:
         super().__init__()
         self.rows: tuple[RunRow, ...] | None = None
@@ -90,7 +86,9 @@ class RunsScreen(ChangesRuns):
         self._sort: SortKey = SORT_KEYS[0]
         self._marked: dict[str, RunSummary] = {}
         self._clock = clock
+        self._is_archived = False
         self._visible = threading.Event()
+        self._poll_at_once = threading.Event()
         self._end_polling = threading.Event()
 
     def compose(self) -> ComposeResult:
@@ -117,12 +115,18 @@ class RunsScreen(ChangesRuns):
     def on_unmount(self) -> None:
         """Let the polling thread end."""
         self._end_polling.set()
+        self._poll_at_once.set()
         self._visible.set()
+
+    def poll_now(self) -> None:
+        """Look at the runs again at once. May be called in any thread."""
+        self._poll_at_once.set()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="reader")
     def _poll_runs(self, home: Path) -> None:
         worker, reader = get_current_worker(), RunFactsReader()
         previous: tuple[RunRow, ...] | None = None
+        _wake_supervisor(home)
         while not worker.is_cancelled and not self._end_polling.is_set():
             now = self._clock()
             rows = self._read_rows(home, now, reader, show_parts=previous is None)
@@ -130,7 +134,8 @@ class RunsScreen(ChangesRuns):
             if rows != previous:
                 previous = rows
                 self.post_message(self.Changed(rows))
-            self._end_polling.wait(POLL_SECONDS)
+            self._poll_at_once.wait(POLL_SECONDS)
+            self._poll_at_once.clear()
             self._visible.wait()
 
     def _read_rows(
@@ -139,7 +144,7 @@ class RunsScreen(ChangesRuns):
         """Read all runs; with `show_parts`, post the rows read so far from time to time."""
         summaries: list[RunSummary] = []
         pause, next_part = PART_SECONDS, time.monotonic() + PART_SECONDS
-        for summary in iterate_summaries(home, now):
+        for summary in iterate_summaries(home, now, archived=self._is_archived):
             if self._end_polling.is_set():
                 break
             summaries.append(summary)
@@ -172,7 +177,7 @@ class RunsScreen(ChangesRuns):
         ids = {row.summary.id for row in event.rows}
         if event.is_complete:
             self._marked = {key: run for key, run in self._marked.items() if key in ids}
-        self.set_class(not event.rows, "-empty")
+        self.set_class(not event.rows and not self._is_archived, "-empty")
         self._show_rows()
 
     def _show_rows(self) -> None:
@@ -194,7 +199,10 @@ class RunsScreen(ChangesRuns):
             keys = f"{key_of('runs.compare')} compares, {key_of('runs.delete')} deletes"
             lines.append(("marked", f"{len(self._marked)}: {keys}, {key_of('runs.clear')} clears"))
         elif row is not None and not self._filter:
-            lines.append(("keys", _MORE_KEYS))
+            lines.append(("keys", _queue_keys() if row.summary.state == "queued" else _MORE_KEYS))
+        if self._is_archived:
+            keys = f"{key_of('runs.archive')} brings back, {key_of('runs.archived')} the others"
+            lines.append(("list", f"{len(self.rows or ())} archived runs; {keys}"))
         if self.rows is not None and not self._is_complete:
             lines.append(("list", f"{len(self.rows)} runs so far, reading more …"))
         if lines != self._details:
@@ -218,7 +226,11 @@ class RunsScreen(ChangesRuns):
                 return run is not None and run.kind == "training" and not run.is_live
             case "rename":
                 return True if run is not None and not run.is_live else None
-            case "delete":
+            case "hold":
+                return run is not None and run.state == "queued"
+            case "move_in_queue":
+                return run is not None and run.position is not None
+            case "delete" | "archive":
                 return True if self._targets() else None
             case "compare":
                 return True if len(self._to_compare()) > 1 else None
@@ -304,6 +316,32 @@ class RunsScreen(ChangesRuns):
         if runs := self._targets():
             self.ask_to_delete(runs)
 
+    def action_hold(self) -> None:
+        """Hold the highlighted run in the queue, or release it."""
+        if run := self._highlighted():
+            self.hold_or_release(run)
+
+    def action_move_in_queue(self, by: int) -> None:
+        """Move the highlighted run in the queue."""
+        if run := self._highlighted():
+            self.move_run(run, by)
+
+    def action_archive(self) -> None:
+        """Take the marked runs, or the highlighted one, out of the list, or bring them back."""
+        if runs := self._targets():
+            self.archive_runs(runs, is_restored=self._is_archived)
+
+    def action_show_archived(self) -> None:
+        """List the archived runs, or the others again."""
+        self._is_archived = not self._is_archived
+        self._marked = {}
+        self.poll_now()
+
+    def action_show_search(self) -> None:
+        """Show the search of the highlighted trial, or the newest one."""
+        run = self._highlighted()
+        self.app.push_screen(TrialsScreen(None if run is None else run.path))
+
     def action_stop(self) -> None:
         """Ask how, then stop the highlighted run."""
         if run := self._highlighted():
@@ -312,25 +350,21 @@ class RunsScreen(ChangesRuns):
     def action_clone(self) -> None:
         """Set up a new run with the settings of the highlighted run."""
         if run := self._highlighted():
-            self._read_settings(RunDirectory(run.id, run.path), cast("RunKind", run.kind))
+            self.use_settings(RunDirectory(run.id, run.path).config, cast("RunKind", run.kind))
 
     def _highlighted(self) -> RunSummary | None:
         return self.query_one(RunTable).highlighted if self.rows else None
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="settings")
-    def _read_settings(self, run: RunDirectory, kind: RunKind) -> None:
-        # Deferred: importing pydantic takes half as long as Textual takes to start.
-        from deepsynth_tui.config.load import load_file
-        from deepsynth_tui.config.problems import ConfigError
 
-        try:
-            values = load_file(run.config).config.model_dump(mode="json", exclude_unset=True)
-        except (ConfigError, OSError) as error:
-            title = "These settings cannot be used"
-            self.notify(str(error), title=title, severity="error", markup=False)
-        else:
-            self.post_message(self.SettingsRead(values, kind))
+def _queue_keys() -> str:
+    """Return the keys that a run in the queue has."""
+    return (
+        f"{key_of('runs.earlier')} {key_of('runs.later')} earlier, later   "
+        f"{key_of('runs.hold')} hold or release   {key_of('runs.stop')} out of the queue"
+    )
 
-    @on(SettingsRead)
-    def _use_settings(self, event: SettingsRead) -> None:
-        app_api(self.app).use_config(event.values, event.kind)
+
+def _wake_supervisor(home: Path) -> None:
+    """Start the supervisor of the queue where runs wait and there is none."""
+    with contextlib.suppress(RunError, OSError):  # the queue says why it waits
+        wake(home)

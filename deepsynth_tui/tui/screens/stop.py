@@ -43,6 +43,9 @@ class StopOption:
 
 def stop_options(summary: RunSummary, pending: control.Request | None) -> tuple[StopOption, ...]:
     """Return the ways to stop a run in this state, with `pending` already requested."""
+    if summary.state == "queued":
+        consequence = "It does not start. Its folder stays, and it can be resumed."
+        return (StopOption("now", "stop.now", "Out of the queue", consequence),)
     is_training = summary.kind == "training"
     is_working = summary.state in ("running", "stopping")
     options: list[StopOption] = []

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     # Deferred: what reads runs takes as long to import as Textual's widgets.
     from deepsynth_tui.tui.run_view.live_run import LiveRun
 
+_TITLE = Content.assemble(("DeepSynth", "bold $foreground"), "   ")
+_TITLE_FROM = 96
+"""Columns from which the title leaves enough room for the live run."""
 _MIN_NAME = 6
 """Characters that a long name of a run is cut to before figures are left out."""
 
@@ -46,7 +49,7 @@ class ModeBar(Widget):
 
     def __init__(self, mode: Mode) -> None:
         super().__init__()
-        parts: list[Content | str] = [Content.styled("DeepSynth", "bold $foreground"), "   "]
+        parts: list[Content | str] = []
         for action in ACTIONS:
             if action.method.startswith("go("):
                 key, is_current = key_of(action.id), action.method == f"go('{mode}')"
@@ -59,11 +62,12 @@ class ModeBar(Widget):
         self.post_message(self.Mounted(self))
 
     def render(self) -> Content:
+        modes = _TITLE + self._modes if self.size.width >= _TITLE_FROM else self._modes
         if self.live is None:
-            return self._modes
-        live = fit_live_run(self.live, self.size.width - self._modes.cell_length)
-        space = self.size.width - self._modes.cell_length - live.cell_length
-        return self._modes + " " * max(0, space) + live
+            return modes
+        live = fit_live_run(self.live, self.size.width - modes.cell_length)
+        space = self.size.width - modes.cell_length - live.cell_length
+        return modes + " " * max(0, space) + live
 
 
 def fit_live_run(live: LiveRun, width: int) -> Content:

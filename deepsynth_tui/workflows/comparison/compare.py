@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.load import load_file
+from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.problems import ConfigError
 from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.machine.match_gpu import match_gpu
@@ -22,6 +23,7 @@ from deepsynth_tui.runs.liveness import WAITING
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.runs.state_reader import StateReader
 from deepsynth_tui.runs.summary import summarize
+from deepsynth_tui.workflows.comparison.exams import shared_exam
 from deepsynth_tui.workflows.comparison.figures import FIGURES, Number
 
 NOT_COMPARED = ("name", "output.dir")
@@ -132,6 +134,12 @@ def compare_runs(runs: Sequence[RunDirectory]) -> Comparison:
     if len({run.kind for run in compared}) > 1:
         kinds = ", ".join(f"{run.run.id} is a {run.kind} run" for run in compared)
         raise CannotCompare(f"These runs are of different kinds: {kinds}", "Name runs of one kind")
+    exam = shared_exam(home(), runs)
+    notes += exam.notes
+    compared = tuple(
+        replace(run, figures={**run.figures, **(scores or {})})
+        for run, scores in zip(compared, exam.scores, strict=True)
+    )
     differing, equal = _differing([run.settings for run in compared])
     return Comparison(compared, differing, equal, tuple(dict.fromkeys(notes)))
 

@@ -18,6 +18,7 @@ from deepsynth_tui.workflows.comparison.compare import CannotCompare, Comparison
 from deepsynth_tui.workflows.comparison.csv_table import comparison_csv
 from deepsynth_tui.workflows.comparison.page import comparison_page
 from deepsynth_tui.workflows.comparison.text import comparison_lines
+from tests.pilot.adapters import adapter_run, take_exam
 
 HOSTILE = "=1+1 \"<script src=//x.y/z.js>&'\x1b[31m\u202e"
 A100 = "NVIDIA A100-SXM4-80GB"
@@ -162,6 +163,21 @@ def test_runs_without_curves_or_settings_are_still_compared(home: Path):
 def test_runs_of_one_name_go_by_their_ids(home: Path):
     runs = [create_run(home, kind="dataset", name="a", config_text="") for _ in range(2)]
     assert compare_runs(runs).labels() == [run.id for run in runs]
+
+
+def test_scores_are_those_of_the_exam_that_most_runs_took(home: Path, tmp_path: Path):
+    runs = [adapter_run(home, name, used=used) for name, used in (("a", 6), ("b", 5), ("c", 4))]
+    folder, _ = take_exam(home, tmp_path, runs[:2])
+    comparison = compare_runs(runs)
+    scores = [run.figures.get("exam_exact_match") for run in comparison.runs]
+    assert scores == [0.25, 0.5, None]
+    assert comparison.best("exam_exact_match") == {1}
+    text = "\n".join(comparison_lines(comparison))
+    assert re.search(r"exam: exact match +25\.0 % +50\.0 % \* +n/a", text), text
+    assert f"exam: 4 rows of {tmp_path / 'pages'} train, in {folder.path}" in text
+    table = list(csv.DictReader(io.StringIO(comparison_csv(comparison))))
+    assert [row["exam_exact_match"] for row in table] == ["0.25", "0.5", ""]
+    assert "exam: exact match" in comparison_page(comparison)
 
 
 def test_what_cannot_be_compared_is_refused(home: Path, compared: Comparison):
