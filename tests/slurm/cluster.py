@@ -1,4 +1,4 @@
-"""A Slurm cluster of two nodes on this machine: real daemons, with keys, ports and state of its own.
+"""A Slurm cluster of two nodes on this machine: daemons with keys, ports and state of their own.
 
 Both nodes are this host, under two names (`slurmd -N`), as in Slurm's own "multiple slurmd" set-up.
 """
