@@ -12,6 +12,7 @@ from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
 from deepsynth_tui.runs.oom_killer import KillCount
+from deepsynth_tui.slurm import commands as slurm
 
 STALE_AFTER = 30.0
 """Seconds without a heartbeat after which a process counts as unresponsive."""
@@ -27,6 +28,10 @@ WAITING = "waiting"
 """Phase of a run that waits for another to complete."""
 ENDED = "ended"
 """Phase of the last status that a job writes; its verdict is in the event log."""
+REQUEUED = "requeued"
+"""In place of `ENDED` if the batch job is to be started again."""
+GONE = frozenset({ENDED, REQUEUED})
+"""Phases after which the process writes nothing more."""
 
 
 class StatusUnreadable(RunError):
@@ -48,7 +53,8 @@ class ProcessStatus:
     `launched` is when this process was launched, not the first one of the run. `pid` is None before
     there is a process, `heartbeat` before the job's first one. `kill_count` is that of the OOM
     killer when the job started. Events up to `seq_before` are those of earlier processes; None in
-    runs of earlier versions.
+    runs of earlier versions. `batch_job` is the id of the batch job that the process runs in, and
+    `nodes` are its nodes as Slurm writes them (`n[1-2]`).
     """
 
     launched: float
@@ -61,6 +67,8 @@ class ProcessStatus:
     phase: str = STARTING
     kill_count: KillCount | None = None
     seq_before: int | None = None
+    batch_job: str | None = None
+    nodes: str | None = None
 
 
 class Liveness(Enum):
@@ -85,7 +93,13 @@ def new_status(
 def own_status(launched: float, *, seq_before: int | None = None) -> ProcessStatus:
     """Return the status of the calling process, without a heartbeat yet."""
     status = new_status(launched, os.getpid(), seq_before=seq_before)
-    return replace(status, kill_count=oom_killer.read_kill_count())
+    job = slurm.batch_job()
+    return replace(
+        status,
+        kill_count=oom_killer.read_kill_count(),
+        batch_job=job,
+        nodes=os.environ.get("SLURM_JOB_NODELIST") if job else None,
+    )
 
 
 def write_status(run: RunDirectory, status: ProcessStatus, *, durable: bool = False) -> None:
@@ -121,6 +135,8 @@ def _status_from_json(content: Fields) -> ProcessStatus:
         phase=content.text("phase"),
         kill_count=KillCount(count.text("path"), count.integer("kills")) if count else None,
         seq_before=content.optional_integer("seq_before"),
+        batch_job=content.optional_text("batch_job"),
+        nodes=content.optional_text("nodes"),
     )
 
 
@@ -146,7 +162,7 @@ def is_alive_here(status: ProcessStatus) -> bool:
 def ended_with_machine(status: ProcessStatus) -> bool:
     """Whether the process was working when this machine went down: in an earlier boot."""
     is_earlier_boot = status.boot_id != process.boot_id()
-    return is_earlier_boot and status.host == process.hostname() and status.phase != ENDED
+    return is_earlier_boot and status.host == process.hostname() and status.phase not in GONE
 
 
 def was_oom_killed(status: ProcessStatus) -> bool | None:

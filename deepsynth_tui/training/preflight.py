@@ -242,6 +242,8 @@ def _package_problems(config: TrainingConfig) -> Iterator[Problem]:
 
 
 def _gpu_problems(config: TrainingConfig) -> Iterator[Problem]:
+    if config.launch.target != "local":
+        return  # the nodes have other GPUs than this machine
     probe = nvml.probe()
     if unusable := unusable_gpu(probe, installed_torch()):
         yield Problem("training.num_processes", unusable.reason, unusable.advice)

@@ -1,0 +1,93 @@
+"""The jobs of this user as Slurm knows them: one question for all of them, kept for seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deepsynth_tui.slurm import commands
+
+FORMAT = "%i|%T|%N|%S|%r"
+"""squeue(1): id, state, nodes, (expected) start, reason. The reason may contain any character."""
+KEEP_SECONDS = 3.0
+"""How long an answer is kept: lists ask for each run, every few seconds."""
+WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
+WORKING = frozenset(
+    {"CONFIGURING", "RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT"}
+    | {"COMPLETING"}
+)
+"""States of a job that has nodes; any other state is an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """A job. `state` is Slurm's word; `start` is when it starts or started, empty if unknown."""
+
+    id: str
+    state: str
+    nodes: str = ""
+    start: str = ""
+    reason: str = ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for nodes, for the first time or again."""
+        return self.state in WAITING
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it has nodes."""
+        return self.state in WORKING
+
+
+def parse(text: str) -> dict[str, BatchJob]:
+    """Return the jobs in the output of `squeue --format=FORMAT` by their id.
+
+    Lines of another form, such as a message of the day, are not jobs.
+    """
+    jobs: dict[str, BatchJob] = {}
+    for line in text.splitlines():
+        parts = line.strip().split("|", 4)
+        if len(parts) == 5 and parts[0][:1].isdigit():
+            jobs[parts[0]] = BatchJob(*("" if part in ("N/A", "None") else part for part in parts))
+    return jobs
+
+
+class JobTable:
+    """The answers of `squeue`, at most `KEEP_SECONDS` old. May be asked from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read = float("-inf")
+        self._jobs: Mapping[str, BatchJob] = {}
+        self._error: commands.SlurmError | None = None
+
+    def find(self, job_id: str) -> BatchJob | None:
+        """Return a job, None if Slurm does not know it (any more).
+
+        Raises:
+            SlurmError: Slurm does not answer.
+        """
+        with self._lock:
+            if time.monotonic() - self._read > KEEP_SECONDS:
+                self._refresh()
+            if self._error is not None:
+                raise self._error
+            return self._jobs.get(job_id)
+
+    def forget(self) -> None:
+        """Ask Slurm again at the next question: a job has been submitted or cancelled."""
+        with self._lock:
+            self._read = float("-inf")
+
+    def _refresh(self) -> None:
+        try:
+            self._jobs, self._error = parse(commands.query(FORMAT)), None
+        except commands.SlurmError as error:
+            self._error = error
+        self._read = time.monotonic()
+
+
+TABLE = JobTable()
