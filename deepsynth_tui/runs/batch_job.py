@@ -126,7 +126,7 @@ def judge(
     the job."""
     name = f"Slurm {submission.job_id}"
     if job is not None and job.is_waiting:
-        return BatchState("queued", f"in {name} ({job.reason or job.state}){_expected(job)}")
+        return BatchState("queued", f"in {name} ({job.why}){_expected(job)}")
     if job is not None and job.is_working:
         is_silent = has_reported(submission, status) and alive is Liveness.UNRESPONSIVE
         place = f"{name} has {job.nodes or 'nodes'}"

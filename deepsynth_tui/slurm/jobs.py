@@ -11,6 +11,20 @@ from deepsynth_tui.slurm import commands
 
 FORMAT = "%i|%T|%N|%S|%r"
 """squeue(1): id, state, nodes, (expected) start, reason. The reason may contain any character."""
+NEVER_STARTS = {
+    "PartitionNodeLimit": "launch.nodes is more than the partition has or allows",
+    "PartitionTimeLimit": "launch.time is more than the partition allows",
+    "PartitionConfig": "the partition does not allow what `launch` asks for",
+    "PartitionDown": "the partition is down",
+    "PartitionInactive": "the partition is inactive",
+    "BadConstraints": "no node has what launch.constraint or launch.sbatch_options ask for",
+    "InvalidAccount": "launch.account is not valid",
+    "InvalidQOS": "the QOS is not valid",
+    "JobHeldUser": "`scontrol release` lets it start",
+    "JobHeldAdmin": "an administrator holds it",
+    "launch failed requeued held": "a node could not start it; `scontrol release` tries again",
+}
+"""Reasons (squeue(1), "JOB REASON CODES") for which a job waits until somebody does something."""
 KEEP_SECONDS = 3.0
 """How long an answer is kept: lists ask for each run, every few seconds."""
 WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
@@ -30,6 +44,12 @@ class BatchJob:
     nodes: str = ""
     start: str = ""
     reason: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why it waits, with what to do if it waits for ever."""
+        word = self.reason or self.state
+        return f"{word}: {hint}" if (hint := NEVER_STARTS.get(word)) else word
 
     @property
     def is_waiting(self) -> bool:

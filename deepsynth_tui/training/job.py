@@ -109,6 +109,10 @@ def main(arguments: list[str] | None = None) -> int:
     def body(job: Job) -> str:
         config = training_config(job)
         num_processes = config.training.num_processes
+        if config.launch.nodes > 1:
+            from deepsynth_tui.training.ranks.nodes import run_nodes
+
+            return run_nodes(job, config, resume=options.resume)
         if num_processes > 1:
             from deepsynth_tui.training.ranks.launcher import run_ranks
 

@@ -79,6 +79,7 @@ def test_a_run_waits_in_slurm_and_is_taken_out_of_it(
     )
 
 
+@pytest.mark.slow
 def test_a_run_completes_on_a_node(
     cluster: SlurmCluster, home: Path, values: dict[str, Any]
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_run_completes_on_a_node(
     assert "step 12/12" in run.console.read_text()
 
 
+@pytest.mark.slow
 def test_a_run_is_stopped_with_its_adapter_and_resumed(
     cluster: SlurmCluster, home: Path, values: dict[str, Any]
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_run_is_stopped_with_its_adapter_and_resumed(
     assert summarize(run).state == "stopped"
 
 
+@pytest.mark.slow
 def test_a_job_that_is_cancelled_by_hand(
     cluster: SlurmCluster, home: Path, values: dict[str, Any]
 ) -> None:
@@ -130,7 +133,6 @@ def test_a_job_that_is_cancelled_by_hand(
             "unrecognized option",
             "launch.sbatch_options",
         ),
-        ({"launch.nodes": 3, "training.num_processes": 3}, "node", "launch.nodes"),
         ({"launch.constraint": "a100"}, "feature", "launch.constraint"),
     ],
 )
@@ -156,12 +158,14 @@ def test_without_slurm(home: Path, values: dict[str, Any], monkeypatch: pytest.M
         start(home, values)
 
 
-def test_a_controller_that_does_not_answer(
-    home: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_job_that_can_never_start_says_why(
+    cluster: SlurmCluster, home: Path, values: dict[str, Any]
 ) -> None:
-    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "missing"))
-    with pytest.raises(NotSubmitted, match="Slurm: sbatch failed"):
-        start(home, values)
+    run = start(home, values, {"launch.nodes": 3, "training.num_processes": 3})
+    cluster.wait(lambda: "PartitionNodeLimit" in summarize(run).message)
+    assert "launch.nodes is more than the partition has" in summarize(run).message
+    request_stop(run, now=False)
+    assert summarize(run).state == "stopped"
 
 
 def test_a_setup_that_fails_is_a_crash_of_the_run(
