@@ -11,11 +11,11 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from deepsynth_tui.runs import atomic
+from deepsynth_tui.runs import atomic, remote_heartbeat
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import LaunchError
 from deepsynth_tui.runs.json_file import Fields, read_object
-from deepsynth_tui.runs.liveness import ENDED, REQUEUED, Liveness, ProcessStatus
+from deepsynth_tui.runs.liveness import ENDED, REQUEUED, Liveness, ProcessStatus, is_remote
 from deepsynth_tui.slurm import commands
 from deepsynth_tui.slurm.commands import SlurmError
 from deepsynth_tui.slurm.jobs import TABLE, BatchJob
@@ -91,7 +91,7 @@ def has_reported(submission: Submission, status: ProcessStatus | None) -> bool:
 
 
 def state_in_slurm(
-    submission: Submission, status: ProcessStatus | None, alive: Liveness
+    submission: Submission, status: ProcessStatus | None, alive: Liveness, now: float
 ) -> BatchState | None:
     """Return what Slurm says about the run, None if its process says all.
 
@@ -107,7 +107,7 @@ def state_in_slurm(
         job = TABLE.find(submission.job_id)
     except SlurmError as error:
         return without_answer(submission, status, error)
-    return judge(submission, status, alive, job)
+    return judge(submission, status, alive, job, now)
 
 
 def without_answer(
@@ -120,7 +120,11 @@ def without_answer(
 
 
 def judge(
-    submission: Submission, status: ProcessStatus | None, alive: Liveness, job: BatchJob | None
+    submission: Submission,
+    status: ProcessStatus | None,
+    alive: Liveness,
+    job: BatchJob | None,
+    now: float,
 ) -> BatchState:
     """Return the state of a run whose process says nothing. `job` is None if Slurm no longer knows
     the job."""
@@ -128,13 +132,22 @@ def judge(
     if job is not None and job.is_waiting:
         return BatchState("queued", f"in {name} ({job.why}){_expected(job)}")
     if job is not None and job.is_working:
-        is_silent = has_reported(submission, status) and alive is Liveness.UNRESPONSIVE
         place = f"{name} has {job.nodes or 'nodes'}"
-        if is_silent and status is not None and status.phase != REQUEUED:
-            return BatchState("unresponsive", f"{place}, but its process does not respond")
+        if status is not None and _is_silent(submission, status, alive):
+            return BatchState("unresponsive", f"{place}: {remote_heartbeat.describe(status, now)}")
         return BatchState("starting", f"{place}; its process has not reported yet")
     has_begun = has_reported(submission, status)
     return BatchState("ended" if has_begun else "lost", _end(submission, status, job))
+
+
+def _is_silent(submission: Submission, status: ProcessStatus, alive: Liveness) -> bool:
+    """Whether a process that works, as far as can be seen, has stopped to write heartbeats.
+
+    The process of another host may still exist long after its last heartbeat; of this host it is
+    known.
+    """
+    may_exist = alive is Liveness.UNRESPONSIVE or is_remote(status)
+    return has_reported(submission, status) and status.phase != REQUEUED and may_exist
 
 
 def _expected(job: BatchJob) -> str:

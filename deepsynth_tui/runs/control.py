@@ -148,8 +148,9 @@ def _leaves_slurm(run: RunDirectory) -> bool:
     if submission is None:
         return False
     status = read_status(run)
-    alive = liveness(status, time.time()) if status else Liveness.STARTING
-    in_slurm = batch_job.state_in_slurm(submission, status, alive)
+    now = time.time()
+    alive = liveness(status, now) if status else Liveness.STARTING
+    in_slurm = batch_job.state_in_slurm(submission, status, alive, now)
     if in_slurm is None or in_slurm.name not in ("queued", "starting"):
         return False
     with _slurm_errors(run):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 
-from deepsynth_tui.runs import atomic, oom_killer, process
+from deepsynth_tui.runs import atomic, oom_killer, process, remote_heartbeat
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
@@ -54,7 +54,8 @@ class ProcessStatus:
     there is a process, `heartbeat` before the job's first one. `kill_count` is that of the OOM
     killer when the job started. Events up to `seq_before` are those of earlier processes; None in
     runs of earlier versions. `batch_job` is the id of the batch job that the process runs in, and
-    `nodes` are its nodes as Slurm writes them (`n[1-2]`).
+    `nodes` are its nodes as Slurm writes them (`n[1-2]`). `written` is when the file was stamped,
+    which is no part of its content.
     """
 
     launched: float
@@ -69,6 +70,7 @@ class ProcessStatus:
     seq_before: int | None = None
     batch_job: str | None = None
     nodes: str | None = None
+    written: float | None = field(default=None, compare=False)
 
 
 class Liveness(Enum):
@@ -104,7 +106,8 @@ def own_status(launched: float, *, seq_before: int | None = None) -> ProcessStat
 
 def write_status(run: RunDirectory, status: ProcessStatus, *, durable: bool = False) -> None:
     """Replace `status.json` atomically. Raises OSError."""
-    atomic.replace(run.status, json.dumps(asdict(status)).encode() + b"\n", durable=durable)
+    content = {name: value for name, value in asdict(status).items() if name != "written"}
+    atomic.replace(run.status, json.dumps(content).encode() + b"\n", durable=durable)
 
 
 def read_status(run: RunDirectory) -> ProcessStatus | None:
@@ -113,7 +116,8 @@ def read_status(run: RunDirectory) -> ProcessStatus | None:
     Raises StatusUnreadable if the file exists but is damaged or may not be read.
     """
     try:
-        return _status_from_json(Fields(read_object(run.status), run.status.name))
+        status = _status_from_json(Fields(read_object(run.status), run.status.name))
+        return replace(status, written=run.status.stat().st_mtime)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except BadContent as error:
@@ -179,12 +183,13 @@ def liveness(status: ProcessStatus, now: float, *, stale_after: float = STALE_AF
     """Judge `status` at the time `now`, in seconds since the epoch.
 
     On the machine of the process, the process itself is checked; elsewhere, where only the disk is
-    shared, only the heartbeat.
+    shared, only the heartbeat, which may be seen late.
     """
     last_heartbeat = status.launched if status.heartbeat is None else status.heartbeat
     silence = now - last_heartbeat
     if is_remote(status):
-        if silence < stale_after:
+        silence = remote_heartbeat.silence(status, now)
+        if silence < stale_after + remote_heartbeat.NFS_SECONDS:
             return Liveness.STARTING if status.heartbeat is None else Liveness.ALIVE
         return Liveness.UNRESPONSIVE if silence < LOST_AFTER else Liveness.DEAD
     if status.pid is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from deepsynth_tui.runs import batch_job, control, queue
+from deepsynth_tui.runs import batch_job, control, queue, remote_heartbeat
 from deepsynth_tui.runs.batch_job import BatchState
 from deepsynth_tui.runs.directory import (
     Identity,
@@ -33,6 +33,7 @@ from deepsynth_tui.runs.liveness import (
     Liveness,
     ProcessStatus,
     StatusUnreadable,
+    is_remote,
     liveness,
     read_status,
     was_oom_killed,
@@ -142,7 +143,7 @@ def _summarize(
         else:
             alive = liveness(status, now, stale_after=stale_after)
         submission = batch_job.read_submission(run)
-        in_slurm = submission and batch_job.state_in_slurm(submission, status, alive)
+        in_slurm = submission and batch_job.state_in_slurm(submission, status, alive, now)
         # Read after the status: once a process is gone, its log does not change any more.
         events = read_last_state(run, identity.kind)
         state = _state(run, status, alive, events)
@@ -172,7 +173,7 @@ def _summarize(
         last_step=events.step,
         total_steps=events.total_steps,
         last_loss=events.last_loss,
-        message=in_slurm.message if in_slurm else _message(state, events, status, killed),
+        message=in_slurm.message if in_slurm else _message(state, events, status, killed, now),
         killed_for_memory=killed,
     )
 
@@ -367,7 +368,11 @@ def _is_of_this_process(events: RunState, status: ProcessStatus | None) -> bool:
 
 
 def _message(
-    state: StateName, events: RunState, status: ProcessStatus | None, oom_killed: bool | None
+    state: StateName,
+    events: RunState,
+    status: ProcessStatus | None,
+    oom_killed: bool | None,
+    now: float,
 ) -> str:
     if state == "failed" and events.error is not None:
         return events.error.message
@@ -375,8 +380,12 @@ def _message(
         return "It was never started"
     if state == "crashed" and oom_killed:
         return explain_sigkill("Its process", oom_killed)
+    if state == "crashed" and status is not None and status.phase not in GONE and is_remote(status):
+        return f"It counts as dead: {remote_heartbeat.describe(status, now)}"
     if state == "crashed":
         return "Its process ended without an error message; the end of the log may say why"
+    if state == "unresponsive" and status is not None and is_remote(status):
+        return f"{remote_heartbeat.describe(status, now)}, where alone process {status.pid} is seen"
     if state == "unresponsive" and status is not None:
         return f"Process {status.pid} on {status.host} exists but does not respond"
     if state == "waiting":
