@@ -37,9 +37,9 @@ class Need:
     problem: Problem | None = None
 
 
-OF_SLURM = Problem(
+ELSEWHERE = Problem(
     "launch.target",
-    "the queue starts runs on this machine, and Slurm has a queue of its own",
+    "the queue starts runs on this machine alone",
     "start it without the queue, or set launch.target to local",
 )
 
@@ -63,7 +63,7 @@ class NeedEstimator:
         if not isinstance(config, TrainingConfig):
             return Need("cpu")
         if config.launch.target != "local":
-            return Need("cpu", problem=OF_SLURM)
+            return Need("cpu", problem=ELSEWHERE)
         devices = nvml.probe().devices
         inputs = self._inputs_of(config)
         if isinstance(inputs, UserError):

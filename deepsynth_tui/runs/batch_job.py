@@ -161,7 +161,10 @@ def _end(submission: Submission, status: ProcessStatus | None, job: BatchJob | N
         return f"Slurm no longer knows job {submission.job_id}: {look}"
     why = f", {job.reason}" if job.reason else ""
     if not has_reported(submission, status):
-        return f"Slurm job {job.id} ended before the run began ({job.state}{why}): {look}"
+        return (
+            f"Slurm job {job.id} ended before the run began ({job.state}{why}): {look}. "
+            "The run folder must be on a disk that all nodes share"
+        )
     if status is not None and status.phase == REQUEUED:
         return f"Slurm did not start job {job.id} again ({job.state}{why}). Resume the run"
     return f"Slurm job {job.id} ended: {job.state}{why}. {look}"

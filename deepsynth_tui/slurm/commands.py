@@ -11,6 +11,8 @@ from deepsynth_tui.errors import UserError
 
 TIMEOUT_SECONDS = 30.0
 """More than the 10 s (MessageTimeout) after which the commands of Slurm give up themselves."""
+QUERY_SECONDS = 5.0
+"""Shorter, for a question that lists ask all the time."""
 BATCH_JOB_VARIABLE = "DEEPSYNTH_BATCH_JOB"
 """Environment variable with the id of the batch job, set by the script of a run."""
 
@@ -68,7 +70,8 @@ def query(states_of: str) -> str:
 
     Jobs that ended a few minutes ago (MinJobAge of the cluster) are among them. Raises SlurmError.
     """
-    return _run("squeue", "--noheader", "--me", "--states=all", f"--format={states_of}")
+    options = ("--noheader", f"--user={os.getuid()}", "--states=all", f"--format={states_of}")
+    return _run("squeue", *options, timeout=QUERY_SECONDS)
 
 
 def batch_job() -> str | None:
@@ -93,7 +96,7 @@ def refusal(command: str, stderr: str) -> SlurmError:
     return SlurmError(f"Slurm: {command} failed: {said}", advice, key)
 
 
-def _run(command: str, *arguments: str) -> str:
+def _run(command: str, *arguments: str, timeout: float = TIMEOUT_SECONDS) -> str:
     try:
         done = subprocess.run(
             [command, *arguments],
@@ -101,7 +104,7 @@ def _run(command: str, *arguments: str) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=TIMEOUT_SECONDS,
+            timeout=timeout,
             check=False,
         )
     except FileNotFoundError as error:
@@ -116,7 +119,7 @@ def _run(command: str, *arguments: str) -> str:
         ) from error
     except subprocess.TimeoutExpired as error:
         raise SlurmError(
-            f"Slurm: {command} gave no answer within {TIMEOUT_SECONDS:g} s",
+            f"Slurm: {command} gave no answer within {timeout:g} s",
             "`scontrol ping` says whether Slurm is up",
         ) from error
     if done.returncode:

@@ -27,6 +27,8 @@ NEVER_STARTS = {
 """Reasons (squeue(1), "JOB REASON CODES") for which a job waits until somebody does something."""
 KEEP_SECONDS = 3.0
 """How long an answer is kept: lists ask for each run, every few seconds."""
+KEEP_ERROR_SECONDS = 30.0
+"""The same where Slurm did not answer: waiting for it must not stop a list."""
 WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
 WORKING = frozenset(
     {"CONFIGURING", "RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT"}
@@ -91,7 +93,8 @@ class JobTable:
             SlurmError: Slurm does not answer.
         """
         with self._lock:
-            if time.monotonic() - self._read > KEEP_SECONDS:
+            keep = KEEP_SECONDS if self._error is None else KEEP_ERROR_SECONDS
+            if time.monotonic() - self._read > keep:
                 self._refresh()
             if self._error is not None:
                 raise self._error

@@ -22,7 +22,7 @@ def update_batch_script(run: RunDirectory, config: Config) -> None:
     `runs.launch.start_job` submits a run that has one. Raises LaunchError.
     """
     try:
-        if not isinstance(config, TrainingConfig) or config.launch.target == "local":
+        if not isinstance(config, TrainingConfig) or config.launch.target != "slurm":
             run.batch_script.unlink(missing_ok=True)
             return
         text = batch_script(

@@ -1,9 +1,9 @@
-"""The ranks of a run on one of several nodes, as an agent of torchrun; started by `ranks.nodes`.
+"""The ranks of a run on one of several nodes, as an agent of torchrun.
 
 `python -m deepsynth_tui.training.ranks.node RUN_PATH --nodes N --processes N --endpoint HOST:PORT
 --run-id ID [--resume]`
 
-torchrun's agents find each other by their c10d rendezvous at the endpoint, number the ranks, start
+`ranks.nodes` starts it, or a person (`ranks.join`). torchrun's agents find each other by their c10d rendezvous at the endpoint, number the ranks, start
 them and notice their end. Events and requests go between each rank and the owner of the run.
 """
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.runs import oom_killer
 from deepsynth_tui.runs.job import Failure
-from deepsynth_tui.slurm.commands import node_name
+from deepsynth_tui.slurm.commands import batch_job, node_name
 from deepsynth_tui.training.ranks.connection import OWNER_VARIABLE, Address, connect
 from deepsynth_tui.training.ranks.gpu_assignment import gpu_shortage
 from deepsynth_tui.training.ranks.protocol import FailedMessage, MessageWriter, NodeEndedMessage
@@ -45,9 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run-id", required=True, help="the same on all nodes, new at each start")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args(arguments)
-    # Slurm sends SIGTERM to every process. Only the owner acts on it: ranks stop after a step.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    if batch_job():
+        # Slurm sends SIGTERM to every process. Only the owner acts on it: ranks stop after a step.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
     connection = connect(Address.from_text(os.environ[OWNER_VARIABLE]), node=node_name())
     writer = MessageWriter(os.dup(connection))
     threading.Thread(target=_end_with_owner, args=(connection,), daemon=True).start()
@@ -102,7 +103,7 @@ def _run_agent(options: argparse.Namespace, writer: MessageWriter) -> None:
 def _launch_config(options: argparse.Namespace) -> LaunchConfig:
     """Return what torchrun is started with.
 
-    Ranks are not started again here: Slurm starts the job again, and it resumes.
+    Ranks are not started again here: the whole run is, and resumes.
     """
     from torch.distributed.launcher.api import LaunchConfig
 

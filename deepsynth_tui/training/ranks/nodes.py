@@ -1,5 +1,7 @@
-"""The process that owns a run on several nodes: `srun` starts torchrun's agent on each of them
-(`ranks.node`), and every rank connects to this process, which records the one stream of events.
+"""The process that owns a run on several nodes.
+
+`srun`, or a person, starts torchrun's agent on each of them (`ranks.node`). Every rank connects to
+this process, which records the one stream of events.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,13 +21,9 @@ from deepsynth_tui.runs.control import Request
 from deepsynth_tui.runs.job import Failure, Job
 from deepsynth_tui.slurm import commands
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.ranks.connection import (
-    OWNER_VARIABLE,
-    Address,
-    keep_alive,
-    read_hello,
-)
+from deepsynth_tui.training.ranks.connection import keep_alive, read_hello
 from deepsynth_tui.training.ranks.exit_reasons import RESUME, rank_name, unreported_exit
+from deepsynth_tui.training.ranks.meeting import Meeting, new_meeting, remove_meeting
 from deepsynth_tui.training.ranks.protocol import (
     EventMessage,
     FailedMessage,
@@ -35,6 +33,7 @@ from deepsynth_tui.training.ranks.protocol import (
     decode,
 )
 from deepsynth_tui.training.ranks.record import (
+    BLAME_SECONDS,
     Exited,
     Inbox,
     Rank,
@@ -48,8 +47,10 @@ if TYPE_CHECKING:
 NODE_SECONDS = 420.0
 """How long to wait for Slurm to end a job whose node is gone: its SlurmdTimeout is 300 s by
 default. Slurm then starts the job again."""
+SRUN = ("srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1", "--unbuffered")
+NODE_MODULE = "deepsynth_tui.training.ranks.node"
 END_SECONDS = 10.0
-"""How long `srun` may take to end after the agents."""
+"""How long the process that starts the agents may take to end."""
 
 
 @dataclass
@@ -70,6 +71,8 @@ class Connections:
 
     listener: socket.socket
     token: str
+    patience: float
+    """Seconds to wait for somebody else to end the run when a node is gone."""
     inbox: Inbox = field(default_factory=queue.Queue)
     ranks: dict[int, NodeRank] = field(default_factory=dict)
 
@@ -137,75 +140,81 @@ class Connections:
                 self.inbox.put((None, message))
         if not has_ended:
             text = f"Node {hello.node} is gone, or its process (pid {hello.pid}) was killed"
-            advice = f"`scontrol show node {hello.node}` tells its state. {RESUME}"
-            failure = Failure("NodeLost", text, advice)
-            self.inbox.put((None, Vanished(failure, NODE_SECONDS)))
+            failure = Failure("NodeLost", text, f"Look whether it is up. {RESUME}")
+            self.inbox.put((None, Vanished(failure, self.patience)))
 
 
 def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
-    """Train on all nodes of this batch job and return the verdict. No rank outlives the call.
+    """Train on all nodes and return the verdict. No rank outlives the call.
+
+    `srun` starts the agents in a batch job; otherwise this process starts that of this machine, and
+    `deepsynth-tui node RUN` those of the others.
 
     Raises:
-        TrainingError: this process is not in a batch job.
+        TrainingError: the run is for Slurm, and this process is not in a batch job.
         JobFailed: a rank or a node failed, with its reason.
-        OSError: `srun` cannot be started, or an event cannot be recorded.
+        OSError: an agent cannot be started, or an event cannot be recorded.
     """
-    if commands.batch_job() is None:
+    by_slurm = config.launch.target == "slurm"
+    if by_slurm and commands.batch_job() is None:
         raise TrainingError(
             f"A run on {config.launch.nodes} nodes is started by Slurm",
             "Submit job.sbatch in its folder, or `train CONFIG --resume`.",
         )
     with socket.create_server(("", 0), backlog=128) as listener:
-        address = Address.new(listener)
-        connections = Connections(listener, address.token)
+        meeting = new_meeting(
+            job.run,
+            listener,
+            nodes=config.launch.nodes,
+            processes=config.processes_per_node,
+            resume=resume,
+        )
+        patience = NODE_SECONDS if by_slurm else BLAME_SECONDS
+        connections = Connections(listener, meeting.owner.token, patience)
         threading.Thread(target=connections.accept, daemon=True).start()
-        with _agents(job, config, address, connections, resume=resume):
-            return record_reports(
-                job, connections.inbox, send=connections.send, explain_exit=_explain_exit
-            )
+        if not by_slurm:
+            meeting.write(job.run)
+            others = config.launch.nodes - 1
+            machines = "another machine" if others == 1 else f"{others} other machines"
+            job.phase("joining", f"run on {machines}: deepsynth-tui node {job.run.path}")
+        try:
+            with _agents(job, meeting, connections, SRUN if by_slurm else ()):
+                return record_reports(
+                    job, connections.inbox, send=connections.send, explain_exit=_explain_exit
+                )
+        finally:
+            remove_meeting(job.run)
 
 
 @contextlib.contextmanager
 def _agents(
-    job: Job, config: TrainingConfig, address: Address, connections: Connections, *, resume: bool
+    job: Job, meeting: Meeting, connections: Connections, starter: Sequence[str]
 ) -> Iterator[None]:
-    """Run an agent on each node meanwhile."""
-    nodes = str(config.launch.nodes)
-    cpus = os.environ.get("SLURM_CPUS_PER_TASK")  # srun does not take it from there (22.05)
-    command = [
-        *("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"),
-        *((f"--cpus-per-task={cpus}",) if cpus else ()),
-        *("--kill-on-bad-exit=1", "--unbuffered"),
-        *(sys.executable, "-m", "deepsynth_tui.training.ranks.node", str(job.run.path)),
-        *("--nodes", nodes, "--processes", str(config.processes_per_node)),
-        *(
-            "--endpoint",
-            f"{address.host}:{_free_port()}",
-            "--run-id",
-            f"{job.run.id}-{os.getpid()}",
-        ),
-        *(("--resume",) if resume else ()),
-    ]
-    srun = subprocess.Popen(
-        command,
+    """Run the agents that `starter` starts meanwhile."""
+    nodes, cpus = str(meeting.nodes), os.environ.get("SLURM_CPUS_PER_TASK")
+    options = (f"--nodes={nodes}", f"--ntasks={nodes}") if starter else ()
+    if starter and cpus:
+        options = (*options, f"--cpus-per-task={cpus}")  # srun 22.05 does not take it from there
+    process = subprocess.Popen(
+        [*starter, *options, sys.executable, "-m", NODE_MODULE, *meeting.arguments(job.run)],
         stdin=subprocess.DEVNULL,
-        env={**os.environ, OWNER_VARIABLE: address.to_text()},
+        env=meeting.environment(),
         start_new_session=True,
     )
-    threading.Thread(target=_report_end, args=(srun, connections.inbox), daemon=True).start()
+    threading.Thread(target=_report_end, args=(process, connections.inbox), daemon=True).start()
     try:
         yield
     finally:
         connections.close()
         try:
-            srun.wait(END_SECONDS)
+            process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            srun.kill()
+            process.kill()
 
 
-def _report_end(srun: subprocess.Popen[bytes], inbox: Inbox) -> None:
-    code = srun.wait()
-    text = f"srun has ended with status {code} before the ranks"
+def _report_end(process: subprocess.Popen[bytes], inbox: Inbox) -> None:
+    code = process.wait()
+    text = f"The process that starts the ranks has ended before them, with status {code}"
     inbox.put((None, Vanished(Failure("NodeLost", text, f"console.log may tell why. {RESUME}"))))
 
 
@@ -223,12 +232,6 @@ def _messages(
         for line in lines:
             if line.endswith("\n") and not isinstance(message := decode(line), HelloMessage):
                 yield message
-
-
-def _free_port() -> int:
-    """Return a port of this host for the rendezvous; the agent of this node listens on it."""
-    with socket.create_server(("", 0)) as server:
-        return server.getsockname()[1]
 
 
 def _log_of(rank: int) -> str:
