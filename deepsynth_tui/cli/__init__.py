@@ -30,6 +30,7 @@ for command in (
     interface.serve,
     runs.logs,
     runs.stop,
+    runs.node,
     reference.gpus,
     reference.schema,
     reference.doctor,

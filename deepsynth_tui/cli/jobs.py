@@ -108,10 +108,9 @@ def train(
 ) -> None:
     """Fine-tune a model on a dataset, or train a run further (--more-steps, --more-epochs)."""
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.runs.launch import start_job
     from deepsynth_tui.training.preflight import check
     from deepsynth_tui.workflows.resume import resumable_training_run
-    from deepsynth_tui.workflows.start import start_run
+    from deepsynth_tui.workflows.start import continue_run, start_run
 
     with report_errors():
         if more_steps is not None or more_epochs is not None:
@@ -141,14 +140,17 @@ def train(
             if queue:
                 _queue_again(run, settings, json_=json_)
                 return
-            start_job(run, resume=True)
+            continue_run(run)
+            _show_batch_job(run, json_=json_)
             _follow(run, detach=detach, json_=json_)
             return
         if queue:
             _queue(config, settings, text, json_=json_)
             return
         refuse(check(settings), config)
-        _follow(start_run(home(), settings, text), detach=detach, json_=json_)
+        run = start_run(home(), settings, text)
+        _show_batch_job(run, json_=json_)
+        _follow(run, detach=detach, json_=json_)
 
 
 def _queue(path: Path, settings: TrainingConfig, text: str, *, json_: bool) -> None:
@@ -247,6 +249,18 @@ def _retry(path: Path, overrides: Sequence[str], *, detach: bool, json_: bool) -
         for key, (old, new) in plan.changed.items():
             echo(f"{key}: {json.dumps(old)} -> {json.dumps(new)}")
     _follow(retry.start(home(), plan), detach=detach, json_=json_)
+
+
+def _show_batch_job(run: RunDirectory, *, json_: bool) -> None:
+    """Print the batch script of a run that was submitted, and the id of its job."""
+    from deepsynth_tui.runs.batch_job import read_submission
+
+    submission = read_submission(run)
+    if json_ or submission is None or not run.batch_script.exists():
+        return
+    for line in run.batch_script.read_text(encoding="utf-8").splitlines():
+        echo(f"  {line}")
+    echo(f"submitted {run.batch_script} as Slurm job {submission.job_id}")
 
 
 def _follow(run: RunDirectory, *, detach: bool, json_: bool) -> None:

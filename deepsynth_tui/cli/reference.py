@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepsynth_tui.cli.arguments import Json, Overrides, load, refuse
 from deepsynth_tui.cli.reporting import FAILED, BadInput, echo, print_json, report_errors
 from deepsynth_tui.config.locations import home
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.estimate.inputs import EstimateInputs
+    from deepsynth_tui.estimate.scaling import Scaling
 
 
 def estimate(
@@ -23,12 +28,30 @@ def estimate(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Simulate a training step: slower, more exact.")
     ] = False,
+    nodes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...", help="Compare numbers of nodes, with --gpu: time, network, cost."
+        ),
+    ] = None,
+    gpus_per_node: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --nodes; default: as the run has."),
+    ] = None,
+    link: Annotated[
+        str,
+        typer.Option(metavar="GB/S|NAME", help="With --nodes: bandwidth between the GPUs."),
+    ] = "nvlink4",
+    network: Annotated[
+        str,
+        typer.Option(metavar="GB/S|NAME", help="With --nodes: bandwidth of each node's network."),
+    ] = "100gbe",
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
     """Estimate memory, time and cost of runs, and which GPUs they fit."""
     from deepsynth_tui.config.training import TrainingConfig
-    from deepsynth_tui.estimate import report, report_text
+    from deepsynth_tui.estimate import report, report_text, scaling_text
     from deepsynth_tui.machine import nvml
     from deepsynth_tui.models.lora_problems import lora_problems
     from deepsynth_tui.training.simulation import client
@@ -42,6 +65,15 @@ def estimate(
         for path, config in loaded:
             inputs = gather_inputs(config)
             refuse(lora_problems(inputs.layout.names, config.lora, config.model), path)
+            if nodes is not None:
+                per_node = gpus_per_node or config.processes_per_node
+                scaling = _scaling(config, inputs, gpu, nodes, per_node, (link, network))
+                if json_:
+                    print_json(scaling.to_json())
+                    continue
+                for line in (str(path), *scaling_text.scaling_lines(scaling)):
+                    echo(line)
+                continue
             simulated = None
             if simulate:
                 computed = inputs.estimate_on(config, ())
@@ -58,6 +90,31 @@ def estimate(
             echo(report_text.report_text(fit, str(path), gpu=wanted))
             if ranks and fit.ranks:
                 echo(report_text.ranks_text(fit))
+
+
+def _scaling(
+    config: TrainingConfig,
+    inputs: EstimateInputs,
+    gpu: str | None,
+    nodes: str,
+    gpus_per_node: int,
+    bandwidths: tuple[str, str],
+) -> Scaling:
+    """Estimate the run on several nodes with the GPU of the catalogue that `gpu` names."""
+    from deepsynth_tui.estimate.scaling import Links, scale
+    from deepsynth_tui.estimate.scaling_text import parse_bandwidth, parse_nodes
+
+    name = _full_name(gpu, [known.name for known in inputs.gpus])
+    if name is None:
+        raise BadInput("--nodes needs --gpu: the GPU of the nodes", "`gpus` lists the known ones")
+    return scale(
+        config,
+        inputs,
+        next(known for known in inputs.gpus if known.name == name),
+        nodes=parse_nodes(nodes),
+        gpus_per_node=gpus_per_node,
+        links=Links(*map(parse_bandwidth, bandwidths)),
+    )
 
 
 def presets(

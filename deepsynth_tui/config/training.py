@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from deepsynth_tui.config.data import DataSettings, MixedDataset, RowSettings
+from deepsynth_tui.config.launch import LaunchSettings
 from deepsynth_tui.config.model import (
     LoraSettings,
     ModelSettings,
@@ -317,7 +318,8 @@ class TrainingSettings(Settings):
     num_processes: int = setting(
         1,
         label="Processes (GPUs)",
-        help="Data-parallel processes, one per GPU, each with its own batches.",
+        help="Data-parallel processes, one per GPU, each with its own batches; on all nodes "
+        "together (launch.nodes).",
         suggested=(1, 2, 4, 8),
         ge=1,
         advanced=True,
@@ -394,7 +396,13 @@ class TrainingConfig(Settings):
         in_preflight=True,
     )
     training: TrainingSettings = TrainingSettings()
+    launch: LaunchSettings = LaunchSettings()
     output: OutputSettings = OutputSettings()
+
+    @property
+    def processes_per_node(self) -> int:
+        """The data-parallel processes on each node."""
+        return self.training.num_processes // self.launch.nodes
 
     @property
     def all_datasets(self) -> tuple[RowSettings, ...]:

@@ -37,6 +37,13 @@ class Need:
     problem: Problem | None = None
 
 
+ELSEWHERE = Problem(
+    "launch.target",
+    "the queue starts runs on this machine alone",
+    "start it without the queue, or set launch.target to local",
+)
+
+
 def need_of(config: Config) -> Need:
     """Return what a run of `config` needs on this machine. Blocks for seconds if nothing is cached.
 
@@ -55,6 +62,8 @@ class NeedEstimator:
         """Return what a run of `config` needs on this machine."""
         if not isinstance(config, TrainingConfig):
             return Need("cpu")
+        if config.launch.target != "local":
+            return Need("cpu", problem=ELSEWHERE)
         devices = nvml.probe().devices
         inputs = self._inputs_of(config)
         if isinstance(inputs, UserError):

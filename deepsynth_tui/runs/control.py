@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
 from typing import Literal
 
-from deepsynth_tui.runs import atomic, queue
+from deepsynth_tui.runs import atomic, batch_job, queue
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.events import EventLog
 from deepsynth_tui.runs.liveness import (
     ENDED,
+    GONE,
     Liveness,
     ProcessStatus,
     is_alive_here,
     is_remote,
     liveness,
+    own_status,
     read_status,
+    write_status,
 )
 from deepsynth_tui.runs.lock import RunBusy, claim
 from deepsynth_tui.runs.private_folder import PRIVATE
+from deepsynth_tui.slurm import commands
+from deepsynth_tui.slurm.jobs import TABLE
 
-Request = Literal["stop", "stop-after-checkpoint"]
-REQUESTS: tuple[Request, ...] = ("stop", "stop-after-checkpoint")
-"""File names of the requests, the strongest first."""
+Request = Literal["stop", "requeue", "stop-after-checkpoint"]
+REQUESTS: tuple[Request, ...] = ("stop", "requeue", "stop-after-checkpoint")
+"""File names of the requests, the strongest first. "requeue" comes from Slurm, as a signal: the job
+writes a checkpoint and ends at once, to go on in another process."""
+STOP_NOW: tuple[Request, ...] = ("stop", "requeue")
+"""Requests to stop after the present step."""
+CANCEL_SECONDS = 120.0
+"""How long Slurm may take to end a job: four times its default KillWait."""
 _POLL_SECONDS = 0.1
 
 
@@ -55,9 +68,9 @@ def request_stop(run: RunDirectory, *, now: bool) -> None:
     A run that waits in the queue is taken out of it. A request to stop now replaces an earlier,
     weaker one. Raises NotRunning if there is no job, and NotStopped if this user may not stop it.
     """
-    if _leaves_queue(run):
+    if _leaves_queue(run) or _leaves_slurm(run):
         return
-    if _running_status(run).phase == ENDED:
+    if _running_status(run).phase in GONE:
         raise _not_running(run)
     _write_request("stop" if now else "stop-after-checkpoint", run)
 
@@ -86,13 +99,15 @@ def stop_and_wait(run: RunDirectory, *, grace: float) -> StopOutcome:
         NotStopped: It runs on another machine and does not react, survives even SIGKILL, or is
             another user's.
     """
-    if _leaves_queue(run):
+    if _leaves_queue(run) or _leaves_slurm(run):
         return StopOutcome.EXITED
     status = _running_status(run)
     _write_request("stop", run)
     if _wait_until_gone(run, grace):
         return StopOutcome.EXITED
     status = read_status(run) or status
+    if status.batch_job is not None:
+        return _end_batch_job(run, status, status.batch_job, grace)
     if is_remote(status):
         raise NotStopped(
             f"{run.id} did not stop within {grace:g} s, and it runs on {status.host}",
@@ -127,6 +142,61 @@ def _leaves_queue(run: RunDirectory) -> bool:
     return True
 
 
+def _leaves_slurm(run: RunDirectory) -> bool:
+    """Cancel the batch job of a run that waits in Slurm, and return whether it has."""
+    submission = batch_job.read_submission(run)
+    if submission is None:
+        return False
+    status = read_status(run)
+    now = time.time()
+    alive = liveness(status, now) if status else Liveness.STARTING
+    in_slurm = batch_job.state_in_slurm(submission, status, alive, now)
+    if in_slurm is None or in_slurm.name not in ("queued", "starting"):
+        return False
+    with _slurm_errors(run):
+        batch_job.cancel(submission)
+    try:
+        run_lock = claim(run)
+    except RunBusy:  # started at this moment; the signal of Slurm ends it
+        return True
+    with run_lock, EventLog(run.events) as log:
+        ended = replace(own_status(time.time(), seq_before=log.seq), batch_job=submission.job_id)
+        log.write("phase", name="queued", detail=f"Slurm job {submission.job_id} was cancelled")
+        log.write("done", verdict="stopped")
+        write_status(run, replace(ended, heartbeat=time.time(), phase=ENDED), durable=True)
+    return True
+
+
+@contextlib.contextmanager
+def _slurm_errors(run: RunDirectory) -> Iterator[None]:
+    """Raise NotStopped in place of SlurmError."""
+    try:
+        yield
+    except commands.SlurmError as error:
+        raise NotStopped(f"{run.id} was not stopped. {error.message}", error.advice) from error
+
+
+def _end_batch_job(
+    run: RunDirectory, status: ProcessStatus, job_id: str, grace: float
+) -> StopOutcome:
+    """Signal a batch job that did not react to the request, then cancel it."""
+    with _slurm_errors(run):
+        commands.interrupt(job_id)
+        if _wait_until_gone(run, grace):
+            return StopOutcome.TERMINATED
+        commands.cancel(job_id)
+        deadline = time.monotonic() + CANCEL_SECONDS
+        while (job := TABLE.find(job_id)) is not None and job.is_working:
+            if time.monotonic() > deadline:
+                raise NotStopped(
+                    f"Slurm has not ended job {job_id} of {run.id} yet ({job.state})",
+                    f"`squeue -j {job_id}` shows it; an administrator can end it",
+                )
+            time.sleep(_POLL_SECONDS)
+    _record_kill(run, read_status(run) or status, 2 * grace)
+    return StopOutcome.KILLED
+
+
 def _record_kill(run: RunDirectory, status: ProcessStatus, seconds: float) -> None:
     """Write the end that the job could not write, unless another process has the run by now."""
     try:
@@ -134,7 +204,7 @@ def _record_kill(run: RunDirectory, status: ProcessStatus, seconds: float) -> No
     except RunBusy:
         return
     with run_lock:
-        if status.phase != ENDED:
+        if status.phase not in GONE:
             with EventLog(run.events) as log:
                 log.write("warning", message=f"Killed: it did not stop within {seconds:g} s")
                 log.write("done", verdict="stopped")
@@ -182,7 +252,7 @@ def _wait_until_gone(run: RunDirectory, seconds: float) -> bool:
         status = read_status(run)
         if status is None or liveness(status, time.time()) is Liveness.DEAD:
             return True
-        if status.phase == ENDED and is_remote(status):
+        if status.phase in GONE and is_remote(status):
             return True
         if time.monotonic() >= deadline:
             return False

@@ -123,6 +123,16 @@ class RunDirectory:
         return self.path / "dequeued.json"
 
     @property
+    def batch_script(self) -> Path:
+        """The batch script of a run that Slurm starts; `launch` submits it."""
+        return self.path / "job.sbatch"
+
+    @property
+    def batch_job(self) -> Path:
+        """The batch job that was submitted last; see `batch_job`."""
+        return self.path / "slurm.json"
+
+    @property
     def estimate(self) -> Path:
         """The estimate that the job wrote before its first step, as `estimate --json` prints it."""
         return self.path / "estimate.json"

@@ -76,6 +76,8 @@ class EventLog:
         self._file = os.open(path, flags, 0o666)
         self._seq = _recover(self._file)
         self._torn_at: int | None = None
+        self.kinds: set[str] = set()
+        """Kinds of the events that were written since the log was opened."""
 
     @property
     def seq(self) -> int:
@@ -106,6 +108,7 @@ class EventLog:
             self._append(text.encode(errors="backslashreplace") + b"\n")
             if kind in DURABLE:
                 os.fsync(self._file)
+            self.kinds.add(kind)
         return event
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ class Heartbeat:
 
     Attributes:
         stop_event: Set when a stop is requested, so that a job can wait for it.
+        last_phase: Phase that is written at the end.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class Heartbeat:
         self._phase = STARTING
         self._request: control.Request | None = None
         self._terminated = False
+        self._evicted = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
         self.stop_event = threading.Event()
+        self.last_phase = ENDED
 
     def __enter__(self) -> Self:
         self._read_request()
@@ -57,13 +60,15 @@ class Heartbeat:
     ) -> None:
         self._closed.set()
         self._thread.join()
-        self._phase = ENDED
+        self._phase = self.last_phase
         self._write_status(durable=True)
 
     @property
     def request(self) -> control.Request | None:
         """The strongest request so far, at most `REQUEST_POLL_SECONDS` old. Reads no file."""
-        return "stop" if self._terminated else self._request
+        if self._terminated or self._request == "stop":
+            return "stop"
+        return "requeue" if self._evicted else self._request
 
     def enter_phase(self, name: str) -> None:
         """Write this phase into the status at the next poll."""
@@ -72,6 +77,11 @@ class Heartbeat:
     def terminate(self) -> None:
         """Treat a signal as a request to stop now. Takes no lock, as a signal handler must not."""
         self._terminated = True
+
+    def evict(self) -> None:
+        """Treat a signal of Slurm, which takes the nodes back, as a request to end and go on in
+        another process. Takes no lock."""
+        self._evicted = True
 
     def _loop(self) -> None:
         due = time.monotonic() + self._seconds

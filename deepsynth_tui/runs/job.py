@@ -18,11 +18,13 @@ from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, open_run, re
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison_to_json
 from deepsynth_tui.runs.events import EventLog
+from deepsynth_tui.runs.eviction import Eviction
 from deepsynth_tui.runs.heartbeat import HEARTBEAT_SECONDS, REQUEST_POLL_SECONDS, Heartbeat
-from deepsynth_tui.runs.liveness import STARTING, WAITING
+from deepsynth_tui.runs.liveness import REQUEUED, STARTING, WAITING
 from deepsynth_tui.runs.private_folder import writable_by_others
 from deepsynth_tui.runs.signals import Interrupted, StopSignals
 from deepsynth_tui.runs.summary import summarize
+from deepsynth_tui.slurm import commands
 
 PROGRESS_SECONDS = 0.25
 """Minimum time between two progress events. The last one before a change of phase is always
@@ -40,6 +42,13 @@ class Failure:
     message: str
     advice: str
     changes: Mapping[str, object] = field(default_factory=dict)
+
+
+NO_PROGRESS = Failure(
+    "TimeLimit",
+    "The time limit of the batch job came before the first checkpoint, so it was not requeued",
+    "Raise launch.time or lower training.save_steps. `train --resume` submits the run again",
+)
 
 
 class JobFailed(Exception):
@@ -220,16 +229,34 @@ def run_job(
     except RunError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    with run_lock:
+        verdict, eviction = _run_locked(run, body, explain, heartbeat_seconds)
+        if eviction is not None:
+            eviction.requeue()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return 1 if verdict == "failed" else 0
+
+
+def _run_locked(
+    run: RunDirectory,
+    body: Callable[[Job], str],
+    explain: Callable[[BaseException], Failure],
+    heartbeat_seconds: float,
+) -> tuple[str, Eviction | None]:
+    """Run `body`; return its verdict, and the eviction if Slurm ended it for now."""
+    job_id = commands.batch_job()
     with (
-        run_lock,
         EventLog(run.events) as events,
         Heartbeat(run, seconds=heartbeat_seconds, seq_before=events.seq) as heartbeat,
     ):
+        eviction = Eviction(job_id, heartbeat) if job_id else None
         signals = StopSignals(
             request_stop=heartbeat.terminate,
             is_stop_requested=lambda: (
                 heartbeat.request == "stop" or control.pending_request(run) == "stop"
             ),
+            evict=eviction.receive if eviction else None,
         )
         with signals:
             job = Job(run, events, heartbeat)
@@ -241,11 +268,23 @@ def run_job(
                 )
             verdict = _attempt(job, body, explain, signals)
             job.flush()
+            is_evicted = verdict == "stopped" and heartbeat.request == "requeue"
+            if eviction and is_evicted and eviction.is_without_progress(events.kinds):
+                verdict, is_evicted = "failed", False
+                _report(job, NO_PROGRESS)
+            if is_evicted:
+                heartbeat.last_phase = REQUEUED
+                job.warning("Slurm takes the nodes back: the run goes on when it is started again")
             events.write("done", verdict=verdict, **job.results)
             control.clear_requests(run)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return 1 if verdict == "failed" else 0
+    return verdict, eviction if is_evicted else None
+
+
+def _report(job: Job, failure: Failure) -> None:
+    """Write the error event of a failure."""
+    fields = {"class": failure.class_name, "message": failure.message}
+    changes = {"changes": failure.changes} if failure.changes else {}
+    job.events.write("error", **fields, advice=failure.advice, **changes)
 
 
 def _attempt(
@@ -267,9 +306,7 @@ def _attempt(
         traceback.print_exc()
         failure = error.failure if isinstance(error, JobFailed) else explain(error)
         job.flush()
-        fields = {"class": failure.class_name, "message": failure.message}
-        changes = {"changes": failure.changes} if failure.changes else {}
-        job.events.write("error", **fields, advice=failure.advice, **changes)
+        _report(job, failure)
         return "failed"
     return verdict
 

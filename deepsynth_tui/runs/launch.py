@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from deepsynth_tui.runs import atomic, control, device_lock, events, lock, queue
+from deepsynth_tui.runs import atomic, batch_job, control, device_lock, events, lock, queue
+from deepsynth_tui.runs.batch_job import Submission
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
 from deepsynth_tui.runs.errors import LaunchError
 from deepsynth_tui.runs.file_lock import FileLock
 from deepsynth_tui.runs.liveness import StatusUnreadable, new_status, read_status, write_status
 from deepsynth_tui.runs.lock import RunLock
+from deepsynth_tui.runs.summary import summarize
 
 JOB_ENVIRONMENT = {
     # The console is a file: buffered output would lag behind, and be lost in a crash.
@@ -43,9 +45,12 @@ def start_job(
     """Start the job for the run's kind and return its pid; see `start_process`.
 
     With `resume`, training continues from its last checkpoint. A dataset always continues from its
-    last complete shard.
+    last complete shard. A run with a batch script is submitted to Slurm; the result is 0 then.
     """
     kind = read_identity(run).kind
+    if run.batch_script.exists():
+        submit_job(run, resume=resume, run_lock=run_lock)
+        return 0
     if kind not in JOBS:
         raise LaunchError(
             f"{run.id} is of the unknown kind {kind!r}", "A later version made it: update this one"
@@ -54,6 +59,25 @@ def start_job(
     if resume and kind == "training":
         argv.append("--resume")
     return start_process(run, argv, env=env, run_lock=run_lock, device_locks=device_locks)
+
+
+def submit_job(run: RunDirectory, *, resume: bool, run_lock: RunLock | None = None) -> Submission:
+    """Submit the batch script of `run`. Requests to an earlier process are cleared.
+
+    Raises:
+        RunBusy: The run has a live job, or one that waits in Slurm.
+        NotSubmitted: Slurm refuses the job or does not answer, or is not installed here.
+        LaunchError: The run folder cannot be written.
+    """
+    with run_lock or lock.claim(run):
+        if (summary := summarize(run)).is_live and batch_job.read_submission(run) is not None:
+            raise lock.RunBusy(f"{run.id} is {summary.state} {summary.message}", "Stop it first")
+        try:
+            control.clear_requests(run)
+            run.archived.unlink(missing_ok=True)
+            return batch_job.submit(run, resume=resume)
+        except OSError as error:
+            raise lock.not_writable(run, error) from error
 
 
 def start_process(

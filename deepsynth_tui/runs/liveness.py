@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 
-from deepsynth_tui.runs import atomic, oom_killer, process
+from deepsynth_tui.runs import atomic, oom_killer, process, remote_heartbeat
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.json_file import (
@@ -20,6 +20,7 @@ from deepsynth_tui.runs.json_file import (
     settled_version,
 )
 from deepsynth_tui.runs.oom_killer import KillCount
+from deepsynth_tui.slurm import commands as slurm
 
 STALE_AFTER = 30.0
 """Seconds without a heartbeat after which a process counts as unresponsive."""
@@ -35,6 +36,10 @@ WAITING = "waiting"
 """Phase of a run that waits for another to complete."""
 ENDED = "ended"
 """Phase of the last status that a job writes; its verdict is in the event log."""
+REQUEUED = "requeued"
+"""In place of `ENDED` if the batch job is to be started again."""
+GONE = frozenset({ENDED, REQUEUED})
+"""Phases after which the process writes nothing more."""
 
 
 class StatusUnreadable(RunError):
@@ -56,7 +61,9 @@ class ProcessStatus:
     `launched` is when this process was launched, not the first one of the run. `pid` is None before
     there is a process, `heartbeat` before the job's first one. `kill_count` is that of the OOM
     killer when the job started. Events up to `seq_before` are those of earlier processes; None in
-    runs of earlier versions.
+    runs of earlier versions. `batch_job` is the id of the batch job that the process runs in, and
+    `nodes` are its nodes as Slurm writes them (`n[1-2]`). `written` is when the file was stamped,
+    which is no part of its content.
     """
 
     launched: float
@@ -69,6 +76,9 @@ class ProcessStatus:
     phase: str = STARTING
     kill_count: KillCount | None = None
     seq_before: int | None = None
+    batch_job: str | None = None
+    nodes: str | None = None
+    written: float | None = field(default=None, compare=False)
 
 
 class Liveness(Enum):
@@ -93,12 +103,19 @@ def new_status(
 def own_status(launched: float, *, seq_before: int | None = None) -> ProcessStatus:
     """Return the status of the calling process, without a heartbeat yet."""
     status = new_status(launched, os.getpid(), seq_before=seq_before)
-    return replace(status, kill_count=oom_killer.read_kill_count())
+    job = slurm.batch_job()
+    return replace(
+        status,
+        kill_count=oom_killer.read_kill_count(),
+        batch_job=job,
+        nodes=os.environ.get("SLURM_JOB_NODELIST") if job else None,
+    )
 
 
 def write_status(run: RunDirectory, status: ProcessStatus, *, durable: bool = False) -> None:
     """Replace `status.json` atomically. Raises OSError."""
-    atomic.replace(run.status, json.dumps(asdict(status)).encode() + b"\n", durable=durable)
+    content = {name: value for name, value in asdict(status).items() if name != "written"}
+    atomic.replace(run.status, json.dumps(content).encode() + b"\n", durable=durable)
 
 
 def read_status(run: RunDirectory) -> ProcessStatus | None:
@@ -125,7 +142,8 @@ def _read_settled(path: Path, version: tuple[int, int, int]) -> ProcessStatus:
 
 
 def _parse_status(path: Path) -> ProcessStatus:
-    return _status_from_json(Fields(read_object(path), path.name))
+    status = _status_from_json(Fields(read_object(path), path.name))
+    return replace(status, written=path.stat().st_mtime)
 
 
 def _status_from_json(content: Fields) -> ProcessStatus:
@@ -141,6 +159,8 @@ def _status_from_json(content: Fields) -> ProcessStatus:
         phase=content.text("phase"),
         kill_count=KillCount(count.text("path"), count.integer("kills")) if count else None,
         seq_before=content.optional_integer("seq_before"),
+        batch_job=content.optional_text("batch_job"),
+        nodes=content.optional_text("nodes"),
     )
 
 
@@ -166,7 +186,7 @@ def is_alive_here(status: ProcessStatus) -> bool:
 def ended_with_machine(status: ProcessStatus) -> bool:
     """Whether the process was working when this machine went down: in an earlier boot."""
     is_earlier_boot = status.boot_id != process.boot_id()
-    return is_earlier_boot and status.host == process.hostname() and status.phase != ENDED
+    return is_earlier_boot and status.host == process.hostname() and status.phase not in GONE
 
 
 def was_oom_killed(status: ProcessStatus) -> bool | None:
@@ -183,12 +203,13 @@ def liveness(status: ProcessStatus, now: float, *, stale_after: float = STALE_AF
     """Judge `status` at the time `now`, in seconds since the epoch.
 
     On the machine of the process, the process itself is checked; elsewhere, where only the disk is
-    shared, only the heartbeat.
+    shared, only the heartbeat, which may be seen late.
     """
     last_heartbeat = status.launched if status.heartbeat is None else status.heartbeat
     silence = now - last_heartbeat
     if is_remote(status):
-        if silence < stale_after:
+        silence = remote_heartbeat.silence(status, now)
+        if silence < stale_after + remote_heartbeat.NFS_SECONDS:
             return Liveness.STARTING if status.heartbeat is None else Liveness.ALIVE
         return Liveness.UNRESPONSIVE if silence < LOST_AFTER else Liveness.DEAD
     if status.pid is None:

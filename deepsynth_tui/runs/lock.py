@@ -20,19 +20,24 @@ from typing import Self
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import LaunchError
 from deepsynth_tui.runs.liveness import (
-    ENDED,
+    GONE,
     Liveness,
     ProcessStatus,
     StatusUnreadable,
+    is_alive_here,
     is_remote,
     liveness,
     read_status,
 )
+from deepsynth_tui.slurm import commands as slurm
 
 DESCRIPTOR_VARIABLE = "DEEPSYNTH_RUN_LOCK"
 """Environment variable that tells a job the descriptor of the lock it inherits."""
 END_SECONDS = 2.0
 """How long to wait for the lock of a process that no longer works on the run."""
+BATCH_SECONDS = 150.0
+"""The same for a batch job: its former node may have died, and NFSv4 keeps the locks of a client
+for its lease, 90 s by default (RFC 7530, section 9.5)."""
 RETRY_SECONDS = 0.01
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
@@ -123,7 +128,19 @@ def _has_job(status: ProcessStatus, run_lock: RunLock) -> bool:
 
 
 def _is_working(status: ProcessStatus) -> bool:
-    return status.phase != ENDED and liveness(status, time.time()) is not Liveness.DEAD
+    if status.phase in GONE or _is_earlier_start(status):
+        return False
+    return liveness(status, time.time()) is not Liveness.DEAD
+
+
+def _is_earlier_start(status: ProcessStatus) -> bool:
+    """Whether the process is that of an earlier start of the batch job that this process runs in.
+
+    Slurm starts a job again only when it has given up its former nodes; a last heartbeat of
+    another machine may be fresh then.
+    """
+    is_own_job = status.batch_job is not None and status.batch_job == slurm.batch_job()
+    return is_own_job and not is_alive_here(status)
 
 
 def _busy(run: RunDirectory, status: ProcessStatus | None) -> RunBusy:
@@ -137,7 +154,7 @@ def _acquire(run: RunDirectory) -> RunLock:
     A process that has written its end, or that was killed, may hold it for a moment longer: the
     threads of a process do not exit at once.
     """
-    deadline = time.monotonic() + END_SECONDS
+    deadline = time.monotonic() + (BATCH_SECONDS if slurm.batch_job() else END_SECONDS)
     while True:
         file = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

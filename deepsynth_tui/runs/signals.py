@@ -1,4 +1,7 @@
-"""Signal handling of a job: the first signal asks it to stop, the second interrupts it."""
+"""Signal handling of a job: the first signal asks it to stop, the second interrupts it.
+
+To a batch job, SIGTERM and SIGUSR1 (`sbatch --signal`) say that Slurm takes its nodes back.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 STOP = (signal.SIGTERM, signal.SIGINT)
+EVICTION = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class Interrupted(BaseException):
@@ -20,12 +24,18 @@ class StopSignals:
     """While entered, SIGTERM and SIGINT call `request_stop`, and SIGHUP is ignored.
 
     Inside `interruptible()`, a signal that arrives when `is_stop_requested()` is already true
-    raises `Interrupted`: the sender has waited long enough. For the main thread only.
+    raises `Interrupted`: the sender has waited long enough. With `evict`, that of a batch job, the
+    signals of Slurm call it with their number instead. For the main thread only.
     """
 
     def __init__(
-        self, *, request_stop: Callable[[], None], is_stop_requested: Callable[[], bool]
+        self,
+        *,
+        request_stop: Callable[[], None],
+        is_stop_requested: Callable[[], bool],
+        evict: Callable[[int], None] | None = None,
     ) -> None:
+        self._evict = evict
         self._request_stop = request_stop
         self._is_stop_requested = is_stop_requested
         self._pid = os.getpid()
@@ -34,7 +44,7 @@ class StopSignals:
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in STOP:
+        for number in STOP if self._evict is None else {*STOP, *EVICTION}:
             self._previous[number] = signal.signal(number, self._receive)
         self._previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return self
@@ -66,5 +76,7 @@ class StopSignals:
         elif self._interruptible and self._is_stop_requested():
             self._interruptible = False
             raise Interrupted
+        elif self._evict is not None and number in EVICTION:
+            self._evict(number)
         else:
             self._request_stop()

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from deepsynth_tui.runs import control, queue
+from deepsynth_tui.runs import batch_job, control, queue, remote_heartbeat
+from deepsynth_tui.runs.batch_job import BatchState
 from deepsynth_tui.runs.directory import (
     Identity,
     ListedRun,
@@ -23,14 +24,16 @@ from deepsynth_tui.runs.directory import (
     read_listed,
     scan_runs,
 )
+from deepsynth_tui.runs.json_file import BadContent
 from deepsynth_tui.runs.liveness import (
-    ENDED,
+    GONE,
     STALE_AFTER,
     STARTING,
     WAITING,
     Liveness,
     ProcessStatus,
     StatusUnreadable,
+    is_remote,
     liveness,
     read_status,
     was_oom_killed,
@@ -141,9 +144,15 @@ def _summarize(
             alive = Liveness.STARTING if is_new else Liveness.DEAD
         else:
             alive = liveness(status, now, stale_after=stale_after)
+        submission = batch_job.read_submission(run)
+        in_slurm = submission and batch_job.state_in_slurm(submission, status, alive, now)
         # Read after the status: once a process is gone, its log does not change any more.
         events = read_last_state(run, identity.kind)
         state = _state(run, status, alive, events)
+        if in_slurm:
+            state = _state_in_slurm(in_slurm, state, events)
+    except BadContent as error:
+        return _unreadable(ListedRun(run, identity.created, identity, str(error)))
     except (StatusUnreadable, RunUnreadable) as error:
         return _unreadable(ListedRun(run, identity.created, identity, error.reason))
     except OSError as error:
@@ -166,7 +175,7 @@ def _summarize(
         last_step=events.step,
         total_steps=events.total_steps,
         last_loss=events.last_loss,
-        message=_message(state, events, status, killed),
+        message=in_slurm.message if in_slurm else _message(state, events, status, killed, now),
         killed_for_memory=killed,
     )
 
@@ -222,7 +231,7 @@ def _may_be_live(run: RunDirectory, now: float) -> bool:
         return False
     if status is None:  # created now, or no run
         return abs(now - folder_changed(run)) < STALE_AFTER
-    return status.phase != ENDED and liveness(status, now) is not Liveness.DEAD
+    return status.phase not in GONE and liveness(status, now) is not Liveness.DEAD
 
 
 def _queued(
@@ -322,7 +331,7 @@ def _state(
     run: RunDirectory, status: ProcessStatus | None, alive: Liveness, events: RunState
 ) -> StateName:
     phase = STARTING if status is None else status.phase
-    if phase == ENDED or alive is Liveness.DEAD:
+    if phase in GONE or alive is Liveness.DEAD:
         is_current = events.ended is not None and _is_of_this_process(events, status)
         return _VERDICTS.get(events.verdict or "", "crashed") if is_current else "crashed"
     if alive is Liveness.UNRESPONSIVE:
@@ -332,6 +341,20 @@ def _state(
     if alive is Liveness.STARTING or phase == STARTING:
         return "starting"
     return "waiting" if phase == WAITING else "running"
+
+
+def _state_in_slurm(in_slurm: BatchState, seen: StateName, events: RunState) -> StateName:
+    """Return the state of a run whose process says nothing; `seen` is that without Slurm."""
+    match in_slurm.name:
+        case "as seen":
+            return seen
+        case "ended":
+            ended = _VERDICTS.get(events.verdict or "", "crashed")
+            return ended if seen not in LIVE else "crashed"
+        case "lost":
+            return "crashed"
+        case name:
+            return name
 
 
 def _is_of_this_process(events: RunState, status: ProcessStatus | None) -> bool:
@@ -348,7 +371,11 @@ def _is_of_this_process(events: RunState, status: ProcessStatus | None) -> bool:
 
 
 def _message(
-    state: StateName, events: RunState, status: ProcessStatus | None, oom_killed: bool | None
+    state: StateName,
+    events: RunState,
+    status: ProcessStatus | None,
+    oom_killed: bool | None,
+    now: float,
 ) -> str:
     if state == "failed" and events.error is not None:
         return events.error.message
@@ -356,10 +383,16 @@ def _message(
         return "It was never started"
     if state == "crashed" and oom_killed:
         return explain_sigkill("Its process", oom_killed)
+    if state == "crashed" and status is not None and status.phase not in GONE and is_remote(status):
+        return f"It counts as dead: {remote_heartbeat.describe(status, now)}"
     if state == "crashed":
         return "Its process ended without an error message; the end of the log may say why"
+    if state == "unresponsive" and status is not None and is_remote(status):
+        return f"{remote_heartbeat.describe(status, now)}, where alone process {status.pid} is seen"
     if state == "unresponsive" and status is not None:
         return f"Process {status.pid} on {status.host} exists but does not respond"
     if state == "waiting":
         return events.phase_detail
+    if status is not None and status.batch_job and state in ("running", "stopping"):
+        return f"on {status.nodes} (Slurm {status.batch_job})"
     return ""

@@ -16,6 +16,7 @@ from deepsynth_tui.config.load import LoadedConfig, load_file, load_text
 from deepsynth_tui.config.problems import ConfigError, Problem
 from deepsynth_tui.config.search import OF_ANSWERS, SearchConfig
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.queue.admission import ELSEWHERE
 from deepsynth_tui.search.price import price_per_hour
 from deepsynth_tui.search.space import Choices, Parameter, Range, Space, grid, grid_points
 from deepsynth_tui.training.preflight import check
@@ -112,7 +113,8 @@ def prepare(config: SearchConfig, path: Path, *, base_text: str | None = None) -
     problems = [replace(problem, file=problem.file or file) for problem in problems]
     if base_text is None:
         base_file = str(base_path(config, path))
-        problems += [replace(problem, file=base_file) for problem in check(base)]
+        of_base = [*check(base), *([ELSEWHERE] if base.launch.target != "local" else [])]
+        problems += [replace(problem, file=base_file) for problem in of_base]
     if problems:
         raise ConfigError(problems)
     overrides, notices = _overrides(config, base)

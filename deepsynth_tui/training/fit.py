@@ -95,6 +95,7 @@ def _loader_workers(run: TrainingRun, data: TrainingData) -> LoaderWorkers:
     workers = choose_workers(
         training,
         on_gpu=current_device().type == "cuda",
+        ranks=run.config.processes_per_node,
         batch_bytes=batch_bytes,
         batches=math.ceil(len(rows) / training.per_device_train_batch_size),
     )

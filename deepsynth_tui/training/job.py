@@ -41,7 +41,8 @@ def train(
     """Train, save and verify; return the verdict, "completed" or "stopped".
 
     A stop before the first step leaves no files. A later one leaves a checkpoint, and the adapter
-    or model as trained so far. While the disk is full, the run waits.
+    or model as trained so far, unless the run goes on in another process. While the disk is full,
+    the run waits.
     """
     from deepsynth_tui.training.run import TrainingRun
 
@@ -66,6 +67,8 @@ def train(
         return "stopped"
 
     trainer, verdict = run.fit(base, model, data, decided, estimate, checkpoint)
+    if verdict == "requeued":
+        return "stopped"  # with a checkpoint; there may be no time for more
     if not run.runs_inference:
         return verdict
 
@@ -104,7 +107,12 @@ def main(arguments: list[str] | None = None) -> int:
     os.chdir(read_identity(open_run(run_path)).cwd)
 
     def body(job: Job) -> str:
-        num_processes = training_config(job).training.num_processes
+        config = training_config(job)
+        num_processes = config.training.num_processes
+        if config.launch.nodes > 1:
+            from deepsynth_tui.training.ranks.nodes import run_nodes
+
+            return run_nodes(job, config, resume=options.resume)
         if num_processes > 1:
             from deepsynth_tui.training.ranks.launcher import run_ranks
 

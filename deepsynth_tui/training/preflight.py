@@ -242,17 +242,19 @@ def _package_problems(config: TrainingConfig) -> Iterator[Problem]:
 
 
 def _gpu_problems(config: TrainingConfig) -> Iterator[Problem]:
+    if config.launch.target == "slurm":
+        return  # the nodes have other GPUs than this machine
     probe = nvml.probe()
     if unusable := unusable_gpu(probe, installed_torch()):
         yield Problem("training.num_processes", unusable.reason, unusable.advice)
     lacking = [
         device.name
-        for device in probe.devices[: config.training.num_processes]
+        for device in probe.devices[: config.processes_per_node]
         if device.lacks_bfloat16
     ]
     if lacking and (changes := float16_changes(config)):
         yield Problem("model.dtype", no_bfloat16(lacking[0]), use_float16(changes))
-    if shortage := gpu_shortage(config.training.num_processes, probe):
+    if shortage := gpu_shortage(config.processes_per_node, probe):
         yield Problem("training.num_processes", shortage, "lower it, or let the run see more GPUs")
 
 

@@ -21,7 +21,7 @@ from deepsynth_tui.models.towers import adapted_by_tower
 from deepsynth_tui.runs.atomic import atomic_folder
 from deepsynth_tui.training import estimate_record
 from deepsynth_tui.training.callbacks.base_samples import adapters_keep_base
-from deepsynth_tui.training.callbacks.build import build_callbacks, stopped_early
+from deepsynth_tui.training.callbacks.build import build_callbacks, is_requeued, stopped_early
 from deepsynth_tui.training.callbacks.memory_time import MemoryMeter, MemoryTimeCallback
 from deepsynth_tui.training.data.collator import Collator
 from deepsynth_tui.training.data.count_rows import distinct_indices
@@ -79,7 +79,7 @@ log = logging.getLogger(__name__)
 
 MB = 10**6
 MODEL_FOLDER = "model"  # of full fine-tuning; an adapter goes to RunDirectory.adapter
-Verdict = Literal["completed", "stopped"]
+Verdict = Literal["completed", "stopped", "requeued"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +348,8 @@ class TrainingRun:
                 evaluate_last_step(self.job, trainer)
         if not self.config.training.fsdp:
             self.ranks.leave()  # the first rank has the whole model and goes on alone
+        if is_requeued(callbacks):
+            return trainer, "requeued"
         return trainer, "stopped" if stopped else "completed"
 
     def save(

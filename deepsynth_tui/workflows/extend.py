@@ -9,12 +9,13 @@ from pathlib import Path
 from deepsynth_tui.config.load import load_text
 from deepsynth_tui.config.resume_training import edited_config_error
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.runs import atomic, launch
+from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.directory import RunDirectory, find_run, read_identity
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.training.result.checkpoint_record import read_record, schedule_note
 from deepsynth_tui.training.result.checkpoints import newest_complete, read_state
+from deepsynth_tui.workflows.start import continue_run
 
 EPOCH_DIGITS = 4  # transformers logs fractions of an epoch; whole epochs stay whole
 
@@ -95,7 +96,7 @@ def start(plan: ExtensionPlan) -> RunDirectory:
         OSError: the configuration cannot be written.
     """
     freeze(plan)
-    launch.start_job(plan.run, resume=True)
+    continue_run(plan.run)
     return plan.run
 
 

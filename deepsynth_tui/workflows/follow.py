@@ -11,7 +11,7 @@ from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, comparison_lines
 from deepsynth_tui.runs.events import Event
 from deepsynth_tui.runs.json_file import finite_integer
-from deepsynth_tui.runs.summary import RunSummary, summarize
+from deepsynth_tui.runs.summary import LIVE, RunSummary, summarize
 from deepsynth_tui.runs.tail import EventTail
 
 PrintLine = Callable[[str], None]
@@ -57,6 +57,7 @@ class EventPrinter:
         self._pending_step: object = None
         self._total_steps: object = None
         self._predicted: Predicted | None = None
+        self._place = ""
 
     def poll(self) -> bool:
         """Print new events; return whether the run has ended and everything is printed."""
@@ -67,12 +68,19 @@ class EventPrinter:
                 for line in self._lines(event):
                     self._print_line(sanitize(line))
         if summary.is_live:
+            self._print_place(summary)
             return False
         for line in self._take_pending():
             self._print_line(line)
         if summary.state in ("crashed", "unreadable"):
             self._print_line(f"{summary.state}: {summary.message}")
         return True
+
+    def _print_place(self, summary: RunSummary) -> None:
+        """Print where a run waits or works, whenever that changes."""
+        if summary.message and summary.message != self._place:
+            self._place = summary.message
+            self._print_line(f"{summary.state} {summary.message}")
 
     def _lines(self, event: Event) -> Iterator[str]:
         data = event.data
@@ -158,10 +166,10 @@ def summary_line(summary: RunSummary) -> str:
     """Return one run as one line of a list."""
     loss = "" if summary.last_loss is None else f"loss {summary.last_loss:.4f}"
     step = "" if summary.last_step is None else f"step {summary.last_step}"
-    reason = summary.message if summary.state in ("unreadable", "queued") else ""
+    reason = summary.message if summary.state in LIVE | {"unreadable"} else ""
     state = f"queued ({summary.position})" if summary.position else summary.state
     line = f"{summary.id:<44}{state:<14}{summary.kind:<10}{step:<12}{loss}"
-    return f"{line}{reason}".rstrip()
+    return f"{line}{'  ' if loss and reason else ''}{reason}".rstrip()
 
 
 def _progress_line(done: object, total: object, unit: object) -> str:

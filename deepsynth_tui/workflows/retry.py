@@ -14,10 +14,10 @@ from pathlib import Path
 from deepsynth_tui.config import resume_training
 from deepsynth_tui.config.load import load_text
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.runs import launch
 from deepsynth_tui.runs.directory import RunDirectory, create_run, read_identity
 from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.summary import read_last_state, summarize
+from deepsynth_tui.workflows.start import continue_run
 
 
 class CannotRetry(RunError):
@@ -96,7 +96,7 @@ def start(home: Path, plan: RetryPlan) -> RunDirectory:
         continues=plan.run,
         cwd=cwd,
     )
-    launch.start_job(run, resume=True)
+    continue_run(run)
     return run
 
 

@@ -117,7 +117,9 @@ def test_fields_that_a_resumed_training_run_may_change():
     assert keys(TrainingConfig, on_resume="reported") == pixels | length | in_sections(
         TrainingConfig, "quantization"
     )
-    assert keys(TrainingConfig, on_resume="free") == in_sections(TrainingConfig, "output") | {
+    assert keys(TrainingConfig, on_resume="free") == in_sections(
+        TrainingConfig, "launch", "output"
+    ) | {
         "name",
         "model.attn_implementation",
         "data.max_length",

@@ -27,6 +27,7 @@ from deepsynth_tui.runs.liveness import (
     read_status,
     write_status,
 )
+from deepsynth_tui.runs.remote_heartbeat import NFS_SECONDS, describe
 
 NOW = 1_000_000.0
 
@@ -84,8 +85,41 @@ def test_remote_run_is_judged_by_its_heartbeat(mine: ProcessStatus, where: dict)
     assert not is_alive_here(there)
     assert liveness(there, NOW) is Liveness.ALIVE
     assert liveness(replace(there, heartbeat=None), NOW) is Liveness.STARTING
-    assert liveness(there, NOW + STALE_AFTER) is Liveness.UNRESPONSIVE
+    assert liveness(there, NOW + STALE_AFTER) is Liveness.ALIVE
+    assert liveness(there, NOW + STALE_AFTER + NFS_SECONDS) is Liveness.UNRESPONSIVE
     assert liveness(there, NOW + LOST_AFTER) is Liveness.DEAD
+
+
+@pytest.mark.parametrize(
+    ("clock", "stamp", "after", "expected"),
+    [
+        (-3600, 0, 10, Liveness.ALIVE),  # its clock is behind
+        (3600, 0, 10, Liveness.ALIVE),  # its clock is ahead, the run works
+        (3600, 0, LOST_AFTER, Liveness.DEAD),  # and is dead
+        (0, 3600, LOST_AFTER, Liveness.DEAD),  # the clock of the file server is ahead
+        (0, None, LOST_AFTER, Liveness.DEAD),
+        (3600, 3600, LOST_AFTER, Liveness.ALIVE),  # ours is behind both: nothing can be said
+    ],
+)
+def test_clocks_of_other_hosts(
+    mine: ProcessStatus, clock: float, stamp: float | None, after: float, expected: Liveness
+):
+    there = replace(
+        mine,
+        host="b",
+        boot_id="b",
+        heartbeat=NOW + clock,
+        written=None if stamp is None else NOW + stamp,
+    )
+    assert liveness(there, NOW + after) is expected
+
+
+def test_a_silent_host_is_described(mine: ProcessStatus):
+    there = replace(mine, host="n1", boot_id="b", heartbeat=NOW + 180, written=NOW)
+    assert describe(there, NOW + 125) == (
+        "no heartbeat from n1 for 2 min 05 s (its clock is 3 min 00 s ahead of that of the file)"
+    )
+    assert describe(replace(there, heartbeat=NOW), NOW + 9) == "no heartbeat from n1 for 9 s"
 
 
 def test_zombie_is_dead(wait_until):

@@ -85,3 +85,10 @@ def stopped_early(callbacks: list[TrainerCallback]) -> bool:
         for callback in callbacks
         if isinstance(callback, EventReporterCallback | DiskSpaceCallback)
     )
+
+
+def is_requeued(callbacks: list[TrainerCallback]) -> bool:
+    """Whether training ended before its last step to go on in another process."""
+    return any(
+        callback.requeued for callback in callbacks if isinstance(callback, EventReporterCallback)
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from deepsynth_tui.runs.control import STOP_NOW
 from deepsynth_tui.training.callbacks.data_wait import DataWaitMonitor
 from deepsynth_tui.training.result.checkpoints import checkpoint_path
 
@@ -31,6 +32,7 @@ class EventReporterCallback(TrainerCallback):
         self.trainer = trainer
         self.data_wait = DataWaitMonitor(trainer.args.dataloader_num_workers)
         self.stopped = False
+        self.requeued = False
         self._last_log = (0, time.perf_counter())
 
     def on_train_begin(
@@ -43,8 +45,9 @@ class EventReporterCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.job.progress(state.global_step, state.max_steps, "steps")
-        if self.ranks.broadcast_request(self.job.stop_requested()) == "stop":
+        if (request := self.ranks.broadcast_request(self.job.stop_requested())) in STOP_NOW:
             self._stop(control, state)
+            self.requeued = self.stopped and request == "requeue"
             control.should_save = True
         # A logged loss is the mean since the last one. A mean over steps before and after a
         # checkpoint could not be continued from it.

@@ -74,6 +74,7 @@ def choose_workers(
     on_gpu: bool,
     batch_bytes: Callable[[], int],
     batches: int,
+    ranks: int | None = None,
     cpus: int | None = None,
     free: FreeMemory | None = None,
 ) -> LoaderWorkers:
@@ -88,11 +89,12 @@ def choose_workers(
         on_gpu: Whether the model is on a GPU.
         batch_bytes: Returns the bytes of the largest batch; called only if they matter.
         batches: Batches of an epoch.
-        cpus: CPUs that all ranks may use, by default those of this process.
+        ranks: Ranks on this machine, by default all of the run.
+        cpus: CPUs that these ranks may use, by default those of this process.
         free: Free memory, by default of this machine.
     """
     asked = training.dataloader_num_workers
-    ranks = training.num_processes
+    ranks = ranks or training.num_processes
     usual = asked if asked is not None else _usual_count(cpus or available_cpus(), ranks, on_gpu)
     usual = min(usual, batches)
     if not usual:

@@ -267,6 +267,7 @@ def _data_seconds(
         workers=choose_workers(
             run.config.training,
             on_gpu=current_device().type == "cuda",
+            ranks=run.config.processes_per_node,
             batch_bytes=lambda: 0,
             batches=len(data.split.train),
         ).count,

@@ -1,5 +1,5 @@
-"""The process that owns a run of several ranks: it starts them, records their events, forwards
-requests, and ends them together.
+"""The process that owns a run of several ranks on this machine: it starts them, records their
+events, forwards requests, and ends them together. `nodes` does so on several machines.
 
 Why not `torch.distributed.elastic` (torchrun, `start_processes`; compared with torch 2.13):
 
@@ -32,40 +32,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO, Any
 
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.runs import oom_killer
 from deepsynth_tui.runs.control import Request
-from deepsynth_tui.runs.job import Failure, Job, JobFailed
+from deepsynth_tui.runs.job import Failure, Job
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.ranks import gpu_assignment
-from deepsynth_tui.training.ranks.exit_reasons import unreported_exit, with_rank
-from deepsynth_tui.training.ranks.protocol import (
-    EventMessage,
-    FailedMessage,
-    FinishedMessage,
-    Message,
-    decode,
-)
+from deepsynth_tui.training.ranks.exit_reasons import unreported_exit
+from deepsynth_tui.training.ranks.protocol import FailedMessage, FinishedMessage, decode
+from deepsynth_tui.training.ranks.record import Exited, Inbox, Rank, record_reports
 
-POLL_SECONDS = 0.2
-"""How often the launcher looks for a request."""
-BLAME_SECONDS = 10.0
-"""How long to wait for the rank that knows why, after another one lost its connection to it."""
 ADDRESS = "127.0.0.1"
 RANK_COMMAND = (sys.executable, "-m", "deepsynth_tui.training.ranks.rank")
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """The process of a rank has exited; `exit_code` is -N for signal N."""
-
-    exit_code: int
-
-
-Inbox = queue.Queue[tuple["RankProcess", Message | Exited]]
 
 
 class RankProcess:
@@ -75,6 +55,7 @@ class RankProcess:
         self, rank: int, process: subprocess.Popen[str], message_fd: int, inbox: Inbox
     ) -> None:
         self.rank = rank
+        self.node: str | None = None
         self.process = process
         self.last_message: FinishedMessage | FailedMessage | None = None
         self._inbox = inbox
@@ -83,12 +64,13 @@ class RankProcess:
             readers.append(self._thread(self._print_output, process.stdout))
         self._thread(self._wait, readers)
 
-    def send(self, request: Request) -> None:
-        """Forward a request; a rank that has just exited does not need it."""
+    def send(self, request: Request) -> bool:
+        """Forward a request and return True; a rank that has just exited does not need it."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(f"{request}\n")
             self.process.stdin.flush()
+        return True
 
     def kill(self) -> None:
         """Kill the process, if it has not exited, and reap it."""
@@ -138,54 +120,13 @@ def run_ranks(
     arguments = [*command, str(job.run.path), *(["--resume"] if resume else [])]
     launched, kills_before = time.time(), oom_killer.read_kill_count()
 
-    def explain_exit(rank: RankProcess, exit_code: int) -> Failure:
-        pid = rank.process.pid
+    def explain_exit(rank: Rank, exit_code: int) -> Failure:
+        pid = ranks[rank.rank].process.pid
         killed = oom_killer.was_killed(kills_before, pid, launched)
         return unreported_exit(rank.rank, pid, exit_code, killed_for_memory=killed)
 
     with _started(arguments, num_processes, inbox) as ranks:
-        return _record_messages(job, ranks, inbox, explain_exit)
-
-
-def _record_messages(
-    job: Job,
-    ranks: list[RankProcess],
-    inbox: Inbox,
-    explain_exit: Callable[[RankProcess, int], Failure],
-) -> str:
-    """Record events and forward requests until the first rank has exited; return its verdict."""
-    forwarded: Request | None = None
-    lost_contact: tuple[float, Failure] | None = None  # when to give up waiting for the reason
-    while True:
-        request = job.stop_requested()
-        if request and request != forwarded:
-            ranks[0].send(request)
-            forwarded = request
-        if lost_contact and time.monotonic() > lost_contact[0]:
-            raise JobFailed(lost_contact[1])
-        try:
-            rank, message = inbox.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            continue
-        match message:
-            case EventMessage(kind, fields):
-                if kind == "phase":
-                    job.heartbeat.enter_phase(fields["name"])
-                job.events.write(kind, **fields)
-            case FailedMessage(failure, only_lost_contact):
-                rank.last_message = message
-                failure = with_rank(failure, rank.rank)
-                if not only_lost_contact:
-                    raise JobFailed(failure)
-                lost_contact = lost_contact or (time.monotonic() + BLAME_SECONDS, failure)
-            case FinishedMessage():
-                rank.last_message = message
-            case Exited(exit_code):
-                if rank.last_message is None or exit_code < 0:
-                    raise JobFailed(explain_exit(rank, exit_code))
-                if rank is ranks[0] and isinstance(rank.last_message, FinishedMessage):
-                    job.result(**rank.last_message.results)
-                    return rank.last_message.verdict
+        return record_reports(job, inbox, send=ranks[0].send, explain_exit=explain_exit)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
-"""Messages between the launcher of a run and its ranks, over one pipe in each direction.
+"""Messages between the owner of a run and its ranks, over one pipe in each direction, or over a
+connection where the rank is on another node.
 
 Ranks send JSON lines: events to record, and how the rank ended. The launcher sends requests, one
 word per line, on stdin; when that pipe closes, the launcher is gone and the rank exits.
@@ -45,7 +46,26 @@ class FinishedMessage:
     results: dict[str, Any]
 
 
-Message = EventMessage | FailedMessage | FinishedMessage
+@dataclass(frozen=True, slots=True)
+class HelloMessage:
+    """The first message on a connection: a node, or a rank on it. `token` is the owner's."""
+
+    token: str
+    node: str
+    rank: int | None
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEndedMessage:
+    """All ranks of a node have exited. `exits` pairs the pid and exit code of those that failed by
+    their rank; `killed_for_memory` is what the kernel of the node says about each pid."""
+
+    exits: dict[str, tuple[int, int]]
+    killed_for_memory: dict[str, bool | None]
+
+
+Message = EventMessage | FailedMessage | FinishedMessage | HelloMessage | NodeEndedMessage
 
 
 def encode(message: Message) -> str:
@@ -62,6 +82,10 @@ def decode(line: str) -> Message:
             return EventMessage(**fields)
         case "FailedMessage":
             return FailedMessage(Failure(**fields["failure"]), fields["lost_contact"])
+        case "HelloMessage":
+            return HelloMessage(**fields)
+        case "NodeEndedMessage":
+            return NodeEndedMessage(**fields)
         case _:
             return FinishedMessage(**fields)
 

@@ -73,7 +73,8 @@ class RankGroup:
 def join_rank_group(*, listen_fd: int | None) -> RankGroup:
     """Join the other ranks at MASTER_ADDR:MASTER_PORT and use the GPU of this rank's number.
 
-    `listen_fd` is the first rank's socket, which the launcher has bound to that address.
+    torchrun (`ranks.node`) has made the store of a run on several nodes; otherwise `listen_fd` is
+    the first rank's socket, which the launcher has bound to that address.
 
     Raises:
         RuntimeError: a rank did not come, or a GPU is missing (raised by CUDA, NCCL or gloo).
@@ -81,7 +82,10 @@ def join_rank_group(*, listen_fd: int | None) -> RankGroup:
     rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     has_gpus = torch.cuda.is_available()
     if has_gpus:
-        torch.cuda.set_device(rank)
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    if distributed.is_torchelastic_launched():
+        distributed.init_process_group("nccl" if has_gpus else "gloo", timeout=STEP_TIMEOUT)
+        return RankGroup(_control_group())
     store = distributed.TCPStore(  # pyright: ignore[reportPrivateImportUsage] - documented
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
@@ -97,6 +101,10 @@ def join_rank_group(*, listen_fd: int | None) -> RankGroup:
         world_size=world_size,
         timeout=STEP_TIMEOUT,
     )
+    return RankGroup(_control_group())
+
+
+def _control_group() -> distributed.ProcessGroup:
     group = distributed.new_group(backend="gloo", timeout=CONTROL_TIMEOUT)
     assert isinstance(group, distributed.ProcessGroup)  # an int in ranks outside of the group
-    return RankGroup(group)
+    return group

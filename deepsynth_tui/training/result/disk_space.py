@@ -13,6 +13,7 @@ import torch
 from peft import PeftModel
 
 from deepsynth_tui.estimate.storage import PROCESSOR_BYTES
+from deepsynth_tui.runs.control import STOP_NOW
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.units import format_bytes
 
@@ -63,7 +64,7 @@ class DiskSpace:
         self.job.warning(f"{shortage}. {FREE_SPACE} The run waits, and then continues.")
         log.warning("paused: %s", shortage)
         while self._free(self.job.run.path) < needed:
-            if self.job.stop_requested() == "stop":
+            if self.job.stop_requested() in STOP_NOW:
                 return False
             time.sleep(self._poll_seconds)
         self.job.phase(phase)

@@ -88,7 +88,7 @@ def _queued(snapshot: RunSnapshot) -> list[LabelledText]:
     """Return the position of a run in the queue, and why it does not start."""
     position = snapshot.summary.position
     return [
-        ("Position", str(position) if position else "unknown"),
+        *([("Position", str(position))] if position else []),
         *([("", snapshot.summary.message)] if snapshot.summary.message else []),
     ]
 

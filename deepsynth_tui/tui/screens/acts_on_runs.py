@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from textual import on, work
 from textual.message import Message
 
+from deepsynth_tui.errors import UserError
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.runs.errors import RunError
-from deepsynth_tui.runs.launch import start_job
 from deepsynth_tui.runs.summary import RunSummary, StateName
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.calm_screen import CalmScreen
@@ -36,9 +35,11 @@ class ActsOnRuns(StopsRuns):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="resume")
     def _resume(self, run: RunDirectory, name: str) -> None:
+        from deepsynth_tui.workflows.start import continue_run
+
         try:
-            start_job(run, resume=True)
-        except (RunError, OSError) as error:
+            continue_run(run)
+        except (UserError, OSError) as error:
             self.notify(str(error), title="Not resumed", severity="error", markup=False)
         else:
             self.notify(f"{name} continues from its last checkpoint", title="Resumed")

@@ -1,0 +1,111 @@
+"""Record what the ranks of a run report, forward requests, and find out which one failed first."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from deepsynth_tui.runs.control import Request
+from deepsynth_tui.runs.job import Failure, Job, JobFailed
+from deepsynth_tui.training.ranks.exit_reasons import with_rank
+from deepsynth_tui.training.ranks.protocol import (
+    EventMessage,
+    FailedMessage,
+    FinishedMessage,
+    Message,
+)
+
+POLL_SECONDS = 0.2
+"""How often the owner of a run looks for a request."""
+BLAME_SECONDS = 10.0
+"""How long to wait for the rank that knows why, after another one lost its connection to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The process of a rank has exited; `exit_code` is -N for signal N."""
+
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A rank, or all ranks of a node, said nothing at their end. `failure` holds unless something
+    better is reported within `seconds`."""
+
+    failure: Failure
+    seconds: float = BLAME_SECONDS
+
+
+class Rank(Protocol):
+    """A rank as its owner sees it. `node` is None on the machine of the owner."""
+
+    rank: int
+    node: str | None
+    last_message: FinishedMessage | FailedMessage | None
+
+
+Report = Message | Exited | Vanished
+Inbox = queue.Queue[tuple[Rank | None, Report]]
+
+
+def record_reports(
+    job: Job,
+    inbox: Inbox,
+    *,
+    send: Callable[[Request], bool],
+    explain_exit: Callable[[Rank, int], Failure],
+) -> str:
+    """Record events and forward requests until the first rank has exited; return its verdict.
+
+    `send` forwards a request to the first rank and returns whether it is there to get it.
+
+    Raises:
+        JobFailed: a rank failed, with the reason of the rank that caused it.
+    """
+    forwarded: Request | None = None
+    lost_contact: tuple[float, Failure] | None = None  # when to give up waiting for the reason
+    while True:
+        request = job.stop_requested()
+        if request and request != forwarded and send(request):
+            forwarded = request
+        if lost_contact and request == "requeue":
+            return "stopped"  # Slurm ends the job because a node is gone
+        if lost_contact and time.monotonic() > lost_contact[0]:
+            raise JobFailed(lost_contact[1])
+        try:
+            rank, report = inbox.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            continue
+        match report:
+            case EventMessage(kind, fields):
+                if kind == "phase":
+                    job.heartbeat.enter_phase(fields["name"])
+                job.events.write(kind, **fields)
+            case FailedMessage(failure, only_lost_contact):
+                if rank is not None:
+                    rank.last_message = report
+                    failure = with_rank(failure, rank.rank, rank.node)
+                if not only_lost_contact:
+                    raise JobFailed(failure)
+                lost_contact = lost_contact or (time.monotonic() + BLAME_SECONDS, failure)
+            case Vanished(failure, seconds):
+                if seconds > BLAME_SECONDS:
+                    job.warning(f"{failure.message}. Waiting for Slurm to start the job again")
+                deadline = time.monotonic() + seconds
+                # Better than that of a rank which only lost its connection to this one.
+                if lost_contact is None or deadline > lost_contact[0]:
+                    lost_contact = (deadline, failure)
+            case FinishedMessage() if rank is not None:
+                rank.last_message = report
+            case Exited(exit_code) if rank is not None:
+                if rank.last_message is None or exit_code < 0:
+                    raise JobFailed(explain_exit(rank, exit_code))
+                if rank.rank == 0 and isinstance(rank.last_message, FinishedMessage):
+                    job.result(**rank.last_message.results)
+                    return rank.last_message.verdict
+            case _:
+                raise AssertionError(report)

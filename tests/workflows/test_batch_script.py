@@ -1,0 +1,123 @@
+"""The batch script as text, and as the shell reads it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepsynth_tui.config.load import check_values
+from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.workflows.batch_script import batch_script
+
+EIGHT_GPUS = """\
+#!/bin/bash
+# Written by deepsynth-tui from `launch` in config.yaml, anew at each start.
+#SBATCH --job-name=invoices
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=8
+#SBATCH --partition=gpu
+#SBATCH --account=vision
+#SBATCH --time=12:00:00
+#SBATCH --constraint='a100|h100'
+#SBATCH --chdir=/home/ada
+#SBATCH --output=/scratch/runs/invoices/console.log
+#SBATCH --open-mode=append
+#SBATCH --requeue
+#SBATCH --signal=B:USR1@300
+#SBATCH --mem=128G
+set -e
+
+# launch.setup
+module load cuda/12.8
+export NCCL_SOCKET_IFNAME=ib0
+
+# A job that was requeued continues from its last checkpoint.
+if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then set -- --resume; fi
+export DEEPSYNTH_BATCH_JOB="$SLURM_JOB_ID"
+export PYTHONUNBUFFERED=1
+exec /opt/venv/bin/python -m deepsynth_tui.training.job /scratch/runs/invoices "$@"
+"""
+ALL = {
+    "nodes": 2,
+    "partition": "gpu",
+    "account": "vision",
+    "time": "12:00:00",
+    "constraint": "a100|h100",
+    "setup": ["module load cuda/12.8", "export NCCL_SOCKET_IFNAME=ib0"],
+    "sbatch_options": ["--mem=128G"],
+}
+
+
+def script(
+    launch: dict[str, Any],
+    *,
+    processes: int = 1,
+    run: str = "/scratch/runs/invoices",
+    python: str = "/opt/venv/bin/python",
+) -> str:
+    values = {
+        "kind": "training",
+        "name": "invoices",
+        "data": {"path": "x"},
+        "training": {"num_processes": processes},
+        "launch": {"target": "slurm", **launch},
+    }
+    config = check_values(values).config
+    assert isinstance(config, TrainingConfig)
+    return batch_script(
+        config,
+        run_path=Path(run),
+        cwd=Path("/home/ada"),
+        python=python,
+        environment={"PYTHONUNBUFFERED": "1"},
+    )
+
+
+def test_every_setting_is_in_the_script() -> None:
+    assert script(ALL, processes=16) == EIGHT_GPUS
+
+
+def test_a_job_without_settings_asks_for_a_gpu_for_its_process() -> None:
+    lines = [line for line in script({}).splitlines() if line.startswith("#SBATCH")]
+    assert "#SBATCH --gpus-per-node=1" in lines
+    assert not [line for line in lines if "partition" in line or "time" in line]
+    assert "gpus" not in script({"gpus_per_node": 0})
+
+
+def test_sbatch_replaces_nothing_in_the_name_of_the_log() -> None:
+    text = script({}, run="/scratch/50%j off/a run")
+    assert "--output='/scratch/50%%j off/a run/console.log'" in text
+
+
+@pytest.mark.parametrize(
+    ("restarts", "arguments", "passed"),
+    [(None, [], ""), ("0", ["--resume"], "--resume"), ("2", [], "--resume")],
+)
+def test_a_requeued_job_resumes(
+    tmp_path: Path, restarts: str | None, arguments: list[str], passed: str
+) -> None:
+    echo = tmp_path / "it's python"
+    echo.write_text('#!/bin/bash\nprintf "%s|" "$DEEPSYNTH_BATCH_JOB" "$@"\n')
+    echo.chmod(0o755)
+    environment = {
+        "SLURM_JOB_ID": "4711",
+        **({"SLURM_RESTART_COUNT": restarts} if restarts else {}),
+    }
+    file = tmp_path / "job.sbatch"
+    file.write_text(script({}, python=str(echo)))
+    command = ["bash", str(file), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    parts = done.stdout.rstrip("|").split("|")
+    assert parts[:3] == ["4711", "-m", "deepsynth_tui.training.job"]
+    assert parts[4:] == ([passed] if passed else [])
+
+
+def test_a_failing_line_of_the_setup_ends_the_job(tmp_path: Path) -> None:
+    file = tmp_path / "job.sbatch"
+    file.write_text(script({"setup": ["false"]}, python="/bin/echo"))
+    done = subprocess.run(["bash", str(file)], env={}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
