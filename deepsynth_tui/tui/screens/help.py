@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.calm_screen import CalmModalScreen
 from deepsynth_tui.tui.palette import ApplicableAction, applicable_actions
+from deepsynth_tui.tui.themes import rich_colour
 
 
 class HelpScreen(CalmModalScreen[None]):
@@ -87,8 +88,10 @@ class HelpScreen(CalmModalScreen[None]):
         """Return keys, label and help in columns; long help wraps within its own column."""
         colours = self.app.theme_variables
         grid = Table.grid(padding=(0, 2), expand=True)
-        grid.add_column(width=self._keys_width, style=f"bold {colours['primary']}", no_wrap=True)
+        grid.add_column(
+            width=self._keys_width, style=f"bold {rich_colour(colours, 'primary')}", no_wrap=True
+        )
         grid.add_column(width=self._label_width, no_wrap=True)
-        grid.add_column(ratio=1, style=colours["muted"])
+        grid.add_column(ratio=1, style=rich_colour(colours, "muted"))
         grid.add_row(Text(each.keys), Text(each.action.label), Text(each.action.help))
         return grid
