@@ -79,6 +79,21 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
     BINDINGS = bindings("app")
     CSS = """
     ToastRack { margin-bottom: 4; }  /* above the start bar and the help of a form */
+    /* Textual draws a frame around a button in the terminal's own colours, for which there is no
+       room in one line, and a header of its own colour. */
+    Button:ansi.-style-default {
+        border: none !important;
+        background: $block-cursor-background !important;
+        color: $block-cursor-foreground;
+        text-style: $block-cursor-text-style;
+        &:focus { text-style: bold underline reverse; }
+        &:disabled {
+            background: ansi_default !important;
+            color: ansi_default;
+            text-style: dim;
+        }
+    }
+    RunTable:ansi > .datatable--header { background: ansi_default; }
     """
 
     @dataclass

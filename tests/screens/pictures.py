@@ -35,7 +35,10 @@ def main() -> None:
             os.environ["DEEPSYNTH_HOME"] = folder
             app = app_in(state, Path(folder), arguments.settings)
             async with app.run_test(size=size) as pilot:
-                await state.show(pilot)
+                try:
+                    await state.show(pilot)
+                except AssertionError as error:
+                    print(f"{target.name}: {error}")  # noqa: T201
                 app.clear_notifications()
                 await pilot.pause()
                 target.write_text(smaller(app.export_screenshot(title=None)), encoding="utf-8")

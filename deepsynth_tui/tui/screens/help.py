@@ -7,12 +7,14 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.calm_screen import CalmModalScreen
+from deepsynth_tui.tui.key_paths import applicable_paths
 from deepsynth_tui.tui.palette import ApplicableAction, applicable_actions
 from deepsynth_tui.tui.themes import rich_colour
 
@@ -39,6 +41,7 @@ class HelpScreen(CalmModalScreen[None]):
             yield Static("Help", classes="dialog-title")
             if self._focused_field:
                 yield Static(self._focused_field, markup=False, id="focused-field")
+            yield Static(self._key_paths(), id="key-paths")
             yield Input(placeholder=f"Type to filter; Enter runs, {close} closes", compact=True)
             yield OptionList(*self._options(""), id="keys", compact=True)
 
@@ -76,6 +79,13 @@ class HelpScreen(CalmModalScreen[None]):
         chosen, app = self._actions[action_id], self.app
         self.dismiss()
         app.call_later(app.run_action, chosen.action.method, chosen.node)
+
+    def _key_paths(self) -> Content:
+        """Return what takes few keys, such as `Esc → next rank`."""
+        parts: list[tuple[str, str]] = []
+        for keys, goal in applicable_paths(self._actions):
+            parts += [(keys, "bold $primary"), (f" {goal}   ", "$muted")]
+        return Content.assemble(*parts)
 
     def _options(self, query: str) -> list[Option]:
         return [
