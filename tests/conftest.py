@@ -15,6 +15,10 @@ from deepsynth_tui.machine.torch_build import installed_torch
 # Models this small gain nothing from more threads; tests run beside one another do.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The theme follows the colours of the terminal; that of the tests has all, whatever CI says.
+os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
+os.environ.pop("NO_COLOR", None)
+
 # On a machine with GPUs, a PyTorch built for the CPU is refused unless they are hidden.
 if (torch := installed_torch()) and torch.is_for_cpu:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")

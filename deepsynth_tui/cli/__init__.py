@@ -28,6 +28,7 @@ for command in (
     reference.presets,
     interface.attach,
     interface.serve,
+    interface.keys,
     runs.logs,
     runs.stop,
     runs.node,

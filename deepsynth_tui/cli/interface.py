@@ -69,6 +69,25 @@ def serve(
         serve_interface(port, lambda url: echo(f"Open {url}\nCtrl+C ends it; runs continue."))
 
 
+def keys() -> None:
+    """List every action with its keys, and the name it has under `keymap` in interface.yaml."""
+    from deepsynth_tui.config.interface import load_interface
+    from deepsynth_tui.config.locations import interface_file
+    from deepsynth_tui.tui.actions import ACTIONS
+    from deepsynth_tui.tui.keymap import check_keymap
+
+    path = interface_file()
+    loaded = load_interface(path)
+    keymap, problems = check_keymap(loaded.settings.keymap)
+    echo(f"# {path}")
+    for problem in (*loaded.problems, *problems):
+        echo(f"# {problem}", err=True)
+    for action in ACTIONS:
+        changed = keymap.get(action.id)
+        shown = f"{changed} (was {action.keys})" if changed else action.keys
+        echo(f"{action.id:<24} {shown:<24} {action.help}")
+
+
 def open_interface(run: RunDirectory | None = None) -> None:
     """Open the interface, on `run` if given."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -1,4 +1,4 @@
-"""Where runs, drafts and caches are on this machine."""
+"""Where runs, drafts, caches and the settings of the interface are on this machine."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ def cache_dir() -> Path:
     if override:
         return Path(override).expanduser() / "cache"
     return Path(platformdirs.user_cache_dir(APP_NAME))
+
+
+def interface_file() -> Path:
+    """Return the file of the interface: in `$DEEPSYNTH_HOME`, else in the user's configuration
+    folder."""
+    override = os.environ.get(HOME_VARIABLE)
+    folder = Path(override).expanduser() if override else platformdirs.user_config_path(APP_NAME)
+    return folder / "interface.yaml"

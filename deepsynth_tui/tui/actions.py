@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
+from textual._context import active_app
 from textual.binding import Binding, BindingType
-from textual.keys import format_key
+from textual.keys import format_key, key_to_character
 
 Place = Literal[
     "app",
@@ -47,6 +48,8 @@ Place = Literal[
     "help",
     "xray",
     "pages",
+    "settings",
+    "jump",
 ]
 
 CLASSES: Mapping[Place, str] = {
@@ -78,8 +81,22 @@ CLASSES: Mapping[Place, str] = {
     "help": "deepsynth_tui.tui.screens.help:HelpScreen",
     "xray": "deepsynth_tui.tui.screens.xray:XrayScreen",
     "pages": "deepsynth_tui.tui.screens.pages:PagesScreen",
+    "settings": "deepsynth_tui.tui.screens.settings:SettingsScreen",
+    "jump": "deepsynth_tui.tui.screens.jump:JumpScreen",
 }
 """The class that has the bindings and the `action_` methods of a place, as `module:class`."""
+
+
+@runtime_checkable
+class HasKeymap(Protocol):
+    """An application with keys of the user's choice, by the id of their action."""
+
+    keymap: Mapping[str, str]
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether keys have names in ASCII."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +132,10 @@ ACTIONS: tuple[Action, ...] = (
            "Show the keys and explain the focused field", "app", footer=True),
     Action("app.palette", "f9,ctrl+p", "command_palette", "Palette",
            "Search all actions and presets", "app", footer=True),
-    Action("app.theme", "f12", "switch_theme", "Light or dark",
-           "Switch between the light and the dark theme", "app"),
+    Action("app.settings", "f12", "settings", "Settings",
+           "Theme, ASCII, mouse, notifications, and the file with the keys", "app"),
+    Action("app.jump", "g,ctrl+n", "jump", "Jump",
+           "Show a letter at everything that takes the focus; typing it goes there", "app"),
     Action("app.quit", "f10,ctrl+q", "quit", "Quit",
            "Quit; runs continue", "app", footer=True),
     Action("app.help_quit", "ctrl+c", "help_quit", "How to quit",
@@ -382,10 +401,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("pages.zoom", "z", "zoom", "Zoom", "Show the page two or four times as wide", "pages",
            footer=True),
     Action("pages.close", "escape", "dismiss", "Close", "Close the pages", "pages", footer=True),
+    Action("settings.close", "escape,f12", "dismiss", "Close", "Close the settings", "settings"),
+    Action("settings.up", "up", "move(-1)", "Setting above", "Go to the setting above",
+           "settings"),
+    Action("settings.down", "down", "move(1)", "Setting below", "Go to the setting below",
+           "settings"),
+    Action("jump.close", "escape", "dismiss", "Close", "Stay where you are", "jump"),
 )
 # fmt: on
 
-_ACTIONS_BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+ACTIONS_BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
 _KEY_NAMES = {
     "escape": "Esc",
     "enter": "Enter",
@@ -395,6 +420,9 @@ _KEY_NAMES = {
     "home": "Home",
     "end": "End",
 }
+
+
+_ASCII_KEY_NAMES = {"left": "Left", "right": "Right", "up": "Up", "down": "Down"}
 
 
 def bindings(place: Place) -> list[BindingType]:
@@ -414,13 +442,20 @@ def bindings(place: Place) -> list[BindingType]:
 
 
 def key_of(action_id: str, *, while_typing: bool = False) -> str:
-    """Return the first key of an action as it is displayed.
+    """Return the first key of an action as it is displayed, in the keymap of the running app.
 
     With `while_typing`, the first key that also works while a text field has the focus: one that
     types no character.
     """
-    keys = _ACTIONS_BY_ID[action_id].keys.split(",")
-    return display_key(next(key for key in keys if not while_typing or len(key) > 1))
+    keys = keys_in_force(ACTIONS_BY_ID[action_id]).split(",")
+    free = [key for key in keys if not types_character(key_to_character(key))]
+    return display_key(free[0] if while_typing and free else keys[0])
+
+
+def keys_in_force(action: Action) -> str:
+    """Return the keys of an action: those of the running app's keymap, else the declared ones."""
+    app = active_app.get(None)
+    return app.keymap.get(action.id, action.keys) if isinstance(app, HasKeymap) else action.keys
 
 
 def types_character(character: str | None) -> bool:
@@ -432,5 +467,9 @@ def display_key(key: str) -> str:
     """Return Textual's name of a key as keyboards label it: `F5`, `Esc`, `^t`, `←`."""
     *modifiers, name = key.split("+")
     is_function_key = name[0] == "f" and name[1:].isdecimal()
-    label = name.upper() if is_function_key else _KEY_NAMES.get(name, format_key(name))
+    app = active_app.get(None)
+    names = _KEY_NAMES
+    if isinstance(app, HasKeymap) and app.is_ascii:
+        names = _KEY_NAMES | _ASCII_KEY_NAMES
+    label = name.upper() if is_function_key else names.get(name, format_key(name))
     return "".join("^" if modifier == "ctrl" else f"{modifier}+" for modifier in modifiers) + label

@@ -5,28 +5,24 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import events, on, work
 from textual.app import SystemCommand
-from textual.binding import Binding
-from textual.filter import LineFilter
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from deepsynth_tui.tui import palette
-from deepsynth_tui.tui.actions import bindings, display_key
+from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import Mode
-from deepsynth_tui.tui.changed_cells import ChangedCellsApp
+from deepsynth_tui.tui.configured_app import ConfiguredApp
 from deepsynth_tui.tui.key_order import KeyOrder, TypedEvent
 from deepsynth_tui.tui.terminal import TerminalWatcher
 from deepsynth_tui.tui.terminal_console import TerminalConsole
-from deepsynth_tui.tui.terminal_filter import TerminalFilter
-from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 
 if TYPE_CHECKING:
@@ -74,13 +70,14 @@ def _enable_garbage_collection() -> None:
     gc.enable()
 
 
-class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
+class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
     """The terminal interface.
 
     Args:
         home: The folder of runs and drafts.
         mode: The mode that is shown first.
         open_run: A run whose monitor is shown at once.
+        settings_file: The settings of the interface, None for defaults that are not kept.
     """
 
     TITLE = "DeepSynth"
@@ -93,6 +90,21 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     BINDINGS = bindings("app")
     CSS = """
     ToastRack { margin-bottom: 4; }  /* above the start bar and the help of a form */
+    /* Textual draws a frame around a button in the terminal's own colours, for which there is no
+       room in one line, and a header of its own colour. */
+    Button:ansi.-style-default {
+        border: none !important;
+        background: $block-cursor-background !important;
+        color: $block-cursor-foreground;
+        text-style: $block-cursor-text-style;
+        &:focus { text-style: bold underline reverse; }
+        &:disabled {
+            background: ansi_default !important;
+            color: ansi_default;
+            text-style: dim;
+        }
+    }
+    RunTable:ansi > .datatable--header { background: ansi_default; }
     """
 
     @dataclass
@@ -102,24 +114,24 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
         live_run: LiveRun | None
 
     def __init__(
-        self, home: Path, *, mode: Mode = "training", open_run: RunDirectory | None = None
+        self,
+        home: Path,
+        *,
+        mode: Mode = "training",
+        open_run: RunDirectory | None = None,
+        settings_file: Path | None = None,
     ) -> None:
         # Read by App.__init__, so that no screen of another mode is made first.
         self.DEFAULT_MODE = mode  # pyright: ignore[reportAttributeAccessIssue]
-        super().__init__()
+        super().__init__(settings_file)
         self.home = home
         self._run_to_open = open_run
         self._live_run: LiveRun | None = None
         self._end_watching = threading.Event()
         self._terminal = TerminalWatcher(leave=self.leave_at_once, save=self.save_drafts)
-        self._terminal_filter = TerminalFilter()
         self.key_order = KeyOrder(self, super().on_event)
         self.error_console = TerminalConsole(markup=False, highlight=False, stderr=True)
         self.animation_level = "none"
-        for theme in THEMES:
-            self.register_theme(theme)
-        if self.theme not in {theme.name for theme in THEMES}:
-            self.theme = DARK.name
 
     def on_mount(self) -> None:
         self.set_timer(STARTUP_SECONDS, _enable_garbage_collection)
@@ -146,10 +158,6 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
         else:
             await super().on_event(event)
 
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return the filters that every drawn line passes: Textual's, and that of texts."""
-        return [*super().get_line_filters(), self._terminal_filter]
-
     def notify(
         self,
         message: str,
@@ -160,6 +168,7 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
         markup: bool = False,
     ) -> None:
         """Show a notification. Its text is never markup, which could hold a link to an action."""
+        timeout = timeout or self.notification_seconds
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     # AppApi
@@ -223,9 +232,19 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
         if not isinstance(self.screen, palette.CalmCommandPalette):
             self.push_screen(palette.CalmCommandPalette())
 
-    def action_switch_theme(self) -> None:
-        """Switch between the dark and the light theme."""
-        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+    def action_settings(self) -> None:
+        """Show the settings of the interface."""
+        from deepsynth_tui.tui.screens.settings import SettingsScreen
+
+        self.push_screen(SettingsScreen())
+
+    def action_jump(self) -> None:
+        """Show a letter at everything that takes the focus."""
+        from deepsynth_tui.tui.screens.jump import JumpScreen, visible_targets
+
+        below = self.screen
+        if targets := visible_targets(below):
+            self.push_screen(JumpScreen(targets), lambda widget: below.set_focus(widget))
 
     async def action_quit(self) -> None:
         """Quit. Runs continue; a message in the terminal says how to watch them."""
@@ -234,14 +253,6 @@ class DeepsynthApp(ChangedCellsApp[None], inherit_bindings=False):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Return the actions that apply on `screen`."""
         return palette.commands(screen)
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Return the variables that the stylesheets use and that other themes lack."""
-        return {"muted": "#8c95a6"}
-
-    def get_key_display(self, binding: Binding) -> str:
-        """Return a key as keyboards label it, the same in the footer, the help and in texts."""
-        return display_key(binding.key)
 
     # The live run in the mode bars
 
@@ -312,10 +323,17 @@ def run_app(home: Path, open_run: RunDirectory | None = None, mode: Mode | None 
     Without `mode`, the Dataset screen is shown first where there are no runs, else the Training
     screen.
     """
+    from deepsynth_tui.config.locations import interface_file
+
     if mode is None:
         mode = "training" if any((home / "runs").glob("*")) else "dataset"
-    app = DeepsynthApp(home, mode="runs" if open_run else mode, open_run=open_run)
-    app.run()
+    app = DeepsynthApp(
+        home,
+        mode="runs" if open_run else mode,
+        open_run=open_run,
+        settings_file=interface_file(),
+    )
+    app.run(mouse=app.takes_mouse)
     return app.return_code or 0
 
 

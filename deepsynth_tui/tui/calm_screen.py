@@ -8,7 +8,10 @@ from typing import Protocol, runtime_checkable
 
 from textual import events
 from textual._compositor import Compositor
+from textual.binding import BindingsMap
+from textual.dom import DOMNode
 from textual.geometry import Region
+from textual.keys import key_to_character
 from textual.reactive import Reactive
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
@@ -85,6 +88,20 @@ class CalmScreen(Screen[ScreenResultType]):
     def takes_keys(self) -> bool:
         """Whether the screen is complete, so that keys reach what they are meant for."""
         return True
+
+    @property
+    def _binding_chain(self) -> list[tuple[DOMNode, BindingsMap]]:
+        """The bindings from the focused widget up, without the characters that widgets consume.
+
+        Textual removes these before it applies the keymap, which may bring others.
+        """
+        chain = super()._binding_chain
+        for index, (_, bindings) in enumerate(chain):
+            for key in list(bindings.key_to_bindings):
+                character = key_to_character(key)
+                if any(node.check_consume_key(key, character) for node, _ in chain[:index]):
+                    del bindings.key_to_bindings[key]
+        return chain
 
     @property
     def has_running_workers(self) -> bool:

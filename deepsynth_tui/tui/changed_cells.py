@@ -26,8 +26,10 @@ ENVIRONMENT_VARIABLE = "DEEPSYNTH_CHANGED_CELLS"
 class ChangedCellsApp(App[ReturnType]):
     """Writes only changed cells, but for inline mode, where the line on the terminal is unknown."""
 
-    def __init__(self, driver_class: type[Driver] | None = None) -> None:
-        super().__init__(driver_class)
+    def __init__(
+        self, driver_class: type[Driver] | None = None, *, ansi_color: bool | None = None
+    ) -> None:
+        super().__init__(driver_class, ansi_color=ansi_color)
         is_off = os.environ.get(ENVIRONMENT_VARIABLE) == "0"
         self._cells = None if is_off else TerminalCells()
         self._written_cursor: Offset | None = None

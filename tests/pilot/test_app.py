@@ -18,8 +18,9 @@ from deepsynth_tui.tui.palette import applicable_actions
 from deepsynth_tui.tui.screens.crash import CrashDialog
 from deepsynth_tui.tui.screens.help import HelpScreen
 from deepsynth_tui.tui.screens.runs import RunsScreen
+from deepsynth_tui.tui.screens.settings import SettingsScreen
 from deepsynth_tui.tui.screens.too_small import TooSmall
-from deepsynth_tui.tui.themes import DARK, LIGHT, THEMES
+from deepsynth_tui.tui.themes import THEMES
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.section import LazyCollapsible
 from tests.pilot.forms import (
@@ -94,11 +95,12 @@ async def test_help_explains_the_field_filters_and_runs(home: Path) -> None:
         assert "Save these settings as YAML" in text
         await pilot.press("escape")
         assert pilot.app.focused is focused
-        await pilot.press("f1", *"light or")
+        await pilot.press("f1", *"theme, asc")
         keys = pilot.app.screen.query_one(OptionList)
         await until(pilot, lambda: keys.option_count == 1)
         await pilot.press("enter")
-        await until(pilot, lambda: pilot.app.theme == LIGHT.name)
+        await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen))
+        await pilot.press("escape")
         assert pilot.app.focused is focused
 
 
@@ -168,12 +170,12 @@ async def test_a_terminal_that_is_too_small_gets_one_line(home: Path) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-async def test_both_themes_draw_every_style(home: Path, theme: Theme) -> None:
+async def test_every_theme_draws_every_style(home: Path, theme: Theme) -> None:
     async with form_app(home) as pilot:
         pilot.app.theme = theme.name
         await pilot.press("f6", "escape", "f1", "escape")
         assert form_is_ready(pilot)
-        assert pilot.app.current_theme.dark is (theme is DARK)
+        assert pilot.app.current_theme == theme
 
 
 async def test_state_is_readable_without_colour(

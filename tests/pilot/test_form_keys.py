@@ -11,11 +11,15 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from deepsynth_tui.config.kinds import RunKind
+from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.app_protocol import Mode
+from deepsynth_tui.tui.key_paths import KEY_PATHS
 from deepsynth_tui.tui.screens.field_commands import FieldCommands
 from deepsynth_tui.tui.screens.help import HelpScreen
 from tests.pilot.forms import (
     cache_model_layout,
     form_app,
+    form_is_ready,
     form_of,
     help_line,
     row_of,
@@ -41,6 +45,33 @@ async def test_the_path_has_the_focus_in_a_new_form(home: Path, kind: RunKind, k
         assert focused_key(pilot) == key
         await pilot.press("a")
         assert form_of(pilot).values.values[key] == "a", "no key before the first letter"
+
+
+@pytest.mark.parametrize("mode", ["training", "runs"])
+async def test_the_help_shows_what_takes_few_keys(home: Path, mode: Mode) -> None:
+    expected = {
+        "training": ["Esc → next rank", "Esc 4 4-bit", "F4 Enter why the newest run failed"],
+        "runs": ["F4 Space ↓ = compare the two newest runs"],
+    }
+    app = DeepsynthApp(home, mode=mode)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: mode == "runs" or form_is_ready(pilot))
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        text = " ".join(text_of(app.screen).split())
+        assert not [line for line in expected[mode] if line not in text], text
+
+
+def test_no_path_is_longer_than_promised() -> None:
+    promised = {
+        "next rank": 3,
+        "4-bit": 3,
+        "why the newest run failed": 2,
+        "compare the two newest runs": 4,
+        "resume this run": 1,
+    }
+    assert {path.goal for path in KEY_PATHS} == promised.keys()
+    assert all(len(path.keys) <= promised[path.goal] for path in KEY_PATHS)
 
 
 @pytest.mark.parametrize("field", ["data.path", "training.seed"])

@@ -24,7 +24,7 @@ from tests.pilot.forms import (
 )
 from tests.pilot.screen_host import until
 
-SIZES = [(80, 24), (120, 36)]
+SIZES = [(80, 24), (120, 36), (200, 50)]
 Compare = Callable[..., bool]
 
 
@@ -74,3 +74,19 @@ def test_dataset(snap_compare: Compare, home: Path, size: tuple[int, int]) -> No
 
     app = DeepsynthApp(home, mode="dataset")
     assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("settings", ["theme: light\n", "theme: ansi-dark\n", "ascii: always\n"])
+def test_other_looks(snap_compare: Compare, home: Path, settings: str) -> None:
+    file = home / "interface.yaml"
+    home.mkdir(parents=True)
+    file.write_text(settings)
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: form_is_ready(pilot))
+        await type_into(pilot, "source.path", "builtin:sample")
+        await until(pilot, lambda: start_bar(pilot)[0])
+        await _still(pilot)
+
+    app = DeepsynthApp(home, mode="dataset", settings_file=file)
+    assert snap_compare(app, terminal_size=SIZES[0], run_before=before)

@@ -16,6 +16,7 @@ from deepsynth_tui.runs.supervisor_status import supervisor_lock
 from deepsynth_tui.search.results import write_results
 from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.app import DeepsynthApp
+from deepsynth_tui.tui.key_paths import KEY_PATHS
 from deepsynth_tui.tui.palette import applicable_actions
 from deepsynth_tui.tui.screens import acts_on_runs
 from deepsynth_tui.tui.screens import runs as runs_screen
@@ -491,3 +492,23 @@ async def test_a_search_is_shown_with_its_trials(home: Path):
     assert kind == "training"
     assert isinstance(values, dict)
     assert values["lora"] == {"r": 16}
+
+
+def keys_to(goal: str) -> list[str]:
+    return next(path.keys for path in KEY_PATHS if path.goal == goal)
+
+
+async def test_why_a_run_failed_and_a_comparison_are_as_near_as_the_help_says(
+    home: Path, three: list[RunDirectory]
+):
+    app = DeepsynthApp(home, mode="training")
+    async with app.run_test(size=LARGE) as pilot:
+        first, *rest = keys_to("compare the two newest runs")
+        await pilot.press(first)
+        await shows(pilot, "lost", "demo-train")
+        await pilot.press(*rest)
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await pilot.press("escape")
+        first, *rest = keys_to("why the newest run failed")
+        await pilot.press(first, "home", *rest)
+        await shows(pilot, "crashed", "ended without an error message")

@@ -7,13 +7,16 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.calm_screen import CalmModalScreen
+from deepsynth_tui.tui.key_paths import applicable_paths
 from deepsynth_tui.tui.palette import ApplicableAction, applicable_actions
+from deepsynth_tui.tui.themes import rich_colour
 
 
 class HelpScreen(CalmModalScreen[None]):
@@ -38,6 +41,7 @@ class HelpScreen(CalmModalScreen[None]):
             yield Static("Help", classes="dialog-title")
             if self._focused_field:
                 yield Static(self._focused_field, markup=False, id="focused-field")
+            yield Static(self._key_paths(), id="key-paths")
             yield Input(placeholder=f"Type to filter; Enter runs, {close} closes", compact=True)
             yield OptionList(*self._options(""), id="keys", compact=True)
 
@@ -76,6 +80,13 @@ class HelpScreen(CalmModalScreen[None]):
         self.dismiss()
         app.call_later(app.run_action, chosen.action.method, chosen.node)
 
+    def _key_paths(self) -> Content:
+        """Return what takes few keys, such as `Esc → next rank`."""
+        parts: list[tuple[str, str]] = []
+        for keys, goal in applicable_paths(self._actions):
+            parts += [(keys, "bold $primary"), (f" {goal}   ", "$muted")]
+        return Content.assemble(*parts)
+
     def _options(self, query: str) -> list[Option]:
         return [
             Option(self._prompt(each), id=action_id)
@@ -87,8 +98,10 @@ class HelpScreen(CalmModalScreen[None]):
         """Return keys, label and help in columns; long help wraps within its own column."""
         colours = self.app.theme_variables
         grid = Table.grid(padding=(0, 2), expand=True)
-        grid.add_column(width=self._keys_width, style=f"bold {colours['primary']}", no_wrap=True)
+        grid.add_column(
+            width=self._keys_width, style=f"bold {rich_colour(colours, 'primary')}", no_wrap=True
+        )
         grid.add_column(width=self._label_width, no_wrap=True)
-        grid.add_column(ratio=1, style=colours["muted"])
+        grid.add_column(ratio=1, style=rich_colour(colours, "muted"))
         grid.add_row(Text(each.keys), Text(each.action.label), Text(each.action.help))
         return grid

@@ -59,7 +59,13 @@ class FieldRow(Widget):
             border: none;
             padding: 0 1;
             background: $panel;
-            &:focus { border: none; background: $primary 30%; background-tint: transparent; }
+            &:focus {
+                border: none;
+                background: $focus-background;
+                color: $focus-foreground;
+                text-style: $focus-text-style;
+                background-tint: transparent;
+            }
         }
         & > Input { width: 1fr; max-width: 72; }
         & > .number { width: 14; }
@@ -69,7 +75,9 @@ class FieldRow(Widget):
         & > FieldSelect > SelectCurrent { padding: 0 1; background: $panel; }
         & > FieldSelect > SelectCurrent > #label { text-wrap: nowrap; text-overflow: ellipsis; }
         & > FieldSelect:focus > SelectCurrent {
-            background: $primary 30%;
+            background: $focus-background;
+            color: $focus-foreground;
+            text-style: $focus-text-style;
             background-tint: transparent;
         }
         & > FieldSelect > SelectOverlay { width: 32; }

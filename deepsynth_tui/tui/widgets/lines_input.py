@@ -21,7 +21,12 @@ class LinesInput(TextArea):
     BINDINGS = bindings("lines_input")
     DEFAULT_CSS = """
     LinesInput { border: none; padding: 0 1; background: $panel; scrollbar-size-vertical: 1; }
-    LinesInput:focus { border: none; background: $primary 30%; }
+    LinesInput:focus {
+        border: none;
+        background: $focus-background;
+        color: $focus-foreground;
+        text-style: $focus-text-style;
+    }
     LinesInput .text-area--cursor-line { background: transparent; }
     """
 

@@ -80,7 +80,7 @@ class MetricChart(Widget, can_focus=True):
         & > .metric-chart--train { color: $primary; }
         & > .metric-chart--points { color: $primary 45%; }
         & > .metric-chart--eval { color: $warning; }
-        & > .metric-chart--reference { color: $foreground 40%; }
+        & > .metric-chart--reference { color: $faint; }
         & > .metric-chart--axis { text-style: dim; }
     }
     """

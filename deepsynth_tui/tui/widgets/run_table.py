@@ -14,6 +14,7 @@ from deepsynth_tui.runs.summary import RunSummary
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
 from deepsynth_tui.tui.run_view.run_list import RunFacts, RunRow, SortKey
+from deepsynth_tui.tui.themes import rich_colour
 from deepsynth_tui.tui.widgets.curves import sparkline
 
 RunColumn = Literal[
@@ -145,8 +146,8 @@ class RunTable(DataTable[Text], inherit_bindings=False):
 
     def _cells(self, row: RunRow, marked: Collection[str]) -> dict[RunColumn, Text]:
         summary, facts = row.summary, row.facts or RunFacts()
-        state = STATE_LABELS[summary.state]
-        colour = self.app.theme_variables[state.colour.removeprefix("$")]
+        state, variables = STATE_LABELS[summary.state], self.app.theme_variables
+        colour = rich_colour(variables, state.colour.removeprefix("$"))
         loss = sparkline(facts.losses, COLUMN_WIDTHS["loss"])
         cells: dict[RunColumn, Text] = {
             "mark": Text(MARK if summary.id in marked else "", "bold"),
@@ -156,7 +157,7 @@ class RunTable(DataTable[Text], inherit_bindings=False):
             "method": _ellipsis(row.method),
             "dataset": _ellipsis(facts.settings.dataset),
             "best eval": Text("" if facts.best_eval is None else f"{facts.best_eval:.3f}"),
-            "loss": Text(loss, self.app.theme_variables["primary"]),
+            "loss": Text(loss, rich_colour(variables, "primary")),
             "time": Text(row.time),
             "age": Text(row.age, "dim"),
         }

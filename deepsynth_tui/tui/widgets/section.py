@@ -42,7 +42,11 @@ class LazyCollapsible(Collapsible, inherit_css=False):
         &.-collapsed > Contents { display: none; }
         & > Contents { padding: 0; }
         & > CollapsibleTitle { padding: 0 1 0 0; width: 1fr; background: transparent; }
-        & > CollapsibleTitle:focus { background: $primary 30%; color: $foreground; }
+        & > CollapsibleTitle:focus {
+            background: $focus-background;
+            color: $focus-foreground;
+            text-style: $focus-text-style;
+        }
     }
     """
 
