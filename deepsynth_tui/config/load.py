@@ -13,12 +13,11 @@ from pydantic_core import ErrorDetails
 
 from deepsynth_tui.config import renames, yaml_text
 from deepsynth_tui.config.access_tokens import has_token
+from deepsynth_tui.config.declared_fields import item_model
 from deepsynth_tui.config.fields import (
     FieldSpec,
-    Settings,
     as_text,
     fields_by_key,
-    item_model,
     sections,
 )
 from deepsynth_tui.config.kinds import CONFIG_TYPES, Config
@@ -26,6 +25,7 @@ from deepsynth_tui.config.overrides import OVERRIDE_SOURCE, apply_overrides
 from deepsynth_tui.config.presets import find_preset, list_presets
 from deepsynth_tui.config.problems import ConfigError, Notice, Problem
 from deepsynth_tui.config.rules import broken_rules
+from deepsynth_tui.config.setting import Settings
 from deepsynth_tui.config.training import TrainingConfig
 
 Model = type[Settings]

@@ -12,13 +12,14 @@ import os
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.access_tokens import hide_tokens
-from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.private_folder import make_private
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.kinds import RunKind
 
 
 class DraftError(Exception):
@@ -104,6 +105,8 @@ def save_draft(home: Path, values: Mapping[str, Any], number: int = 1) -> None:
     Raises:
         OSError: The draft cannot be written.
     """
+    from deepsynth_tui.config import yaml_text
+
     path = draft_path(home, values["kind"], number)
     make_private(path.parent)
     atomic.replace(path, hide_tokens(yaml_text.dump(values)).encode())
@@ -116,6 +119,10 @@ def load_draft(home: Path, kind: RunKind, number: int = 1) -> dict[str, Any]:
         DraftError: The draft cannot be read.
     """
     path = draft_path(home, kind, number)
+    if not path.exists():
+        return {}
+    from deepsynth_tui.config import yaml_text  # takes long to import
+
     try:
         return yaml_text.parse(path.read_text(encoding="utf-8")).values
     except (FileNotFoundError, NotADirectoryError):

@@ -11,11 +11,11 @@ from textual.containers import Container, VerticalScroll
 from textual.message import Message
 from textual.widget import Widget
 
-from deepsynth_tui.config.fields import FieldSpec, SectionSpec, fields_by_key
-from deepsynth_tui.config.kinds import CONFIG_TYPES
-from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset, find_preset, list_presets
+from deepsynth_tui.config.fields import FieldSpec, SectionSpec
+from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.tui.actions import bindings, types_character
+from deepsynth_tui.tui.forms.declared import declared_fields, declared_presets, find_preset
 from deepsynth_tui.tui.forms.essential import ESSENTIAL_ROWS, folded_fields
 from deepsynth_tui.tui.forms.history import Change, History
 from deepsynth_tui.tui.forms.neighbour import neighbour
@@ -90,7 +90,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         self._problems: dict[str, Problem] = {}
         self._advice: dict[str, str] = {}
         self._suggestions = dict(suggestions or {})
-        self._specs = fields_by_key(CONFIG_TYPES[values.kind])
+        self._specs = declared_fields(values.kind)
 
     def compose(self) -> ComposeResult:
         with Container(id="essential"):
@@ -282,7 +282,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         return self.values.alpha_note if key == ALPHA else self._advice.get(key, "")
 
     def _preset_row(self, group: Group) -> FieldRow:
-        presets = list_presets(group)
+        presets = declared_presets(group)
         names = dict.fromkeys(
             section.title
             for preset in presets
