@@ -56,7 +56,7 @@ CLASSES: Mapping[Place, str] = {
     "run_table": "deepsynth_tui.tui.widgets.run_table:RunTable",
     "form_fields": "deepsynth_tui.tui.widgets.form:Form",
     "field_row": "deepsynth_tui.tui.widgets.field_row:FieldRow",
-    "field_select": "deepsynth_tui.tui.widgets.field_row:FieldSelect",
+    "field_select": "deepsynth_tui.tui.widgets.field_select:FieldSelect",
     "text_input": "deepsynth_tui.tui.widgets.text_input:TextInput",
     "lines_input": "deepsynth_tui.tui.widgets.lines_input:LinesInput",
     "save_dialog": "deepsynth_tui.tui.screens.save:SaveDialog",

@@ -28,7 +28,7 @@ Signature = tuple[object, ...]
 
 
 class SharedStylesheet(Stylesheet):
-    """Finds the rules of a node by what selectors can look at: the path from the app to the node."""
+    """Finds the rules of a node by what selectors look at: the path from the app to the node."""
 
     def __init__(self, *, variables: dict[str, str] | None = None) -> None:
         super().__init__(variables=variables)

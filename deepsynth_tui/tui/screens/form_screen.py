@@ -25,7 +25,7 @@ from deepsynth_tui.tui.widgets.help_line import HelpLine
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.start_bar import StartBar
 
-TAB_STOPS = "Input, TextArea, Select, Switch, Button, .-collapsed > SectionTitle, #panel"
+TAB_STOPS = "Input, TextArea, FieldSelect, Switch, StartButton, .-collapsed > SectionTitle, #panel"
 """Where Tab stops: not at the title of an open section, whose fields follow. Up and down do."""
 
 
