@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from deepsynth_tui.config.leaves import leaves
+
 Group = Literal["lora", "training", "dataset", "recipes"]
 
 GROUP_TITLES: Mapping[Group, str] = {
@@ -84,7 +86,7 @@ def _read(group: Group, path: Path) -> Preset:
         group=group,
         title=first_line.lstrip("# ").rstrip(),
         values=values,
-        changes=dict(yaml_text.leaves(values)),
+        changes=dict(leaves(values)),
         text=text,
     )
 

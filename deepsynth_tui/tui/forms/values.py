@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec
+from deepsynth_tui.config.leaves import leaves
 from deepsynth_tui.config.presets import Group, Preset, compose
 from deepsynth_tui.tui.forms.declared import (
     declared_fields,
@@ -73,7 +74,8 @@ class FormValues:
         Each group's preset is the one from which the fewest values differ.
         """
         defaults = {key: field.default for key, field in declared_fields(kind).items()}
-        form = cls(kind, {**defaults, **_known_leaves(values, defaults)}, defaults, {})
+        known = {key: value for key, value in leaves(values, fields=defaults) if key in defaults}
+        form = cls(kind, {**defaults, **known}, defaults, {})
         for group in PRESET_GROUPS[kind]:
             if nearest := form._nearest_preset(group):
                 form = replace(
@@ -196,16 +198,6 @@ class FormValues:
 def form_sections(kind: RunKind) -> tuple[SectionSpec, ...]:
     """Return the sections of a form in declaration order."""
     return declared_sections(kind)
-
-
-def _known_leaves(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of known fields by dotted key."""
-    if not values:
-        return {}
-    from deepsynth_tui.config import yaml_text
-
-    leaves = yaml_text.leaves(values, fields=defaults)
-    return {key: value for key, value in leaves if key in defaults}
 
 
 def visible_fields(section: SectionSpec) -> tuple[FieldSpec, ...]:
