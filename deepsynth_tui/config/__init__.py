@@ -7,7 +7,7 @@ table about fields.
 ====================== =================================================================
 `setting`              how a field and a section are declared
 `training`, `dataset`  the declarations of the two kinds of run
-`fields`               the declarations as plain values
+`fields`               the declarations as plain values; `declared_fields` derives them
 `kinds`                the kinds of run and their models
 `load`                 YAML text to a configuration, or to every problem with it
 `overrides`            `--set section.key=value`

@@ -13,19 +13,20 @@ from pydantic_core import ErrorDetails
 
 from deepsynth_tui.config import renames, yaml_text
 from deepsynth_tui.config.access_tokens import has_token
+from deepsynth_tui.config.declared_fields import item_model
 from deepsynth_tui.config.fields import (
     FieldSpec,
-    Settings,
     as_text,
     fields_by_key,
-    item_model,
     sections,
 )
 from deepsynth_tui.config.kinds import CONFIG_TYPES, Config
+from deepsynth_tui.config.leaves import leaves
 from deepsynth_tui.config.overrides import OVERRIDE_SOURCE, apply_overrides
 from deepsynth_tui.config.presets import find_preset, list_presets
 from deepsynth_tui.config.problems import ConfigError, Notice, Problem
 from deepsynth_tui.config.rules import broken_rules
+from deepsynth_tui.config.setting import Settings
 from deepsynth_tui.config.training import TrainingConfig
 
 Model = type[Settings]
@@ -188,8 +189,8 @@ def fill_defaults(text: str, config: Config) -> str:
     """Return `text` with every value of `config` in it, so that a later change of a default does
     not change its meaning."""
     fields = fields_by_key(type(config))
-    names = {key for key, _ in yaml_text.leaves(yaml_text.parse(text).values, fields=fields)}
-    values = dict(yaml_text.leaves(config.model_dump(), fields=fields))
+    names = {key for key, _ in leaves(yaml_text.parse(text).values, fields=fields)}
+    values = dict(leaves(config.model_dump(), fields=fields))
     if names - set(values):  # a former name in the text would stand beside the present one
         return yaml_text.dump(config.model_dump())
     return yaml_text.edit(text, values)
@@ -203,7 +204,7 @@ def _translate_names(
     declared: dict[str, Any] = {}
     translated: dict[str, Any] = {}
     notices: list[Notice] = []
-    for key, value in yaml_text.leaves(values, fields=fields):
+    for key, value in leaves(values, fields=fields):
         settings = None if key in fields else renames.translate(key, value)
         if settings is None or not all(name in fields for name in settings):
             declared = yaml_text.with_value(declared, key, value)
@@ -248,14 +249,14 @@ def _apply_lora_preset(values: dict[str, Any]) -> tuple[dict[str, Any], list[Pro
         names = [preset.name for preset in list_presets("lora")]
         return values, [Problem("lora.preset", f"unknown preset {name!r}", _nearest(name, names))]
     merged: dict[str, Any] = dict(preset.values)
-    for key, value in yaml_text.leaves(values):
+    for key, value in leaves(values):
         merged = yaml_text.with_value(merged, key, value)
     return merged, []
 
 
 def _tokens(values: Mapping[str, Any], model: Model) -> Iterator[Problem]:
     """Yield a problem for each setting that holds an access token: a run keeps its settings."""
-    for key, value in yaml_text.leaves(values, fields=fields_by_key(model)):
+    for key, value in leaves(values, fields=fields_by_key(model)):
         if has_token(as_text(value)):
             hint = "tokens come from HF_TOKEN, WANDB_API_KEY or `hf auth login`"
             yield Problem(key, "holds what looks like an access token", hint)
@@ -270,7 +271,7 @@ def _key_of(detail: ErrorDetails, model: Model) -> str:
 def _without(values: Mapping[str, Any], keys: Collection[str], model: Model) -> dict[str, Any]:
     """Return `values` without `keys`, which are dotted keys or whole sections."""
     kept: dict[str, Any] = {}
-    for key, value in yaml_text.leaves(values, fields=fields_by_key(model)):
+    for key, value in leaves(values, fields=fields_by_key(model)):
         if key not in keys and key.partition(".")[0] not in keys:
             kept = yaml_text.with_value(kept, key, value)
     return kept

@@ -1,4 +1,7 @@
-"""The commented YAML files under `presets/`, each of which sets whole sections at once."""
+"""The commented YAML files under `presets/`, each of which sets whole sections at once.
+
+YAML is imported where a file is read: the form, which reads none, starts without it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from deepsynth_tui.config import yaml_text
+from deepsynth_tui.config.leaves import leaves
 
 Group = Literal["lora", "training", "dataset", "recipes"]
 
@@ -32,18 +35,17 @@ settings. Presets that are not named here, such as a user's own, come last."""
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A partial configuration. `title` is the first comment of its file, `text` the whole file."""
+    """A partial configuration. `title` is the first comment of its file, `text` the whole file.
+
+    `values` are nested as in the file, `changes` are the same by dotted key.
+    """
 
     name: str
     group: Group
     title: str
     values: Mapping[str, Any]
+    changes: Mapping[str, Any]
     text: str
-
-    @property
-    def changes(self) -> dict[str, Any]:
-        """The values that it sets, by dotted key."""
-        return dict(yaml_text.leaves(self.values))
 
 
 def presets_dir() -> Path:
@@ -67,18 +69,24 @@ def find_preset(group: Group, name: str) -> Preset | None:
 
 def compose(presets: tuple[Preset, ...], changes: Mapping[str, Any]) -> str:
     """Return the YAML text of several presets, comments included, with `changes` (dotted) set."""
+    from deepsynth_tui.config import yaml_text
+
     text = "\n".join(preset.text.strip("\n") + "\n" for preset in presets)
     return yaml_text.edit(text, changes)
 
 
 def _read(group: Group, path: Path) -> Preset:
+    from deepsynth_tui.config import yaml_text
+
     text = path.read_text(encoding="utf-8")
+    values = yaml_text.parse(text).values
     first_line, _, _ = text.partition("\n")
     return Preset(
         name=path.stem,
         group=group,
         title=first_line.lstrip("# ").rstrip(),
-        values=yaml_text.parse(text).values,
+        values=values,
+        changes=dict(leaves(values)),
         text=text,
     )
 

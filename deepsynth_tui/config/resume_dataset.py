@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.fields import as_text, fields_by_key
+from deepsynth_tui.config.leaves import leaves
 
 
 def settings_in_shards(config: DatasetConfig) -> dict[str, Any]:
     """Return the settings that determine the content of the shards, as JSON types by dotted key."""
     fields = fields_by_key(DatasetConfig)
-    settings = yaml_text.leaves(config.model_dump(mode="json"), fields=fields)
+    settings = leaves(config.model_dump(mode="json"), fields=fields)
     return {
         key: value for key, value in settings if key in fields and fields[key].on_resume != "free"
     }

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.data import FORMER_DEFAULTS
 from deepsynth_tui.config.fields import as_text, fields_by_key
+from deepsynth_tui.config.leaves import leaves
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.errors import UserError
 
@@ -23,8 +23,8 @@ ROWS_PER_STEP = ("training.per_device_train_batch_size", "training.gradient_accu
 
 def differences(before: TrainingConfig, after: TrainingConfig) -> Differences:
     """Return every setting that differs, a former default and a guess being equal."""
-    former = dict(yaml_text.leaves(before.model_dump()))
-    new = dict(yaml_text.leaves(after.model_dump()))
+    former = dict(leaves(before.model_dump()))
+    new = dict(leaves(after.model_dump()))
     guessed = {f"data.{name}": value for name, value in FORMER_DEFAULTS.items()}
     return {
         key: (former[key], new[key])

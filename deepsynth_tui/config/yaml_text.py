@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -255,20 +255,6 @@ def with_value(values: Mapping[str, Any], key: str, value: Any) -> dict[str, Any
         return {**values, head: value}
     inner = values.get(head)
     return {**values, head: with_value(inner if isinstance(inner, Mapping) else {}, rest, value)}
-
-
-def leaves(
-    values: Mapping[str, Any], prefix: str = "", depth: int = 2, *, fields: Container[str] = ()
-) -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) down to `depth` levels, entering sections but not fields.
-
-    `fields` are top-level keys that are not sections even if their value is a mapping.
-    """
-    for key, value in values.items():
-        if isinstance(value, Mapping) and depth > 1 and key not in fields:
-            yield from leaves(value, f"{prefix}{key}.", depth - 1)
-        else:
-            yield f"{prefix}{key}", value
 
 
 _MISSING = object()

@@ -67,7 +67,7 @@ CLASSES: Mapping[Place, str] = {
     "list_table": "deepsynth_tui.tui.widgets.list_table:ListTable",
     "form_fields": "deepsynth_tui.tui.widgets.form:Form",
     "field_row": "deepsynth_tui.tui.widgets.field_row:FieldRow",
-    "field_select": "deepsynth_tui.tui.widgets.field_row:FieldSelect",
+    "field_select": "deepsynth_tui.tui.widgets.field_select:FieldSelect",
     "text_input": "deepsynth_tui.tui.widgets.text_input:TextInput",
     "lines_input": "deepsynth_tui.tui.widgets.lines_input:LinesInput",
     "save_dialog": "deepsynth_tui.tui.screens.save:SaveDialog",

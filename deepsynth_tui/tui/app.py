@@ -21,6 +21,7 @@ from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import Mode
 from deepsynth_tui.tui.configured_app import ConfiguredApp
 from deepsynth_tui.tui.key_order import KeyOrder, TypedEvent
+from deepsynth_tui.tui.shared_styles import SharedStylesheet
 from deepsynth_tui.tui.terminal import TerminalWatcher
 from deepsynth_tui.tui.terminal_console import TerminalConsole
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
@@ -124,6 +125,7 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
         # Read by App.__init__, so that no screen of another mode is made first.
         self.DEFAULT_MODE = mode  # pyright: ignore[reportAttributeAccessIssue]
         super().__init__(settings_file)
+        self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
         self.home = home
         self._run_to_open = open_run
         self._live_run: LiveRun | None = None

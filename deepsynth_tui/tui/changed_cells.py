@@ -33,6 +33,7 @@ class ChangedCellsApp(App[ReturnType]):
         is_off = os.environ.get(ENVIRONMENT_VARIABLE) == "0"
         self._cells = None if is_off else TerminalCells()
         self._written_cursor: Offset | None = None
+        self._has_size = False
 
     def on_mount(self) -> None:
         """Start again wherever another program may have written to the terminal."""
@@ -40,8 +41,13 @@ class ChangedCellsApp(App[ReturnType]):
         self.app_resume_signal.subscribe(self, self._write_all_cells)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Write every cell again: terminals move, cut or clear what they show."""
-        self._write_all_cells()
+        """Write every cell again: terminals move, cut or clear what they show.
+
+        But for the first event, by which the driver tells the size.
+        """
+        if self._has_size:
+            self._write_all_cells()
+        self._has_size = True
 
     def _forget_cells(self, _: object = None) -> None:
         if self._cells is not None:

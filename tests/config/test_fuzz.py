@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.leaves import leaves
 from deepsynth_tui.config.load import load_text
 from deepsynth_tui.config.problems import ConfigError
 from deepsynth_tui.config.training import TrainingConfig
@@ -43,7 +44,7 @@ def changed(draw: st.DrawFn) -> str:
     """Return a configuration with other values, and perhaps with other characters."""
     kind = draw(st.sampled_from(sorted(DEFAULTS)))
     values = DEFAULTS[kind]
-    keys = sorted(key for key, _ in yaml_text.leaves(values))
+    keys = sorted(key for key, _ in leaves(values))
     for key in draw(st.lists(st.sampled_from(keys), min_size=1, max_size=3)):
         values = yaml_text.with_value(values, key, draw(VALUES))
     text = yaml.safe_dump(values)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
-from textual.widgets import Button, Input, Static
+from textual.widgets import Input, Static
 
 from deepsynth_tui.config.model import DEFAULT_MODEL
 from deepsynth_tui.models.layout import (
@@ -25,7 +25,7 @@ from deepsynth_tui.tui.widgets.field_row import FieldRow
 from deepsynth_tui.tui.widgets.form import Form
 from deepsynth_tui.tui.widgets.help_line import HelpLine
 from deepsynth_tui.tui.widgets.section import Section
-from deepsynth_tui.tui.widgets.start_bar import StartBar
+from deepsynth_tui.tui.widgets.start_bar import StartBar, StartButton
 from tests.pilot.screen_host import until
 
 
@@ -120,7 +120,7 @@ async def type_into(pilot: Pilot[Any], key: str, text: str) -> None:
 def start_bar(pilot: Pilot[Any]) -> tuple[bool, str]:
     """Return whether Start is enabled, and the text beside it."""
     bar = pilot.app.screen.query_one(StartBar)
-    return not bar.query_one(Button).disabled, str(bar.query_one(Static).render())
+    return not bar.query_one(StartButton).disabled, str(bar.query_one(Static).render())
 
 
 def help_line(pilot: Pilot[Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input, Select, Switch
+from textual.widgets import Input, Switch
 from textual.widgets.collapsible import CollapsibleTitle
 
 from deepsynth_tui.config.fields import fields_by_key
@@ -13,6 +13,7 @@ from deepsynth_tui.config.kinds import CONFIG_TYPES, RunKind
 from deepsynth_tui.tui.forms.essential import essential_keys
 from deepsynth_tui.tui.forms.values import PRESET_KEY
 from deepsynth_tui.tui.widgets.field_row import FieldRow
+from deepsynth_tui.tui.widgets.field_select import FieldSelect
 from deepsynth_tui.tui.widgets.section import AdvancedFields, Section
 from tests.pilot.forms import (
     cache_model_layout,
@@ -45,7 +46,7 @@ async def test_every_declared_field_has_a_row_with_the_editor_of_its_kind(
             key for key, field in fields_by_key(CONFIG_TYPES[kind]).items() if not field.yaml_only
         }
         assert {key for key in rows if not key.startswith("preset.")} == shown - {PRESET_KEY}
-        editors = {"bool": Switch, "choice": Select}
+        editors = {"bool": Switch, "choice": FieldSelect}
         for key, row in rows.items():
             assert isinstance(row.editor, editors.get(row.spec.kind, Input)), key
 

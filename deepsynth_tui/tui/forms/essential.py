@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from deepsynth_tui.config.fields import FieldSpec, SectionSpec
-from deepsynth_tui.config.kinds import RunKind
 from deepsynth_tui.tui.forms.values import PRESET_ROW_PREFIX, visible_fields
+
+if TYPE_CHECKING:
+    from deepsynth_tui.config.kinds import RunKind
 
 ESSENTIAL_ROWS: Mapping[RunKind, tuple[tuple[str, ...], ...]] = {
     "training": (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepsynth_tui.config.model import DEFAULT_ENCODER, DEFAULT_MODEL
 from deepsynth_tui.runs.directory import scan_runs
+from deepsynth_tui.tui.forms.declared import declared_fields
 
 BUILTIN_MODEL = "builtin:tiny-vlm"
 BUILTIN_ENCODERS = ("builtin:tiny-qwen3", "builtin:tiny-bert")
@@ -25,9 +25,13 @@ def dataset_paths(home: Path) -> list[str]:
 
 def model_names() -> list[str]:
     """Return vision-language models that are known to work."""
-    return [DEFAULT_MODEL, BUILTIN_MODEL]
+    return [_default("model.name_or_path"), BUILTIN_MODEL]
 
 
 def encoder_names() -> list[str]:
     """Return text encoders that are known to work."""
-    return [DEFAULT_ENCODER, *BUILTIN_ENCODERS]
+    return [_default("text_encoder.name_or_path"), *BUILTIN_ENCODERS]
+
+
+def _default(key: str) -> str:
+    return str(declared_fields("training")[key].default)

@@ -1,19 +1,29 @@
-"""The values of a form, and those of the chosen presets to compare with. Pure: no widgets."""
+"""The values of a form, and those of the chosen presets to compare with. Pure: no widgets.
+
+pydantic and yaml are imported where values are checked, read or written: they take longer to import
+than the form takes to draw.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from deepsynth_tui.config.fields import FieldSpec, SectionSpec
+from deepsynth_tui.config.leaves import leaves
+from deepsynth_tui.config.presets import Group, Preset, compose
+from deepsynth_tui.tui.forms.declared import (
+    declared_fields,
+    declared_presets,
+    declared_sections,
+    find_preset,
+)
 
-from deepsynth_tui.config import yaml_text
-from deepsynth_tui.config.fields import FieldSpec, SectionSpec, fields_by_key, sections
-from deepsynth_tui.config.kinds import CONFIG_TYPES, Config, RunKind
-from deepsynth_tui.config.load import CheckResult, check_values
-from deepsynth_tui.config.presets import Group, Preset, compose, find_preset, list_presets
+if TYPE_CHECKING:
+    from deepsynth_tui.config.kinds import Config, RunKind
+    from deepsynth_tui.config.load import CheckResult
 
 PRESET_GROUPS: Mapping[RunKind, tuple[Group, ...]] = {
     "training": ("lora", "training"),
@@ -63,11 +73,9 @@ class FormValues:
 
         Each group's preset is the one from which the fewest values differ.
         """
-        defaults = {key: field.default for key, field in fields_by_key(CONFIG_TYPES[kind]).items()}
-        form = cls(kind, defaults, defaults, {})
-        leaves = yaml_text.leaves(values, fields=defaults)
-        fields = {key: value for key, value in leaves if key in form.values}
-        form = replace(form, values={**form.values, **fields})
+        defaults = {key: field.default for key, field in declared_fields(kind).items()}
+        known = {key: value for key, value in leaves(values, fields=defaults) if key in defaults}
+        form = cls(kind, {**defaults, **known}, defaults, {})
         for group in PRESET_GROUPS[kind]:
             if nearest := form._nearest_preset(group):
                 form = replace(
@@ -154,10 +162,16 @@ class FormValues:
 
     def check(self) -> CheckResult:
         """Return every problem of the values, and the configuration if there is none."""
+        from deepsynth_tui.config.load import check_values
+
         return check_values(self.nested())
 
     def as_config(self) -> Config | None:
         """Return the configuration if every field is valid, whatever rules between fields say."""
+        from pydantic import ValidationError
+
+        from deepsynth_tui.config.kinds import CONFIG_TYPES
+
         try:
             return CONFIG_TYPES[self.kind].model_validate(self.nested())
         except ValidationError:
@@ -165,6 +179,8 @@ class FormValues:
 
     def as_yaml(self) -> str:
         """Return the values as YAML, with the comments of the chosen presets. Takes a moment."""
+        from deepsynth_tui.config import yaml_text
+
         presets = (find_preset(group, name) for group, name in self.presets.items())
         header = yaml_text.edit("", {"kind": self.kind, "name": self.values["name"]})
         text = f"{header}\n{compose(tuple(preset for preset in presets if preset), {})}"
@@ -172,7 +188,7 @@ class FormValues:
 
     def _nearest_preset(self, group: Group) -> Preset | None:
         stored = find_preset(group, str(self.values.get(PRESET_KEY))) if group == "lora" else None
-        return stored or min(list_presets(group), key=self._distance, default=None)
+        return stored or min(declared_presets(group), key=self._distance, default=None)
 
     def _distance(self, preset: Preset) -> int:
         values = _preset_values(self.kind, preset)
@@ -181,7 +197,7 @@ class FormValues:
 
 def form_sections(kind: RunKind) -> tuple[SectionSpec, ...]:
     """Return the sections of a form in declaration order."""
-    return sections(CONFIG_TYPES[kind])
+    return declared_sections(kind)
 
 
 def visible_fields(section: SectionSpec) -> tuple[FieldSpec, ...]:

@@ -79,10 +79,10 @@ def _model_names(values: Mapping[str, Any]) -> list[str]:
 
 def _inputs(kind: RunKind, config: Config) -> Mapping[str, Any]:
     """Return the values that the result of the check depends on."""
-    from deepsynth_tui.config import yaml_text
     from deepsynth_tui.config.fields import fields_by_key
     from deepsynth_tui.config.kinds import CONFIG_TYPES
+    from deepsynth_tui.config.leaves import leaves
 
     fields = fields_by_key(CONFIG_TYPES[kind])
-    values = yaml_text.leaves(config.model_dump(), fields=fields)
+    values = leaves(config.model_dump(), fields=fields)
     return {key: value for key, value in values if key in fields and fields[key].in_preflight}

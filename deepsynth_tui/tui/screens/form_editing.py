@@ -28,11 +28,11 @@ class EditsForm(SavesDraft):
 
     def fill(self, values: Mapping[str, Any]) -> None:
         """Set these values (sections of fields, as in YAML) and leave all others."""
-        from deepsynth_tui.config import yaml_text
         from deepsynth_tui.config.fields import fields_by_key
         from deepsynth_tui.config.kinds import CONFIG_TYPES
+        from deepsynth_tui.config.leaves import leaves
 
-        changes = dict(yaml_text.leaves(values, fields=fields_by_key(CONFIG_TYPES[self.kind])))
+        changes = dict(leaves(values, fields=fields_by_key(CONFIG_TYPES[self.kind])))
         self.change_values(lambda form: form.with_values(changes), ", ".join(changes))
 
     def replace(self, values: Mapping[str, Any]) -> None:

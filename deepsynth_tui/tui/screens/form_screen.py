@@ -1,15 +1,17 @@
 """A screen with a form: what the Dataset and the Training screen have in common.
 
-The frame is drawn first and the form right after it: the declarations (pydantic) take half as
-long to import as Textual takes to start.
+The frame is drawn first, the form right after it, and then it is checked: the models that check it
+(pydantic) take half as long to import as Textual takes to start.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.widget import Widget
@@ -23,7 +25,7 @@ from deepsynth_tui.tui.widgets.help_line import HelpLine
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.tui.widgets.start_bar import StartBar
 
-TAB_STOPS = "Input, TextArea, Select, Switch, Button, .-collapsed > SectionTitle, #panel"
+TAB_STOPS = "Input, TextArea, FieldSelect, Switch, StartButton, .-collapsed > SectionTitle, #panel"
 """Where Tab stops: not at the title of an open section, whose fields follow. Up and down do."""
 
 
@@ -68,11 +70,16 @@ class FormScreen(ChecksForm):
         form = Form(self.load_draft(), suggestions=self.suggestions())
         await self.query_one("#form").mount(form)
         self.form = form
-        # After the form is drawn: the imports of an estimate take longer.
-        self.call_after_refresh(self.check)
+        self.call_after_refresh(self._check_first)
         self.make_pending_changes()
         if self.focused is None:
             form.focus_first()
+
+    @work(group="first check", exit_on_error=False)
+    async def _check_first(self) -> None:
+        """Check the form, once what that needs is imported: in a thread, while keys are taken."""
+        await asyncio.to_thread(import_module, "deepsynth_tui.config.load")
+        self.check()
 
     @property
     def takes_keys(self) -> bool:

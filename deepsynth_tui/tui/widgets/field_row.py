@@ -13,12 +13,13 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input, Select, Switch
+from textual.widgets import Input, Switch
 
 from deepsynth_tui.config.access_tokens import has_token
 from deepsynth_tui.config.fields import FieldSpec, as_text
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.forms.completion import complete_name, complete_path, complete_placeholder
+from deepsynth_tui.tui.widgets.field_select import FieldSelect
 from deepsynth_tui.tui.widgets.text_input import CompletionSuggester, StepInput, TextInput
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
 LABEL_WIDTH, NARROW_LABEL_WIDTH = 30, 18
 """Cells of the label with its marker: in a section, and among the essential fields."""
 PROBLEM_INDENT = 2
-
-
-class FieldSelect(Select[Any], inherit_bindings=False):
-    """A select on one line. Enter opens the list; left and right are left to the row."""
-
-    BINDINGS = bindings("field_select")
 
 
 class FieldRow(Widget):
@@ -46,6 +41,7 @@ class FieldRow(Widget):
         suggestions: Texts that a text field completes.
         prompts: Texts of the choices.
         narrow_label: Whether the row is among the essential fields.
+        is_whole: Whether it has a line of the form for itself.
     """
 
     DEFAULT_CSS = """
@@ -69,18 +65,8 @@ class FieldRow(Widget):
         }
         & > Input { width: 1fr; max-width: 72; }
         & > .number { width: 14; }
-        & > FieldSelect { width: 24; padding: 0; }
+        & > FieldSelect { width: 24; }
         & > FieldSelect.wide { width: 1fr; max-width: 72; }
-        & > FieldSelect.wide > SelectOverlay { width: 80; max-width: 80; }
-        & > FieldSelect > SelectCurrent { padding: 0 1; background: $panel; }
-        & > FieldSelect > SelectCurrent > #label { text-wrap: nowrap; text-overflow: ellipsis; }
-        & > FieldSelect:focus > SelectCurrent {
-            background: $focus-background;
-            color: $focus-foreground;
-            text-style: $focus-text-style;
-            background-tint: transparent;
-        }
-        & > FieldSelect > SelectOverlay { width: 32; }
         & > Switch { width: 4; padding: 0; }
         & > Switch .switch--slider { color: $muted; background: $panel; }
         & > Switch.-on .switch--slider { color: $primary; background: $panel; }
@@ -121,8 +107,13 @@ class FieldRow(Widget):
         suggestions: Sequence[str] = (),
         prompts: Mapping[Any, str] | None = None,
         narrow_label: bool = False,
+        is_whole: bool = False,
     ) -> None:
-        super().__init__(id=f"row-{spec.key.replace('.', '-')}")
+        names = {"-narrow-label": narrow_label, "-whole": is_whole}
+        super().__init__(
+            id=f"row-{spec.key.replace('.', '-')}",
+            classes=" ".join(name for name, is_set in names.items() if is_set),
+        )
         self.spec = spec
         self.value = value
         self.label = spec.label
@@ -131,7 +122,6 @@ class FieldRow(Widget):
         self._label_width = NARROW_LABEL_WIDTH if narrow_label else LABEL_WIDTH
         self._height = 1
         self._suggester = CompletionSuggester(self._complete)
-        self.set_class(narrow_label, "-narrow-label")
         self.set_reactive(FieldRow.note, self._note_for(value))
 
     def compose(self) -> ComposeResult:
@@ -143,10 +133,8 @@ class FieldRow(Widget):
                 prompts = self._prompts or {choice: as_text(choice) for choice in spec.choices}
                 yield FieldSelect(
                     [(prompt, choice) for choice, prompt in prompts.items()],
+                    value=self.value,
                     classes="wide" if self._prompts else "",
-                    value=self.value if self.value in spec.choices else Select.NULL,
-                    allow_blank=self.value not in spec.choices,
-                    compact=True,
                 )
             case "int" | "float":
                 input_type = StepInput if spec.suggested else TextInput
@@ -305,15 +293,13 @@ class FieldRow(Widget):
 
     @on(Input.Changed)
     @on(Switch.Changed)
-    @on(Select.Changed)
-    def _value_changed(self, event: Input.Changed | Switch.Changed | Select.Changed) -> None:
+    @on(FieldSelect.Changed)
+    def _value_changed(self, event: Input.Changed | Switch.Changed | FieldSelect.Changed) -> None:
         event.stop()
         value = event.value
         if isinstance(event, Input.Changed):
             event.input.password = has_token(event.value)
             value = self.spec.from_text(event.value)
-        elif value is Select.NULL:
-            return
         self._take(value)
 
     def on_text_area_changed(self, event: Any) -> None:

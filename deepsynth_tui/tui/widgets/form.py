@@ -11,11 +11,11 @@ from textual.containers import Container, VerticalScroll
 from textual.message import Message
 from textual.widget import Widget
 
-from deepsynth_tui.config.fields import FieldSpec, SectionSpec, fields_by_key
-from deepsynth_tui.config.kinds import CONFIG_TYPES
-from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset, find_preset, list_presets
+from deepsynth_tui.config.fields import FieldSpec, SectionSpec
+from deepsynth_tui.config.presets import GROUP_TITLES, Group, Preset
 from deepsynth_tui.config.problems import Problem
 from deepsynth_tui.tui.actions import bindings, types_character
+from deepsynth_tui.tui.forms.declared import declared_fields, declared_presets, find_preset
 from deepsynth_tui.tui.forms.essential import ESSENTIAL_ROWS, folded_fields
 from deepsynth_tui.tui.forms.history import Change, History
 from deepsynth_tui.tui.forms.neighbour import neighbour
@@ -90,15 +90,13 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         self._problems: dict[str, Problem] = {}
         self._advice: dict[str, str] = {}
         self._suggestions = dict(suggestions or {})
-        self._specs = fields_by_key(CONFIG_TYPES[values.kind])
+        self._specs = declared_fields(values.kind)
 
     def compose(self) -> ComposeResult:
         with Container(id="essential"):
             for keys in ESSENTIAL_ROWS[self.values.kind]:
                 for key in keys:
-                    row = self._essential_row(key)
-                    row.set_class(len(keys) == 1, "-whole")
-                    yield row
+                    yield self._essential_row(key, is_whole=len(keys) == 1)
         for section in form_sections(self.values.kind):
             if folded_fields(self.values.kind, section):
                 yield Section(section, self.values, self._row)
@@ -256,17 +254,21 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
                 if row.spec.key == ALPHA:
                     row.show(alpha)
 
-    def _essential_row(self, key: str) -> FieldRow:
+    def _essential_row(self, key: str, *, is_whole: bool) -> FieldRow:
         if key.startswith(PRESET_ROW_PREFIX):
-            return self._preset_row(next(g for g in GROUP_TITLES if key.endswith(f".{g}")))
-        return self._row(self._specs[key], narrow_label=True)
+            group = next(group for group in GROUP_TITLES if key.endswith(f".{group}"))
+            return self._preset_row(group, is_whole=is_whole)
+        return self._row(self._specs[key], narrow_label=True, is_whole=is_whole)
 
-    def _row(self, field: FieldSpec, *, narrow_label: bool = False) -> FieldRow:
+    def _row(
+        self, field: FieldSpec, *, narrow_label: bool = False, is_whole: bool = False
+    ) -> FieldRow:
         row = FieldRow(
             field,
             self.values.values[field.key],
             suggestions=self._suggestions.get(field.key, ()),
             narrow_label=narrow_label,
+            is_whole=is_whole,
         )
         return self._update_row(row)
 
@@ -281,8 +283,8 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
     def _advice_for(self, key: str) -> str:
         return self.values.alpha_note if key == ALPHA else self._advice.get(key, "")
 
-    def _preset_row(self, group: Group) -> FieldRow:
-        presets = list_presets(group)
+    def _preset_row(self, group: Group, *, is_whole: bool) -> FieldRow:
+        presets = declared_presets(group)
         names = dict.fromkeys(
             section.title
             for preset in presets
@@ -300,7 +302,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
             choices=tuple(preset.name for preset in presets),
         )
         prompts = {preset.name: f"{preset.name} · {preset.title}" for preset in presets}
-        return FieldRow(spec, selected, prompts=prompts, narrow_label=True)
+        return FieldRow(spec, selected, prompts=prompts, narrow_label=True, is_whole=is_whole)
 
     def _update_rows(self) -> None:
         off = {

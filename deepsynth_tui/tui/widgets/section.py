@@ -51,7 +51,8 @@ class LazyCollapsible(Collapsible, inherit_css=False):
     """
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(title="", collapsed=True, id=id)
+        # With the class from the start: to add it later styles the section again.
+        super().__init__(title="", collapsed=True, id=id, classes="-collapsed")
         self._title = SectionTitle(
             label="", collapsed_symbol="▸", expanded_symbol="▾", collapsed=True
         )
@@ -60,10 +61,13 @@ class LazyCollapsible(Collapsible, inherit_css=False):
     @property
     def is_complete(self) -> bool:
         """Whether the content is mounted, or need not be."""
-        return self.collapsed or (
-            self.is_built
-            and all(child.is_mounted for child in self.query_one(self.Contents).children)
-        )
+        return self.collapsed or (self.is_built and all(child.is_mounted for child in self.content))
+
+    @property
+    def content(self) -> Sequence[Widget]:
+        """The widgets inside, empty until the first opening."""
+        contents = self.query_children(self.Contents)
+        return contents.first().children if contents else ()
 
     def create_content(self) -> Iterable[Widget]:
         """Return new widgets to mount inside."""
@@ -71,7 +75,6 @@ class LazyCollapsible(Collapsible, inherit_css=False):
 
     def compose(self) -> ComposeResult:
         yield self._title
-        yield self.Contents()
 
     async def open(self) -> None:
         """Expand, and wait until the content is mounted."""
@@ -85,7 +88,7 @@ class LazyCollapsible(Collapsible, inherit_css=False):
     async def _build(self) -> None:
         if not self.is_built and self.is_attached:
             self.is_built = True
-            await self.query_one(Collapsible.Contents).mount_all(self.create_content())
+            await self.mount(self.Contents(*self.create_content()))
 
     def set_title(self, name: str, *details: str, problems: int = 0) -> None:
         """Show a name, details of the content after it, and the number of problems inside."""
@@ -167,7 +170,7 @@ class Section(LazyCollapsible):
         """Show other values; `invalid` are the keys of fields with a problem."""
         self._form, self._invalid = form, invalid
         self._update_title()
-        self._update_rows(self.query_one(Collapsible.Contents).children)
+        self._update_rows(self.content)
 
     def _update_title(self) -> None:
         self.set_title(

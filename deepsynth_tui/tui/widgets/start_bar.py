@@ -17,6 +17,29 @@ if TYPE_CHECKING:
     from deepsynth_tui.config.problems import Problem
 
 
+class StartButton(Button, inherit_css=False):
+    """A button on one line, with the few rules that it needs of the 57 of Textual's."""
+
+    DEFAULT_CSS = """
+    StartButton {
+        width: auto;
+        min-width: 10;
+        height: 1;
+        margin-right: 2;
+        line-pad: 1;
+        text-align: center;
+        text-style: bold;
+        pointer: pointer;
+        color: $button-color-foreground;
+        background: $primary;
+        &:disabled { background: $panel; color: $muted; text-opacity: 0.6; pointer: not-allowed; }
+        &:focus { text-style: $button-focus-text-style; background-tint: $foreground 5%; }
+        &:hover { background: $primary-darken-2; }
+        &.-active { background: $primary; tint: $background 30%; }
+    }
+    """
+
+
 class StartBar(Horizontal):
     """Start button with a status text: number of problems and the first of them, or ready."""
 
@@ -24,8 +47,6 @@ class StartBar(Horizontal):
     StartBar {
         height: 1;
         padding: 0 1 0 3;
-        & > Button { min-width: 10; margin-right: 2; }
-        & > Button.-style-default:disabled { background: $panel; color: $muted; }
         & > Static { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
@@ -34,7 +55,7 @@ class StartBar(Horizontal):
         """The start button was pressed."""
 
     def compose(self) -> ComposeResult:
-        yield Button("Start", variant="primary", compact=True, disabled=True)
+        yield StartButton("Start", disabled=True)
         yield Static()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
@@ -49,7 +70,7 @@ class StartBar(Horizontal):
             waiting: What has to finish before the start, empty for nothing.
             remark: Note that does not prevent the start.
         """
-        self.query_one(Button).disabled = bool(problems or waiting)
+        self.query_one(StartButton).disabled = bool(problems or waiting)
         self.query_one(Static).update(_status(problems, waiting, remark), layout=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -69,8 +69,10 @@ class TextInput(Input):
         may_grow: bool = False,
     ) -> None:
         """`may_grow`: the text may have several lines, which another widget edits."""
+        # Without validators, and compact by the style of the row: each of both would set classes,
+        # which styles the field again.
         super().__init__(
-            value, placeholder=placeholder, suggester=suggester, classes=classes, compact=True
+            value, placeholder=placeholder, suggester=suggester, classes=classes, validate_on=()
         )
         self._may_grow = may_grow
 

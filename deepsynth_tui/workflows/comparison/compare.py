@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deepsynth_tui.config import yaml_text
+from deepsynth_tui.config.leaves import leaves
 from deepsynth_tui.config.load import load_file
 from deepsynth_tui.config.locations import home
 from deepsynth_tui.config.problems import ConfigError
@@ -243,8 +243,8 @@ def _settings(run: RunDirectory, notes: list[str]) -> Mapping[str, Any] | None:
     except (ConfigError, OSError) as error:
         notes.append(f"The settings of {run.id} cannot be read: {error}")
         return None
-    leaves = yaml_text.leaves(config.model_dump(mode="json"))
-    return {key: value for key, value in leaves if key not in NOT_COMPARED}
+    settings = leaves(config.model_dump(mode="json"))
+    return {key: value for key, value in settings if key not in NOT_COMPARED}
 
 
 def _differing(
