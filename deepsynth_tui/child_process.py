@@ -90,11 +90,14 @@ def ask_with_progress(
     Raises:
         ChildError: the process gave no answer, or died.
     """
-    return _parse_answer(subject, *_converse(module, question, on_progress))
+    return _parse_answer(subject, *_converse(module, question, on_progress, on_start))
 
 
 def _converse(
-    module: str, question: Any, on_progress: Callable[[str], None]
+    module: str,
+    question: Any,
+    on_progress: Callable[[str], None],
+    on_start: Callable[[subprocess.Popen[str]], None] | None,
 ) -> tuple[int, str, str]:
     """Return the exit status of the process, its stdout, and the last line of its stderr."""
     pipe = subprocess.PIPE
