@@ -194,7 +194,7 @@ class RunsScreen(QueuesRuns):
         lines = [] if row is None else describe(row)
         if self._is_archived:
             keys = f"{key_of('runs.archive')} brings back, {key_of('runs.archived')} the others"
-            lines.insert(0, ("list", f"{len(self.rows or ())} archived runs; {keys}"))
+            lines.insert(0, ("list", f"{len(self.rows or ())} archived: {keys}"))
         if self.rows is not None and self._filter:
             shown = f"{table.row_count} of {len(self.rows)} runs have “{self._filter}”"
             lines.append(("filter", f"{shown}; {key_of('runs.clear')} clears"))
