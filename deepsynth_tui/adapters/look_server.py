@@ -84,13 +84,16 @@ def _report(question: Mapping[str, Any], _: Answering) -> dict[str, Any]:
 
 def _page(question: Mapping[str, Any], _: Answering) -> dict[str, Any]:
     from deepsynth_tui.adapters.exam.files import ExamFolder
-    from deepsynth_tui.adapters.exam.rows import open_exam_rows
+    from deepsynth_tui.conversations.columns import Columns
     from deepsynth_tui.conversations.conversation import message_text
+    from deepsynth_tui.conversations.dataset import open_dataset
     from deepsynth_tui.conversations.page_image import open_page
     from deepsynth_tui.page_thumbnail import braille_lines
+    from deepsynth_tui.training.data.open_datasets import resolve
 
     exam = ExamFolder(Path(question["folder"])).read_exam()
-    row = open_exam_rows(exam).conversation(question["row"])
+    dataset = open_dataset(resolve(exam.data), split=exam.split, columns=Columns(**exam.columns))
+    row = dataset.conversation(question["row"])
     pages = [open_page(image).image for image in row.images]
     questions = [message_text(turn) for turn in row.messages[:-1] if turn["role"] != "assistant"]
     return {

@@ -61,7 +61,7 @@ def server_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.M
         return
 
     def converse(
-        module: str, question: Any, on_progress: Callable[[str], None], on_start: None
+        module: str, question: Any, on_progress: Callable[[str], None], on_start: object
     ) -> tuple[int, str, str]:
         assert module == SERVER
         stdout, stderr = io.StringIO(), _Stderr(on_progress)

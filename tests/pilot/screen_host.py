@@ -69,9 +69,10 @@ class CountingClock:
         await until(pilot, lambda: self.calls >= enough)
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    """Run the application until `condition` holds; fail after a generous number of turns."""
-    for _ in range(600):
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], *, turns: int = 600) -> None:
+    """Run the application until `condition` holds; fail after a generous number of turns, which
+    has to be larger where a process must start first."""
+    for _ in range(turns):
         await pilot.pause(0.02)
         if condition():
             await pilot.pause()

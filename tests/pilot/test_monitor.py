@@ -627,7 +627,7 @@ async def test_u_asks_for_a_page_to_try_the_adapter(home: Path):
     async with host(home, run, now=200).run_test(size=SMALL) as pilot:
         await shows(pilot, "✓ done", "u try")
         await pilot.press("u")
-        await shows(pilot, "Page: an image file")
+        await shows(pilot, "an image, or a document whose text is drawn")
         await pilot.press(*"none.png", "enter")
         await shows(pilot, "There is no file none.png")
         await pilot.press("escape")

@@ -461,10 +461,10 @@ async def test_archived_runs_leave_the_list_and_come_back(home: Path, three: lis
         await until(pilot, lambda: "lost" not in table_text(pilot))
         assert three[2].archived.exists()
         await pilot.press("A")
-        await shows(pilot, "1 archived runs; a brings back")
+        await shows(pilot, "1 archived: a brings back")
         await until(pilot, lambda: "demo-train" not in table_text(pilot))
         await pilot.press("a")
-        await shows(pilot, "0 archived runs")
+        await shows(pilot, "0 archived: a brings back")
         await pilot.press("A")
         await until(pilot, lambda: "lost" in table_text(pilot))
 

@@ -87,17 +87,6 @@ def open_exam(data: ExamData, adapters: Sequence[Adapter], *, images: bool) -> O
     return OpenedExam(exam, dataset)
 
 
-def open_exam_rows(exam: Exam) -> StoredDataset:
-    """Open the dataset of an exam that was taken before, to show its pages.
-
-    Raises:
-        UserError: it is gone, or cannot be read any more.
-        ConnectionError: it is on the Hub, which cannot be reached.
-    """
-    columns = Columns(**exam.columns)
-    return open_dataset(resolve(exam.data), split=exam.split, columns=columns)
-
-
 def held_out_split(name: str, path: str) -> str:
     """Return the split to examine on if none is named: validation, test, or the only one.
 

@@ -192,6 +192,9 @@ class RunsScreen(QueuesRuns):
         row = table.highlighted_row
         self.refresh_bindings()
         lines = [] if row is None else describe(row)
+        if self._is_archived:
+            keys = f"{key_of('runs.archive')} brings back, {key_of('runs.archived')} the others"
+            lines.insert(0, ("list", f"{len(self.rows or ())} archived: {keys}"))
         if self.rows is not None and self._filter:
             shown = f"{table.row_count} of {len(self.rows)} runs have “{self._filter}”"
             lines.append(("filter", f"{shown}; {key_of('runs.clear')} clears"))
@@ -200,9 +203,6 @@ class RunsScreen(QueuesRuns):
             lines.append(("marked", f"{len(self._marked)}: {keys}, {key_of('runs.clear')} clears"))
         elif row is not None and not self._filter:
             lines.append(("keys", _queue_keys() if row.summary.state == "queued" else _MORE_KEYS))
-        if self._is_archived:
-            keys = f"{key_of('runs.archive')} brings back, {key_of('runs.archived')} the others"
-            lines.append(("list", f"{len(self.rows or ())} archived runs; {keys}"))
         if self.rows is not None and not self._is_complete:
             lines.append(("list", f"{len(self.rows)} runs so far, reading more …"))
         if lines != self._details:

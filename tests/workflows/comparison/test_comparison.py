@@ -173,7 +173,7 @@ def test_scores_are_those_of_the_exam_that_most_runs_took(home: Path, tmp_path: 
     assert scores == [0.25, 0.5, None]
     assert comparison.best("exam_exact_match") == {1}
     text = "\n".join(comparison_lines(comparison))
-    assert re.search(r"exam: exact match +25\.0 % +50\.0 % \* +n/a", text), text
+    assert re.search(r"exam: exact match +25\.0 % +50\.0 % \* +–", text), text
     assert f"exam: 4 rows of {tmp_path / 'pages'} train, in {folder.path}" in text
     table = list(csv.DictReader(io.StringIO(comparison_csv(comparison))))
     assert [row["exam_exact_match"] for row in table] == ["0.25", "0.5", ""]
