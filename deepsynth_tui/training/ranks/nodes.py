@@ -72,6 +72,7 @@ class Connections:
     token: str
     inbox: Inbox = field(default_factory=queue.Queue)
     ranks: dict[int, NodeRank] = field(default_factory=dict)
+    _open: list[socket.socket] = field(default_factory=list)
 
     def accept(self) -> None:
         """Accept connections until the listener is closed."""
@@ -94,15 +95,16 @@ class Connections:
     def close(self) -> None:
         """Close all connections, which ends ranks and agents."""
         self.listener.close()
-        for rank in self.ranks.values():
-            with contextlib.suppress(OSError):
-                rank.connection.shutdown(socket.SHUT_RDWR)
+        for connection in self._open:
+            with contextlib.suppress(OSError):  # it has ended before
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             hello = read_hello(connection, self.token)
             if hello is None:
                 return
+            self._open.append(connection)
             keep_alive(connection)
             if hello.rank is None:
                 self._serve_node(hello, connection)
