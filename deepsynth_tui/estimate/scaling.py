@@ -24,7 +24,9 @@ from typing import Any, get_args
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.inputs import EstimateInputs
 from deepsynth_tui.estimate.memory.fsdp import sharded_layer_bytes
+from deepsynth_tui.estimate.memory.optimizer import trainable_memory
 from deepsynth_tui.estimate.memory.text_encoder import EncoderPart
+from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.estimate.resources import Estimate
 from deepsynth_tui.machine.gpu_catalogue import Fit, Gpu
 
@@ -173,7 +175,7 @@ def _on_nodes(
     variant = config.model_copy(update={"training": training})
     estimate = inputs.estimate_on(variant, [gpu])
     (on_gpu,) = estimate.gpus
-    reduced = all_reduce_bytes(_gradient_bytes(estimate, gpus), gpus)
+    reduced = all_reduce_bytes(_gradient_bytes(variant, inputs, estimate), gpus)
     gathered = 0
     if training.fsdp:
         layers = sum(sharded_layer_bytes(variant, inputs.layout).values())
@@ -206,8 +208,9 @@ def _compared(row: NodesEstimate, before: NodesEstimate | None) -> NodesEstimate
     return replace(row, helps=row.seconds[1] < before.seconds[1])
 
 
-def _gradient_bytes(estimate: Estimate, gpus: int) -> int:
+def _gradient_bytes(config: TrainingConfig, inputs: EstimateInputs, estimate: Estimate) -> int:
     """Return the bytes of the gradients that are averaged: DDP holds them twice."""
-    copies = 2 if gpus > 1 else 1
+    copies = 2 if config.training.num_processes > 1 else 1
+    held = trainable_memory(config, count_trainable(config, inputs.layout)).gradients
     encoder = sum(estimate.trainable_by_tower.get(part, 0) for part in get_args(EncoderPart))
-    return estimate.breakdown["gradients"] // copies + GRADIENT_BYTES * encoder
+    return held // copies + GRADIENT_BYTES * encoder

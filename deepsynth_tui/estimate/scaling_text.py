@@ -36,7 +36,7 @@ def scaling_lines(scaling: Scaling) -> Iterator[str]:
     yield f"on nodes with {scaling.gpu.name}, {scaling.rows_per_step} rows per step on all of them"
     yield (
         f"  {'nodes':>5}{'GPUs':>6}{'accum.':>8}{'memory':>11}{'all-reduce':>12}{'all-gather':>12}"
-        f"{'computing':>11}{'network':>10}  {'step':<20}{'run':>9}{'cost':>10}"
+        f"{'computing':>11}{'network':>12}  {'step':<20}{'run':>9}{'cost':>10}"
     )
     for row in scaling.estimates:
         yield f"  {_line(row)}"
@@ -66,6 +66,6 @@ def _line(row: NodesEstimate) -> str:
         f"{row.nodes:>5}{row.gpus:>6}{row.gradient_accumulation_steps:>8}"
         f"{format_bytes(row.needed):>11}{format_bytes(row.all_reduce):>12}"
         f"{format_bytes(row.all_gather):>12}{format_seconds(row.compute_seconds):>11}"
-        f"{format_seconds(row.communication_seconds):>10}  {step:<20}{run:>9}{cost:>10}"
+        f"{format_seconds(row.communication_seconds):>12}  {step:<20}{run:>9}{cost:>10}"
         f"{'' if row.fits else '  does not fit'}"
     )

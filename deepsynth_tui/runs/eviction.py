@@ -25,11 +25,16 @@ class Eviction:
         self._job_id = job_id
         self._heartbeat = heartbeat
         self._at_time_limit = False
+        self._is_demanded = False
 
     def receive(self, number: int) -> None:
         """Handle a signal. Takes no lock."""
         self._at_time_limit = self._at_time_limit or number == AT_TIME_LIMIT
         self._heartbeat.evict()
+
+    def demand(self) -> None:
+        """Have the job requeued for a reason of its own."""
+        self._is_demanded = True
 
     def is_without_progress(self, kinds: set[str]) -> bool:
         """Whether the time limit came before the first checkpoint: it would again and again.
@@ -39,8 +44,9 @@ class Eviction:
         return self._at_time_limit and "checkpoint" not in kinds
 
     def requeue(self) -> None:
-        """Put the job into the queue of Slurm again, unless Slurm does so itself (preemption)."""
-        if not self._at_time_limit:
+        """Put the job into the queue of Slurm again, unless Slurm does so itself (preemption, or a
+        node that it found dead)."""
+        if not self._at_time_limit and not self._is_demanded:
             return
         try:
             commands.requeue(self._job_id)

@@ -59,6 +59,14 @@ class JobFailed(Exception):
         self.failure = failure
 
 
+class StartAgain(Exception):
+    """Raised by the body of a batch job that Slurm has to start again, because of `failure`."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 class Events(Protocol):
     """Where events go: the log itself, or a pipe to the process that writes it."""
 
@@ -266,9 +274,15 @@ def _run_locked(
                     f"Others can stop this run: {run.control} is writable by them. "
                     f"`chmod 700 {run.control}` prevents that"
                 )
-            verdict = _attempt(job, body, explain, signals)
+            try:
+                verdict = _attempt(job, body, explain, signals)
+                is_evicted = verdict == "stopped" and heartbeat.request == "requeue"
+            except StartAgain as error:
+                assert eviction is not None  # raised in batch jobs only
+                eviction.demand()
+                job.warning(error.failure.message)
+                verdict, is_evicted = "stopped", True
             job.flush()
-            is_evicted = verdict == "stopped" and heartbeat.request == "requeue"
             if eviction and is_evicted and eviction.is_without_progress(events.kinds):
                 verdict, is_evicted = "failed", False
                 _report(job, NO_PROGRESS)
@@ -298,6 +312,8 @@ def _attempt(
             verdict = body(job) if _await_predecessor(job) else "stopped"
         if verdict not in ("completed", "stopped"):
             raise ValueError(f"The job ended with an unknown verdict: {verdict!r}")
+    except StartAgain:
+        raise
     except Interrupted:
         traceback.print_exc()
         job.warning("Interrupted: it did not stop in time")

@@ -62,7 +62,7 @@ def test_a_step_takes_the_same_rows_on_all_nodes() -> None:
 
 
 def test_the_gradients_of_the_adapters_are_averaged_once_a_step() -> None:
-    result = scaling(1, 2)
+    result = scaling(1, 2, 8)  # on eight nodes without accumulation
     estimate = EstimateInputs(models.shipped(DENSE)).estimate_on(configure(), ())
     for row in result.estimates:
         expected = 2 * (row.gpus - 1) / row.gpus * 4 * estimate.trainable_params

@@ -11,6 +11,7 @@ go between each rank and the owner of the run.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -76,6 +77,8 @@ def _run_agent(options: argparse.Namespace, writer: MessageWriter) -> None:
     launched, kills_before = time.time(), oom_killer.read_kill_count()
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpus // options.processes)))
+    # It warns that it handles no signals outside of the main thread, which is the purpose.
+    logging.getLogger("torch.distributed.elastic.multiprocessing.api").setLevel(logging.ERROR)
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.runs.control import Request
-from deepsynth_tui.runs.job import Failure, Job
+from deepsynth_tui.runs.job import Failure, Job, StartAgain
 from deepsynth_tui.slurm import commands
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.ranks.connection import keep_alive, read_hello
@@ -33,9 +33,9 @@ from deepsynth_tui.training.ranks.protocol import (
     decode,
 )
 from deepsynth_tui.training.ranks.record import (
-    BLAME_SECONDS,
     Exited,
     Inbox,
+    NodeLost,
     Rank,
     Vanished,
     record_reports,
@@ -44,9 +44,8 @@ from deepsynth_tui.training.ranks.record import (
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
 
-NODE_SECONDS = 420.0
-"""How long to wait for Slurm to end a job whose node is gone: its SlurmdTimeout is 300 s by
-default. Slurm then starts the job again."""
+VAIN_RESTARTS = 3
+"""How often a job that loses a node is started again without having written a checkpoint."""
 SRUN = ("srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1", "--unbuffered")
 NODE_MODULE = "deepsynth_tui.training.ranks.node"
 END_SECONDS = 10.0
@@ -71,10 +70,9 @@ class Connections:
 
     listener: socket.socket
     token: str
-    patience: float
-    """Seconds to wait for somebody else to end the run when a node is gone."""
     inbox: Inbox = field(default_factory=queue.Queue)
     ranks: dict[int, NodeRank] = field(default_factory=dict)
+    _open: list[socket.socket] = field(default_factory=list)
 
     def accept(self) -> None:
         """Accept connections until the listener is closed."""
@@ -97,15 +95,16 @@ class Connections:
     def close(self) -> None:
         """Close all connections, which ends ranks and agents."""
         self.listener.close()
-        for rank in self.ranks.values():
-            with contextlib.suppress(OSError):
-                rank.connection.shutdown(socket.SHUT_RDWR)
+        for connection in self._open:
+            with contextlib.suppress(OSError):  # it has ended before
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             hello = read_hello(connection, self.token)
             if hello is None:
                 return
+            self._open.append(connection)
             keep_alive(connection)
             if hello.rank is None:
                 self._serve_node(hello, connection)
@@ -141,7 +140,7 @@ class Connections:
         if not has_ended:
             text = f"Node {hello.node} is gone, or its process (pid {hello.pid}) was killed"
             failure = Failure("NodeLost", text, f"Look whether it is up. {RESUME}")
-            self.inbox.put((None, Vanished(failure, self.patience)))
+            self.inbox.put((None, Vanished(failure, is_node=True)))
 
 
 def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
@@ -152,6 +151,7 @@ def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
 
     Raises:
         TrainingError: the run is for Slurm, and this process is not in a batch job.
+        StartAgain: a node is gone, and the batch job is to be started again without it.
         JobFailed: a rank or a node failed, with its reason.
         OSError: an agent cannot be started, or an event cannot be recorded.
     """
@@ -169,8 +169,7 @@ def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
             processes=config.processes_per_node,
             resume=resume,
         )
-        patience = NODE_SECONDS if by_slurm else BLAME_SECONDS
-        connections = Connections(listener, meeting.owner.token, patience)
+        connections = Connections(listener, meeting.owner.token)
         threading.Thread(target=connections.accept, daemon=True).start()
         if not by_slurm:
             meeting.write(job.run)
@@ -182,6 +181,11 @@ def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
                 return record_reports(
                     job, connections.inbox, send=connections.send, explain_exit=_explain_exit
                 )
+        except NodeLost as error:
+            restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+            if by_slurm and (error.has_checkpoint or restarts < VAIN_RESTARTS):
+                raise StartAgain(error.failure) from error
+            raise
         finally:
             remove_meeting(job.run)
 

@@ -34,10 +34,18 @@ class Exited:
 @dataclass(frozen=True, slots=True)
 class Vanished:
     """A rank, or all ranks of a node, said nothing at their end. `failure` holds unless something
-    better is reported within `seconds`."""
+    better is reported within `BLAME_SECONDS`."""
 
     failure: Failure
-    seconds: float = BLAME_SECONDS
+    is_node: bool = False
+
+
+class NodeLost(JobFailed):
+    """A node is gone. `has_checkpoint`: this start of the run has written one."""
+
+    def __init__(self, failure: Failure, *, has_checkpoint: bool) -> None:
+        super().__init__(failure)
+        self.has_checkpoint = has_checkpoint
 
 
 class Rank(Protocol):
@@ -64,8 +72,10 @@ def record_reports(
     `send` forwards a request to the first rank and returns whether it is there to get it.
 
     Raises:
+        NodeLost: a node is gone.
         JobFailed: a rank failed, with the reason of the rank that caused it.
     """
+    lost_node, has_checkpoint = False, False
     forwarded: Request | None = None
     lost_contact: tuple[float, Failure] | None = None  # when to give up waiting for the reason
     while True:
@@ -75,6 +85,8 @@ def record_reports(
         if lost_contact and request == "requeue":
             return "stopped"  # Slurm ends the job because a node is gone
         if lost_contact and time.monotonic() > lost_contact[0]:
+            if lost_node:
+                raise NodeLost(lost_contact[1], has_checkpoint=has_checkpoint)
             raise JobFailed(lost_contact[1])
         try:
             rank, report = inbox.get(timeout=POLL_SECONDS)
@@ -84,6 +96,7 @@ def record_reports(
             case EventMessage(kind, fields):
                 if kind == "phase":
                     job.heartbeat.enter_phase(fields["name"])
+                has_checkpoint = has_checkpoint or kind == "checkpoint"
                 job.events.write(kind, **fields)
             case FailedMessage(failure, only_lost_contact):
                 if rank is not None:
@@ -92,13 +105,11 @@ def record_reports(
                 if not only_lost_contact:
                     raise JobFailed(failure)
                 lost_contact = lost_contact or (time.monotonic() + BLAME_SECONDS, failure)
-            case Vanished(failure, seconds):
-                if seconds > BLAME_SECONDS:
-                    job.warning(f"{failure.message}. Waiting for Slurm to start the job again")
-                deadline = time.monotonic() + seconds
-                # Better than that of a rank which only lost its connection to this one.
-                if lost_contact is None or deadline > lost_contact[0]:
-                    lost_contact = (deadline, failure)
+            case Vanished(failure, is_node):
+                # Better than a rank which only lost its connection; a node explains its ranks.
+                if is_node or not lost_node:
+                    lost_contact = (time.monotonic() + BLAME_SECONDS, failure)
+                lost_node = lost_node or is_node
             case FinishedMessage() if rank is not None:
                 rank.last_message = report
             case Exited(exit_code) if rank is not None:
