@@ -44,10 +44,10 @@ def test_without_a_terminal_the_interface_says_what_to_do():
 
 def test_keys_are_listed_with_their_names_and_with_what_was_changed(home: Path):
     home.mkdir()
-    (home / "interface.yaml").write_text("keymap: {runs.sort: v, runs.srot: w}\n")
+    (home / "interface.yaml").write_text("keymap: {runs.sort: K, runs.srot: w}\n")
     done = command("keys")
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert " v (was o) " in lines["runs.sort"]
+    assert " K (was o) " in lines["runs.sort"]
     assert " f5 " in lines["form.start"]
     assert "runs.srot: is not an action (did you mean runs.sort?)" in done.stderr
 
