@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def app_with(home: Path, file: Path, mode: Mode = "runs") -> AsyncIterator[Pilot[Any]]:
     app = DeepsynthApp(home, mode=mode, settings_file=file)
-    async with app.run_test(size=(120, 36)):
+    async with app.run_test(size=(120, 36), notifications=True):
         yield PatientPilot(app)
 
 
