@@ -105,6 +105,7 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
             text-style: dim;
         }
     }
+    SearchIcon { display: none; }  /* an emoji, whose width terminals do not agree on */
     RunTable:ansi > .datatable--header { background: ansi_default; }
     """
 

@@ -110,9 +110,12 @@ class ConfiguredApp(ChangedCellsApp[ReturnType]):
         self.use_settings(loaded.settings)
 
     def on_mount(self) -> None:
-        """Use the keys of the file, and say what is wrong with it."""
+        """Use the keys of the file."""
         if self.keymap:
             self.set_keymap(dict(self.keymap))
+
+    def on_ready(self) -> None:
+        """Say what is wrong with the file, once there is a screen to say it on."""
         if self.settings_problems:
             lines = [
                 f"{each.key}: {each.message}" if each.key else each.message

@@ -106,7 +106,12 @@ def _ansi_theme(name: str, *, dark: bool, **colours: str) -> Theme:
         surface="ansi_default",
         panel="ansi_default",
         boost="ansi_default",
-        **colours,
+        primary=accent,
+        secondary=colours["secondary"],
+        accent=colours["accent"],
+        success=colours["success"],
+        warning=colours["warning"],
+        error=colours["error"],
         variables={
             "ansi-background": "ansi_black" if dark else "ansi_white",
             "ansi-foreground": "ansi_white" if dark else "ansi_black",

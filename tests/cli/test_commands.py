@@ -42,6 +42,16 @@ def test_without_a_terminal_the_interface_says_what_to_do():
     assert "needs a terminal" in command(code=2).stderr
 
 
+def test_keys_are_listed_with_their_names_and_with_what_was_changed(home: Path):
+    home.mkdir()
+    (home / "interface.yaml").write_text("keymap: {runs.sort: K, runs.srot: w}\n")
+    done = command("keys")
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert " K (was o) " in lines["runs.sort"]
+    assert " f5 " in lines["form.start"]
+    assert "runs.srot: is not an action (did you mean runs.sort?)" in done.stderr
+
+
 def test_five_mistakes_are_five_lines(config: Path):
     config.write_text(
         "kind: training\nlora: {r: 0, lora_alpah: 3}\ntraining: {optim: sdg}\n"

@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def app_with(home: Path, file: Path, mode: Mode = "runs") -> AsyncIterator[Pilot[Any]]:
     app = DeepsynthApp(home, mode=mode, settings_file=file)
-    async with app.run_test(size=(120, 36)):
+    async with app.run_test(size=(120, 36), notifications=True):
         yield PatientPilot(app)
 
 
@@ -57,7 +57,7 @@ async def test_a_theme_is_used_at_once_and_at_the_next_start(home: Path, file: P
 
 
 async def test_other_lines_of_the_file_stay(home: Path, file: Path) -> None:
-    write(file, "# mine\ntheme: ansi-dark # 16\nkeymap:\n  runs.sort: v\n")
+    write(file, "# mine\ntheme: ansi-dark # 16\nkeymap:\n  runs.sort: K\n")
     async with app_with(home, file) as pilot:
         assert pilot.app.theme == ANSI_DARK.name
         await pilot.press("f12")
@@ -65,7 +65,7 @@ async def test_other_lines_of_the_file_stay(home: Path, file: Path) -> None:
         await pilot.press("right", "down", "right")
         assert "Keys    1 changed" in text_of(pilot.app.screen)
     assert file.read_text() == (
-        "# mine\ntheme: ansi-light # 16\nkeymap:\n  runs.sort: v\nascii: always\n"
+        "# mine\ntheme: ansi-light # 16\nkeymap:\n  runs.sort: K\nascii: always\n"
     )
 
 
@@ -118,17 +118,17 @@ async def test_a_file_that_is_no_yaml_is_not_overwritten(home: Path, file: Path)
 
 
 async def test_the_keymap_holds_in_bindings_footer_texts_and_help(home: Path, file: Path) -> None:
-    write(file, "keymap: {app.training: f11, runs.sort: v, runs.filter: F}\n")
+    write(file, "keymap: {app.training: f14, runs.sort: K, runs.filter: F}\n")
     async with app_with(home, file) as pilot:
         app = pilot.app
         text = text_of(app.screen)
-        assert "F11 " in text, "in the mode bar"
+        assert "F14 " in text, "in the mode bar"
         await pilot.press("f1", *"sort by")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-        await until(pilot, lambda: " v " in text_of(app.screen))
+        await until(pilot, lambda: " K " in text_of(app.screen))
         await pilot.press("escape", "F")
         await until(pilot, lambda: isinstance(app.focused, Input))
-        await pilot.press("escape", "f11")
+        await pilot.press("escape", "f14")
         await until(pilot, lambda: form_is_ready(pilot))
 
 

@@ -74,7 +74,7 @@ async def shows(pilot: Pilot[Any], *texts: str) -> None:
 
 def running_run(home: Path) -> RunDirectory:
     run = _run(home, "rank16", [*training(74), *on_gpu(74), *evaluations("9.12", "97.21", "97.12")])
-    alive(run, "training", at=80)
+    alive(run, "training")
     return run
 
 
@@ -265,7 +265,11 @@ STATES = (
     State("monitor-failed", "runs", monitor(failed_run, "failed", "Lower training")),
     State("monitor-ended", "runs", monitor(ended_run, "done")),
     State("monitor-crashed", "runs", monitor(crashed_run, "crashed")),
-    State("monitor-samples", "runs", monitor(running_run, "loss 0.", then=("v",), after="97.12")),
+    State(
+        "monitor-samples",
+        "runs",
+        monitor(running_run, "loss 0.", then=("v", "right"), after="97.12"),
+    ),
     State("monitor-dataset", "runs", monitor(dataset_run, "drawing")),
     State("monitor-dataset-ended", "runs", monitor(ended_dataset_run, "done")),
     State("stop", "runs", monitor(running_run, "loss 0.", then=("s",), after="Stop rank16?")),

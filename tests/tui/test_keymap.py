@@ -50,8 +50,8 @@ def test_an_entry_that_needs_the_key_of_a_refused_one_is_refused_too() -> None:
 
 
 def test_the_same_key_in_two_screens_is_no_conflict() -> None:
-    free = {"monitor.metrics": "R"} | {"runs.sort": "v"}
-    assert check_keymap(free)[0] == {"runs.sort": "v"}
+    free = {"monitor.metrics": "R"} | {"runs.sort": "K"}
+    assert check_keymap(free)[0] == {"runs.sort": "K"}
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)

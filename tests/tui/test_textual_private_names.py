@@ -38,6 +38,10 @@ DIGESTS = {
     "textual.message_pump:MessagePump._on_message": "12c0b6eb18e5",
     # app: which characters of the keyboard the bindings of ancestors get
     "textual.screen:Screen._binding_chain": "003c1b578e69",
+    # configured_app, keymap: the keymap, and lines that widgets keep until their style changes
+    "textual.app:App._invalidate_css": "c9221af3705f",
+    "textual.binding:BindingsMap.apply_keymap": "9b73d1d65f80",
+    "textual.keys:_normalize_key_list": "4c80a72d00c2",
 }
 """The first characters of the SHA-256 of the source of each."""
 
