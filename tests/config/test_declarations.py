@@ -47,6 +47,7 @@ def test_section_titles():
         "data": "Data",
         "training": "Training",
         "output": "Output",
+        "launch": "Launch",
         "source": "Documents",
         "filter": "Filter",
         "page": "Page",
@@ -67,6 +68,7 @@ def test_section_summaries():
         "quantization": "4-bit",
         "text_encoder": "qwen3 frozen",
         "output": "a new folder among the runs",
+        "launch": "local",
     }
     (output,) = [section for section in sections(DatasetConfig) if section.key == "output"]
     values = {key: field.default for key, field in fields_by_key(DatasetConfig).items()}
@@ -97,12 +99,19 @@ def test_sections_that_presets_do_not_reset():
     kept = {
         section.key for model in MODELS for section in sections(model) if not section.preset_resets
     }
-    assert kept == {"source", "model", "data", "output"}
+    assert kept == {"source", "model", "data", "output", "launch"}
 
 
 def test_fields_that_the_preflight_reads():
     assert keys(TrainingConfig, in_preflight=True) == in_sections(
-        TrainingConfig, "model", "text_encoder", "data", "datasets", "quantization", "output"
+        TrainingConfig,
+        "model",
+        "text_encoder",
+        "data",
+        "datasets",
+        "quantization",
+        "output",
+        "launch",
     ) | {"lora.init_from"}
     assert keys(DatasetConfig, in_preflight=True) == in_sections(
         DatasetConfig,
