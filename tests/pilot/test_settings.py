@@ -166,13 +166,6 @@ async def test_a_letter_jumps_to_its_field_and_escape_stays(home: Path, file: Pa
         assert form_of(pilot).values.values["lora.r"] == 16
 
 
-async def test_letters_show_in_a_list_with_g(home: Path, file: Path) -> None:
-    async with app_with(home, file) as pilot:
-        await until(pilot, lambda: "No runs yet." in text_of(pilot.app.screen))
-        await pilot.press("g")
-        assert isinstance(pilot.app.screen, (JumpScreen, RunsScreen))
-
-
 async def test_settings_are_a_dialog_over_any_screen(home: Path, file: Path) -> None:
     async with app_with(home, file) as pilot:
         await pilot.press("f12", "f12")
