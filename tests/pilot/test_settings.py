@@ -113,7 +113,7 @@ async def test_a_file_that_is_no_yaml_is_not_overwritten(home: Path, file: Path)
         await pilot.press("f12")
         await until(pilot, lambda: bool(pilot.app.screen.query(FieldRow)))
         await pilot.press("right")
-        await until(pilot, lambda: "is not valid YAML" in text_of(pilot.app.screen))
+        await until(pilot, lambda: "Not saved" in text_of(pilot.app.screen))
     assert file.read_text() == "theme: ["
 
 
