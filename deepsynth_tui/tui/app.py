@@ -15,6 +15,7 @@ from textual.app import SystemCommand
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.widget import Widget
 
 from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings
@@ -246,8 +247,13 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
         from deepsynth_tui.tui.screens.jump import JumpScreen, visible_targets
 
         below = self.screen
+
+        def go_to(widget: Widget | None) -> None:
+            if widget is not None:
+                below.set_focus(widget)
+
         if targets := visible_targets(below):
-            self.push_screen(JumpScreen(targets), lambda widget: below.set_focus(widget))
+            self.push_screen(JumpScreen(targets), go_to)
 
     async def action_quit(self) -> None:
         """Quit. Runs continue; a message in the terminal says how to watch them."""

@@ -112,7 +112,7 @@ async def test_help_keeps_its_columns_apart_in_a_narrow_terminal(home: Path) -> 
         first = next(line for line in text.splitlines() if "^o" in line)
         rest = text.splitlines()[text.splitlines().index(first) + 1]
         assert "X-ray  " in first
-        assert rest.index(rest.strip("▸│ ")) == first.index("Show"), "help wraps in its own column"
+        assert rest.index(rest.strip("│▸ ")) == first.index("Show"), "help wraps in its own column"
 
 
 async def test_a_question_mark_can_be_typed(home: Path) -> None:

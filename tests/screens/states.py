@@ -260,7 +260,9 @@ STATES = (
     State("runs-empty", "runs", _no_runs),
     State("runs-filled", "runs", _runs(), every_run),
     State("runs-filter", "runs", _runs("slash", *"rank", text="rank"), every_run),
-    State("compare", "runs", _runs("space", "down", "down", "equals_sign", text="loss"), every_run),
+    State(
+        "compare", "runs", _runs("space", "down", "down", "equals_sign", text="held-out"), every_run
+    ),
     State("monitor-running", "runs", monitor(running_run, "rank16", "loss 0.")),
     State("monitor-failed", "runs", monitor(failed_run, "failed", "Lower training")),
     State("monitor-ended", "runs", monitor(ended_run, "done")),
