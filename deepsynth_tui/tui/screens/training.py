@@ -230,6 +230,8 @@ class TrainingScreen(FormScreen):
     async def _probe_gpus(self) -> None:
         from deepsynth_tui.machine.nvml import probe
 
+        if not self.is_current:  # the timer had fired before the screen was suspended
+            return
         free_before = [device.free for device in self.fit.devices]
         self.fit.show_probe(await asyncio.to_thread(probe))
         free = [device.free for device in self.fit.devices]
