@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 from textual import events
-from textual._compositor import Compositor
+from textual._compositor import ChopsUpdate, Compositor
 from textual.binding import BindingsMap
 from textual.dom import DOMNode
 from textual.geometry import Region
@@ -31,43 +32,54 @@ def stop_blinking(widget: Widget) -> None:
         widget.cursor_blink = False
 
 
-class BandCompositor(Compositor):
-    """Renders only the widgets in the lines that have to be drawn.
+class FrontCompositor(Compositor):
+    """Renders only what is in front, in the lines that have to be drawn.
 
-    With a Tab these are a field and the help far below it. Textual's own compositor renders
-    everything between them.
+    With a Tab these are two fields and the help far below them. Textual's own compositor renders
+    all lines of all widgets between them, and of every container that they cover.
     """
 
-    def _render_chops(
-        self, crop: Region, is_rendered_line: Callable[[int], bool]
-    ) -> Sequence[Mapping[int, Strip]]:
-        lines = list(crop.line_range)
-        bands = [
-            list(group) for is_drawn, group in groupby(lines, key=is_rendered_line) if is_drawn
-        ]
-        if len(bands) < 2:
-            return super()._render_chops(crop, is_rendered_line)
-        chops: list[Mapping[int, Strip]] = [{}] * self.size.height
-        for band in bands:
-            region = Region(crop.x, band[0], crop.width, len(band))
-            rendered = super()._render_chops(region, is_rendered_line)
-            chops[band[0] : band[-1] + 1] = rendered[band[0] : band[-1] + 1]
-        return chops
+    def render_partial_update(self) -> ChopsUpdate | None:
+        """Render the regions that have changed."""
+        regions = self._dirty_regions.copy()
+        self._dirty_regions.clear()
+        if not regions:
+            return None
+        spans = list(self._regions_to_spans(regions))
+        ends = [line_cuts[1:] for line_cuts in self.cuts]
+        return ChopsUpdate(self._render_spans(spans), spans, ends)
 
-    def _get_renders(
-        self, crop: Region | None = None
-    ) -> Iterable[tuple[Region, Region, list[Strip]]]:
-        """Render the widgets that overlap `crop`; Textual's own, all in containers that do."""
-        if crop is None:
-            return super()._get_renders(crop)
-        visible = self.visible_widgets
-        self._visible_widgets = {
-            widget: place for widget, place in visible.items() if crop.overlaps(place[0])
-        }
-        try:
-            return list(super()._get_renders(crop))
-        finally:
-            self._visible_widgets = visible
+    def _render_spans(self, spans: Sequence[tuple[int, int, int]]) -> list[dict[int, Strip | None]]:
+        """Return the strips in these spans (a line, its first column, and its end) by column."""
+        cuts = self.cuts
+        chops: list[dict[int, Strip | None]] = [{} for _ in cuts]
+        missing: dict[int, set[int]] = defaultdict(set)
+        for y, first, last in spans:
+            chops[y] = dict.fromkeys(cuts[y][:-1])
+            missing[y] |= {x for x, end in pairwise(cuts[y]) if x <= last and end > first}
+        for widget, (region, clip) in self.visible_widgets.items():  # the one in front first
+            shown = region.intersection(clip)
+            columns = range(*shown.column_span)
+            lines = [
+                y for y in shown.line_range if y in missing and not missing[y].isdisjoint(columns)
+            ]
+            if not lines:
+                continue
+            top = lines[0]
+            crop = Region(shown.x, top, shown.width, lines[-1] + 1 - top)
+            strips = widget.render_lines(crop.translate(-region.offset))
+            for y in lines:
+                starts = [x for x in cuts[y] if shown.x <= x <= shown.right]
+                parts = strips[y - top].divide([x - shown.x for x in starts[1:]])
+                for x, part in zip(starts, parts, strict=False):
+                    if x in missing[y]:
+                        chops[y][x] = part
+                        missing[y].remove(x)
+                if not missing[y]:
+                    del missing[y]
+            if not missing:
+                break
+        return chops
 
 
 class CalmScreen(Screen[ScreenResultType]):
@@ -82,7 +94,19 @@ class CalmScreen(Screen[ScreenResultType]):
         self, name: str | None = None, id: str | None = None, classes: str | None = None
     ) -> None:
         super().__init__(name, id, classes)
-        self._compositor = BandCompositor()
+        self._compositor = FrontCompositor()
+
+    def set_focus(
+        self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False
+    ) -> None:
+        """Focus a widget, and show at once what follows from that."""
+        before = self.focused
+        super().set_focus(widget, scroll_visible, from_app_focus)
+        if self.focused is not before:
+            self.focus_moved(before)
+
+    def focus_moved(self, before: Widget | None) -> None:
+        """Called when the focus has moved away from the widget `before`."""
 
     @property
     def takes_keys(self) -> bool:

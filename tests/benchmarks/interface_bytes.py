@@ -3,7 +3,9 @@
     python -m tests.benchmarks.interface_bytes [ROUNDS]
 
 Prints each figure with its bar. Times are ratios to the empty app, which takes turns with the
-interface. Bytes do not depend on the machine, but for frames that a slow one leaves out.
+interface; the ratio of CPU time beside each holds on a shared machine too. Both run from compiled
+Python, and the interface from its cache, as after the first start. Bytes do not depend on the
+machine, but for frames that a slow one leaves out.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from deepsynth_tui.runs.control import stop_and_wait
@@ -36,6 +40,7 @@ class Empty(App):
 
 Empty().run()
 """
+Average = Callable[[Sequence[float]], float]
 EMPTY_COMMAND = [sys.executable, "-c", EMPTY]
 COMMAND = [sys.executable, "-m", "deepsynth_tui"]
 TAB, F2, F3, F4 = "\t", "\x1bOQ", "\x1bOR", "\x1bOS"
@@ -98,27 +103,43 @@ def live_run(home: Path, name: str, lines_per_second: int) -> RunDirectory:
 # Measurements
 
 
-def start_of(command: Sequence[str], is_there: Callable[[str], bool]) -> tuple[float, int]:
-    """Return the seconds until the screen is there, and the bytes until it is complete."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds until a screen is there, of elapsed and of CPU time, and the bytes written."""
+
+    seconds: float
+    cpu: float
+    bytes: int
+
+
+def cpu_seconds(terminal: Terminal) -> float:
+    """Return the CPU time that the program has taken, all its threads included (Linux)."""
+    clock = (~terminal.pid << 3) | 2  # clock_getcpuclockid(3)
+    return time.clock_gettime(clock)
+
+
+def start_of(command: Sequence[str], is_there: Callable[[str], bool]) -> Cost:
+    """Start a program, and wait until its screen is complete."""
     began = time.perf_counter()
     with Terminal(command) as terminal:
         terminal.wait_for(is_there)
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, cpu_seconds(terminal)
         terminal.settle(1.5)
-        return seconds, len(terminal.output)
+        return Cost(seconds, cpu, len(terminal.output))
 
 
-def press(terminal: Terminal, key: str) -> tuple[float, int]:
-    """Press a key; return the seconds until its frame is complete, and the bytes that follow it."""
-    before, pressed = len(terminal.output), time.perf_counter()
+def press(terminal: Terminal, key: str) -> Cost:
+    """Press a key, and wait until its frame is complete."""
+    before, pressed, cpu = len(terminal.output), time.perf_counter(), cpu_seconds(terminal)
     terminal.press(key)
     terminal.settle(2.0, until_first=True)
     seconds = terminal.settle(QUIET) - pressed
+    cpu = cpu_seconds(terminal) - cpu
     terminal.settle(LATER)
-    return seconds, len(terminal.output) - before
+    return Cost(seconds, cpu, len(terminal.output) - before)
 
 
-def tabs_of(command: Sequence[str], is_there: Callable[[str], bool]) -> list[tuple[float, int]]:
+def tabs_of(command: Sequence[str], is_there: Callable[[str], bool]) -> list[Cost]:
     """Press Tab many times."""
     with Terminal(command) as terminal:
         terminal.wait_for(is_there)
@@ -186,36 +207,42 @@ def show(name: str, value: float, unit: str, bar: float) -> None:
     sys.stdout.flush()
 
 
+def show_ratios(
+    name: str, costs: Sequence[Cost], empty: Sequence[Cost], average: Average, bar: float
+) -> None:
+    """Print the ratio of elapsed time and that of CPU time to an empty app's."""
+    for kind, time_of in (("", attrgetter("seconds")), (", CPU time", attrgetter("cpu"))):
+        ratio = average([*map(time_of, costs)]) / average([*map(time_of, empty)])
+        show(f"{name}{kind}", ratio, "x", bar)
+
+
+def median_bytes(costs: Sequence[Cost]) -> float:
+    return statistics.median(cost.bytes for cost in costs)
+
+
 def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         os.environ["DEEPSYNTH_HOME"] = folder
+        os.environ["PYTHONPYCACHEPREFIX"] = str(home / "compiled")
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         (home / "runs" / "none").mkdir(parents=True)  # the Training screen is shown first
-        first: dict[str, list[float]] = {"empty": [], "frame": [], "form": []}
-        start_bytes, tab_bytes, empty_bytes = [], [], []
-        tab_seconds, empty_seconds = [], []
+        empty, frame, form, empty_tabs, tabs = [], [], [], [], []
+        for command, is_there in ((EMPTY_COMMAND, empty_is_there), (COMMAND, form_is_filled)):
+            tabs_of(command, is_there)  # compiles what they import
         for _ in range(rounds):
-            first["empty"].append(start_of(EMPTY_COMMAND, empty_is_there)[0])
-            first["frame"].append(start_of(COMMAND, lambda text: "Start" in text)[0])
-            seconds, count = start_of(COMMAND, form_is_filled)
-            first["form"].append(seconds)
-            start_bytes.append(count)
-            for command, is_there, taken, counts in (
-                (EMPTY_COMMAND, empty_is_there, empty_seconds, empty_bytes),
-                (COMMAND, form_is_filled, tab_seconds, tab_bytes),
-            ):
-                for seconds, count in tabs_of(command, is_there):
-                    taken.append(seconds)
-                    counts.append(count)
-        empty = statistics.median(first["empty"])
-        tab, empty_tab = statistics.median(tab_bytes), statistics.median(empty_bytes)
-        show("Tab on the form", tab, "B", 1000)
-        show("  to an empty app's", tab / empty_tab, "x", 0.15)
-        show("start to filled form", statistics.median(start_bytes), "B", 0.35 * START_BYTES_BEFORE)
-        show("first frame", statistics.median(first["frame"]) / empty, "x", 1.3)
-        show("filled form", statistics.median(first["form"]) / empty, "x", 1.8)
-        empty_p95 = percentile_95(empty_seconds)
-        show("Tab, 95th p.", percentile_95(tab_seconds) / empty_p95, "x", 1.5)
+            empty.append(start_of(EMPTY_COMMAND, empty_is_there))
+            frame.append(start_of(COMMAND, lambda text: "Start" in text))
+            form.append(start_of(COMMAND, form_is_filled))
+            empty_tabs += tabs_of(EMPTY_COMMAND, empty_is_there)
+            tabs += tabs_of(COMMAND, form_is_filled)
+        show("Tab on the form", median_bytes(tabs), "B", 1000)
+        show("  to an empty app's", median_bytes(tabs) / median_bytes(empty_tabs), "x", 0.15)
+        show("start to filled form", median_bytes(form), "B", 0.35 * START_BYTES_BEFORE)
+        show_ratios("first frame", frame, empty, statistics.median, 1.3)
+        show_ratios("filled form", form, empty, statistics.median, 1.8)
+        show_ratios("Tab, 95th p.", tabs, empty_tabs, percentile_95, 1.5)
+        empty_p95 = percentile_95([cost.seconds for cost in empty_tabs])
 
         quiet, loud = live_run(home, "quiet", 3), live_run(home, "loud", 5000)
         with Terminal([*COMMAND, "attach", quiet.id]) as terminal:

@@ -25,11 +25,21 @@ DIGESTS = {
     "textual.strip:Strip.render": "2ba7a4913a72",
     "textual.strip:Strip.render_ansi": "08043dedb90d",
     # calm_screen: what is rendered, and what follows a change of focus without a repaint
-    "textual._compositor:Compositor._render_chops": "ca8c3359d7af",
-    "textual._compositor:Compositor._get_renders": "8ac93299aa5d",
+    "textual._compositor:Compositor.render_partial_update": "888dccc892d8",
+    "textual._compositor:Compositor._regions_to_spans": "af3b73d8e34f",
+    "textual._compositor:Compositor.cuts": "205385a66fda",
     "textual._compositor:Compositor.visible_widgets": "6eddec5f2716",
     "textual.screen:Screen.set_focus": "56cfb5778970",
     "textual.screen:Screen._update_focus_styles": "cc50d6be558c",
+    # shared_styles: what a match of the rules depends on, and when sources are parsed
+    "textual.css.stylesheet:Stylesheet.apply": "1faf3687bbba",
+    "textual.css.stylesheet:Stylesheet.copy": "5364e49bbbdc",
+    "textual.css.stylesheet:Stylesheet.set_variables": "f8c97f5d9d75",
+    "textual.css.stylesheet:Stylesheet.reparse": "dd193eb05f8b",
+    "textual.css.stylesheet:Stylesheet.parse": "21678f7a02b1",
+    "textual.css.model:Selector.check": "d016c4a383cb",
+    # field_select: the list that opens
+    "textual.widgets._select:SelectOverlay": "e2e5d683a087",
     # key_order: the way of a key to the focused widget, and of its message up to the application
     "textual.app:App.on_event": "3dbf14d69491",
     "textual.app:App._on_key": "474680364759",

@@ -212,9 +212,9 @@ class FitPanel(VerticalScroll):
 
     def scroll_to_ranks(self) -> None:
         """Scroll the table of ranks into view."""
-        from deepsynth_tui.tui.fit.details import RANKS
-
         if self.view is not None and self.view.report is not None:
+            from deepsynth_tui.tui.fit.details import RANKS
+
             self._scroll_to_anchor(RANKS, height=1 + len(self.view.report.ranks))
 
     def _scroll_to_anchor(self, anchor: str, height: int = 1) -> None:

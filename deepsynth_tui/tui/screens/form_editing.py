@@ -11,6 +11,8 @@ from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.screens.draft import SavesDraft
 
 if TYPE_CHECKING:
+    from textual.widget import Widget
+
     from deepsynth_tui.config.fields import SectionSpec
     from deepsynth_tui.tui.forms.external_editor import EditorError
     from deepsynth_tui.tui.forms.history import Change
@@ -138,9 +140,14 @@ class EditsForm(SavesDraft):
     @property
     def focused_row(self) -> FieldRow | None:
         """The row of the field that has the focus."""
+        return self.row_of(self.focused)
+
+    @staticmethod
+    def row_of(widget: Widget | None) -> FieldRow | None:
+        """Return the row that a widget is in, None if it is in no row."""
         from deepsynth_tui.tui.widgets.field_row import FieldRow
 
-        nodes = self.focused.ancestors_with_self if self.focused else ()
+        nodes = widget.ancestors_with_self if widget is not None else ()
         return next((node for node in nodes if isinstance(node, FieldRow)), None)
 
     @property

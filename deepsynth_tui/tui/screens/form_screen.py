@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.widget import Widget
@@ -139,8 +139,12 @@ class FormScreen(ChecksForm):
     def on_text_input_suggested(self) -> None:
         self.explain(self.focused)
 
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        self.explain(event.widget)
+    def focus_moved(self, before: Widget | None) -> None:
+        """Show which field has the focus, and explain it."""
+        for each in (before, self.focused):
+            if row := self.row_of(each):
+                row.refresh()
+        self.explain(self.focused)
 
     def explain(self, widget: Widget | None) -> None:
         """Show in the help line what the focused field or section is for."""

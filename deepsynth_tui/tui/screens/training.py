@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from textual import events, work
+from textual import work
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -230,6 +230,8 @@ class TrainingScreen(FormScreen):
     async def _probe_gpus(self) -> None:
         from deepsynth_tui.machine.nvml import probe
 
+        if not self.is_current:  # the timer had fired before the screen was suspended
+            return
         free_before = [device.free for device in self.fit.devices]
         self.fit.show_probe(await asyncio.to_thread(probe))
         free = [device.free for device in self.fit.devices]
@@ -347,8 +349,9 @@ class TrainingScreen(FormScreen):
         message = f"{describe(before, self.form.values)}\n{self.undo_hint}"
         self.notify(message, title=title, markup=False)
 
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+    def focus_moved(self, before: Widget | None) -> None:
         """Scroll the panel to the table of ranks while the rank has the focus."""
+        super().focus_moved(before)
         row = self.focused_row
         rank_has_focus = row is not None and row.spec.key == RANK
         if rank_has_focus:

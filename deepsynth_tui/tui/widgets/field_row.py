@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
@@ -48,7 +48,6 @@ class FieldRow(Widget):
     FieldRow {
         layout: horizontal;
         height: 1;
-        &:focus-within { background: $surface; }
         & > Input, & > FieldSelect, & > Switch, & > LinesInput {
             margin: 0 0 0 30;
             height: 1;
@@ -239,7 +238,13 @@ class FieldRow(Widget):
         first = Content.assemble(*line).truncate(width, ellipsis=True)
         blank = [Content("")] * (height - 1)
         problem = [Content.styled(text, "$text-error") for text in self._problem_lines()]
-        return Content("\n").join([first, *blank, *problem])
+        lines = [first, *blank, *problem]
+        if self.has_focus_within:
+            # Not by a rule for `:focus-within`: Textual would match all rules of the row, its
+            # editor and the parts of that again with each change of focus.
+            padded = (line.pad_right(max(0, width - line.cell_length)) for line in lines)
+            lines = [line.stylize("on $surface") for line in padded]
+        return Content("\n").join(lines)
 
     def _remark(self) -> Content:
         """Return what is beside the editor: the suggested values or a note."""
@@ -285,11 +290,11 @@ class FieldRow(Widget):
         self._fit_height()
         self.refresh()
 
-    def on_descendant_focus(self) -> None:
-        self.refresh()
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        event.stop()  # the screen, which moved the focus, knows
 
-    def on_descendant_blur(self) -> None:
-        self.refresh()
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        event.stop()
 
     @on(Input.Changed)
     @on(Switch.Changed)

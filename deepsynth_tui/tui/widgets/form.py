@@ -256,7 +256,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
 
     def _essential_row(self, key: str, *, is_whole: bool) -> FieldRow:
         if key.startswith(PRESET_ROW_PREFIX):
-            group = next(group for group in GROUP_TITLES if key.endswith(f".{group}"))
+            group: Group = next(g for g in GROUP_TITLES if key.endswith(f".{g}"))
             return self._preset_row(group, is_whole=is_whole)
         return self._row(self._specs[key], narrow_label=True, is_whole=is_whole)
 

@@ -32,6 +32,7 @@ class LinesInput(TextArea):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, compact=True, highlight_cursor_line=False)
+        self.cursor_blink = False
 
     @property
     def shown_lines(self) -> int:

@@ -74,6 +74,7 @@ class TextInput(Input):
         super().__init__(
             value, placeholder=placeholder, suggester=suggester, classes=classes, validate_on=()
         )
+        self.cursor_blink = False
         self._may_grow = may_grow
 
     def on_mount(self) -> None:
