@@ -79,7 +79,7 @@ def test_dataset(snap_compare: Compare, home: Path, size: tuple[int, int]) -> No
 @pytest.mark.parametrize("settings", ["theme: light\n", "theme: ansi-dark\n", "ascii: always\n"])
 def test_other_looks(snap_compare: Compare, home: Path, settings: str) -> None:
     file = home / "interface.yaml"
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     file.write_text(settings)
 
     async def before(pilot: Pilot[Any]) -> None:
