@@ -82,7 +82,7 @@ class SlurmCluster:
         daemon = self._daemons.pop(node)
         daemon.kill()
         daemon.wait()
-        jobs = _processes_of(node)
+        jobs = _processes_of(node, self.configuration)
         # First: a slurmstepd that lives longer than its processes would report their end.
         for pid in (*filter(_is_step, {_parent(pid) for pid in jobs}), *jobs):
             with contextlib.suppress(ProcessLookupError):
@@ -170,15 +170,19 @@ class SlurmCluster:
         return {**os.environ, "SLURM_CONF": str(self.configuration)}
 
 
-def _processes_of(node: str) -> list[int]:
-    """Return the pids of the processes that a slurmd has started for jobs."""
-    mark = f"SLURMD_NODENAME={node}".encode()
+def _processes_of(node: str, configuration: Path) -> list[int]:
+    """Return the pids of the processes that a slurmd of this cluster has started for jobs."""
+    marks = {f"SLURMD_NODENAME={node}".encode(), f"SLURM_CONF={configuration}".encode()}
     pids: list[int] = []
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if process.name.isdecimal() and mark in (process / "environ").read_bytes().split(b"\0"):
+            if process.name.isdecimal() and marks <= _environment_of(process):
                 pids.append(int(process.name))
     return pids
+
+
+def _environment_of(process: Path) -> set[bytes]:
+    return set((process / "environ").read_bytes().split(b"\0"))
 
 
 def _parent(pid: int) -> int:
