@@ -17,7 +17,7 @@ class LaunchSettings(Settings):
     """Where the run is started. The names are those of `sbatch`."""
 
     section = SectionInfo(
-        title="Launch", summary="{target}", preset_resets=False, in_preflight=True, on_resume="free"
+        summary="{target}", preset_resets=False, in_preflight=True, on_resume="free"
     )
 
     target: Literal["local", "slurm", "torchrun"] = setting(

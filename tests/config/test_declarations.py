@@ -46,6 +46,7 @@ def test_section_titles():
         "text_encoder": "Text encoder",
         "data": "Data",
         "training": "Training",
+        "launch": "Launch",
         "output": "Output",
         "source": "Documents",
         "filter": "Filter",
@@ -66,6 +67,7 @@ def test_section_summaries():
         "lora": "r 16 alpha 32",
         "quantization": "4-bit",
         "text_encoder": "qwen3 frozen",
+        "launch": "local",
         "output": "a new folder among the runs",
     }
     (output,) = [section for section in sections(DatasetConfig) if section.key == "output"]
@@ -97,12 +99,19 @@ def test_sections_that_presets_do_not_reset():
     kept = {
         section.key for model in MODELS for section in sections(model) if not section.preset_resets
     }
-    assert kept == {"source", "model", "data", "output"}
+    assert kept == {"source", "model", "data", "launch", "output"}
 
 
 def test_fields_that_the_preflight_reads():
     assert keys(TrainingConfig, in_preflight=True) == in_sections(
-        TrainingConfig, "model", "text_encoder", "data", "datasets", "quantization", "output"
+        TrainingConfig,
+        "model",
+        "text_encoder",
+        "data",
+        "datasets",
+        "quantization",
+        "launch",
+        "output",
     ) | {"lora.init_from"}
     assert keys(DatasetConfig, in_preflight=True) == in_sections(
         DatasetConfig,
