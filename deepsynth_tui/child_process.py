@@ -84,6 +84,13 @@ def ask_with_progress(
     Raises:
         ChildError: the process gave no answer, or died.
     """
+    return _parse_answer(subject, *_converse(module, question, on_progress))
+
+
+def _converse(
+    module: str, question: Any, on_progress: Callable[[str], None]
+) -> tuple[int, str, str]:
+    """Return the exit status of the process, its stdout, and the last line of its stderr."""
     pipe = subprocess.PIPE
     child = subprocess.Popen(
         [sys.executable, "-m", module], stdin=pipe, stdout=pipe, stderr=pipe, text=True
@@ -101,8 +108,8 @@ def ask_with_progress(
         with contextlib.suppress(BrokenPipeError), child.stdin:
             child.stdin.write(json.dumps(question))
         for line in child.stderr:
-            if line.startswith(_PROGRESS):
-                on_progress(line.removeprefix(_PROGRESS).rstrip("\n"))
+            if (text := progress_in(line)) is not None:
+                on_progress(text)
             elif line.strip():
                 last_line = line
         child.wait()
@@ -111,13 +118,18 @@ def ask_with_progress(
         child.wait()
         reader.join()
         _children.discard(child)
-    return _parse_answer(subject, child.returncode, "".join(stdout), last_line)
+    return child.returncode, "".join(stdout), last_line
 
 
 def report_progress(text: str) -> None:
     """Pass a line of text from the process to the `on_progress` of its client."""
     sys.stderr.write(f"{_PROGRESS}{text}\n")
     sys.stderr.flush()
+
+
+def progress_in(line: str) -> str | None:
+    """Return the text that `report_progress` wrote as this line of stderr, None of any other."""
+    return line.removeprefix(_PROGRESS).rstrip("\n") if line.startswith(_PROGRESS) else None
 
 
 def exit_with_parent() -> None:

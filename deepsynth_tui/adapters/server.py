@@ -152,7 +152,8 @@ TASKS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 }
 
 
-def _answer(question: Mapping[str, Any]) -> Any:
+def answer(question: Mapping[str, Any]) -> Any:
+    """Return what the task that `question` names makes of it."""
     from deepsynth_tui.training.silence_libraries import silence_libraries
 
     silence_libraries()
@@ -164,7 +165,7 @@ def main() -> int:
     from deepsynth_tui.training.failures import explain_as_user_error
 
     exit_with_parent()
-    return serve(_answer, explain=explain_as_user_error)
+    return serve(answer, explain=explain_as_user_error)
 
 
 if __name__ == "__main__":

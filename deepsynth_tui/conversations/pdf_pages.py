@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+from functools import cache
 from pathlib import Path
 
 from deepsynth_tui.config.locations import cache_dir
 from deepsynth_tui.conversations.errors import UnusableRow
+from deepsynth_tui.limited_process import LimitedProcess, LimitExceeded
 
 # `target_longest_image_dim` of olmOCR's training configurations since version 0.2.
 LONGEST_SIDE = 1288
+SERVER = "deepsynth_tui.conversations.pdf_page_server"
+MAX_SECONDS = 60
+"""Seconds of processor time that a page may take."""
+MAX_MEMORY = 4
+"""GiB of memory that a page may take."""
 
 
 def render_only_page(path: Path) -> Path:
@@ -19,7 +27,8 @@ def render_only_page(path: Path) -> Path:
     The longer side has `LONGEST_SIDE` pixels. The file is kept in the cache.
 
     Raises:
-        UnusableRow: the file is damaged, encrypted, or has another number of pages.
+        UnusableRow: the file is damaged, encrypted, has another number of pages, or takes too much
+            time or memory.
     """
     try:
         state = path.stat()
@@ -37,18 +46,34 @@ def render_only_page(path: Path) -> Path:
 
 
 def _render(path: Path, image: Path) -> None:
-    import pypdfium2
-
+    question = {"path": str(path), "image": str(image), "side": LONGEST_SIDE}
     try:
-        document = pypdfium2.PdfDocument(path)
-    except pypdfium2.PdfiumError as error:
-        raise UnusableRow(f"{path} is not a readable PDF file: {error}") from error
-    with document:
-        if len(document) != 1:
-            raise UnusableRow(
-                f"{path} has {len(document)} pages; olmOCR has a file with one page for each text",
-                "Split the file into pages, each with its own .md file.",
-            )
-        page = document[0]
-        scale = (LONGEST_SIDE - 0.5) / max(page.get_size())  # PDFium rounds up
-        page.render(scale=scale).to_pil().convert("RGB").save(image, "PNG", compress_level=1)
+        answer = limited_renderer(os.getpid()).ask(question)
+    except LimitExceeded as error:
+        image.unlink(missing_ok=True)
+        raise UnusableRow(f"{path} {_excess(error)}", "Convert the file, or remove it.") from error
+    if "unreadable" in answer:
+        raise UnusableRow(f"{path} is not a readable PDF file: {answer['unreadable']}")
+    if answer["pages"] != 1:
+        raise UnusableRow(
+            f"{path} has {answer['pages']} pages; olmOCR has a file with one page for each text",
+            "Split the file into pages, each with its own .md file.",
+        )
+
+
+@cache
+def limited_renderer(pid: int) -> LimitedProcess:
+    """Return the process of this one: a forked process must not share it."""
+    process = LimitedProcess(SERVER, max_seconds=MAX_SECONDS, max_memory=MAX_MEMORY)
+    atexit.register(process.__exit__)
+    return process
+
+
+def _excess(error: LimitExceeded) -> str:
+    match error.limit:
+        case "time":
+            return f"takes more than {MAX_SECONDS} seconds to render"
+        case "memory":
+            return f"takes more than {MAX_MEMORY} GiB of memory to render"
+        case "crash":
+            return f"crashes the PDF library: {error.detail}"

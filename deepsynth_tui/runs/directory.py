@@ -15,11 +15,18 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.errors import RunError
-from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
+from deepsynth_tui.runs.json_file import (
+    CACHED_FILES,
+    BadContent,
+    Fields,
+    read_object,
+    settled_version,
+)
 from deepsynth_tui.runs.private_folder import PRIVATE, make_private
 
 SLUG_LENGTH = 40
@@ -84,6 +91,11 @@ class RunDirectory:
     def folded(self) -> Path:
         """The state after most of a long event log; see `folded_log`."""
         return self.path / "folded.json"
+
+    @property
+    def overview(self) -> Path:
+        """What a list shows of the event log of an ended run; see `log_overview`."""
+        return self.path / "overview.json"
 
     @property
     def console(self) -> Path:
@@ -315,14 +327,16 @@ def iterate_folders(home: Path) -> Iterator[RunDirectory]:
         return
     except OSError as error:
         raise RunUnreadable("The list of runs", error.strerror or str(error), root) from error
+    real_root = os.path.realpath(root)  # Path.resolve raises for links in a circle
     paths: set[str] = set()
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        path = os.path.realpath(entry.path)  # Path.resolve raises for links in a circle
+        is_link = entry.is_symlink()
+        path = os.path.realpath(entry.path) if is_link else f"{real_root}/{entry.name}"
         if path not in paths:
             paths.add(path)
-            yield RunDirectory(entry.name, Path(path if entry.is_symlink() else entry.path))
+            yield RunDirectory(entry.name, Path(path if is_link else entry.path))
 
 
 def read_identity(run: RunDirectory) -> Identity:
@@ -333,13 +347,25 @@ def read_identity(run: RunDirectory) -> Identity:
         RunUnreadable: The file is damaged or may not be read.
     """
     try:
-        return _identity_from_json(Fields(read_object(run.identity), run.identity.name))
+        if version := settled_version(run.identity):
+            return _read_settled(run.identity, version)
+        return _parse_identity(run.identity)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunNotFound(run.id, (), f"{run.path} contains no run.json") from error
     except BadContent as error:
         raise RunUnreadable(run.id, str(error), run.path) from error
     except OSError as error:
         raise RunUnreadable(run.id, error.strerror or str(error), run.path) from error
+
+
+# The list of runs reads every identity every few seconds.
+@lru_cache(maxsize=CACHED_FILES)
+def _read_settled(path: Path, version: tuple[int, int, int]) -> Identity:
+    return _parse_identity(path)
+
+
+def _parse_identity(path: Path) -> Identity:
+    return _identity_from_json(Fields(read_object(path), path.name))
 
 
 def write_identity(run: RunDirectory, identity: Identity) -> None:

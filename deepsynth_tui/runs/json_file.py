@@ -6,12 +6,16 @@ import json
 import math
 import os
 import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 1 << 20
 """More than the status or identity of a run: a larger one is not what its name says."""
+CACHED_FILES = 4096
+"""Parsed files of one kind that a process remembers, by `settled_version`."""
+SETTLED_SECONDS = 2.0
 _LARGEST = 1e300
 _LARGEST_INTEGER = 2**63
 
@@ -51,6 +55,18 @@ def _open_regular(path: str, flags: int) -> int:
         os.close(file)
         raise BadContent(f"{Path(path).name} is not a file")
     return file
+
+
+def settled_version(path: Path) -> tuple[int, int, int] | None:
+    """Return what any change of a file changes: inode, size and time of its last change.
+
+    None if it changed just now, since another change may have the same time; git calls such a
+    file racily clean. Raises OSError if the file is gone or cannot be looked at.
+    """
+    info = path.stat()
+    if time.time() - info.st_ctime < SETTLED_SECONDS:
+        return None
+    return info.st_ino, info.st_size, info.st_ctime_ns
 
 
 class Fields:
@@ -119,6 +135,13 @@ class Fields:
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             self._refuse(name)
         return tuple(values)
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """Return a list of finite numbers."""
+        values = self._content.get(name)
+        if not isinstance(values, list):
+            return self._refuse(name)
+        return tuple(self._number(name, value) for value in values)
 
     def _number(self, name: str, value: object) -> float:
         number = finite_number(value)

@@ -6,11 +6,19 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
+from functools import lru_cache
+from pathlib import Path
 
 from deepsynth_tui.runs import atomic, oom_killer, process, remote_heartbeat
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import RunError
-from deepsynth_tui.runs.json_file import BadContent, Fields, read_object
+from deepsynth_tui.runs.json_file import (
+    CACHED_FILES,
+    BadContent,
+    Fields,
+    read_object,
+    settled_version,
+)
 from deepsynth_tui.runs.oom_killer import KillCount
 from deepsynth_tui.slurm import commands as slurm
 
@@ -116,14 +124,26 @@ def read_status(run: RunDirectory) -> ProcessStatus | None:
     Raises StatusUnreadable if the file exists but is damaged or may not be read.
     """
     try:
-        status = _status_from_json(Fields(read_object(run.status), run.status.name))
-        return replace(status, written=run.status.stat().st_mtime)
+        if version := settled_version(run.status):
+            return _read_settled(run.status, version)
+        return _parse_status(run.status)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except BadContent as error:
         raise StatusUnreadable(run, str(error)) from error
     except OSError as error:
         raise StatusUnreadable(run, f"{run.status.name}: {error.strerror or error}") from error
+
+
+# The list of runs reads every status every few seconds; that of an ended run stays as it is.
+@lru_cache(maxsize=CACHED_FILES)
+def _read_settled(path: Path, version: tuple[int, int, int]) -> ProcessStatus:
+    return _parse_status(path)
+
+
+def _parse_status(path: Path) -> ProcessStatus:
+    status = _status_from_json(Fields(read_object(path), path.name))
+    return replace(status, written=path.stat().st_mtime)
 
 
 def _status_from_json(content: Fields) -> ProcessStatus:

@@ -95,3 +95,15 @@ def test_what_cannot_be_combined_is_refused(
     assert code in (1, 2)
     assert reason in errors
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.own_process
+def test_a_process_of_its_own_combines_and_refuses(tmp_path: Path, values: dict[str, Any]) -> None:
+    parts = [str(random_adapter(tmp_path / str(n), values, seed=n)) for n in range(2)]
+    folder = tmp_path / "combined"
+    code, output, errors = combine(*parts, "--weights", "1,1", "-o", str(folder), "--json")
+    assert code == 0, errors
+    assert json.loads(output)["r"] == json.loads((folder / "adapter_config.json").read_text())["r"]
+    code, _, errors = combine(*parts, "--weights", "1,1", "-o", str(folder))
+    assert code in (1, 2)
+    assert str(folder) in errors

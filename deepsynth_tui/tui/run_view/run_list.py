@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from deepsynth_tui.runs import log_overview
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.runs.state import RunState
-from deepsynth_tui.runs.state_reader import StateReader
-from deepsynth_tui.runs.summary import WAITING, RunSummary
+from deepsynth_tui.runs.log_overview import LogOverview, OverviewReader
+from deepsynth_tui.runs.summary import RunSummary
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
-from deepsynth_tui.tui.run_view.metrics import best_point
 from deepsynth_tui.tui.run_view.run_settings import RunSettings, read_run_settings
 from deepsynth_tui.units import format_age, format_duration, format_elapsed
 
-CURVE_POINTS = 32
-"""Values kept of the loss of each run."""
-READ_SECONDS = 0.2
-"""How long the log of one run is read; of a longer one the curve is a preview."""
+READ_SECONDS = 0.1
+"""How long the log of one run is read at once; a longer one is read on the next time."""
 LIVE_STEP = 10.0
 """Seconds in steps of which the time of a live run grows: each change is a new list."""
 SortKey = Literal["age", "name", "state", "best eval", "time"]
@@ -30,10 +27,7 @@ SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
 class RunFacts:
     """What a list shows of a run beside its summary.
 
-    Attributes:
-        losses: The training loss in at most `CURVE_POINTS` values.
-        best_eval: The lowest held-out loss, None before an evaluation.
-        seconds: Working time, without waiting for another run; None before the first event.
+    `seconds` is its working time, without waiting for another run; None before the first event.
     """
 
     settings: RunSettings = field(default_factory=RunSettings)
@@ -85,7 +79,7 @@ class RunFactsReader:
 
     def __init__(self) -> None:
         self._ended: dict[tuple[str, float | None, str], RunFacts] = {}
-        self._readers: dict[str, StateReader] = {}
+        self._readers: dict[str, OverviewReader] = {}
 
     def known(self, summary: RunSummary) -> RunFacts | None:
         """Return the facts of an ended run that were read before."""
@@ -97,24 +91,19 @@ class RunFactsReader:
             return facts
         run = RunDirectory(summary.id, summary.path)
         settings = read_run_settings(run)
-        reader = self._readers.get(run.id) or StateReader(run)
-        try:
-            reader.poll(READ_SECONDS)
-        except OSError:  # its summary says so
-            return RunFacts(settings)
-        state = reader.state
-        best = best_point(state.series.get("eval_loss", ()))
-        facts = RunFacts(
-            settings=settings,
-            losses=_resample([value for _, value in state.series.get("loss", ())]),
-            best_eval=None if best is None else best[1],
-            seconds=_seconds(state, summary, now),
-        )
-        if summary.is_live:
-            self._readers[run.id] = reader
-        else:
-            self._readers.pop(run.id, None)
-            self._ended[_key(summary)] = facts
+        overview = None if summary.is_live else log_overview.load(run)
+        if overview is None:
+            reader = self._readers.setdefault(run.id, OverviewReader(run))
+            try:
+                reader.poll(READ_SECONDS)
+            except OSError:  # its summary says so
+                return RunFacts(settings)
+            overview = reader.overview(live=summary.is_live)
+            if summary.is_live or reader.is_behind:
+                return _facts(settings, overview, now)
+            log_overview.save(run, overview)
+        self._readers.pop(run.id, None)
+        self._ended[_key(summary)] = facts = _facts(settings, overview, now)
         return facts
 
 
@@ -159,19 +148,11 @@ def _key(summary: RunSummary) -> tuple[str, float | None, str]:
     return summary.id, summary.updated, summary.state
 
 
-def _seconds(state: RunState, summary: RunSummary, now: float) -> float | None:
-    if state.started is None:
-        return None
-    until = now if summary.is_live else (state.updated or now)
-    phases = (phase for phase in state.phases if phase.name != WAITING)
-    seconds = sum((phase.ended or until) - phase.started for phase in phases)
-    return seconds // LIVE_STEP * LIVE_STEP if summary.is_live else seconds
-
-
-def _resample(values: Sequence[float]) -> tuple[float, ...]:
-    """Return the last value of each of `CURVE_POINTS` parts."""
-    count = min(len(values), CURVE_POINTS)
-    return tuple(values[(i + 1) * len(values) // count - 1] for i in range(count))
+def _facts(settings: RunSettings, overview: LogOverview, now: float) -> RunFacts:
+    seconds = overview.seconds(now)
+    if seconds is not None and overview.working_since is not None:
+        seconds = seconds // LIVE_STEP * LIVE_STEP
+    return RunFacts(settings, overview.losses, overview.best_eval, seconds)
 
 
 def describe(row: RunRow) -> list[tuple[str, str]]:

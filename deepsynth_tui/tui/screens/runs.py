@@ -140,6 +140,8 @@ class RunsScreen(ChangesRuns):
         summaries: list[RunSummary] = []
         pause, next_part = PART_SECONDS, time.monotonic() + PART_SECONDS
         for summary in iterate_summaries(home, now):
+            if self._end_polling.is_set():
+                break
             summaries.append(summary)
             if show_parts and time.monotonic() >= next_part:
                 self.post_message(self.Changed(run_rows(summaries, now), is_complete=False))

@@ -109,7 +109,10 @@ class RunTable(DataTable[Text], inherit_bindings=False):
             return
         for row in self._runs[len(before) :]:
             self.add_row(*self._cells(row, self._marked).values(), key=row.summary.id)
+        changed_marks = old_marked ^ self._marked
         for old, new in zip(before, self._runs, strict=False):
+            if old == new and new.summary.id not in changed_marks:
+                continue
             old_cells, cells = self._cells(old, old_marked), self._cells(new, self._marked)
             for column, cell in cells.items():
                 if cell != old_cells[column]:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.log_overview import CURVE_POINTS
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.tui.run_view.run_list import (
-    CURVE_POINTS,
     RunFactsReader,
     RunRow,
     SortKey,
