@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol")
+COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "setpriv")
 NODES = ("n1", "n2")
 START_SECONDS = 30.0
 CONFIGURATION = """\
@@ -158,7 +158,7 @@ class SlurmCluster:
         assert path is not None
         with (self.folder / f"{name}.log").open("ab") as log:
             self._daemons[name] = subprocess.Popen(
-                [path, *arguments],
+                ["setpriv", "--pdeathsig=KILL", path, *arguments],  # ends with a killed pytest
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
