@@ -30,7 +30,6 @@ for command in (
     interface.serve,
     runs.logs,
     runs.stop,
-    runs.node,
     reference.gpus,
     reference.schema,
     reference.doctor,
