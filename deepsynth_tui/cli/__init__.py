@@ -31,7 +31,6 @@ for command in (
     interface.keys,
     runs.logs,
     runs.stop,
-    runs.node,
     reference.gpus,
     reference.schema,
     reference.doctor,

@@ -295,13 +295,3 @@ def stop(
             return
         ending = control.stop_and_wait(directory, grace=STOP_GRACE)
         echo(f"{directory.id} has stopped ({ending.value}).")
-
-
-def node(run: RunRef) -> None:
-    """Run the processes of this machine in a run over several (launch.target: torchrun)."""
-    from deepsynth_tui.training.ranks.join import join_run
-
-    with report_errors():
-        code = join_run(find_run(run))
-        if code:
-            raise typer.Exit(code)

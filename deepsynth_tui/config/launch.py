@@ -17,15 +17,14 @@ class LaunchSettings(Settings):
     """Where the run is started. The names are those of `sbatch`."""
 
     section = SectionInfo(
-        title="Launch", summary="{target}", preset_resets=False, in_preflight=True, on_resume="free"
+        summary="{target}", preset_resets=False, in_preflight=True, on_resume="free"
     )
 
-    target: Literal["local", "slurm", "torchrun"] = setting(
+    target: Literal["local", "slurm"] = setting(
         "local",
         label="Start with",
         help="local: a process on this machine. slurm: a batch job; the run folder must be on a "
-        "disk that all nodes share. torchrun: a process on this machine, which other machines join "
-        "with `deepsynth-tui node RUN`, on a shared disk too.",
+        "disk that all nodes share.",
         advanced=True,
     )
     nodes: int = setting(

@@ -46,8 +46,8 @@ def test_section_titles():
         "text_encoder": "Text encoder",
         "data": "Data",
         "training": "Training",
-        "output": "Output",
         "launch": "Launch",
+        "output": "Output",
         "source": "Documents",
         "filter": "Filter",
         "page": "Page",
@@ -67,8 +67,8 @@ def test_section_summaries():
         "lora": "r 16 alpha 32",
         "quantization": "4-bit",
         "text_encoder": "qwen3 frozen",
-        "output": "a new folder among the runs",
         "launch": "local",
+        "output": "a new folder among the runs",
     }
     (output,) = [section for section in sections(DatasetConfig) if section.key == "output"]
     values = {key: field.default for key, field in fields_by_key(DatasetConfig).items()}
@@ -99,7 +99,7 @@ def test_sections_that_presets_do_not_reset():
     kept = {
         section.key for model in MODELS for section in sections(model) if not section.preset_resets
     }
-    assert kept == {"source", "model", "data", "output", "launch"}
+    assert kept == {"source", "model", "data", "launch", "output"}
 
 
 def test_fields_that_the_preflight_reads():
@@ -110,8 +110,8 @@ def test_fields_that_the_preflight_reads():
         "data",
         "datasets",
         "quantization",
-        "output",
         "launch",
+        "output",
     ) | {"lora.init_from"}
     assert keys(DatasetConfig, in_preflight=True) == in_sections(
         DatasetConfig,

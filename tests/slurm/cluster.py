@@ -5,6 +5,7 @@ Both nodes are this host, under two names (`slurmd -N`), as in Slurm's own "mult
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol")
+COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "setpriv")
 NODES = ("n1", "n2")
 START_SECONDS = 30.0
 CONFIGURATION = """\
@@ -81,18 +82,11 @@ class SlurmCluster:
         daemon = self._daemons.pop(node)
         daemon.kill()
         daemon.wait()
-        mark = f"SLURMD_NODENAME={node}".encode()
-        for process in Path("/proc").iterdir():
-            if not process.name.isdecimal():
-                continue
-            try:
-                is_step = f"slurmstepd: [{node}" in (process / "cmdline").read_text()
-                of_cluster = str(self.folder).encode() in (process / "environ").read_bytes()
-                has_mark = mark in (process / "environ").read_bytes().split(b"\0")
-            except (OSError, UnicodeDecodeError):
-                continue
-            if of_cluster and (is_step or has_mark):
-                os.kill(int(process.name), signal.SIGKILL)
+        jobs = _processes_of(node, self.configuration)
+        # First: a slurmstepd that lives longer than its processes would report their end.
+        for pid in (*filter(_is_step, {_parent(pid) for pid in jobs}), *jobs):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def node_states(self) -> dict[str, str]:
         """Return the state of each node as `sinfo` says it."""
@@ -164,7 +158,7 @@ class SlurmCluster:
         assert path is not None
         with (self.folder / f"{name}.log").open("ab") as log:
             self._daemons[name] = subprocess.Popen(
-                [path, *arguments],
+                ["setpriv", "--pdeathsig=KILL", path, *arguments],  # ends with a killed pytest
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -174,6 +168,37 @@ class SlurmCluster:
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "SLURM_CONF": str(self.configuration)}
+
+
+def _processes_of(node: str, configuration: Path) -> list[int]:
+    """Return the pids of the processes that a slurmd of this cluster has started for jobs."""
+    marks = {f"SLURMD_NODENAME={node}".encode(), f"SLURM_CONF={configuration}".encode()}
+    pids: list[int] = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if process.name.isdecimal() and marks <= _environment_of(process):
+                pids.append(int(process.name))
+    return pids
+
+
+def _environment_of(process: Path) -> set[bytes]:
+    return set((process / "environ").read_bytes().split(b"\0"))
+
+
+def _parent(pid: int) -> int:
+    """Return the pid of the parent of a process, 0 if it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _is_step(pid: int) -> bool:
+    """Whether a process is the slurmstepd of a job step."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"slurmstepd")
+    except OSError:
+        return False
 
 
 def _which(command: str) -> str | None:

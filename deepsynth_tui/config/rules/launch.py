@@ -59,7 +59,7 @@ LAUNCH_RULES = (
         ("launch.nodes", "launch.target"),
         lambda c: c.launch.target == "local" and c.launch.nodes > 1,
         "a run that is started on this machine has one node",
-        "set launch.target to slurm or torchrun, or launch.nodes to 1",
+        "set launch.target to slurm, or launch.nodes to 1",
     ),
     Rule(
         ("training.num_processes", "launch.nodes"),

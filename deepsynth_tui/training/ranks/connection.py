@@ -75,5 +75,6 @@ def read_hello(connection: socket.socket, token: str) -> HelloMessage | None:
         hello = decode(line.decode())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    is_known = isinstance(hello, HelloMessage) and isinstance(hello.token, str)
-    return hello if is_known and hmac.compare_digest(hello.token, token) else None
+    if not isinstance(hello, HelloMessage) or not isinstance(hello.token, str):
+        return None
+    return hello if hmac.compare_digest(hello.token.encode(), token.encode()) else None

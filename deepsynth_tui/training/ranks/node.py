@@ -3,9 +3,9 @@
 `python -m deepsynth_tui.training.ranks.node RUN_PATH --nodes N --processes N --endpoint HOST:PORT
 --run-id ID [--resume]`
 
-`ranks.nodes` starts it, or a person (`ranks.join`). torchrun's agents find each other by their c10d
-rendezvous at the endpoint, number the ranks, start them and notice their end. Events and requests
-go between each rank and the owner of the run.
+`ranks.nodes` starts it. torchrun's agents find each other by their c10d rendezvous at the endpoint,
+number the ranks, start them and notice their end. Events and requests go between each rank and the
+owner of the run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The process that owns a run on several nodes.
 
-`srun`, or a person, starts torchrun's agent on each of them (`ranks.node`). Every rank connects to
+`srun` starts torchrun's agent on each of them (`ranks.node`). Every rank connects to
 this process, which records the one stream of events.
 """
 
@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from deepsynth_tui.slurm import commands
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.ranks.connection import keep_alive, read_hello
 from deepsynth_tui.training.ranks.exit_reasons import RESUME, rank_name, unreported_exit
-from deepsynth_tui.training.ranks.meeting import Meeting, new_meeting, remove_meeting
+from deepsynth_tui.training.ranks.meeting import Meeting, new_meeting
 from deepsynth_tui.training.ranks.protocol import (
     EventMessage,
     FailedMessage,
@@ -144,19 +144,15 @@ class Connections:
 
 
 def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
-    """Train on all nodes and return the verdict. No rank outlives the call.
-
-    `srun` starts the agents in a batch job; otherwise this process starts that of this machine, and
-    `deepsynth-tui node RUN` those of the others.
+    """Train on all nodes of this batch job and return the verdict. No rank outlives the call.
 
     Raises:
-        TrainingError: the run is for Slurm, and this process is not in a batch job.
+        TrainingError: this process is not in a batch job.
         StartAgain: a node is gone, and the batch job is to be started again without it.
         JobFailed: a rank or a node failed, with its reason.
         OSError: an agent cannot be started, or an event cannot be recorded.
     """
-    by_slurm = config.launch.target == "slurm"
-    if by_slurm and commands.batch_job() is None:
+    if commands.batch_job() is None:
         raise TrainingError(
             f"A run on {config.launch.nodes} nodes is started by Slurm",
             "Submit job.sbatch in its folder, or `train CONFIG --resume`.",
@@ -171,36 +167,26 @@ def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
         )
         connections = Connections(listener, meeting.owner.token)
         threading.Thread(target=connections.accept, daemon=True).start()
-        if not by_slurm:
-            meeting.write(job.run)
-            others = config.launch.nodes - 1
-            machines = "another machine" if others == 1 else f"{others} other machines"
-            job.phase("joining", f"run on {machines}: deepsynth-tui node {job.run.path}")
         try:
-            with _agents(job, meeting, connections, SRUN if by_slurm else ()):
+            with _agents(job, meeting, connections):
                 return record_reports(
                     job, connections.inbox, send=connections.send, explain_exit=_explain_exit
                 )
         except NodeLost as error:
             restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-            if by_slurm and (error.has_checkpoint or restarts < VAIN_RESTARTS):
+            if error.has_checkpoint or restarts < VAIN_RESTARTS:
                 raise StartAgain(error.failure) from error
             raise
-        finally:
-            remove_meeting(job.run)
 
 
 @contextlib.contextmanager
-def _agents(
-    job: Job, meeting: Meeting, connections: Connections, starter: Sequence[str]
-) -> Iterator[None]:
-    """Run the agents that `starter` starts meanwhile."""
-    nodes, cpus = str(meeting.nodes), os.environ.get("SLURM_CPUS_PER_TASK")
-    options = (f"--nodes={nodes}", f"--ntasks={nodes}") if starter else ()
-    if starter and cpus:
-        options = (*options, f"--cpus-per-task={cpus}")  # srun 22.05 does not take it from there
+def _agents(job: Job, meeting: Meeting, connections: Connections) -> Iterator[None]:
+    """Run an agent on each node meanwhile."""
+    options = [f"--nodes={meeting.nodes}", f"--ntasks={meeting.nodes}"]
+    if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):  # srun 22.05 does not take it from there
+        options.append(f"--cpus-per-task={cpus}")
     process = subprocess.Popen(
-        [*starter, *options, sys.executable, "-m", NODE_MODULE, *meeting.arguments(job.run)],
+        [*SRUN, *options, sys.executable, "-m", NODE_MODULE, *meeting.arguments(job.run)],
         stdin=subprocess.DEVNULL,
         env=meeting.environment(),
         start_new_session=True,

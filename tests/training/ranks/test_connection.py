@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import threading
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.training.ranks.connection import Address, connect, read_hello
-from deepsynth_tui.training.ranks.meeting import new_meeting, read_meeting
+from deepsynth_tui.training.ranks.meeting import new_meeting
 from deepsynth_tui.training.ranks.protocol import FinishedMessage, HelloMessage, encode
 
 TOKEN = "0" * 32
@@ -60,12 +59,9 @@ def test_a_stranger_is_not_let_in(content: bytes) -> None:
     assert first_line(content) is None
 
 
-def test_a_meeting_is_read_by_its_user_alone(tmp_path: Path) -> None:
+def test_the_token_is_no_argument(tmp_path: Path) -> None:
     run = RunDirectory("run", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         meeting = new_meeting(run, listener, nodes=2, processes=4, resume=True)
-    meeting.write(run)
-    meeting.write(run)
-    assert read_meeting(run) == meeting
-    assert stat.S_IMODE((tmp_path / "nodes.json").stat().st_mode) == 0o600
     assert meeting.owner.token not in " ".join(meeting.arguments(run))
+    assert meeting.owner.token in meeting.environment()["DEEPSYNTH_OWNER"]
