@@ -66,8 +66,9 @@ class AdapterTable(ListTable):
             return
         for entry in self._entries[len(before) :]:
             self.add_row(*self._cells(entry), key=entry.path)
-        for path in old_marked ^ self._marked:
-            self.update_cell(path, "mark", self._mark(path))
+        for entry in before:  # marked ones may be filtered out
+            if (entry.path in old_marked) != (entry.path in self._marked):
+                self.update_cell(entry.path, "mark", self._mark(entry.path))
 
     def on_resize(self) -> None:
         """Show the columns that have room."""
