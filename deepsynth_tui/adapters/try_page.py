@@ -60,7 +60,7 @@ class _Cancelled(StoppingCriteria):
         self._is_cancelled = is_cancelled
 
     def __call__(
-        self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any
+        self, input_ids: torch.LongTensor, scores: tuple[torch.Tensor] | None, **kwargs: Any
     ) -> torch.BoolTensor:
         """Return for each row whether it ends here."""
         return input_ids.new_full((len(input_ids),), self._is_cancelled(), dtype=bool)  # type: ignore[return-value]

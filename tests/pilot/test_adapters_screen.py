@@ -61,6 +61,7 @@ async def test_filter_marks_and_folders(home: Path, tmp_path: Path) -> None:
     adapter_run(home, "answers", later=10)
     elsewhere = adapter_run(tmp_path / "elsewhere", "copied")
     async with host(home).run_test(size=SMALL) as pilot:
+        await pilot.press("end", "enter", "escape")  # before there are rows
         await shows(pilot, "reads", "answers")
         await pilot.press("slash", *"read", "enter")
         await shows(pilot, "1 of 2 adapters have “read”")

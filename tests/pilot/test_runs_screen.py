@@ -121,6 +121,19 @@ async def test_nothing_is_painted_while_nothing_changes(home: Path, three: list[
         assert app.painted == painted
 
 
+async def test_keys_before_there_are_rows_do_nothing(home: Path):
+    app = host(home)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "No runs yet.")
+        await pilot.press("end", "enter")
+        run = new_run(home, "first")
+        alive(run, "starting", at=88)
+        await shows(pilot, "first")
+        assert app.calls == []
+        await pilot.press("v", "end", "enter")
+        await shows(pilot, "No searches yet.")
+
+
 async def test_enter_opens_the_highlighted_run(home: Path, three: list[RunDirectory]):
     app = host(home)
     async with app.run_test(size=SMALL) as pilot:

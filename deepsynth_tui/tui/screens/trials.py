@@ -25,7 +25,7 @@ from deepsynth_tui.tui.screens.acts_on_runs import ActsOnRuns, UsesSettings
 from deepsynth_tui.tui.widgets.curves import bar
 from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from deepsynth_tui.tui.widgets.label_grid import label_grid
-from deepsynth_tui.tui.widgets.list_table import ListTable
+from deepsynth_tui.tui.widgets.list_table import ListTable, row_at
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 from deepsynth_tui.units import format_duration
 
@@ -143,8 +143,7 @@ class TrialsScreen(ActsOnRuns, UsesSettings):
                 table.move_cursor(row=numbers.index(highlighted.number), animate=False)
 
     def _highlighted(self) -> TrialRow | None:
-        row = self.query_one(ListTable).cursor_row
-        return self._order[row] if row < len(self._order) else None
+        return row_at(self._order, self.query_one(ListTable).cursor_row)
 
     @on(DataTable.RowHighlighted)
     def _show_details(self) -> None:

@@ -10,7 +10,7 @@ from textual.widgets.data_table import RowDoesNotExist
 
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.tui.run_view.adapter_rows import kind_text, short_name
-from deepsynth_tui.tui.widgets.list_table import ListTable
+from deepsynth_tui.tui.widgets.list_table import ListTable, row_at
 from deepsynth_tui.units import format_bytes
 from deepsynth_tui.workflows.adapter_look import AdapterEntry
 
@@ -54,20 +54,21 @@ class AdapterTable(ListTable):
     @property
     def highlighted(self) -> AdapterEntry | None:
         """The adapter under the cursor."""
-        return self._entries[self.cursor_row] if self.cursor_row < len(self._entries) else None
+        return row_at(self._entries, self.cursor_row)
 
     def show(self, entries: Sequence[AdapterEntry], marked: Collection[str] = ()) -> None:
         """Show these adapters in this order; `marked` are paths."""
         before, self._entries = self._entries, tuple(entries)
         old_marked, self._marked = self._marked, frozenset(marked)
         if before != self._entries[: len(before)] or not before:
-            cursor = self.cursor_row
-            self._rebuild(before[cursor].path if cursor < len(before) else None)
+            highlighted = row_at(before, self.cursor_row)
+            self._rebuild(highlighted.path if highlighted else None)
             return
         for entry in self._entries[len(before) :]:
             self.add_row(*self._cells(entry), key=entry.path)
-        for path in old_marked ^ self._marked:
-            self.update_cell(path, "mark", self._mark(path))
+        for entry in before:  # marked ones may be filtered out
+            if (entry.path in old_marked) != (entry.path in self._marked):
+                self.update_cell(entry.path, "mark", self._mark(entry.path))
 
     def on_resize(self) -> None:
         """Show the columns that have room."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from rich.text import Text
 from textual.widgets import DataTable
 
 from deepsynth_tui.tui.actions import bindings
+
+Row = TypeVar("Row")
+
+
+def row_at(rows: Sequence[Row], cursor: int) -> Row | None:
+    """Return the row under the cursor of a table: `End` in an empty one sets it to -1."""
+    return rows[cursor] if 0 <= cursor < len(rows) else None
 
 
 class ListTable(DataTable[Text], inherit_bindings=False):

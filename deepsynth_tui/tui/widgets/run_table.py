@@ -16,6 +16,7 @@ from deepsynth_tui.tui.run_view.labels import STATE_LABELS
 from deepsynth_tui.tui.run_view.run_list import RunFacts, RunRow, SortKey
 from deepsynth_tui.tui.themes import rich_colour
 from deepsynth_tui.tui.widgets.curves import sparkline
+from deepsynth_tui.tui.widgets.list_table import row_at
 
 RunColumn = Literal[
     "mark", "state", "name", "model", "method", "dataset", "best eval", "loss", "time", "age"
@@ -94,7 +95,7 @@ class RunTable(DataTable[Text], inherit_bindings=False):
     @property
     def highlighted_row(self) -> RunRow | None:
         """The row under the cursor."""
-        return self._runs[self.cursor_row] if self.cursor_row < len(self._runs) else None
+        return row_at(self._runs, self.cursor_row)
 
     def show(
         self, rows: Sequence[RunRow], *, sort: SortKey = "age", marked: Collection[str] = ()
@@ -105,8 +106,8 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         ids_before, ids = self._ids(before), self._ids(self._runs)
         if self._sort != sort or not ids_before or ids_before != ids[: len(ids_before)]:
             self._sort = sort
-            cursor = self.cursor_row
-            self._rebuild(before[cursor].summary.id if cursor < len(before) else None)
+            highlighted = row_at(before, self.cursor_row)
+            self._rebuild(highlighted.summary.id if highlighted else None)
             return
         for row in self._runs[len(before) :]:
             self.add_row(*self._cells(row, self._marked).values(), key=row.summary.id)
