@@ -70,10 +70,8 @@ def limited_renderer(pid: int) -> LimitedProcess:
 
 
 def _excess(error: LimitExceeded) -> str:
-    match error.limit:
-        case "time":
-            return f"takes more than {MAX_SECONDS} seconds to render"
-        case "memory":
-            return f"takes more than {MAX_MEMORY} GiB of memory to render"
-        case "crash":
-            return f"crashes the PDF library: {error.detail}"
+    if error.limit == "time":
+        return f"takes more than {MAX_SECONDS} seconds to render"
+    if error.limit == "memory":
+        return f"takes more than {MAX_MEMORY} GiB of memory to render"
+    return f"crashes the PDF library: {error.detail}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import BaseModel
 
 from deepsynth_tui.config.dataset import DatasetConfig
 from deepsynth_tui.config.fields import FieldSpec, as_text, fields_by_key, sections
+from deepsynth_tui.config.setting import Settings
 from deepsynth_tui.config.training import TrainingConfig
 
 ALL_FIELDS = [
@@ -19,7 +19,7 @@ ALL_FIELDS = [
 @pytest.mark.parametrize(
     ("model", "field"), ALL_FIELDS, ids=lambda value: getattr(value, "key", "")
 )
-def test_every_field_has_help_and_survives_a_form(model: type[BaseModel], field: FieldSpec):
+def test_every_field_has_help_and_survives_a_form(model: type[Settings], field: FieldSpec):
     assert field.help.endswith((".", "?"))
     choices = [[item] for item in field.choices] if field.kind == "list" else field.choices
     for value in (field.default, *field.suggested, *choices):
@@ -27,7 +27,7 @@ def test_every_field_has_help_and_survives_a_form(model: type[BaseModel], field:
 
 
 @pytest.mark.parametrize("model", [TrainingConfig, DatasetConfig])
-def test_the_json_schema_has_the_same_declarations(model: type[BaseModel]):
+def test_the_json_schema_has_the_same_declarations(model: type[Settings]):
     schema = model.model_json_schema()
     for section in sections(model):
         owner = schema

@@ -106,6 +106,7 @@ def test_more_nodes_stop_helping_where_the_network_is_slow() -> None:
 def test_cost_is_that_of_all_gpus() -> None:
     (row,) = scaling(2).estimates
     assert row.hours == pytest.approx(100 * row.seconds[1] / 3600)
+    assert row.hours is not None
     assert A100.price_per_hour is not None
     assert row.cost == pytest.approx(row.hours * A100.price_per_hour * 16)
 

@@ -79,11 +79,12 @@ def combine(
     with report_errors():
         if rank is not None and method != "svd":
             raise BadInput(f"--rank does not go with --method {method}", "Use --method svd")
+        weight_of_each = numbers("--weights", weights)
         check_names(adapters)
         question = {
             "task": "combine",
             "adapters": adapters,
-            "weights": numbers("--weights", weights),
+            "weights": weight_of_each,
             "method": method,
             "output": str(output.expanduser().resolve()),
             "rank": rank,

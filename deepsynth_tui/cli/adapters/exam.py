@@ -103,8 +103,8 @@ def strength(
     with report_errors():
         _check_metric(metric)
         strengths = numbers("--values", values)
-        check_names([adapter])
         _check_strengths(strengths, has_data=data is not None, export=export, strength=strength)
+        check_names([adapter])
         exported = export.expanduser().resolve() if export is not None else None
         if exported is not None:
             check_new_folder(exported)  # before minutes of measuring

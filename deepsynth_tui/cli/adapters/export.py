@@ -78,9 +78,9 @@ def export(
             raise BadInput(
                 "An export needs --to and --output", "Give both, or prove a server: --server URL"
             )
-        check_names([adapter])
         if to == "gguf":
             _check_converter(converter)
+        check_names([adapter])
         written = request_export(
             ExportRequest(
                 adapter,
