@@ -108,6 +108,15 @@ class CalmScreen(Screen[ScreenResultType]):
     def focus_moved(self, before: Widget | None) -> None:
         """Called when the focus has moved away from the widget `before`."""
 
+    def _on_timer_update(self) -> None:
+        """Draw behind the requests of widgets that are in the queue: one frame for all of them.
+
+        The help line and the rows ask a turn of the event loop later than the two fields that the
+        focus moves between, and would get a frame of their own.
+        """
+        self._update_timer.pause()
+        self.call_later(super()._on_timer_update)
+
     @property
     def takes_keys(self) -> bool:
         """Whether the screen is complete, so that keys reach what they are meant for."""

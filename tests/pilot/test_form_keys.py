@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from textual import events
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input, OptionList
 
 from deepsynth_tui.config.kinds import RunKind
@@ -209,3 +210,28 @@ async def test_the_palette_goes_to_any_field(home: Path) -> None:
         assert next(str(hit.help) for hit in hits).startswith("Steps of rising")
         await hits[0].command()  # pyright: ignore[reportGeneralTypeIssues]
         assert focused_key(pilot) == "training.warmup_steps"
+
+
+async def test_what_a_key_changes_is_drawn_in_one_frame(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[set[str]] = []
+    draw = Screen._on_timer_update
+
+    def drawn(screen: Screen[Any]) -> None:
+        if screen._dirty_widgets:
+            frames.append({type(widget).__name__ for widget in screen._dirty_widgets})
+        draw(screen)
+
+    async with form_app(home) as pilot:
+        screen_of(pilot).set_focus(row_of(pilot, "lora.r").editor)
+        await until(pilot, lambda: not screen_of(pilot)._dirty_widgets)
+        with monkeypatch.context() as patch:
+            patch.setattr(Screen, "_on_timer_update", drawn)
+            await pilot.press("tab")
+            await until(pilot, lambda: bool(frames))
+            await pilot.pause()
+        assert focused_key(pilot) == "lora.lora_alpha"
+    changed = {"StepInput", "FieldRow", "HelpLine"}
+    assert changed <= frames[0]
+    assert not any(changed & later for later in frames[1:])

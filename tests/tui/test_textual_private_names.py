@@ -31,6 +31,7 @@ DIGESTS = {
     "textual._compositor:Compositor.visible_widgets": "6eddec5f2716",
     "textual.screen:Screen.set_focus": "56cfb5778970",
     "textual.screen:Screen._update_focus_styles": "cc50d6be558c",
+    "textual.screen:Screen._on_timer_update": "421401660de1",
     # shared_styles: what a match of the rules depends on, and when sources are parsed
     "textual.css.stylesheet:Stylesheet.apply": "1faf3687bbba",
     "textual.css.stylesheet:Stylesheet.copy": "5364e49bbbdc",
