@@ -50,17 +50,21 @@ POLL_SECONDS = 2.0
 """Time between two polls of the run directories."""
 PART_SECONDS = 0.2
 """Time until the rows read so far are shown, doubled each time."""
-_MORE_KEYS = "   ".join(
-    f"{key_of(f'runs.{action}')} {action}"
-    for action in ("sort", "rename", "extend", "clone", "archive", "delete")
-)
-_NO_RUNS = Content.assemble(
-    ("No runs yet.", "bold"),
-    f"\n\n{key_of('app.dataset')} makes a dataset from documents.\n"
-    f"{key_of('app.training')} fine-tunes a model on a dataset.\n\n",
-    ("deepsynth-tui demo", "bold"),
-    "  in a shell does both with built-in data in a few minutes.",
-)
+
+
+def _more_keys() -> str:
+    actions = ("sort", "rename", "extend", "clone", "archive", "delete")
+    return "   ".join(f"{key_of(f'runs.{action}')} {action}" for action in actions)
+
+
+def _no_runs() -> Content:
+    return Content.assemble(
+        ("No runs yet.", "bold"),
+        f"\n\n{key_of('app.dataset')} makes a dataset from documents.\n"
+        f"{key_of('app.training')} fine-tunes a model on a dataset.\n\n",
+        ("deepsynth-tui demo", "bold"),
+        "  in a shell does both with built-in data in a few minutes.",
+    )
 
 
 class RunsScreen(QueuesRuns):
@@ -93,7 +97,7 @@ class RunsScreen(QueuesRuns):
 
     def compose(self) -> ComposeResult:
         yield ModeBar("runs")
-        yield Static(_NO_RUNS, id="empty")
+        yield Static(_no_runs(), id="empty")
         yield RunTable(id="table")
         yield Static("Reading the runs …", id="details")
         yield FilterInput(
@@ -202,7 +206,7 @@ class RunsScreen(QueuesRuns):
             keys = f"{key_of('runs.compare')} compares, {key_of('runs.delete')} deletes"
             lines.append(("marked", f"{len(self._marked)}: {keys}, {key_of('runs.clear')} clears"))
         elif row is not None and not self._filter:
-            lines.append(("keys", _queue_keys() if row.summary.state == "queued" else _MORE_KEYS))
+            lines.append(("keys", _queue_keys() if row.summary.state == "queued" else _more_keys()))
         if self.rows is not None and not self._is_complete:
             lines.append(("list", f"{len(self.rows)} runs so far, reading more …"))
         if lines != self._details:
