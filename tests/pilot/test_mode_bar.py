@@ -60,14 +60,14 @@ def test_the_newest_working_run_is_the_live_run(home: Path) -> None:
 async def test_every_mode_shows_the_live_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app_module, "STARTUP_SECONDS", 0.05)
     monkeypatch.setattr(app_module, "LIVE_RUN_SECONDS", 0.05)
-    run = new_run(home, "sample-pages", "dataset")
+    run = new_run(home, "my-pages", "dataset")
     append(run, list(drawing(12)))
     alive(run, "drawing")
     async with DeepsynthApp(home, mode="runs").run_test(size=(80, 24)) as pilot:
         for key in ("f4", "f3", "f2"):
             await pilot.press(key)
             await until(
-                pilot, lambda: "● sample-pages 12/40" in text_of(pilot.app.screen).splitlines()[0]
+                pilot, lambda: "● my-pages 12/40" in text_of(pilot.app.screen).splitlines()[0]
             )
         ended(run)
-        await until(pilot, lambda: "sample-pages" not in text_of(pilot.app.screen).splitlines()[0])
+        await until(pilot, lambda: "my-pages" not in text_of(pilot.app.screen).splitlines()[0])

@@ -57,6 +57,9 @@ def test_steps_are_labelled_with_whole_numbers():
 
 
 class ChartHost(App[None]):
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"faint": "gray"}
+
     def compose(self) -> ComposeResult:
         yield MetricChart("loss")
 

@@ -18,12 +18,12 @@ from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.key_paths import KEY_PATHS
 from deepsynth_tui.tui.palette import applicable_actions
-from deepsynth_tui.tui.screens import acts_on_runs
 from deepsynth_tui.tui.screens import runs as runs_screen
 from deepsynth_tui.tui.screens.compare import CompareScreen
 from deepsynth_tui.tui.screens.runs import RunsScreen
 from deepsynth_tui.tui.widgets.overlay_chart import OverlayChart
 from deepsynth_tui.tui.widgets.run_table import COLUMN_WIDTHS, RunTable, columns_for
+from deepsynth_tui.workflows import start
 from deepsynth_tui.workflows.comparison.compare import compare_runs
 from tests.pilot.recorded_runs import (
     START,
@@ -311,21 +311,18 @@ def test_resuming_takes_one_key_on_the_run(key_place: str):
 
 
 async def test_shift_r_resumes_the_highlighted_run(home: Path, monkeypatch: pytest.MonkeyPatch):
-    run = trained(home, "done")
+    trained(home, "done")
     lost = new_run(home, "lost", later=20)
     append(lost, list(training(20)))
     vanished(lost)
-    started: list[tuple[str, bool]] = []
-    monkeypatch.setattr(
-        acts_on_runs, "start_job", lambda run, *, resume: started.append((run.id, resume))
-    )
+    started: list[str] = []
+    monkeypatch.setattr(start, "continue_run", lambda run: started.append(run.id))
     async with host(home).run_test(size=SMALL) as pilot:
         await shows(pilot, "✗ crashed", "R Resume")
         await pilot.press("down", "R")  # a completed run has nothing left to do
         await pilot.press("up", "R")
         await until(pilot, lambda: bool(started))
-    assert started == [(lost.id, True)]
-    assert run.id not in dict(started)
+    assert started == [lost.id]
 
 
 async def test_d_names_the_size_and_deletes_after_a_confirmation(home: Path):
