@@ -79,6 +79,7 @@ class Session:
             self._is_closed = True
             if self._child is not None:
                 self._child.kill()
+                self._child.wait()
                 live_children.discard(self._child)
 
     def _started(self) -> subprocess.Popen[str]:
