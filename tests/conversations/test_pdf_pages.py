@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def small_limits(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(pdf_pages, "MAX_SECONDS", 20)
     pdf_pages.limited_renderer.cache_clear()
     yield
+    pdf_pages.limited_renderer(os.getpid()).__exit__()
     pdf_pages.limited_renderer.cache_clear()
 
 
