@@ -72,6 +72,7 @@ def kill_children() -> None:
     """
     for child in tuple(live_children):
         child.kill()
+        live_children.discard(child)
 
 
 def ask_with_progress(

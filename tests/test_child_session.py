@@ -70,3 +70,10 @@ def test_closing_ends_a_question_that_waits(session: Session) -> None:
     assert len(raised) == 1
     with pytest.raises(SessionClosed):
         session.ask({"task": "count", "to": 0})
+
+
+def test_a_program_that_ends_forgets_the_processes_that_it_kills(session: Session) -> None:
+    session.ask({"task": "count", "to": 1})
+    child_process.kill_children()
+    assert not child_process.live_children
+    assert session.ask({"task": "count", "to": 1}), "another process answers"
