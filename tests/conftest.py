@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The theme follows the colours of the terminal; that of the tests has all, whatever CI says.
 os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 os.environ.pop("NO_COLOR", None)
+if constants := sys.modules.get("textual.constants"):  # a plugin of pytest imports it first
+    vars(constants)["COLOR_SYSTEM"] = "truecolor"
 
 # On a machine with GPUs, a PyTorch built for the CPU is refused unless they are hidden.
 if (torch := installed_torch()) and torch.is_for_cpu:
