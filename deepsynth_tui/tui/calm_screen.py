@@ -18,6 +18,9 @@ from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
 from textual.widget import Widget
 
+ONE_TURN = 0.001
+"""Seconds in which the event loop delivers what has been posted."""
+
 
 @runtime_checkable
 class _HasCursor(Protocol):
@@ -109,13 +112,14 @@ class CalmScreen(Screen[ScreenResultType]):
         """Called when the focus has moved away from the widget `before`."""
 
     def _on_timer_update(self) -> None:
-        """Draw behind the requests of widgets that are in the queue: one frame for all of them.
+        """Draw after the requests of widgets that are in the queue: one frame for all of them.
 
         The help line and the rows ask a turn of the event loop later than the two fields that the
-        focus moves between, and would get a frame of their own.
+        focus moves between, and would get a frame of their own. A timer draws, not a message: each
+        message is followed by an idle event, which asks for the next frame of a covered screen.
         """
         self._update_timer.pause()
-        self.call_later(super()._on_timer_update)
+        self.set_timer(ONE_TURN, super()._on_timer_update)
 
     @property
     def takes_keys(self) -> bool:

@@ -17,6 +17,7 @@ from deepsynth_tui.tui.app_protocol import Mode
 from deepsynth_tui.tui.key_paths import KEY_PATHS
 from deepsynth_tui.tui.screens.field_commands import FieldCommands
 from deepsynth_tui.tui.screens.help import HelpScreen
+from deepsynth_tui.tui.widgets.help_line import HelpLine
 from tests.pilot.forms import (
     cache_model_layout,
     form_app,
@@ -235,3 +236,26 @@ async def test_what_a_key_changes_is_drawn_in_one_frame(
     changed = {"StepInput", "FieldRow", "HelpLine"}
     assert changed <= frames[0]
     assert not any(changed & later for later in frames[1:])
+
+
+async def test_a_screen_behind_a_dialog_asks_for_no_frames(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[Screen[Any]] = []
+    draw = Screen._on_timer_update
+
+    def drawn(screen: Screen[Any]) -> None:
+        frames.append(screen)
+        draw(screen)
+
+    async with form_app(home) as pilot:
+        behind = screen_of(pilot)
+        await pilot.press("f9")
+        await until(pilot, lambda: pilot.app.screen is not behind)
+        with monkeypatch.context() as patch:
+            patch.setattr(Screen, "_on_timer_update", drawn)
+            behind.query_one(HelpLine).refresh()
+            await until(pilot, lambda: behind in frames)
+            for _ in range(100):  # turns, in which a frame that asks for the next would go on
+                await pilot.pause(0.002)
+    assert frames.count(behind) < 5
