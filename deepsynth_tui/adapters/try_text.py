@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TriedPage:
-    """What the models are asked, and how it came about, for the user."""
+    """The question for the models, and what it was made of."""
 
     conversation: Conversation
     remark: str

@@ -13,7 +13,7 @@ AT_TIME_LIMIT = signal.SIGUSR1
 
 
 class Evictable(Protocol):
-    """What is told that the job has to end: its heartbeat."""
+    """Its heartbeat, which takes the request to end."""
 
     def evict(self) -> None: ...
 

@@ -136,7 +136,7 @@ def _is_working(status: ProcessStatus) -> bool:
 def _is_earlier_start(status: ProcessStatus) -> bool:
     """Whether the process is that of an earlier start of the batch job that this process runs in.
 
-    Slurm starts a job again only when it has given up its former nodes; a last heartbeat of
+    Slurm starts a job again only when it has given up its former nodes; the last heartbeat of
     another machine may be fresh then.
     """
     is_own_job = status.batch_job is not None and status.batch_job == slurm.batch_job()

@@ -18,7 +18,7 @@ CLOCK_SECONDS = 5.0
 
 
 class Beat(Protocol):
-    """The part of a `ProcessStatus` that tells when its process was last heard of.
+    """The part of a `ProcessStatus` that tells when its process reported last.
 
     `written` is when the file was stamped, None where that is unknown.
     """
@@ -34,7 +34,7 @@ class Beat(Protocol):
 
 
 def silence(status: Beat, now: float) -> float:
-    """Return the seconds since the process was last heard of; below 0 if all clocks are ahead."""
+    """Return the seconds since the process reported last; below 0 if all clocks are ahead."""
     beat = status.launched if status.heartbeat is None else status.heartbeat
     ages = [now - beat] if status.written is None else [now - beat, now - status.written]
     past = [age for age in ages if age >= -CLOCK_SECONDS]

@@ -88,12 +88,12 @@ def refusal(command: str, stderr: str) -> SlurmError:
     """Return the error for what a command printed on stderr."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     reasons = [line.removeprefix(f"{command}: ").removeprefix("error: ") for line in lines]
-    said = "; ".join(reasons) or "it gave no reason"
+    message = "; ".join(reasons) or "it gave no reason"
     advice, key = next(
-        (known for text, known in _ADVICE.items() if text in said.lower()),
+        (known for text, known in _ADVICE.items() if text in message.lower()),
         (f"Run `{command}` by hand to see more", ""),
     )
-    return SlurmError(f"Slurm: {command} failed: {said}", advice, key)
+    return SlurmError(f"Slurm: {command} failed: {message}", advice, key)
 
 
 def _run(command: str, *arguments: str, timeout: float = TIMEOUT_SECONDS) -> str:

@@ -4,7 +4,7 @@ Whatever a colour means is also shown by a word or a sign. The variables `focus-
 focused field and the cursor of a list stand out.
 
 - Dark and light: 24-bit colours, which terminals with 256 colours approximate.
-- ANSI dark and light: the 16 colours and the background that the user has given the terminal.
+- ANSI dark and light: the 16 colours and the background that the user has chosen for the terminal.
 - Without colours (`NO_COLOR`): bold and reverse only.
 """
 
@@ -203,7 +203,7 @@ def theme_for(
 
     Args:
         setting: What the user has set.
-        colour_system: What Rich has found out: `standard` is 16 colours.
+        colour_system: What Rich detects: `standard` is 16 colours.
         environment: `NO_COLOR`, and `COLORFGBG`, in which some terminals tell their background.
     """
     if "NO_COLOR" in environment:

@@ -85,7 +85,7 @@ async def test_a_wrong_value_is_said_beside_the_setting_and_not_kept(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("theme: [", "invalid YAML"),
         ("theme: blue\nmouse: false\n", "theme: must be one of auto"),
@@ -94,13 +94,13 @@ async def test_a_wrong_value_is_said_beside_the_setting_and_not_kept(
     ],
 )
 async def test_a_bad_file_is_said_and_the_rest_of_it_used(
-    home: Path, file: Path, text: str, said: str
+    home: Path, file: Path, text: str, message: str
 ) -> None:
     write(file, text)
     async with app_with(home, file) as pilot:
         assert isinstance(pilot.app, DeepsynthApp)
         problems = [str(problem) for problem in pilot.app.settings_problems]
-        assert any(said in problem for problem in problems), problems
+        assert any(message in problem for problem in problems), problems
         await until(pilot, lambda: "Defaults are used" in text_of(pilot.app.screen))
         assert pilot.app.settings.theme == "auto"
         assert pilot.app.takes_mouse == ("mouse: false" not in text)

@@ -98,7 +98,7 @@ def test_remote_run_is_judged_by_its_heartbeat(mine: ProcessStatus, where: dict)
         (3600, 0, LOST_AFTER, Liveness.DEAD),  # and is dead
         (0, 3600, LOST_AFTER, Liveness.DEAD),  # the clock of the file server is ahead
         (0, None, LOST_AFTER, Liveness.DEAD),
-        (3600, 3600, LOST_AFTER, Liveness.ALIVE),  # ours is behind both: nothing can be said
+        (3600, 3600, LOST_AFTER, Liveness.ALIVE),  # ours is behind both: nothing is known
     ],
 )
 def test_clocks_of_other_hosts(

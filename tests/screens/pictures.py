@@ -74,7 +74,7 @@ async def take(
     state: State, size: tuple[int, int], target: Path, settings_file: Path | None
 ) -> None:
     """Write the picture of a state. Where it is not reached, what is there is shown, and it is
-    said."""
+    reported."""
     from tests.screens.states import app_in
 
     with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ CONNECT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the owner of a run listens, and what has to be said there."""
+    """Where the owner of a run listens, and the token that it takes."""
 
     host: str
     port: int

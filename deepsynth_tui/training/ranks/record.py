@@ -33,7 +33,7 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """A rank, or all ranks of a node, said nothing at their end. `failure` holds unless something
+    """A rank, or all ranks of a node, ended without a message. `failure` holds unless something
     better is reported within `BLAME_SECONDS`."""
 
     failure: Failure

@@ -42,7 +42,7 @@ class TryOutScreen(ReportsWorkerErrors, CalmModalScreen[None]):
 
     @dataclass
     class Ended(Message):
-        """The answers are complete, or were not given: `problem`."""
+        """The answers are complete, or there are none: `problem`."""
 
         problem: str = ""
 

@@ -24,7 +24,7 @@ GAPS = 8
 
 
 class AdapterPane(VerticalScroll):
-    """The details of one adapter; what is not read yet, or cannot be, is said."""
+    """The details of one adapter, or why they are not there."""
 
     DEFAULT_CSS = """
     AdapterPane {
