@@ -63,17 +63,19 @@ class DocumentTrainer(Trainer):
         record: CheckpointRecord | None = None,
         scorer: AnswerScorer | None = None,
         group_by_lengths: Sequence[int] | None = None,
+        padding_free: bool = False,
         **options: Any,
     ) -> None:
         """Create the trainer; `options` go to `Trainer`.
 
         `record` is written into each checkpoint; None for a trainer that writes none.
         `scorer` generates and scores answers at each evaluation. With `group_by_lengths`, the
-        lengths in tokens of all training rows, batches are made of rows of similar length.
+        lengths in tokens of all training rows, batches are made of rows of similar length. With
+        `padding_free`, the rows of a micro-batch are one sequence in the model.
         """
         super().__init__(model=model, processing_class=processor, **options)
         if isinstance(model, PeftModel | PreTrainedModel):
-            compute_token_loss(model)
+            compute_token_loss(model, padding_free=padding_free)
         # The loss is divided by the learned tokens of all micro-batches and ranks of a step.
         self.model_accepts_loss_kwargs = self._loss_shifts_labels = True
         self._unwrapped_model = model  # DDP wraps `self.model_wrapped`

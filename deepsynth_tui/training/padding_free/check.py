@@ -1,0 +1,95 @@
+"""Whether packed rows are, to a model, the rows that they are separately."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import PeftModel
+
+from deepsynth_tui.training.evaluation.generate import evaluation_mode
+from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.modeling.load import no_grad_autocast
+from deepsynth_tui.training.padding_free.attention import attention_by_row, use_row_attention
+from deepsynth_tui.training.padding_free.pack import pack_rows
+from deepsynth_tui.training.token_loss import one_token_only
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.training.data.chat_template import RenderedChat
+    from deepsynth_tui.training.data.collator import Collator
+    from deepsynth_tui.training.data.dataset import Rows
+
+log = logging.getLogger(__name__)
+
+KEY = "training.padding_free"
+TOLERANCE = 0.05
+"""Of the norm of a hidden state. In half precision last bits depend on the number of tokens, and
+experts may be chosen by them; rows that see each other differ by several times that."""
+FIRST_TOKENS = 4
+"""Tokens of a row whose difference counts by itself: a convolution mixes rows only there."""
+
+
+def prepare_padding_free(
+    model: PeftModel | PreTrainedModel,
+    collator: Collator,
+    rows: Rows,
+    lengths: Sequence[int],
+    config: TrainingConfig,
+) -> None:
+    """Let `model` attend to packed rows one by one, and compare the longest and the shortest row.
+
+    Raises:
+        TrainingError: packed, they differ from what they are separately.
+    """
+    base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    use_row_attention(base)
+    ascending = sorted(range(len(lengths)), key=lengths.__getitem__)
+    chats = [collator.render(rows[position]) for position in (ascending[-1], ascending[0])]
+    with evaluation_mode(model), no_grad_autocast(config):
+        separate = [_hidden_states(base, _inputs(base, collator, [chat])) for chat in chats]
+        packed = pack_rows(base, _inputs(base, collator, chats))
+        try:
+            with attention_by_row(packed.lengths):
+                together = _hidden_states(base, packed.inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise _refusal(base, f"it does not take them ({error})") from error
+    difference = max(map(_difference, together.split(packed.lengths), separate))
+    if not difference <= TOLERANCE:
+        raise _refusal(base, f"their hidden states change by {difference:.0%}")
+    log.info("hidden states of rows without padding differ by %.2g", difference)
+
+
+def _inputs(model: PreTrainedModel, collator: Collator, chats: Sequence[RenderedChat]) -> Any:
+    inputs = collator.model_inputs(collator.encode(chats), model.get_input_embeddings().weight.device)
+    inputs.pop("labels")
+    return inputs
+
+
+def _hidden_states(model: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
+    """Return what the head gets for a sequence, (tokens, width)."""
+    with one_token_only(model.get_output_embeddings()) as calls:
+        model(**inputs, use_cache=False)
+    (hidden,) = calls.inputs
+    return hidden.squeeze(0).float()
+
+
+def _difference(packed: torch.Tensor, separate: torch.Tensor) -> float:
+    """Return the mean difference of hidden states, of the first or of all tokens, by their norm."""
+    by_token = (packed - separate).norm(dim=1) / separate.norm(dim=1)
+    return max(by_token.mean().item(), by_token[:FIRST_TOKENS].mean().item())
+
+
+def _refusal(model: PreTrainedModel, reason: str) -> TrainingError:
+    return TrainingError(
+        f"{type(model).__name__} does not keep rows apart that follow one another without padding: "
+        f"{reason}",
+        f"Turn {KEY} off; training.train_sampling_strategy: group_by_length pads less, too.",
+        KEY,
+    )
