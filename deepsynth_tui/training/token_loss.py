@@ -50,9 +50,7 @@ class LossOutput(ModelOutput):
     row_tokens: torch.Tensor | None = None
 
 
-def compute_token_loss(
-    model: PeftModel | PreTrainedModel, *, padding_free: bool = False
-) -> None:
+def compute_token_loss(model: PeftModel | PreTrainedModel, *, padding_free: bool = False) -> None:
     """Replace the loss that `model` computes for batches with labels; it returns a `LossOutput`.
 
     Batches without labels, as in generation, are passed on. The loss is computed within the forward

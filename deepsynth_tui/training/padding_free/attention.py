@@ -60,11 +60,15 @@ def use_row_attention(model: PreTrainedModel) -> None:
 def _make_masks(*, q_length: int, kv_length: int, **options: Any) -> Any:
     """Return `RowMasks` for packed rows, and what SDPA gets for all other batches.
 
-    A mask depends on the layer: of a sliding window, of image tokens that see each other.
+    Raises:
+        NotImplementedError: the model has a mask function of its own. transformers gives it
+            positions in a row, while its arguments are of all rows (Gemma 3).
     """
     lengths = _row_lengths.get()
     if lengths is None or not q_length == kv_length == sum(lengths):
         return sdpa_mask(q_length=q_length, kv_length=kv_length, **options)
+    if options.get("use_vmap"):  # set for the mask functions of models
+        raise NotImplementedError("its attention mask depends on more than the order of tokens")
     masks: list[torch.Tensor | None] = []
     start = 0
     for length in lengths:

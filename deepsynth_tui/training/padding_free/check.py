@@ -41,7 +41,7 @@ def prepare_padding_free(
     lengths: Sequence[int],
     config: TrainingConfig,
 ) -> None:
-    """Let `model` attend to packed rows one by one, and compare the longest and the shortest row.
+    """Let `model` attend to packed rows one by one, and compare some: short, longest, short.
 
     Raises:
         TrainingError: packed, they differ from what they are separately.
@@ -49,7 +49,8 @@ def prepare_padding_free(
     base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     use_row_attention(base)
     ascending = sorted(range(len(lengths)), key=lengths.__getitem__)
-    chats = [collator.render(rows[position]) for position in (ascending[-1], ascending[0])]
+    compared = (ascending[0], ascending[-1], ascending[min(1, len(ascending) - 1)])
+    chats = [collator.render(rows[position]) for position in compared]
     with evaluation_mode(model), no_grad_autocast(config):
         separate = [_hidden_states(base, _inputs(base, collator, [chat])) for chat in chats]
         packed = pack_rows(base, _inputs(base, collator, chats))
@@ -59,15 +60,17 @@ def prepare_padding_free(
         except torch.OutOfMemoryError:
             raise
         except (LookupError, RuntimeError, TypeError, ValueError) as error:
-            raise _refusal(base, f"it does not take them ({error})") from error
+            raise _refusal(base, str(error)) from error
     difference = max(map(_difference, together.split(packed.lengths), separate))
     if not difference <= TOLERANCE:
-        raise _refusal(base, f"their hidden states change by {difference:.0%}")
+        raise _refusal(base, f"without it, hidden states differ by {difference:.0%}")
     log.info("hidden states of rows without padding differ by %.2g", difference)
 
 
 def _inputs(model: PreTrainedModel, collator: Collator, chats: Sequence[RenderedChat]) -> Any:
-    inputs = collator.model_inputs(collator.encode(chats), model.get_input_embeddings().weight.device)
+    inputs = collator.model_inputs(
+        collator.encode(chats), model.get_input_embeddings().weight.device
+    )
     inputs.pop("labels")
     return inputs
 
@@ -88,8 +91,7 @@ def _difference(packed: torch.Tensor, separate: torch.Tensor) -> float:
 
 def _refusal(model: PreTrainedModel, reason: str) -> TrainingError:
     return TrainingError(
-        f"{type(model).__name__} does not keep rows apart that follow one another without padding: "
-        f"{reason}",
-        f"Turn {KEY} off; training.train_sampling_strategy: group_by_length pads less, too.",
+        f"Rows without padding are not supported with {type(model).__name__}: {reason}",
+        f"Turn {KEY} off; training.train_sampling_strategy: group_by_length needs less padding.",
         KEY,
     )
