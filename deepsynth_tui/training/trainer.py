@@ -82,6 +82,7 @@ class DocumentTrainer(Trainer):
         self._processor = processor
         self._ranks = ranks
         self.record = record
+        self.padding_free = padding_free
         self._scorer = scorer
         self._lengths = group_by_lengths
         self._length_sampler: SeededLengthGroupedSampler | None = None
@@ -90,6 +91,7 @@ class DocumentTrainer(Trainer):
         self._held_out_loss: torch.Tensor | float = 0.0  # sums over rows of an evaluation
         self._held_out_tokens: torch.Tensor | int = 0
         self._tokens: torch.Tensor | int = 0
+        self._padded_tokens = 0
         self._tokens_since = time.perf_counter()
         self._data_wait_seconds = 0.0
         self._data_wait_since = self._tokens_since
@@ -117,6 +119,7 @@ class DocumentTrainer(Trainer):
         if model.training:
             # Not read here: `.item()` would wait for the GPU.
             self._tokens = self._tokens + inputs["attention_mask"].sum()
+            self._padded_tokens += inputs["attention_mask"].numel()
             self.pages_seen = self.pages_seen or any(map(_holds_pages, inputs))
             context = contextlib.nullcontext()  # training_step covers the backward pass, too
         else:
@@ -310,13 +313,18 @@ class DocumentTrainer(Trainer):
         self._data_wait_seconds, self._data_wait_since = 0.0, now
         return share
 
-    def trained_tokens(self) -> tuple[int, float]:
-        """Training tokens since the last call, and per second, summed over all ranks."""
+    def trained_tokens(self) -> tuple[int, float, float]:
+        """Training tokens since the last call, and per second, summed over all ranks.
+
+        The third value is the share of padding, 0 to 1, in batches that are padded to their longest
+        row, whether the model gets it or not.
+        """
         now = time.perf_counter()
         tokens = int(self._ranks.all_reduce_sum(int(self._tokens)))
+        padded = int(self._ranks.all_reduce_sum(self._padded_tokens))
         rate = tokens / (now - self._tokens_since)
-        self._tokens, self._tokens_since = 0, now
-        return tokens, rate
+        self._tokens, self._padded_tokens, self._tokens_since = 0, 0, now
+        return tokens, rate, 1 - tokens / padded
 
     # Checkpoints
 

@@ -26,8 +26,8 @@ from deepsynth_tui.training.padding_free.attention import attention_by_row, use_
 from deepsynth_tui.training.padding_free.check import prepare_padding_free
 from deepsynth_tui.training.padding_free.pack import PackedRows, pack_rows
 from deepsynth_tui.training.token_loss import LossOutput, compute_token_loss
-from tests.training import family_models, ocr_models, small_models
-from tests.training.conftest import configuration
+from tests.training import family_models, ocr_models, small_datasets, small_models
+from tests.training.conftest import Run, configuration
 from tests.training.small_datasets import example, row
 
 LENGTHS = (40, 15, 23)
@@ -177,3 +177,42 @@ def test_families_in_which_rows_see_each_other_are_refused(
     with pytest.raises(TrainingError, match=reason) as refused:
         prepare(config, collator, model)
     assert refused.value.key == "training.padding_free"
+
+
+@pytest.mark.slow
+def test_a_run_learns_what_it_learns_from_padded_rows(
+    run: Run, tmp_path: Path, language_model: Path
+) -> None:
+    dataset = small_datasets.write(tmp_path / "rows", [long_row(number) for number in range(10)])
+    settings: dict[str, Any] = {
+        "model__name_or_path": str(language_model),
+        "data__path": str(dataset),
+        "data__eval_fraction": 0.2,
+        "lora__lora_dropout": 0.0,
+        "training__gradient_accumulation_steps": 2,
+        "training__gradient_checkpointing": True,
+        "training__eval_steps": 2,
+        "training__save_steps": 2,
+    }
+    padded = run(**settings)
+    packed = run(**settings, training__padding_free=True)
+    for ran in (padded, packed):
+        assert ran.exit_code == 0, ran.failure
+        assert ran.of("done")[-1].data["verification"]["reproduces"]
+    for name in ("loss", "grad_norm", "eval_loss", "eval_cer", "tokens"):
+        expected = [e.data[name] for e in padded.of("metric") if name in e.data]
+        assert expected
+        values = [e.data[name] for e in packed.of("metric") if name in e.data]
+        assert values == pytest.approx(expected, rel=1e-3), name
+    padding = [e.data["padding"] for e in padded.of("metric") if "padding" in e.data]
+    avoided = [e.data["padding_avoided"] for e in packed.of("metric") if "loss" in e.data]
+    assert avoided == padding
+    assert max(avoided) > 0.1
+
+
+def test_a_run_refuses_a_family_in_which_rows_see_each_other(run: Run, tmp_path: Path) -> None:
+    folder = ocr_models.qwen3_5(tmp_path / "model")
+    ran = run(model__name_or_path=str(folder), training__padding_free=True)
+    assert ran.exit_code != 0
+    assert "Turn training.padding_free off" in ran.failure
+    assert "Qwen3_5ForConditionalGeneration" in ran.failure

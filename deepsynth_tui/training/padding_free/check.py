@@ -68,9 +68,7 @@ def prepare_padding_free(
 
 
 def _inputs(model: PreTrainedModel, collator: Collator, chats: Sequence[RenderedChat]) -> Any:
-    inputs = collator.model_inputs(
-        collator.encode(chats), model.get_input_embeddings().weight.device
-    )
+    inputs = collator.model_inputs(collator.encode(chats), next(model.parameters()).device)
     inputs.pop("labels")
     return inputs
 
