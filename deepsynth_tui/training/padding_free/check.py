@@ -52,11 +52,11 @@ def prepare_padding_free(
     compared = (ascending[0], ascending[-1], ascending[min(1, len(ascending) - 1)])
     chats = [collator.render(rows[position]) for position in compared]
     with evaluation_mode(model), no_grad_autocast(config):
-        separate = [_hidden_states(base, _inputs(base, collator, [chat])) for chat in chats]
-        packed = pack_rows(base, _inputs(base, collator, chats))
+        separate = [_hidden_states(model, _inputs(model, collator, [chat])) for chat in chats]
         try:
+            packed = pack_rows(base, _inputs(model, collator, chats))
             with attention_by_row(packed.lengths):
-                together = _hidden_states(base, packed.inputs)
+                together = _hidden_states(model, packed.inputs)
         except torch.OutOfMemoryError:
             raise
         except (LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -67,7 +67,9 @@ def prepare_padding_free(
     log.info("hidden states of rows without padding differ by %.2g", difference)
 
 
-def _inputs(model: PreTrainedModel, collator: Collator, chats: Sequence[RenderedChat]) -> Any:
+def _inputs(
+    model: PeftModel | PreTrainedModel, collator: Collator, chats: Sequence[RenderedChat]
+) -> Any:
     inputs = collator.model_inputs(collator.encode(chats), next(model.parameters()).device)
     inputs.pop("labels")
     return inputs
@@ -75,10 +77,14 @@ def _inputs(model: PreTrainedModel, collator: Collator, chats: Sequence[Rendered
 
 def _hidden_states(model: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
     """Return what the head gets for a sequence, (tokens, width)."""
-    with one_token_only(model.get_output_embeddings()) as calls:
-        model(**inputs, use_cache=False)
-    (hidden,) = calls.inputs
-    return hidden.squeeze(0).float()
+    head = model.get_output_embeddings()
+    if head is None:
+        raise _refusal(model, "it has no head whose inputs could be compared")
+    with one_token_only(head) as calls:
+        model(**inputs, use_cache=False)  # FSDP gathers what the outermost module is called for
+    if len(calls.inputs) != 1:
+        raise _refusal(model, f"it calls its head {len(calls.inputs)} times")
+    return calls.inputs[0].squeeze(0).float()
 
 
 def _difference(packed: torch.Tensor, separate: torch.Tensor) -> float:
@@ -87,9 +93,10 @@ def _difference(packed: torch.Tensor, separate: torch.Tensor) -> float:
     return max(by_token.mean().item(), by_token[:FIRST_TOKENS].mean().item())
 
 
-def _refusal(model: PreTrainedModel, reason: str) -> TrainingError:
+def _refusal(model: Any, reason: str) -> TrainingError:
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
     return TrainingError(
-        f"Rows without padding are not supported with {type(model).__name__}: {reason}",
+        f"Rows without padding are not supported with {type(base).__name__}: {reason}",
         f"Turn {KEY} off; training.train_sampling_strategy: group_by_length needs less padding.",
         KEY,
     )
