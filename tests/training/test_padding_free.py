@@ -79,7 +79,7 @@ def test_a_row_sees_itself_only(make: Callable[[], Any], by_row: bool) -> None:
 
 def test_batches_with_padding_have_the_masks_of_sdpa() -> None:
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**SIZES)).eval()
+    model: Any = LlamaForCausalLM(LlamaConfig(**SIZES)).eval()
     inputs = padded()
     expected = model(**inputs).logits
     generated = model.generate(**inputs, max_new_tokens=4)
