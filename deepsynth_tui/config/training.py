@@ -209,6 +209,16 @@ class TrainingSettings(Settings):
         help="Order of the rows; group_by_length batches rows of similar length: less padding.",
         advanced=True,
     )
+    padding_free: bool = setting(
+        False,
+        label="Padding-free",
+        help="Put the rows of a micro-batch one after the other instead of padding them to the "
+        "longest, in training and evaluations. Each row sees itself only, so losses stay the same; "
+        "the job compares that when it starts, and refuses models that let rows see each other.",
+        affects_memory=True,
+        on_resume="free",
+        advanced=True,
+    )
     dataloader_num_workers: int | None = setting(
         None,
         label="Data loader workers",

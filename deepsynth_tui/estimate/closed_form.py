@@ -90,7 +90,10 @@ def _estimate(
     length = dataset.longest(config.data.max_length)
     trainable = count_trainable(config, layout)
     pixels = vision_memory(config, layout, trainable, dataset.page, length)
-    padded = dataset.padded(config.training.per_device_train_batch_size, config.data.max_length)
+    padded_together = (
+        1 if config.training.padding_free else config.training.per_device_train_batch_size
+    )
+    padded = dataset.padded(padded_together, config.data.max_length)
     # The largest possible page is assumed where it is unknown, not that rows have no answer.
     image_tokens = pixels.tokens if dataset.page else 0
     work = step_work(

@@ -39,7 +39,7 @@ class RowStatistics:
         """Expected length that a batch of `rows` rows is padded to: that of its longest row.
 
         The probability that the i-th of n quantiles is the longest of k random rows is
-        (i/n)^k - ((i-1)/n)^k. `cap` without lengths.
+        (i/n)^k - ((i-1)/n)^k. For one row it is the mean length. `cap` without lengths.
         """
         if not self.lengths:
             return float(cap)

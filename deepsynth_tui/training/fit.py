@@ -76,6 +76,7 @@ def create_trainer(
         ranks=run.ranks,
         scorer=scorer,
         group_by_lengths=data.lengths if groups_by_length else None,
+        padding_free=training.padding_free,
         optimizers=(optimizer, None),  # without an optimizer, the trainer creates args.optim
     )
     if training.fsdp:

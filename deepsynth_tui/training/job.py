@@ -62,6 +62,7 @@ def train(
         run.sample_base_model(base, encoder, data)
 
     model = run.attach_trainable(base, encoder, data, decided, checkpoint)
+    run.prepare_padding_free(model, data)
     estimate = run.cache_page_features(base, model, data, estimate)
     if run.stop_requested():
         return "stopped"

@@ -40,6 +40,7 @@ from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradie
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from deepsynth_tui.training.modeling.quantization import quantization_notes
 from deepsynth_tui.training.modeling.revisions import pin_revisions
+from deepsynth_tui.training.padding_free.check import prepare_padding_free
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.result import lineage
 from deepsynth_tui.training.result.changed_config import report_changes
@@ -308,6 +309,12 @@ class TrainingRun:
             part = tower.replace("_", " ") if tower.startswith("text_") else f"{tower} tower"
             log.info("trainable in the %s: %s parameters", part, f"{count:,}")
         return model
+
+    def prepare_padding_free(self, model: Model, data: TrainingData) -> None:
+        """Prepare the model for rows without padding, if that is wanted; refuse it if it fails."""
+        if self.config.training.padding_free:
+            train = data.split.train
+            prepare_padding_free(model, data.collator, train, data.lengths, self.config)
 
     def cache_page_features(
         self,

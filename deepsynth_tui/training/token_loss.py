@@ -24,6 +24,8 @@ from transformers.utils.generic import ModelOutput
 from deepsynth_tui.estimate.memory.stack_version import LOSS_CHUNK
 from deepsynth_tui.training.data.collator import IGNORE_INDEX
 from deepsynth_tui.training.failures import TrainingError
+from deepsynth_tui.training.padding_free.attention import attention_by_row
+from deepsynth_tui.training.padding_free.pack import has_padding, pack_rows
 from deepsynth_tui.training.text_encoder.soft_tokens import get_text_encoder
 
 if TYPE_CHECKING:
@@ -48,17 +50,22 @@ class LossOutput(ModelOutput):
     row_tokens: torch.Tensor | None = None
 
 
-def compute_token_loss(model: PeftModel | PreTrainedModel) -> None:
+def compute_token_loss(model: PeftModel | PreTrainedModel, *, padding_free: bool = False) -> None:
     """Replace the loss that `model` computes for batches with labels; it returns a `LossOutput`.
 
     Batches without labels, as in generation, are passed on. The loss is computed within the forward
-    pass of the base model, where DDP, FSDP and autocast expect it.
+    pass of the base model, where DDP, FSDP and autocast expect it. With `padding_free`, it gets the
+    rows of a padded batch as one sequence.
     """
     base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     forward = base.forward
     if getattr(base.config.get_text_config(), "output_router_logits", False):
         log.warning("the loss has no part that balances experts: output_router_logits is ignored")
-    token_losses = _TokenLosses(base, forward, has_text_encoder=get_text_encoder(model) is not None)
+    has_text_encoder = get_text_encoder(model) is not None
+    token_losses: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+    token_losses = _TokenLosses(base, forward, has_text_encoder=has_text_encoder)
+    if padding_free:
+        token_losses = _WithoutPadding(base, token_losses)
 
     @functools.wraps(forward)  # transformers reads the signature
     def forward_with_loss(
@@ -84,8 +91,29 @@ def compute_token_loss(model: PeftModel | PreTrainedModel) -> None:
     base.forward = forward_with_loss
 
 
+@dataclass(frozen=True)
+class _WithoutPadding:
+    """Computes the losses of the learned tokens from packed rows, if rows are padded."""
+
+    base: PreTrainedModel
+    token_losses: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+
+    def __call__(
+        self, targets: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what `_TokenLosses` returns for padded rows."""
+        if not has_padding(kwargs):
+            return self.token_losses(targets, *args, **kwargs)
+        packed = pack_rows(self.base, kwargs)
+        in_sequence = targets[kwargs["attention_mask"].bool()].unsqueeze(0)
+        with attention_by_row(packed.lengths):
+            _, losses = self.token_losses(in_sequence, *args, **packed.inputs)
+        # Learned tokens have the order of the rows in both.
+        return (targets != IGNORE_INDEX).nonzero()[:, 0], losses
+
+
 @dataclass
-class _HeadCalls:
+class HeadCalls:
     """Inputs and outputs of the head in a forward pass."""
 
     inputs: list[torch.Tensor] = field(default_factory=list)
@@ -112,7 +140,7 @@ class _TokenLosses:
         """Return the row and the loss of each learned token; `targets` are (rows, tokens)."""
         module = self.base.get_output_embeddings()
         if module is not None and not self.makes_all_logits:
-            with _one_token_only(module) as calls:
+            with one_token_only(module) as calls:
                 outputs = self.forward(*args, **kwargs)
             if self.head is None:
                 self.head = self._find_head(module, calls, outputs["logits"], targets)
@@ -139,7 +167,7 @@ class _TokenLosses:
     def _find_head(
         self,
         module: nn.Module,
-        calls: _HeadCalls,
+        calls: HeadCalls,
         logits: torch.Tensor,
         targets: torch.Tensor,
     ) -> Head | None:
@@ -174,9 +202,9 @@ class _TokenLosses:
 
 
 @contextmanager
-def _one_token_only(head: nn.Module) -> Iterator[_HeadCalls]:
+def one_token_only(head: nn.Module) -> Iterator[HeadCalls]:
     """Give the head only the first token of the first row within the block."""
-    calls = _HeadCalls()
+    calls = HeadCalls()
 
     def keep_first(_: nn.Module, args: tuple[torch.Tensor]) -> torch.Tensor:
         calls.inputs.append(args[0])

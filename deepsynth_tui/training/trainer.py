@@ -63,23 +63,26 @@ class DocumentTrainer(Trainer):
         record: CheckpointRecord | None = None,
         scorer: AnswerScorer | None = None,
         group_by_lengths: Sequence[int] | None = None,
+        padding_free: bool = False,
         **options: Any,
     ) -> None:
         """Create the trainer; `options` go to `Trainer`.
 
         `record` is written into each checkpoint; None for a trainer that writes none.
         `scorer` generates and scores answers at each evaluation. With `group_by_lengths`, the
-        lengths in tokens of all training rows, batches are made of rows of similar length.
+        lengths in tokens of all training rows, batches are made of rows of similar length. With
+        `padding_free`, the rows of a micro-batch are one sequence in the model.
         """
         super().__init__(model=model, processing_class=processor, **options)
         if isinstance(model, PeftModel | PreTrainedModel):
-            compute_token_loss(model)
+            compute_token_loss(model, padding_free=padding_free)
         # The loss is divided by the learned tokens of all micro-batches and ranks of a step.
         self.model_accepts_loss_kwargs = self._loss_shifts_labels = True
         self._unwrapped_model = model  # DDP wraps `self.model_wrapped`
         self._processor = processor
         self._ranks = ranks
         self.record = record
+        self.padding_free = padding_free
         self._scorer = scorer
         self._lengths = group_by_lengths
         self._length_sampler: SeededLengthGroupedSampler | None = None
@@ -88,6 +91,7 @@ class DocumentTrainer(Trainer):
         self._held_out_loss: torch.Tensor | float = 0.0  # sums over rows of an evaluation
         self._held_out_tokens: torch.Tensor | int = 0
         self._tokens: torch.Tensor | int = 0
+        self._padded_tokens = 0
         self._tokens_since = time.perf_counter()
         self._data_wait_seconds = 0.0
         self._data_wait_since = self._tokens_since
@@ -115,6 +119,7 @@ class DocumentTrainer(Trainer):
         if model.training:
             # Not read here: `.item()` would wait for the GPU.
             self._tokens = self._tokens + inputs["attention_mask"].sum()
+            self._padded_tokens += inputs["attention_mask"].numel()
             self.pages_seen = self.pages_seen or any(map(_holds_pages, inputs))
             context = contextlib.nullcontext()  # training_step covers the backward pass, too
         else:
@@ -308,13 +313,18 @@ class DocumentTrainer(Trainer):
         self._data_wait_seconds, self._data_wait_since = 0.0, now
         return share
 
-    def trained_tokens(self) -> tuple[int, float]:
-        """Training tokens since the last call, and per second, summed over all ranks."""
+    def trained_tokens(self) -> tuple[int, float, float]:
+        """Training tokens since the last call, and per second, summed over all ranks.
+
+        The third value is the share of padding, 0 to 1, in batches that are padded to their longest
+        row, whether the model gets it or not.
+        """
         now = time.perf_counter()
         tokens = int(self._ranks.all_reduce_sum(int(self._tokens)))
+        padded = int(self._ranks.all_reduce_sum(self._padded_tokens))
         rate = tokens / (now - self._tokens_since)
-        self._tokens, self._tokens_since = 0, now
-        return tokens, rate
+        self._tokens, self._padded_tokens, self._tokens_since = 0, 0, now
+        return tokens, rate, 1 - tokens / padded
 
     # Checkpoints
 

@@ -26,6 +26,7 @@ from deepsynth_tui.training.data.collator import IGNORE_INDEX, ROW_IDS, Collator
 from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.load import LoadedModel, load_model_and_processor
+from deepsynth_tui.training.padding_free.check import prepare_padding_free
 from deepsynth_tui.training.ranks.rank_group import RankGroup
 from deepsynth_tui.training.trainer import DocumentTrainer
 from tests.training import family_models, small_models
@@ -108,14 +109,19 @@ def adapted(config: TrainingConfig) -> tuple[LoadedModel, Any]:
 def make_trainer(base: LoadedModel, model: Any, config: TrainingConfig, folder: Path) -> Any:
     rows = load_split(config, images=base.reads_images).train
     arguments = training_arguments(config, checkpoints=folder, evaluates=False)
+    collator = Collator(base, config)
+    if config.training.padding_free:
+        lengths = [len(collator([example])["input_ids"][0]) for example in rows]
+        prepare_padding_free(model, collator, rows, lengths, config)
     return DocumentTrainer(
         model=model,
         args=arguments,
         train_dataset=rows,
         eval_dataset=rows,
-        data_collator=Collator(base, config),
+        data_collator=collator,
         processor=base.processor,
         ranks=RankGroup(),
+        padding_free=config.training.padding_free,
     )
 
 
@@ -187,8 +193,11 @@ def assert_step_is(
 def test_a_step_is_the_mean_over_learned_tokens(
     values: dict[str, Any], tmp_path: Path, make: Callable[[Path], Path | str]
 ) -> None:
-    config = family_configuration(values, make(tmp_path / "model"))
-    assert_step_is(*written_out(config), config, tmp_path)
+    folder = make(tmp_path / "model")
+    expected = written_out(family_configuration(values, folder))
+    for padding_free in (False, make is not family_models.gemma3):
+        config = family_configuration(values, folder, training__padding_free=padding_free)
+        assert_step_is(*expected, config, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +207,9 @@ def test_a_step_is_the_mean_over_learned_tokens(
         {"lora__target_modules": ["lm_head", "q_proj"]},
         {"lora__enabled": False},
         {"training__gradient_checkpointing": True},
+        {"training__padding_free": True},
+        {"training__padding_free": True, "training__gradient_checkpointing": True},
+        {"training__padding_free": True, "lora__enabled": False},
     ],
     ids=str,
 )
@@ -208,10 +220,16 @@ def test_a_trained_head_learns_the_same(
     assert_step_is(*written_out(config), config, tmp_path)
 
 
+@pytest.mark.parametrize("padding_free", [False, True])
 def test_the_evaluation_loss_is_the_mean_over_all_learned_tokens(
-    values: dict[str, Any], tmp_path: Path, language_model: Path
+    values: dict[str, Any], tmp_path: Path, language_model: Path, padding_free: bool
 ) -> None:
-    config = family_configuration(values, language_model, training__per_device_train_batch_size=3)
+    config = family_configuration(
+        values,
+        language_model,
+        training__per_device_train_batch_size=3,
+        training__padding_free=padding_free,
+    )
     base, model = adapted(config)
     model.eval()
     with torch.no_grad():

@@ -106,6 +106,24 @@ TRAINING_RULES = (
         "eva runs the model before the text encoder is attached to it",
         "set it to true, or turn text_encoder.enabled off",
     ),
+    Rule(
+        ("training.padding_free", "text_encoder.enabled"),
+        lambda c: c.training.padding_free and c.text_encoder.enabled,
+        "a text encoder writes its soft tokens into padded rows",
+        "turn it off, or turn text_encoder.enabled off",
+    ),
+    Rule(
+        ("training.padding_free", "model.attn_implementation"),
+        lambda c: c.training.padding_free and c.model.attn_implementation == "eager",
+        "eager attention keeps scores between all rows of a micro-batch, more than padding takes",
+        "turn it off, or set model.attn_implementation to sdpa or flash attention",
+    ),
+    Rule(
+        ("training.padding_free", "training.use_liger_kernel"),
+        lambda c: c.training.padding_free and c.training.use_liger_kernel,
+        "losses without padding are not compared with Liger's kernels",
+        "turn it off, or turn training.use_liger_kernel off",
+    ),
     *PRECISION_RULES,
     Rule(
         ("lora.target_modules", "lora.target_parameters", "lora.enabled"),

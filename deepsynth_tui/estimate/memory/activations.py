@@ -31,6 +31,7 @@ PLAIN_MLP = 2  # input of the activation
 UNFUSED_MLP = 14  # intermediate results of an activation written in Python (`NewGELUActivation`)
 UNFUSED = frozenset({"gelu_new", "gelu_fast"})
 ATTENTION = 4  # rotated queries (or keys) and the output (or values): 2 bytes each
+ROW_OUTPUT = 2  # outputs of the attention of each row, which `padding_free` joins
 HEAD_NORM = 4  # float32 input of a norm on queries or keys (Qwen3)
 ROUTED_OUTPUT = 2  # an expert's output, saved for the product with its router weight
 # Workspace of a layer's backward: gradients of the MLP's three intermediate tensors, and of the
@@ -170,8 +171,9 @@ def _layer_bytes(
     text = layout.text
     queries = text.heads * text.head_dim
     keys = text.kv_heads * text.head_dim
+    padding_free = config.training.padding_free
     # A padded batch has a mask, for which SDPA repeats keys and values for every query head.
-    key_values = keys if batch.rows == 1 else queries
+    key_values = keys if batch.rows == 1 or padding_free else queries
     width = (
         NORM_INPUT * layout.norm_width
         + _mlp_width(layer, text) * layer.inner
@@ -179,6 +181,8 @@ def _layer_bytes(
         + ROUTED_OUTPUT * layer.expert_outputs
         + NORM_INPUT * layer.experts
     )
+    if padding_free and batch.rows > 1 and not config.model.uses_flash_attention:
+        width += ROW_OUTPUT * queries
     if layout.has_qk_norm:
         width += HEAD_NORM * (queries + keys)
     full = not config.lora.enabled
@@ -231,7 +235,7 @@ def _int8_width(layer: DecoderLayer, text: TextDimensions) -> int:
 
 def masked_pairs(config: TrainingConfig, batch: Batch) -> int:
     """Elements of the attention mask; batches of several rows are assumed to be padded."""
-    if batch.rows == 1 or config.model.uses_flash_attention:
+    if batch.rows == 1 or config.model.uses_flash_attention or config.training.padding_free:
         return 0
     return batch.rows * batch.length**2
 

@@ -77,6 +77,7 @@ def is_masked(config: TrainingConfig) -> bool:
     return (
         config.model.attn_implementation == "sdpa"
         and config.training.per_device_train_batch_size > 1
+        and not config.training.padding_free
     )
 
 

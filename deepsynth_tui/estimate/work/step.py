@@ -33,7 +33,8 @@ def step_work(
     image_tokens: int = 0,
     encoder: ModelLayout | None = None,
 ) -> Work:
-    """Return the work of a step with rows padded to `length` tokens and `patches` per micro-batch.
+    """Return the work of a step with rows of `length` tokens, padding included, and `patches` per
+    micro-batch.
 
     The head reads no image tokens: `image_tokens` per row, 0 if unknown. It reads no question
     either, but questions are short.

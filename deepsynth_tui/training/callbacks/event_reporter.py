@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 EVAL_METRICS = ("eval_loss", "eval_exact_match", "eval_rouge_l", "eval_cer", "eval_cut_answers")
 METRICS = ("loss", "learning_rate", "grad_norm", *EVAL_METRICS)
+PADDING, PADDING_AVOIDED = "padding", "padding_avoided"
+"""Metrics, of which a run has one: the share of padding in its batches, or that of not computed."""
 
 
 class EventReporterCallback(TrainerCallback):
@@ -65,8 +67,9 @@ class EventReporterCallback(TrainerCallback):
         if not metrics:  # the summary at the end of training
             return
         if "loss" in metrics:
-            metrics["tokens"], rate = self.trainer.trained_tokens()
+            metrics["tokens"], rate, padding = self.trainer.trained_tokens()
             metrics["tokens_per_second"] = round(rate, 1)
+            metrics[PADDING_AVOIDED if self.trainer.padding_free else PADDING] = round(padding, 4)
             metrics["data_wait"] = round(self.trainer.data_wait(), 4)
         self.job.metric(step=state.global_step, epoch=state.epoch, **metrics)
         log.info(self._log_line(state, metrics))

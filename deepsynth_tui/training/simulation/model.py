@@ -20,6 +20,7 @@ from deepsynth_tui.training.modeling.quantization import (
     experts_to_quantize,
     quantize_experts,
 )
+from deepsynth_tui.training.padding_free.attention import use_row_attention
 from deepsynth_tui.training.token_loss import compute_token_loss
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ def build_fake_model(
         quantize_experts(experts, config)
     if config.training.gradient_checkpointing:
         enable_gradient_checkpointing(trained, config.training.checkpoint_every_n_layers)
-    compute_token_loss(trained)
+    if config.training.padding_free:
+        use_row_attention(model)
+    compute_token_loss(trained, padding_free=config.training.padding_free)
     return trained.train()
 
 

@@ -42,6 +42,8 @@ _METRICS: Mapping[str, _Metric] = {
     "eval_cut_answers": _Metric("cut answers", lambda value: f"{value:.0f}"),
     "tokens_per_second": _Metric("tokens/s", lambda value: f"{value:,.0f}"),
     "data_wait": _Metric("data wait", _percent),
+    "padding": _Metric("padding", _percent),
+    "padding_avoided": _Metric("padding avoided", _percent),
     "gpu_utilisation": _Metric("GPU utilisation", lambda value: f"{value:.0f} %"),
     "gpu_power": _Metric("GPU power", lambda value: f"{value:.0f} W"),
 }

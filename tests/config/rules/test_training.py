@@ -26,6 +26,15 @@ def problems_of(text: str) -> tuple[Problem, ...]:
         ("quantization: {enabled: true, towers: []}", "quantization.towers"),
         ("quantization: {towers: [language, head]}", "quantization.towers"),
         ("lora: {target_parameters: [experts]}", "lora.lora_dropout"),
+        (
+            "text_encoder: {enabled: true, name_or_path: e}\ntraining: {padding_free: true}",
+            "training.padding_free",
+        ),
+        (
+            "model: {attn_implementation: eager}\ntraining: {padding_free: true}",
+            "training.padding_free",
+        ),
+        ("training: {padding_free: true, use_liger_kernel: true}", "training.padding_free"),
         ("lora: {target_modules: []}", "lora.target_modules"),
         ("lora: {target_modules: '('}", "lora.target_modules"),
         ("lora: {use_dora: true, target_parameters: [e], lora_dropout: 0.0}", "lora.use_dora"),

@@ -33,6 +33,9 @@ from deepsynth_tui.training.modeling.fsdp import (
 )
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
 from deepsynth_tui.training.modeling.load import load_model_and_processor
+from deepsynth_tui.training.padding_free.check import prepare_padding_free
+from deepsynth_tui.training.padding_free.pack import has_padding
+from deepsynth_tui.training.token_loss import compute_token_loss
 from tests.training import family_models, small_models
 from tests.training.conftest import configuration
 from tests.training.forked import fork
@@ -192,6 +195,44 @@ def test_ranks_need_not_have_pages_in_the_same_batch(
         )
 
     assert in_both_ranks(work) == [True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["llama", "qwen3_vl"])
+def test_a_rank_computes_its_rows_without_padding(
+    values: dict[str, Any], tmp_path: Path, in_both_ranks: Any, family: str
+) -> None:
+    config = configuration(
+        values,
+        model__name_or_path=str(FAMILIES[family](tmp_path / "model")),
+        lora__lora_dropout=0.0,
+        data__max_length=1024,
+        training__padding_free=True,
+    )
+
+    def work() -> list[float]:
+        base = load_model_and_processor(config, stay_on_cpu=True)
+        model = lora.add_adapters(base.model, config)
+        shard_model(model)
+        collator = Collator(base, config)
+        rows = load_split(config, images=base.reads_images).train
+        lengths = [collator([row])["input_ids"].shape[1] for row in rows]
+        prepare_padding_free(model, collator, rows, lengths, config)
+        # The other rank has a single row, and so no padding.
+        batch = collator([rows[i] for i in range(1 if distributed.get_rank() else 4)])
+        del batch[ROW_IDS]
+        assert distributed.get_rank() or has_padding(batch)
+        forward, losses = base.model.forward, []
+        for padding_free in (False, True):
+            base.model.forward = forward
+            compute_token_loss(model, padding_free=padding_free)
+            loss = model.train()(**batch).loss
+            loss.backward()
+            losses.append(loss.item())
+        return losses
+
+    for padded, packed in in_both_ranks(work):
+        assert packed == pytest.approx(padded, rel=1e-5)
 
 
 @pytest.mark.parametrize("quantized", [False, True])

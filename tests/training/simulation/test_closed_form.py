@@ -34,6 +34,8 @@ HALF_OF_THE_LAYERS = {"training": {"checkpoint_every_n_layers": 2}}
         ("qwen3", {"training": {"optim": "adafactor", "bf16": False}}),
         ("qwen3", {"training": {"optim": "muon"}} | FULL),
         ("qwen3_moe", {"rows": 2}),
+        ("llama", {"rows": 4, "training": {"padding_free": True}}),
+        ("qwen3_vl", {"rows": 2, "training": {"padding_free": True}} | RECOMPUTED),
         ("qwen3_moe", {"bits": 4} | RECOMPUTED),
         ("qwen2_5_vl", {"bits": 4} | FREE | RECOMPUTED),
         ("qwen3_vl", {"rows": 2, "bits": 8}),
