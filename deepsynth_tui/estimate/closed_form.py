@@ -89,7 +89,7 @@ def _estimate(
 ) -> Estimate:
     length = dataset.longest(config.data.max_length)
     trainable = count_trainable(config, layout)
-    pixels = vision_memory(config, layout, trainable, dataset.page, length)
+    pixels = vision_memory(config, layout, trainable, dataset.page, length, stack)
     padded = dataset.padded(config.training.per_device_train_batch_size, config.data.max_length)
     # The largest possible page is assumed where it is unknown, not that rows have no answer.
     image_tokens = pixels.tokens if dataset.page else 0
