@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import is_offloaded
 from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes, casts_inputs
 from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
@@ -131,10 +132,14 @@ def activation_memory(
         # The layers behind the last that is recomputed have freed theirs when that one begins.
         last_recomputed = (text.layers - 1) // every * every
         freed = sum(size for index, size in stored.items() if index > last_recomputed)
+        recomputed = (text.layers - len(stored)) * hidden_states
+        fetched = 0
+        if is_offloaded(config):
+            recomputed, fetched = 0, hidden_states
         memory = ActivationMemory(
-            saved=(text.layers - len(stored)) * hidden_states + sum(stored.values()) + int8 + mask,
-            layer_backward=max(workspace, largest_layer - freed),
-            last_backward=largest_layer,
+            saved=recomputed + sum(stored.values()) + int8 + mask,
+            layer_backward=max(workspace, largest_layer - freed) + fetched,
+            last_backward=largest_layer + fetched,
             logits=logits + half_adapters,
         )
     else:

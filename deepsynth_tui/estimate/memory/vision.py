@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.checkpointing import recomputed_layers
+from deepsynth_tui.estimate.checkpointing import is_offloaded, recomputed_layers
 from deepsynth_tui.estimate.memory.activations import has_int8_linears
 from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes
 from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
@@ -138,8 +138,11 @@ def _pass_memory(
         recomputed = recomputed_layers(config, stack.layers)
         stored = (stack.layers - recomputed) * (layer + (adapters + biases) // stack.layers)
         workspace = backward + layer + adapters // stack.layers + 2 * largest
-        inputs = positions * (HALF * stack.hidden + _int8_inputs(config, stack))
-        return _PassMemory(recomputed * inputs + stored, workspace, forward)
+        inputs = positions * HALF * stack.hidden
+        kept = recomputed * positions * _int8_inputs(config, stack) + stored
+        if is_offloaded(config):
+            return _PassMemory(kept, workspace + inputs, forward)
+        return _PassMemory(recomputed * inputs + kept, workspace, forward)
     return _PassMemory(stack.layers * layer + adapters + biases, backward + 2 * largest, forward)
 
 

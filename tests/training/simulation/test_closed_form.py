@@ -22,6 +22,7 @@ FREE = {"model": {"freeze_vision_tower": False}}
 FULL = {"lora": {"enabled": False}}
 RECOMPUTED = {"checkpointing": True}
 UNCOPIED = {"lora": {"lora_dropout": 0.0}}  # inputs of adapters
+OFFLOADED = {"training": {"gradient_checkpointing": "offloaded"}}
 HALF_OF_THE_LAYERS = {"training": {"checkpoint_every_n_layers": 2}}
 
 
@@ -50,6 +51,8 @@ HALF_OF_THE_LAYERS = {"training": {"checkpoint_every_n_layers": 2}}
             marks=pytest.mark.xfail(strict=True, reason="12 % too low for a model this small"),
         ),
         ("llama", RECOMPUTED | UNCOPIED),
+        ("llama", {"rows": 4} | OFFLOADED),
+        ("qwen3_vl", FREE | OFFLOADED),
         ("qwen3", {"rows": 2} | UNCOPIED),
         ("qwen3_moe", {"bits": 8} | UNCOPIED),
         ("smolvlm", FREE | UNCOPIED),
