@@ -166,11 +166,13 @@ class TrainingSettings(Settings):
         help="Compute in float16, for GPUs without bfloat16.",
         affects_memory=True,
     )
-    gradient_checkpointing: Literal["auto", True, False] = setting(
+    gradient_checkpointing: Literal["auto", True, False, "offloaded"] = setting(
         "auto",
         label="Gradient checkpointing",
         help="Recompute activations in the backward pass instead of storing them: far less "
-        "memory, slower. auto: only if the run is estimated not to fit the GPU without.",
+        "memory, slower. auto: only if the run is estimated not to fit the GPU without. offloaded: "
+        "recompute, and keep the inputs of the layers in main memory: less for long rows and large "
+        "batches, slower by the copies.",
         affects_memory=True,
         on_resume="free",
     )

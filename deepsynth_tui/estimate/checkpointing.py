@@ -1,10 +1,11 @@
-"""Gradient checkpointing: the layers that are recomputed, and whether a run fits without."""
+"""Gradient checkpointing: what is recomputed and offloaded, and whether a run fits without."""
 
 from __future__ import annotations
 
 import math
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.models.layout import ModelLayout
 
 MARGIN = 0.9
 """A run fits without gradient checkpointing if it needs at most this share of the memory: the
@@ -14,6 +15,20 @@ estimate may be too low, and a run that is out of memory is worse than a slower 
 def is_automatic(config: TrainingConfig) -> bool:
     """Whether the run decides on gradient checkpointing itself."""
     return config.training.gradient_checkpointing == "auto"
+
+
+def is_offloaded(config: TrainingConfig) -> bool:
+    """Whether the inputs of recomputed layers are kept in main memory."""
+    return config.training.gradient_checkpointing == "offloaded"
+
+
+def offloaded_bytes(config: TrainingConfig, layout: ModelLayout, tokens: float) -> float:
+    """Bytes of a micro-batch of `tokens` that are kept in main memory until its backward pass."""
+    if not is_offloaded(config):
+        return 0
+    text = layout.text
+    width = 4 if config.model.dtype == "float32" else 2
+    return width * text.hidden * tokens * recomputed_layers(config, text.layers)
 
 
 def with_checkpointing(config: TrainingConfig, value: bool) -> TrainingConfig:

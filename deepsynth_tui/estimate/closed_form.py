@@ -89,7 +89,7 @@ def _estimate(
 ) -> Estimate:
     length = dataset.longest(config.data.max_length)
     trainable = count_trainable(config, layout)
-    pixels = vision_memory(config, layout, trainable, dataset.page, length)
+    pixels = vision_memory(config, layout, trainable, dataset.page, length, stack)
     padded_together = (
         1 if config.training.padding_free else config.training.per_device_train_batch_size
     )

@@ -49,6 +49,11 @@ CALIBRATED = Efficiency(
 SPREAD = (0.65, 1.3)
 
 
+PCIE = 8e9 * 16 / 8 * 128 / 130
+"""Bytes per second of PCI Express 3.0 x16 in one direction, which no GPU of the catalogue is below
+(PCI Express Base Specification 3.0: 8 GT/s a lane, 128b/130b)."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepTime:
     """Seconds per optimizer step, with the range that contains 80 % of published runs."""
@@ -72,6 +77,7 @@ def step_seconds(work: Work, gpu: Gpu, efficiency: Efficiency = CALIBRATED) -> f
     return (
         max(kernel_seconds, work.kernel_launches * efficiency.launch)
         + work.optimizer_bytes / memory
+        + work.host_bytes / PCIE  # on the stream of the kernels
     )
 
 

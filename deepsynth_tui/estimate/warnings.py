@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import offloaded_bytes
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.weights import is_quantized
 from deepsynth_tui.estimate.row_statistics import RowStatistics
 from deepsynth_tui.models.image_tokens import PageSize, page_tokens
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.lora_problems import lora_problems
+from deepsynth_tui.units import format_bytes
 
 _TOO_LONG = {
     "error": "the run refuses rows of more than {cap}: raise data.max_length to {longest}, lower "
@@ -41,6 +43,7 @@ def estimate_warnings(
         *_experts(config, layout, trainable),
         *_encoder(config, encoder),
         *_fsdp(config),
+        *_offloaded(config, layout, length),
     )
 
 
@@ -143,3 +146,9 @@ def _fsdp(config: TrainingConfig) -> Iterator[str]:
             "include the all-gather of layers. While loading, each rank holds the whole model in "
             "main memory."
         )
+
+
+def _offloaded(config: TrainingConfig, layout: ModelLayout, length: int) -> Iterator[str]:
+    tokens = config.training.per_device_train_batch_size * length
+    if size := offloaded_bytes(config, layout, tokens):
+        yield f"{format_bytes(int(size))} of layer inputs are kept in main memory, for each GPU."

@@ -269,6 +269,14 @@ class ModelLayout:
         """Whether queries and keys are normalised (Qwen3)."""
         return any(g.tower == "language" and "q_norm" in g.pattern for g in self.weights)
 
+    @cached_property
+    def has_layer_norm(self) -> bool:
+        """Whether norms of the language model are LayerNorms (with bias) rather than RMSNorms."""
+        return any(
+            g.tower == "language" and g.kind == "norm" and g.pattern.endswith(".bias")
+            for g in self.weights
+        )
+
     def tower_params(self, tower: Tower) -> int:
         """Number of parameters of a tower."""
         return sum(group.parameters for group in self.weights if group.tower == tower)

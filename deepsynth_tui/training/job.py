@@ -19,6 +19,7 @@ from deepsynth_tui.runs.job import Job, run_job
 from deepsynth_tui.training.environment import (
     disable_torch_compile,
     number_gpus_by_bus,
+    use_expandable_segments,
     use_first_gpu_only,
     wait_passively,
 )
@@ -102,6 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("deepsynth_tui").setLevel(logging.INFO)
     number_gpus_by_bus()
+    use_expandable_segments()
     wait_passively()
     disable_torch_compile()
     run_path = options.run.resolve()

@@ -16,7 +16,7 @@ import torch
 from peft import PeftModel
 from transformers import set_seed
 
-from deepsynth_tui.estimate.checkpointing import with_checkpointing
+from deepsynth_tui.estimate.checkpointing import is_automatic, is_offloaded, with_checkpointing
 from deepsynth_tui.models.towers import adapted_by_tower
 from deepsynth_tui.runs.atomic import atomic_folder
 from deepsynth_tui.training import estimate_record
@@ -37,7 +37,7 @@ from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.eva import initialize_eva_weights
 from deepsynth_tui.training.modeling.fsdp import shard_model
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
-from deepsynth_tui.training.modeling.load import load_model_and_processor
+from deepsynth_tui.training.modeling.load import current_device, load_model_and_processor
 from deepsynth_tui.training.modeling.quantization import quantization_notes
 from deepsynth_tui.training.modeling.revisions import pin_revisions
 from deepsynth_tui.training.padding_free.check import prepare_padding_free
@@ -241,6 +241,8 @@ class TrainingRun:
 
     def decide_checkpointing(self, data: TrainingData) -> TrainingConfig:
         """Return the configuration with gradient checkpointing on or off; the same in all ranks."""
+        if not is_automatic(self.config):
+            return self.config
         needed = self.ranks.broadcast(
             estimate_record.checkpointing_needed(self.config, data.statistics)
             if self.ranks.is_main
@@ -300,7 +302,11 @@ class TrainingRun:
         else:
             lora.prepare_full_finetuning(base.model, config)
         if decided.training.gradient_checkpointing:
-            enable_gradient_checkpointing(model, config.training.checkpoint_every_n_layers)
+            enable_gradient_checkpointing(
+                model,
+                config.training.checkpoint_every_n_layers,
+                offload=is_offloaded(decided) and current_device().type == "cuda",
+            )
         if isinstance(model, PeftModel) and config.training.fsdp:
             shard_model(model)
         if encoder is not None:

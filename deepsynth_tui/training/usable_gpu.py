@@ -11,6 +11,7 @@ from deepsynth_tui.config.precision import float16_changes, no_bfloat16, use_flo
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.machine.torch_build import failed_gpu, installed_torch, unusable_gpu
 from deepsynth_tui.runs.job import Failure, JobFailed
+from deepsynth_tui.training.environment import allocator_options
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.failures.memory import RETRY
 
@@ -53,9 +54,9 @@ def no_bfloat16_failure(gpu: str, changes: Mapping[str, Any]) -> Failure:
 
 
 def describe_device() -> str:
-    """Return the name of the GPU in use, or why it is the CPU."""
+    """Return the GPU in use with the options of its allocator, or why it is the CPU."""
     if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+        return f"{torch.cuda.get_device_name()} {allocator_options()}".rstrip()
     return f"the CPU. {nvml.probe().reason}"
 
 

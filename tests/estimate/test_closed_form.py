@@ -23,7 +23,7 @@ from deepsynth_tui.machine.gpu_catalogue import load_catalogue
 from deepsynth_tui.models.hub_config import HubConfig
 from deepsynth_tui.models.image_tokens import PageSize
 from deepsynth_tui.models.layout import ModelLayout
-from deepsynth_tui.units import GIB
+from deepsynth_tui.units import GIB, format_bytes
 from tests.estimate import models
 from tests.estimate.models import configure
 
@@ -229,6 +229,20 @@ def test_checkpointing_lowers_activations():
     )
     assert on.breakdown["activations"] < off.breakdown["activations"]
     assert on.needed < off.needed
+
+
+def test_offloaded_inputs_take_main_memory_and_time():
+    config = configure(training={"gradient_checkpointing": "offloaded"})
+    kept = estimate_for(configure(training={"gradient_checkpointing": True}))
+    offloaded = estimate_for(config)
+    text = models.shipped(DENSE).text
+    inputs = 2 * text.layers * text.hidden * config.data.max_length
+    assert kept.peak_allocated - offloaded.peak_allocated <= inputs
+    assert offloaded.peak_allocated < kept.peak_allocated
+    (warning,) = (line for line in offloaded.warnings if "main memory" in line)
+    assert format_bytes(inputs) in warning
+    for with_copies, without in zip(offloaded.gpus, kept.gpus, strict=True):
+        assert with_copies.seconds_per_step > without.seconds_per_step
 
 
 def test_an_unfrozen_vision_tower_adds_memory_and_parameters():

@@ -166,6 +166,12 @@ def test_a_language_model_gets_the_text(run: Run, tmp_path: Path, chat_template:
     [
         {"training__gradient_checkpointing": True},
         {"training__bf16": True, "model__dtype": "bfloat16"},
+        {
+            "training__bf16": True,
+            "model__dtype": "bfloat16",
+            "lora__lora_dropout": 0.0,
+            "training__gradient_checkpointing": "offloaded",
+        },
         {"training__optim": "adafactor", "training__lr_scheduler_type": "constant_with_warmup"},
         {"training__optim": "adamw_8bit", "training__lr_scheduler_type": "polynomial"},
         {"lora__use_dora": True, "lora__use_rslora": True, "lora__bias": "lora_only"},

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes
+from deepsynth_tui.estimate.checkpointing import is_offloaded
+from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes, casts_inputs
 from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES, is_quantized
@@ -37,6 +38,7 @@ ROUTED_OUTPUT = 2  # an expert's output, saved for the product with its router w
 # Workspace of a layer's backward: gradients of the MLP's three intermediate tensors, and of the
 # hidden states in and out. Measured as above, with a dispatch mode that counts storages.
 BACKWARD_MLP = 6
+BACKWARD_MLP_UNCOPIED = 2  # without float32 gradients of the inputs of adapters
 BACKWARD_HIDDEN = 10
 # Workspace at the end of a layer's forward: the input of the last linear, its float32 copy for an
 # adapter, and that copy after dropout.
@@ -89,7 +91,9 @@ def activation_memory(
     width = FLOAT32 if stack.float32_stream else DTYPE_BYTES[config.model.dtype]
     stream_factor = FLOAT32 // HALF if stack.float32_stream else 1
     hidden_states = width * text.hidden * batch.tokens
-    adapters = adapter_activation_bytes(config, trainable, "language") * batch.tokens
+    adapters = batch.tokens * adapter_activation_bytes(
+        config, trainable, "language", stack, float32_norms=layout.has_layer_norm
+    )
     autocasts = config.training.bf16 or config.training.fp16
     # Autocast's copies of the float32 adapters, which it keeps until the end of the forward pass.
     half_adapters = HALF * trainable.adapters if autocasts else 0
@@ -99,8 +103,12 @@ def activation_memory(
     mask = masked_pairs(config, batch)
     workspace = batch.tokens * max(
         max(
-            stream_factor * (BACKWARD_MLP * layer.concurrent_inner + BACKWARD_HIDDEN * text.hidden),
-            (FORWARD_MLP + adapter_float32_copies(config, trainable, layer))
+            stream_factor
+            * (
+                _backward_mlp(config, layer, stack) * layer.concurrent_inner
+                + BACKWARD_HIDDEN * text.hidden
+            ),
+            (FORWARD_MLP + adapter_float32_copies(config, trainable, layer, stack))
             * layer.concurrent_inner
             + FORWARD_HIDDEN * text.hidden,
         )
@@ -125,10 +133,14 @@ def activation_memory(
         # The layers behind the last that is recomputed have freed theirs when that one begins.
         last_recomputed = (text.layers - 1) // every * every
         freed = sum(size for index, size in stored.items() if index > last_recomputed)
+        recomputed = (text.layers - len(stored)) * hidden_states
+        fetched = 0
+        if is_offloaded(config):
+            recomputed, fetched = 0, hidden_states
         memory = ActivationMemory(
-            saved=(text.layers - len(stored)) * hidden_states + sum(stored.values()) + int8 + mask,
-            layer_backward=max(workspace, largest_layer - freed),
-            last_backward=largest_layer,
+            saved=recomputed + sum(stored.values()) + int8 + mask,
+            layer_backward=max(workspace, largest_layer - freed) + fetched,
+            last_backward=largest_layer + fetched,
             logits=logits + half_adapters,
         )
     else:
@@ -199,6 +211,13 @@ def _layer_bytes(
     return width * batch.tokens
 
 
+def _backward_mlp(config: TrainingConfig, layer: DecoderLayer, stack: StackVersion) -> int:
+    """Bytes per unit of intermediate size that the backward of an MLP allocates."""
+    if not config.lora.enabled or layer.experts or casts_inputs(config, stack):
+        return BACKWARD_MLP
+    return BACKWARD_MLP_UNCOPIED
+
+
 def _mlp_width(layer: DecoderLayer, text: TextDimensions) -> int:
     """Bytes per unit of intermediate size that an MLP saves, without its last linear."""
     if layer.gated:
@@ -241,9 +260,14 @@ def masked_pairs(config: TrainingConfig, batch: Batch) -> int:
 
 
 def adapter_float32_copies(
-    config: TrainingConfig, trainable: TrainableParameters, layer: DecoderLayer
+    config: TrainingConfig,
+    trainable: TrainableParameters,
+    layer: DecoderLayer,
+    stack: StackVersion,
 ) -> int:
     """Bytes per unit of intermediate size of float32 copies for adapters on the down projection."""
+    if not casts_inputs(config, stack):
+        return 0
     adapted = any(
         group.tower == "language" and group.shape[-1] == layer.inner
         for group in trainable.targets.values()

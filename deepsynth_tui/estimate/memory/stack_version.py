@@ -16,7 +16,8 @@ class StackVersion:
     `loss_bytes_per_logit` are allocated at the peak of the loss. `freed_bytes_per_logit` are freed
     before that peak, in blocks too small for it. `float32_stream`: the hidden states are float32
     although the weights are half precision. `empties_cache`: the loop calls
-    ``torch.cuda.empty_cache`` every few steps.
+    ``torch.cuda.empty_cache`` every few steps. `casts_adapter_inputs`: adapters read float32 copies
+    even under autocast, as PEFT does.
     """
 
     loss_bytes_per_logit: int
@@ -24,6 +25,7 @@ class StackVersion:
     float32_stream: bool = False
     empties_cache: bool = False
     loss_chunk: int | None = None
+    casts_adapter_inputs: bool = True
 
     def tokens_with_logits(self, tokens: int) -> int:
         """Return how many of the tokens of a micro-batch have logits at once, at most."""
@@ -32,5 +34,10 @@ class StackVersion:
 
 # transformers 5.23 (``transformers/loss/loss_utils.py``, `ForCausalLMLoss`): log-softmax in
 # float32, its gradient and that of the logits; freed before: the model's logits in half precision.
-# Our trainer leaves norms and embeddings in half precision.
-INSTALLED = StackVersion(loss_bytes_per_logit=12, freed_bytes_per_logit=2, loss_chunk=LOSS_CHUNK)
+# Our trainer leaves norms, embeddings and the inputs of adapters in half precision.
+INSTALLED = StackVersion(
+    loss_bytes_per_logit=12,
+    freed_bytes_per_logit=2,
+    loss_chunk=LOSS_CHUNK,
+    casts_adapter_inputs=False,
+)

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.checkpointing import recomputed_layers
+from deepsynth_tui.estimate.checkpointing import is_offloaded, recomputed_layers
 from deepsynth_tui.estimate.memory.activations import has_int8_linears
 from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes
+from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.models.image_tokens import PageSize, PageViews, page_views
 from deepsynth_tui.models.layout import ImageDimensions, ModelLayout
@@ -58,6 +59,7 @@ def vision_memory(
     trainable: TrainableParameters,
     page: PageSize | None,
     length: int,
+    version: StackVersion = INSTALLED,
 ) -> VisionMemory:
     """Memory of the vision tower with one page per row; zero for a text-only model.
 
@@ -75,7 +77,13 @@ def vision_memory(
         passes = _passes(views) if number == 0 else ((2 * (views.tokens - 1), ()),)
         for positions, sides in passes:
             memory = _pass_memory(
-                config, trainable, stack, image, rows * positions, _score_bytes(stack, sides, rows)
+                config,
+                trainable,
+                stack,
+                image,
+                rows * positions,
+                _score_bytes(stack, sides, rows),
+                version,
             )
             saved += memory.saved
             workspace = max(workspace, memory.workspace)
@@ -105,6 +113,7 @@ def _pass_memory(
     image: ImageDimensions,
     positions: int,
     scores: Mapping[ScoreBias, int],
+    version: StackVersion,
 ) -> _PassMemory:
     """Bytes of one pass of `positions` through a stack of layers."""
     largest = max(scores.values(), default=0)
@@ -115,15 +124,25 @@ def _pass_memory(
     if not trainable.by_tower.get("vision"):
         return _PassMemory(0, forward, forward)
     layer = positions * _layer_width(config, stack, has_rotary=has_rotary)
-    adapters = positions * adapter_activation_bytes(config, trainable, "vision", stack.prefix)
+    adapters = positions * adapter_activation_bytes(
+        config,
+        trainable,
+        "vision",
+        version,
+        prefix=stack.prefix,
+        float32_norms=stack.layer_norm,
+    )
     backward = positions * (BACKWARD_HIDDEN * stack.hidden + WORKSPACE_INNER * stack.inner)
     biases = sum(bias.layers * size for bias, size in scores.items())
     if config.training.gradient_checkpointing:
         recomputed = recomputed_layers(config, stack.layers)
         stored = (stack.layers - recomputed) * (layer + (adapters + biases) // stack.layers)
         workspace = backward + layer + adapters // stack.layers + 2 * largest
-        inputs = positions * (HALF * stack.hidden + _int8_inputs(config, stack))
-        return _PassMemory(recomputed * inputs + stored, workspace, forward)
+        inputs = positions * HALF * stack.hidden
+        kept = recomputed * positions * _int8_inputs(config, stack) + stored
+        if is_offloaded(config):
+            return _PassMemory(kept, workspace + inputs, forward)
+        return _PassMemory(recomputed * inputs + kept, workspace, forward)
     return _PassMemory(stack.layers * layer + adapters + biases, backward + 2 * largest, forward)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.estimate.checkpointing import offloaded_bytes
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 from deepsynth_tui.estimate.work.decoder import (
@@ -56,6 +57,7 @@ def step_work(
         + adapters_work(config, layout, trainable, passes, tokens)
         + vision_work(config, layout, patches)
         + text_encoder_work(config, encoder)
+        + Work(host_bytes=2 * offloaded_bytes(config, layout, tokens))
     )
     width = FLOAT32 if config.lora.enabled else DTYPE_BYTES[config.model.dtype]
     return micro_batch * training.gradient_accumulation_steps + Work(

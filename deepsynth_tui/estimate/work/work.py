@@ -12,7 +12,7 @@ class Work:
     `causal_attention_flops` and `masked_attention_flops` differ in the kernel that attention runs
     in. `weight_bytes` are read by matmuls, `elementwise_bytes` are read and written by everything
     between them, `dequantized_bytes` by dequantization, `optimizer_bytes` by the optimizer.
-    `kernel_launches` run one after another.
+    `kernel_launches` run one after another. `host_bytes` are copied to main memory and back.
     """
 
     matmul_flops: float = 0.0
@@ -23,6 +23,7 @@ class Work:
     dequantized_bytes: float = 0.0
     optimizer_bytes: float = 0.0
     kernel_launches: float = 0.0
+    host_bytes: float = 0.0
 
     @property
     def flops(self) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deepsynth_tui.runs.job import Failure, JobFailed
+from deepsynth_tui.training.environment import EXPANDABLE_SEGMENTS, allocator_options
 from deepsynth_tui.training.failures.chain import message_of
 from deepsynth_tui.units import format_bytes
 
@@ -22,7 +23,8 @@ MAX_ITEMS_SHOWN = 3
 RETRY = "Press `r` in the run's view, or run `train CONFIG --retry`, to apply it in a new run."
 FRAGMENTATION = (
     "PyTorch has reserved {unused} that it cannot use for this request: "
-    "PYTORCH_ALLOC_CONF=expandable_segments:True in the environment may be enough."
+    "expandable_segments:True may be enough, which is the default unless the environment has "
+    "other options: {options}."
 )
 ALLOC_FAILED = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "error: out of memory")
 """Messages of libraries that allocate GPU memory outside PyTorch's allocator."""
@@ -93,8 +95,11 @@ def out_of_memory_failure(error: BaseException, estimate: Estimate, fix: Fix | N
             f"The cheapest change that helps: {fix.words} ({settings}), which needs "
             f"{format_bytes(fix.needed)}. {RETRY}"
         )
-    if figures.unused and figures.requested and figures.unused > figures.requested:
-        advice += f" {FRAGMENTATION.format(unused=format_bytes(figures.unused))}"
+    options = allocator_options()
+    is_fragmented = figures.unused and figures.requested and figures.unused > figures.requested
+    if figures.unused and is_fragmented and EXPANDABLE_SEGMENTS not in options:
+        unused = format_bytes(figures.unused)
+        advice += f" {FRAGMENTATION.format(unused=unused, options=options or 'none')}"
     changes = dict(fix.changes) if fix else {}
     return Failure(type(error).__name__, str(figures) or message_of(error), advice, changes)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from torch import nn
@@ -40,6 +41,7 @@ def add_adapters(
     """
     model = get_peft_model(base, lora_config(base, config, revision=revision))
     order_targets(model)
+    skip_casts_under_autocast(model)
     # `bias: all` would also train the biases of frozen towers. `modules_to_save` are trained in
     # any tower.
     for name, parameter in model.named_parameters():
@@ -47,6 +49,28 @@ def add_adapters(
         if not is_trained(tower, config.model) and ".modules_to_save." not in name:
             parameter.requires_grad_(False)
     return model
+
+
+def skip_casts_under_autocast(model: nn.Module) -> None:
+    """Make adapters without dropout read the inputs of their linears as they are under autocast.
+
+    PEFT copies them to float32, the dtype of the adapters, and autocast copies them back: two
+    copies per adapter, of which autograd saves one. The result is the same to the bit. With
+    dropout it is not, and PEFT's other kinds of adapters, such as DoRA, are left as they are.
+    """
+    for module in model.modules():
+        if not isinstance(module, LoraLayer) or isinstance(module, ParamWrapper):
+            continue
+        dropouts = module.lora_dropout.values()
+        if not module.lora_variant and all(
+            isinstance(dropout, nn.Identity) for dropout in dropouts
+        ):
+            module.register_forward_pre_hook(_cast_unless_autocast)
+
+
+def _cast_unless_autocast(layer: Any, inputs: tuple[Any, ...]) -> None:
+    """Cast as PEFT does where the model turns autocast off, or without autocast."""
+    layer.cast_input_dtype_enabled = not torch.is_autocast_enabled(inputs[0].device.type)
 
 
 def order_targets(model: PeftModel) -> None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.quantizers.auto import AutoHfQuantizer
 
+from deepsynth_tui.estimate.checkpointing import is_offloaded
 from deepsynth_tui.models.remote_code import code_options
 from deepsynth_tui.training.modeling import lora
 from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
@@ -65,10 +67,35 @@ def build_fake_model(
         quantize_experts(experts, config)
     if config.training.gradient_checkpointing:
         enable_gradient_checkpointing(trained, config.training.checkpoint_every_n_layers)
+    if is_offloaded(config):
+        _offload_inputs(trained)
     if config.training.padding_free:
         use_row_attention(model)
     compute_token_loss(trained, padding_free=config.training.padding_free)
     return trained.train()
+
+
+def _offload_inputs(model: nn.Module) -> None:
+    """Let inputs of recomputed layers leave the GPU, as `save_on_cpu` does: here all is one device.
+
+    Integers, which the simulation computes with, stay.
+    """
+
+    def pack(tensor: torch.Tensor) -> Any:
+        is_float = tensor.is_floating_point()
+        return (tensor.shape, tensor.dtype) if is_float else tensor
+
+    def unpack(packed: Any) -> torch.Tensor:
+        is_tensor = isinstance(packed, torch.Tensor)
+        return packed if is_tensor else torch.empty(packed[0], dtype=packed[1])
+
+    def checkpoint_offloaded(function: Any, *args: Any) -> Any:
+        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+            return checkpoint(function, *args, use_reentrant=False)
+
+    for module in model.modules():
+        if hasattr(module, "_gradient_checkpointing_func"):
+            module._gradient_checkpointing_func = checkpoint_offloaded
 
 
 def simulated_attention(config: TrainingConfig) -> str:

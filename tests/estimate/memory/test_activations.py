@@ -28,6 +28,7 @@ from deepsynth_tui.models import layout_server
 from deepsynth_tui.models.dimensions import text_dimensions
 from deepsynth_tui.models.layout import ModelLayout
 from deepsynth_tui.models.lora_targets import resolve_target_modules
+from deepsynth_tui.training.modeling.lora import skip_casts_under_autocast
 from tests.estimate.models import configure
 from tests.estimate.storages import SavedTensors
 
@@ -75,7 +76,9 @@ def attach(model: PreTrainedModel, layout: ModelLayout, config: TrainingConfig) 
         return model.train()
     targets = resolve_target_modules(layout.linears, config.lora, config.model)
     lora = LoraConfig(r=config.lora.r, target_modules=list(targets), lora_dropout=0.0)
-    return get_peft_model(model, lora).train()
+    trained = get_peft_model(model, lora).train()
+    skip_casts_under_autocast(trained)
+    return trained
 
 
 def saved_bytes(kind: str, layers: int, config: TrainingConfig) -> tuple[int, int]:
@@ -100,6 +103,7 @@ FREE = {"gradient_checkpointing": False}
     [
         ("llama", LORA, True),
         ("llama", QV, True),
+        ("llama", LORA | {"target_modules": ["up_proj", "o_proj"]}, True),
         ("llama", LORA, False),
         ("llama", {"enabled": False}, True),
         ("qwen3", LORA, True),

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, get_peft_model
 
 from deepsynth_tui.estimate.memory.trainable import count_trainable
 from deepsynth_tui.models.layout_server import build_layout
 from deepsynth_tui.models.towers import tower_of
+from deepsynth_tui.training.data.collator import ROW_IDS, Collator
+from deepsynth_tui.training.data.dataset import load_split
 from deepsynth_tui.training.failures import TrainingError
 from deepsynth_tui.training.modeling import lora
+from deepsynth_tui.training.modeling.gradient_checkpointing import enable_gradient_checkpointing
 from deepsynth_tui.training.modeling.load import load_model_and_processor
 from tests.training.conftest import configuration
 
@@ -154,3 +157,70 @@ def test_the_saved_config_does_not_depend_on_hashing(language_model: Path, tmp_p
     assert [process.wait() for process in saving] == [0, 0]
     first, second = ((folder / "adapter_config.json").read_text() for folder in folders)
     assert first == second
+
+
+def _adapted_step(
+    values: dict[str, Any], *, as_peft: bool = False, autocast: bool = True, **changes: Any
+) -> tuple[torch.Tensor, dict[str, torch.Tensor], set[torch.dtype]]:
+    """Return loss and gradients of a batch, and the dtypes of what the A matrices read.
+
+    The adapters are those of `add_adapters`, or as PEFT makes them.
+    """
+    config = configuration(values, model__dtype="bfloat16", training__bf16=True, **changes)
+    base = load_model_and_processor(config)
+    rows = load_split(config, images=True).train
+    batch = Collator(base, config)([rows[0], rows[1]])
+    batch.pop(ROW_IDS)
+    torch.manual_seed(0)
+    if as_peft:
+        model = get_peft_model(base.model, lora.lora_config(base.model, config, revision=None))
+    else:
+        model = lora.add_adapters(base.model, config)
+    if config.training.gradient_checkpointing:
+        enable_gradient_checkpointing(model)
+    dtypes: set[torch.dtype] = set()
+    for name, module in model.named_modules():
+        if name.endswith("lora_A.default"):
+            module.register_forward_pre_hook(lambda _, inputs: dtypes.add(inputs[0].dtype))
+        elif name.endswith("lora_B.default"):
+            torch.nn.init.normal_(module.weight, std=0.1)  # else A has no gradient
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        loss = model.train()(**batch).loss
+    loss.backward()
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return loss.detach(), gradients, dtypes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"training__gradient_checkpointing": True},
+        {"quantization__enabled": True},
+        {"model__freeze_vision_tower": False, "model__freeze_projector": False},
+    ],
+    ids=["plain", "checkpointing", "4-bit", "all towers"],
+)
+def test_adapter_inputs_stay_in_half_precision_under_autocast(
+    values: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    loss, gradients, dtypes = _adapted_step(values, lora__lora_dropout=0.0, **changes)
+    cast = _adapted_step(values, lora__lora_dropout=0.0, as_peft=True, **changes)
+    assert torch.float32 in cast[2]
+    assert dtypes == {torch.bfloat16}
+    assert torch.equal(loss, cast[0])
+    assert gradients.keys() == cast[1].keys()
+    for name, gradient in gradients.items():
+        assert torch.equal(gradient, cast[1][name]), name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lora__lora_dropout": 0.1}, {"lora__use_dora": True}, {"autocast": False}],
+    ids=["dropout", "dora", "no autocast"],
+)
+def test_other_adapter_inputs_are_cast_as_peft_does(
+    values: dict[str, Any], options: dict[str, Any]
+) -> None:
+    _, _, dtypes = _adapted_step(values, **({"lora__lora_dropout": 0.0} | options))
+    assert dtypes == {torch.float32}

@@ -21,6 +21,8 @@ RESERVED_WITHIN = 0.12
 FREE = {"model": {"freeze_vision_tower": False}}
 FULL = {"lora": {"enabled": False}}
 RECOMPUTED = {"checkpointing": True}
+UNCOPIED = {"lora": {"lora_dropout": 0.0}}  # inputs of adapters
+OFFLOADED = {"training": {"gradient_checkpointing": "offloaded"}}
 HALF_OF_THE_LAYERS = {"training": {"checkpoint_every_n_layers": 2}}
 
 
@@ -50,6 +52,12 @@ HALF_OF_THE_LAYERS = {"training": {"checkpoint_every_n_layers": 2}}
             FREE | RECOMPUTED | HALF_OF_THE_LAYERS,
             marks=pytest.mark.xfail(strict=True, reason="12 % too low for a model this small"),
         ),
+        ("llama", RECOMPUTED | UNCOPIED),
+        ("llama", {"rows": 4} | OFFLOADED),
+        ("qwen3_vl", FREE | OFFLOADED),
+        ("qwen3", {"rows": 2} | UNCOPIED),
+        ("qwen3_moe", {"bits": 8} | UNCOPIED),
+        ("smolvlm", FREE | UNCOPIED),
         ("deepseek_ocr2", {"bits": 4, "training": {"gradient_accumulation_steps": 1}}),
     ],
     ids=str,
@@ -109,6 +117,7 @@ def test_the_peak_with_cached_features_is_the_simulated_one(
         ("llama", {"rows": 16} | RECOMPUTED),
         ("llama", {"rows": 16} | RECOMPUTED | FULL),
         ("qwen3", {"rows": 32}),
+        ("qwen3", {"rows": 32} | RECOMPUTED | UNCOPIED),
         ("qwen3_moe", {"rows": 32} | RECOMPUTED),
         ("smolvlm", {"rows": 8, "bits": 4}),
         ("qwen3_vl", {"rows": 8, "bits": 8} | RECOMPUTED),
