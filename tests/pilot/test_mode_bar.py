@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deepsynth_tui.runs.live_runs import LiveRuns
 from deepsynth_tui.tui import app as app_module
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.run_view.live_run import LiveRun, LiveRunReader
@@ -38,7 +39,7 @@ def test_a_long_name_is_cut_before_figures_are_left_out() -> None:
 
 
 def test_the_newest_working_run_is_the_live_run(home: Path) -> None:
-    reader = LiveRunReader(home)
+    reader = LiveRunReader(LiveRuns(home))
     assert reader.poll() is None
     run = new_run(home, "rank16")
     append(run, list(training(42)))

@@ -115,9 +115,10 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         for old, new in zip(before, self._runs, strict=False):
             if old == new and new.summary.id not in changed_marks:
                 continue
-            old_cells, cells = self._cells(old, old_marked), self._cells(new, self._marked)
-            for column, cell in cells.items():
-                if cell != old_cells[column]:
+            cells = self._cells(new, self._marked)
+            shown = self.get_row(new.summary.id)
+            for (column, cell), shown_cell in zip(cells.items(), shown, strict=True):
+                if cell != shown_cell:
                     self.update_cell(new.summary.id, column, cell)
 
     def on_resize(self) -> None:
