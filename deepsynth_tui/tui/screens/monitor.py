@@ -182,7 +182,7 @@ class MonitorScreen(ZoomsPanes, ActsOnRuns):
         self.query_one(StateLine).show(snapshot)
         self.query_one(FigureLine).show(snapshot)
         self.query_one(ResultLine).show(result_of(snapshot))
-        self.query_one(OutcomeBox).show(describe_outcome(snapshot, log.lines[-CAUSE_LINES:]))
+        self.query_one(OutcomeBox).show(describe_outcome(snapshot, log.last_lines(CAUSE_LINES)))
         self._show_curves(snapshot)
         if has_events:
             self._show_last_warning(snapshot)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from rich.highlighter import Highlighter
 from rich.text import Text
@@ -172,7 +173,12 @@ class LogPane(Vertical):
     @property
     def lines(self) -> Sequence[str]:
         """The lines in memory, oldest first, those that a filter hides included."""
-        return [line for line, _ in self._held]
+        return self.last_lines(len(self._held))
+
+    def last_lines(self, count: int) -> list[str]:
+        """Return the last lines in memory, oldest first, those that a filter hides included."""
+        newest_first = [line for line, _ in islice(reversed(self._held), count)]
+        return newest_first[::-1]
 
     def on_mount(self) -> None:
         self._show_heading()
@@ -196,7 +202,7 @@ class LogPane(Vertical):
             self._unfinished.display = bool(unfinished)
 
     def _append(self, new: Sequence[str]) -> None:
-        held = [(line, self._levels.level(line)) for line in new]
+        held = list(zip(new, self._levels.levels(new), strict=True))
         self._left_out += max(0, len(self._held) + len(held) - (self._held.maxlen or 0))
         self._held.extend(held)
         shown = self._matching(held)
