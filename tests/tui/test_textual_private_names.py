@@ -53,6 +53,10 @@ DIGESTS = {
     "textual.drivers.linux_driver:LinuxDriver.disable_input": "6154c5a7c174",
     "textual.drivers.linux_driver:LinuxDriver.stop_application_mode": "9a7e99c8d4bd",
     "textual.drivers.linux_driver:LinuxDriver.run_input_thread": "d796af6d69db",
+    # log_pane: what measures the lines that are written
+    "textual.widgets._log:Log.write_lines": "3f11e8b02182",
+    "textual.widgets._log:Log._update_size": "87b52081c53b",
+    "textual.widgets._log:Log._update_maximum_width": "831f49492746",
     # configured_app, keymap: the keymap, and lines that widgets keep until their style changes
     "textual.app:App._invalidate_css": "c9221af3705f",
     "textual.binding:BindingsMap.apply_keymap": "9b73d1d65f80",

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from rich.cells import cell_len
 from rich.highlighter import Highlighter
 from rich.text import Text
 from textual import on
@@ -74,6 +75,15 @@ class LogLines(Log):
         self.clear()
         self.write_lines([line or " " for line in lines], scroll_end=False)
         self.follow()
+
+    def _update_size(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, updates: int, lines: list[str]
+    ) -> None:
+        """Widen to the longest line at once.
+
+        Textual starts a worker for that, which takes as long as drawing the lines in view.
+        """
+        self._update_maximum_width(updates, max(map(_cells, lines), default=0))
 
     def follow(self) -> None:
         """Scroll to the newest line and keep it in view."""
@@ -293,6 +303,10 @@ class LogPane(Vertical):
         text += Content.styled(search, "$foreground 60%")
         if text != self._heading.content:
             self._heading.update(text, layout=False)
+
+
+def _cells(line: str) -> int:
+    return len(line) if line.isascii() else cell_len(line)
 
 
 def _up(offset: Offset | None, lines: int) -> Offset | None:
