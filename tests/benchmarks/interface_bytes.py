@@ -118,7 +118,7 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Watched:
     """The seconds until each key has acted, and each key of an empty app; while no key is pressed,
-    the bytes written a second and the share of one CPU; the peak of the resident memory in bytes."""
+    the bytes a second and the share of one CPU; the peak of the resident memory in bytes."""
 
     keys: list[float]
     empty_keys: list[float]
