@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import _data_table
 
 from deepsynth_tui.runs import control, file_lock, queue
 from deepsynth_tui.runs.directory import RunDirectory
@@ -256,6 +257,21 @@ async def test_slash_filters_and_escape_shows_all_again(home: Path):
         await until(pilot, lambda: pilot.app.screen.query_one(RunTable).row_count == 1)
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen.query_one(RunTable).row_count == 3)
+
+
+async def test_cells_of_fixed_width_are_not_measured(
+    home: Path, three: list[RunDirectory], monkeypatch: pytest.MonkeyPatch
+):
+    """Measuring a thousand rows took longer than all else that a key waits for."""
+    measured: list[object] = []
+    monkeypatch.setattr(
+        _data_table, "measure", lambda _, renderable, default: measured.append(renderable) or 1
+    )
+    async with host(home).run_test(size=LARGE) as pilot:
+        await shows(pilot, "pages", "demo-train", "lost")
+        table = pilot.app.screen.query_one(RunTable)
+        assert table.virtual_size.height == table.header_height + 3
+        assert not any("pages" in str(renderable) for renderable in measured)
 
 
 async def test_the_mouse_highlights_opens_and_sorts(home: Path, three: list[RunDirectory]):

@@ -53,6 +53,8 @@ DIGESTS = {
     "textual.drivers.linux_driver:LinuxDriver.disable_input": "6154c5a7c174",
     "textual.drivers.linux_driver:LinuxDriver.stop_application_mode": "9a7e99c8d4bd",
     "textual.drivers.linux_driver:LinuxDriver.run_input_thread": "d796af6d69db",
+    # run_table: what measures new rows
+    "textual.widgets._data_table:DataTable._update_dimensions": "c62ef3216f7c",
     # log_pane: what measures the lines that are written
     "textual.widgets._log:Log.write_lines": "3f11e8b02182",
     "textual.widgets._log:Log._update_size": "87b52081c53b",
