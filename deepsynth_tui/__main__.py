@@ -12,8 +12,9 @@ def main() -> None:
         gc.disable()  # all that start-up makes stays; the application turns collection on again
         from deepsynth_tui.config.locations import home
         from deepsynth_tui.tui.app import run_app
+        from deepsynth_tui.tui.terminal import end_process
 
-        sys.exit(run_app(home()))
+        end_process(run_app(home()))
     from deepsynth_tui.cli import app
 
     app()

@@ -91,13 +91,14 @@ def keys() -> None:
 
 
 def open_interface(run: RunDirectory | None = None) -> None:
-    """Open the interface, on `run` if given."""
+    """Open the interface, on `run` if given, and end with it."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         echo("The interface needs a terminal. See `deepsynth-tui --help`.", err=True)
         raise typer.Exit(BAD_INPUT)
     from deepsynth_tui.queue.wake import wake
     from deepsynth_tui.tui.app import run_app
+    from deepsynth_tui.tui.terminal import end_process
 
     with contextlib.suppress(UserError):  # `queue` says why
         wake(home())
-    run_app(home(), open_run=run)
+    end_process(run_app(home(), open_run=run))

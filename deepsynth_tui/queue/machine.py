@@ -11,8 +11,9 @@ from deepsynth_tui.machine.main_memory import available_memory, total_memory
 from deepsynth_tui.machine.nvml import Probe, device_label
 from deepsynth_tui.runs import device_lock
 from deepsynth_tui.runs.device_lock import CPU
+from deepsynth_tui.runs.live_runs import live_summaries
 from deepsynth_tui.runs.liveness import STARTING, WAITING
-from deepsynth_tui.runs.summary import RunSummary, live_summaries
+from deepsynth_tui.runs.summary import RunSummary
 
 BEFORE_MEMORY = (STARTING, "loading", "preparing")
 """Phases of training in which a run has not yet taken all of its GPU's memory."""

@@ -66,11 +66,15 @@ class ConsoleTail:
         *completed, rest = self._decoder.decode(data).split("\n")
         lines: list[str] = []
         for part in completed:
-            self._line.feed(part)
+            if self._line.is_empty and len(part) <= MAX_CHARACTERS and is_harmless(part):
+                text = "" if part.isspace() else part  # as `_Line` returns it, for most lines
+            else:
+                self._line.feed(part)
+                text = self._line.text()
+                self._line = _Line()
             if not self._mid_line:
-                lines.append(self._line.text())
+                lines.append(text)
             self._mid_line = False
-            self._line = _Line()
         self._line.feed(rest)
         return lines
 
@@ -86,6 +90,11 @@ class _Line:
         self._overwritten = ""
         self._raw = ""
         self._dropped = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was fed."""
+        return not (self._raw or self._overwritten or self._dropped)
 
     def feed(self, piece: str) -> None:
         first, *states = piece.split("\r")

@@ -19,9 +19,7 @@ from deepsynth_tui.runs.directory import (
     RunDirectory,
     RunUnreadable,
     folder_changed,
-    iterate_folders,
     read_identity,
-    read_listed,
     scan_runs,
 )
 from deepsynth_tui.runs.json_file import BadContent
@@ -204,34 +202,6 @@ def iterate_summaries(
         else:
             moment = time.time() if now is None else now
             yield _summarize(listed.run, listed.identity, moment, STALE_AFTER, positions)
-
-
-def live_summaries(home: Path) -> list[RunSummary]:
-    """Summarize the runs that have a process, newest first. Reads only the status of any other.
-
-    Runs in the queue have none yet.
-
-    Raises RunUnreadable if the folder of all runs cannot be listed.
-    """
-    now = time.time()
-    candidates = (run for run in iterate_folders(home) if _may_be_live(run, now))
-    summaries = [
-        _summarize(listed.run, listed.identity, now, STALE_AFTER)
-        for listed in map(read_listed, candidates)
-        if listed is not None and listed.identity is not None
-    ]
-    summaries.sort(key=lambda run: (run.created, run.id), reverse=True)
-    return [summary for summary in summaries if summary.is_live and summary.state != "queued"]
-
-
-def _may_be_live(run: RunDirectory, now: float) -> bool:
-    try:
-        status = read_status(run)
-    except StatusUnreadable:
-        return False
-    if status is None:  # created now, or no run
-        return abs(now - folder_changed(run)) < STALE_AFTER
-    return status.phase not in GONE and liveness(status, now) is not Liveness.DEAD
 
 
 def _queued(

@@ -7,11 +7,13 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import events, on, work
 from textual.app import SystemCommand
+from textual.driver import Driver
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -30,7 +32,7 @@ from deepsynth_tui.tui.widgets.mode_bar import ModeBar
 if TYPE_CHECKING:
     from deepsynth_tui.config.kinds import RunKind
     from deepsynth_tui.runs.directory import RunDirectory
-    from deepsynth_tui.runs.summary import RunSummary
+    from deepsynth_tui.runs.live_runs import LiveRuns
     from deepsynth_tui.tui.run_view.live_run import LiveRun
     from deepsynth_tui.tui.screens.form_screen import FormScreen
 
@@ -137,6 +139,15 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
         self.error_console = TerminalConsole(markup=False, highlight=False, stderr=True)
         self.animation_level = "none"
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver of the terminal, which does not pause at the end, or of a browser."""
+        driver = super().get_driver_class()
+        if driver.__name__ != "LinuxDriver":  # not on Windows, where its module is missing
+            return driver
+        from deepsynth_tui.tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
+
     def on_mount(self) -> None:
         self.set_timer(STARTUP_SECONDS, _enable_garbage_collection)
         self.set_timer(STARTUP_SECONDS, self._watch_live_run)
@@ -153,7 +164,7 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
         if fits and isinstance(self.screen, TooSmall):
             self.pop_screen()
         elif not fits and not isinstance(self.screen, TooSmall):
-            self.push_screen(TooSmall(MINIMUM_SIZE, self.live_runs()))
+            self.push_screen(TooSmall(MINIMUM_SIZE, self.live_runs.look()))
 
     async def on_event(self, event: events.Event) -> None:
         """Handle an event; of keys and pastes, one at a time."""
@@ -257,6 +268,7 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Quit. Runs continue; a message in the terminal says how to watch them."""
+        self._end_watching.set()
         self.exit(message=self.farewell())
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
@@ -269,7 +281,7 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
     def _watch_live_run(self) -> None:
         from deepsynth_tui.tui.run_view.live_run import LiveRunReader
 
-        reader, shown = LiveRunReader(self.home), None
+        reader, shown = LiveRunReader(self.live_runs), None
         while not self._end_watching.is_set():
             live_run = reader.poll()
             if live_run != shown and not self._end_watching.is_set():
@@ -311,15 +323,16 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
         self._end_watching.set()
         kill_children()
 
-    def live_runs(self) -> list[RunSummary]:
-        """Return the runs that have a process, newest first."""
-        from deepsynth_tui.runs.summary import live_summaries
+    @cached_property
+    def live_runs(self) -> LiveRuns:
+        """The runs that have a process. May be used in any thread."""
+        from deepsynth_tui.runs.live_runs import LiveRuns
 
-        return live_summaries(self.home)
+        return LiveRuns(self.home)
 
     def farewell(self) -> str | None:
         """Return a message about the live runs, None where there are none."""
-        live = self.live_runs()
+        live = self.live_runs.look()
         if not live:
             return None
         runs = f"{live[0].name} continues" if len(live) == 1 else f"{len(live)} runs continue"

@@ -1,13 +1,50 @@
-"""Work in threads that goes on when nobody waits for it any more."""
+"""Work in threads whose waiter, or whose screen, may go at any time."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+class Handover:
+    """Hands what a thread has read to a screen, which may close at any time, one part at a time.
+
+    A screen that falls behind gets one larger part instead of a queue.
+    """
+
+    def __init__(self) -> None:
+        self._shown = threading.Event()
+        self._closed = threading.Event()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the screen is gone."""
+        return self._closed.is_set()
+
+    def post(self, post: Callable[[], object]) -> None:
+        """Call `post`, and wait until the screen has shown what it got, or is gone."""
+        self._shown.clear()
+        if not self.is_closed:  # looked at after `clear`, which would undo a `close` before it
+            post()
+            self._shown.wait()
+
+    def pause(self, seconds: float) -> None:
+        """Wait for some seconds, or until the screen is gone."""
+        self._closed.wait(seconds)
+
+    def shown(self) -> None:
+        """Let the thread go on, after what it has posted is on screen."""
+        self._shown.set()
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._closed.set()
+        self._shown.set()
 
 
 def in_background(

@@ -41,7 +41,7 @@ class ConfiguredApp(ChangedCellsApp[ReturnType]):
         self.settings_file = settings_file
         self.settings_problems: Sequence[Problem] = ()
         self.keymap: Mapping[str, str] = {}
-        self._settings: InterfaceSettings | None = None
+        self._values: Mapping[str, Any] = {}
         encoding = locale_encoding()
         self._needs_ascii = not is_utf8(encoding)
         self._ascii_filter = AsciiFilter(encoding, enabled=self._needs_ascii)
@@ -57,7 +57,7 @@ class ConfiguredApp(ChangedCellsApp[ReturnType]):
         """The settings in force."""
         from deepsynth_tui.config.interface import InterfaceSettings
 
-        return self._settings or InterfaceSettings()
+        return InterfaceSettings.model_validate(self._values)
 
     @property
     def is_ascii(self) -> bool:
@@ -67,12 +67,12 @@ class ConfiguredApp(ChangedCellsApp[ReturnType]):
     @property
     def takes_mouse(self) -> bool:
         """Whether clicks and the wheel are for the application."""
-        return self._settings is None or self._settings.mouse
+        return self._values.get("mouse", True)
 
     @property
     def notification_seconds(self) -> float:
         """How long a notification is shown."""
-        return self._settings.notification_seconds if self._settings else self.NOTIFICATION_TIMEOUT
+        return self._values.get("notification_seconds", self.NOTIFICATION_TIMEOUT)
 
     def change_settings(self, changes: Mapping[str, Any]) -> None:
         """Set some settings, at once and for the next start.
@@ -83,17 +83,17 @@ class ConfiguredApp(ChangedCellsApp[ReturnType]):
         from deepsynth_tui.config.interface import InterfaceSettings
         from deepsynth_tui.tui.forms.interface_file import save_interface
 
-        self.use_settings(
-            InterfaceSettings.model_validate({**self.settings.model_dump(), **changes})
-        )
+        changed = InterfaceSettings.model_validate({**self._values, **changes})
+        self._use(changed.model_dump(mode="json"))
         if self.settings_file is not None:
             save_interface(self.settings_file, changes)
 
-    def use_settings(self, settings: InterfaceSettings) -> None:
-        """Show the application as the settings say. Its keys stay as they were at the start."""
-        self._settings = settings
-        self.theme = themes.theme_for(settings.theme, self.console.color_system, os.environ).name
-        is_ascii = self._needs_ascii if settings.ascii == "auto" else settings.ascii == "always"
+    def _use(self, values: Mapping[str, Any]) -> None:
+        """Show the application as all settings say. Its keys stay as they were at the start."""
+        self._values = values
+        theme, ascii_only = values["theme"], values["ascii"]
+        self.theme = themes.theme_for(theme, self.console.color_system, os.environ).name
+        is_ascii = self._needs_ascii if ascii_only == "auto" else ascii_only == "always"
         if is_ascii != self._ascii_filter.enabled:
             self._ascii_filter.enabled = is_ascii
             if self.is_running:
@@ -101,13 +101,13 @@ class ConfiguredApp(ChangedCellsApp[ReturnType]):
                 self.refresh_css(animate=False)
 
     def _load(self, path: Path) -> None:
-        from deepsynth_tui.config.interface import load_interface
+        from deepsynth_tui.tui.forms.kept_interface import read_interface
         from deepsynth_tui.tui.keymap import check_keymap
 
-        loaded = load_interface(path)
-        self.keymap, problems = check_keymap(loaded.settings.keymap)
-        self.settings_problems = (*loaded.problems, *problems)
-        self.use_settings(loaded.settings)
+        read = read_interface(path)
+        self.keymap, problems = check_keymap(read.values["keymap"])
+        self.settings_problems = (*read.problems, *problems)
+        self._use(read.values)
 
     def on_mount(self) -> None:
         """Use the keys of the file."""

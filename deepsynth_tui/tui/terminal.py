@@ -8,12 +8,14 @@ the end of the dead terminal over and over, and the event loop may block in a wr
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 HANGUP_STATUS = 128 + signal.SIGHUP
 """Exit status of a process whose terminal went away, as shells report it."""
@@ -67,6 +69,17 @@ class TerminalWatcher:
         finally:
             # Not sys.exit: Textual's threads are blocked in writes that can never succeed.
             os._exit(HANGUP_STATUS)
+
+
+def end_process(status: int) -> NoReturn:
+    """End the process without taking its objects apart, which takes longer than closing screens.
+
+    What was registered to run at the exit runs. Threads are not waited for.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _has_terminal() -> bool:

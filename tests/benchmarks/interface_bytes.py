@@ -49,6 +49,9 @@ START_BYTES_BEFORE = 86_000
 KEYS = 24
 """Keys that are timed in each round."""
 LIVE_SECONDS = 15.0
+LOUD_SECONDS = 60.0
+"""How long 5,000 lines a second are watched, `LIVE_SECONDS` of them without a key."""
+MIB = 2**20
 IDLE_SECONDS = 4.0
 IDLE_WINDOWS = 5
 QUIET = 0.08
@@ -112,6 +115,26 @@ class Cost:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The seconds until each key has acted, and each key of an empty app; while no key is pressed,
+    the bytes a second and the share of one CPU; the peak of the resident memory in bytes."""
+
+    keys: list[float]
+    empty_keys: list[float]
+    rate: float
+    cpu_share: float
+    memory: int
+
+
+def peak_memory(pid: int) -> int:
+    """Return the peak resident memory of a process in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"process {pid} has no VmHWM")
+
+
 def cpu_seconds(terminal: Terminal) -> float:
     """Return the CPU time that the program has taken, all its threads included (Linux)."""
     clock = (~terminal.pid << 3) | 2  # clock_getcpuclockid(3)
@@ -128,12 +151,18 @@ def start_of(command: Sequence[str], is_there: Callable[[str], bool]) -> Cost:
         return Cost(seconds, cpu, len(terminal.output))
 
 
-def press(terminal: Terminal, key: str) -> Cost:
-    """Press a key, and wait until its frame is complete."""
-    before, pressed, cpu = len(terminal.output), time.perf_counter(), cpu_seconds(terminal)
+def frame_of(terminal: Terminal, key: str) -> float:
+    """Press a key, and return the seconds until its frame is complete."""
+    pressed = time.perf_counter()
     terminal.press(key)
     terminal.settle(2.0, until_first=True)
-    seconds = terminal.settle(QUIET) - pressed
+    return terminal.settle(QUIET) - pressed
+
+
+def press(terminal: Terminal, key: str) -> Cost:
+    """Press a key, and wait until its frame is complete."""
+    before, cpu = len(terminal.output), cpu_seconds(terminal)
+    seconds = frame_of(terminal, key)
     cpu = cpu_seconds(terminal) - cpu
     terminal.settle(LATER)
     return Cost(seconds, cpu, len(terminal.output) - before)
@@ -151,19 +180,26 @@ def is_logarithmic(text: str) -> bool:
     return re.search(r"loss \([^)]*\blog\b", text) is not None
 
 
-def keys_in(run: RunDirectory) -> list[float]:
-    """Return the seconds until the key for the scale of the chart has acted, in a live run."""
-    taken = []
-    with Terminal([*COMMAND, "attach", run.id]) as terminal:
+def watch(run: RunDirectory, seconds: float) -> Watched:
+    """Watch a live run, and press the key for the scale of its chart over and over, in turns with
+    Tab in an empty app."""
+    with Terminal([*COMMAND, "attach", run.id]) as terminal, Terminal(EMPTY_COMMAND) as empty:
         terminal.wait_for(lambda text: "following" in text)
-        for _ in range(KEYS):
+        empty.wait_for(empty_is_there)
+        began, cpu = time.perf_counter(), cpu_seconds(terminal)
+        taken: list[float] = []
+        empty_tabs: list[float] = []
+        rate = bytes_per_second(terminal, LIVE_SECONDS)
+        share = (cpu_seconds(terminal) - cpu) / (time.perf_counter() - began)
+        while time.perf_counter() < began + seconds:
             wanted = not is_logarithmic(terminal.text)
             pressed = time.perf_counter()
             terminal.press("l")
             terminal.wait_for(lambda text, wanted=wanted: is_logarithmic(text) == wanted)
             taken.append(time.perf_counter() - pressed)
+            empty_tabs.append(frame_of(empty, TAB))
             terminal.settle(0.1, seconds=0.3)
-    return taken
+        return Watched(taken, empty_tabs, rate, share, peak_memory(terminal.pid))
 
 
 def bytes_per_second(terminal: Terminal, seconds: float) -> float:
@@ -242,19 +278,20 @@ def main(rounds: int) -> None:
         show_ratios("first frame", frame, empty, statistics.median, 1.3)
         show_ratios("filled form", form, empty, statistics.median, 1.8)
         show_ratios("Tab, 95th p.", tabs, empty_tabs, percentile_95, 1.5)
-        empty_p95 = percentile_95([cost.seconds for cost in empty_tabs])
 
         quiet, loud = live_run(home, "quiet", 3), live_run(home, "loud", 5000)
         with Terminal([*COMMAND, "attach", quiet.id]) as terminal:
             terminal.settle(3.0, seconds=5.0)
             rate = bytes_per_second(terminal, LIVE_SECONDS)
         show("live run, 3 steps/s", rate / 1024, "KiB/s", 8)
-        in_log = [seconds for _ in range(rounds) for seconds in keys_in(loud)]
-        show(
-            "key while 5,000 lines/s are logged, 95th p.",
-            percentile_95(in_log) / empty_p95,
-            "x",
-            1.5,
+        watched = watch(loud, LOUD_SECONDS)
+        ratio = percentile_95(watched.keys) / percentile_95(watched.empty_keys)
+        show("key while 5,000 lines/s are logged, 95th p.", ratio, "x", 1.5)
+        sys.stdout.write(
+            f"  {len(watched.keys)} keys, median {statistics.median(watched.keys):.3f} s, an empty "
+            f"app's {statistics.median(watched.empty_keys):.3f} s; "
+            f"without keys {watched.rate / 1024:.2f} KiB/s, {100 * watched.cpu_share:.0f} % of a "
+            f"CPU; memory after {LOUD_SECONDS:.0f} s {watched.memory / MIB:.0f} MiB\n"
         )
         for run in (quiet, loud):
             stop_and_wait(run, grace=20)

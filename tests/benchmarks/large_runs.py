@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepsynth_tui.runs.directory import RunDirectory
-from tests.benchmarks.interface_bytes import COMMAND, F4, form_is_filled, show
+from tests.benchmarks.interface_bytes import COMMAND, F4, MIB, form_is_filled, peak_memory, show
 from tests.pilot.recorded_runs import Recorded, append, ended, finish, new_run
 from tests.process.terminal import Terminal
 
 ROUNDS = 3
 F10 = "\x1b[21~"
-MIB = 2**20
 OTHER_EVENTS = 3
 """The phase at the start and the two events at the end of a run."""
 
@@ -67,14 +66,6 @@ def many_runs(home: Path, count: int, events: int) -> None:
         run = new_run(home, f"run-{number}", later=number)
         run.events.write_bytes(text)
         ended(run)
-
-
-def peak_memory(pid: int) -> int:
-    """Return the peak resident memory of a process in bytes."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"process {pid} has no VmHWM")
 
 
 def open_runs(home: Path, newest: str) -> Opened:

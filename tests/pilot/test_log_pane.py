@@ -32,6 +32,17 @@ def top_line(app: App[None]) -> str:
     return lines.lines[lines.scroll_offset.y]
 
 
+async def test_lines_are_measured_without_a_worker(app: PaneHost):
+    """At 5,000 lines a second, a worker for each batch took as long as drawing."""
+    async with app.run_test(size=(40, 12)):
+        lines = app.query_one(LogLines)
+        app.query_one(LogPane).append_lines(["short", "x" * 90, "漢" * 30])
+        assert not list(app.workers)
+        assert lines.virtual_size.width == 90
+        app.query_one(LogPane).append_lines(["漢" * 50])
+        assert lines.virtual_size.width == 100
+
+
 async def test_it_follows_the_newest_line(app: PaneHost):
     async with app.run_test(size=(40, 12)) as pilot:
         pane = app.query_one(LogPane)

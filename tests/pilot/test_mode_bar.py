@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from deepsynth_tui.runs.live_runs import LiveRuns
 from deepsynth_tui.tui import app as app_module
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.run_view.live_run import LiveRun, LiveRunReader
-from deepsynth_tui.tui.widgets.mode_bar import fit_live_run
+from deepsynth_tui.tui.widgets.mode_bar import ModeBar, fit_live_run
 from tests.pilot.recorded_runs import alive, append, drawing, ended, new_run, training
 from tests.pilot.screen_host import text_of, until
 
@@ -37,8 +38,14 @@ def test_a_long_name_is_cut_before_figures_are_left_out() -> None:
     assert fit_live_run(live, 20).plain == "● a-very-… 42/120 +2"
 
 
+def test_a_name_is_shown_before_the_later_figures() -> None:
+    live = LiveRun("●", "$primary", "pages-r16", ("42/120", "loss 0.61", "3 min"))
+    assert fit_live_run(live, 33).plain == "● pages-r16 42/120 loss 0.61"
+    assert fit_live_run(live, 34).plain == "● pages-r16 42/120 loss 0.61 3 min"
+
+
 def test_the_newest_working_run_is_the_live_run(home: Path) -> None:
-    reader = LiveRunReader(home)
+    reader = LiveRunReader(LiveRuns(home))
     assert reader.poll() is None
     run = new_run(home, "rank16")
     append(run, list(training(42)))
@@ -55,6 +62,20 @@ def test_the_newest_working_run_is_the_live_run(home: Path) -> None:
     assert (live.name, live.figures) == ("later", ("waiting",))
     ended(waiting)
     assert reader.poll() is None
+
+
+async def test_at_80_columns_the_modes_leave_room_for_name_and_figures(home: Path) -> None:
+    async with DeepsynthApp(home, mode="runs").run_test(size=(80, 24)) as pilot:
+        bar = pilot.app.screen.query_one(ModeBar)
+        bar.live = LiveRun("●", "$primary", "pages-r16", ("42/120", "loss 0.61", "3 min"))
+
+        def line() -> str:
+            return text_of(pilot.app.screen).splitlines()[0]
+
+        await until(pilot, lambda: line().endswith("● pages-r16 42/120 loss 0.61"))
+        assert line().startswith(" F2 Dataset F3 Training F4 [Runs] F8 Adapters ")
+        await pilot.click(bar, offset=(line().index("Training"), 0))
+        await until(pilot, lambda: pilot.app.current_mode == "training")
 
 
 async def test_every_mode_shows_the_live_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

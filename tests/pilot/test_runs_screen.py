@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import _data_table
 
 from deepsynth_tui.runs import control, file_lock, queue
 from deepsynth_tui.runs.directory import RunDirectory
@@ -256,6 +257,51 @@ async def test_slash_filters_and_escape_shows_all_again(home: Path):
         await until(pilot, lambda: pilot.app.screen.query_one(RunTable).row_count == 1)
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen.query_one(RunTable).row_count == 3)
+
+
+async def test_cells_of_fixed_width_are_not_measured(
+    home: Path, three: list[RunDirectory], monkeypatch: pytest.MonkeyPatch
+):
+    """Measuring a thousand rows took longer than all else that a key waits for."""
+    measured: list[object] = []
+    monkeypatch.setattr(
+        _data_table, "measure", lambda _, renderable, default: measured.append(renderable) or 1
+    )
+    async with host(home).run_test(size=LARGE) as pilot:
+        await shows(pilot, "pages", "demo-train", "lost")
+        table = pilot.app.screen.query_one(RunTable)
+        assert table.virtual_size.height == table.header_height + 3
+        assert not any("pages" in str(renderable) for renderable in measured)
+
+
+async def test_the_mouse_highlights_opens_and_sorts(home: Path, three: list[RunDirectory]):
+    app = host(home)
+    async with app.run_test(size=LARGE) as pilot:
+        await shows(pilot, "pages", "demo-train", "lost")
+        table = app.screen.query_one(RunTable)
+
+        def names() -> list[str]:
+            name = list(COLUMN_WIDTHS).index("name")
+            return [str(table.get_row_at(row)[name]) for row in range(table.row_count)]
+
+        async def click(text: str, times: int = 1) -> None:
+            lines = text_of(app.screen).splitlines()
+            y = next(i for i, line in enumerate(lines) if text in line)
+            await pilot.click(offset=(lines[y].index(text), y), times=times)
+
+        assert names() == ["lost", "demo-train", "pages"]
+        await click("pages")
+        await until(pilot, lambda: table.highlighted is not None and table.cursor_row == 2)
+        assert app.calls == []
+        await click("demo-train", times=2)
+        await until(pilot, lambda: app.calls == [("run", three[1].id)])
+        await click("name")
+        await until(pilot, lambda: names() == ["demo-train", "lost", "pages"])
+        assert table.highlighted is not None
+        assert table.highlighted.name == "demo-train"
+        await click("model")  # no order of runs
+        await click("age")
+        await until(pilot, lambda: names() == ["lost", "demo-train", "pages"])
 
 
 async def test_o_sorts_and_keeps_the_cursor_on_its_run(home: Path):

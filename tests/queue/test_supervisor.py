@@ -19,8 +19,9 @@ from deepsynth_tui.queue.wake import wake
 from deepsynth_tui.runs import control, device_lock, launch, process, queue
 from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.launch import start_process
+from deepsynth_tui.runs.live_runs import live_summaries
 from deepsynth_tui.runs.liveness import read_status
-from deepsynth_tui.runs.summary import live_summaries, summarize
+from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.runs.supervisor_status import is_supervised, read_supervisor
 from tests.process.test_jobs import wait_until
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.runs.liveness import ProcessStatus, own_status, write_status
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -17,6 +19,15 @@ Wait = Callable[[Callable[[], object]], None]
 def run(home: Path) -> RunDirectory:
     """A training run that was created and not launched."""
     return create_run(home, kind="training", name="My run", config_text="kind: training\n")
+
+
+@pytest.fixture
+def alive(run: RunDirectory) -> ProcessStatus:
+    """Write and return the status of a job that runs in this process."""
+    now = time.time()
+    status = replace(own_status(now), heartbeat=now, phase="training")
+    write_status(run, status)
+    return status
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepsynth_tui.runs import console
 from deepsynth_tui.runs.console import MAX_CHARACTERS, ConsoleTail, sanitize
 
 NASTY = st.text(
@@ -139,3 +140,23 @@ def test_new_file_is_read_from_its_start(tmp_path: Path):
     assert tail.poll() == ["one"]
     path.write_bytes(b"new\n")
     assert tail.poll() == ["new"]
+
+
+def test_lines_without_control_characters_are_taken_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A log of 5,000 lines a second is read beside the thread that draws."""
+    path = tmp_path / "console.log"
+    lines = [f"line {number} of a log, ü and 漢字" for number in range(500)]
+    path.write_text("\n".join(["", "   ", *lines, "x" * MAX_CHARACTERS, "the "]))
+    fed: list[str] = []
+    real = console._Line.feed
+    monkeypatch.setattr(
+        console._Line, "feed", lambda self, piece: fed.append(piece) or real(self, piece)
+    )
+    tail = ConsoleTail(path)
+    assert tail.poll() == ["", "", *lines, "x" * MAX_CHARACTERS]
+    assert fed == ["the "]
+    with path.open("a") as file:
+        file.write("end\n")
+    assert tail.poll() == ["the end"]

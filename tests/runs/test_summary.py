@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from dataclasses import replace
@@ -11,27 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.runs import summary as summary_module
 from deepsynth_tui.runs.control import request_stop
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create_run
 from deepsynth_tui.runs.events import EventLog
-from deepsynth_tui.runs.liveness import ENDED, ProcessStatus, own_status, write_status
+from deepsynth_tui.runs.liveness import ENDED, ProcessStatus, write_status
 from deepsynth_tui.runs.summary import (
     LIVE,
     RunSummary,
     list_summaries,
-    live_summaries,
     summarize,
 )
-
-
-@pytest.fixture
-def alive(run: RunDirectory) -> ProcessStatus:
-    """Write and return the status of a job that runs in this process."""
-    now = time.time()
-    status = replace(own_status(now), heartbeat=now, phase="training")
-    write_status(run, status)
-    return status
 
 
 def dead(run: RunDirectory, status: ProcessStatus, **more) -> None:
@@ -151,22 +139,3 @@ def test_is_live(run: RunDirectory, alive: ProcessStatus):
     dead(run, alive)
     assert not summarize(run).is_live
     assert not LIVE & {"done", "stopped", "failed", "crashed"}
-
-
-def test_live_runs_are_found_without_the_logs_of_the_others(
-    home: Path, run: RunDirectory, alive: ProcessStatus, monkeypatch: pytest.MonkeyPatch
-):
-    for number, changes in enumerate(({"phase": ENDED}, {"process_start": "1"})):
-        other = create_run(home, kind="training", name=str(number), config_text="")
-        write_status(other, replace(alive, **changes))
-    never = create_run(home, kind="training", name="never started", config_text="", now=1e9)
-    os.utime(never.path, (1e9, 1e9))
-    read: list[str] = []
-    real = summary_module.read_last_state
-    monkeypatch.setattr(
-        summary_module,
-        "read_last_state",
-        lambda run, kind: read.append(run.id) or real(run, kind),
-    )
-    assert [summary.id for summary in live_summaries(home)] == [run.id]
-    assert read == [run.id]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.tui.background import in_background
+from deepsynth_tui.tui.background import Handover, in_background
 
 
 async def test_who_waits_gets_the_result_or_the_exception() -> None:
@@ -37,3 +37,35 @@ async def test_the_exception_of_abandoned_work_is_not_reported() -> None:
     gc.collect()
     await asyncio.sleep(0)
     assert not reported
+
+
+def test_a_thread_waits_until_its_part_is_shown() -> None:
+    handover, posted = Handover(), []
+    thread = threading.Thread(target=handover.post, args=(lambda: posted.append(1),))
+    thread.start()
+    while not posted:
+        assert thread.is_alive()
+    assert thread.is_alive()
+    handover.shown()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_thread_that_posts_to_a_closed_screen_does_not_wait() -> None:
+    """The interface did not end when it was left while a long log was read."""
+    handover, posted = Handover(), []
+    handover.close()
+    thread = threading.Thread(target=handover.post, args=(lambda: posted.append(1),), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert posted == []
+
+
+def test_a_screen_that_closes_lets_a_waiting_thread_go_on() -> None:
+    handover = Handover()
+    thread = threading.Thread(target=handover.post, args=(handover.close,), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert handover.is_closed

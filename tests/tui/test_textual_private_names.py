@@ -49,6 +49,16 @@ DIGESTS = {
     "textual.message_pump:MessagePump._on_message": "12c0b6eb18e5",
     # app: which characters of the keyboard the bindings of ancestors get
     "textual.screen:Screen._binding_chain": "003c1b578e69",
+    # terminal_driver: the end of input, and the way of what is read
+    "textual.drivers.linux_driver:LinuxDriver.disable_input": "6154c5a7c174",
+    "textual.drivers.linux_driver:LinuxDriver.stop_application_mode": "9a7e99c8d4bd",
+    "textual.drivers.linux_driver:LinuxDriver.run_input_thread": "d796af6d69db",
+    # run_table: what measures new rows
+    "textual.widgets._data_table:DataTable._update_dimensions": "c62ef3216f7c",
+    # log_pane: what measures the lines that are written
+    "textual.widgets._log:Log.write_lines": "3f11e8b02182",
+    "textual.widgets._log:Log._update_size": "87b52081c53b",
+    "textual.widgets._log:Log._update_maximum_width": "831f49492746",
     # configured_app, keymap: the keymap, and lines that widgets keep until their style changes
     "textual.app:App._invalidate_css": "c9221af3705f",
     "textual.binding:BindingsMap.apply_keymap": "9b73d1d65f80",
@@ -56,7 +66,7 @@ DIGESTS = {
 }
 """The first characters of the SHA-256 of the source of each."""
 
-ATTRIBUTES = ("_batch_count", "_running", "_closed", "_driver", "_screen_stacks")
+ATTRIBUTES = ("_batch_count", "_running", "_exit", "_closed", "_driver", "_screen_stacks")
 """Private attributes of `App`."""
 
 

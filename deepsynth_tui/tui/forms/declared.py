@@ -59,7 +59,7 @@ def find_preset(group: Group, name: str) -> Preset | None:
 
 @cache
 def _declarations() -> Declarations:
-    path, sources = cache_dir() / FILE_NAME, _states(_source_files())
+    path, sources = cache_dir() / FILE_NAME, file_states(source_files())
     if (kept := load(path, sources)) is not None:
         return kept
     derived = derive()
@@ -133,13 +133,14 @@ def _values(item: FieldSpec | SectionSpec | Preset) -> dict[str, Any]:
     return {field.name: getattr(item, field.name) for field in fields(item)}
 
 
-def _source_files() -> list[Path]:
+def source_files() -> list[Path]:
+    """Return the files that declarations and presets are derived from."""
     package = Path(deepsynth_tui.config.__file__).parent
     return [Path(__file__), *package.rglob("*.py"), *presets_dir().rglob("*.yaml")]
 
 
-def _states(paths: Iterable[Path]) -> dict[str, list[int]]:
-    """Return the time and size of each file."""
+def file_states(paths: Iterable[Path]) -> dict[str, list[int]]:
+    """Return the time and size of each file. Raises OSError if one is gone."""
     states = {}
     for path in paths:
         status = path.stat()

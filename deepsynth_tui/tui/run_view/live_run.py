@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.directory import RunDirectory, RunDirectoryError
+from deepsynth_tui.runs.live_runs import LiveRuns
 from deepsynth_tui.runs.state import RunState, eta_seconds
 from deepsynth_tui.runs.state_reader import StateReader
-from deepsynth_tui.runs.summary import RunSummary, live_summaries
+from deepsynth_tui.runs.summary import RunSummary
 from deepsynth_tui.tui.run_view.labels import STATE_LABELS
 from deepsynth_tui.units import format_remaining
 
@@ -31,10 +31,10 @@ class LiveRun:
 
 
 class LiveRunReader:
-    """Finds the newest live run under `home`, and follows its log. Not thread-safe."""
+    """Finds the newest of the live runs, and follows its log. Not thread-safe."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, runs: LiveRuns) -> None:
+        self._runs = runs
         self._run: RunDirectory | None = None
         self._reader: StateReader | None = None
 
@@ -42,7 +42,7 @@ class LiveRunReader:
         """Return the newest run that has a process and works, else the newest that has one; None
         if no run has a process, or if the runs cannot be listed."""
         try:
-            summaries = live_summaries(self._home)
+            summaries = self._runs.look()
             if not summaries:
                 self._run = self._reader = None
                 return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -24,6 +24,22 @@ _ERROR = re.compile(
 )
 _WARNING = re.compile(r"\bwarn(?:ing)?\b|\w+Warning\b|\bdeprecated\b", re.IGNORECASE)
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\)")
+_WORDS = (
+    "error",
+    "exception",
+    "critical",
+    "fatal",
+    "out of memory",
+    "warn",
+    "deprecated",
+    "traceback",
+)
+"""A line that matches a pattern has one of these, in any case. Searching them is cheaper by far."""
+
+
+def _may_match(text: str) -> bool:
+    text = text.lower()
+    return any(word in text for word in _WORDS)
 
 
 class LevelReader:
@@ -32,11 +48,18 @@ class LevelReader:
     def __init__(self) -> None:
         self._in_traceback = False
 
-    def level(self, line: str) -> Level:
-        """Return the level of the next line."""
+    def levels(self, lines: Sequence[str]) -> list[Level]:
+        """Return the levels of the next lines."""
+        if not self._in_traceback and not _may_match("\n".join(lines)):
+            return [Level.ANY] * len(lines)
+        return [self._level(line) for line in lines]
+
+    def _level(self, line: str) -> Level:
         if self._in_traceback:
             self._in_traceback = line.startswith(" ") or not line.strip()
             return Level.ERROR
+        if not _may_match(line):
+            return Level.ANY
         if _TRACEBACK.search(line):
             self._in_traceback = True
             return Level.ERROR

@@ -7,9 +7,9 @@ handlers here show it.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from textual import on, work
@@ -27,6 +27,7 @@ from deepsynth_tui.runs.private_folder import make_private
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import app_api
+from deepsynth_tui.tui.background import Handover
 from deepsynth_tui.tui.run_view.answers import one_line
 from deepsynth_tui.tui.run_view.dataset_figures import drawn_figures, left_out
 from deepsynth_tui.tui.run_view.device_figures import device_figures
@@ -93,8 +94,7 @@ class MonitorScreen(ZoomsPanes, ActsOnRuns):
         self._was_live = False
         self._has_left = False
         self._metrics = DEFAULT_METRICS
-        self._shown = threading.Event()
-        self._end_polling = threading.Event()
+        self._handover = Handover()
 
     @property
     def takes_keys(self) -> bool:
@@ -132,22 +132,19 @@ class MonitorScreen(ZoomsPanes, ActsOnRuns):
 
     def on_unmount(self) -> None:
         """Let the polling thread end."""
-        self._end_polling.set()
-        self._shown.set()
+        self._handover.close()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="reader")
     def _poll_run(self, home: Path) -> None:
         worker = get_current_worker()
         try:
             reader = RunReader(self.run_directory, home, clock=self._clock)
-            while not worker.is_cancelled and not self._end_polling.is_set():
+            while not worker.is_cancelled and not self._handover.is_closed:
                 if (snapshot := reader.poll()) is not None:
-                    self._shown.clear()
-                    self.post_message(self.Changed(snapshot))
-                    # A screen that falls behind gets one larger snapshot instead of a queue.
-                    self._shown.wait()
+                    message = self.Changed(snapshot)
+                    self._handover.post(partial(self.post_message, message))
                     reader.search_reference()
-                self._end_polling.wait(READING_PAUSE if reader.is_behind else poll_seconds())
+                self._handover.pause(READING_PAUSE if reader.is_behind else poll_seconds())
         except RunNotFound:
             self.notify(
                 "This view shows its last state.", title="The run was deleted", severity="error"
@@ -164,7 +161,7 @@ class MonitorScreen(ZoomsPanes, ActsOnRuns):
         with self.app.batch_update():
             has_events = previous is None or snapshot.state is not previous.state
             self._show_snapshot(snapshot, has_events=has_events)
-        self._shown.set()
+        self._handover.shown()
         if previous is None or _applicability(previous) != _applicability(snapshot):
             self.refresh_bindings()
         self._follow_successor(snapshot)
@@ -182,7 +179,7 @@ class MonitorScreen(ZoomsPanes, ActsOnRuns):
         self.query_one(StateLine).show(snapshot)
         self.query_one(FigureLine).show(snapshot)
         self.query_one(ResultLine).show(result_of(snapshot))
-        self.query_one(OutcomeBox).show(describe_outcome(snapshot, log.lines[-CAUSE_LINES:]))
+        self.query_one(OutcomeBox).show(describe_outcome(snapshot, log.last_lines(CAUSE_LINES)))
         self._show_curves(snapshot)
         if has_events:
             self._show_last_warning(snapshot)

@@ -265,7 +265,17 @@ class RunsScreen(QueuesRuns):
 
     def action_sort(self) -> None:
         """Sort by the next key."""
-        self._sort = SORT_KEYS[(SORT_KEYS.index(self._sort) + 1) % len(SORT_KEYS)]
+        self._sort_by(SORT_KEYS[(SORT_KEYS.index(self._sort) + 1) % len(SORT_KEYS)])
+
+    @on(DataTable.HeaderSelected)
+    def _sort_by_column(self, event: DataTable.HeaderSelected) -> None:
+        """Sort by the column whose heading is clicked, where runs can be sorted by it."""
+        for key in SORT_KEYS:
+            if key == event.column_key.value:
+                self._sort_by(key)
+
+    def _sort_by(self, key: SortKey) -> None:
+        self._sort = key
         self._show_rows()
         self.notify(f"Sorted by {self._sort}")
 

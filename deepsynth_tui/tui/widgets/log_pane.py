@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
+from rich.cells import cell_len
 from rich.highlighter import Highlighter
 from rich.text import Text
 from textual import on
@@ -73,6 +75,15 @@ class LogLines(Log):
         self.clear()
         self.write_lines([line or " " for line in lines], scroll_end=False)
         self.follow()
+
+    def _update_size(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, updates: int, lines: list[str]
+    ) -> None:
+        """Widen to the longest line at once.
+
+        Textual starts a worker for that, which takes as long as drawing the lines in view.
+        """
+        self._update_maximum_width(updates, max(map(_cells, lines), default=0))
 
     def follow(self) -> None:
         """Scroll to the newest line and keep it in view."""
@@ -172,7 +183,12 @@ class LogPane(Vertical):
     @property
     def lines(self) -> Sequence[str]:
         """The lines in memory, oldest first, those that a filter hides included."""
-        return [line for line, _ in self._held]
+        return self.last_lines(len(self._held))
+
+    def last_lines(self, count: int) -> list[str]:
+        """Return the last lines in memory, oldest first, those that a filter hides included."""
+        newest_first = [line for line, _ in islice(reversed(self._held), count)]
+        return newest_first[::-1]
 
     def on_mount(self) -> None:
         self._show_heading()
@@ -196,7 +212,7 @@ class LogPane(Vertical):
             self._unfinished.display = bool(unfinished)
 
     def _append(self, new: Sequence[str]) -> None:
-        held = [(line, self._levels.level(line)) for line in new]
+        held = list(zip(new, self._levels.levels(new), strict=True))
         self._left_out += max(0, len(self._held) + len(held) - (self._held.maxlen or 0))
         self._held.extend(held)
         shown = self._matching(held)
@@ -287,6 +303,10 @@ class LogPane(Vertical):
         text += Content.styled(search, "$foreground 60%")
         if text != self._heading.content:
             self._heading.update(text, layout=False)
+
+
+def _cells(line: str) -> int:
+    return len(line) if line.isascii() else cell_len(line)
 
 
 def _up(offset: Offset | None, lines: int) -> Offset | None:

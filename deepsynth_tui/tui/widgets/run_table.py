@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from rich.text import Text
 from textual.widgets import DataTable
-from textual.widgets.data_table import RowDoesNotExist
+from textual.widgets.data_table import RowDoesNotExist, RowKey
 
 from deepsynth_tui.runs.console import sanitize
 from deepsynth_tui.runs.summary import RunSummary
@@ -115,10 +115,18 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         for old, new in zip(before, self._runs, strict=False):
             if old == new and new.summary.id not in changed_marks:
                 continue
-            old_cells, cells = self._cells(old, old_marked), self._cells(new, self._marked)
-            for column, cell in cells.items():
-                if cell != old_cells[column]:
+            cells = self._cells(new, self._marked)
+            shown = self.get_row(new.summary.id)
+            for (column, cell), shown_cell in zip(cells.items(), shown, strict=True):
+                if cell != shown_cell:
                     self.update_cell(new.summary.id, column, cell)
+
+    def _update_dimensions(self, new_rows: Iterable[RowKey]) -> None:
+        """Update the size of the table without measuring cells: the columns have fixed widths.
+
+        Textual measures each of a thousand new rows before it handles the next key.
+        """
+        super()._update_dimensions(())
 
     def on_resize(self) -> None:
         """Show the columns that have room, and give the name what they leave."""
