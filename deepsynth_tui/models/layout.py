@@ -24,11 +24,20 @@ from deepsynth_tui.runs.private_folder import make_private
 
 Kind = Literal["linear", "embedding", "norm", "conv", "fused_experts", "other"]
 Role = Literal["model", "encoder"]
-ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
+ImageRule = Literal[
+    "pixels",
+    "tiles",
+    "fixed",
+    "deepseek_ocr2",
+    "internvl",
+    "granite_docling",
+    "lighton_ocr",
+    "unknown",
+]
 
 # Part of the cache key. Increase it when a field below, the grouping, or the shape of a builtin
 # model (whose name stays the same) changes.
-CACHE_FORMAT = 8
+CACHE_FORMAT = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,13 @@ class ImageDimensions:
     """Dimensions of the vision tower, and the rule that gives the image tokens of a page.
 
     `patch` and `tile` are in pixels; `merge` x `merge` patches become one token; `tile_tokens` is
-    per tile. Pixel limits are those of the model's own processor, 0 if unknown.
+    per tile. Pixel limits are those of the model's own processor, 0 if unknown. `short_edge`: what
+    the processor first does to an edge shorter than a token. `multiple` of pixels that edges are
+    rounded up to.
+
+    A page is cut into `fewest_tiles` to `most_tiles`, or up to `dense_tiles` if the usual grid
+    shrinks it below `dense_scale` and its width / height is above `dense_min_aspect` and at most
+    `dense_max_aspect` (each 0 without this limit).
     """
 
     rule: ImageRule
@@ -126,6 +141,14 @@ class ImageDimensions:
     min_pixels: int = 0
     max_pixels: int = 0
     longest_edge: int = 0
+    short_edge: Literal["kept", "rounded", "floored"] = "kept"
+    multiple: int = 1
+    fewest_tiles: int = 1
+    most_tiles: int = 1
+    dense_tiles: int = 0
+    dense_scale: float = 0.0
+    dense_min_aspect: float = 0.0
+    dense_max_aspect: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
