@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from deepsynth_tui.config.training import TrainingConfig
 
 MARGIN = 0.9
@@ -34,6 +32,11 @@ def fits_without(needed: int, available: int) -> bool:
     return needed <= MARGIN * available
 
 
-def recomputed_layers(config: TrainingConfig, layers: int) -> int:
-    """The number of layers, of a stack of `layers`, whose activations are recomputed."""
-    return math.ceil(layers / config.training.checkpoint_every_n_layers)
+def recomputed_layers(config: TrainingConfig, layers: int, first: int = 0) -> tuple[int, ...]:
+    """Return the indices of the layers of a stack whose activations are recomputed.
+
+    transformers counts the layers of all stacks on: `first` is the number of those before this
+    stack (``modeling_utils.py``, `_set_gradient_checkpointing`).
+    """
+    every = config.training.checkpoint_every_n_layers
+    return tuple(index for index in range(layers) if (first + index) % every == 0)

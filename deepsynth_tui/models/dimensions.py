@@ -50,6 +50,10 @@ def text_dimensions(config: PreTrainedConfig) -> TextDimensions:
         activation=_activation(text),
         caps_logits=bool(getattr(text, "final_logit_softcapping", None)),
         caps_scores=bool(getattr(text, "attn_logit_softcapping", None)),
+        linear_key_heads=_first(text, "linear_num_key_heads", default=0),
+        linear_value_heads=_first(text, "linear_num_value_heads", default=0),
+        linear_key_dim=_first(text, "linear_key_head_dim", default=0),
+        linear_value_dim=_first(text, "linear_value_head_dim", default=0),
     )
 
 

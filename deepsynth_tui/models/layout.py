@@ -98,7 +98,8 @@ class TextDimensions:
     """Dimensions of the language model or of a text encoder. Widths are numbers per token.
 
     `activation` is the MLP's, a key of ``transformers.activations.ACT2FN``, or "" if unknown.
-    `caps_logits` and `caps_scores`: soft capping with a tanh (Gemma 2).
+    `caps_logits` and `caps_scores`: soft capping with a tanh (Gemma 2). The widths of linear
+    attention are those of the gated delta rule of Qwen3.5, 0 in other models.
     """
 
     hidden: int
@@ -114,6 +115,10 @@ class TextDimensions:
     activation: str = ""
     caps_logits: bool = False
     caps_scores: bool = False
+    linear_key_heads: int = 0
+    linear_value_heads: int = 0
+    linear_key_dim: int = 0
+    linear_value_dim: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ class DecoderLayer:
     `expert_outputs` is the width of those experts' outputs together and `experts` that of the
     router. The last three are 0 in a dense layer. `gated`: the MLP multiplies two tensors of the
     intermediate size. `looped`: the experts are modules that run one after another, each on its
-    share of the tokens.
+    share of the tokens. `linear_attention`: attention has a state in place of keys and values.
     """
 
     inner: int
@@ -169,6 +174,7 @@ class DecoderLayer:
     expert_outputs: int = 0
     experts: int = 0
     looped: bool = False
+    linear_attention: bool = False
 
     @property
     def concurrent_inner(self) -> int:
@@ -184,6 +190,8 @@ class DecoderLayer:
 # Names of the module that widens the hidden states to the intermediate size (transformers,
 # ``models/*``).
 _UNGATED_UP = ("fc1", "c_fc", "dense_h_to_4h")
+# Norms over a head, which `norm_width` leaves out, and biases of norms.
+_NARROW_NORMS = ("q_norm.weight", "k_norm.weight", "linear_attn.norm.weight", ".bias")
 _UP = ("up_proj", "gate_up_proj", *_UNGATED_UP)
 
 
@@ -244,12 +252,15 @@ class ModelLayout:
         """The decoder layers, as far as their module names tell dense layers from mixtures."""
         inner = dict.fromkeys(range(self.text.layers), 0)
         mixtures: set[int] = set()
+        linear: set[int] = set()
         looped = any(".experts.*." in group.pattern for group in self.weights)
         gated = True
         for group in self.weights:
             if group.tower != "language":
                 continue
             numbers = {index[0] for index in group.indices if index}
+            if ".linear_attn." in group.pattern:
+                linear |= numbers
             if group.kind == "fused_experts" or ".experts.*." in group.pattern:
                 mixtures |= numbers
                 continue
@@ -268,22 +279,27 @@ class ModelLayout:
                 expert_outputs=routed * self.text.hidden,
                 experts=self.text.experts,
                 looped=looped,
+                linear_attention=number in linear,
             )
             if number in mixtures
-            else DecoderLayer(inner=width or self.text.intermediate, gated=gated)
+            else DecoderLayer(
+                inner=width or self.text.intermediate,
+                gated=gated,
+                linear_attention=number in linear,
+            )
             for number, width in inner.items()
         )
 
     @cached_property
     def norm_width(self) -> int:
-        """Sum of the widths of a decoder layer's norms, without those of queries and keys."""
+        """Sum of the widths of a decoder layer's norms, without those over a head."""
         numbers = sum(
             group.shape[0] * group.count
             for group in self.weights
             if group.tower == "language"
             and group.kind == "norm"
             and group.indices != ((),)
-            and not group.pattern.endswith(("q_norm.weight", "k_norm.weight", ".bias"))
+            and not group.pattern.endswith(_NARROW_NORMS)
         )
         return numbers // self.text.layers
 
@@ -291,6 +307,15 @@ class ModelLayout:
     def has_qk_norm(self) -> bool:
         """Whether queries and keys are normalised (Qwen3)."""
         return any(g.tower == "language" and "q_norm" in g.pattern for g in self.weights)
+
+    @cached_property
+    def has_output_gate(self) -> bool:
+        """Whether the query projection has a gate for the output of attention (Qwen3.5)."""
+        width = 2 * self.text.heads * self.text.head_dim
+        return any(
+            g.tower == "language" and g.pattern.endswith("q_proj.weight") and g.shape[0] == width
+            for g in self.weights
+        )
 
     def tower_params(self, tower: Tower) -> int:
         """Number of parameters of a tower."""

@@ -69,7 +69,7 @@ def forward_passes(config: TrainingConfig, layers: int) -> float:
     """The mean number of forward passes of a layer: 2 for one that is recomputed."""
     if not config.training.gradient_checkpointing:
         return 1.0
-    return 1 + recomputed_layers(config, layers) / layers
+    return 1 + len(recomputed_layers(config, layers)) / layers
 
 
 def is_masked(config: TrainingConfig) -> bool:

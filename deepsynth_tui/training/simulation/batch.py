@@ -159,7 +159,7 @@ def _tiles(
 def _internvl(
     shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
 ) -> _ImageInputs:
-    """models/got_ocr2/image_processing_got_ocr2.py: tiles and the page, those of all rows in one."""
+    """models/got_ocr2/image_processing_got_ocr2.py: tiles and pages of all rows in one tensor."""
     views_of_rows = shape.rows * (views.tile_count + 1)
     return {"pixel_values": (views_of_rows, 3, image.tile, image.tile)}, {}
 

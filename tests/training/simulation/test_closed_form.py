@@ -46,11 +46,7 @@ HALF_OF_THE_LAYERS = {"training": {"checkpoint_every_n_layers": 2}}
         ("lighton_ocr", {"rows": 2} | RECOMPUTED),
         ("llama", RECOMPUTED | HALF_OF_THE_LAYERS),
         ("qwen3", {"rows": 4, "model": {"attn_implementation": "flash_attention_2"}}),
-        pytest.param(
-            "qwen3_vl",
-            FREE | RECOMPUTED | HALF_OF_THE_LAYERS,
-            marks=pytest.mark.xfail(strict=True, reason="12 % too low for a model this small"),
-        ),
+        ("qwen3_vl", FREE | RECOMPUTED | HALF_OF_THE_LAYERS),
         ("deepseek_ocr2", {"bits": 4, "training": {"gradient_accumulation_steps": 1}}),
     ],
     ids=str,
