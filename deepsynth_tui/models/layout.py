@@ -259,7 +259,7 @@ class ModelLayout:
             if group.tower != "language":
                 continue
             numbers = {index[0] for index in group.indices if index}
-            if ".linear_attn." in group.pattern:
+            if ".linear_attn." in group.pattern and self.text.linear_value_heads:
                 linear |= numbers
             if group.kind == "fused_experts" or ".experts.*." in group.pattern:
                 mixtures |= numbers

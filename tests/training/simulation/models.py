@@ -42,6 +42,13 @@ SAM = {
 MORE: dict[str, dict[str, Any]] = {
     "llama": TEXT,
     "qwen3": TEXT,
+    "qwen3_5_text": TEXT
+    | {
+        "linear_num_key_heads": 4,
+        "linear_num_value_heads": 8,
+        "linear_key_head_dim": 32,
+        "linear_value_head_dim": 32,
+    },
     "qwen3_moe": TEXT | EXPERTS | {"num_experts": 8},
     "qwen3_vl": QWEN,
     "qwen2_5_vl": QWEN,
