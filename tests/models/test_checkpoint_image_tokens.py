@@ -19,7 +19,7 @@ from deepsynth_tui.training.modeling.processor import load_image_text_processor
 from tests.training import ocr_models
 
 PAGES = [(64, 64), (300, 420), (210, 90), (40, 700)]
-LIMITS: list[dict[str, int]] = [{}, {"max_pixels": 3000}, {"min_pixels": 40_000}]
+LIMITS: list[dict[str, Any]] = [{}, {"max_pixels": 3000}, {"min_pixels": 40_000}]
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def image_of(model_type: str, processor: Any = None) -> ImageDimensions:
 )
 @pytest.mark.parametrize(("width", "height"), [*PAGES, *STRIPS, (5000, 7000)])
 def test_tokens_of_pixel_models_are_those_of_their_processor(
-    model_type: str, processor: Any, width: int, height: int, limits: dict[str, int]
+    model_type: str, processor: Any, width: int, height: int, limits: dict[str, Any]
 ):
     model = ModelSettings(**limits)
     images: Any = SimpleNamespace(image_processor=processor)
@@ -107,7 +107,7 @@ def test_tokens_of_pixel_models_are_those_of_their_processor(
 
 @pytest.mark.parametrize("tiles", [{}, {"min_patches": 2, "max_patches": 6}, {"max_patches": 1}])
 @pytest.mark.parametrize(("width", "height"), [*PAGES, *STRIPS])
-def test_tokens_of_internvl(width: int, height: int, tiles: dict[str, int]):
+def test_tokens_of_internvl(width: int, height: int, tiles: dict[str, Any]):
     processor = GotOcr2ImageProcessorPil(
         size={"height": 448, "width": 448}, crop_to_patches=True, **tiles
     )

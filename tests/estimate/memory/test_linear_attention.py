@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from transformers.models.qwen3_5.configuration_qwen3_5 import Qwen3_5TextConfig
@@ -11,13 +13,15 @@ from deepsynth_tui.estimate.memory.linear_attention import linear_attention_byte
 from deepsynth_tui.models.dimensions import text_dimensions
 from tests.estimate.storages import SavedTensors
 
-REPEATED_KEYS = {"linear_num_key_heads": 4, "linear_num_value_heads": 8}
-EQUAL_HEADS = {"linear_num_key_heads": 4, "linear_num_value_heads": 4}
+REPEATED_KEYS: dict[str, Any] = {"linear_num_key_heads": 4, "linear_num_value_heads": 8}
+EQUAL_HEADS: dict[str, Any] = {"linear_num_key_heads": 4, "linear_num_value_heads": 4}
 
 
-def saved_bytes(heads: dict[str, int], rows: int, length: int, *, autocast: bool, full: bool):
+def saved_bytes(
+    heads: dict[str, Any], rows: int, length: int, *, autocast: bool, full: bool
+) -> tuple[int, int]:
     """Return the bytes that a layer saves: measured, and by the formula."""
-    config = Qwen3_5TextConfig(
+    config: Any = Qwen3_5TextConfig(
         hidden_size=80,
         num_hidden_layers=1,
         layer_types=["linear_attention"],
@@ -42,7 +46,7 @@ def saved_bytes(heads: dict[str, int], rows: int, length: int, *, autocast: bool
 @pytest.mark.parametrize("heads", [REPEATED_KEYS, EQUAL_HEADS], ids=["repeated", "equal"])
 @pytest.mark.parametrize(("rows", "length"), [(1, 1024), (1, 1000), (3, 512)])
 def test_saved_bytes_match_the_formula(
-    rows: int, length: int, heads: dict[str, int], autocast: bool, full: bool
+    rows: int, length: int, heads: dict[str, Any], autocast: bool, full: bool
 ) -> None:
     measured, computed = saved_bytes(heads, rows, length, autocast=autocast, full=full)
     assert computed == pytest.approx(measured, rel=0.015)
