@@ -30,9 +30,13 @@ def note_arguments(error: UserError) -> None:
     """Add the arguments of an exception as a note: the last line of its traceback, JSON.
 
     An exception that a DataLoader worker raises needs it: torch raises `type(error)(text)` in the
-    main process, where `text` is the traceback and all that is left of the exception.
+    main process, where `text` is the traceback and all that is left of the exception. In any other
+    process the traceback is for people, and has no note.
     """
-    error.add_note(json.dumps(error.args))
+    from multiprocessing import parent_process  # 19 ms, not at start-up
+
+    if parent_process() is not None:
+        error.add_note(json.dumps(error.args))
 
 
 def noted_arguments(text: str) -> Sequence[Any]:

@@ -67,7 +67,7 @@ def _report(question: Mapping[str, Any], _: Answering) -> dict[str, Any]:
     from deepsynth_tui.adapters.exam.report_text import difference_sentence
 
     folder = ExamFolder(Path(question["folder"]))
-    report = exam_report(folder, question["keys"], metric=question["metric"])
+    report = exam_report(folder, question["keys"], metric=question["metric"], short_names=True)
     return {
         "folder": question["folder"],
         **report.to_json(),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from transformers import StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
@@ -63,7 +63,8 @@ class _Cancelled(StoppingCriteria):
         self, input_ids: torch.LongTensor, scores: tuple[torch.Tensor] | None, **kwargs: Any
     ) -> torch.BoolTensor:
         """Return for each row whether it ends here."""
-        return input_ids.new_full((len(input_ids),), self._is_cancelled(), dtype=bool)  # type: ignore[return-value]
+        ends = input_ids.new_full((len(input_ids),), self._is_cancelled(), dtype=bool)
+        return cast("torch.BoolTensor", ends)
 
 
 class TriedAdapters:

@@ -37,8 +37,10 @@ def demo(
     dir: Annotated[Path | None, typer.Option(help="Folder for both runs.")] = None,
     set_: Overrides = None,
 ) -> None:
-    """Generate a dataset from built-in documents and train a built-in model on it. --set changes
-    the training run."""
+    """Generate a dataset from built-in documents and train a built-in model on it.
+
+    --set changes settings of the training run.
+    """
     from deepsynth_tui.workflows import demo as demo_workflow
 
     with report_errors():

@@ -19,8 +19,10 @@ def search(
     set_: Overrides = None,
     json_: Json = False,
 ) -> None:
-    """Search for the best settings of a training run (YAML of kind search). Trials are runs in the
-    queue; Ctrl-C stops them, and --resume continues."""
+    """Search for the best settings of a training run (YAML of kind search).
+
+    Trials are runs in the queue. Ctrl-C stops them, and --resume continues.
+    """
     from deepsynth_tui.config.load_search import load_search
     from deepsynth_tui.search.folder import create_folder, find_folder, search_lock
     from deepsynth_tui.search.prepare import base_changed, prepare

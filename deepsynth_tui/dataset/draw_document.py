@@ -64,7 +64,9 @@ def draw_document(
         rows += rows_of(part, rendered.pages, config, first_page=pages + 1)
         drawn.append(rendered)
         pages += len(rendered.pages)
-    missing = sum((rendered.missing_glyphs for rendered in drawn), Counter[str]())
+    missing = Counter[str]()
+    for rendered in drawn:
+        missing.update(rendered.missing_glyphs)
     return DrawnDocument(
         document=composed,
         rows=tuple(rows),

@@ -437,6 +437,11 @@ def id_stem(created: float, name: str, kind: str) -> str:
     return f"{stamp}-{slug or kind}"
 
 
+def without_date(run_id: str) -> str:
+    """Return the id of a run without the time that it begins with."""
+    return re.sub(r"^\d{8}-\d{6}-", "", run_id)
+
+
 def _reserve(root: Path, stem: str, at: Path | None) -> RunDirectory:
     """Take an id by creating its folder (or link) in `root`: the first process to do so owns it."""
     make_private(root)

@@ -104,7 +104,9 @@ async def test_a_question_is_checked_before_anything_starts(home: Path) -> None:
         assert isinstance(pilot.app.screen, AskValues)
         await pilot.press("enter")
         await shows(pilot, "✗ Pages must not be empty")
-        await pilot.press(*"x", "tab", "tab", *"0", "enter")
+        await pilot.press(*"nope", "enter")
+        await shows(pilot, "✗ There is no dataset run, file or folder nope")
+        await pilot.press(*"/x", "tab", "tab", *"0", "enter")
         await shows(pilot, "✗ At most must be a whole number >= 1")
         await pilot.press("escape", "x")
         await shows(pilot, "a folder that PEFT loads")
@@ -121,7 +123,7 @@ async def test_work_that_fails_says_why_and_can_be_stopped(home: Path) -> None:
         screen = pilot.app.screen
         assert isinstance(screen, WorksOnAdapters)
         await shows(pilot, "r8")
-        await pilot.press("equals_sign", *"nowhere", "enter")
+        await pilot.press("equals_sign", *"owner/nowhere", "enter")
         await shows(pilot, "● Exam of reads and the base", "s stops")
         await pilot.press("e")
         assert pilot.app.screen is screen, "one thing at a time"

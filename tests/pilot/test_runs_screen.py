@@ -446,10 +446,10 @@ def in_queue(home: Path) -> list[str]:
 
 async def test_the_queue_is_ordered_by_keys(home: Path, queued: list[RunDirectory]):
     async with host(home).run_test(size=LARGE) as pilot:
-        await shows(pilot, "◔ queued 1", "◔ queued 3", "place 3; the supervisor has not looked")
+        await shows(pilot, "◔ queued 1", "◔ queued 3", "position 3; waiting for the supervisor")
         await pilot.press("less_than_sign")  # the third, which is the newest run
         await until(pilot, lambda: in_queue(home) == ["first", "third", "second"])
-        await shows(pilot, "place 2")
+        await shows(pilot, "position 2")
         await pilot.press("h")
         await shows(pilot, "held 2", "held: by hand")
         await pilot.press("greater_than_sign")
@@ -458,7 +458,7 @@ async def test_the_queue_is_ordered_by_keys(home: Path, queued: list[RunDirector
         await pilot.press("h")
         await shows(pilot, "queued 3")
         await pilot.press("s")
-        await shows(pilot, "Stop third?", "Out of the queue")
+        await shows(pilot, "Take third out of the queue?", "Out of the queue")
         await pilot.press("n")
         await until(pilot, lambda: in_queue(home) == ["first", "second"])
         await shows(pilot, "■ stopped")

@@ -24,6 +24,7 @@ from deepsynth_tui.adapters.exam.metrics import (
     row_scores,
 )
 from deepsynth_tui.errors import UserError
+from deepsynth_tui.runs.directory import without_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,15 @@ def _row_json(row: ComparedRow) -> dict[str, Any]:
 
 
 def exam_report(
-    folder: ExamFolder, keys: Sequence[str] | None = None, *, metric: str | None = None
+    folder: ExamFolder,
+    keys: Sequence[str] | None = None,
+    *,
+    metric: str | None = None,
+    short_names: bool = False,
 ) -> ExamReport:
     """Compute the result of the candidates with these keys, of all that have finished if None.
+
+    With `short_names` runs are called by their names where these differ, else by their ids.
 
     Raises:
         UserError: the folder holds no exam, nobody has answered all its rows, or there is no such
@@ -148,7 +155,7 @@ def exam_report(
             f"Nobody has answered all rows of the exam in {folder.path}",
             "Start it again: it goes on",
         )
-    names = _unique_names([records[key] for key in finished])
+    names = _unique_names([records[key] for key in finished], short=short_names)
     named = dict(zip(names, (answers[key] for key in finished), strict=True))
     rows = [
         ComparedRow(
@@ -194,7 +201,10 @@ def exam_report(
     )
 
 
-def _unique_names(records: Sequence[CandidateRecord]) -> list[str]:
+def _unique_names(records: Sequence[CandidateRecord], *, short: bool) -> list[str]:
+    names = [without_date(record.name) for record in records]
+    if short and len(set(names)) == len(names):
+        return names
     uses = Counter(record.name for record in records)
     return [
         f"{record.name} ({record.key[:6]})" if uses[record.name] > 1 else record.name

@@ -59,7 +59,7 @@ def exam(
             list(dict.fromkeys(adapters)), data, split, columns, limit, base, batch_size, output
         )
         folder, keys = request_exam(request, report_progress)
-        report = exam_report(folder, keys, metric=metric)
+        report = exam_report(folder, keys, metric=metric, short_names=not json_)
         if json_:
             print_json({"path": str(folder.path), **report.to_json()})
             return

@@ -128,11 +128,11 @@ class GlyphBlitter:
         self, entries: NDArray[np.int32], counts: NDArray[np.int64], pen_words: NDArray[np.int64]
     ) -> None:
         """Draw the first `counts` words of each of `entries` at `pen_words` of the page."""
-        ends = np.cumsum(counts)
-        words = np.repeat(self._atlas.first_word.values.take(entries) - ends + counts, counts)
+        ends = counts.cumsum()
+        words = (self._atlas.first_word.values.take(entries) - ends + counts).repeat(counts)
         words += np.arange(len(words))
         targets = self._atlas.offsets.values.take(words)
-        targets += np.repeat(pen_words, counts)
+        targets += pen_words.repeat(counts)
         # Where two glyphs overlap, AND is at least as dark as the darker of them.
         np.bitwise_and.at(self._page, targets, self._atlas.masks.values.take(words))
 

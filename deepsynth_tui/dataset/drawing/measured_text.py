@@ -135,11 +135,11 @@ class TextMeasurer:
         offsets = _exclusive_cumsum(words.spans)
         runs = np.array(boxes.runs, np.int64).reshape(-1, 2)
         first_boxes, run_starts = runs[:, 0], runs[:, 1]
-        counts = np.diff(first_boxes, append=len(offsets))
+        counts = np.append(first_boxes[1:], len(offsets)) - first_boxes
         return MeasuredText(
             length=length,
             paragraphs=paragraphs,
-            starts=offsets + np.repeat(run_starts - offsets[first_boxes], counts),
+            starts=offsets + (run_starts - offsets[first_boxes]).repeat(counts),
             shapes=words.shapes,
             left=left,
             right=left + widths,
@@ -160,10 +160,9 @@ class TextMeasurer:
             if words := WORD_AND_SPACES.findall(field, indent):
                 boxes.runs.append((first, at + indent))
                 try:
-                    boxes.words += [self._whole_words[word] for word in words]
+                    boxes.words += list(map(self._whole_words.__getitem__, words))
                 except KeyError:
-                    for word in words:
-                        boxes.words += self._ltr_word(word)
+                    self._add_new_words(words, boxes)
             if field:
                 width = self._width_of_spaces(field[:indent])
                 tab_runs.append(TabRun(first, len(boxes.words), tabs, width))
@@ -172,10 +171,17 @@ class TextMeasurer:
             at += len(field) + 1
         return Paragraph(start, tuple(tab_runs))
 
-    def _ltr_word(self, word: str) -> list[int]:
+    def _add_new_words(self, words: list[str], boxes: _BoxBuilder) -> None:
+        """Add words, some of which are new or divided."""
+        for word in words:
+            index = self._whole_words.get(word)
+            if index is None:
+                boxes.words += self._shape_ltr_word(word)
+            else:
+                boxes.words.append(index)
+
+    def _shape_ltr_word(self, word: str) -> list[int]:
         """Return the table indices of a word and the white space after it."""
-        if word in self._whole_words:
-            return [self._whole_words[word]]
         if word in self._divided_words:
             return self._divided_words[word]
         bare = word.rstrip(SPACES)
@@ -302,4 +308,4 @@ class _BoxBuilder:
 
 def _exclusive_cumsum(values: NDArray) -> NDArray:
     """Return the sum of the values before each of `values`."""
-    return np.cumsum(values) - values
+    return values.cumsum() - values

@@ -123,15 +123,14 @@ class ShapeCache:
     ) -> PositionedGlyphs:
         """Return the glyphs of `shapes`, whose pens start at `x` and `y` pixels."""
         counts = self._glyph_count.values[shapes]
-        ends = np.cumsum(counts)
+        ends = counts.cumsum()
         total = int(ends[-1]) if len(ends) else 0
-        indices = np.arange(total) + np.repeat(
-            self._first_glyph.values[shapes] - ends + counts, counts
-        )
+        first_glyphs = self._first_glyph.values[shapes]
+        indices = np.arange(total) + (first_glyphs - ends + counts).repeat(counts)
         return PositionedGlyphs(
             self._glyph.values[indices],
-            np.repeat(x, counts) + self._x.values[indices] * size,
-            np.repeat(y, counts) - self._y.values[indices] * size,
+            x.repeat(counts) + self._x.values[indices] * size,
+            y.repeat(counts) - self._y.values[indices] * size,
         )
 
     def glyph_counts(self, shapes: NDArray[np.int64]) -> NDArray[np.int64]:

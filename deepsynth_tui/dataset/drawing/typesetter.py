@@ -95,12 +95,12 @@ class Typesetter:
         text, size = layout.text, layout.font_size
         firsts, lasts, x, baselines = self._positioned_runs(layout, page)
         counts = lasts - firsts
-        ends = np.cumsum(counts)
-        boxes = np.arange(ends[-1]) + np.repeat(firsts - ends + counts, counts)
+        ends = counts.cumsum()
+        boxes = np.arange(ends[-1]) + (firsts - ends + counts).repeat(counts)
         glyphs: PositionedGlyphs = self._shapes.position_glyphs(
             text.shapes[boxes],
-            np.repeat(x - text.left[firsts] * size, counts) + text.left[boxes] * size,
-            np.repeat(baselines, counts),
+            (x - text.left[firsts] * size).repeat(counts) + text.left[boxes] * size,
+            baselines.repeat(counts),
             size,
         )
         bitmap = self._blitter.draw(glyphs, size, with_extents=with_glyphs)
@@ -126,11 +126,13 @@ class Typesetter:
         geometry, size = self._geometry, layout.font_size
         width = geometry.column_width(size) / size
         top = geometry.margin + self.fonts.primary.ascent * size
+        pitch = geometry.line_pitch(size)
         rows = [
-            (run.first, run.last, geometry.column_left(index, size) + run.x * size, baseline)
+            (run.first, run.last, column_left + run.x * size, baseline)
             for index, column in enumerate(page.columns)
+            for column_left in (geometry.column_left(index, size),)
             for row, line in enumerate(column)
-            for baseline in (round(top + row * geometry.line_pitch(size)),)
+            for baseline in (round(top + row * pitch),)
             for run in align_line(layout.text, line, width, geometry.align)
         ]
         firsts, lasts, x, baselines = zip(*rows, strict=True)

@@ -102,8 +102,9 @@ class _LineBuilder:
         If boxes remain, the line is closed and a new one begins.
         """
         end = self._first_overflowing(box, last)
-        while box < end < last and end in self.text.no_break_before:
-            end -= 1
+        if end < last:
+            while box < end and end in self.text.no_break_before:
+                end -= 1
         if end == box and not self.runs:
             end = self._fit_wide_word(box)
         if end > box:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -148,9 +148,7 @@ def _with_questions(
         shown_controls=counts.shown_controls,
         replaced_surrogates=counts.replaced_surrogates,
         normalized_characters=counts.normalized,
-        unreadable_characters=sum(
-            (count_unreadable(answer) for _, answer in pairs), Counter[str]()
-        ),
+        unreadable_characters=_sum(count_unreadable(answer) for _, answer in pairs),
     )
 
 
@@ -161,8 +159,15 @@ def _total(cleaned: Sequence[CleanedText]) -> CleanedText:
         removed_controls=sum(part.removed_controls for part in cleaned),
         shown_controls=sum(part.shown_controls for part in cleaned),
         replaced_surrogates=sum(part.replaced_surrogates for part in cleaned),
-        normalized=sum((part.normalized for part in cleaned), Counter[str]()),
+        normalized=_sum(part.normalized for part in cleaned),
     )
+
+
+def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
+    total = Counter[str]()
+    for counter in counters:
+        total.update(counter)
+    return total
 
 
 def prompted_text(instruction: str, text: str) -> str:

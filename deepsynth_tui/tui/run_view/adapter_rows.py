@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from deepsynth_tui.runs.console import sanitize
-from deepsynth_tui.tui.run_view.labels import without_date
+from deepsynth_tui.runs.directory import without_date
 from deepsynth_tui.units import format_bytes
 from deepsynth_tui.workflows.adapter_look import AdapterEntry
 

@@ -3,12 +3,9 @@ recognised without colour."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from deepsynth_tui.runs.summary import StateName
-
-_DATE = re.compile(r"\d{8}-\d{6}-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +36,3 @@ PHASES: dict[str, tuple[str, ...]] = {
     "training": ("loading", "preparing", "training", "evaluating", "saving", "verifying"),
 }
 """Phases of each kind of run, in order. A job may skip some, or report others in between."""
-
-
-def without_date(run_id: str) -> str:
-    """Return the id of a run without the date that it begins with: columns are narrow."""
-    return _DATE.sub("", run_id, count=1)

@@ -166,8 +166,8 @@ def describe(row: RunRow) -> list[tuple[str, str]]:
         settings = row.facts.settings
         details.append(("trains", sanitize(f"{settings.model_name} on {settings.data_path}")))
     if summary.state == "queued":
-        why = sanitize(summary.message) or "the supervisor has not looked at it yet"
-        return [*details, ("queue", f"place {summary.position}; {why}")]
+        why = sanitize(summary.message) or "waiting for the supervisor of the queue"
+        return [*details, ("queue", f"position {summary.position}; {why}")]
     details.append(("watch", f"deepsynth-tui attach {summary.id}"))
     if summary.message:
         details.append((STATE_LABELS[summary.state].text, sanitize(summary.message)))

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepsynth_tui.runs.console import sanitize
-from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.tui.run_view.labels import without_date
+from deepsynth_tui.runs.directory import RunDirectory, without_date
 
 MAX_BYTES = 1 << 18
 

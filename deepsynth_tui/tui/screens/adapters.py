@@ -243,10 +243,9 @@ class AdaptersScreen(WorksOnAdapters):
         return list(self._marked.values()) or ([] if entry is None else [entry])
 
     def training_data(self) -> str:
-        """Return the dataset of the highlighted adapter, if it is known."""
-        entry = self.highlighted
-        details = self._details.get(entry, (None, ""))[0] if entry else None
-        return details.data if details else ""
+        """Return the dataset of an adapter that an action is meant for, if it is known."""
+        known = (self._details.get(entry, (None, ""))[0] for entry in self.targets())
+        return next((details.data for details in known if details and details.data), "")
 
     # Actions
 

@@ -21,13 +21,19 @@ from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.calm_screen import CalmModalScreen, CalmScreen
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
 
-StopMethod = Literal["checkpoint", "now", "force"]
+StopMethod = Literal["checkpoint", "now", "force", "dequeue"]
 GRACE_SECONDS = 10.0
 """Time that a forced stop gives the process to end by itself, and again after SIGTERM."""
 OUTCOMES: Mapping[control.StopOutcome, str] = {
     control.StopOutcome.EXITED: "The run has stopped",
     control.StopOutcome.TERMINATED: "The run was ended with SIGTERM",
     control.StopOutcome.KILLED: "The run was killed; work since the last checkpoint is lost",
+}
+
+REQUESTED: Mapping[StopMethod, str] = {
+    "checkpoint": "Stop requested after the next checkpoint",
+    "now": "Stop requested",
+    "dequeue": "The run is out of the queue",
 }
 
 
@@ -45,7 +51,7 @@ def stop_options(summary: RunSummary, pending: control.Request | None) -> tuple[
     """Return the ways to stop a run in this state, with `pending` already requested."""
     if summary.state == "queued":
         consequence = "It does not start. Its folder stays, and it can be resumed."
-        return (StopOption("now", "stop.now", "Out of the queue", consequence),)
+        return (StopOption("dequeue", "stop.now", "Out of the queue", consequence),)
     is_training = summary.kind == "training"
     is_working = summary.state in ("running", "stopping")
     options: list[StopOption] = []
@@ -79,8 +85,8 @@ def stop_run(run: RunDirectory, method: StopMethod) -> str:
     """
     if method == "force":
         return OUTCOMES[control.stop_and_wait(run, grace=GRACE_SECONDS)]
-    control.request_stop(run, now=method == "now")
-    return "Stop requested" if method == "now" else "Stop requested after the next checkpoint"
+    control.request_stop(run, now=method != "checkpoint")
+    return REQUESTED[method]
 
 
 class StopDialog(CalmModalScreen[StopMethod | None]):
@@ -91,18 +97,22 @@ class StopDialog(CalmModalScreen[StopMethod | None]):
 
     def __init__(self, summary: RunSummary, pending: control.Request | None) -> None:
         super().__init__()
-        self._run_name = sanitize(summary.name)
+        name = sanitize(summary.name)
+        if summary.state == "queued":
+            self._title, self._close = f"Take {name} out of the queue?", "It stays in the queue."
+        else:
+            self._title, self._close = f"Stop {name}?", "The run continues."
         self._options = stop_options(summary, pending)
 
     def compose(self) -> ComposeResult:
         with Container(classes="dialog -warning"):
-            yield Static(f"Stop {self._run_name}?", classes="dialog-title", markup=False)
+            yield Static(self._title, classes="dialog-title", markup=False)
             yield OptionList(
                 *(
                     _prompt(option.action, option.label, option.consequence)
                     for option in self._options
                 ),
-                _prompt("stop.close", "Close", "The run continues."),
+                _prompt("stop.close", "Close", self._close),
             )
 
     def action_choose(self, action: str) -> None:

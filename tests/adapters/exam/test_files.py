@@ -125,3 +125,14 @@ def test_the_scores_of_an_adapter_are_those_of_its_full_strength(
                 writer.append(ExamAnswer(row.index, output.format(row.index), is_cut=False))
     (taken,) = exams_of(adapter, home)
     assert taken["scores"]["exact_match"]["value"] == 1
+
+
+def test_runs_are_called_by_their_names_where_these_differ(tmp_path: Path) -> None:
+    folder = ExamFolder(tmp_path)
+    folder.write_exam(EXAM)
+    right = {row.index: row.target for row in ROWS}
+    for name in ("base", "20261130-051621-first", "20261130-051622-second"):
+        answer(folder, name, right)
+    assert set(exam_report(folder, short_names=True).names) == {"base", "first", "second"}
+    answer(folder, "20261130-051623-first", right)
+    assert "20261130-051621-first" in exam_report(folder, short_names=True).names
