@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.models.layout import ModelLayout
+from deepsynth_tui.models.vision_layers import layers_before
 
 MARGIN = 0.9
 """A run fits without gradient checkpointing if it needs at most this share of the memory: the
@@ -28,7 +27,8 @@ def offloaded_bytes(config: TrainingConfig, layout: ModelLayout, tokens: float) 
         return 0
     text = layout.text
     width = 4 if config.model.dtype == "float32" else 2
-    return width * text.hidden * tokens * recomputed_layers(config, text.layers)
+    recomputed = recomputed_layers(config, text.layers, layers_before(layout)["language"])
+    return width * text.hidden * tokens * len(recomputed)
 
 
 def with_checkpointing(config: TrainingConfig, value: bool) -> TrainingConfig:
@@ -49,6 +49,11 @@ def fits_without(needed: int, available: int) -> bool:
     return needed <= MARGIN * available
 
 
-def recomputed_layers(config: TrainingConfig, layers: int) -> int:
-    """The number of layers, of a stack of `layers`, whose activations are recomputed."""
-    return math.ceil(layers / config.training.checkpoint_every_n_layers)
+def recomputed_layers(config: TrainingConfig, layers: int, first: int = 0) -> tuple[int, ...]:
+    """Return the indices of the layers of a stack whose activations are recomputed.
+
+    transformers counts the layers of all stacks on: `first` is the number of those before this
+    stack (``modeling_utils.py``, `_set_gradient_checkpointing`).
+    """
+    every = config.training.checkpoint_every_n_layers
+    return tuple(index for index in range(layers) if (first + index) % every == 0)

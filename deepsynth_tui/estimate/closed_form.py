@@ -6,17 +6,18 @@ Pure functions of a configuration, model layouts and GPUs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.checkpointing import fits_without, is_automatic, with_checkpointing
 from deepsynth_tui.estimate.memory.run_memory import RunMemory, run_memory
 from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
 from deepsynth_tui.estimate.memory.text_encoder import text_encoder_memory
-from deepsynth_tui.estimate.memory.trainable import count_trainable
+from deepsynth_tui.estimate.memory.trainable import TrainableParameters, count_trainable
 from deepsynth_tui.estimate.memory.vision import VisionMemory, vision_memory
 from deepsynth_tui.estimate.page_features import (
     PageFeatures,
+    TimeShares,
     page_features,
     page_work,
     time_shares,
@@ -77,6 +78,25 @@ def estimate(
     return replace(recomputed, gpus=rows)
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The tokens, the vision tower and the work of a step.
+
+    `length` is that of the longest row, `padded` the mean length of padded rows. `image_tokens`
+    are those of a page, 0 if its size is unknown: the largest possible page is assumed for the
+    memory, not that rows have no answer. `times` compares the vision tower with the rest, for
+    `features`, the page features that are cached in place of pixels.
+    """
+
+    length: int
+    padded: float
+    pixels: VisionMemory
+    image_tokens: int
+    work: Work
+    times: TimeShares | None
+    features: PageFeatures | None
+
+
 def _estimate(
     config: TrainingConfig,
     layout: ModelLayout,
@@ -87,14 +107,64 @@ def _estimate(
     step_time_ratios: Mapping[str, float],
     stack: StackVersion,
 ) -> Estimate:
-    length = dataset.longest(config.data.max_length)
     trainable = count_trainable(config, layout)
-    pixels = vision_memory(config, layout, trainable, dataset.page, length, stack)
+    text_encoder = text_encoder_memory(config, layout, encoder)
+    step = _step(config, layout, trainable, gpus, encoder, dataset, stack)
+    memory = run_memory(
+        config,
+        layout,
+        trainable,
+        length=step.length,
+        page=dataset.page,
+        pixels=step.pixels,
+        features=step.features,
+        text_encoder=text_encoder.total_bytes,
+        overhead=overhead,
+        stack=stack,
+    )
+    warnings = estimate_warnings(config, layout, encoder, trainable, dataset, step.length)
+    if memory.evaluation == memory.needed:
+        warnings += (EVALUATION_PEAK.format(rows=config.training.per_device_eval_batch_size),)
+    steps = total_steps(config, dataset.rows)
+    return Estimate(
+        breakdown=memory.breakdown,
+        peak_allocated=memory.allocated,
+        cached=memory.cached,
+        peak_device=memory.device,
+        peak_loading=memory.loading,
+        trainable_params=trainable.total + text_encoder.trainable,
+        trainable_by_tower={**trainable.by_tower, **text_encoder.by_part},
+        adapted=tuple(trainable.targets),
+        total_params=layout.total_params + text_encoder.parameters,
+        tokens_per_sample=step.length,
+        image_tokens=step.pixels.tokens,
+        steps=steps,
+        speed_multiplier=_speed_multiplier(config, layout, step, gpus),
+        gpus=_gpu_estimates(config, layout, step, memory, steps, gpus, step_time_ratios),
+        warnings=warnings,
+        overhead=overhead,
+        feature_times=step.times,
+        page_features=step.features,
+        peak_evaluation=memory.evaluation,
+    )
+
+
+def _step(
+    config: TrainingConfig,
+    layout: ModelLayout,
+    trainable: TrainableParameters,
+    gpus: Sequence[Gpu],
+    encoder: ModelLayout | None,
+    dataset: RowStatistics,
+    stack: StackVersion,
+) -> _Step:
+    """Return the step of a run, without the work of the vision tower if features are cached."""
+    length = dataset.longest(config.data.max_length)
     padded_together = (
         1 if config.training.padding_free else config.training.per_device_train_batch_size
     )
     padded = dataset.padded(padded_together, config.data.max_length)
-    # The largest possible page is assumed where it is unknown, not that rows have no answer.
+    pixels = vision_memory(config, layout, trainable, dataset.page, length, stack)
     image_tokens = pixels.tokens if dataset.page else 0
     work = step_work(
         config,
@@ -116,55 +186,28 @@ def _estimate(
     )
     if features is not None:
         work = without_vision(config, layout, work, pixels)
-    text_encoder = text_encoder_memory(config, layout, encoder)
-    memory = run_memory(
-        config,
-        layout,
-        trainable,
-        length=length,
-        page=dataset.page,
-        pixels=pixels,
-        features=features,
-        text_encoder=text_encoder.total_bytes,
-        overhead=overhead,
-        stack=stack,
-    )
-    warnings = estimate_warnings(config, layout, encoder, trainable, dataset, length)
-    if memory.evaluation == memory.needed:
-        warnings += (EVALUATION_PEAK.format(rows=config.training.per_device_eval_batch_size),)
-    steps = total_steps(config, dataset.rows)
-    return Estimate(
-        breakdown=memory.breakdown,
-        peak_allocated=memory.allocated,
-        cached=memory.cached,
-        peak_device=memory.device,
-        peak_loading=memory.loading,
-        trainable_params=trainable.total + text_encoder.trainable,
-        trainable_by_tower={**trainable.by_tower, **text_encoder.by_part},
-        adapted=tuple(trainable.targets),
-        total_params=layout.total_params + text_encoder.parameters,
-        tokens_per_sample=length,
-        image_tokens=pixels.tokens,
-        steps=steps,
-        speed_multiplier=_speed_multiplier(
-            config, layout, work, padded, pixels.patches, image_tokens, gpus
-        ),
-        gpus=tuple(
-            _gpu_estimate(
-                gpu,
-                memory,
-                step_time(work, gpu, step_time_ratios.get(gpu.name)),
-                steps,
-                config,
-                _encoding_seconds(config, layout, features, pixels, gpu),
-            )
-            for gpu in gpus
-        ),
-        warnings=warnings,
-        overhead=overhead,
-        feature_times=times,
-        page_features=features,
-        peak_evaluation=memory.evaluation,
+    return _Step(length, padded, pixels, image_tokens, work, times, features)
+
+
+def _gpu_estimates(
+    config: TrainingConfig,
+    layout: ModelLayout,
+    step: _Step,
+    memory: RunMemory,
+    steps: int | None,
+    gpus: Sequence[Gpu],
+    step_time_ratios: Mapping[str, float],
+) -> tuple[GpuEstimate, ...]:
+    return tuple(
+        _gpu_estimate(
+            gpu,
+            memory,
+            step_time(step.work, gpu, step_time_ratios.get(gpu.name)),
+            steps,
+            config,
+            _encoding_seconds(config, layout, step.features, step.pixels, gpu),
+        )
+        for gpu in gpus
     )
 
 
@@ -183,15 +226,9 @@ def _encoding_seconds(
 
 
 def _speed_multiplier(
-    config: TrainingConfig,
-    layout: ModelLayout,
-    work: Work,
-    length: float,
-    patches: int,
-    image_tokens: int,
-    gpus: Sequence[Gpu],
+    config: TrainingConfig, layout: ModelLayout, step: _Step, gpus: Sequence[Gpu]
 ) -> float:
-    """Step time of full fine-tuning over that of `work`, on the GPU of median speed."""
+    """Step time of full fine-tuning over that of `step`, on the GPU of median speed."""
     full = config.model_copy(
         update={
             "lora": config.lora.model_copy(update={"enabled": False}),
@@ -202,14 +239,14 @@ def _speed_multiplier(
         full,
         layout,
         count_trainable(full, layout),
-        length=length,
-        patches=patches,
-        image_tokens=image_tokens,
+        length=step.padded,
+        patches=step.pixels.patches,
+        image_tokens=step.image_tokens,
     )
     gpu = _median_gpu(gpus)
     if gpu is None:
-        return full_work.matmul_flops / work.matmul_flops
-    return step_seconds(full_work, gpu) / step_seconds(work, gpu)
+        return full_work.matmul_flops / step.work.matmul_flops
+    return step_seconds(full_work, gpu) / step_seconds(step.work, gpu)
 
 
 def _median_gpu(gpus: Sequence[Gpu]) -> Gpu | None:

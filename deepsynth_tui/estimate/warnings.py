@@ -100,11 +100,19 @@ def _pages(
 
 
 def _linear_attention(layout: ModelLayout) -> Iterator[str]:
-    if any(".linear_attn." in group.pattern for group in layout.weights):
+    if not any(".linear_attn." in group.pattern for group in layout.weights):
+        return
+    if layout.architecture.startswith("Qwen3_5"):
         yield (
-            f"{layout.architecture} has layers of linear attention, which this estimate counts as "
-            "usual attention. Without the package flash-linear-attention they take several times "
-            "as much memory: see `deepsynth-tui estimate --simulate`."
+            f"The memory of the layers of linear attention in {layout.architecture} is that of the "
+            "code in transformers, and their time is not known. With the packages "
+            "flash-linear-attention and causal-conv1d they take less of both."
+        )
+    else:
+        yield (
+            f"{layout.architecture} has layers of linear attention that this estimate does not "
+            "know: its memory may be several times too low. `deepsynth-tui estimate --simulate` "
+            "counts them."
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from deepsynth_tui.models.layout import ImageDimensions, TextDimensions
 
@@ -19,9 +20,10 @@ _PIXEL_MODELS = (
     *("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"),
     *("paddleocr_vl", *_FRAME_MODELS),
 )
-# Their processors cut a page into tiles, or keep its shape, by rules that are not here.
-_OTHER_RULES = ("internvl", "granite_docling", "lighton_ocr")
 _TILE_MODELS = ("idefics3", "smolvlm")
+_FIXED_MODELS = ("llava", "vipllava", "paligemma", "gemma3")
+"""Their processors resize every page to a square; a page has as many tokens as the config says."""
+_FIXED_TOWERS = ("clip_vision_model", "siglip_vision_model")
 
 
 def text_dimensions(config: PreTrainedConfig) -> TextDimensions:
@@ -48,6 +50,10 @@ def text_dimensions(config: PreTrainedConfig) -> TextDimensions:
         activation=_activation(text),
         caps_logits=bool(getattr(text, "final_logit_softcapping", None)),
         caps_scores=bool(getattr(text, "attn_logit_softcapping", None)),
+        linear_key_heads=_first(text, "linear_num_key_heads", default=0),
+        linear_value_heads=_first(text, "linear_num_value_heads", default=0),
+        linear_key_dim=_first(text, "linear_key_head_dim", default=0),
+        linear_value_dim=_first(text, "linear_value_head_dim", default=0),
     )
 
 
@@ -67,39 +73,115 @@ def image_dimensions(hub_config: HubConfig) -> ImageDimensions | None:
     if config.model_type == "deepseek_ocr2":
         return _deepseek_ocr2(vision, processor)
     hidden = _first(vision, "hidden_size", "embed_dim", default=0)
-    shape = {
-        "hidden": hidden,
-        "layers": _first(vision, "num_hidden_layers", "depth", default=0),
-        "intermediate": _first(vision, "intermediate_size", default=4 * hidden),
-        "patch": _first(vision, "patch_size", default=0),
-    }
-    size: dict[str, int] = processor.get("size") or {}
+    tower = ImageDimensions(
+        rule="unknown",
+        hidden=hidden,
+        layers=_first(vision, "num_hidden_layers", "depth", default=0),
+        intermediate=_first(vision, "intermediate_size", default=4 * hidden),
+        patch=_first(vision, "patch_size", default=0),
+    )
     if config.model_type in _PIXEL_MODELS:
-        counts_frames = config.model_type in _FRAME_MODELS
-        frames = _first(vision, "temporal_patch_size", default=1) if counts_frames else 1
-        return ImageDimensions(
-            rule="pixels",
-            **shape,
-            merge=_first(vision, "spatial_merge_size", default=1),
-            min_pixels=(processor.get("min_pixels") or size.get("shortest_edge", 0)) // frames,
-            max_pixels=(processor.get("max_pixels") or size.get("longest_edge", 0)) // frames,
-        )
-    tile = _first(vision, "image_size", default=0)
-    if config.model_type in _TILE_MODELS:
-        scale: int = getattr(config, "scale_factor", 1)
-        return ImageDimensions(
-            rule="tiles",
-            **shape,
-            merge=scale,
+        return _pixels(tower, config, processor)
+    match config.model_type:
+        case "internvl" | "granite_docling":
+            return _aspect_grid(tower, config, processor)
+        case "lighton_ocr":
+            return _lighton_ocr(tower, config, processor)
+        case model_type if model_type in _TILE_MODELS:
+            return _tiles(tower, config, processor)
+        case model_type if model_type in _FIXED_MODELS:
+            return _fixed(tower, config)
+        case _:
+            return tower
+
+
+def _pixels(tower: ImageDimensions, config: Any, processor: dict[str, Any]) -> ImageDimensions:
+    vision = config.vision_config
+    size: dict[str, int] = processor.get("size") or {}
+    counts_frames = config.model_type in _FRAME_MODELS
+    frames = _first(vision, "temporal_patch_size", default=1) if counts_frames else 1
+    enlarges: Literal["kept", "rounded", "floored"] = "floored" if counts_frames else "kept"
+    return replace(
+        tower,
+        rule="pixels",
+        merge=_first(vision, "spatial_merge_size", default=1),
+        min_pixels=(processor.get("min_pixels") or size.get("shortest_edge", 0)) // frames,
+        max_pixels=(processor.get("max_pixels") or size.get("longest_edge", 0)) // frames,
+        short_edge="rounded" if config.model_type == "paddleocr_vl" else enlarges,
+    )
+
+
+def _tiles(tower: ImageDimensions, config: Any, processor: dict[str, Any]) -> ImageDimensions:
+    tile = _first(config.vision_config, "image_size", default=0)
+    scale: int = getattr(config, "scale_factor", 1)
+    return replace(
+        tower,
+        rule="tiles",
+        merge=scale,
+        tile=tile,
+        tile_tokens=(tile // tower.patch) ** 2 // scale**2,
+        longest_edge=(processor.get("size") or {}).get("longest_edge", 0),
+    )
+
+
+def _aspect_grid(tower: ImageDimensions, config: Any, processor: dict[str, Any]) -> ImageDimensions:
+    """Tiles on the grid with the aspect ratio of the page, and the page (models/got_ocr2).
+
+    InternVL's processor cuts pages whatever its image processor says (models/internvl).
+    """
+    vision = config.vision_config
+    tile = (processor.get("size") or {}).get("height") or _first(vision, "image_size")
+    if config.model_type == "internvl":
+        return replace(
+            tower,
+            rule="internvl",
             tile=tile,
-            tile_tokens=(tile // shape["patch"]) ** 2 // scale**2,
-            longest_edge=size.get("longest_edge", 0),
+            tile_tokens=_first(config, "image_seq_length"),
+            fewest_tiles=processor.get("min_patches", 1),
+            most_tiles=processor.get("max_patches", 12),
         )
-    if not tile or not shape["patch"] or config.model_type in _OTHER_RULES:
-        return ImageDimensions(rule="unknown", **shape)
-    whole = (tile // shape["patch"]) ** 2
+    scale = _first(vision, "scale_factor") // (2 if processor.get("fine_route") else 1)
+    splits = processor.get("crop_to_patches", True)
+    return replace(
+        tower,
+        rule="granite_docling",
+        merge=scale,
+        tile=tile,
+        tile_tokens=(_first(vision, "image_size") // tower.patch // scale) ** 2,
+        fewest_tiles=processor.get("min_patches", 1),
+        most_tiles=processor.get("max_patches", 32) if splits else 1,
+        dense_tiles=processor.get("dense_max_patches", 0),
+        dense_scale=processor.get("dense_max_scale", 0.0),
+        dense_min_aspect=processor.get("dense_min_aspect", 0.0),
+        dense_max_aspect=processor.get("dense_max_aspect", 0.0),
+    )
+
+
+def _lighton_ocr(tower: ImageDimensions, config: Any, processor: dict[str, Any]) -> ImageDimensions:
+    """Pages keep their shape within a longest edge, in whole patches (models/pixtral)."""
+    vision = config.vision_config
+    size: dict[str, int] = processor.get("size") or {}
+    edge = size.get("longest_edge") or size.get("height") or _first(vision, "image_size")
+    merge = _first(config, "spatial_merge_size", default=1)
+    patch: Any = processor.get("patch_size") or tower.patch * merge
+    return replace(
+        tower,
+        rule="lighton_ocr",
+        merge=merge,
+        multiple=patch["height"] if isinstance(patch, dict) else patch,
+        longest_edge=edge,
+        max_pixels=edge**2,
+    )
+
+
+def _fixed(tower: ImageDimensions, config: Any) -> ImageDimensions:
+    vision = config.vision_config
+    if not tower.patch or vision.model_type not in _FIXED_TOWERS:
+        return tower
+    tile = _first(vision, "image_size")
+    whole = (tile // tower.patch) ** 2
     tokens = _first(config, "image_seq_length", "mm_tokens_per_image", default=whole)
-    return ImageDimensions(rule="fixed", **shape, tile=tile, tile_tokens=tokens)
+    return replace(tower, rule="fixed", tile=tile, tile_tokens=tokens)
 
 
 def _deepseek_ocr2(vision: Any, processor: dict[str, Any]) -> ImageDimensions:

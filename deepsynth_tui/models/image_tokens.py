@@ -7,6 +7,18 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.models.layout import ImageDimensions
+from deepsynth_tui.models.page_resizing import (
+    bounded_size,
+    fit_area,
+    fit_edge,
+    longest_edge_in_tiles,
+)
+from deepsynth_tui.models.tile_grids import (
+    DEEPSEEK_TILES,
+    deepseek_grid,
+    page_grid,
+    supported_grids,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +29,6 @@ class PageSize:
     height: int
 
 
-# DeepSeek-OCR-2 splits a page into two to six tiles, beside the global view
-# (models/deepseek_ocr2/image_processing_deepseek_ocr2.py).
-_DEEPSEEK_TILES = (2, 6)
 # Separator tokens of a tile in Idefics3 and SmolVLM: image start, and row and column
 # (models/idefics3/processing_idefics3.py, `replace_image_token`).
 _TILE_SEPARATORS = 2
@@ -60,32 +69,35 @@ def page_views(
 def _views(
     page: PageSize | None, image: ImageDimensions, model: ModelSettings, length: int
 ) -> PageViews | None:
+    side = image.tile // image.patch if image.tile and image.patch else 0
+    page = page and _before_processor(page, image, model)
     match image.rule:
         case "pixels":
-            side = image.patch * image.merge
-            if page is None:
-                page = _square(image, model, length)
-            width, height = _fit_pixels(page, side, image, model)
-            tokens = (width // side) * (height // side)
-            return PageViews(tokens, (height // image.patch, width // image.patch))
+            page = page or _square(image, model, length)
+            return _merged_patches(fit_area((page.width, page.height), image, model), image)
+        case "lighton_ocr":
+            page = page or _square(image, model, length)
+            return _merged_patches(fit_edge((page.width, page.height), image, model), image)
         case "deepseek_ocr2":
-            grid = image.longest_edge // image.patch
-            most = (length - (grid // image.merge) ** 2 - 1) // image.tile_tokens
-            tiles = _deepseek_tiles(page, image.tile) if page else min(_DEEPSEEK_TILES[1], most)
-            tiles = 0 if tiles < _DEEPSEEK_TILES[0] else tiles
-            tokens = (grid // image.merge) ** 2 + image.tile_tokens * tiles + 1
-            return PageViews(tokens, (grid, grid), tiles, image.tile // image.patch)
+            return _deepseek_views(page, image, length)
+        case "internvl" | "granite_docling":
+            if page is None:
+                columns, rows = _largest_grid(image, length)
+            else:
+                columns, rows = page_grid(page.width, page.height, image)
+            tiles = columns * rows if columns * rows > 1 else 0
+            tokens = _grid_tokens(columns, rows, image)
+            marks = tokens - (tiles + 1) * image.tile_tokens
+            return PageViews(tokens, (side, side), tiles, side, marks)
         case "tiles":
             edge = _longest_edge(image, model)
             page = page or PageSize(edge, edge)
-            side = image.tile // image.patch
             columns, rows = _tile_grid(page, edge, image.tile)
             tiles = columns * rows if columns * rows > 1 else 0
             tokens = _tile_tokens(columns, rows, image)
             marks = tokens - (tiles + 1) * image.tile_tokens
             return PageViews(tokens, (side, side), tiles, side, marks)
         case "fixed":
-            side = image.tile // image.patch
             return PageViews(image.tile_tokens, (side, side))
         case "unknown":
             return None
@@ -103,21 +115,36 @@ def resize_scale(page: PageSize, image: ImageDimensions, model: ModelSettings) -
     None if the model's image rule is unknown.
     """
     longest = max(page.width, page.height)
+    bounded = _before_processor(page, image, model)
     match image.rule:
         case "pixels":
-            width, height = _fit_pixels(page, image.patch * image.merge, image, model)
-            return min(width / page.width, height / page.height)
+            width, height = fit_area((page.width, page.height), image, model)
+        case "lighton_ocr":
+            width, height = fit_edge((bounded.width, bounded.height), image, model)
         case "deepseek_ocr2":
-            columns, rows = _deepseek_grid(page, image.tile)
+            columns, rows = deepseek_grid(bounded.width, bounded.height, image.tile)
             if columns * rows == 1:
                 return image.longest_edge / longest
-            return min(columns * image.tile / page.width, rows * image.tile / page.height)
+            width, height = columns * image.tile, rows * image.tile
+        case "internvl" | "granite_docling":
+            columns, rows = page_grid(bounded.width, bounded.height, image)
+            width, height = columns * image.tile, rows * image.tile
         case "tiles":
             return _longest_edge(image, model) / longest
         case "fixed":
             return image.tile / longest
         case "unknown":
             return None
+    return min(width / page.width, height / page.height)
+
+
+def _before_processor(page: PageSize, image: ImageDimensions, model: ModelSettings) -> PageSize:
+    """Return the page within the limits that the processor does not apply (`pixel_limits`)."""
+    if image.rule in ("pixels", "tiles", "fixed"):
+        return page
+    if image.rule == "lighton_ocr":
+        model = model.model_copy(update={"max_pixels": None})
+    return PageSize(*bounded_size((page.width, page.height), model))
 
 
 def _square(image: ImageDimensions, model: ModelSettings, length: int) -> PageSize:
@@ -128,64 +155,40 @@ def _square(image: ImageDimensions, model: ModelSettings, length: int) -> PageSi
     return PageSize(edge, edge)
 
 
-def _fit_pixels(
-    page: PageSize, side: int, image: ImageDimensions, model: ModelSettings
-) -> tuple[int, int]:
-    """Width and height after ``smart_resize`` (models/qwen2_vl)."""
-    most = model.max_pixels or image.max_pixels or page.width * page.height
-    least = model.min_pixels or image.min_pixels
-    width, height = (max(side, round(edge / side) * side) for edge in (page.width, page.height))
-    if width * height > most:
-        scale = math.sqrt(page.width * page.height / most)
-        width, height = (
-            max(side, math.floor(edge / scale / side) * side) for edge in (page.width, page.height)
-        )
-    elif width * height < least:
-        scale = math.sqrt(least / (page.width * page.height))
-        width, height = (
-            math.ceil(edge * scale / side) * side for edge in (page.width, page.height)
-        )
-    return width, height
+def _merged_patches(size: tuple[int, int], image: ImageDimensions) -> PageViews:
+    """The view of a page of this size; `merge` x `merge` patches make a token."""
+    columns, rows = (edge // image.patch for edge in size)
+    tokens = (rows // image.merge) * (columns // image.merge)
+    return PageViews(tokens, (rows, columns))
 
 
-def _deepseek_tiles(page: PageSize, tile: int) -> int:
-    """Number of tiles beside the global view, 0 for a page that fits into a tile."""
-    columns, rows = _deepseek_grid(page, tile)
-    return columns * rows if columns * rows > 1 else 0
+def _deepseek_views(page: PageSize | None, image: ImageDimensions, length: int) -> PageViews:
+    """The whole page and its tiles (models/deepseek_ocr2)."""
+    grid = image.longest_edge // image.patch
+    page_tokens = (grid // image.merge) ** 2 + 1
+    if page is None:
+        tiles = min(DEEPSEEK_TILES[1], (length - page_tokens) // image.tile_tokens)
+    else:
+        columns, rows = deepseek_grid(page.width, page.height, image.tile)
+        tiles = columns * rows
+    tiles = 0 if tiles < DEEPSEEK_TILES[0] else tiles
+    tokens = page_tokens + image.tile_tokens * tiles
+    return PageViews(tokens, (grid, grid), tiles, image.tile // image.patch)
 
 
-def _deepseek_grid(page: PageSize, tile: int) -> tuple[int, int]:
-    """Columns and rows of the tile grid whose aspect ratio is nearest to the page's."""
-    if max(page.width, page.height) <= tile:
-        return 1, 1
-    fewest, most = _DEEPSEEK_TILES
-    grids = sorted(
-        (
-            (columns, rows)
-            for columns in range(1, most + 1)
-            for rows in range(1, most + 1)
-            if fewest <= columns * rows <= most
-        ),
-        key=lambda grid: grid[0] * grid[1],
-    )
-    aspect = page.width / page.height
-    best, distance = grids[0], math.inf
-    for columns, rows in grids:
-        difference = abs(aspect - columns / rows)
-        large_enough = page.width * page.height > 0.5 * tile**2 * columns * rows
-        if difference < distance or (difference == distance and large_enough):
-            best, distance = (columns, rows), difference
-    return best
+def _largest_grid(image: ImageDimensions, length: int) -> tuple[int, int]:
+    """The grid with the most tokens of those that leave a token for text."""
+    sizes = {grid: _grid_tokens(*grid, image) for grid in ((1, 1), *supported_grids(image))}
+    fitting = {grid: tokens for grid, tokens in sizes.items() if tokens < length}
+    return max(fitting or ((1, 1),), key=sizes.__getitem__)
 
 
-def longest_edge_in_tiles(max_pixels: int | None, longest_edge: int, tile: int) -> int:
-    """Return the longest edge in pixels that keeps a page within `max_pixels`.
-
-    It is a multiple of `tile`, at least one, and at most the `longest_edge` of the processor.
-    """
-    if max_pixels is None:
-        return longest_edge
-    return min(longest_edge, max(tile, math.isqrt(max_pixels) // tile * tile))
+def _grid_tokens(columns: int, rows: int, image: ImageDimensions) -> int:
+    """Tokens of a page of InternVL, which has two marks around all tiles, or Granite-Docling."""
+    if image.rule == "internvl":
+        tiles = columns * rows
+        return (tiles + (tiles > 1)) * image.tile_tokens + 2
+    return _tile_tokens(columns, rows, image)
 
 
 def _longest_edge(image: ImageDimensions, model: ModelSettings) -> int:

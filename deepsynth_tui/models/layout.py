@@ -24,11 +24,20 @@ from deepsynth_tui.runs.private_folder import make_private
 
 Kind = Literal["linear", "embedding", "norm", "conv", "fused_experts", "other"]
 Role = Literal["model", "encoder"]
-ImageRule = Literal["pixels", "tiles", "deepseek_ocr2", "fixed", "unknown"]
+ImageRule = Literal[
+    "pixels",
+    "tiles",
+    "fixed",
+    "deepseek_ocr2",
+    "internvl",
+    "granite_docling",
+    "lighton_ocr",
+    "unknown",
+]
 
 # Part of the cache key. Increase it when a field below, the grouping, or the shape of a builtin
 # model (whose name stays the same) changes.
-CACHE_FORMAT = 8
+CACHE_FORMAT = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,8 @@ class TextDimensions:
     """Dimensions of the language model or of a text encoder. Widths are numbers per token.
 
     `activation` is the MLP's, a key of ``transformers.activations.ACT2FN``, or "" if unknown.
-    `caps_logits` and `caps_scores`: soft capping with a tanh (Gemma 2).
+    `caps_logits` and `caps_scores`: soft capping with a tanh (Gemma 2). The widths of linear
+    attention are those of the gated delta rule of Qwen3.5, 0 in other models.
     """
 
     hidden: int
@@ -105,6 +115,10 @@ class TextDimensions:
     activation: str = ""
     caps_logits: bool = False
     caps_scores: bool = False
+    linear_key_heads: int = 0
+    linear_value_heads: int = 0
+    linear_key_dim: int = 0
+    linear_value_dim: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,13 @@ class ImageDimensions:
     """Dimensions of the vision tower, and the rule that gives the image tokens of a page.
 
     `patch` and `tile` are in pixels; `merge` x `merge` patches become one token; `tile_tokens` is
-    per tile. Pixel limits are those of the model's own processor, 0 if unknown.
+    per tile. Pixel limits are those of the model's own processor, 0 if unknown. `short_edge`: what
+    the processor first does to an edge shorter than a token. `multiple` of pixels that edges are
+    rounded up to.
+
+    A page is cut into `fewest_tiles` to `most_tiles`, or up to `dense_tiles` if the usual grid
+    shrinks it below `dense_scale` and its width / height is above `dense_min_aspect` and at most
+    `dense_max_aspect` (each 0 without this limit).
     """
 
     rule: ImageRule
@@ -126,6 +146,14 @@ class ImageDimensions:
     min_pixels: int = 0
     max_pixels: int = 0
     longest_edge: int = 0
+    short_edge: Literal["kept", "rounded", "floored"] = "kept"
+    multiple: int = 1
+    fewest_tiles: int = 1
+    most_tiles: int = 1
+    dense_tiles: int = 0
+    dense_scale: float = 0.0
+    dense_min_aspect: float = 0.0
+    dense_max_aspect: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +165,7 @@ class DecoderLayer:
     `expert_outputs` is the width of those experts' outputs together and `experts` that of the
     router. The last three are 0 in a dense layer. `gated`: the MLP multiplies two tensors of the
     intermediate size. `looped`: the experts are modules that run one after another, each on its
-    share of the tokens.
+    share of the tokens. `linear_attention`: attention has a state in place of keys and values.
     """
 
     inner: int
@@ -146,6 +174,7 @@ class DecoderLayer:
     expert_outputs: int = 0
     experts: int = 0
     looped: bool = False
+    linear_attention: bool = False
 
     @property
     def concurrent_inner(self) -> int:
@@ -161,6 +190,8 @@ class DecoderLayer:
 # Names of the module that widens the hidden states to the intermediate size (transformers,
 # ``models/*``).
 _UNGATED_UP = ("fc1", "c_fc", "dense_h_to_4h")
+# Norms over a head, which `norm_width` leaves out, and biases of norms.
+_NARROW_NORMS = ("q_norm.weight", "k_norm.weight", "linear_attn.norm.weight", ".bias")
 _UP = ("up_proj", "gate_up_proj", *_UNGATED_UP)
 
 
@@ -221,12 +252,15 @@ class ModelLayout:
         """The decoder layers, as far as their module names tell dense layers from mixtures."""
         inner = dict.fromkeys(range(self.text.layers), 0)
         mixtures: set[int] = set()
+        linear: set[int] = set()
         looped = any(".experts.*." in group.pattern for group in self.weights)
         gated = True
         for group in self.weights:
             if group.tower != "language":
                 continue
             numbers = {index[0] for index in group.indices if index}
+            if ".linear_attn." in group.pattern and self.text.linear_value_heads:
+                linear |= numbers
             if group.kind == "fused_experts" or ".experts.*." in group.pattern:
                 mixtures |= numbers
                 continue
@@ -245,22 +279,27 @@ class ModelLayout:
                 expert_outputs=routed * self.text.hidden,
                 experts=self.text.experts,
                 looped=looped,
+                linear_attention=number in linear,
             )
             if number in mixtures
-            else DecoderLayer(inner=width or self.text.intermediate, gated=gated)
+            else DecoderLayer(
+                inner=width or self.text.intermediate,
+                gated=gated,
+                linear_attention=number in linear,
+            )
             for number, width in inner.items()
         )
 
     @cached_property
     def norm_width(self) -> int:
-        """Sum of the widths of a decoder layer's norms, without those of queries and keys."""
+        """Sum of the widths of a decoder layer's norms, without those over a head."""
         numbers = sum(
             group.shape[0] * group.count
             for group in self.weights
             if group.tower == "language"
             and group.kind == "norm"
             and group.indices != ((),)
-            and not group.pattern.endswith(("q_norm.weight", "k_norm.weight", ".bias"))
+            and not group.pattern.endswith(_NARROW_NORMS)
         )
         return numbers // self.text.layers
 
@@ -274,6 +313,15 @@ class ModelLayout:
         """Whether norms of the language model are LayerNorms (with bias) rather than RMSNorms."""
         return any(
             g.tower == "language" and g.kind == "norm" and g.pattern.endswith(".bias")
+            for g in self.weights
+        )
+
+    @cached_property
+    def has_output_gate(self) -> bool:
+        """Whether the query projection has a gate for the output of attention (Qwen3.5)."""
+        width = 2 * self.text.heads * self.text.head_dim
+        return any(
+            g.tower == "language" and g.pattern.endswith("q_proj.weight") and g.shape[0] == width
             for g in self.weights
         )
 

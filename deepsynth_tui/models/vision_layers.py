@@ -59,6 +59,21 @@ def vision_layers(layout: ModelLayout) -> tuple[VisionLayers, ...]:
     return tuple(_stack(prefix, groups) for prefix, groups in stacks.items())
 
 
+def layers_before(layout: ModelLayout) -> Mapping[str, int]:
+    """Return how many layers are in the stacks before each stack, by its prefix.
+
+    The stack of the language model has the key "language". The order is that of the modules.
+    """
+    indices: dict[str, set[int]] = {}
+    for group in layout.weights:
+        prefix, numbered, _ = group.pattern.partition(".*.")
+        if numbered and group.tower in ("vision", "language"):
+            stack = prefix if group.tower == "vision" else "language"
+            indices.setdefault(stack, set()).update(index[0] for index in group.indices)
+    sizes = [len(numbers) for numbers in indices.values()]
+    return {stack: sum(sizes[:place]) for place, stack in enumerate(indices)}
+
+
 def _stack(prefix: str, groups: Sequence[WeightGroup]) -> VisionLayers:
     linears = {
         group.pattern.removesuffix(".weight").rpartition(".")[2]: group

@@ -29,6 +29,7 @@ PHI = "microsoft/Phi-3-mini-4k-instruct"
 GEMMA = "google/gemma-2-2b"
 QWEN_MOE = "Qwen/Qwen3-30B-A3B, first 8 layers"
 MIXTRAL = "mistralai/Mixtral-8x7B-v0.1, first 4 layers"
+QWEN35 = "Qwen/Qwen3.5, first 8 layers"
 
 FULL = {"lora": {"enabled": False}}
 FREE = {"model": {"freeze_vision_tower": False}}
@@ -150,6 +151,9 @@ GRID = (
     _recomputed(MIXTRAL, 2, 4096, 8, ATTENTION, NO_DROPOUT),
     _kept(MIXTRAL, 1, 1024, 4),
     _kept(MIXTRAL, 1, 4096, 16, NO_DROPOUT),
+    _kept(QWEN35, 1, 1024, 16),
+    _recomputed(QWEN35, 2, 2048, 16),
+    _recomputed(QWEN35, 1, 4096, 4, NO_DROPOUT),
     _recomputed(SMOL, 2, 2048, 4),
     _recomputed(SMOL, 1, 2048, 16, FREE),
     _recomputed(SMOL, 1, 1024, 8, _optimizer("adafactor")),

@@ -177,7 +177,11 @@ def test_a_30b_mixture_of_experts_loads_on_a_24_gb_card():
 
 @pytest.mark.parametrize(
     ("model_type", "warning"),
-    [("internvl", "leaves out the memory"), ("qwen3_5", "layers of linear attention")],
+    [
+        ("mistral3", "leaves out the memory"),
+        ("qwen3_5", "layers of linear attention in Qwen3_5"),
+        ("qwen3_next", "linear attention that this estimate does not know"),
+    ],
 )
 def test_what_the_formulas_do_not_know_is_said(model_type: str, warning: str):
     hub_config = HubConfig(AutoConfig.for_model(model_type), {}, "folder")

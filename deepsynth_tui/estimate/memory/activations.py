@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from deepsynth_tui.config.training import TrainingConfig
-from deepsynth_tui.estimate.checkpointing import is_offloaded
+from deepsynth_tui.estimate.checkpointing import is_offloaded, recomputed_layers
 from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes, casts_inputs
+from deepsynth_tui.estimate.memory.linear_attention import linear_attention_bytes
 from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES, is_quantized
@@ -22,6 +23,7 @@ from deepsynth_tui.models.layout import DecoderLayer, ModelLayout, TextDimension
 from deepsynth_tui.models.lora_targets import layer_index
 from deepsynth_tui.models.quantized_weights import is_quantized_tower
 from deepsynth_tui.models.towers import Tower
+from deepsynth_tui.models.vision_layers import layers_before
 
 HALF = 2
 FLOAT32 = 4
@@ -33,6 +35,7 @@ UNFUSED_MLP = 14  # intermediate results of an activation written in Python (`Ne
 UNFUSED = frozenset({"gelu_new", "gelu_fast"})
 ATTENTION = 4  # rotated queries (or keys) and the output (or values): 2 bytes each
 ROW_OUTPUT = 2  # outputs of the attention of each row, which `padding_free` joins
+OUTPUT_GATE = 4  # sigmoid of the gate, and the output that it multiplies
 HEAD_NORM = 4  # float32 input of a norm on queries or keys (Qwen3)
 ROUTED_OUTPUT = 2  # an expert's output, saved for the product with its router weight
 # Workspace of a layer's backward: gradients of the MLP's three intermediate tensors, and of the
@@ -98,9 +101,16 @@ def activation_memory(
     # Autocast's copies of the float32 adapters, which it keeps until the end of the forward pass.
     half_adapters = HALF * trainable.adapters if autocasts else 0
     adapters += half_adapters
-    saved = [_layer_bytes(config, layer, layout, batch) for layer in layout.layers]
     scores = eager_score_bytes(config, text, batch)
     mask = masked_pairs(config, batch)
+    experts = _expert_copies(config, layout, trainable)
+    # Adapters and copies of experts are averaged over the layers.
+    mean = (adapters + sum(experts)) // text.layers
+    saved = [
+        _layer_bytes(config, layer, layout, batch)
+        + (0 if layer.linear_attention else scores + SCORE_BIAS * mask)
+        for layer in layout.layers
+    ]
     workspace = batch.tokens * max(
         max(
             stream_factor
@@ -114,39 +124,28 @@ def activation_memory(
         )
         for layer in layout.layers
     ) + _largest_dequantized(config, layout)
-    bias = SCORE_BIAS * mask
-    experts = _expert_copies(config, layout, trainable)
     per_logit = stack.loss_bytes_per_logit + (SOFT_CAP if text.caps_logits else 0)
     logits = per_logit * text.vocab * stack.tokens_with_logits(batch.tokens)
     logits += FINAL_HIDDEN * text.hidden * batch.tokens
-    largest_layer = (
-        max(saved) + adapters // text.layers + scores + bias + max(experts, default=0) + workspace
-    )
+    largest_layer = max(saved) + adapters // text.layers + max(experts, default=0) + workspace
     if config.training.gradient_checkpointing:
         int8 = sum(_int8_inputs(config, layer, text) for layer in layout.layers) * batch.tokens
-        every = config.training.checkpoint_every_n_layers
-        stored = {
-            index: size + (adapters + sum(experts)) // text.layers + scores + bias
-            for index, size in enumerate(saved)
-            if index % every
-        }
+        recomputed = recomputed_layers(config, text.layers, layers_before(layout)["language"])
+        stored = {index: size + mean for index, size in enumerate(saved) if index not in recomputed}
         # The layers behind the last that is recomputed have freed theirs when that one begins.
-        last_recomputed = (text.layers - 1) // every * every
-        freed = sum(size for index, size in stored.items() if index > last_recomputed)
-        recomputed = (text.layers - len(stored)) * hidden_states
-        fetched = 0
+        freed = sum(size for index, size in stored.items() if index > max(recomputed, default=-1))
+        inputs, fetched = len(recomputed) * hidden_states, 0
         if is_offloaded(config):
-            recomputed, fetched = 0, hidden_states
+            inputs, fetched = 0, hidden_states
         memory = ActivationMemory(
-            saved=recomputed + sum(stored.values()) + int8 + mask,
+            saved=inputs + sum(stored.values()) + int8 + mask,
             layer_backward=max(workspace, largest_layer - freed) + fetched,
             last_backward=largest_layer + fetched,
             logits=logits + half_adapters,
         )
     else:
-        all_layers = sum(saved) + adapters + text.layers * (scores + bias) + sum(experts)
         memory = ActivationMemory(
-            saved=all_layers + mask,
+            saved=sum(saved) + adapters + sum(experts) + mask,
             layer_backward=workspace,
             last_backward=largest_layer,
             logits=logits,
@@ -181,34 +180,47 @@ def _layer_bytes(
 ) -> int:
     """Bytes that a layer saves for backward, without those of its adapters."""
     text = layout.text
-    queries = text.heads * text.head_dim
-    keys = text.kv_heads * text.head_dim
-    padding_free = config.training.padding_free
-    # A padded batch has a mask, for which SDPA repeats keys and values for every query head.
-    key_values = keys if batch.rows == 1 or padding_free else queries
+    full = not config.lora.enabled
     width = (
         NORM_INPUT * layout.norm_width
         + _mlp_width(layer, text) * layer.inner
-        + ATTENTION * (queries + key_values)
         + ROUTED_OUTPUT * layer.expert_outputs
         + NORM_INPUT * layer.experts
     )
-    if padding_free and batch.rows > 1 and not config.model.uses_flash_attention:
-        width += ROW_OUTPUT * queries
-    if layout.has_qk_norm:
-        width += HEAD_NORM * (queries + keys)
-    full = not config.lora.enabled
     if full:
-        width += NORM_OUTPUT * layout.norm_width
-        if layout.has_qk_norm:
-            width += NORM_OUTPUT * (queries + keys)
-    if full:
-        # Inputs of the linears: of queries, keys and values; of gate and up; of down.
-        width += HALF * (2 * text.hidden + layer.inner)
+        # Beside norms, inputs of the linears: of queries, keys and values; of gate and up; of down.
+        width += NORM_OUTPUT * layout.norm_width + HALF * (2 * text.hidden + layer.inner)
     elif has_int8_linears(config, "language"):
         # The int8 matmul saves its input (bitsandbytes/autograd/_functions.py, `MatMul8bitLt`).
         width += HALF * _int8_width(layer, text)
-    return width * batch.tokens
+    if layer.linear_attention:
+        attention = linear_attention_bytes(
+            text,
+            batch.rows,
+            batch.length,
+            autocast=config.training.bf16 or config.training.fp16,
+            trains_weights=full,
+        )
+        return width * batch.tokens + attention
+    return (width + _attention_width(config, layout, batch)) * batch.tokens
+
+
+def _attention_width(config: TrainingConfig, layout: ModelLayout, batch: Batch) -> int:
+    """Bytes per token that the attention of a layer saves."""
+    text = layout.text
+    padding_free = config.training.padding_free
+    queries = text.heads * text.head_dim
+    keys = text.kv_heads * text.head_dim
+    # A padded batch has a mask, for which SDPA repeats keys and values for every query head.
+    key_values = keys if batch.rows == 1 or padding_free else queries
+    width = ATTENTION * (queries + key_values)
+    if padding_free and batch.rows > 1 and not config.model.uses_flash_attention:
+        width += ROW_OUTPUT * queries
+    if layout.has_output_gate:
+        width += OUTPUT_GATE * queries
+    if layout.has_qk_norm:
+        width += (HEAD_NORM + (0 if config.lora.enabled else NORM_OUTPUT)) * (queries + keys)
+    return width
 
 
 def _backward_mlp(config: TrainingConfig, layer: DecoderLayer, stack: StackVersion) -> int:

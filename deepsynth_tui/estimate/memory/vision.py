@@ -18,7 +18,12 @@ from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
 from deepsynth_tui.models.image_tokens import PageSize, PageViews, page_views
 from deepsynth_tui.models.layout import ImageDimensions, ModelLayout
-from deepsynth_tui.models.vision_layers import ScoreBias, VisionLayers, vision_layers
+from deepsynth_tui.models.vision_layers import (
+    ScoreBias,
+    VisionLayers,
+    layers_before,
+    vision_layers,
+)
 
 HALF = 2
 FLOAT32 = 4
@@ -73,7 +78,9 @@ def vision_memory(
     rows = config.training.per_device_train_batch_size
     pixels = rows * views.patches * _pixel_bytes(image)
     saved = workspace = forward_workspace = 0
+    before = layers_before(layout)
     for number, stack in enumerate(vision_layers(layout)):
+        recomputed = recomputed_layers(config, stack.layers, before[stack.prefix])
         passes = _passes(views) if number == 0 else ((2 * (views.tokens - 1), ()),)
         for positions, sides in passes:
             memory = _pass_memory(
@@ -84,6 +91,7 @@ def vision_memory(
                 rows * positions,
                 _score_bytes(stack, sides, rows),
                 version,
+                recomputed=len(recomputed),
             )
             saved += memory.saved
             workspace = max(workspace, memory.workspace)
@@ -114,8 +122,10 @@ def _pass_memory(
     positions: int,
     scores: Mapping[ScoreBias, int],
     version: StackVersion,
+    *,
+    recomputed: int,
 ) -> _PassMemory:
-    """Bytes of one pass of `positions` through a stack of layers."""
+    """Bytes of one pass of `positions` through a stack of layers, `recomputed` by checkpointing."""
     largest = max(scores.values(), default=0)
     has_rotary = stack.fused_qkv and image.rule == "pixels"
     width = WORKSPACE_HIDDEN * stack.hidden + WORKSPACE_INNER * stack.inner
@@ -135,7 +145,6 @@ def _pass_memory(
     backward = positions * (BACKWARD_HIDDEN * stack.hidden + WORKSPACE_INNER * stack.inner)
     biases = sum(bias.layers * size for bias, size in scores.items())
     if config.training.gradient_checkpointing:
-        recomputed = recomputed_layers(config, stack.layers)
         stored = (stack.layers - recomputed) * (layer + (adapters + biases) // stack.layers)
         workspace = backward + layer + adapters // stack.layers + 2 * largest
         inputs = positions * HALF * stack.hidden

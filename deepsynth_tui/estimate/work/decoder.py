@@ -69,7 +69,7 @@ def forward_passes(config: TrainingConfig, layers: int) -> float:
     """The mean number of forward passes of a layer: 2 for one that is recomputed."""
     if not config.training.gradient_checkpointing:
         return 1.0
-    return 1 + recomputed_layers(config, layers) / layers
+    return 1 + len(recomputed_layers(config, layers)) / layers
 
 
 def is_masked(config: TrainingConfig) -> bool:
@@ -130,9 +130,10 @@ def attention_work(
     They cover all pairs of positions with a mask, half of them with a causal kernel.
     """
     text = layout.text
-    pairs_flops = 4 * tokens * length * text.heads * text.head_dim * text.layers
+    layers = sum(1 for layer in layout.layers if not layer.linear_attention)
+    pairs_flops = 4 * tokens * length * text.heads * text.head_dim * layers
     if config.model.attn_implementation == "eager":
-        scores = tokens * length * text.heads * text.layers
+        scores = tokens * length * text.heads * layers
         return Work(
             matmul_flops=pairs_flops * (passes.forward + 2),
             elementwise_bytes=passes.total(SCORE_TRAFFIC) * scores,

@@ -10,7 +10,7 @@ from deepsynth_tui.conversations.errors import RowError, errors_of_row
 from deepsynth_tui.conversations.page_image import stored_size
 from deepsynth_tui.estimate.row_statistics import RowStatistics, quantiles
 from deepsynth_tui.models.image_tokens import PageSize
-from deepsynth_tui.training.data.pages import bounded_size
+from deepsynth_tui.models.page_resizing import bounded_size
 
 if TYPE_CHECKING:
     from deepsynth_tui.training.data.chat_template import RenderedChat

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from deepsynth_tui.conversations.page_image import open_page, stored_size
+from deepsynth_tui.models.page_resizing import bounded_size
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.model import ModelSettings
@@ -35,19 +35,3 @@ def page_size(stored: StoredImage, model: ModelSettings) -> tuple[int, int]:
         ImageError: the image cannot be used.
     """
     return bounded_size(stored_size(stored), model)
-
-
-def bounded_size(size: tuple[int, int], model: ModelSettings) -> tuple[int, int]:
-    """Scale a (width, height) so that its area lies between min_pixels and max_pixels.
-
-    The aspect ratio is kept.
-    """
-    area = size[0] * size[1]
-    bounded_area = max(area, model.min_pixels or area)
-    bounded_area = min(bounded_area, model.max_pixels or bounded_area)
-    if bounded_area == area:
-        return size
-    scale = math.sqrt(bounded_area / area)
-    # A smaller page is rounded down and a larger one up, so that neither leaves the bounds.
-    rounding = math.floor if scale < 1 else math.ceil
-    return max(1, rounding(size[0] * scale)), max(1, rounding(size[1] * scale))

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from deepsynth_tui.models.image_tokens import longest_edge_in_tiles
+from deepsynth_tui.models.page_resizing import longest_edge_in_tiles
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, ProcessorMixin

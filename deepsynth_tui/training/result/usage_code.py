@@ -188,7 +188,7 @@ def _inputs(lineage: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _resize(usage: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what `training.data.pages.bounded_size` does, where the processor does not."""
+    """Yield what `models.page_resizing.bounded_size` does, where the processor does not."""
     least, most = usage["min_pixels"], usage["max_pixels"]
     if not least and not most:
         return

@@ -88,12 +88,14 @@ def feature_inputs(
     inputs = image_inputs(shape, image, model_config, fake_mode)
     vision: Any = model_config.vision_config
     layers = len(getattr(vision, "deepstack_visual_indexes", None) or ())
-    size = (views.tokens - views.separator_tokens, model_config.get_text_config().hidden_size)
+    hidden: int = model_config.get_text_config().hidden_size
+    size = (views.tokens - views.separator_tokens, hidden)
+    # Models of these rules return the views of a page separately.
+    separate = {"fixed": (1, *size), "internvl": (views.tile_count + 1, image.tile_tokens, hidden)}
     with fake_mode:
         pages = [
             PageFeatures(
-                # Models of this rule return the views of a page separately.
-                pooled=torch.empty((1, *size) if image.rule == "fixed" else size, dtype=dtype),
+                pooled=torch.empty(separate.get(image.rule, size), dtype=dtype),
                 deepstack=torch.empty((layers, *size), dtype=dtype) if layers else None,
                 inputs={},
                 text="",
@@ -154,6 +156,35 @@ def _tiles(
     return {"pixel_values": (shape.rows, views.tile_count + 1, 3, image.tile, image.tile)}, {}
 
 
+def _internvl(
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
+) -> _ImageInputs:
+    """models/got_ocr2/image_processing_got_ocr2.py: tiles and pages of all rows in one tensor."""
+    views_of_rows = shape.rows * (views.tile_count + 1)
+    return {"pixel_values": (views_of_rows, 3, image.tile, image.tile)}, {}
+
+
+def _granite_docling(
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
+) -> _ImageInputs:
+    """models/granite_docling/image_processing_granite_docling.py: tiles and the page."""
+    pixels, _ = _tiles(shape, views, image, model_config)
+    mask = torch.ones(shape.rows, views.tile_count + 1, dtype=torch.bool)
+    vision: Any = model_config.vision_config
+    is_fine = image.merge < vision.scale_factor
+    fine = {"tile_fine_mask": torch.ones(shape.rows, dtype=torch.bool)} if is_fine else {}
+    return pixels, {"pixel_attention_mask": mask, **fine}
+
+
+def _lighton_ocr(
+    shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
+) -> _ImageInputs:
+    """models/pixtral/image_processing_pixtral.py: pages in their shape, padded to the largest."""
+    size = [side * image.patch for side in views.global_grid]
+    pixels = {"pixel_values": (shape.rows, 3, *size)}
+    return pixels, {"image_sizes": torch.tensor([size] * shape.rows)}
+
+
 def _fixed(
     shape: BatchShape, views: PageViews, image: ImageDimensions, model_config: PreTrainedConfig
 ) -> _ImageInputs:
@@ -165,5 +196,8 @@ _BUILDERS: Mapping[str, Callable[..., _ImageInputs]] = {
     "pixels": _patches,
     "deepseek_ocr2": _deepseek_ocr2,
     "tiles": _tiles,
+    "internvl": _internvl,
+    "granite_docling": _granite_docling,
+    "lighton_ocr": _lighton_ocr,
     "fixed": _fixed,
 }

@@ -6,7 +6,8 @@ import pytest
 
 from deepsynth_tui.config.model import ModelSettings
 from deepsynth_tui.conversations.errors import ImageError
-from deepsynth_tui.training.data.pages import bounded_size, load_page, page_size
+from deepsynth_tui.models.page_resizing import bounded_size
+from deepsynth_tui.training.data.pages import load_page, page_size
 from tests.training.small_datasets import row
 
 

@@ -31,6 +31,7 @@ QWEN = {
     "text_config": {"rope_parameters": ROTATED},
     "vision_config": VISION | {"depth": 3, "num_heads": 4, "out_hidden_size": 256},
 }
+SIGLIP = VISION | {"num_hidden_layers": 3, "num_attention_heads": 4}
 SAM = {
     "hidden_size": 192,
     "num_attention_heads": 3,
@@ -41,10 +42,44 @@ SAM = {
 MORE: dict[str, dict[str, Any]] = {
     "llama": TEXT,
     "qwen3": TEXT,
+    "qwen3_5_text": TEXT
+    | {
+        "linear_num_key_heads": 4,
+        "linear_num_value_heads": 8,
+        "linear_key_head_dim": 32,
+        "linear_value_head_dim": 32,
+    },
     "qwen3_moe": TEXT | EXPERTS | {"num_experts": 8},
     "qwen3_vl": QWEN,
     "qwen2_5_vl": QWEN,
     "smolvlm": {"vision_config": VISION | {"num_attention_heads": 4}},
+    "internvl": {
+        "image_token_id": 5,
+        "image_seq_length": 64,
+        "text_config": TEXT | {"model_type": "qwen2"},
+        "vision_config": SIGLIP | {"image_size": [128, 128], "patch_size": [8, 8]},
+    },
+    "granite_docling": {
+        "image_token_id": 5,
+        "pad_token_id": 0,
+        "tie_word_embeddings": False,
+        "text_config": TEXT | {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
+        "vision_config": SIGLIP
+        | {
+            "image_size": 128,
+            "patch_size": 8,
+            "out_hidden_size": 256,
+            "deepstack_visual_indexes": [0],
+            "use_fine_route": False,
+        },
+    },
+    "lighton_ocr": {
+        "image_token_id": 5,
+        "tie_word_embeddings": False,
+        "text_config": TEXT | {"model_type": "qwen3"},
+        "vision_config": SIGLIP
+        | {"model_type": "pixtral", "head_dim": 32, "image_size": 448, "patch_size": 14},
+    },
     "deepseek_ocr2": {
         "text_config": EXPERTS
         | {"num_key_value_heads": 8, "mlp_layer_types": ["dense", *["sparse"] * 3]},
