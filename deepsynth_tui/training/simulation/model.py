@@ -93,9 +93,9 @@ def _offload_inputs(model: nn.Module) -> None:
         with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
             return checkpoint(function, *args, use_reentrant=False)
 
-    for module in model.modules():
-        if hasattr(module, "_gradient_checkpointing_func"):
-            module._gradient_checkpointing_func = checkpoint_offloaded
+    layers: list[Any] = [m for m in model.modules() if hasattr(m, "_gradient_checkpointing_func")]
+    for layer in layers:
+        layer._gradient_checkpointing_func = checkpoint_offloaded
 
 
 def simulated_attention(config: TrainingConfig) -> str:

@@ -222,5 +222,6 @@ def test_adapter_inputs_stay_in_half_precision_under_autocast(
 def test_other_adapter_inputs_are_cast_as_peft_does(
     values: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    _, _, dtypes = _adapted_step(values, **({"lora__lora_dropout": 0.0} | options))
+    options = {"lora__lora_dropout": 0.0} | options
+    _, _, dtypes = _adapted_step(values, **options)
     assert dtypes == {torch.float32}
