@@ -63,7 +63,7 @@ class _Cancelled(StoppingCriteria):
         self, input_ids: torch.LongTensor, scores: tuple[torch.Tensor] | None, **kwargs: Any
     ) -> torch.BoolTensor:
         """Return for each row whether it ends here."""
-        ends = input_ids.new_full((len(input_ids),), self._is_cancelled(), dtype=bool)
+        ends = input_ids.new_full((len(input_ids),), self._is_cancelled()).bool()
         return cast("torch.BoolTensor", ends)
 
 

@@ -324,7 +324,7 @@ class DocumentTrainer(Trainer):
         padded = int(self._ranks.all_reduce_sum(self._padded_tokens))
         rate = tokens / (now - self._tokens_since)
         self._tokens, self._padded_tokens, self._tokens_since = 0, 0, now
-        return tokens, rate, 1 - tokens / padded
+        return tokens, rate, 1 - tokens / padded if padded else 0.0
 
     # Checkpoints
 
