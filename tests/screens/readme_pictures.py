@@ -49,7 +49,7 @@ async def take(home: Path, folder: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await shows(pilot, "demo-lora", "demo-pages")
         await pilot.press("enter")
-        await shows(pilot, "Results", "sample 1/")
+        await shows(pilot, "verified", "sample 1/", "logits differ")
         save("monitor")
         await pilot.press("v")
         await shows(pilot, "after")
@@ -66,9 +66,12 @@ async def take(home: Path, folder: Path) -> None:
 
 async def shows(pilot: Pilot[Any], *texts: str) -> None:
     """Wait for texts on the screen, also where a process that imports PyTorch has to answer."""
-    await until(
-        pilot, lambda: all(text in text_of(pilot.app.screen) for text in texts), turns=10_000
-    )
+    try:
+        await until(
+            pilot, lambda: all(text in text_of(pilot.app.screen) for text in texts), turns=1500
+        )
+    except AssertionError:
+        raise SystemExit(f"not on the screen: {texts}\n{text_of(pilot.app.screen)}") from None
 
 
 async def show_exam(pilot: Pilot[Any], home: Path) -> None:
@@ -83,6 +86,7 @@ async def show_exam(pilot: Pilot[Any], home: Path) -> None:
     keys = [candidate.key for candidate in ExamFolder(exam).candidates()]
     pilot.app.push_screen(ExamScreen(screen.look, str(exam), keys))
     await shows(pilot, "Row 1 of", "target")
+    await until(pilot, lambda: "reading the page" not in text_of(pilot.app.screen), turns=1500)
 
 
 async def fill_form(pilot: Pilot[Any]) -> None:
@@ -105,7 +109,7 @@ async def fill_form(pilot: Pilot[Any]) -> None:
             and not panel.status
             and "counting" not in start_bar(pilot)[1]
         ),
-        turns=10_000,
+        turns=1500,
     )
 
 
