@@ -109,7 +109,7 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
         }
     }
     SearchIcon { display: none; }  /* an emoji, whose width terminals do not agree on */
-    RunTable:ansi > .datatable--header { background: ansi_default; }
+    RunTable:ansi, ListTable:ansi { & > .datatable--header { background: ansi_default; } }
     """
 
     @dataclass

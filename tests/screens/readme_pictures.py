@@ -13,7 +13,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.pilot.screen_host import text_of, until
 from tests.screens.svg_text import smaller
 
 if TYPE_CHECKING:
@@ -66,6 +65,8 @@ async def take(home: Path, folder: Path) -> None:
 
 async def shows(pilot: Pilot[Any], *texts: str) -> None:
     """Wait for texts on the screen, also where a process that imports PyTorch has to answer."""
+    from tests.pilot.screen_host import text_of, until
+
     try:
         await until(
             pilot, lambda: all(text in text_of(pilot.app.screen) for text in texts), turns=1500
@@ -79,6 +80,7 @@ async def show_exam(pilot: Pilot[Any], home: Path) -> None:
     from deepsynth_tui.adapters.exam.files import ExamFolder
     from deepsynth_tui.tui.screens.adapters import AdaptersScreen
     from deepsynth_tui.tui.screens.exam import ExamScreen
+    from tests.pilot.screen_host import text_of, until
 
     screen = pilot.app.screen
     assert isinstance(screen, AdaptersScreen)
@@ -93,6 +95,7 @@ async def fill_form(pilot: Pilot[Any]) -> None:
     """Fill the form until it is ready to start."""
     from deepsynth_tui.tui.fit.panel import FitPanel
     from tests.pilot.forms import form_is_ready, start_bar, type_into
+    from tests.pilot.screen_host import until
 
     await until(pilot, lambda: form_is_ready(pilot))
     await type_into(pilot, "data.path", "demo-pages")
