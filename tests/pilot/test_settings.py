@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import DataTable, Input
 
 from deepsynth_tui.config.interface import load_interface
 from deepsynth_tui.tui.app import DeepsynthApp
@@ -172,3 +173,14 @@ async def test_settings_are_a_dialog_over_any_screen(home: Path, file: Path) -> 
         assert isinstance(pilot.app.screen, RunsScreen)
         await pilot.press("f12")
         assert isinstance(pilot.app.screen, SettingsScreen)
+
+
+@pytest.mark.parametrize("mode", ["runs", "adapters"])
+async def test_headings_of_tables_have_no_colour_of_their_own_in_ansi_themes(
+    home: Path, file: Path, mode: Mode
+) -> None:
+    write(file, "theme: ansi-dark\n")
+    async with app_with(home, file, mode) as pilot:
+        table = pilot.app.screen.query_one(DataTable)
+        heading = table.get_component_styles("datatable--header").background
+        assert heading == Color.parse("ansi_default")
