@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+_readers = ThreadPoolExecutor(thread_name_prefix="reader")
+"""`asyncio.run` waits at its end for the threads of asyncio's own executor, and not for these."""
 
 
 class Handover:
@@ -45,6 +50,14 @@ class Handover:
         """Let the thread end."""
         self._closed.set()
         self._shown.set()
+
+
+async def read_in_thread(
+    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """Run `function`, which only reads, in a thread. Quitting does not wait for its end."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_readers, partial(function, *args, **kwargs))
 
 
 def in_background(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deepsynth_tui.tui.background import Handover, in_background
+from deepsynth_tui.tui.background import Handover, in_background, read_in_thread
 
 
 async def test_who_waits_gets_the_result_or_the_exception() -> None:
@@ -69,3 +69,27 @@ def test_a_screen_that_closes_lets_a_waiting_thread_go_on() -> None:
     thread.join(30)
     assert not thread.is_alive()
     assert handover.is_closed
+
+
+def test_the_end_of_the_loop_does_not_wait_for_readers() -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def read() -> None:
+        started.set()
+        go_on.wait()
+
+    async def quit_while_reading() -> None:
+        reading = asyncio.ensure_future(read_in_thread(read))
+        await asyncio.to_thread(started.wait)
+        assert not reading.done()
+
+    try:
+        asyncio.run(quit_while_reading())  # does not return if it waits
+    finally:
+        go_on.set()
+
+
+async def test_a_reader_returns_or_raises() -> None:
+    assert await read_in_thread(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        await read_in_thread(divmod, 7, 0)

@@ -15,7 +15,7 @@ from deepsynth_tui.estimate.row_statistics import UNKNOWN_ROWS, RowStatistics
 from deepsynth_tui.machine.gpu_catalogue import Gpu, load_catalogue
 from deepsynth_tui.models.layout import ModelLayout, Role, load_layout
 from deepsynth_tui.models.layout_client import LayoutError, request_layout
-from deepsynth_tui.tui.background import in_background
+from deepsynth_tui.tui.background import in_background, read_in_thread
 from deepsynth_tui.tui.forms.half_typed import is_half_typed, is_missing_folder
 from deepsynth_tui.workflows.estimate import row_statistics
 
@@ -92,7 +92,7 @@ class EstimateInputsCache:
             CatalogueError: The GPU catalogue is invalid.
         """
         if self._machine is None:
-            self._machine = await asyncio.to_thread(read_machine)
+            self._machine = await read_in_thread(read_machine)
         for key in layout_keys(config):
             await self._load_layout(key, report, at_once=at_once)
 
@@ -113,7 +113,7 @@ class EstimateInputsCache:
         key = _dataset_key(config)
         async with self._count_lock:
             if key not in self._datasets:
-                rows = await asyncio.to_thread(row_statistics, config)
+                rows = await read_in_thread(row_statistics, config)
                 self._datasets[key] = DatasetStatistics(rows, config.model)
 
     async def _load_layout(
@@ -121,7 +121,7 @@ class EstimateInputsCache:
     ) -> None:
         status = f"Reading the layout of {key.name} …"
         if key not in self._layouts:
-            if await asyncio.to_thread(load_layout, key.name, key.revision, key.role) is None:
+            if await read_in_thread(load_layout, key.name, key.revision, key.role) is None:
                 report(status)
                 if not at_once:
                     await asyncio.sleep(LAYOUT_DEBOUNCE)

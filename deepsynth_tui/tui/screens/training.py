@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import app_api
-from deepsynth_tui.tui.background import in_background
+from deepsynth_tui.tui.background import in_background, read_in_thread
 from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.screens.form_screen import FormScreen
 
@@ -223,7 +223,7 @@ class TrainingScreen(FormScreen):
         await asyncio.sleep(REPORT_SECONDS)
         if (shown := self._shown) is not None:
             devices = self.fit.devices
-            report = await asyncio.to_thread(fit_report, shown.config, shown.inputs, devices)
+            report = await read_in_thread(fit_report, shown.config, shown.inputs, devices)
             self.fit.show_report(report)
 
     @work(exclusive=True, group="gpus", exit_on_error=False)
@@ -233,7 +233,7 @@ class TrainingScreen(FormScreen):
         if not self.is_current:  # the timer had fired before the screen was suspended
             return
         free_before = [device.free for device in self.fit.devices]
-        self.fit.show_probe(await asyncio.to_thread(probe))
+        self.fit.show_probe(await read_in_thread(probe))
         free = [device.free for device in self.fit.devices]
         if self._shown is not None and free != free_before:
             self._show_report()
