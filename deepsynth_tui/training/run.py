@@ -302,10 +302,13 @@ class TrainingRun:
         else:
             lora.prepare_full_finetuning(base.model, config)
         if decided.training.gradient_checkpointing:
+            on_gpu = current_device().type == "cuda"
+            if is_offloaded(decided) and not on_gpu:
+                log.warning("inputs of layers are not offloaded: this run is not on a GPU")
             enable_gradient_checkpointing(
                 model,
                 config.training.checkpoint_every_n_layers,
-                offload=is_offloaded(decided) and current_device().type == "cuda",
+                offload=is_offloaded(decided) and on_gpu,
             )
         if isinstance(model, PeftModel) and config.training.fsdp:
             shard_model(model)

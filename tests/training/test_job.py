@@ -192,11 +192,15 @@ def test_a_language_model_gets_the_text(run: Run, tmp_path: Path, chat_template:
     ],
     ids=lambda changes: "-".join(f"{k.rpartition('__')[2]}={v}" for k, v in changes.items()),
 )
-def test_settings_train_and_reload(run: Run, changes: dict[str, Any]) -> None:
+def test_settings_train_and_reload(
+    run: Run, changes: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     ran = run(**changes, training__max_steps=2)
 
     assert ran.verdict == "completed", ran.failure
     assert ran.of("done")[-1].data["verification"]["changes_the_base"]
+    is_offloaded = changes.get("training__gradient_checkpointing") == "offloaded"
+    assert ("not offloaded: this run is not on a GPU" in caplog.text) == is_offloaded
 
 
 def test_early_stopping_keeps_the_best(run: Run) -> None:

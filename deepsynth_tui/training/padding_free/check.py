@@ -64,7 +64,7 @@ def prepare_padding_free(
     difference = max(map(_difference, together.split(packed.lengths), separate))
     if not difference <= TOLERANCE:
         raise _refusal(base, f"without it, hidden states differ by {difference:.0%}")
-    log.info("hidden states of rows without padding differ by %.2g", difference)
+    log.info("rows have the same hidden states without padding, within %.1g", difference)
 
 
 def _inputs(
