@@ -408,7 +408,8 @@ async def test_marked_runs_are_deleted_together_and_a_live_one_never(home: Path)
     assert live.path.exists()
 
 
-async def test_n_renames(home: Path):
+async def test_n_renames_and_the_list_shows_it_at_once(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("deepsynth_tui.tui.screens.runs.POLL_SECONDS", 3600)
     trained(home, "before")
     async with host(home).run_test(size=SMALL) as pilot:
         await shows(pilot, "before")

@@ -35,6 +35,10 @@ class ChangesRuns(ActsOnRuns):
         deletions: Sequence[RunDeletion]
         refused: Sequence[str]
 
+    def poll_now(self) -> None:
+        """Look at the runs again at once. May be called in any thread."""
+        raise NotImplementedError
+
     def ask_to_extend(self, summary: RunSummary) -> None:
         """Ask for how many more steps to train a run, and start it."""
         reached = f"It is at step {summary.last_step}. " if summary.last_step is not None else ""
@@ -61,6 +65,7 @@ class ChangesRuns(ActsOnRuns):
             self.notify(str(error), title="Not extended", severity="error", markup=False)
         else:
             self.notify("\n".join(lines), title="Extended", markup=False)
+            self.poll_now()
 
     def ask_to_rename(self, summary: RunSummary) -> None:
         """Ask for another name of a run."""
@@ -89,6 +94,7 @@ class ChangesRuns(ActsOnRuns):
         else:
             for note in renamed.notes:
                 self.notify(note, severity="warning", markup=False)
+            self.poll_now()
 
     def ask_to_delete(self, runs: Sequence[RunSummary]) -> None:
         """Find out what deleting runs frees, then ask."""
@@ -149,3 +155,4 @@ class ChangesRuns(ActsOnRuns):
                 freed += deletion.bytes
         if freed:
             self.notify(f"Freed {format_bytes(freed)}", title="Deleted")
+        self.poll_now()

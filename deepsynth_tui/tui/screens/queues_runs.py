@@ -20,17 +20,13 @@ from deepsynth_tui.tui.screens.changes_runs import ChangesRuns
 class QueuesRuns(ChangesRuns, UsesSettings):
     """Base of a screen that orders the queue and archives runs."""
 
-    def poll_now(self) -> None:
-        """Look at the runs again at once. May be called in any thread."""
-        raise NotImplementedError
-
     def hold_or_release(self, summary: RunSummary) -> None:
         """Keep a waiting run from starting, or let it start again."""
         change = queue.release if summary.is_held else queue.hold
         self._change_queue(lambda home: change(home, _directory(summary)))
 
     def move_run(self, summary: RunSummary, by: int) -> None:
-        """Move a waiting run to an earlier place (below 0) or a later one."""
+        """Move a waiting run to an earlier position (below 0) or a later one."""
         if summary.position is not None and (position := summary.position + by) > 0:
             self._change_queue(lambda home: queue.move(home, _directory(summary), position))
 
