@@ -65,12 +65,13 @@ def skip_casts_under_autocast(model: nn.Module) -> None:
         if not module.lora_variant and all(
             isinstance(dropout, nn.Identity) for dropout in dropouts
         ):
-            module.register_forward_pre_hook(_cast_unless_autocast)
+            module.register_forward_pre_hook(_cast_unless_autocast, with_kwargs=True)
 
 
-def _cast_unless_autocast(layer: Any, inputs: tuple[Any, ...]) -> None:
+def _cast_unless_autocast(layer: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Cast as PEFT does where the model turns autocast off, or without autocast."""
-    layer.cast_input_dtype_enabled = not torch.is_autocast_enabled(inputs[0].device.type)
+    first = next(iter((*inputs, *named.values())))
+    layer.cast_input_dtype_enabled = not torch.is_autocast_enabled(first.device.type)
 
 
 def order_targets(model: PeftModel) -> None:
