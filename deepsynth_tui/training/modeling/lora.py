@@ -70,7 +70,7 @@ def skip_casts_under_autocast(model: nn.Module) -> None:
 
 def _cast_unless_autocast(layer: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Cast as PEFT does where the model turns autocast off, or without autocast."""
-    first = next(iter((*inputs, *named.values())))
+    first, *_ = (*inputs, *named.values())
     layer.cast_input_dtype_enabled = not torch.is_autocast_enabled(first.device.type)
 
 
