@@ -70,6 +70,16 @@ async def test_it_shows_the_changes_asks_and_starts_a_new_run(home: Path, full: 
     assert full.config.read_text() == CONFIG
 
 
+async def test_a_retry_without_a_difference_says_so(home: Path):
+    config = CONFIG.replace("per_device_train_batch_size: 4", "per_device_train_batch_size: 1")
+    config = config.replace("gradient_accumulation_steps: 2", "gradient_accumulation_steps: 8")
+    run = fail(new_run(home, "invoices", config_text=config), changes=SMALLER)
+    async with host(home, run, now=90).run_test(size=SMALL) as pilot:
+        await shows(pilot, "r Retry")
+        await pilot.press("r")
+        await shows(pilot, "Starts a new run with the same settings.")
+
+
 async def test_closing_starts_nothing(home: Path, full: RunDirectory):
     app = host(home, full, now=90)
     async with app.run_test(size=SMALL) as pilot:

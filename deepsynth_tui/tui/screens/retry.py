@@ -96,9 +96,10 @@ class RetryDialog(ReportsWorkerErrors, CalmModalScreen[RunDirectory | None]):
             (key, sanitize(f"{as_text(before) or 'none'} → {as_text(after) or 'none'}"))
             for key, (before, after) in event.plan.changed.items()
         ]
+        what = "with:" if changes else "with the same settings."
         self.query_one("#plan", Static).update(
             Group(
-                Text("Starts a new run with:"),
+                Text(f"Starts a new run {what}"),
                 label_grid(changes),
                 Text(f"\n{_start_text(event.plan, self._last_step)}"),
             )
