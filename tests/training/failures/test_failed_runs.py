@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import errno
-import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch._utils import ExceptionWrapper
 
 from deepsynth_tui.conversations.errors import RowError
-from deepsynth_tui.errors import UserError
 from deepsynth_tui.training.failures import TrainingError, explain
 from deepsynth_tui.training.failures.processes import is_lost_connection
 from tests.training.conftest import Ran, Run
@@ -141,28 +138,6 @@ def test_a_lost_connection_is_recognized() -> None:
     assert "which one failed first" in explain(lost).advice
     assert not is_lost_connection(TrainingError("The loss became nan", "lower it"))
     assert not is_lost_connection(RuntimeError("shape mismatch"))
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        TrainingError("row 3: no.\nTrainingError: an image.", "Remove\nthe row.", "data.path"),
-        TrainingError("an image cannot be decoded", ""),
-        RowError('row 3 (document a: "b")', "its answer\nis: empty", "Fill it.\nOr not."),
-        RowError("row 3", "the answer is empty"),
-    ],
-    ids=repr,
-)
-def test_an_error_of_a_dataloader_worker_keeps_its_arguments(error: UserError) -> None:
-    try:
-        raise error from ValueError("of a library")
-    except UserError:
-        in_worker = ExceptionWrapper(where="in DataLoader worker process 0")
-    with pytest.raises(type(error)) as raised:
-        in_worker.reraise()
-    assert vars(raised.value) == vars(error)
-    assert str(raised.value) == str(error)
-    assert str(pickle.loads(pickle.dumps(raised.value))) == str(error)  # noqa: S301
 
 
 def test_an_error_without_its_arguments_is_its_text() -> None:
