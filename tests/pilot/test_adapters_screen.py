@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,7 @@ async def test_a_question_is_checked_before_anything_starts(home: Path) -> None:
         assert isinstance(pilot.app.screen, AskValues)
         await pilot.press("enter")
         await shows(pilot, "✗ Pages must not be empty")
-        await pilot.press(*"nope", "enter")
-        await shows(pilot, "✗ There is no dataset run, file or folder nope")
-        await pilot.press(*"/x", "tab", "tab", *"0", "enter")
+        await pilot.press(*"x", "tab", "tab", *"0", "enter")
         await shows(pilot, "✗ At most must be a whole number >= 1")
         await pilot.press("escape", "x")
         await shows(pilot, "a folder that PEFT loads")
@@ -117,12 +116,30 @@ async def test_a_question_is_checked_before_anything_starts(home: Path) -> None:
         await shows(pilot, "exists; choose a new one")
 
 
+async def test_an_exam_offers_the_dataset_of_a_marked_adapter(home: Path) -> None:
+    trained = adapter_run(home, "trained", later=10)
+    base = {"name": "org/base", "path": "org/base", "commit": None, "reads_images": True}
+    config = {"name": "trained", "quantization": {"enabled": False}}
+    lineage = {"base": base, "dataset": {"path": "invoices"}, "config": config}
+    (trained.adapter / "deepsynth.json").write_text(json.dumps(lineage))
+    adapter_run(home, "foreign")
+    async with host(home).run_test(size=LARGE) as pilot:
+        await shows(pilot, "Dataset     invoices")
+        await pilot.press("space", "down", "space")
+        await shows(pilot, "2 marked")
+        await pilot.press("equals_sign")
+        await shows(pilot, "Examine 2 adapters?")
+        assert pilot.app.screen.query_one("#data", Input).value == "invoices"
+
+
 async def test_work_that_fails_says_why_and_can_be_stopped(home: Path) -> None:
     adapter_run(home, "reads")
     async with host(home).run_test(size=LARGE) as pilot:
         screen = pilot.app.screen
         assert isinstance(screen, WorksOnAdapters)
         await shows(pilot, "r8")
+        await pilot.press("equals_sign", *"nope", "enter")
+        await shows(pilot, "✗ Exam of reads and the base: There is no dataset run, file or folder")
         await pilot.press("equals_sign", *"owner/nowhere", "enter")
         await shows(pilot, "● Exam of reads and the base", "s stops")
         await pilot.press("e")

@@ -72,11 +72,12 @@ def test_a_screen_that_closes_lets_a_waiting_thread_go_on() -> None:
 
 
 def test_the_end_of_the_loop_does_not_wait_for_readers() -> None:
-    started, go_on = threading.Event(), threading.Event()
+    started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
     def read() -> None:
         started.set()
-        go_on.wait()
+        go_on.wait(5)
+        ended.set()
 
     async def quit_while_reading() -> None:
         reading = asyncio.ensure_future(read_in_thread(read))
@@ -84,7 +85,8 @@ def test_the_end_of_the_loop_does_not_wait_for_readers() -> None:
         assert not reading.done()
 
     try:
-        asyncio.run(quit_while_reading())  # does not return if it waits
+        asyncio.run(quit_while_reading())
+        assert not ended.is_set()
     finally:
         go_on.set()
 

@@ -42,6 +42,15 @@ def dataset_files(path: str) -> list[Path] | None:
     return None
 
 
+def may_be_dataset(path: str) -> bool:
+    """Return whether `path` names something here, is a glob, or looks like a Hub id.
+
+    Looks at no file of a dataset, of which there may be many.
+    """
+    is_here = dataset_folder(path) is not None or Path(path).expanduser().is_file()
+    return is_here or glob.has_magic(path) or may_be_on_hub(path)
+
+
 def may_be_on_hub(path: str) -> bool:
     """Return whether `path`, which is not on this machine, looks like a Hub id: owner/name."""
     return path.count("/") == 1 and not path.startswith(("/", ".", "~")) and "," not in path

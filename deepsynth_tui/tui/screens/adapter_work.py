@@ -20,7 +20,7 @@ from textual.widgets import Static
 from deepsynth_tui.child_process import ChildError
 from deepsynth_tui.errors import UserError
 from deepsynth_tui.runs.console import sanitize
-from deepsynth_tui.training.data.dataset_folder import dataset_files, may_be_on_hub
+from deepsynth_tui.training.data.dataset_folder import may_be_dataset
 from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.calm_screen import CalmScreen
@@ -240,7 +240,11 @@ class WorksOnAdapters(ReportsWorkerErrors, CalmScreen[None]):
         def examine(adapter_work: AdapterWork, report: Callable[[str], None]) -> Result:
             return ExamResult(*adapter_work.exam(names, data, split, limit, report))
 
-        self._do(title, examine)
+        if may_be_dataset(data):
+            self._do(title, examine)
+        else:
+            problem = f"There is no dataset run, file or folder {data}"
+            self.post_message(self.Ended(title, None, problem))
 
     @work(thread=True, exit_on_error=False, group="work")
     def _merge(
@@ -387,8 +391,6 @@ def _has_run(plans: Sequence[dict[str, Any]]) -> bool:
 def _exam_problem(values: dict[str, str]) -> str:
     if not values["data"]:
         return "Pages must not be empty"
-    if dataset_files(values["data"]) is None and not may_be_on_hub(values["data"]):
-        return f"There is no dataset run, file or folder {values['data']}"
     limit = values["limit"]
     is_count = not limit or (limit.isdecimal() and int(limit) > 0)
     return "" if is_count else "At most must be a whole number >= 1"
