@@ -116,6 +116,25 @@ def prepare(config: TrainingConfig, collator: Collator, model: Any) -> None:
     prepare_padding_free(model, collator, rows, lengths, config)
 
 
+@pytest.mark.parametrize("make", [family_models.qwen2_5_vl, ocr_models.glm_ocr])
+def test_positions_alone_keep_the_rows_of_a_model_with_mrope_apart(
+    values: dict[str, Any], tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    # As with flash attention: transformers finds the rows by their positions.
+    _, _, collator, model = loaded(values, make(tmp_path / "model"))
+    batch = collator([example(collator, long_row(number)) for number in (0, 2, 1)])
+    batch.pop(ROW_IDS)
+    forward = model.get_base_model().forward
+    losses = []
+    for padding_free in (False, True):
+        model.get_base_model().forward = forward
+        compute_token_loss(model, padding_free=padding_free)
+        with torch.no_grad():
+            inputs = collator.model_inputs(batch, torch.device("cpu"))
+            losses.append(model.eval()(**inputs).row_losses)
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize(
     "make",
