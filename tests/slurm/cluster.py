@@ -82,11 +82,24 @@ class SlurmCluster:
         daemon = self._daemons.pop(node)
         daemon.kill()
         daemon.wait()
-        jobs = _processes_of(node, self.configuration)
+        jobs = self.processes_of(node)
         # First: a slurmstepd that lives longer than its processes would report their end.
         for pid in (*filter(_is_step, {_parent(pid) for pid in jobs}), *jobs):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def processes_of(self, node: str) -> list[int]:
+        """Return the pids of what a node's slurmd has started for jobs.
+
+        Tests that run beside these have clusters with nodes of the same names.
+        """
+        marks = {f"SLURMD_NODENAME={node}".encode(), f"SLURM_CONF={self.configuration}".encode()}
+        pids: list[int] = []
+        for process in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if process.name.isdecimal() and marks <= _environment_of(process):
+                    pids.append(int(process.name))
+        return pids
 
     def node_states(self) -> dict[str, str]:
         """Return the state of each node as `sinfo` says it."""
@@ -168,17 +181,6 @@ class SlurmCluster:
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "SLURM_CONF": str(self.configuration)}
-
-
-def _processes_of(node: str, configuration: Path) -> list[int]:
-    """Return the pids of the processes that a slurmd of this cluster has started for jobs."""
-    marks = {f"SLURMD_NODENAME={node}".encode(), f"SLURM_CONF={configuration}".encode()}
-    pids: list[int] = []
-    for process in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if process.name.isdecimal() and marks <= _environment_of(process):
-                pids.append(int(process.name))
-    return pids
 
 
 def _environment_of(process: Path) -> set[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from deepsynth_tui.runs.summary import summarize
-from tests.slurm.cluster import SlurmCluster
+from tests.slurm.cluster import NODES, SlurmCluster
 from tests.slurm.test_one_node import ENDLESS, start, state_is
 from tests.training.conftest import Ran
 
@@ -20,18 +21,16 @@ TWO_NODES = {"launch.nodes": 2, "training.num_processes": 2}
 TWICE = {"training.per_device_train_batch_size": 4, "launch.target": "local"}
 
 
-def rank_pids(node: str) -> list[int]:
-    """Return the pids of the ranks on a node."""
-    pids: list[int] = []
-    for process in Path("/proc").iterdir():
-        try:
-            arguments = (process / "cmdline").read_bytes().split(b"\0")
-            environment = (process / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        is_rank = b"deepsynth_tui.training.ranks.rank" in arguments
-        if is_rank and f"SLURMD_NODENAME={node}".encode() in environment:
-            pids.append(int(process.name))
+def ranks(cluster: SlurmCluster, node: str) -> dict[int, int]:
+    """Return the pids of the ranks on a node of this cluster, by rank."""
+    pids: dict[int, int] = {}
+    for pid in cluster.processes_of(node):
+        with contextlib.suppress(OSError):
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            if b"deepsynth_tui.training.ranks.rank" in arguments:
+                rank = next(int(entry[5:]) for entry in environment if entry.startswith(b"RANK="))
+                pids[rank] = pid
     return pids
 
 
@@ -56,16 +55,9 @@ def test_a_killed_rank_is_named_with_its_node_and_resume_is_exact(
 ) -> None:
     run = start(home, values, {**TWO_NODES, **ENDLESS, "training.save_steps": 5})
     cluster.wait(lambda: (summarize(run).last_step or 0) > 6, seconds=240)
-    pid = next(pid for node in ("n1", "n2") for pid in rank_pids(node) if rank_of(pid) == 1)
-    node = "n1" if pid in rank_pids("n1") else "n2"
+    node, pid = next((node, pids[1]) for node in NODES if 1 in (pids := ranks(cluster, node)))
     os.kill(pid, signal.SIGKILL)
     cluster.wait(state_is(run, "failed"), seconds=60)
     error = Ran(run, 0).of("error")[-1].data["message"]
     assert error.startswith(f"Rank 1 on {node} (pid {pid}) was killed by SIGKILL")
-    cluster.wait(lambda: not rank_pids("n1") + rank_pids("n2"))
-
-
-def rank_of(pid: int) -> int:
-    """Return the rank of a process."""
-    environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    return next(int(entry[5:]) for entry in environment if entry.startswith(b"RANK="))
+    cluster.wait(lambda: not any(ranks(cluster, node) for node in NODES))
