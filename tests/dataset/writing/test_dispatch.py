@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,31 +19,41 @@ from deepsynth_tui.dataset.writing.shards import Shard
 from tests.dataset.writing.small_datasets import config
 
 
-class LosingBackend(InlineBackend):
-    """Loses the first batches that it is given."""
+class LosingBackend(AbstractContextManager["LosingBackend"]):
+    """An inline backend that loses the first batches that it is given."""
 
     def __init__(
         self, settings: DatasetConfig, folder: Path, losses: int, *, with_node: bool
     ) -> None:
-        super().__init__(settings, folder, lambda _: None)
+        self._inline = InlineBackend(settings, folder, lambda _: None)
         self._losses = losses
         self._with_node = with_node
         self._lost: list[LostShard] = []
 
+    def __exit__(self, *error: object) -> None:
+        """Do nothing: no shard is in progress between calls."""
+
+    @property
+    def free(self) -> int:
+        return self._inline.free
+
     @property
     def running(self) -> int:
-        return super().running + len(self._lost)
+        return self._inline.running + len(self._lost)
+
+    def documents_done(self) -> int:
+        return self._inline.documents_done()
 
     def submit(self, batch: DocumentBatch) -> None:
         if not self._losses:
-            super().submit(batch)
+            self._inline.submit(batch)
             return
         self._losses -= 1
         self._lost.append(LostShard(batch, "it is gone", with_node=self._with_node))
 
     def wait(self, timeout: float) -> Sequence[Shard | LostShard]:
         lost, self._lost = self._lost, []
-        return [*lost, *super().wait(timeout)]
+        return [*lost, *self._inline.wait(timeout)]
 
 
 def write(folder: Path, losses: int, *, with_node: bool) -> list[Shard]:
