@@ -14,7 +14,8 @@ from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.screens.form_screen import FormScreen
 from deepsynth_tui.tui.themes import NO_COLOUR
 from tests.pilot.screen_host import text_of, until
-from tests.screens.states import STATES, State, app_in
+from tests.screens.state import State, app_in
+from tests.screens.states import STATES
 
 SHOWN_WITHOUT_COLOUR = (
     "training-error",

@@ -25,6 +25,13 @@ def kind_text(entry: AdapterEntry) -> str:
     return "" if entry.rank is None else f"r{entry.rank}"
 
 
+def problem_text(entry: AdapterEntry) -> str:
+    """Return why an adapter cannot be used, without its path, which the details show."""
+    words = entry.problem.split()
+    without = " ".join(word for word in words if not word.startswith(entry.path))
+    return sanitize(without.removeprefix("is "))
+
+
 def filtered(entries: Sequence[AdapterEntry], text: str) -> list[AdapterEntry]:
     """Return the adapters that have every word of `text` in a column."""
     words = text.casefold().split()
@@ -40,7 +47,7 @@ def entry_lines(entry: AdapterEntry) -> Iterator[tuple[str, str]]:
     """Yield what the list knows of an adapter before its files are read."""
     yield "Adapter", sanitize(entry.path)
     if entry.problem:
-        yield "problem", sanitize(entry.problem)
+        yield "Problem", sanitize(entry.problem)
     else:
         yield "Base", sanitize(entry.base)
         yield "Size", format_bytes(entry.bytes)
