@@ -78,7 +78,7 @@ def waiting_runs(home: Path) -> None:
     assert locked is not None, "no supervisor is to start the runs"
     work = new_run(home, "rank16")
     append(work, list(training(74)))
-    alive(work, "training", at=80)
+    alive(work, "training")
     names = ("rank32", "rank64", "rank128")
     runs = [new_run(home, name, later=n + 1) for n, name in enumerate(names)]
     for run in runs:
