@@ -15,10 +15,8 @@ from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.tui.screens.adapters import AdaptersScreen
 from deepsynth_tui.tui.screens.exam import ExamScreen
 from tests.pilot.adapters import adapter_run, take_exam
-from tests.screens.state import State, shows
+from tests.screens.state import PROCESS_TURNS, State, shows, shows_page
 
-PROCESS_TURNS = 1500
-"""Turns to wait for the process that reads adapters, which must start first."""
 Show = Callable[[Pilot[Any]], Awaitable[None]]
 
 
@@ -68,7 +66,8 @@ def exam_taken(home: Path) -> list[RunDirectory]:
 def _exam(*keys: str, text: str = "target") -> Show:
     async def show(pilot: Pilot[Any]) -> None:
         await _open_exam(pilot)
-        await shows(pilot, "Row 1 of 4", "target", "⣿", turns=PROCESS_TURNS)
+        await shows(pilot, "Row 1 of 4", "target", turns=PROCESS_TURNS)
+        await shows_page(pilot)
         await pilot.press(*keys)
         await shows(pilot, text, turns=PROCESS_TURNS)
 

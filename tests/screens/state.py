@@ -14,6 +14,9 @@ from deepsynth_tui.tui.app_protocol import Mode
 from tests.pilot.forms import cache_model_layout
 from tests.pilot.screen_host import text_of, until
 
+PROCESS_TURNS = 1500
+"""Turns to wait for a process, which must start first."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -31,6 +34,15 @@ def app_in(state: State, home: Path, settings_file: Path | None = None) -> Deeps
     cache_model_layout()
     state.prepare(home)
     return DeepsynthApp(home, mode=state.mode, settings_file=settings_file)
+
+
+async def shows_page(pilot: Pilot[Any]) -> None:
+    """Wait for the braille characters of a page, which a process has to read."""
+    await until(
+        pilot,
+        lambda: any("⠀" < each <= "⣿" for each in text_of(pilot.app.screen)),
+        turns=PROCESS_TURNS,
+    )
 
 
 async def shows(pilot: Pilot[Any], *texts: str, turns: int = 600) -> None:

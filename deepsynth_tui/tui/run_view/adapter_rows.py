@@ -26,10 +26,9 @@ def kind_text(entry: AdapterEntry) -> str:
 
 
 def problem_text(entry: AdapterEntry) -> str:
-    """Return why an adapter cannot be used, without its path, which the details show."""
-    words = entry.problem.split()
-    without = " ".join(word for word in words if not word.startswith(entry.path))
-    return sanitize(without.removeprefix("is "))
+    """Return why an adapter cannot be used, without the path that it may begin with."""
+    first, _, rest = entry.problem.partition(" ")
+    return sanitize(rest.removeprefix("is ") if first.startswith(entry.path) else entry.problem)
 
 
 def filtered(entries: Sequence[AdapterEntry], text: str) -> list[AdapterEntry]:
