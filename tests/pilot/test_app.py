@@ -137,9 +137,9 @@ async def test_a_click_on_the_footer_and_the_palette_runs_an_action(home: Path) 
 
         await click("Palette")
         await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
-        await pilot.press(*"theme, asc")
-        await until(pilot, lambda: "Settings" in text_of(pilot.app.screen))
-        await click("Settings")
+        await pilot.press(*"settin")
+        await until(pilot, lambda: "Theme, ASCII" in text_of(pilot.app.screen))
+        await click("Theme, ASCII")
         await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen))
 
 

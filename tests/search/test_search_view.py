@@ -85,7 +85,7 @@ def test_a_narrow_table_keeps_scores_and_parameters() -> None:
     widest = fitting(heads, rows, 200)
     assert widest == (heads, rows)
     narrow, cells = fitting(heads, rows, 50)
-    assert narrow == ["trial", "loss", "learning_rate", "r", "state", "time"]
+    assert narrow == ["trial", "loss", "learning_rate", "r", "state"]
     assert [len(row) for row in cells] == [len(narrow)] * 3
     assert fitting([], [], 80) == ([], [])
 
