@@ -13,7 +13,7 @@ from deepsynth_tui.tui.themes import rich_colour
 from deepsynth_tui.tui.widgets.curves import braille_curve, stretch
 from deepsynth_tui.tui.widgets.label_grid import label_grid
 
-CURVE_SIZE = (48, 8)
+CURVE_SIZE = (40, 8)
 """Columns and lines."""
 LEAST_SIZE = (110, 30)
 """Columns and lines of a terminal that shows the curve."""
@@ -60,9 +60,7 @@ def run_details(
         return grid
     columns, height = CURVE_SIZE
     rows = braille_curve(stretch(losses, columns * _DOTS_PER_COLUMN), columns, height)
-    curve = Text(no_wrap=True)
-    curve.append("loss  ", "dim").append(f"{losses[0]:.3f} → {losses[-1]:.3f}\n")
-    curve.append("\n".join(rows), colour)
+    curve = Text.assemble(("loss\n", "dim"), ("\n".join(rows), colour), no_wrap=True)
     both = Table.grid(padding=(0, 2), expand=True)
     both.add_column(ratio=1)
     both.add_column(width=columns)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 NOTHING_CHOSEN = "No documents chosen yet. Try builtin:sample."
 KINDS_OF_SOURCES = {
     "builtin:sample": "short documents to try with",
-    "a folder": "text, PDF, Word, EPUB, HTML; a document per file",
-    "a table": "CSV, JSON, Parquet or tar; a document per row",
+    "a folder": "text, PDF, Word, EPUB or HTML files",
+    "a table": "CSV, JSON, Parquet or tar, row by row",
     "a pattern": "as in reports/*.txt",
     "a Hub id": "as in owner/name",
 }
