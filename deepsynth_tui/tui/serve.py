@@ -64,9 +64,10 @@ class TokenServer(Server):
         app.middlewares.append(self._check)
         return app
 
-    async def handle_index(self, request: web.Request) -> web.Response:
+    async def handle_index(self, request: web.Request) -> web.StreamResponse:
         """Return the page of textual-serve, whose keys go to the interface from the start."""
         page = await super().handle_index(request)
+        assert isinstance(page, web.Response)
         assert page.text is not None
         page.text = page.text.replace("</body>", f"{FOCUS}</body>")
         return page
