@@ -47,10 +47,10 @@ def test_a_position_that_does_not_exist(home: Path, runs: list[RunDirectory]) ->
 def test_a_damaged_run_does_not_keep_others_out_of_the_queue_after_a_power_cut(
     home: Path, runs: list[RunDirectory]
 ) -> None:
-    for run in runs[:2]:
+    for run in runs[1:]:
         status = own_status(0.0)
         write_status(run, replace(status, phase="training", boot_id="of an earlier start"))
         queue.remove_entry(run)
-    runs[0].queued.write_text("{}")
-    assert queue.enqueue_interrupted(home) == [runs[1]]
-    assert [waiting.run for waiting in queue.waiting_runs(home)] == [runs[1], runs[2], runs[0]]
+    runs[1].queued.write_text("{}")
+    assert queue.enqueue_interrupted(home) == [runs[2]]
+    assert [waiting.run for waiting in queue.waiting_runs(home)] == [runs[2], runs[0], runs[1]]
