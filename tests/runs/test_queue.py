@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from deepsynth_tui.runs import queue
+from deepsynth_tui.runs.control import StopOutcome, stop_and_wait
 from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.liveness import own_status, write_status
 from deepsynth_tui.runs.queue import QueueError
+from deepsynth_tui.runs.summary import summarize
 
 
 @pytest.fixture
@@ -54,3 +56,11 @@ def test_a_damaged_run_does_not_keep_others_out_of_the_queue_after_a_power_cut(
     runs[1].queued.write_text("{}")
     assert queue.enqueue_interrupted(home) == [runs[2]]
     assert [waiting.run for waiting in queue.waiting_runs(home)] == [runs[2], runs[0], runs[1]]
+
+
+def test_stopping_a_run_that_waits_takes_it_out_of_the_queue(
+    home: Path, runs: list[RunDirectory]
+) -> None:
+    assert stop_and_wait(runs[0], grace=0) is StopOutcome.EXITED
+    assert summarize(runs[0]).state == "stopped"
+    assert [waiting.run for waiting in queue.waiting_runs(home)] == runs[1:]

@@ -118,14 +118,15 @@ def test_metrics():
     state = of(
         ("metric", {"step": 1, "epoch": 0.1, "loss": 3.0, "learning_rate": 1e-4}),
         ("metric", {"step": 2, "epoch": 0.2, "loss": 2, "flag": True, "note": "x"}),
+        ("metric", {"step": 2, "learning_rate": 5e-5}),
         ("metric", {"step": 2, "eval_loss": 2.5}),
     )
     assert state.series == {
         "loss": ((1, 3.0), (2, 2.0)),
-        "learning_rate": ((1, 1e-4),),
+        "learning_rate": ((1, 1e-4), (2, 5e-5)),
         "eval_loss": ((2, 2.5),),
     }
-    assert (state.step, state.epoch, state.learning_rate) == (2, 0.2, 1e-4)
+    assert (state.step, state.epoch, state.learning_rate) == (2, 0.2, 5e-5)
     assert (state.first_loss, state.last_loss) == (3.0, 2.0)
 
 
