@@ -35,7 +35,7 @@ def orders(runs: list[RunDirectory]) -> list[float]:
 def test_a_moved_run_gets_an_order_between_its_neighbours_which_keep_theirs(
     home: Path, runs: list[RunDirectory], position: int, order: float
 ) -> None:
-    queue.move(home, runs[2], position)
+    assert queue.move(home, runs[2], position) == (position if position > 0 else position + 4)
     assert orders(runs) == [1.0, 2.0, order]
 
 
