@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 import time
@@ -102,3 +103,9 @@ def test_the_end_of_a_killed_job_is_not_written_into_the_run_of_another_process(
     with claim(run):
         control._record_kill(run, alive, 1)
     assert not run.events.exists()
+
+
+def test_a_job_in_the_group_of_a_shell_is_killed_alone(run: RunDirectory):
+    child = subprocess.Popen(["sleep", "60"])
+    control._kill_group(new_status(time.time(), child.pid))
+    assert child.wait(30) == -signal.SIGKILL

@@ -344,3 +344,11 @@ class TestAfter:
         assert work(second, pytest.fail) == 0
         assert summarize(second).state == "stopped"
         clear_requests(second)
+
+
+def test_a_run_that_was_stopped_has_ended(run: RunDirectory):
+    assert work(run, lambda job: "stopped") == 0
+    status = read_status(run)
+    assert status is not None
+    assert status.phase == ENDED
+    assert not [event for event in events(run) if event.kind == "warning"]

@@ -193,3 +193,9 @@ def test_a_lock_that_was_handed_over_is_not_given_back(run: RunDirectory):
     with claim(run) as run_lock:
         run_lock.hand_over()
     claim(run).release()
+
+
+@pytest.mark.parametrize("boot_id", ["", "0", "zzz"])
+def test_a_process_of_another_host_is_remote(mine: ProcessStatus, boot_id: str):
+    assert is_remote(replace(mine, host="gpu-7", boot_id=boot_id))
+    assert not is_remote(replace(mine, host="gpu-7"))
