@@ -8,186 +8,28 @@ into them: that is a damaged run, which is listed with the reason.
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from deepsynth_tui.runs import atomic
-from deepsynth_tui.runs.errors import RunError
-from deepsynth_tui.runs.json_file import (
-    CACHED_FILES,
-    BadContent,
-    Fields,
-    read_object,
-    settled_version,
-)
+from deepsynth_tui.runs.identity import Identity, read_identity, write_identity
 from deepsynth_tui.runs.private_folder import PRIVATE, make_private
+from deepsynth_tui.runs.run_directory import (
+    RunDirectory,
+    RunDirectoryError,
+    RunExists,
+    RunNotFound,
+    RunNotWritable,
+    RunUnreadable,
+)
 
 SLUG_LENGTH = 40
 """Maximum number of characters of a run's name in its id."""
-LAST_TIME = 1e11
-"""Seconds since the epoch (the year 5138) beyond which a time is garbage."""
-
-
-class RunDirectoryError(RunError):
-    """A run directory could not be created or found."""
-
-
-class RunExists(RunDirectoryError):
-    """The requested folder is not empty."""
-
-
-class RunNotWritable(RunDirectoryError):
-    """The requested folder is not writable."""
-
-
-class RunNotFound(RunDirectoryError):
-    """No run, or more than one, matches this reference. `nearest` are the most similar ids."""
-
-    def __init__(self, ref: str, nearest: Sequence[str], message: str = "") -> None:
-        advice = f"Did you mean {', '.join(nearest)}?" if nearest else "`runs` lists all runs"
-        super().__init__(message or f"There is no run {ref!r}", advice)
-        self.ref = ref
-        self.nearest = tuple(nearest)
-
-
-class RunUnreadable(RunDirectoryError):
-    """The run exists but cannot be read. `reason` says why, without the name of the run."""
-
-    def __init__(self, run_id: str, reason: str, path: Path) -> None:
-        super().__init__(f"{run_id} cannot be read: {reason}", f"Look at {path}")
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class RunDirectory:
-    """The folder of one run, and the paths in it."""
-
-    id: str
-    path: Path
-
-    @property
-    def identity(self) -> Path:
-        """What never changes about the run; see `Identity`."""
-        return self.path / "run.json"
-
-    @property
-    def config(self) -> Path:
-        """The configuration, frozen when the run was created."""
-        return self.path / "config.yaml"
-
-    @property
-    def events(self) -> Path:
-        """The event log, append-only JSON lines; see `events`."""
-        return self.path / "events.jsonl"
-
-    @property
-    def folded(self) -> Path:
-        """The state after most of a long event log; see `folded_log`."""
-        return self.path / "folded.json"
-
-    @property
-    def overview(self) -> Path:
-        """What a list shows of the event log of an ended run; see `log_overview`."""
-        return self.path / "overview.json"
-
-    @property
-    def console(self) -> Path:
-        """The raw output of the job and its children; read it with `ConsoleTail`."""
-        return self.path / "console.log"
-
-    @property
-    def status(self) -> Path:
-        """Process and heartbeat, replaced every few seconds; see `ProcessStatus`."""
-        return self.path / "status.json"
-
-    @property
-    def lock(self) -> Path:
-        """The file that the job holds a lock on while it lives; see `lock`."""
-        return self.path / "lock"
-
-    @property
-    def queued(self) -> Path:
-        """Exists while the run waits in the queue; see `queue`."""
-        return self.path / "queued.json"
-
-    @property
-    def dequeued(self) -> Path:
-        """What `queued` held when the run was started from the queue."""
-        return self.path / "dequeued.json"
-
-    @property
-    def batch_script(self) -> Path:
-        """The batch script of a run that Slurm starts; `launch` submits it."""
-        return self.path / "job.sbatch"
-
-    @property
-    def batch_job(self) -> Path:
-        """The batch job that was submitted last; see `batch_job`."""
-        return self.path / "slurm.json"
-
-    @property
-    def estimate(self) -> Path:
-        """The estimate that the job wrote before its first step, as `estimate --json` prints it."""
-        return self.path / "estimate.json"
-
-    @property
-    def measured(self) -> Path:
-        """Predicted and measured figures; see `estimate_vs_measured`."""
-        return self.path / "measured.json"
-
-    @property
-    def control(self) -> Path:
-        """Requests to the job; see `control`."""
-        return self.path / "control"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Training checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def archived(self) -> Path:
-        """The file that keeps the run out of the list; see `archive`."""
-        return self.path / "archived"
-
-    @property
-    def adapter(self) -> Path:
-        """The adapter that a training run produces."""
-        return self.path / "adapter"
-
-    @property
-    def dataset(self) -> Path:
-        """The dataset that a dataset run produces."""
-        return self.path / "dataset"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The content of `run.json`.
-
-    Attributes:
-        created: In seconds since the epoch.
-        cwd: Folder that relative paths in the configuration are relative to.
-        after: Run that this one waits for.
-        continues: Run whose last checkpoint this one starts from.
-        former: Ids and names it had before it was renamed. `find_run` knows them.
-    """
-
-    id: str
-    kind: str
-    name: str
-    created: float
-    cwd: Path
-    after: RunDirectory | None = None
-    continues: RunDirectory | None = None
-    former: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,52 +181,6 @@ def iterate_folders(home: Path) -> Iterator[RunDirectory]:
             yield RunDirectory(entry.name, Path(path if is_link else entry.path))
 
 
-def read_identity(run: RunDirectory) -> Identity:
-    """Read `run.json`.
-
-    Raises:
-        RunNotFound: The run is gone or was never one.
-        RunUnreadable: The file is damaged or may not be read.
-    """
-    try:
-        if version := settled_version(run.identity):
-            return _read_settled(run.identity, version)
-        return _parse_identity(run.identity)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise RunNotFound(run.id, (), f"{run.path} contains no run.json") from error
-    except BadContent as error:
-        raise RunUnreadable(run.id, str(error), run.path) from error
-    except OSError as error:
-        raise RunUnreadable(run.id, error.strerror or str(error), run.path) from error
-
-
-# The list of runs reads every identity every few seconds.
-@lru_cache(maxsize=CACHED_FILES)
-def _read_settled(path: Path, version: tuple[int, int, int]) -> Identity:
-    return _parse_identity(path)
-
-
-def _parse_identity(path: Path) -> Identity:
-    return _identity_from_json(Fields(read_object(path), path.name))
-
-
-def write_identity(run: RunDirectory, identity: Identity) -> None:
-    """Replace `run.json` atomically. Raises OSError."""
-    content = {
-        "v": 1,
-        "id": identity.id,
-        "kind": identity.kind,
-        "name": identity.name,
-        "created": identity.created,
-        "cwd": str(identity.cwd),
-        "after": _run_to_json(identity.after),
-        "continues": _run_to_json(identity.continues),
-        "former": identity.former,
-    }
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    atomic.replace(run.identity, text.encode(), durable=True)
-
-
 def read_listed(run: RunDirectory) -> ListedRun | None:
     """Return the entry of a folder in the list of runs; None if it is no run."""
     try:
@@ -404,30 +200,6 @@ def folder_changed(run: RunDirectory) -> float:
         return run.path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _identity_from_json(content: Fields) -> Identity:
-    created = content.number("created")
-    if not abs(created) < LAST_TIME:
-        raise BadContent("run.json has no valid `created`")
-    return Identity(
-        id=content.text("id"),
-        kind=content.text("kind"),
-        name=content.text("name"),
-        created=created,
-        cwd=Path(content.text("cwd")),
-        after=_run_from_json(content.optional_object("after")),
-        continues=_run_from_json(content.optional_object("continues")),  # of later versions
-        former=content.optional_texts("former"),
-    )
-
-
-def _run_from_json(content: Fields | None) -> RunDirectory | None:
-    return RunDirectory(content.text("id"), Path(content.text("path"))) if content else None
-
-
-def _run_to_json(run: RunDirectory | None) -> dict[str, str] | None:
-    return {"id": run.id, "path": str(run.path.resolve())} if run else None
 
 
 def id_stem(created: float, name: str, kind: str) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deepsynth_tui.runs.directory import LAST_TIME
+from deepsynth_tui.runs.identity import LAST_TIME
 
 VERSION = 1
 DURABLE = frozenset({"checkpoint", "error", "done"})

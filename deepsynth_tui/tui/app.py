@@ -22,6 +22,7 @@ from textual.widget import Widget
 from deepsynth_tui.tui import palette
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import Mode
+from deepsynth_tui.tui.background import READERS
 from deepsynth_tui.tui.configured_app import ConfiguredApp
 from deepsynth_tui.tui.key_order import KeyOrder, TypedEvent
 from deepsynth_tui.tui.shared_styles import SharedStylesheet
@@ -268,7 +269,7 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Quit. Runs continue; a message in the terminal says how to watch them."""
-        self._end_watching.set()
+        self._end_readers()
         self.exit(message=self.farewell())
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
@@ -314,7 +315,16 @@ class DeepsynthApp(ConfiguredApp[None], inherit_bindings=False):
 
     def leave_at_once(self) -> None:
         """Quit because of a signal (SIGTERM, SIGHUP), and restore the terminal."""
+        self._end_readers()
         self.exit(return_code=1)
+
+    def _end_readers(self) -> None:
+        """End the threads that only read. Quitting would wait for the interpreter's lock with each
+        file that it looks at, while one of them goes through a thousand runs."""
+        self._end_watching.set()
+        for worker in self.workers:
+            if worker.group == READERS:
+                worker.cancel()
 
     def on_unmount(self) -> None:
         """Do not wait for an answer that nobody will see."""

@@ -12,6 +12,9 @@ from typing import Any, ParamSpec, TypeVar
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+READERS = "readers"
+"""The group of Textual's workers that only read, until they are cancelled."""
+
 _readers = ThreadPoolExecutor(thread_name_prefix="reader")
 """`asyncio.run` waits at its end for the threads of asyncio's own executor, and not for these."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,13 @@ from textual.keys import key_to_character
 from textual.theme import Theme
 from textual.widgets import Input, OptionList
 
+from deepsynth_tui.runs.summary import RunSummary
 from deepsynth_tui.tui.actions import ACTIONS, types_character
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.app_protocol import Mode
+from deepsynth_tui.tui.background import READERS
 from deepsynth_tui.tui.palette import applicable_actions
+from deepsynth_tui.tui.run_view.run_list import RunFacts, RunFactsReader
 from deepsynth_tui.tui.screens.crash import CrashDialog
 from deepsynth_tui.tui.screens.help import HelpScreen
 from deepsynth_tui.tui.screens.runs import RunsScreen
@@ -31,6 +36,7 @@ from tests.pilot.forms import (
     screen_of,
     type_into,
 )
+from tests.pilot.recorded_runs import ended, new_run
 from tests.pilot.screen_host import text_of, until
 
 
@@ -159,6 +165,38 @@ async def test_the_farewell_names_the_live_run_and_the_command_to_watch_it(
         assert app.farewell() is None
         run = _run_of_this_process(home)
         assert app.farewell() == f"long continues. To watch: deepsynth-tui attach {run}"
+
+
+async def test_quitting_ends_the_threads_that_read_before_it_looks_at_the_runs(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    are_ending: list[bool] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    class WaitingReader(RunFactsReader):
+        def read(self, summary: RunSummary, now: float) -> RunFacts:
+            read.append(summary.id)
+            begun.set()
+            go_on.wait()
+            return super().read(summary, now)
+
+    class Watched(DeepsynthApp):
+        def farewell(self) -> str | None:
+            readers = [worker for worker in self.workers if worker.group == READERS]
+            are_ending.extend(worker.is_cancelled for worker in readers)
+            return super().farewell()
+
+    monkeypatch.setattr("deepsynth_tui.tui.screens.runs.RunFactsReader", WaitingReader)
+    for number in range(3):
+        ended(new_run(home, f"run-{number}", later=number))
+    async with Watched(home, mode="runs").run_test() as pilot:
+        await until(pilot, begun.is_set)
+        await pilot.press("f10")
+        go_on.set()
+    assert are_ending == [True]
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert len(read) == 1, "the next runs are not read any more"
 
 
 async def test_an_error_in_a_worker_is_shown_with_its_traceback(

@@ -6,8 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from deepsynth_tui.runs.batch_job import BatchState, Submission, judge, without_answer
-from deepsynth_tui.runs.liveness import REQUEUED, Liveness, ProcessStatus, own_status
+from deepsynth_tui.runs.batch_job import (
+    BatchState,
+    Submission,
+    judge,
+    state_in_slurm,
+    without_answer,
+)
+from deepsynth_tui.runs.liveness import ENDED, REQUEUED, Liveness, ProcessStatus, own_status
 from deepsynth_tui.slurm.commands import SlurmError
 from deepsynth_tui.slurm.jobs import BatchJob
 
@@ -74,3 +80,33 @@ def test_slurm_does_not_answer(reported: ProcessStatus) -> None:
     text = "Slurm job 4711: Slurm: squeue gave no answer within 30 s"
     assert without_answer(SUBMISSION, None, error) == BatchState("queued", text)
     assert without_answer(SUBMISSION, reported, error) == BatchState("as seen", text)
+
+
+@pytest.mark.parametrize(
+    ("alive", "name"), [(Liveness.UNRESPONSIVE, "unresponsive"), (Liveness.DEAD, "starting")]
+)
+def test_a_process_of_this_host_is_known_to_be_gone(alive: Liveness, name: str) -> None:
+    here = replace(own_status(NOW), heartbeat=NOW, phase="training", batch_job="4711")
+    assert judge(SUBMISSION, here, alive, RUNNING, NOW + 700).name == name
+
+
+@pytest.mark.parametrize(
+    ("phase", "alive", "says_all"),
+    [
+        ("training", Liveness.ALIVE, True),
+        ("starting", Liveness.STARTING, True),
+        ("training", Liveness.DEAD, False),
+        (ENDED, Liveness.DEAD, True),
+        (REQUEUED, Liveness.ALIVE, False),
+    ],
+)
+def test_slurm_is_asked_about_a_process_that_does_not_say_all(
+    reported: ProcessStatus,
+    monkeypatch: pytest.MonkeyPatch,
+    phase: str,
+    alive: Liveness,
+    says_all: bool,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    state = state_in_slurm(SUBMISSION, replace(reported, phase=phase), alive, NOW)
+    assert (state is None) == says_all

@@ -81,3 +81,17 @@ def test_tokens_are_unknown_after_steps_that_did_not_count_them(run: RunDirector
 def test_a_run_without_a_log(run: RunDirectory):
     curves = read_curves(run)
     assert (dict(curves.points), curves.tokens, curves.seconds) == ({}, None, None)
+
+
+@pytest.mark.parametrize("name", ["evaluating", "paused", "training"])
+def test_only_a_resumed_run_repeats_steps(run: RunDirectory, name: str):
+    write(
+        run,
+        phase(0, "training"),
+        step(1, 1, loss=3.0, tokens=10),
+        step(2, 2, loss=2.0, tokens=10),
+        phase(3, name, step=1),
+    )
+    curves = read_curves(run)
+    assert [point.step for point in curves.points["loss"]] == [1, 2]
+    assert curves.tokens == 20

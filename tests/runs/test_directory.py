@@ -45,6 +45,10 @@ def test_create_run_writes_the_identity(home: Path):
     assert run.control.is_dir()
 
 
+def test_the_folder_of_a_run_that_is_gone_has_no_time(tmp_path: Path):
+    assert directory.folder_changed(RunDirectory("gone", tmp_path / "gone")) == 0.0
+
+
 def test_id_of_a_name_without_letters_has_the_kind(home: Path):
     assert make(home, "..//__").id.endswith("-training")
 

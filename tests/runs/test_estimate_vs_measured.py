@@ -65,3 +65,31 @@ def test_prediction_on_a_cpu():
     assert "on the CPU" in str(guess)
     took = Measured(host=3 << 30, seconds_per_step=0.25, steps=5)
     assert list(comparison_lines(guess, took)) == ["3.00 GiB of main memory", "0.25 s per step"]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_read"),
+    [
+        ({}, True),
+        ({"seconds_per_step": 2}, True),
+        ({"allocated": 0}, True),
+        ({"allocated": 1.5}, False),
+        ({"allocated": True}, False),
+        ({"allocated": -0.5}, False),
+        ({"allocated": -1}, False),
+        ({"allocated": None}, False),
+        ({"device": "12"}, False),
+    ],
+)
+def test_fields_of_the_right_type_are_read(change: dict[str, object], is_read: bool):
+    content = {"allocated": 10, "device": 12, "seconds_per_step": 2.5, "source": "x", **change}
+    read = Predicted.from_json(content)
+    assert (read is not None) == is_read
+    if read is not None:
+        assert {name: getattr(read, name) for name in content} == content
+
+
+@pytest.mark.parametrize("seconds", [-1.0, True, "2", float("nan")])
+def test_a_time_of_another_type_is_left_out(seconds: object):
+    content = {"allocated": 10, "device": 12, "seconds_per_step": seconds}
+    assert Predicted.from_json(content) == Predicted(10, 12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from deepsynth_tui.runs.control import clear_requests, pending_request, request_stop
 from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, create_run
+from deepsynth_tui.runs.estimate_vs_measured import Predicted
 from deepsynth_tui.runs.events import Event, EventLog
 from deepsynth_tui.runs.job import Failure, Job, JobFailed, run_job
 from deepsynth_tui.runs.liveness import ENDED, own_status, read_status, write_status
@@ -36,6 +38,16 @@ def events(run: RunDirectory) -> list[Event]:
 
 def state(run: RunDirectory) -> RunState:
     return fold(RunState(), events(run))
+
+
+def test_the_estimate_is_an_event_and_a_file(run: RunDirectory):
+    def body(job: Job) -> str:
+        job.predicted(Predicted(10, 12), {"total": 12, "gpu": "é"})
+        return "completed"
+
+    assert work(run, body) == 0
+    assert state(run).predicted == Predicted(10, 12)
+    assert json.loads(run.estimate.read_text()) == {"total": 12, "gpu": "é"}
 
 
 def test_completed(run: RunDirectory):
@@ -332,3 +344,11 @@ class TestAfter:
         assert work(second, pytest.fail) == 0
         assert summarize(second).state == "stopped"
         clear_requests(second)
+
+
+def test_a_run_that_was_stopped_has_ended(run: RunDirectory):
+    assert work(run, lambda job: "stopped") == 0
+    status = read_status(run)
+    assert status is not None
+    assert status.phase == ENDED
+    assert not [event for event in events(run) if event.kind == "warning"]

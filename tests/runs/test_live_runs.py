@@ -75,3 +75,9 @@ def test_a_folder_that_has_just_changed_is_read_again(
     runs = LiveRuns(home)
     assert [*runs.look(), *runs.look()] == []
     assert read == [run.id, run.id]
+
+
+def test_a_run_that_was_created_just_now_is_live(home: Path, run: RunDirectory) -> None:
+    assert [summary.id for summary in live_summaries(home)] == [run.id]
+    os.utime(run.path, (0, 0))
+    assert live_summaries(home) == []

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -13,12 +14,14 @@ import pytest
 from deepsynth_tui.runs import process
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.liveness import (
+    ENDED,
     LOST_AFTER,
     STALE_AFTER,
     START_LIMIT,
     Liveness,
     ProcessStatus,
     StatusUnreadable,
+    ended_with_machine,
     is_alive_here,
     is_remote,
     liveness,
@@ -27,6 +30,7 @@ from deepsynth_tui.runs.liveness import (
     read_status,
     write_status,
 )
+from deepsynth_tui.runs.lock import RunBusy, claim
 from deepsynth_tui.runs.remote_heartbeat import NFS_SECONDS, describe
 
 NOW = 1_000_000.0
@@ -157,3 +161,41 @@ def test_machine_ids_are_the_same_in_every_process():
     code = "from deepsynth_tui.runs.process import *; print(hostname(), boot_id(), pid_namespace())"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert child.stdout.split() == [process.hostname(), process.boot_id(), process.pid_namespace()]
+
+
+@pytest.mark.parametrize(
+    ("change", "ended"),
+    [
+        ({"boot_id": "earlier"}, True),
+        ({}, False),
+        ({"boot_id": "earlier", "host": "a"}, False),
+        ({"boot_id": "earlier", "host": "~"}, False),
+        ({"boot_id": "earlier", "phase": ENDED}, False),
+    ],
+)
+def test_a_process_ends_with_its_machine(mine: ProcessStatus, change: dict[str, str], ended: bool):
+    assert ended_with_machine(replace(mine, **change)) == ended
+
+
+def test_a_job_that_holds_no_lock_keeps_the_run(run: RunDirectory, mine: ProcessStatus):
+    """A job of an earlier version. Its pid is above that of the process that asks, or below."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        for pid in (child.pid, os.getppid()):
+            write_status(run, replace(new_status(time.time(), pid), phase="training"))
+            with pytest.raises(RunBusy, match=f"pid {pid}"):
+                claim(run)
+    finally:
+        child.communicate(b"\n")
+
+
+def test_a_lock_that_was_handed_over_is_not_given_back(run: RunDirectory):
+    with claim(run) as run_lock:
+        run_lock.hand_over()
+    claim(run).release()
+
+
+@pytest.mark.parametrize("boot_id", ["", "0", "zzz"])
+def test_a_process_of_another_host_is_remote(mine: ProcessStatus, boot_id: str):
+    assert is_remote(replace(mine, host="gpu-7", boot_id=boot_id))
+    assert not is_remote(replace(mine, host="gpu-7"))

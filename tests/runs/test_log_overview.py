@@ -149,3 +149,30 @@ def test_a_folder_that_cannot_be_written_is_left_as_it_is(home: Path) -> None:
     log_overview.save(run, overview_of(run))
     assert run.overview.is_dir()
     assert not list(run.path.glob(".overview.json*"))
+
+
+def test_every_loss_of_a_short_log_is_shown(home: Path) -> None:
+    run = new_run(home, "run")
+    append(run, [(step, "metric", {"step": step, "loss": 9.0 - step}) for step in range(1, 8)])
+    assert overview_of(run).losses == (8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0)
+
+
+def test_only_metrics_have_a_loss(home: Path) -> None:
+    run = new_run(home, "run")
+    others = ("checkpoint", "warning")
+    append(run, [(0, kind, {"path": "x", "step": 1, "loss": 7.0}) for kind in others])
+    append(run, [(1, "metric", {"step": 2, "loss": 5.0})])
+    append(run, [(2, kind, {"path": "x", "step": 3, "loss": 7.0}) for kind in others])
+    assert overview_of(run).losses == (5.0,)
+
+
+def test_reading_ends_after_its_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_overview, "BATCH", 300)
+    run = new_run(home, "run")
+    append(run, list(training(20)))
+    reader = OverviewReader(run)
+    reader.poll(0)
+    assert reader.is_behind
+    reader.poll(3600)
+    assert not reader.is_behind
+    assert reader.overview(live=False) == overview_of(run)

@@ -29,13 +29,14 @@ V2 = "low 0\nhigh 0\nmax 12\noom 3\noom_kill {}\noom_group_kill 0\n"
 LIMIT = 48 << 20
 
 
-@pytest.fixture(params=["v1", "v2", "v2 in a container"])
+@pytest.fixture(params=["v1", "v1 in a container", "v2", "v2 in a container"])
 def group(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, Path, str]:
     """A root of control groups, this process's membership, the file that counts, its form."""
     membership, root = tmp_path / "cgroup", tmp_path / "fs"
-    if request.param == "v1":
+    if request.param.startswith("v1"):
         membership.write_text("9:name=systemd:/\n4:cpu,memory:/jobs/one\n0::/\n")
-        counts, form = root / "memory" / "jobs" / "one" / "memory.oom_control", V1
+        inside = "" if "container" in request.param else "jobs/one"
+        counts, form = root / "memory" / inside / "memory.oom_control", V1
     else:
         membership.write_text("0::/user.slice/one.scope\n")
         inside = "" if "container" in request.param else "user.slice/one.scope"

@@ -118,15 +118,29 @@ def test_metrics():
     state = of(
         ("metric", {"step": 1, "epoch": 0.1, "loss": 3.0, "learning_rate": 1e-4}),
         ("metric", {"step": 2, "epoch": 0.2, "loss": 2, "flag": True, "note": "x"}),
+        ("metric", {"step": 2, "learning_rate": 5e-5}),
         ("metric", {"step": 2, "eval_loss": 2.5}),
     )
     assert state.series == {
         "loss": ((1, 3.0), (2, 2.0)),
-        "learning_rate": ((1, 1e-4),),
+        "learning_rate": ((1, 1e-4), (2, 5e-5)),
         "eval_loss": ((2, 2.5),),
     }
-    assert (state.step, state.epoch, state.learning_rate) == (2, 0.2, 1e-4)
+    assert (state.step, state.epoch, state.learning_rate) == (2, 0.2, 5e-5)
     assert (state.first_loss, state.last_loss) == (3.0, 2.0)
+
+
+def test_a_metric_without_a_step_belongs_to_the_last_one() -> None:
+    assert of(("metric", {"loss": 3.0})).series == {"loss": ((0, 3.0),)}
+    state = of(("metric", {"step": 7, "loss": 3.0}), ("metric", {"eval_loss": 2.0}))
+    assert state.series["eval_loss"] == ((7, 2.0),)
+
+
+def test_a_thinned_series_goes_on_after_all_but_its_first_point_were_discarded() -> None:
+    thinned = RunState(series={"loss": ((1, 5.0),)}, series_widths={"loss": 4})
+    steps = [Event(step, 0.0, "metric", {"step": step, "loss": 6.0 - step}) for step in (2, 3, 4)]
+    assert fold(thinned, steps[:1]).series["loss"] == ((1, 5.0), (2, 4.0))
+    assert fold(thinned, steps).series["loss"] == ((1, 5.0), (2, 4.0), (3, 3.0), (4, 2.0))
 
 
 def test_nonfinite_loss_is_a_warning_and_not_a_point():
@@ -154,6 +168,15 @@ def test_resuming_discards_what_came_after_the_checkpoint():
     assert state.checkpoints == (Checkpoint("checkpoints/4", 4),)
     state = fold(state, [Event(99, 0.0, "metric", {"step": 5, "loss": 50.0})])
     assert state.series["loss"][-2:] == ((4, 4.0), (5, 50.0))
+
+
+def test_only_the_phase_resumed_discards() -> None:
+    state = of(
+        *(("metric", {"step": step, "loss": float(step)}) for step in (1, 2, 3)),
+        ("phase", {"name": "preparing", "step": 1}),
+        ("phase", {"name": "saving", "step": 1}),
+    )
+    assert [step for step, _ in state.series["loss"]] == [1, 2, 3]
 
 
 def test_a_lower_step_replaces_later_points_of_its_series():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deepsynth_tui.runs import folded_log, summary
+from deepsynth_tui.runs import folded_log, state_reader, summary
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.events import Event
 from deepsynth_tui.runs.json_file import BadContent
@@ -51,7 +51,8 @@ def test_a_long_log_is_previewed_until_it_is_read(long_run: RunDirectory) -> Non
     reader = StateReader(long_run)
     reader.poll(seconds=0)
     assert reader.is_behind
-    assert reader.percent_read is not None
+    size = long_run.events.stat().st_size
+    assert reader.percent_read == pytest.approx(100 * state_reader.BATCH / size, abs=1)
     loss = reader.state.series["loss"]
     assert (loss[0][0], loss[-1][0]) == (1, LONG)  # the curve has its whole range at once
     largest_gap = max(b[0] - a[0] for a, b in itertools.pairwise(loss))
@@ -138,3 +139,26 @@ def test_a_state_with_everything_in_it_is_the_same_after_json() -> None:
     for name in encode(state):
         with pytest.raises(BadContent):
             decode({**encode(state), name: [{}]})
+
+
+def test_a_log_of_a_megabyte_is_not_previewed(run: RunDirectory) -> None:
+    _write(run, 1, 9000)
+    assert run.events.stat().st_size > 2**20
+    reader = StateReader(run)
+    reader.poll(seconds=0)
+    assert reader.is_behind
+    assert reader.percent_read is None
+
+
+def test_a_state_is_kept_again_when_the_log_has_grown_by_half(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_reader, "KEPT_BYTES", 1000)
+    kept = []
+    for last in (100, 101, 300):
+        _write(run, kept[-1][1] + 1 if kept else 1, last)
+        StateReader(run).poll()
+        kept.append((folded_log.load(run.folded, run.events)[1], last))
+    first, second, third = (position for position, _ in kept)
+    assert first == second
+    assert third == run.events.stat().st_size

@@ -18,6 +18,7 @@ from deepsynth_tui.runs.summary import (
     LIVE,
     RunSummary,
     list_summaries,
+    read_last_state,
     summarize,
 )
 
@@ -48,6 +49,14 @@ def test_running_through_its_phases(run: RunDirectory, alive: ProcessStatus):
         assert summarize(run).state == state
     write_status(run, replace(alive, heartbeat=None))
     assert summarize(run).state == "starting"
+
+
+def test_only_a_run_that_waits_says_for_what(run: RunDirectory, alive: ProcessStatus):
+    for phase, message in (("waiting", "until a-run has ended"), ("training", "")):
+        with EventLog(run.events) as log:
+            log.write("phase", name=phase, detail="until a-run has ended")
+        write_status(run, replace(alive, phase=phase))
+        assert summarize(run).message == message
 
 
 def test_stopping(run: RunDirectory, alive: ProcessStatus):
@@ -101,6 +110,7 @@ def test_figures_are_the_last_and_json(run: RunDirectory, alive: ProcessStatus):
         log.write("metric", step=1, loss=3.0)
         log.write("metric", step=2, loss=2.0)
         log.write("progress", done=2, total=9, unit="steps")
+    assert read_last_state(run, "training").series == {"loss": ((2, 2.0),)}
     summary = summarize(run)
     assert (summary.last_step, summary.total_steps, summary.last_loss) == (2, 9, 2.0)
     assert (summary.done, summary.total, summary.unit, summary.phase) == (2, 9, "steps", "training")
@@ -108,6 +118,7 @@ def test_figures_are_the_last_and_json(run: RunDirectory, alive: ProcessStatus):
     assert content.keys() == set(RunSummary.__dataclass_fields__)
     assert content["path"] == str(run.path)
     assert (content["id"], content["kind"], content["state"]) == (run.id, "training", "running")
+    assert (content["position"], content["is_held"]) == (None, False)
 
 
 def test_reads_only_as_much_of_a_long_log_as_needed(run: RunDirectory, alive: ProcessStatus):

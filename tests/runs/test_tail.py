@@ -132,7 +132,7 @@ def test_starting_within_an_unfinished_line(tmp_path: Path):
 def test_unreadable_lines_are_events(tmp_path: Path):
     append(tmp_path / "f", b'garbage\n{"seq": 1, "t": 1, "kind": "new"}\n')
     bad, good = EventTail(tmp_path / "f").poll()
-    assert (bad.kind, bad.data) == (UNREADABLE, {"excerpt": "garbage"})
+    assert (bad.seq, bad.kind, bad.data) == (0, UNREADABLE, {"excerpt": "garbage"})
     assert good.kind == "new"
 
 
@@ -150,3 +150,14 @@ def test_chunks_of_any_size_give_all_lines(
         append(path, chunk)
         lines += drain(tail, max_bytes)
     assert lines == b"".join(chunks).split(b"\n")[:-1]
+
+
+def test_a_line_of_the_greatest_length_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deepsynth_tui.runs.tail.LONGEST_LINE", 10)
+    append(tmp_path / "f", b"x" * 9)
+    tail = LineTail(tmp_path / "f")
+    assert tail.poll() == []
+    append(tmp_path / "f", b"x")
+    assert tail.poll() == [b"x" * 10]

@@ -27,7 +27,7 @@ from deepsynth_tui.runs.private_folder import make_private
 from deepsynth_tui.runs.state import RunState
 from deepsynth_tui.tui.actions import bindings
 from deepsynth_tui.tui.app_protocol import app_api
-from deepsynth_tui.tui.background import Handover
+from deepsynth_tui.tui.background import READERS, Handover
 from deepsynth_tui.tui.run_view.answers import one_line
 from deepsynth_tui.tui.run_view.dataset_figures import drawn_figures, left_out
 from deepsynth_tui.tui.run_view.device_figures import device_figures
@@ -134,7 +134,7 @@ class MonitorScreen(ZoomsPanes, ActsOnRuns):
         """Let the polling thread end."""
         self._handover.close()
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="reader")
+    @work(thread=True, exclusive=True, exit_on_error=False, group=READERS)
     def _poll_run(self, home: Path) -> None:
         worker = get_current_worker()
         try:

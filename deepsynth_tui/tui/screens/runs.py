@@ -23,6 +23,7 @@ from deepsynth_tui.runs.errors import RunError
 from deepsynth_tui.runs.summary import RunSummary, iterate_summaries
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import app_api
+from deepsynth_tui.tui.background import READERS
 from deepsynth_tui.tui.run_view.reader import Clock
 from deepsynth_tui.tui.run_view.run_list import (
     SORT_KEYS,
@@ -92,7 +93,6 @@ class RunsScreen(QueuesRuns):
         self._is_archived = False
         self._visible = threading.Event()
         self._poll_at_once = threading.Event()
-        self._end_polling = threading.Event()
 
     def compose(self) -> ComposeResult:
         yield ModeBar("runs")
@@ -117,7 +117,7 @@ class RunsScreen(QueuesRuns):
 
     def on_unmount(self) -> None:
         """Let the polling thread end."""
-        self._end_polling.set()
+        self.workers.cancel_group(self, READERS)
         self._poll_at_once.set()
         self._visible.set()
 
@@ -125,12 +125,12 @@ class RunsScreen(QueuesRuns):
         """Look at the runs again at once. May be called in any thread."""
         self._poll_at_once.set()
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="reader")
+    @work(thread=True, exclusive=True, exit_on_error=False, group=READERS)
     def _poll_runs(self, home: Path) -> None:
         worker, reader = get_current_worker(), RunFactsReader()
         previous: tuple[RunRow, ...] | None = None
         _wake_supervisor(home)
-        while not worker.is_cancelled and not self._end_polling.is_set():
+        while not worker.is_cancelled:
             now = self._clock()
             rows = self._read_rows(home, now, reader, show_parts=previous is None)
             rows = self._with_facts(rows, now, reader, show_parts=rows != previous)
@@ -145,10 +145,11 @@ class RunsScreen(QueuesRuns):
         self, home: Path, now: float, reader: RunFactsReader, *, show_parts: bool
     ) -> tuple[RunRow, ...]:
         """Read all runs; with `show_parts`, post the rows read so far from time to time."""
+        worker = get_current_worker()
         summaries: list[RunSummary] = []
         pause, next_part = PART_SECONDS, time.monotonic() + PART_SECONDS
         for summary in iterate_summaries(home, now, archived=self._is_archived):
-            if self._end_polling.is_set():
+            if worker.is_cancelled:
                 break
             summaries.append(summary)
             if show_parts and time.monotonic() >= next_part:
@@ -161,10 +162,11 @@ class RunsScreen(QueuesRuns):
         self, rows: tuple[RunRow, ...], now: float, reader: RunFactsReader, *, show_parts: bool
     ) -> tuple[RunRow, ...]:
         """Return the rows with the facts of each run; post those read so far from time to time."""
+        worker = get_current_worker()
         known = list(rows)
         next_part = time.monotonic() + PART_SECONDS
         for index, row in enumerate(rows):
-            if self._end_polling.is_set():
+            if worker.is_cancelled:
                 break
             if row.facts is None:
                 known[index] = replace(row, facts=reader.read(row.summary, now))

@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import DataTable, Static
+from textual.worker import get_current_worker
 
 from deepsynth_tui.runs import control
 from deepsynth_tui.runs.console import sanitize
@@ -21,6 +22,7 @@ from deepsynth_tui.runs.directory import RunDirectory, RunNotFound, open_run
 from deepsynth_tui.runs.summary import summarize
 from deepsynth_tui.tui.actions import bindings, key_of
 from deepsynth_tui.tui.app_protocol import app_api
+from deepsynth_tui.tui.background import READERS
 from deepsynth_tui.tui.screens.acts_on_runs import ActsOnRuns, UsesSettings
 from deepsynth_tui.tui.widgets.curves import bar
 from deepsynth_tui.tui.widgets.footer import DiffedFooter
@@ -69,7 +71,6 @@ class TrialsScreen(ActsOnRuns, UsesSettings):
         self._shown: object = None
         self._order: Sequence[TrialRow] = ()
         self._poll_at_once = threading.Event()
-        self._end_polling = threading.Event()
 
     def compose(self) -> ComposeResult:
         yield ModeBar("runs")
@@ -84,17 +85,18 @@ class TrialsScreen(ActsOnRuns, UsesSettings):
 
     def on_unmount(self) -> None:
         """Let the polling thread end."""
-        self._end_polling.set()
+        self.workers.cancel_group(self, READERS)
         self._poll_at_once.set()
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="reader")
+    @work(thread=True, exclusive=True, exit_on_error=False, group=READERS)
     def _poll(self, home: Path) -> None:
         # Deferred: importing pydantic takes half as long as Textual takes to start.
         from deepsynth_tui.tui.run_view.searches import find_searches, read_search, search_of_run
 
+        worker = get_current_worker()
         own = None if self._run_path is None else search_of_run(self._run_path)
         previous: tuple[SearchView | None, int, int] | None = None
-        while not self._end_polling.is_set():
+        while not worker.is_cancelled:
             folders = find_searches(home)
             if own in folders:
                 self._place, own = folders.index(own), None

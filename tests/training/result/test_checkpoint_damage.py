@@ -74,6 +74,12 @@ def test_states_of_an_earlier_version(tmp_path: Path, name: str) -> None:
     assert newest.incomplete[0][1].startswith(f"{name} is damaged")
 
 
+def test_an_archive_of_an_earlier_version_whose_directory_is_damaged(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path, 1) / "optimizer.pt"
+    path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"\0\0\0\0"))
+    assert why_damaged(path.parent) == "optimizer.pt is damaged"
+
+
 @pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt"])
 @pytest.mark.parametrize("zipped", [False, True])
 def test_a_pickle_that_runs_code(tmp_path: Path, name: str, zipped: bool) -> None:

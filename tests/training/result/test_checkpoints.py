@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,25 @@ def test_a_missing_shard(tmp_path: Path) -> None:
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
     assert why_incomplete(path, 1) == "model-2.safetensors is missing or incomplete"
+
+
+def test_the_random_state_of_the_only_rank_is_needed(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path, 1, ())
+    assert why_incomplete(path, 1) == "rng_state.pth is missing or incomplete"
+
+
+def test_a_text_encoder_needs_its_projection_and_its_weights(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path, 1)
+    projection = path / "text_encoder" / "projection.safetensors"
+    projection.parent.mkdir()
+    missing = "text_encoder/projection.safetensors is missing or incomplete"
+    assert why_incomplete(path, 1) == missing
+    shutil.copy(path / "adapter_model.safetensors", projection)
+    assert why_incomplete(path, 1) is None
+    model = projection.parent / "model" / "model.safetensors"
+    model.parent.mkdir()
+    model.write_bytes(projection.read_bytes()[:-1])
+    assert why_incomplete(path, 1) == "model.safetensors is missing or incomplete"
 
 
 def test_each_rank_must_have_saved_its_random_state(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from deepsynth_tui.training.estimate_record import RunEstimate
 from deepsynth_tui.training.result.checkpoint_checksums import read_checksums
 from deepsynth_tui.training.result.checkpoint_damage import why_damaged
 from deepsynth_tui.training.result.checkpoint_record import read_record
+from deepsynth_tui.training.result.checkpoints import newest_complete
 from deepsynth_tui.training.result.copy_checkpoint import copy_checkpoint
 from deepsynth_tui.training.result.disk_space import DiskSpace
 from deepsynth_tui.workflows import follow, retry
@@ -132,10 +133,12 @@ def two(home: Path, values: dict[str, Any]) -> tuple[RunDirectory, RunDirectory]
 
 
 def copied(run: RunDirectory, values: dict[str, Any], *, own_step: int = 0) -> Ran:
+    before = newest_complete(run.checkpoints).step
     with EventLog(run.events) as events:
         job = Job(run, events, Heartbeat(run))
         config = configuration(values, model__max_pixels=4096)
-        copy_checkpoint(job, config, DiskSpace(job, margin=0), 1, own_step)
+        is_copied = copy_checkpoint(job, config, DiskSpace(job, margin=0), 1, own_step)
+    assert is_copied == (newest_complete(run.checkpoints).step > before)
     return Ran(run, 0)
 
 
@@ -196,6 +199,25 @@ def test_a_damaged_checkpoint_is_skipped_and_the_copy_keeps_its_checksums(
     former, present = read_checksums(whole), read_checksums(copy)
     changed = {name for name, checksum in former.items() if present[name] != checksum}
     assert changed == {"trainer_state.json"}
+
+
+def test_an_incompatible_checkpoint_is_not_copied(
+    home: Path, values: dict[str, Any], two: tuple[RunDirectory, RunDirectory]
+) -> None:
+    first, second = two
+    first.config.write_text(yaml_text.dump(configuration(values, lora__r=8).model_dump()))
+    write_checkpoint(first.checkpoints, 5)
+    message = copied(second, values).of("warning")[0].data["message"]
+    assert message.startswith(f"The checkpoints of {first.id} cannot be used: ")
+    assert not second.checkpoints.exists()
+
+
+def test_a_run_that_continues_none_gets_no_checkpoint(
+    two: tuple[RunDirectory, RunDirectory], values: dict[str, Any]
+) -> None:
+    first, _ = two
+    assert not copied(first, values).of("warning")
+    assert not first.checkpoints.exists()
 
 
 def test_a_run_that_was_deleted_is_a_warning(
