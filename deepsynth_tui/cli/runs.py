@@ -295,3 +295,23 @@ def stop(
             return
         ending = control.stop_and_wait(directory, grace=STOP_GRACE)
         echo(f"{directory.id} has stopped ({ending.value}).")
+
+
+def node(
+    run: RunRef,
+    rendezvous: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            help="Where this machine reaches the one that started the run; default: as the run "
+            "folder says.",
+        ),
+    ] = None,
+) -> None:
+    """Join a run over several machines from one of them (launch.target: torchrun)."""
+    from deepsynth_tui.training.ranks.join import join_run
+
+    with report_errors():
+        code = join_run(find_run(run), rendezvous=rendezvous, report=echo)
+        if code:
+            raise typer.Exit(code)

@@ -112,6 +112,10 @@ def main(arguments: list[str] | None = None) -> int:
     def body(job: Job) -> str:
         config = training_config(job)
         num_processes = config.training.num_processes
+        if config.launch.target == "torchrun":
+            from deepsynth_tui.training.ranks.joined_nodes import run_joined_nodes
+
+            return run_joined_nodes(job, config, resume=options.resume)
         if config.launch.nodes > 1:
             from deepsynth_tui.training.ranks.nodes import run_nodes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepsynth_tui.config.launch import time_limit_seconds
+from deepsynth_tui.config.launch import host_and_port, time_limit_seconds
 from deepsynth_tui.config.rules.rule import Rule
 from deepsynth_tui.config.training import TrainingConfig
 
@@ -59,7 +59,19 @@ LAUNCH_RULES = (
         ("launch.nodes", "launch.target"),
         lambda c: c.launch.target == "local" and c.launch.nodes > 1,
         "a run that is started on this machine has one node",
-        "set launch.target to slurm, or launch.nodes to 1",
+        "set launch.target to slurm or torchrun, or launch.nodes to 1",
+    ),
+    Rule(
+        ("launch.nodes", "launch.target"),
+        lambda c: c.launch.target == "torchrun" and c.launch.nodes == 1,
+        "torchrun is for several nodes",
+        "raise launch.nodes, or set launch.target to local",
+    ),
+    Rule(
+        ("launch.rendezvous",),
+        lambda c: c.launch.rendezvous is not None and not host_and_port(c.launch.rendezvous),
+        "is not HOST or HOST:PORT",
+        "such as 10.0.0.1 or gpu-a:29400; for an IPv6 address, a name",
     ),
     Rule(
         ("training.num_processes", "launch.nodes"),

@@ -1,11 +1,11 @@
 """The ranks of a run on one of several nodes, as an agent of torchrun.
 
 `python -m deepsynth_tui.training.ranks.node RUN_PATH --nodes N --processes N --endpoint HOST:PORT
---run-id ID [--resume]`
+--run-id ID [--resume] [--local-address HOST] [--store here|elsewhere]`
 
-`ranks.nodes` starts it. torchrun's agents find each other by their c10d rendezvous at the endpoint,
-number the ranks, start them and notice their end. Events and requests go between each rank and the
-owner of the run.
+`ranks.nodes`, `ranks.joined_nodes` and `ranks.join` start it. torchrun's agents find each other by
+their c10d rendezvous at the endpoint, number the ranks, start them and notice their end. Events and
+requests go between each rank and the owner of the run.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.runs import oom_killer
 from deepsynth_tui.runs.job import Failure
-from deepsynth_tui.slurm.commands import batch_job, node_name
+from deepsynth_tui.slurm.commands import node_name
 from deepsynth_tui.training.ranks.connection import OWNER_VARIABLE, Address, connect
 from deepsynth_tui.training.ranks.gpu_assignment import gpu_shortage
+from deepsynth_tui.training.ranks.network import interface_of
 from deepsynth_tui.training.ranks.protocol import FailedMessage, MessageWriter, NodeEndedMessage
 
 if TYPE_CHECKING:
@@ -46,11 +47,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--endpoint", required=True, help="HOST:PORT of the c10d rendezvous")
     parser.add_argument("--run-id", required=True, help="the same on all nodes, new at each start")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--local-address", help="host at which other nodes reach this one")
+    parser.add_argument(
+        "--store", choices=("here", "elsewhere"), help="where the endpoint is; default: by its host"
+    )
     options = parser.parse_args(arguments)
-    if batch_job():
-        # Slurm sends SIGTERM to every process. Only the owner acts on it: ranks stop after a step.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+    # Slurm sends SIGTERM to every process. Only the owner acts on it: ranks stop after a step.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if options.local_address and (interface := interface_of(options.local_address)):
+        # Else gloo takes the address of the host name, which may be 127.0.1.1 (Debian).
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
     connection = connect(Address.from_text(os.environ[OWNER_VARIABLE]), node=node_name())
     writer = MessageWriter(os.dup(connection))
     threading.Thread(target=_end_with_owner, args=(connection,), daemon=True).start()
@@ -113,6 +120,9 @@ def _launch_config(options: argparse.Namespace) -> LaunchConfig:
 
     from deepsynth_tui.training.ranks.rank_logs import RankLogs
 
+    rendezvous = {"timeout": JOIN_SECONDS, "join_timeout": JOIN_SECONDS}
+    if options.store:
+        rendezvous["is_host"] = options.store == "here"
     return LaunchConfig(
         min_nodes=options.nodes,
         max_nodes=options.nodes,
@@ -120,7 +130,8 @@ def _launch_config(options: argparse.Namespace) -> LaunchConfig:
         run_id=options.run_id,
         rdzv_backend="c10d",
         rdzv_endpoint=options.endpoint,
-        rdzv_configs={"timeout": JOIN_SECONDS, "join_timeout": JOIN_SECONDS},
+        rdzv_configs=rendezvous,
+        local_addr=options.local_address,
         max_restarts=0,
         logs_specs=RankLogs(options.run / LOGS_FOLDER),
         log_line_prefix_template="[rank ${rank}] ",
