@@ -106,6 +106,15 @@ class LaunchSettings(Settings):
         help="Shell lines before the start, such as `module load cuda`; the job ends if one fails.",
         yaml_only=True,
     )
+    container: str | None = setting(
+        None,
+        label="Container",
+        help="Image with deepsynth-tui in it, in which the nodes of a batch job train: a .sif file "
+        "or a URI such as docker://NAME:TAG by Apptainer, a .sqsh file or REGISTRY#NAME:TAG by "
+        "Pyxis.",
+        placeholder="no container",
+        advanced=True,
+    )
     sbatch_options: list[str] = setting(
         [],
         label="Other sbatch options",

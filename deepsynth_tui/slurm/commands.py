@@ -15,6 +15,9 @@ QUERY_SECONDS = 5.0
 """Shorter, for a question that lists ask all the time."""
 BATCH_JOB_VARIABLE = "DEEPSYNTH_BATCH_JOB"
 """Environment variable with the id of the batch job, set by the script of a run."""
+NODE_PYTHON_VARIABLE = "DEEPSYNTH_NODE_PYTHON"
+"""Environment variable with what `srun` runs as Python on each node, quoted for a shell: options of
+srun or a command before it. Set by the script of a run in a container."""
 
 _ADVICE = {
     "invalid partition": ("`sinfo -s` lists the partitions", "launch.partition"),

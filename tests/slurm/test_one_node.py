@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,3 +177,36 @@ def test_a_setup_that_fails_is_a_crash_of_the_run(
     cluster.wait(state_is(run, "crashed"))
     assert "ended before the run began (FAILED, NonZeroExitCode)" in summarize(run).message
     assert "no such module" in run.console.read_text()
+
+
+APPTAINER = """\
+#!/bin/bash
+# Stands in for Apptainer: runs the command with a changed environment, in no container.
+test "$1" = exec || exit 2
+shift
+while [[ $1 == --* ]]; do shift 2; done
+export APPTAINER_CONTAINER="$1" PATH="{python}:$PATH"
+shift
+echo "in $APPTAINER_CONTAINER: $1"
+exec "$@"
+"""
+
+
+@pytest.mark.slow
+def test_a_run_in_a_container(
+    cluster: SlurmCluster,
+    home: Path,
+    values: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = tmp_path / "bin" / "apptainer"
+    command.parent.mkdir()
+    command.write_text(APPTAINER.format(python=Path(sys.executable).parent))
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    run = start(home, values, {"launch.container": "train.sif"})
+    cluster.wait(state_is(run, "done", "failed", "crashed"), seconds=120)
+    assert summarize(run).state == "done", run.console.read_text()
+    assert "in train.sif: python3\n" in run.console.read_text()
+    assert len(Ran(run, 0).losses) == 12

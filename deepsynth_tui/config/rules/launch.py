@@ -6,7 +6,7 @@ from deepsynth_tui.config.launch import host_and_port, time_limit_seconds
 from deepsynth_tui.config.rules.rule import Rule
 from deepsynth_tui.config.training import TrainingConfig
 
-_TEXTS = ("partition", "account", "constraint")
+_TEXTS = ("partition", "account", "constraint", "container")
 _OWN_OPTIONS = frozenset(
     {"-N", "-n", "-J", "-D", "-o", "-e", "-a", "-p", "-A", "-t", "-C"}
     | {"--nodes", "--ntasks", "--ntasks-per-node", "--job-name", "--chdir", "--output", "--error"}
@@ -98,10 +98,19 @@ LAUNCH_RULES = (
         "raise it, or lower launch.signal_seconds",
     ),
     Rule(
-        ("launch.partition", "launch.account", "launch.constraint", "launch.sbatch_options"),
+        (
+            *("launch.partition", "launch.account", "launch.constraint", "launch.container"),
+            "launch.sbatch_options",
+        ),
         _hard_to_write,
         "{} is empty or has characters that cannot be printed",
         "leave it unset, or write it in one line",
+    ),
+    Rule(
+        ("launch.container", "launch.target"),
+        lambda c: c.launch.container is not None and c.launch.target != "slurm",
+        "is for batch jobs",
+        "leave it out, or set launch.target to slurm",
     ),
     Rule(
         ("launch.sbatch_options",),

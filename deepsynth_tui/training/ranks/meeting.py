@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deepsynth_tui import __version__
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.training.ranks.connection import OWNER_VARIABLE, Address
 
@@ -58,6 +59,7 @@ class Meeting:
         return [
             *(str(run.path), "--nodes", str(self.nodes), "--processes", str(self.processes)),
             *("--endpoint", f"{self.host}:{self.store_port}", "--run-id", self.run_id),
+            *("--version", __version__),
             *(("--resume",) if self.resume else ()),
         ]
 

@@ -1,7 +1,7 @@
 """The ranks of a run on one of several nodes, as an agent of torchrun.
 
 `python -m deepsynth_tui.training.ranks.node RUN_PATH --nodes N --processes N --endpoint HOST:PORT
---run-id ID [--resume] [--local-address HOST] [--store here|elsewhere]`
+--run-id ID --version VERSION [--resume] [--local-address HOST] [--store here|elsewhere]`
 
 `ranks.nodes`, `ranks.joined_nodes` and `ranks.join` start it. torchrun's agents find each other by
 their c10d rendezvous at the endpoint, number the ranks, start them and notice their end. Events and
@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepsynth_tui import __version__
 from deepsynth_tui.machine import nvml
 from deepsynth_tui.runs import oom_killer
 from deepsynth_tui.runs.job import Failure
@@ -46,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, required=True, help="ranks on this node")
     parser.add_argument("--endpoint", required=True, help="HOST:PORT of the c10d rendezvous")
     parser.add_argument("--run-id", required=True, help="the same on all nodes, new at each start")
+    parser.add_argument("--version", required=True, help="of the owner: a container has its own")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--local-address", help="host at which other nodes reach this one")
     parser.add_argument(
@@ -61,9 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     connection = connect(Address.from_text(os.environ[OWNER_VARIABLE]), node=node_name())
     writer = MessageWriter(os.dup(connection))
     threading.Thread(target=_end_with_owner, args=(connection,), daemon=True).start()
-    if shortage := gpu_shortage(options.processes, nvml.probe()):
-        advice = "Lower training.num_processes, or raise launch.nodes or launch.gpus_per_node."
-        failure = Failure("TrainingError", f"{node_name()}: {shortage}", advice)
+    if failure := _unfit(options):
         writer.send(FailedMessage(failure, lost_contact=False))
         return 1
     # Not in the main thread: there, torchrun would end the ranks at a SIGTERM.
@@ -71,6 +71,19 @@ def main(arguments: list[str] | None = None) -> int:
     agent.start()
     agent.join()
     return 0
+
+
+def _unfit(options: argparse.Namespace) -> Failure | None:
+    """Return why this node cannot take part in the run, None if it can."""
+    if options.version != __version__:
+        text = f"{node_name()} has deepsynth-tui {__version__}, and {options.version} started it"
+        return Failure(
+            "TrainingError", text, "Install the same version there: see launch.container."
+        )
+    if shortage := gpu_shortage(options.processes, nvml.probe()):
+        advice = "Lower training.num_processes, or raise launch.nodes or launch.gpus_per_node."
+        return Failure("TrainingError", f"{node_name()}: {shortage}", advice)
+    return None
 
 
 def _end_with_owner(connection: int) -> None:

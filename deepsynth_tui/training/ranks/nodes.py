@@ -7,6 +7,7 @@ which records the one stream of events.
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 import threading
@@ -41,7 +42,7 @@ def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
     """
     if commands.batch_job() is None:
         raise TrainingError(
-            f"A run on {config.launch.nodes} nodes is started by Slurm",
+            "A run on several nodes or in a container is started by Slurm",
             "Submit job.sbatch in its folder, or `train CONFIG --resume`.",
         )
     with socket.create_server(("", 0), backlog=128) as listener:
@@ -71,4 +72,5 @@ def _srun_command(job: Job, meeting: Meeting) -> list[str]:
     options = [f"--nodes={meeting.nodes}", f"--ntasks={meeting.nodes}"]
     if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):  # srun 22.05 does not take it from there
         options.append(f"--cpus-per-task={cpus}")
-    return [*SRUN, *options, sys.executable, "-m", NODE_MODULE, *meeting.arguments(job.run)]
+    python = shlex.split(os.environ.get(commands.NODE_PYTHON_VARIABLE, "")) or [sys.executable]
+    return [*SRUN, *options, *python, "-m", NODE_MODULE, *meeting.arguments(job.run)]

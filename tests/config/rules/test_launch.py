@@ -31,6 +31,10 @@ FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
         "launch.nodes",
         {"launch.target": "torchrun", "launch.nodes": 1},
     ),
+    "a container by hand": (
+        "launch.container",
+        {"launch.target": "torchrun", "launch.container": "a.sif"},
+    ),
     "no port": ("launch.rendezvous", {"launch.rendezvous": "gpu-a:99999"}),
     "no host": ("launch.rendezvous", {"launch.rendezvous": ":29400"}),
     "IPv6": ("launch.rendezvous", {"launch.rendezvous": "::1"}),
@@ -50,6 +54,7 @@ def problem_keys(changes: dict[str, Any]) -> list[str]:
     [
         {},
         {"launch.gpus_per_node": 2},
+        {"launch.container": "docker://org/image:1"},
         {"launch.target": "torchrun", "launch.rendezvous": "gpu-a:29400"},
         {"launch.target": "torchrun", "launch.rendezvous": "10.0.0.1"},
         {"launch.gpus_per_node": 0, "launch.time": "2-00", "launch.partition": "a,b"},

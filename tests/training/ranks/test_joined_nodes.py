@@ -190,6 +190,11 @@ def losses(run: RunDirectory) -> dict[int, set[float]]:
     return reported
 
 
+def resumed_at(run: RunDirectory) -> list[int]:
+    """Return the steps at which processes of the run went on."""
+    return [event.data["step"] for event in Ran(run, 0).of("phase") if "step" in event.data]
+
+
 def test_a_machine_is_lost_and_another_leaves(
     home: Path, values: dict[str, Any], machines: list[Machine]
 ) -> None:
@@ -206,7 +211,8 @@ def test_a_machine_is_lost_and_another_leaves(
     assert warning.startswith("Node n2 is gone, or its process (pid ")
 
     machines.append(Machine(*arguments))
-    wait_for_step(run, 22)
+    wait_until(lambda: resumed_at(run), seconds=180)
+    wait_for_step(run, resumed_at(run)[0] + 3)
     machines[1].process.send_signal(signal.SIGINT)
     code, output = machines[1].finish()
     assert (code, output.splitlines()[-1]) == (130, f"left {run.id}")
@@ -216,9 +222,8 @@ def test_a_machine_is_lost_and_another_leaves(
 
     machines.append(Machine(*arguments))
     assert wait_for_end(run).verdict == "completed", run.console.read_text()
-    resumed_at = [event.data["step"] for event in Ran(run, 0).of("phase") if "step" in event.data]
-    assert resumed_at[0] % 10 == 0
-    assert resumed_at[1] == left_at
+    lost, left = resumed_at(run)
+    assert (lost % 10, left) == (0, left_at)
     assert losses(run) == losses(undisturbed)
     assert machines[2].finish()[0] == 0
 
