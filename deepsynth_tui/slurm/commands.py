@@ -27,7 +27,10 @@ _ADVICE = {
     ),
     "time limit": ("`sinfo -s` shows the limit of each partition", "launch.time"),
     "invalid feature": ("`sinfo -o '%P %f'` lists the features of the nodes", "launch.constraint"),
-    "gres": ("`sinfo -o '%P %G'` lists the GPUs of the nodes", "launch.gpus_per_node"),
+    "gres": (
+        "`sinfo -o '%P %G'` lists the GPUs of the nodes; launch.gpus_per_node: 0 trains on the CPU",
+        "launch.gpus_per_node",
+    ),
     "node count": ("`sinfo -s` shows how many nodes a partition has", "launch.nodes"),
     "node configuration": (
         "`sinfo -N -l` shows what the nodes have",

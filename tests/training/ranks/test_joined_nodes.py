@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -20,7 +21,7 @@ from deepsynth_tui.cli import app
 from deepsynth_tui.config import yaml_text
 from deepsynth_tui.runs.control import StopOutcome, stop_and_wait
 from deepsynth_tui.runs.directory import RunDirectory, create_run
-from deepsynth_tui.runs.summary import summarize
+from deepsynth_tui.runs.summary import list_summaries, summarize
 from deepsynth_tui.workflows.start import continue_run, start_run
 from tests.process.test_jobs import wait_until
 from tests.training import small_datasets
@@ -78,21 +79,40 @@ class Machine:
 
     def kill(self) -> None:
         """Kill it and all that it has started, as a power cut would."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        for agent in (int(pid) for pid in children.read_text().split()):
-            os.killpg(agent, signal.SIGKILL)
-        self.process.kill()
+        for pid in processes_of("n2"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.communicate()
 
 
+def processes_of(node: str) -> list[int]:
+    """Return the pids of the processes of this test on a machine."""
+    marks = {f"{name}={value}".encode() for name, value in _marks(node).items()}
+    pids: list[int] = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if process.name.isdecimal() and marks <= {
+                *(process / "environ").read_bytes().split(b"\0")
+            }:
+                pids.append(int(process.name))
+    return pids
+
+
+def _marks(node: str) -> dict[str, str]:
+    return {"SLURMD_NODENAME": node, "DEEPSYNTH_HOME": os.environ["DEEPSYNTH_HOME"]}
+
+
 @pytest.fixture
-def machines() -> Iterator[list[Machine]]:
-    """Machines to kill at the end of the test."""
+def machines(home: Path) -> Iterator[list[Machine]]:
+    """The machines of a test, at whose end they are killed and its runs stopped."""
     started: list[Machine] = []
     yield started
     for machine in started:
         if machine.process.poll() is None:
             machine.kill()
+    for summary in list_summaries(home):
+        if summary.is_live:
+            stop_and_wait(RunDirectory(summary.id, summary.path), grace=30)
 
 
 def start(home: Path, values: dict[str, Any], **changes: Any) -> RunDirectory:
@@ -247,6 +267,7 @@ def test_a_stop_ends_all_machines(
     assert summarize(run).state == "stopped"
 
 
+@pytest.mark.usefixtures("machines")
 def test_nobody_comes(home: Path, values: dict[str, Any]) -> None:
     run = start(home, values, launch__join_timeout=5)
     command = shlex.join(["deepsynth-tui", "node", *wait_for_machine(run)])
@@ -256,13 +277,13 @@ def test_nobody_comes(home: Path, values: dict[str, Any]) -> None:
     assert "does not wait for other machines: it is failed" in refused(str(run.path))
 
 
+@pytest.mark.usefixtures("machines")
 def test_nobody_answers(home: Path, values: dict[str, Any]) -> None:
     run = start(home, values)
     option, place, _ = wait_for_machine(run)
     port = place.rpartition(":")[2]
-    # Another address of this machine, at which nobody listens at this port.
+    # A port at which nobody listens.
     output = refused(option, f"127.0.0.1:{int(port) % 65535 + 1}", str(run.path))
     assert "Nobody answers at 127.0.0.1:" in output
     assert "launch.rendezvous" in output
     assert "is not HOST or HOST:PORT" in refused(option, "::1", str(run.path))
-    stop_and_wait(run, grace=60)
