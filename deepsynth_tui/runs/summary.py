@@ -363,6 +363,6 @@ def _message(
         return f"Process {status.pid} on {status.host} exists but does not respond"
     if state == "waiting":
         return events.phase_detail
-    if status is not None and status.batch_job and state in ("running", "stopping"):
+    if status is not None and status.batch_job and state in ("starting", "running", "stopping"):
         return f"on {status.nodes} (Slurm {status.batch_job})"
     return ""

@@ -165,7 +165,7 @@ def describe(row: RunRow) -> list[tuple[str, str]]:
     if row.facts and row.facts.settings.model_name:
         settings = row.facts.settings
         details.append(("trains", sanitize(f"{settings.model_name} on {settings.data_path}")))
-    if summary.state == "queued":
+    if summary.position is not None:
         why = sanitize(summary.message) or "waiting for the supervisor of the queue"
         return [*details, ("queue", f"position {summary.position}; {why}")]
     details.append(("watch", f"deepsynth-tui attach {summary.id}"))
