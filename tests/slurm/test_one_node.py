@@ -73,7 +73,8 @@ def test_a_run_waits_in_slurm_and_is_taken_out_of_it(
     with pytest.raises(RunBusy, match=f"queued in Slurm {job_of(run)}"):
         continue_run(run)
 
-    assert stop_and_wait(run, grace=1) is StopOutcome.EXITED
+    stopped = CliRunner().invoke(app, ["stop", run.id])
+    assert stopped.output == f"{run.id} has stopped.\n"
     assert summarize(run).state == "stopped"
     assert full_cluster.run("squeue", "-h", "-j", job_of(run), "-o", "%T").strip() in (
         "",
@@ -166,7 +167,7 @@ def test_a_job_that_can_never_start_says_why(
     run = start(home, values, {"launch.nodes": 3, "training.num_processes": 3})
     cluster.wait(lambda: "PartitionNodeLimit" in summarize(run).message)
     assert "launch.nodes is more than the partition has" in summarize(run).message
-    request_stop(run, now=False)
+    assert stop_and_wait(run, grace=1) is StopOutcome.EXITED
     assert summarize(run).state == "stopped"
 
 
@@ -206,7 +207,7 @@ def test_a_run_in_a_container(
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
     run = start(home, values, {"launch.container": "train.sif"})
-    cluster.wait(state_is(run, "done", "failed", "crashed"), seconds=120)
+    cluster.wait(state_is(run, "done", "failed", "crashed"), seconds=240)
     assert summarize(run).state == "done", run.console.read_text()
     assert "in train.sif: python3\n" in run.console.read_text()
     assert len(Ran(run, 0).losses) == 12
