@@ -29,7 +29,7 @@ from deepsynth_tui.training.environment import (
     wait_passively,
 )
 from deepsynth_tui.training.ranks import join_protocol
-from deepsynth_tui.training.ranks.connection import keep_alive
+from deepsynth_tui.training.ranks.connection import keep_alive, read_first_line
 from deepsynth_tui.training.ranks.installation import own_installation
 from deepsynth_tui.training.ranks.join_protocol import (
     AgentEndedMessage,
@@ -123,21 +123,8 @@ def _enter_folder(run: RunDirectory) -> None:
 def _join(run: RunDirectory, place: Rendezvous) -> Iterator[socket.socket]:
     """Connect to the owner of the run and yield the connection once this machine is let in."""
     where = f"{place.host}:{place.port}"
-    proof = run.path / f"joining-{secrets.token_hex(16)}"
     with _connect(place, where) as connection:
-        try:
-            proof.touch(mode=0o600)
-            join_protocol.send(
-                connection,
-                JoinMessage(
-                    place.token, node_name(), os.getpid(), own_installation(run), proof.name
-                ),
-            )
-            answer = next(join_protocol.messages(connection), None)
-        except OSError as error:
-            raise CannotJoin(f"{run.path} cannot be used: {error.strerror or error}") from error
-        finally:
-            proof.unlink(missing_ok=True)
+        answer = _ask_to_join(run, place, connection)
         match answer:
             case WelcomeMessage():
                 yield connection
@@ -149,6 +136,26 @@ def _join(run: RunDirectory, place: Rendezvous) -> Iterator[socket.socket]:
                     "another start of this one",
                     f"`deepsynth-tui logs {run.id}` shows the command for other machines",
                 )
+
+
+def _ask_to_join(
+    run: RunDirectory, place: Rendezvous, connection: socket.socket
+) -> JoiningMessage | None:
+    """Return the answer of the owner, None if it closes the connection."""
+    proof = run.path / f"joining-{secrets.token_hex(16)}"
+    try:
+        proof.touch(mode=0o600)
+        installation = own_installation(run)
+    except OSError as error:
+        raise CannotJoin(f"{run.path} cannot be used: {error.strerror or error}") from error
+    join = JoinMessage(place.token, node_name(), os.getpid(), installation, proof.name)
+    try:
+        join_protocol.send(connection, join)
+        return join_protocol.parse(read_first_line(connection))  # a StartMessage may follow at once
+    except (OSError, ValueError):
+        return None
+    finally:
+        proof.unlink(missing_ok=True)
 
 
 def _connect(place: Rendezvous, where: str) -> socket.socket:

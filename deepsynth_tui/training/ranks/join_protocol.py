@@ -99,10 +99,14 @@ JoiningMessage = (
 )
 
 
+def encode(message: JoiningMessage) -> str:
+    """Return a message as a JSON line."""
+    return json.dumps({"type": type(message).__name__, **asdict(message)}) + "\n"
+
+
 def send(connection: socket.socket, message: JoiningMessage) -> None:
     """Send a message. Raises OSError."""
-    fields = {"type": type(message).__name__, **asdict(message)}
-    connection.sendall(f"{json.dumps(fields)}\n".encode())
+    connection.sendall(encode(message).encode())
 
 
 def parse(line: str) -> JoiningMessage:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import stat
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deepsynth_tui.config.launch import host_and_port
-from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.directory import RunDirectory, create_run
+from deepsynth_tui.training.ranks.connection import read_first_line
 from deepsynth_tui.training.ranks.installation import difference
+from deepsynth_tui.training.ranks.join import join_run
 from deepsynth_tui.training.ranks.join_protocol import (
     AgentEndedMessage,
     ConsoleMessage,
@@ -24,6 +29,7 @@ from deepsynth_tui.training.ranks.join_protocol import (
     RefusedMessage,
     StartMessage,
     WelcomeMessage,
+    encode,
     messages,
     parse,
     send,
@@ -53,6 +59,41 @@ def test_messages_arrive_as_they_were_sent() -> None:
                 send(ours, message)
             ours.sendall(b'{"type": "LeaveMess')  # the machine was killed while it wrote
         assert list(messages(theirs)) == ALL
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_what_follows_the_welcome_at_once_is_obeyed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.parent)
+    run = create_run(home, kind="training", name="x", config_text="name: x")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                assert isinstance(parse(read_first_line(connection)), JoinMessage)
+                both = (WelcomeMessage(2), EndMessage("completed"))
+                connection.sendall("".join(map(encode, both)).encode())
+                connection.recv(1)
+
+        Rendezvous("127.0.0.1", listener.getsockname()[1], "token").write(run)
+        owner = threading.Thread(target=answer)
+        owner.start()
+        lines: list[str] = []
+        assert join_run(run, rendezvous=None, report=lines.append) == 0
+        owner.join()
+    assert lines[-1] == f"{run.id} is completed"
+    assert not list(run.path.glob("joining-*"))
 
 
 @pytest.mark.parametrize("line", ["", "[]", "{}", '{"type": "Other"}', '{"type": "EndMessage"}'])
