@@ -145,10 +145,14 @@ def _kind(peft: Mapping[str, Any]) -> str:
 
 
 def _dataset(dataset: Mapping[str, Any]) -> str:
-    return (
-        f"{dataset['path']}, fingerprint {dataset.get('fingerprint')}, "
-        f"{dataset.get('train_rows')} rows trained on, {dataset.get('held_out_rows')} held out"
+    fingerprint, trained, held_out = (
+        dataset.get(name) for name in ("fingerprint", "train_rows", "held_out_rows")
     )
+    known = [str(dataset["path"])]
+    known += [] if fingerprint is None else [f"fingerprint {fingerprint}"]
+    known += [] if trained is None else [f"{trained} rows trained on"]
+    known += [] if held_out is None else [f"{held_out} held out"]
+    return ", ".join(known)
 
 
 def _figure(value: float) -> str:

@@ -1,15 +1,16 @@
-"""The command about finished datasets."""
+"""The command that writes datasets and configurations for other projects."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepsynth_tui.cli.arguments import Json
-from deepsynth_tui.cli.reporting import echo, print_json, report_errors
-from deepsynth_tui.config.export_formats import ExportFormatName
+from deepsynth_tui.cli.arguments import Json, Overrides, load
+from deepsynth_tui.cli.reporting import BadInput, echo, print_json, report_errors
+from deepsynth_tui.config.export_formats import ExportTarget
 
 if TYPE_CHECKING:
     from deepsynth_tui.conversations.errors import RowError
@@ -18,11 +19,22 @@ if TYPE_CHECKING:
 def export(
     dataset: Annotated[
         str,
-        typer.Argument(metavar="DATASET", help="A dataset run, a file, folder or glob, a Hub id."),
+        typer.Argument(
+            metavar="DATASET|CONFIG",
+            help="A dataset run, a file, folder or glob, a Hub id; for skypilot a YAML file.",
+        ),
     ],
-    to: Annotated[ExportFormatName, typer.Option("--to", help="Format to write.")],
+    to: Annotated[
+        ExportTarget,
+        typer.Option(
+            "--to", help="Format to write; skypilot: a training configuration as a task to launch."
+        ),
+    ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="New folder to write.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR|FILE", help="New folder to write; for skypilot a file."
+        ),
     ],
     split: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Split to export; default: all.")
@@ -40,13 +52,34 @@ def export(
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave out rows that cannot be read.")
     ] = False,
+    bucket: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|URL", help="With skypilot: bucket of the runs; default: one of yours."
+        ),
+    ] = None,
+    set_: Overrides = None,
     json_: Json = False,
 ) -> None:
-    """Write a dataset in a format of another project."""
+    """Write a dataset in a format of another project, or a training run as a SkyPilot task."""
     from deepsynth_tui.conversations.columns import Columns
     from deepsynth_tui.workflows.export import export_dataset
 
+    of_dataset = {
+        "--split": split,
+        "--config": config,
+        "--image-column": image_column,
+        "--question-column": question_column,
+        "--target-column": target_column,
+        "--image-folder": image_folder,
+        "--skip-bad-rows": skip_bad_rows,
+    }
     with report_errors():
+        if to == "skypilot":
+            _refuse(of_dataset, "a configuration")
+            _export_task(Path(dataset), output, bucket, set_, json_=json_)
+            return
+        _refuse({"--bucket": bucket, "--set": set_}, "a dataset")
         report, bad_rows = export_dataset(
             dataset,
             to,
@@ -65,6 +98,27 @@ def export(
             return
         rows = ", ".join(f"{split} {count:,}" for split, count in report.written.items())
         echo(f"{output}: {rows} rows, {report.images:,} images")
+
+
+def _refuse(options: Mapping[str, object], what: str) -> None:
+    if used := [name for name, value in options.items() if value]:
+        raise BadInput(f"{', '.join(used)} does not go with {what}", "Leave it out")
+
+
+def _export_task(
+    config: Path, output: Path, bucket: str | None, overrides: list[str] | None, *, json_: bool
+) -> None:
+    from deepsynth_tui.config.training import TrainingConfig
+    from deepsynth_tui.workflows.skypilot.export import export_task
+
+    settings, _ = load(config, TrainingConfig, overrides)
+    written = export_task(settings, config, output, bucket=bucket)
+    if json_:
+        print_json(written.to_json())
+        return
+    for note in written.notes:
+        echo(note, err=True)
+    echo(f"{output}: {', '.join(written.accelerators)}")
 
 
 def _skipped(bad_rows: list[RowError]) -> list[str]:

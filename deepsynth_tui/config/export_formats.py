@@ -14,3 +14,6 @@ ExportFormatName = Literal[
     "webdataset",
     "imagefolder",
 ]
+
+ExportTarget = Literal[ExportFormatName, "skypilot"]
+"""What `export --to` writes: a dataset in a format, or a training configuration as a task."""

@@ -42,6 +42,7 @@ class Gpu:
     bfloat16: bool
     price_per_hour: float | None
     price_source: str | None
+    skypilot: str | None = None
 
     @property
     def usable_bytes(self) -> int:

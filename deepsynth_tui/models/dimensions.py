@@ -98,15 +98,17 @@ def image_dimensions(hub_config: HubConfig) -> ImageDimensions | None:
 def _pixels(tower: ImageDimensions, config: Any, processor: dict[str, Any]) -> ImageDimensions:
     vision = config.vision_config
     size: dict[str, int] = processor.get("size") or {}
+    frames = _first(vision, "temporal_patch_size", default=1)
     counts_frames = config.model_type in _FRAME_MODELS
-    frames = _first(vision, "temporal_patch_size", default=1) if counts_frames else 1
+    counted = frames if counts_frames else 1
     enlarges: Literal["kept", "rounded", "floored"] = "floored" if counts_frames else "kept"
     return replace(
         tower,
         rule="pixels",
+        frames=frames,
         merge=_first(vision, "spatial_merge_size", default=1),
-        min_pixels=(processor.get("min_pixels") or size.get("shortest_edge", 0)) // frames,
-        max_pixels=(processor.get("max_pixels") or size.get("longest_edge", 0)) // frames,
+        min_pixels=(processor.get("min_pixels") or size.get("shortest_edge", 0)) // counted,
+        max_pixels=(processor.get("max_pixels") or size.get("longest_edge", 0)) // counted,
         short_edge="rounded" if config.model_type == "paddleocr_vl" else enlarges,
     )
 

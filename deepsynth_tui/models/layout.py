@@ -37,7 +37,7 @@ ImageRule = Literal[
 
 # Part of the cache key. Increase it when a field below, the grouping, or the shape of a builtin
 # model (whose name stays the same) changes.
-CACHE_FORMAT = 9
+CACHE_FORMAT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +125,10 @@ class TextDimensions:
 class ImageDimensions:
     """Dimensions of the vision tower, and the rule that gives the image tokens of a page.
 
-    `patch` and `tile` are in pixels; `merge` x `merge` patches become one token; `tile_tokens` is
-    per tile. Pixel limits are those of the model's own processor, 0 if unknown. `short_edge`: what
-    the processor first does to an edge shorter than a token. `multiple` of pixels that edges are
-    rounded up to.
+    `patch` and `tile` are in pixels; a patch has the pixels of `frames` equal frames; `merge` x
+    `merge` patches become one token; `tile_tokens` is per tile. Pixel limits are those of the
+    model's own processor, 0 if unknown. `short_edge`: what the processor first does to an edge
+    shorter than a token. `multiple` of pixels that edges are rounded up to.
 
     A page is cut into `fewest_tiles` to `most_tiles`, or up to `dense_tiles` if the usual grid
     shrinks it below `dense_scale` and its width / height is above `dense_min_aspect` and at most
@@ -140,6 +140,7 @@ class ImageDimensions:
     layers: int = 0
     intermediate: int = 0
     patch: int = 0
+    frames: int = 1
     merge: int = 1
     tile: int = 0
     tile_tokens: int = 0

@@ -12,6 +12,7 @@ _FUSED_QKV = ("qkv", "qkv_proj")
 _QUERY, _KEY, _VALUE = ("q_proj", "query"), ("k_proj", "key"), ("v_proj", "value")
 _GATE = ("gate_proj",)
 _UP = ("fc1", "linear_fc1", "lin1", "up_proj", "c_fc")
+_QUERY_NORM = ".q_norm.weight"
 _RELATIVE_POSITIONS = "rel_pos_h"
 
 
@@ -34,8 +35,9 @@ class VisionLayers:
     """A stack of `layers` identical layers. Widths are numbers per position.
 
     `qkv` is the width of queries, keys and values together, `fused_qkv` whether a single linear
-    computes them. `inner` is the intermediate size of the MLP. `layer_norm` says whether the norms
-    are LayerNorms (with bias) rather than RMSNorms.
+    computes them, and `qk_norm` whether queries and keys are normalized. `inner` is the
+    intermediate size of the MLP. `layer_norm` says whether the norms are LayerNorms (with bias)
+    rather than RMSNorms.
     """
 
     prefix: str
@@ -43,6 +45,7 @@ class VisionLayers:
     hidden: int
     qkv: int
     fused_qkv: bool
+    qk_norm: bool
     inner: int
     gated: bool
     layer_norm: bool
@@ -89,6 +92,7 @@ def _stack(prefix: str, groups: Sequence[WeightGroup]) -> VisionLayers:
         hidden=hidden,
         qkv=fused or separate or 3 * hidden,
         fused_qkv=bool(fused),
+        qk_norm=any(g.kind == "norm" and g.pattern.endswith(_QUERY_NORM) for g in groups),
         inner=_width(linears, _UP),
         gated=bool(_width(linears, _GATE)),
         layer_norm=any(g.kind == "norm" and g.pattern.endswith(".bias") for g in groups),

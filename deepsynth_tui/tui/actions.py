@@ -419,7 +419,9 @@ _KEY_NAMES = {
     "pagedown": "PgDn",
     "home": "Home",
     "end": "End",
+    "tab": "Tab",
 }
+_MODIFIER_NAMES = {"ctrl": "^", "shift": "Shift+", "alt": "Alt+"}
 
 
 _ASCII_KEY_NAMES = {"left": "Left", "right": "Right", "up": "Up", "down": "Down"}
@@ -472,4 +474,4 @@ def display_key(key: str) -> str:
     if isinstance(app, HasKeymap) and app.is_ascii:
         names = _KEY_NAMES | _ASCII_KEY_NAMES
     label = name.upper() if is_function_key else names.get(name, format_key(name))
-    return "".join("^" if modifier == "ctrl" else f"{modifier}+" for modifier in modifiers) + label
+    return "".join(_MODIFIER_NAMES.get(each, f"{each}+") for each in modifiers) + label

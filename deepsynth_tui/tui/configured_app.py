@@ -48,6 +48,8 @@ class ConfiguredApp(ChangedCellsApp[ReturnType]):
         self._last_filters = (TerminalFilter(), self._ascii_filter)
         for theme in themes.THEMES:
             self.register_theme(theme)
+        self.set_reactive(ConfiguredApp.ansi_theme_dark, themes.named_colours(themes.DARK))
+        self.set_reactive(ConfiguredApp.ansi_theme_light, themes.named_colours(themes.LIGHT))
         self.theme = themes.theme_for("auto", self.console.color_system, os.environ).name
         if settings_file is not None and settings_file.exists():
             self._load(settings_file)

@@ -23,6 +23,13 @@ COMMAND = f"exec {shlex.quote(sys.executable)} -c " + shlex.quote(
 )
 """Without a shell in between, so that the interface sees the server end."""
 
+FOCUS = """<script>
+new MutationObserver(() => document.querySelector(".xterm-helper-textarea")?.focus())
+    .observe(document.body, {attributes: true});
+</script>
+"""
+"""Gives the terminal the focus once it is shown: textual-serve waits for a click."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -56,6 +63,14 @@ class TokenServer(Server):
         app = await super()._make_app()
         app.middlewares.append(self._check)
         return app
+
+    async def handle_index(self, request: web.Request) -> web.StreamResponse:
+        """Return the page of textual-serve, whose keys go to the interface from the start."""
+        page = await super().handle_index(request)
+        assert isinstance(page, web.Response)
+        assert page.text is not None
+        page.text = page.text.replace("</body>", f"{FOCUS}</body>")
+        return page
 
     @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rich.terminal_theme import TerminalTheme
 from textual.color import Color
 from textual.theme import Theme
 
@@ -53,6 +54,7 @@ DARK = Theme(
         "focus-foreground": "#d7dce4",
         "focus-text-style": "none",
         "faint": "#d7dce4 40%",
+        "frame": "#3a4352",
     },
 )
 
@@ -90,6 +92,7 @@ LIGHT = Theme(
         "focus-foreground": "#23282f",
         "focus-text-style": "none",
         "faint": "#23282f 40%",
+        "frame": "#c3c6bf",
     },
 )
 
@@ -117,6 +120,7 @@ def _ansi_theme(name: str, *, dark: bool, **colours: str) -> Theme:
             "ansi-foreground": "ansi_white" if dark else "ansi_black",
             "muted": "ansi_default",
             "faint": "ansi_default",
+            "frame": "ansi_default",
             "border": accent,
             "border-blurred": "ansi_default",
             "link-style": "none",
@@ -190,7 +194,14 @@ _BY_SETTING: Mapping[ThemeSetting, Theme] = {
 }
 VARIABLE_DEFAULTS = {
     name: DARK.variables[name]
-    for name in ("muted", "faint", "focus-background", "focus-foreground", "focus-text-style")
+    for name in (
+        "muted",
+        "faint",
+        "frame",
+        "focus-background",
+        "focus-foreground",
+        "focus-text-style",
+    )
 }
 """Variables of the stylesheets that Textual's own themes lack."""
 _LIGHT_BACKGROUNDS = ("7", "15")
@@ -214,6 +225,22 @@ def theme_for(
         return DARK
     background = environment.get("COLORFGBG", "").rpartition(";")[2]
     return ANSI_LIGHT if background in _LIGHT_BACKGROUNDS else ANSI_DARK
+
+
+def named_colours(theme: Theme) -> TerminalTheme:
+    """Return what names of colours, such as `red`, mean in texts of Rich: those of a theme."""
+    shades = (
+        theme.background,
+        theme.error,
+        theme.success,
+        theme.warning,
+        theme.primary,
+        theme.accent,
+        theme.secondary,
+        theme.foreground,
+    )
+    triplets = [Color.parse(shade).rgb for shade in shades if shade]
+    return TerminalTheme(triplets[0], triplets[-1], triplets, triplets)
 
 
 def rich_colour(variables: Mapping[str, str], name: str) -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deepsynth_tui.conversations.dataset import read
 from tests.cli.test_commands import command
@@ -46,3 +47,20 @@ def test_a_dataset_that_does_not_exist(tmp_path: Path, path: str) -> None:
     ).stderr
     assert path in stderr
     assert "Traceback" not in stderr
+
+
+def test_a_configuration_is_exported_as_a_task_of_skypilot(tmp_path: Path) -> None:
+    pages = write(tmp_path / "pages", [row(n) for n in range(3)])
+    config, out = tmp_path / "a.yaml", tmp_path / "task.yaml"
+    config.write_text(
+        "kind: training\nname: a\nmodel: {name_or_path: builtin:tiny-vlm}\n"
+        f"data: {{path: {pages}}}\n"
+    )
+    refused = command("export", config, "--to", "skypilot", "-o", out, "--split", "train", code=2)
+    assert "--split does not go with a configuration" in refused.stderr
+    options = ("--bucket", "s3://mine/runs", "--set", "training.num_processes=2", "--json")
+    written = json.loads(command("export", config, "--to", "skypilot", "-o", out, *options).stdout)
+    assert "L4:2" in written["accelerators"]
+    task = yaml.safe_load(out.read_text())
+    assert task["file_mounts"]["~/deepsynth/bucket"]["source"] == "s3://mine/runs"
+    assert task["file_mounts"]["~/deepsynth/files/0/pages"] == str(pages)

@@ -115,6 +115,34 @@ async def test_help_keeps_its_columns_apart_in_a_narrow_terminal(home: Path) -> 
         assert rest.index(rest.strip("│▸ ")) == first.index("Show"), "help wraps in its own column"
 
 
+async def test_the_focus_returns_to_its_field_after_any_dialog(home: Path) -> None:
+    async with form_app(home) as pilot:
+        await form_of(pilot).focus_field("lora.r")
+        screen, field = screen_of(pilot), pilot.app.focused
+        for key in ("f1", "f6", "f9", "f12", "ctrl+n"):
+            await pilot.press(key)
+            await until(pilot, lambda: pilot.app.screen is not screen)
+            await pilot.press("escape")
+            await until(pilot, lambda: pilot.app.screen is screen)
+            assert pilot.app.focused is field, key
+
+
+async def test_a_click_on_the_footer_and_the_palette_runs_an_action(home: Path) -> None:
+    async with form_app(home, size=(80, 24)) as pilot:
+
+        async def click(text: str) -> None:
+            lines = text_of(pilot.app.screen).splitlines()
+            y = next(y for y, line in reversed(list(enumerate(lines))) if text in line)
+            await pilot.click(offset=(lines[y].index(text), y))
+
+        await click("Palette")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
+        await pilot.press(*"settin")
+        await until(pilot, lambda: "Theme, ASCII" in text_of(pilot.app.screen))
+        await click("Theme, ASCII")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen))
+
+
 async def test_a_question_mark_can_be_typed(home: Path) -> None:
     async with form_app(home) as pilot:
         await type_into(pilot, "name", "what?")

@@ -1,4 +1,4 @@
-"""Every screen in every state: in ASCII, without colour, walked with Tab."""
+"""Every screen in every state: in ASCII, without colour, in 80 columns, walked with Tab."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from deepsynth_tui.machine.nvml import Probe
 from deepsynth_tui.tui.app import DeepsynthApp
 from deepsynth_tui.tui.screens.form_screen import FormScreen
 from deepsynth_tui.tui.themes import NO_COLOUR
+from deepsynth_tui.tui.widgets.footer import DiffedFooter
 from tests.pilot.screen_host import text_of, until
-from tests.screens.states import STATES, State, app_in
+from tests.screens.state import State, app_in
+from tests.screens.states import STATES
 
 SHOWN_WITHOUT_COLOUR = (
     "training-error",
@@ -25,6 +27,8 @@ SHOWN_WITHOUT_COLOUR = (
     "palette",
     "help",
 )
+NARROW = 80
+"""Columns of the narrowest usual terminal."""
 states = pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 
 
@@ -46,6 +50,8 @@ async def test_only_ascii_is_drawn_and_tab_comes_back(
     app = app_in(state, home, settings_file)
     async with app.run_test(size=(120, 36)) as pilot:
         await state.show(pilot)
+        for footer in app.screen.query(DiffedFooter):
+            assert footer.render().cell_length <= NARROW, "its last keys are cut off"
         with_signs = text_of(app.screen)
         app.change_settings({"ascii": "always"})
         await pilot.pause()

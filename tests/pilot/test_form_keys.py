@@ -199,6 +199,7 @@ async def test_pasted_lines_are_kept_by_the_instruction_and_announced_elsewhere(
             pilot, lambda: form_of(pilot).values.values["instruction"] == "Read.\nAll of it."
         )
         assert row_of(pilot, "instruction").size.height == 2
+        assert "F6 Save F7 Reset ^z Undo" in text_of(screen), "their keys are those of the form"
         await pilot.press("!", "tab")
         assert form_of(pilot).values.values["instruction"] == "Read.\nAll of it.!"
         assert focused_key(pilot) == "name"

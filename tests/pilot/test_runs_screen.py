@@ -91,6 +91,8 @@ async def test_every_run_with_its_state_newest_first(
         shown = text_of(pilot.app.screen)
         assert shown.index("lost") < shown.index("demo-train") < shown.index("pages")
         assert f"deepsynth-tui attach {three[2].id}" in shown
+        has_curve = any("⠀" < each <= "⣿" for each in shown)
+        assert has_curve == (size == LARGE), "where there is room"
 
 
 async def test_it_follows_the_directories_and_keeps_the_cursor(

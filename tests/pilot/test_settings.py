@@ -48,6 +48,7 @@ async def test_a_theme_is_used_at_once_and_at_the_next_start(home: Path, file: P
         assert pilot.app.theme == DARK.name
         await pilot.press("f12")
         await until(pilot, lambda: bool(pilot.app.screen.query(FieldRow)))
+        assert "where the terminal has 16 colors" in text_of(pilot.app.screen), "it is explained"
         await pilot.press("right", "right")
         await until(pilot, lambda: pilot.app.theme == LIGHT.name)
         await pilot.press("escape")

@@ -15,6 +15,25 @@ import sys
 import deepsynth_tui.tui.app, deepsynth_tui.tui.screens.{mode}
 print(" ".join(sys.modules))
 """
+UNTIL_FIRST_FRAME = """
+import sys
+from pathlib import Path
+
+sys.addaudithook(lambda event, _: calls.append(event))
+calls = []
+
+from deepsynth_tui.tui.app import DeepsynthApp
+
+class UntilFirstFrame(DeepsynthApp):
+    def _display(self, screen, renderable):
+        super()._display(screen, renderable)
+        if renderable is not None and screen.is_current:
+            self.exit()
+
+UntilFirstFrame(Path(sys.argv[1]), mode={mode!r}).run(headless=True)
+network = {{"socket.connect", "socket.getaddrinfo", "socket.gethostbyname"}}
+print(*network.intersection(calls), *{{"pynvml"}}.intersection(sys.modules))
+"""
 USED = """
 import asyncio, sys
 from pathlib import Path
@@ -48,6 +67,11 @@ def test_the_first_frame_waits_for_no_declarations(home: Path, mode: str) -> Non
     loaded = _modules(FIRST_FRAME.format(mode=mode), home)
     assert "textual" in loaded
     assert not loaded & (HEAVY | {"pydantic", "yaml", "textual_plotext", "pynvml"})
+
+
+@pytest.mark.parametrize("mode", ["training", "adapters"])
+def test_the_first_frame_waits_for_no_network_and_no_driver(home: Path, mode: str) -> None:
+    assert _modules(UNTIL_FIRST_FRAME.format(mode=mode), home) == set()
 
 
 @pytest.mark.parametrize("mode", ["dataset", "training"])

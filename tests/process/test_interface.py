@@ -108,7 +108,7 @@ def test_a_hang_up_ends_the_interface_although_the_signal_is_ignored():
     with Terminal([sys.executable, "-c", ignoring + start]) as terminal:
         terminal.wait_for(lambda text: "Training" in text)
         terminal.hang_up()
-        terminal.wait_until_gone()
+        terminal.wait_until_gone(seconds=10)
 
 
 def test_an_instruction_is_edited_in_an_editor_and_the_screen_comes_back(tmp_path: Path):

@@ -18,7 +18,7 @@ from tests.pilot import recorded_runs
 from tests.screens.svg_text import smaller
 
 if TYPE_CHECKING:
-    from tests.screens.states import State
+    from tests.screens.state import State
 
 SIZES = ((80, 24), (120, 36))
 
@@ -34,12 +34,15 @@ def main() -> None:
     os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
     recorded_runs.START = time.time() - 81
     os.environ["HF_HUB_OFFLINE"] = "1"
+    from tests.screens.adapter_states import ADAPTER_STATES
     from tests.screens.states import STATES
 
     folder: Path = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [
-        (state, f"{state.name}-{size[0]}x{size[1]}", size) for state in STATES for size in SIZES
+        (state, f"{state.name}-{size[0]}x{size[1]}", size)
+        for state in (*STATES, *ADAPTER_STATES)
+        for size in SIZES
     ]
     settings = arguments.settings.resolve() if arguments.settings else None
     for state, name, size in wanted:
@@ -54,7 +57,7 @@ async def take(
 ) -> None:
     """Write the picture of a state. Where it is not reached, what is there is shown, and it is
     reported."""
-    from tests.screens.states import app_in
+    from tests.screens.state import app_in
 
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

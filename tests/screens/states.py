@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,11 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from deepsynth_tui.runs.directory import RunDirectory
-from deepsynth_tui.tui.app import DeepsynthApp
-from deepsynth_tui.tui.app_protocol import Mode
 from deepsynth_tui.tui.fit.panel import FitPanel
 from deepsynth_tui.tui.screens.monitor import MonitorScreen
 from deepsynth_tui.tui.screens.run_dialog import AskText
 from deepsynth_tui.tui.widgets.run_table import RunTable
-from tests.pilot.forms import cache_model_layout, form_is_ready, screen_of, start_bar, type_into
+from tests.pilot.forms import form_is_ready, screen_of, start_bar, type_into
 from tests.pilot.recorded_runs import (
     START,
     Recorded,
@@ -34,7 +31,9 @@ from tests.pilot.recorded_runs import (
     training,
     vanished,
 )
-from tests.pilot.screen_host import text_of, until
+from tests.pilot.screen_host import until
+from tests.screens.search_states import SEARCH_STATES
+from tests.screens.state import State, shows, shows_page
 
 OUT_OF_MEMORY = {
     "class": "OutOfMemoryError",
@@ -44,29 +43,6 @@ OUT_OF_MEMORY = {
     "changes": {"training.per_device_train_batch_size": 1},
 }
 TRAINING_YAML = "kind: training\nname: {name}\nmodel:\n  name_or_path: builtin:tiny-vlm\n"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How to bring the application into a state. `prepare` makes runs, `show` presses keys."""
-
-    name: str
-    mode: Mode
-    show: Callable[[Pilot[Any]], Awaitable[None]]
-    prepare: Callable[[Path], object] = lambda home: None
-
-
-def app_in(state: State, home: Path, settings_file: Path | None = None) -> DeepsynthApp:
-    """Return an application that has the runs of a state, and knows the default model."""
-    home.mkdir(parents=True, exist_ok=True)
-    cache_model_layout()
-    state.prepare(home)
-    return DeepsynthApp(home, mode=state.mode, settings_file=settings_file)
-
-
-async def shows(pilot: Pilot[Any], *texts: str) -> None:
-    """Wait for texts on the screen."""
-    await until(pilot, lambda: all(text in text_of(pilot.app.screen) for text in texts))
 
 
 # Runs
@@ -104,7 +80,7 @@ def dataset_run(home: Path, documents: int = 17) -> RunDirectory:
     run = new_run(home, "invoices", "dataset")
     append(run, list(drawing(documents)))
     run.console.write_text("reading builtin:sample\ndrawing 40 documents\n")
-    alive(run, "drawing", at=2 + documents)
+    alive(run, "drawing", at=80)
     return run
 
 
@@ -246,7 +222,7 @@ async def _question(pilot: Pilot[Any]) -> None:
 async def _pages(pilot: Pilot[Any]) -> None:
     await _dataset_filled(pilot)
     await pilot.press("ctrl+l")
-    await shows(pilot, "Row 1")
+    await shows_page(pilot)
 
 
 STATES = (
@@ -275,14 +251,14 @@ STATES = (
     State("monitor-dataset", "runs", monitor(dataset_run, "drawing")),
     State("monitor-dataset-ended", "runs", monitor(ended_dataset_run, "done")),
     State("stop", "runs", monitor(running_run, "loss 0.", then=("s",), after="Stop rank16?")),
-    State("retry", "runs", monitor(failed_run, "failed", then=("r",), after="per_device")),
+    State("retry", "runs", monitor(failed_run, "failed", then=("r",), after="Start")),
     State("save", "training", _keys_on_form("f6", text="yaml")),
-    State("settings", "training", _keys_on_form("f12", text="ASCII only")),
     State("jump", "training", _keys_on_form("ctrl+n", text="a")),
     State("palette", "training", _keys_on_form("f9", text="Save")),
     State("help", "training", _help),
     State("question", "training", _question),
     State("crash", "training", _crash),
     State("too-small", "training", _too_small),
+    *SEARCH_STATES,
 )
-"""Every screen but those that ask a model: X-ray and answers of an adapter."""
+"""Every screen but those that ask a model (X-ray, answers of an adapter) and those of adapters."""

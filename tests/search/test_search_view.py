@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deepsynth_tui.search.results import SearchResults, TrialRow, write_results
 from deepsynth_tui.tui.run_view.searches import find_searches, read_search, search_of_run
-from deepsynth_tui.tui.screens.trials import details_lines, trial_cells
+from deepsynth_tui.tui.screens.trials import details_lines, fitting, trial_cells
 
 ROW = TrialRow(
     number=0,
@@ -78,6 +78,16 @@ def test_trials_are_ranked_with_the_values_of_their_parameters() -> None:
     assert rows[0][-1] == "~1.0 GiB", "an estimate is marked as one"
     priced = replace(RESULTS, trials=(replace(ROW, cost=0.125),))
     assert trial_cells(priced)[1][0][-1] == "$0.12"
+
+
+def test_a_narrow_table_keeps_scores_and_parameters() -> None:
+    heads, rows = trial_cells(RESULTS)
+    widest = fitting(heads, rows, 200)
+    assert widest == (heads, rows)
+    narrow, cells = fitting(heads, rows, 50)
+    assert narrow == ["trial", "loss", "learning_rate", "r", "state"]
+    assert [len(row) for row in cells] == [len(narrow)] * 3
+    assert fitting([], [], 80) == ([], [])
 
 
 def test_details_name_best_importance_and_reason(home: Path) -> None:

@@ -80,7 +80,7 @@ def test_labels_and_keys_of_a_place_differ(place: Place) -> None:
         ("escape", "Esc"),
         ("left", "←"),
         ("question_mark", "?"),
-        ("shift+tab", "shift+tab"),
+        ("shift+tab", "Shift+Tab"),
     ],
 )
 def test_keys_are_displayed_as_keyboards_label_them(key: str, label: str) -> None:

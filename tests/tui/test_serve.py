@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, CookieJar, WSMsgType, WSServerHandshakeError, web
+from PIL import Image, ImageChops
 
 from deepsynth_tui.tui.serve import HOST, TokenServer
+from tests.tui.chromium import Page, chromium_page, find_chromium
 
 
 @pytest.fixture
@@ -62,3 +65,40 @@ async def test_the_token_opens_the_page_and_the_interface_behind_it(server: Toke
                 assert message.type in (WSMsgType.BINARY, WSMsgType.TEXT), shown
                 if message.type is WSMsgType.BINARY:
                     shown += message.data.decode()
+
+
+CHROMIUM = find_chromium()
+F3 = 114  # virtual key code
+LEAST_COLOURS = 16
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+async def test_a_browser_draws_the_interface_and_its_keys_act(
+    server: TokenServer, tmp_path: Path
+) -> None:
+    assert CHROMIUM is not None
+    async with chromium_page(CHROMIUM, tmp_path / "profile") as page:
+        await page.call("Page.navigate", url=f"{server.public_url}/?token=wrong")
+        while "with its token" not in await page.text():
+            await asyncio.sleep(0.05)
+        assert page.received == ""
+        await page.call("Page.navigate", url=server.url)
+        await page.wait_for(lambda text: "Text column" in text)
+        first = await drawn(page)
+        (tmp_path / "first.png").write_bytes(await page.screenshot())
+        await page.press("F3", F3)
+        await page.wait_for(lambda text: "Learning rate" in text)
+        while ImageChops.difference(first, await drawn(page)).getbbox() is None:
+            await asyncio.sleep(0.05)
+
+
+async def drawn(page: Page) -> Image.Image:
+    """Return a picture of the page once there is text in several colours on it."""
+    async with asyncio.timeout(60):
+        while True:
+            picture = Image.open(io.BytesIO(await page.screenshot())).convert("RGB")
+            colours = picture.getcolors(1 << 24) or []
+            if len(colours) > LEAST_COLOURS:
+                return picture
+            await asyncio.sleep(0.05)

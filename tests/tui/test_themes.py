@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rich.color import Color
 from textual.theme import Theme
 
 from deepsynth_tui.config.interface import ThemeSetting
@@ -13,6 +14,7 @@ from deepsynth_tui.tui.themes import (
     LIGHT,
     NO_COLOUR,
     THEMES,
+    named_colours,
     rich_colour,
     theme_for,
 )
@@ -44,6 +46,13 @@ def test_texts_of_rich_know_the_colours_of_a_theme(theme: Theme) -> None:
     variables = {**theme.to_color_system().generate(), **theme.variables}
     for name in ("primary", "secondary", "success", "warning", "error", "muted"):
         assert Style.parse(f"bold {rich_colour(variables, name)}").bold
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
+def test_names_of_colours_are_those_of_the_theme(theme: Theme) -> None:
+    red = Color.parse("red").get_truecolor(named_colours(theme)).hex
+    assert red == theme.error
+    assert Color.parse("bright_green").get_truecolor(named_colours(theme)).hex == theme.success
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from deepsynth_tui.config import instruction_template, unicode_scripts
 from deepsynth_tui.config.dataset import DatasetConfig
+from deepsynth_tui.config.rules.output import OUTPUT_RULES
 from deepsynth_tui.config.rules.rule import Rule, is_file_name
 from deepsynth_tui.config.source import SourceSettings
 
@@ -208,4 +209,5 @@ DATASET_RULES = (
         "the upload needs a repository",
         "set it to owner/name",
     ),
+    *OUTPUT_RULES,
 )

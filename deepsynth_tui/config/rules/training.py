@@ -5,6 +5,7 @@ from __future__ import annotations
 from deepsynth_tui.config.model import DRAWN_INITS, TARGET_TOWERS
 from deepsynth_tui.config.rules.fsdp import FSDP_RULES
 from deepsynth_tui.config.rules.launch import LAUNCH_RULES
+from deepsynth_tui.config.rules.output import OUTPUT_RULES
 from deepsynth_tui.config.rules.precision import PRECISION_RULES
 from deepsynth_tui.config.rules.rule import Rule, is_file_name, is_pattern
 from deepsynth_tui.config.rules.schedule import SCHEDULE_RULES
@@ -284,4 +285,5 @@ TRAINING_RULES = (
     *SCHEDULE_RULES,
     *FSDP_RULES,
     *LAUNCH_RULES,
+    *OUTPUT_RULES,
 )

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LostShard:
-    """A batch whose worker died before its shard was written; `reason` is for the user."""
+    """A batch whose worker died before its shard was written; `reason` is for the user.
+
+    `with_node` is whether the machine of the worker is gone too, which the batch hardly caused.
+    """
 
     batch: DocumentBatch
     reason: str
+    with_node: bool = False
 
 
 class WorkerBackend(Protocol):

@@ -13,6 +13,8 @@ from deepsynth_tui.dataset.writing.shards import Shard
 
 MAX_ATTEMPTS = 2
 """How often a shard is started if its worker is killed."""
+MAX_NODES = 5
+"""How often it is started if the machine of its worker is lost, as cheap machines in clouds are."""
 POLL_SECONDS = 0.1
 """Longest wait for a shard between two checks for a stop request."""
 
@@ -35,7 +37,8 @@ def write_shards(
 
     Raises:
         StopRequested: it returned True, and shards remain to be written.
-        ShardLost: the worker of a shard was killed `MAX_ATTEMPTS` times.
+        ShardLost: the worker of a shard was killed `MAX_ATTEMPTS` times, or `MAX_NODES` times with
+            its machine.
     """
     dispatcher, all_read = _Dispatcher(backend, report_and_check_stop), False
     for batch in batches:
@@ -64,7 +67,8 @@ class _Dispatcher:
         self.stopping = False
         self._backend = backend
         self._report_and_check_stop = report_and_check_stop
-        self._losses: Counter[str] = Counter()
+        self._killed_workers: Counter[str] = Counter()
+        self._lost_nodes: Counter[str] = Counter()
 
     def step(self, *, timeout: float) -> Iterator[Shard]:
         """Submit as many batches as fit, and yield the shards finished within `timeout` seconds."""
@@ -80,13 +84,29 @@ class _Dispatcher:
 
     def _retry(self, lost: LostShard) -> None:
         batch = lost.batch
-        self._losses[batch.name] += 1
-        if self._losses[batch.name] == MAX_ATTEMPTS:
-            first, last = batch.documents[0].source_id, batch.documents[-1].source_id
-            raise ShardLost(
-                f"the worker writing shard {batch.name} (documents {first} to {last}) died "
-                f"{MAX_ATTEMPTS} times, most recently: {lost.reason}",
-                "It probably ran out of memory: lower num_proc and continue with --resume. If a "
-                "document in this shard crashes the worker, the log may say more.",
-            )
+        losses, limit = (
+            (self._lost_nodes, MAX_NODES)
+            if lost.with_node
+            else (self._killed_workers, MAX_ATTEMPTS)
+        )
+        losses[batch.name] += 1
+        if losses[batch.name] == limit:
+            raise _given_up(lost, limit)
         self.pending.appendleft(batch)
+
+
+def _given_up(lost: LostShard, times: int) -> ShardLost:
+    batch = lost.batch
+    first, last = batch.documents[0].source_id, batch.documents[-1].source_id
+    whose = "machine of the worker" if lost.with_node else "worker"
+    advice = (
+        "Look why the machines of the cluster go down, and continue with --resume."
+        if lost.with_node
+        else "It probably ran out of memory: lower num_proc and continue with --resume. If a "
+        "document in this shard crashes the worker, the log may say more."
+    )
+    return ShardLost(
+        f"the {whose} writing shard {batch.name} (documents {first} to {last}) died "
+        f"{times} times, most recently: {lost.reason}",
+        advice,
+    )

@@ -40,6 +40,7 @@ class RayBackend(AbstractContextManager["RayBackend"]):
         self._folder = folder.absolute()
         self._tasks: dict[Any, DocumentBatch] = {}
         self._done: dict[str, int] = {}
+        self._asked: Any = None
 
     def __enter__(self) -> Self:
         """Connect to the cluster.
@@ -51,7 +52,7 @@ class RayBackend(AbstractContextManager["RayBackend"]):
         _connect(self._config.num_proc)
         with ExitStack() as on_error:
             on_error.callback(ray.shutdown)
-            self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+            self._count_cpus()
             _check_shared(self._folder)
             # If its node dies, the counter restarts elsewhere, and progress is too low for a while.
             counter = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_ProgressCounter)
@@ -95,9 +96,19 @@ class RayBackend(AbstractContextManager["RayBackend"]):
         if not self._tasks:
             return []
         ready, _ = ray.wait(list(self._tasks), num_returns=1, timeout=timeout)
-        if timeout:
-            self._done = ray.get(self._counter.values.remote())
+        self._read_progress()
         return [self._result(task, self._tasks.pop(task)) for task in ready]
+
+    def _count_cpus(self) -> None:
+        self._cpus = max(1, int(_ray().cluster_resources().get("CPU", 1)))
+
+    def _read_progress(self) -> None:
+        """Take over the progress once the counter answers, which may take long if its node died."""
+        ray = _ray()
+        if self._asked is None:
+            self._asked = self._counter.values.remote()
+        if ray.wait([self._asked], timeout=0)[0]:
+            self._done, self._asked = ray.get(self._asked), None
 
     def _result(self, task: Any, batch: DocumentBatch) -> Shard | LostShard:
         ray = _ray()
@@ -106,8 +117,11 @@ class RayBackend(AbstractContextManager["RayBackend"]):
             return ray.get(task)
         except errors.RayTaskError as error:
             raise error.cause from error
-        except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError) as error:
+        except (errors.WorkerCrashedError, errors.OutOfMemoryError) as error:
             return LostShard(batch, str(error).splitlines()[0])
+        except (errors.NodeDiedError, errors.ObjectLostError) as error:
+            self._count_cpus()
+            return LostShard(batch, str(error).splitlines()[0], with_node=True)
 
 
 def _ray() -> Any:

@@ -118,7 +118,10 @@ def activation_memory(
                 _backward_mlp(config, layer, stack) * layer.concurrent_inner
                 + BACKWARD_HIDDEN * text.hidden
             ),
-            (FORWARD_MLP + adapter_float32_copies(config, trainable, layer, stack))
+            (
+                FORWARD_MLP
+                + adapter_float32_copies(config, trainable, "language", layer.inner, stack)
+            )
             * layer.concurrent_inner
             + FORWARD_HIDDEN * text.hidden,
         )
@@ -274,15 +277,15 @@ def masked_pairs(config: TrainingConfig, batch: Batch) -> int:
 def adapter_float32_copies(
     config: TrainingConfig,
     trainable: TrainableParameters,
-    layer: DecoderLayer,
+    tower: Tower,
+    inner: int,
     stack: StackVersion,
 ) -> int:
     """Bytes per unit of intermediate size of float32 copies for adapters on the down projection."""
     if not casts_inputs(config, stack):
         return 0
     adapted = any(
-        group.tower == "language" and group.shape[-1] == layer.inner
-        for group in trainable.targets.values()
+        group.tower == tower and group.shape[-1] == inner for group in trainable.targets.values()
     )
     if not adapted:
         return 0

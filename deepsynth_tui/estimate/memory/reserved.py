@@ -76,7 +76,10 @@ def free_blocks(
     # With a float32 stream every tensor of a layer takes twice as many bytes.
     stream_factor = FLOAT32 // HALF if stack.float32_stream else 1
     width = max(
-        (stream_factor * FORWARD_INNER + adapter_float32_copies(config, trainable, layer, stack))
+        (
+            stream_factor * FORWARD_INNER
+            + adapter_float32_copies(config, trainable, "language", layer.inner, stack)
+        )
         * layer.concurrent_inner
         + stream_factor * FORWARD_HIDDEN * text.hidden
         + stream_factor * FORWARD_ROUTED * layer.expert_outputs // layer.expert_passes

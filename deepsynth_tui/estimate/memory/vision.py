@@ -12,10 +12,15 @@ from dataclasses import dataclass
 
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.estimate.checkpointing import is_offloaded, recomputed_layers
-from deepsynth_tui.estimate.memory.activations import has_int8_linears
+from deepsynth_tui.estimate.memory.activations import (
+    FORWARD_MLP,
+    adapter_float32_copies,
+    has_int8_linears,
+)
 from deepsynth_tui.estimate.memory.adapters import adapter_activation_bytes
 from deepsynth_tui.estimate.memory.stack_version import INSTALLED, StackVersion
 from deepsynth_tui.estimate.memory.trainable import TrainableParameters
+from deepsynth_tui.estimate.memory.weights import DTYPE_BYTES
 from deepsynth_tui.models.image_tokens import PageSize, PageViews, page_views
 from deepsynth_tui.models.layout import ImageDimensions, ModelLayout
 from deepsynth_tui.models.vision_layers import (
@@ -29,6 +34,7 @@ HALF = 2
 FLOAT32 = 4
 NORMS = 8  # float32 inputs of the two norms of a layer
 ATTENTION_OUTPUT = 2
+HEAD_NORM = 4  # float32 input of a norm on queries or keys
 PLAIN_MLP = 2  # input of the activation
 GATED_MLP = 6  # gate, its activation, and up
 LINEAR_INPUT = 2  # saved if the linear's weight is trained
@@ -38,8 +44,10 @@ WORKSPACE_HIDDEN = 8
 WORKSPACE_INNER = 4
 ROTARY_WORKSPACE = 30
 BACKWARD_HIDDEN = 14  # workspace of the backward pass
+# Workspace at the end of a recomputed layer: the float32 output of its second norm, the output of
+# the last linear, and the gradient, with copies, that waits for them.
+RECOMPUTED_HIDDEN = 12
 CHANNELS = 3
-FRAMES = {"pixels": 2}  # an image counts as two frames of a video (models/qwen2_vl)
 PIXEL = 4  # float32
 
 
@@ -77,6 +85,7 @@ def vision_memory(
         return VisionMemory(0, 0, 0, 0, 0)
     rows = config.training.per_device_train_batch_size
     pixels = rows * views.patches * _pixel_bytes(image)
+    mask = _mask_bytes(config, image, rows * views.patches)
     saved = workspace = forward_workspace = 0
     before = layers_before(layout)
     for number, stack in enumerate(vision_layers(layout)):
@@ -96,14 +105,23 @@ def vision_memory(
             saved += memory.saved
             workspace = max(workspace, memory.workspace)
             forward_workspace = max(forward_workspace, memory.forward_workspace)
+    projector = 0
     if trainable.by_tower.get("vision") or trainable.by_tower.get("projector"):
-        saved += _projector_bytes(layout, rows * views.patches, image)
+        saved += _projector_bytes(layout, rows * views.patches, image, deepstack=True)
+        projector = _projector_bytes(layout, rows * views.patches, image, deepstack=False)
+    # Half-precision copies of the pixels live as long as the forward pass.
+    forward_workspace += pixels // 2
+    if trainable.by_tower.get("vision"):
+        saved += mask
+    else:
+        forward_workspace += mask
     return VisionMemory(
         tokens=min(length, views.tokens),
         patches=rows * views.patches,
-        saved=saved + pixels,
-        workspace=workspace + pixels // 2,
-        forward_workspace=forward_workspace + pixels // 2,
+        saved=saved + projector + pixels,
+        # The projector saves after the forward pass of the tower, and frees before its backward.
+        workspace=max(workspace, forward_workspace) - projector,
+        forward_workspace=forward_workspace,
     )
 
 
@@ -142,17 +160,25 @@ def _pass_memory(
         prefix=stack.prefix,
         float32_norms=stack.layer_norm,
     )
-    backward = positions * (BACKWARD_HIDDEN * stack.hidden + WORKSPACE_INNER * stack.inner)
+    backward = BACKWARD_HIDDEN * stack.hidden + WORKSPACE_INNER * stack.inner
+    copies = adapter_float32_copies(config, trainable, "vision", stack.inner, version)
+    recompute = RECOMPUTED_HIDDEN * stack.hidden + (FORWARD_MLP + copies) * stack.inner
     biases = sum(bias.layers * size for bias, size in scores.items())
     if config.training.gradient_checkpointing:
         stored = (stack.layers - recomputed) * (layer + (adapters + biases) // stack.layers)
-        workspace = backward + layer + adapters // stack.layers + 2 * largest
+        # The MLP's part of a layer is free when the gradient of the bias is allocated.
+        workspace = adapters // stack.layers + max(
+            layer + positions * max(backward, recompute) + largest,
+            layer + positions * (BACKWARD_HIDDEN * stack.hidden - _mlp_width(stack)) + 2 * largest,
+        )
         inputs = positions * HALF * stack.hidden
         kept = recomputed * positions * _int8_inputs(config, stack) + stored
         if is_offloaded(config):
             return _PassMemory(kept, workspace + inputs, forward)
         return _PassMemory(recomputed * inputs + kept, workspace, forward)
-    return _PassMemory(stack.layers * layer + adapters + biases, backward + 2 * largest, forward)
+    return _PassMemory(
+        stack.layers * layer + adapters + biases, positions * backward + largest, forward
+    )
 
 
 def _layer_width(config: TrainingConfig, stack: VisionLayers, *, has_rotary: bool) -> int:
@@ -161,10 +187,17 @@ def _layer_width(config: TrainingConfig, stack: VisionLayers, *, has_rotary: boo
     if has_rotary:
         # Rotated queries and keys, beside the fused qkv output that the values are a view of.
         width += 2 * HALF * stack.hidden
-    width += (GATED_MLP if stack.gated else PLAIN_MLP) * stack.inner
+    if stack.qk_norm:
+        width += 2 * HEAD_NORM * stack.hidden
+    width += _mlp_width(stack)
     if not config.lora.enabled:
         width += LINEAR_INPUT * (3 * stack.hidden + stack.inner)
     return width + _int8_inputs(config, stack)
+
+
+def _mlp_width(stack: VisionLayers) -> int:
+    """Bytes per position that the MLP of a layer saves."""
+    return (GATED_MLP if stack.gated else PLAIN_MLP) * stack.inner
 
 
 def _int8_inputs(config: TrainingConfig, stack: VisionLayers) -> int:
@@ -203,16 +236,32 @@ def _pairs(side: int, bias: ScoreBias) -> int:
     return math.ceil(side / bias.side) ** 2 * bias.side**4
 
 
+def _mask_bytes(config: TrainingConfig, image: ImageDimensions, patches: int) -> int:
+    """Bytes of the mask that keeps pages apart, which share a sequence (models/pixtral).
+
+    All layers read the same mask. It grows with the square of the rows.
+    """
+    if image.rule != "lighton_ocr" or config.model.uses_flash_attention:
+        return 0
+    return DTYPE_BYTES[config.model.dtype] * patches**2
+
+
 def _pixel_bytes(image: ImageDimensions) -> int:
     """Bytes of the pixel values of a patch in the processor's output."""
-    return PIXEL * CHANNELS * FRAMES.get(image.rule, 1) * image.patch**2
+    return PIXEL * CHANNELS * image.frames * image.patch**2
 
 
-def _projector_bytes(layout: ModelLayout, patches: int, image: ImageDimensions) -> int:
-    """Bytes that the projector saves: inputs of its norms and activations."""
+def _projector_bytes(
+    layout: ModelLayout, patches: int, image: ImageDimensions, *, deepstack: bool
+) -> int:
+    """Bytes that the projector saves, or those after earlier layers (`deepstack`).
+
+    These are the inputs of its norms and activations.
+    """
     total = 0
     for group in layout.weights:
-        if group.tower == "projector" and group.pattern.endswith(".weight"):
+        is_weight = group.tower == "projector" and group.pattern.endswith(".weight")
+        if is_weight and (".*." in group.pattern) is deepstack:
             merged = math.ceil(group.shape[0] / image.hidden)
             positions = patches // (image.merge**2 if group.kind == "linear" else merged)
             total += group.count * group.shape[0] * positions * (4 if group.kind == "norm" else 2)

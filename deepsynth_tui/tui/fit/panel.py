@@ -43,7 +43,7 @@ class FitPanel(VerticalScroll):
         & > #fit-foot {{
             dock: bottom;
             height: {FOOTER_HEIGHT};
-            border-top: solid $panel;
+            border-top: solid $frame;
             background: $background;
         }}
         &.-blank > #fit-foot {{ display: none; }}

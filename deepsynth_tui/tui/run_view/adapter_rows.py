@@ -25,6 +25,12 @@ def kind_text(entry: AdapterEntry) -> str:
     return "" if entry.rank is None else f"r{entry.rank}"
 
 
+def problem_text(entry: AdapterEntry) -> str:
+    """Return why an adapter cannot be used, without the path that it may begin with."""
+    first, _, rest = entry.problem.partition(" ")
+    return sanitize(rest.removeprefix("is ") if first.startswith(entry.path) else entry.problem)
+
+
 def filtered(entries: Sequence[AdapterEntry], text: str) -> list[AdapterEntry]:
     """Return the adapters that have every word of `text` in a column."""
     words = text.casefold().split()
@@ -40,7 +46,7 @@ def entry_lines(entry: AdapterEntry) -> Iterator[tuple[str, str]]:
     """Yield what the list knows of an adapter before its files are read."""
     yield "Adapter", sanitize(entry.path)
     if entry.problem:
-        yield "problem", sanitize(entry.problem)
+        yield "Problem", sanitize(entry.problem)
     else:
         yield "Base", sanitize(entry.base)
         yield "Size", format_bytes(entry.bytes)

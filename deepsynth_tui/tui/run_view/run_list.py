@@ -164,7 +164,8 @@ def describe(row: RunRow) -> list[tuple[str, str]]:
         details.append(("progress", progress))
     if row.facts and row.facts.settings.model_name:
         settings = row.facts.settings
-        details.append(("trains", sanitize(f"{settings.model_name} on {settings.data_path}")))
+        data = f" on {settings.data_path}" if settings.data_path else ""
+        details.append(("trains", sanitize(f"{settings.model_name}{data}")))
     if summary.position is not None:
         why = sanitize(summary.message) or "waiting for the supervisor of the queue"
         return [*details, ("queue", f"position {summary.position}; {why}")]

@@ -25,6 +25,13 @@ from deepsynth_tui.tui.actions import key_of
 from deepsynth_tui.tui.app_protocol import app_api
 from deepsynth_tui.tui.calm_screen import CalmScreen
 from deepsynth_tui.tui.run_view.adapter_rows import short_name
+from deepsynth_tui.tui.screens.adapter_questions import (
+    EXPORTS,
+    ONTO,
+    exam_problem,
+    merge_problem,
+    output_problem,
+)
 from deepsynth_tui.tui.screens.exam import ExamScreen
 from deepsynth_tui.tui.screens.run_dialog import AskedValue, AskValues, ChooseOne, Confirm, Tell
 from deepsynth_tui.tui.screens.worker_errors import ReportsWorkerErrors
@@ -34,15 +41,6 @@ from deepsynth_tui.units import format_bytes
 if TYPE_CHECKING:
     from deepsynth_tui.workflows.adapter_look import AdapterEntry, AdapterLook
     from deepsynth_tui.workflows.adapter_work import AdapterWork
-
-EXPORTS = (
-    ("peft", "a folder that PEFT loads, with its processor"),
-    ("zip", "the same, packed, with code that runs it"),
-    ("merged", "a model: the adapter merged into its base"),
-    ("vllm", "for vLLM's LoRA loader"),
-    ("gguf", "for llama.cpp; needs its converter"),
-)
-ONTO = ("auto", "full", "dequantized")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,7 @@ class WorksOnAdapters(ReportsWorkerErrors, CalmScreen[None]):
                     AskedValue("split", "Split", "", "validation, test or the only one"),
                     AskedValue("limit", "At most", "", "all rows"),
                 ),
-                _exam_problem,
+                exam_problem,
             ),
             start,
         )
@@ -186,7 +184,7 @@ class WorksOnAdapters(ReportsWorkerErrors, CalmScreen[None]):
                     AskedValue("drift", "Max drift", "", "no limit; nats per token"),
                     AskedValue("data", "Pages", "", "rows that its run held out"),
                 ),
-                _merge_problem,
+                merge_problem,
             ),
             start,
         )
@@ -210,7 +208,7 @@ class WorksOnAdapters(ReportsWorkerErrors, CalmScreen[None]):
                     AskedValue("output", "New file" if suffix else "New folder", path),
                     AskedValue("prove", "Prove on", "", "no proof; a dataset run, file or id"),
                 ),
-                _output_problem,
+                output_problem,
             )
             self.app.push_screen(dialog, lambda values: start(kind, values))
 
@@ -386,29 +384,3 @@ def _names(entries: Sequence[AdapterEntry]) -> str:
 
 def _has_run(plans: Sequence[dict[str, Any]]) -> bool:
     return any(plan["run"] for plan in plans)
-
-
-def _exam_problem(values: dict[str, str]) -> str:
-    if not values["data"]:
-        return "Pages must not be empty"
-    limit = values["limit"]
-    is_count = not limit or (limit.isdecimal() and int(limit) > 0)
-    return "" if is_count else "At most must be a whole number >= 1"
-
-
-def _merge_problem(values: dict[str, str]) -> str:
-    if values["onto"] not in ONTO:
-        return f"Onto must be one of {', '.join(ONTO)}"
-    try:
-        is_divergence = not values["drift"] or float(values["drift"]) >= 0
-    except ValueError:
-        is_divergence = False
-    return _output_problem(values) if is_divergence else "Max drift must be a number >= 0"
-
-
-def _output_problem(values: dict[str, str]) -> str:
-    if not values["output"]:
-        return "Where to write must not be empty"
-    path = Path(values["output"]).expanduser()
-    is_free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
-    return "" if is_free else f"{path} exists; choose a new one"

@@ -53,13 +53,16 @@ class DatasetScreen(FormScreen):
 
     def values_changed(self, checked: CheckResult) -> None:
         if self.config_to_check(checked) is None:
-            self.query_one(SourcePanel).show_status(self._no_check_text)
+            self._show_why_unchecked()
 
     def files_changed(self, preflight: Preflight | None, state: str) -> None:
         panel = self.query_one(SourcePanel)
         self.workers.cancel_group(self, "model")
         if preflight is None:
-            panel.show_status(state or self._no_check_text)
+            if state:
+                panel.show_status(state)
+            else:
+                self._show_why_unchecked()
             return
         if self.form is not None and preflight.columns:
             self.form.suggest(dict.fromkeys(COLUMN_FIELDS, preflight.columns))
@@ -74,13 +77,13 @@ class DatasetScreen(FormScreen):
     def _used_settings(self) -> Mapping[str, Any]:
         return self.form.values.values if self.form is not None else {}
 
-    @property
-    def _no_check_text(self) -> str:
-        """Why the source is not checked."""
-        values = self._used_settings()
+    def _show_why_unchecked(self) -> None:
+        """Show why the documents are not checked."""
+        panel, values = self.query_one(SourcePanel), self._used_settings()
         if not values.get("source.path") and not values.get("sources"):
-            return "No documents chosen yet. Try builtin:sample."
-        return "The documents are checked once the settings above are valid."
+            panel.show_nothing_chosen()
+        else:
+            panel.show_status("The documents are checked once the settings above are valid.")
 
     @work(exclusive=True, group="model", exit_on_error=False)
     async def _show_page_for_model(self, preflight: Preflight, page: PageInfo) -> None:

@@ -245,8 +245,7 @@ def answers_text(report: Report, row: Mapping[str, Any]) -> Text:
     """Return the target and every answer, with the characters that differ underlined."""
     metric = report["main_metric"]
     target = one_line(row["target"])
-    text = Text("target\n", "dim")
-    text.append(f"{target or '(empty)'}\n\n", "not dim bold")
+    text = Text.assemble(("target\n", "dim"), (f"{target or '(empty)'}\n\n", "bold"))
     for name, answer in row["answers"].items():
         score = answer["scores"].get(metric)
         figure = "" if score is None else f"  {report['labels'][metric]} {100 * score:.1f} %"

@@ -34,7 +34,7 @@ class FormScreen(ChecksForm):
 
     BINDINGS = bindings("form")
     COMMANDS = {PresetCommands, FieldCommands}
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
     AUTO_FOCUS = ""
 
     def __init__(self) -> None:

@@ -62,7 +62,8 @@ class AskText(RunDialog[str]):
 
     def compose_input(self) -> ComposeResult:
         yield Input(self._value)
-        yield Static(f"Enter accepts   {key_of('run_dialog.close')} closes", id="problem")
+        yield Static(f"Enter accepts   {key_of('run_dialog.close')} closes", id="keys")
+        yield Static(id="problem", markup=False)
 
     @on(Input.Changed)
     def _clear_problem(self) -> None:

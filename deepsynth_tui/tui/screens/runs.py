@@ -39,8 +39,8 @@ from deepsynth_tui.tui.screens.queues_runs import QueuesRuns
 from deepsynth_tui.tui.screens.trials import TrialsScreen
 from deepsynth_tui.tui.widgets.filter_input import FilterInput
 from deepsynth_tui.tui.widgets.footer import DiffedFooter
-from deepsynth_tui.tui.widgets.label_grid import label_grid
 from deepsynth_tui.tui.widgets.mode_bar import ModeBar
+from deepsynth_tui.tui.widgets.run_details import RunDetails
 from deepsynth_tui.tui.widgets.run_table import RunTable
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ class RunsScreen(QueuesRuns):
         super().__init__()
         self.rows: tuple[RunRow, ...] | None = None
         self._is_complete = False
-        self._details: list[tuple[str, str]] | None = None
         self._filter = ""
         self._sort: SortKey = SORT_KEYS[0]
         self._marked: dict[str, RunSummary] = {}
@@ -99,7 +98,7 @@ class RunsScreen(QueuesRuns):
         yield ModeBar("runs")
         yield Static(_no_runs(), id="empty")
         yield RunTable(id="table")
-        yield Static("Reading the runs …", id="details")
+        yield RunDetails("Reading the runs …", id="details")
         yield FilterInput(
             placeholder="Filter by name, state, model, method or dataset", id="filter"
         )
@@ -210,9 +209,8 @@ class RunsScreen(QueuesRuns):
             lines.append(("keys", _queue_keys() if in_queue else _more_keys()))
         if self.rows is not None and not self._is_complete:
             lines.append(("list", f"{len(self.rows)} runs so far, reading more …"))
-        if lines != self._details:
-            self._details = lines
-            self.query_one("#details", Static).update(label_grid(lines) if lines else "")
+        losses = row.facts.losses if row is not None and row.facts is not None else ()
+        self.query_one(RunDetails).show(lines, losses)
 
     # Actions
 

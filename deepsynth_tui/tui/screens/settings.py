@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Static
 
 from deepsynth_tui.config.fields import fields_by_key
@@ -50,11 +51,10 @@ class SettingsScreen(CalmModalScreen[None]):
         lines.append(Content.styled(f"{key_of('settings.close')} closes.", "$muted"))
         return Content("\n").join(lines)
 
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+    def focus_moved(self, before: Widget | None) -> None:
         """Explain the focused setting."""
-        super().on_descendant_focus(event)
         for row in self.query(FieldRow):
-            if row.has_focus_within:
+            if row.editor is self.focused:
                 self.query_one("#explanation", Static).update(row.spec.help)
 
     def action_move(self, direction: int) -> None:

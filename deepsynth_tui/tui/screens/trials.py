@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 POLL_SECONDS = 1.0
 """Time between two looks at the results."""
 BAR_WIDTH = 20
+LEFT_OUT_FIRST = ("memory", "steps", "cost", "time", "state")
+"""Columns that a narrow terminal leaves out, in this order."""
+_GAP = 2
+"""Columns of the terminal between two columns of the table."""
 _NO_SEARCHES = Content.assemble(
     ("No searches yet.", "bold"), "\n\n", ("deepsynth-tui search CONFIG", "bold"), "  starts one."
 )
@@ -128,6 +132,7 @@ class TrialsScreen(ActsOnRuns, UsesSettings):
         table = self.query_one(ListTable)
         highlighted = self._highlighted()
         heads, rows = trial_cells(results) if results else ([], [])
+        heads, rows = fitting(heads, rows, self.size.width)
         if (heads, rows) == self._shown:
             return
         self._shown = heads, rows
@@ -142,6 +147,11 @@ class TrialsScreen(ActsOnRuns, UsesSettings):
             if highlighted.number in numbers:
                 table.move_cursor(row=numbers.index(highlighted.number), animate=False)
 
+    def on_resize(self) -> None:
+        """Show the columns that have room."""
+        if self._search is not None:
+            self._show_table(self._search.results)
+
     def _highlighted(self) -> TrialRow | None:
         return row_at(self._order, self.query_one(ListTable).cursor_row)
 
@@ -150,7 +160,8 @@ class TrialsScreen(ActsOnRuns, UsesSettings):
         """Show what the search says, and what is known of the highlighted trial."""
         self.refresh_bindings()
         if self._search is not None:
-            lines = details_lines(self._search, self._highlighted())
+            colour = self.app.theme_variables["primary"]
+            lines = details_lines(self._search, self._highlighted(), colour)
             self.query_one("#details", Static).update(label_grid(lines))
 
     # Actions
@@ -235,6 +246,19 @@ def trial_cells(results: SearchResults) -> tuple[list[str], list[list[str]]]:
     return _unique(heads), rows
 
 
+def fitting(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], width: int
+) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and cells of the columns for which a table of this width has room."""
+    kept = list(range(len(heads)))
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for name in LEFT_OUT_FIRST:
+        if sum(widths[place] + _GAP for place in kept) <= width:
+            break
+        kept = [place for place in kept if heads[place] != name]
+    return [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
+
+
 def _unique(heads: Sequence[str]) -> list[str]:
     """Return heads of which no two are the same: they are the keys of the columns."""
     return [
@@ -243,8 +267,11 @@ def _unique(heads: Sequence[str]) -> list[str]:
     ]
 
 
-def details_lines(search: SearchView, trial: TrialRow | None) -> Iterator[tuple[str, str | Text]]:
-    """Yield the best trial, the importance of the parameters, and facts of one trial."""
+def details_lines(
+    search: SearchView, trial: TrialRow | None, colour: str = ""
+) -> Iterator[tuple[str, str | Text]]:
+    """Yield the best trial, the importance of the parameters with bars in `colour`, and facts of
+    one trial."""
     from deepsynth_tui.search.results import values_text
 
     results = search.results
@@ -261,8 +288,9 @@ def details_lines(search: SearchView, trial: TrialRow | None) -> Iterator[tuple[
     else:
         width = max(map(len, results.importance))
         for number, (key, share) in enumerate(results.importance.items()):
-            text = f"{key:<{width}} {bar(share, BAR_WIDTH)} {share:.0%}"
-            yield "" if number else "importance", Text(sanitize(text), no_wrap=True)
+            text = Text(f"{sanitize(key):<{width}} ", no_wrap=True)
+            text.append(bar(share, BAR_WIDTH), colour).append(f" {share:.0%}")
+            yield "" if number else "importance", text
     if trial is not None:
         continues = "" if trial.continues is None else f", goes on with trial {trial.continues}"
         yield f"trial {trial.number}", sanitize(f"{trial.run or 'no run'}{continues}")

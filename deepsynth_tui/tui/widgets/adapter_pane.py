@@ -74,7 +74,7 @@ class AdapterPane(VerticalScroll):
         else:
             lines = list(entry_lines(self._entry))
             if self._problem:
-                lines.append(("problem", sanitize(self._problem)))
+                lines.append(("Problem", sanitize(self._problem)))
             elif not self._entry.problem:
                 lines.append(("", "reading its files …"))
             self._text.update(label_grid(lines))

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.widgets.data_table import RowDoesNotExist
 
 from deepsynth_tui.runs.console import sanitize
-from deepsynth_tui.tui.run_view.adapter_rows import kind_text, short_name
+from deepsynth_tui.tui.run_view.adapter_rows import kind_text, problem_text, short_name
 from deepsynth_tui.tui.widgets.list_table import ListTable, row_at
 from deepsynth_tui.units import format_bytes
 from deepsynth_tui.workflows.adapter_look import AdapterEntry
@@ -94,7 +94,7 @@ class AdapterTable(ListTable):
     def _cells(self, entry: AdapterEntry) -> list[Text]:
         base = _ellipsis(sanitize(entry.base))
         if entry.problem:
-            base = _ellipsis(f"! {sanitize(entry.problem)}")
+            base = _ellipsis(f"! {problem_text(entry)}")
             base.stylize(self.app.theme_variables["error"])
         saved = time.localtime(entry.created)
         cells = {

@@ -10,6 +10,8 @@ from deepsynth_tui.tui.widgets.text_input import EditorWanted
 
 MAX_LINES = 8
 """Lines that are shown; more scroll."""
+KEYS_OF_THE_FORM = ("undo", "redo", "select_line", "select_all")
+"""Actions of `TextArea` whose keys (Ctrl+Z, Ctrl+Y, F6, F7) have a meaning in forms."""
 
 
 class LinesInput(TextArea):
@@ -53,14 +55,6 @@ class LinesInput(TextArea):
             raise SkipAction
         super().action_cursor_down(select)
 
-    def action_undo(self) -> None:
-        raise SkipAction
-
-    def action_redo(self) -> None:
-        raise SkipAction
-
-    def action_select_line(self) -> None:
-        raise SkipAction
-
-    def action_select_all(self) -> None:
-        raise SkipAction
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave keys of the form to the form, whose footer shows them then."""
+        return action not in KEYS_OF_THE_FORM and super().check_action(action, parameters)

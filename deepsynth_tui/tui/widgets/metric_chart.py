@@ -73,7 +73,7 @@ class MetricChart(Widget, can_focus=True):
     MetricChart {
         height: 1fr;
         padding: 0 1;
-        border: round $panel;
+        border: round $frame;
         border-title-color: $foreground;
         text-wrap: nowrap;
         &:focus { border: round $primary; }

@@ -19,7 +19,7 @@ class OutcomeBox(Static):
         max-height: 12;
         padding: 0 1;
         display: none;
-        border: round $panel;
+        border: round $frame;
         &.-success { border: round $success; }
         &.-warning { border: round $warning; }
         &.-error { border: round $error; }

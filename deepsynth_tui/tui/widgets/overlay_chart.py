@@ -41,7 +41,7 @@ class OverlayChart(Widget):
     OverlayChart {
         height: 1fr;
         padding: 0 1;
-        border: round $panel;
+        border: round $frame;
         border-title-color: $foreground;
         text-wrap: nowrap;
     }

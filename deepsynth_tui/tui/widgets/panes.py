@@ -27,7 +27,7 @@ class LinesPane(DiffedLines, can_focus=True):
     LinesPane {
         height: 1fr;
         padding: 0 1;
-        border: round $panel;
+        border: round $frame;
         border-title-color: $foreground;
         border-subtitle-color: $muted;
         &:focus { border: round $primary; }

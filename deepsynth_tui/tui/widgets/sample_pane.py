@@ -46,7 +46,7 @@ class SamplePane(VerticalScroll):
     SamplePane {
         height: 1fr;
         padding: 0 1;
-        border: round $panel;
+        border: round $frame;
         border-title-color: $foreground;
         scrollbar-size: 0 1;
         scrollbar-background: $background;
@@ -198,7 +198,7 @@ class PagePane(VerticalScroll):
     PagePane {
         height: 1fr;
         padding: 0 1;
-        border: round $panel;
+        border: round $frame;
         border-title-color: $foreground;
         scrollbar-size: 0 1;
         &:focus { border: round $primary; }

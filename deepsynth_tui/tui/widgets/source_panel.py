@@ -25,6 +25,25 @@ if TYPE_CHECKING:
     )
 
 
+NOTHING_CHOSEN = "No documents chosen yet. Try builtin:sample."
+KINDS_OF_SOURCES = {
+    "builtin:sample": "short documents to try with",
+    "a folder": "text, PDF, Word, EPUB or HTML files",
+    "a table": "CSV, JSON, Parquet or tar, row by row",
+    "a pattern": "as in reports/*.txt",
+    "a Hub id": "as in owner/name",
+}
+"""What documents can be, and what becomes of them."""
+
+
+def _what_can_be_chosen() -> Content:
+    lines = [Content.styled("No documents chosen yet.", "bold $primary"), Content()]
+    for kind, meaning in KINDS_OF_SOURCES.items():
+        lines += [Content(kind), Content.styled(f"  {meaning}", "$muted")]
+    promise = "Their number, columns and first page are shown here."
+    return Content("\n").join([*lines, Content(), Content.styled(promise, "$muted")])
+
+
 class SourcePanel(VerticalScroll):
     """Shows the result of the preflight check; only its first line in a narrow terminal."""
 
@@ -41,13 +60,8 @@ class SourcePanel(VerticalScroll):
         self._proposal: Proposal | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static("No documents chosen yet.", id="source-line", markup=False)
-        yield Static(
-            "Choose documents on the left to see how many there are, their columns and the start "
-            "of the first one.",
-            id="source-details",
-            markup=False,
-        )
+        yield Static(NOTHING_CHOSEN, id="source-line", markup=False)
+        yield Static(_what_can_be_chosen(), id="source-details", markup=False)
 
     def on_mount(self) -> None:
         self.border_title = "Documents"
@@ -59,9 +73,16 @@ class SourcePanel(VerticalScroll):
 
     def show_status(self, status: str) -> None:
         """Show what is in progress, or why nothing is known."""
+        self._show(status, Content(status))
+
+    def show_nothing_chosen(self) -> None:
+        """Show what documents can be."""
+        self._show(NOTHING_CHOSEN, _what_can_be_chosen())
+
+    def _show(self, line: str, details: Content) -> None:
         self._proposal = None
-        self.query_one("#source-line", Static).update(status)
-        self.query_one("#source-details", Static).update(status)
+        self.query_one("#source-line", Static).update(line)
+        self.query_one("#source-details", Static).update(details)
 
     def show_preflight(
         self,

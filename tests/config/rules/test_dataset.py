@@ -20,6 +20,7 @@ def problems_of(text: str) -> tuple[Problem, ...]:
         ("source: {path: ''}", "source.path"),
         ("source: {path: a}\npage: {width: 100}", "page.width"),
         ("source: {path: a}\noutput: {push_to_hub: true}", "output.hub_repo_id"),
+        ("source: {path: a}\noutput: {dir: 's3://bucket/pages'}", "output.dir"),
         ("source: {path: a, encoding: klingon}", "source.encoding"),
         ("source: {path: a, encoding: hex}", "source.encoding"),
         ("source: {path: a, delimiter: ', '}", "source.delimiter"),

@@ -20,6 +20,7 @@ def problems_of(text: str) -> tuple[Problem, ...]:
     ("text", "key"),
     [
         ("name: a/b", "name"),
+        ("output: {dir: 'gs://bucket/runs'}", "output.dir"),
         ("model: {trust_remote_code: true}", "model.trust_remote_code"),
         ("model: {min_pixels: 9, max_pixels: 4}", "model.min_pixels"),
         ("quantization: {enabled: true}\nlora: {enabled: false}", "quantization.enabled"),

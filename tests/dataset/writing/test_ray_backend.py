@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 import pytest
+from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 from deepsynth_tui.config.dataset import DatasetConfig
@@ -39,25 +41,56 @@ class Killer(Recorder):
             os.kill(pid, signal.SIGKILL)
 
 
+class NodeKiller(Recorder):
+    """Kills a node once it writes a shard: its raylet and all its workers."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self.raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+        self.is_killed = False
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        super().progress(done, total, unit)
+        if self.is_killed:
+            return
+        children = self.raylet.children(recursive=True)
+        if any(is_writing(child.cmdline()) for child in children if child.is_running()):
+            self.is_killed = True
+            for process in (self.raylet, *children):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+
+
+def is_writing(command: Sequence[str] | None) -> bool:
+    """Return whether the process writes a shard: Ray names a process after its task."""
+    return "".join(command or ()).startswith("ray::_write_shard")
+
+
 def workers() -> list[int]:
-    """Return the processes that are writing a shard: Ray names a process after its task."""
+    """Return the processes that are writing a shard."""
     return [
         process.pid
         for process in psutil.process_iter(["pid", "cmdline"])
-        if "".join(process.info["cmdline"] or ()).startswith("ray::_write_shard")
+        if is_writing(process.info["cmdline"])
     ]
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """The address of a running cluster."""
+def nodes() -> Iterator[Cluster]:
+    """A running cluster with one node."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     running = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
     )
-    assert running.address
-    yield running.address
+    yield running
     running.shutdown()
+
+
+@pytest.fixture
+def cluster(nodes: Cluster) -> str:
+    """The address of that cluster."""
+    assert nodes.address
+    return nodes.address
 
 
 @pytest.fixture
@@ -80,6 +113,18 @@ def test_a_killed_worker_does_not_change_the_dataset(
     assert recorder.done[-1] == (80, 80)
     assert any(done % 20 > 0 for done, _ in recorder.done)
     assert signal.getsignal(signal.SIGTERM) == before
+    generate(config(source, output=OUTPUT), tmp_path / "local", Recorder())
+    assert files(tmp_path / "out") == files(tmp_path / "local")
+
+
+def test_a_lost_node_does_not_change_the_dataset(
+    tmp_path: Path, source: Path, nodes: Cluster, cluster: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RAY_ADDRESS", cluster)
+    recorder = NodeKiller(nodes.add_node(num_cpus=2))
+    assert generate(on_ray(source), tmp_path / "out", recorder) == "completed"
+    assert recorder.is_killed
+    assert recorder.done[-1] == (80, 80)
     generate(config(source, output=OUTPUT), tmp_path / "local", Recorder())
     assert files(tmp_path / "out") == files(tmp_path / "local")
 

@@ -80,6 +80,16 @@ MORE: dict[str, dict[str, Any]] = {
         "vision_config": SIGLIP
         | {"model_type": "pixtral", "head_dim": 32, "image_size": 448, "patch_size": 14},
     },
+    "paddleocr_vl": {
+        "image_token_id": 5,
+        "text_config": TEXT | {"rope_parameters": ROTATED, "pad_token_id": 0},
+        "vision_config": SIGLIP | {"image_size": 384, "patch_size": 14},
+    },
+    "glm_ocr": {
+        "image_token_id": 5,
+        "text_config": TEXT | {"rope_parameters": ROTATED},
+        "vision_config": VISION | {"depth": 3, "num_heads": 4, "out_hidden_size": 256},
+    },
     "deepseek_ocr2": {
         "text_config": EXPERTS
         | {"num_key_value_heads": 8, "mlp_layer_types": ["dense", *["sparse"] * 3]},
