@@ -31,6 +31,7 @@ for command in (
     interface.keys,
     runs.logs,
     runs.stop,
+    runs.node,
     reference.gpus,
     reference.schema,
     reference.doctor,

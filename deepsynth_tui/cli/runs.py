@@ -286,12 +286,35 @@ def stop(
 ) -> None:
     """Stop a run, after its next checkpoint or now."""
     from deepsynth_tui.runs import control
+    from deepsynth_tui.runs.summary import summarize
 
     with report_errors():
         directory = find_run(run)
         if not now:
             control.request_stop(directory, now=False)
-            echo(f"{directory.id} stops after its next checkpoint.")
+            is_live = summarize(directory).is_live  # not if it only waited in a queue
+            ending = "stops after its next checkpoint" if is_live else "has stopped"
+            echo(f"{directory.id} {ending}.")
             return
         ending = control.stop_and_wait(directory, grace=STOP_GRACE)
         echo(f"{directory.id} has stopped ({ending.value}).")
+
+
+def node(
+    run: RunRef,
+    rendezvous: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            help="Where this machine reaches the one that started the run; default: as the run "
+            "folder says.",
+        ),
+    ] = None,
+) -> None:
+    """Join a run over several machines from one of them (launch.target: torchrun)."""
+    from deepsynth_tui.training.ranks.join import join_run
+
+    with report_errors():
+        code = join_run(find_run(run), rendezvous=rendezvous, report=echo)
+        if code:
+            raise typer.Exit(code)

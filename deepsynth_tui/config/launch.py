@@ -1,4 +1,4 @@
-"""Where a training run is started: on this machine, or by Slurm on nodes of a cluster."""
+"""Where a training run is started: on this machine, by Slurm, or on several machines by hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 
 from deepsynth_tui.config.setting import SectionInfo, Settings, setting
 
+_HOST = re.compile(r"(?P<host>[^\s:]+)(?::(?P<port>\d{1,5}))?")
 _TIME = re.compile(
     r"(?:(?P<days>\d+)-(?P<day_hours>\d+)(?::(?P<day_minutes>\d+)(?::(?P<day_seconds>\d+))?)?"
     r"|(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d+)|(?P<only_minutes>\d+))"
@@ -20,17 +21,18 @@ class LaunchSettings(Settings):
         summary="{target}", preset_resets=False, in_preflight=True, on_resume="free"
     )
 
-    target: Literal["local", "slurm"] = setting(
+    target: Literal["local", "slurm", "torchrun"] = setting(
         "local",
         label="Start with",
-        help="local: a process on this machine. slurm: a batch job; the run folder must be on a "
-        "disk that all nodes share.",
+        help="local: a process on this machine. slurm: a batch job. torchrun: this machine, and "
+        "others that join by `deepsynth-tui node RUN`. With slurm and torchrun, the run folder "
+        "must be on a disk that all nodes share.",
         advanced=True,
     )
     nodes: int = setting(
         1,
         label="Nodes",
-        help="Nodes of the job; training.num_processes counts the processes on all of them.",
+        help="Machines of the run; training.num_processes counts the processes on all of them.",
         suggested=(1, 2, 4, 8),
         ge=1,
         advanced=True,
@@ -81,11 +83,37 @@ class LaunchSettings(Settings):
         le=65535,
         advanced=True,
     )
+    rendezvous: str | None = setting(
+        None,
+        label="Rendezvous",
+        help="torchrun: HOST or HOST:PORT at which the other machines reach this one.",
+        placeholder="its address, a free port",
+        advanced=True,
+    )
+    join_timeout: int = setting(
+        900,
+        label="Time to join",
+        help="torchrun: seconds to wait for the other machines, at the start and after one is "
+        "lost.",
+        unit="seconds",
+        suggested=(300, 900, 3600, 86400),
+        ge=5,
+        advanced=True,
+    )
     setup: list[str] = setting(
         [],
         label="Setup",
         help="Shell lines before the start, such as `module load cuda`; the job ends if one fails.",
         yaml_only=True,
+    )
+    container: str | None = setting(
+        None,
+        label="Container",
+        help="Image with deepsynth-tui in it, in which the nodes of a batch job train: a .sif file "
+        "or a URI such as docker://NAME:TAG by Apptainer, a .sqsh file or REGISTRY#NAME:TAG by "
+        "Pyxis.",
+        placeholder="no container",
+        advanced=True,
     )
     sbatch_options: list[str] = setting(
         [],
@@ -108,3 +136,12 @@ def time_limit_seconds(text: str) -> int | None:
     hours = part["days"] * 24 + part["day_hours"] + part["hours"]
     minutes = hours * 60 + part["day_minutes"] + part["minutes"] + part["only_minutes"]
     return minutes * 60 + part["day_seconds"] + part["seconds"]
+
+
+def host_and_port(text: str) -> tuple[str, int | None] | None:
+    """Return the parts of HOST or HOST:PORT, None if `text` is neither. IPv6 needs a name."""
+    match = _HOST.fullmatch(text)
+    if match is None:
+        return None
+    port = int(match["port"]) if match["port"] else None
+    return None if port is not None and not 0 < port < 1 << 16 else (match["host"], port)

@@ -361,8 +361,13 @@ def _message(
         return f"{remote_heartbeat.describe(status, now)}, where alone process {status.pid} is seen"
     if state == "unresponsive" and status is not None:
         return f"Process {status.pid} on {status.host} exists but does not respond"
-    if state == "waiting":
-        return events.phase_detail
-    if status is not None and status.batch_job and state in ("running", "stopping"):
-        return f"on {status.nodes} (Slurm {status.batch_job})"
-    return ""
+    if state == "waiting" or (state == "starting" and events.phase == STARTING):
+        return events.phase_detail or _place(status)
+    return _place(status) if state in ("starting", "running", "stopping") else ""
+
+
+def _place(status: ProcessStatus | None) -> str:
+    """Return the nodes of a batch job."""
+    if status is None or not status.batch_job:
+        return ""
+    return f"on {status.nodes} (Slurm {status.batch_job})"

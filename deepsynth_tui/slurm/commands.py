@@ -15,6 +15,9 @@ QUERY_SECONDS = 5.0
 """Shorter, for a question that lists ask all the time."""
 BATCH_JOB_VARIABLE = "DEEPSYNTH_BATCH_JOB"
 """Environment variable with the id of the batch job, set by the script of a run."""
+NODE_PYTHON_VARIABLE = "DEEPSYNTH_NODE_PYTHON"
+"""Environment variable with what `srun` runs as Python on each node, quoted for a shell: options of
+srun or a command before it. Set by the script of a run in a container."""
 
 _ADVICE = {
     "invalid partition": ("`sinfo -s` lists the partitions", "launch.partition"),
@@ -24,7 +27,10 @@ _ADVICE = {
     ),
     "time limit": ("`sinfo -s` shows the limit of each partition", "launch.time"),
     "invalid feature": ("`sinfo -o '%P %f'` lists the features of the nodes", "launch.constraint"),
-    "gres": ("`sinfo -o '%P %G'` lists the GPUs of the nodes", "launch.gpus_per_node"),
+    "gres": (
+        "`sinfo -o '%P %G'` lists the GPUs of the nodes; launch.gpus_per_node: 0 trains on the CPU",
+        "launch.gpus_per_node",
+    ),
     "node count": ("`sinfo -s` shows how many nodes a partition has", "launch.nodes"),
     "node configuration": (
         "`sinfo -N -l` shows what the nodes have",

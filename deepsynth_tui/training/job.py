@@ -112,7 +112,11 @@ def main(arguments: list[str] | None = None) -> int:
     def body(job: Job) -> str:
         config = training_config(job)
         num_processes = config.training.num_processes
-        if config.launch.nodes > 1:
+        if config.launch.target == "torchrun":
+            from deepsynth_tui.training.ranks.joined_nodes import run_joined_nodes
+
+            return run_joined_nodes(job, config, resume=options.resume)
+        if config.launch.nodes > 1 or config.launch.container is not None:
             from deepsynth_tui.training.ranks.nodes import run_nodes
 
             return run_nodes(job, config, resume=options.resume)

@@ -13,7 +13,8 @@ from deepsynth_tui.runs import atomic
 from deepsynth_tui.runs.directory import RunDirectory, read_identity
 from deepsynth_tui.runs.launch import JOB_ENVIRONMENT, JOBS
 from deepsynth_tui.runs.lock import not_writable
-from deepsynth_tui.slurm.commands import BATCH_JOB_VARIABLE
+from deepsynth_tui.slurm.commands import BATCH_JOB_VARIABLE, NODE_PYTHON_VARIABLE
+from deepsynth_tui.workflows.container import container_python, hub_cache
 
 
 def update_batch_script(run: RunDirectory, config: Config) -> None:
@@ -25,12 +26,14 @@ def update_batch_script(run: RunDirectory, config: Config) -> None:
         if not isinstance(config, TrainingConfig) or config.launch.target != "slurm":
             run.batch_script.unlink(missing_ok=True)
             return
+        container = container_python(config, run, read_identity(run).cwd)
         text = batch_script(
             config,
             run_path=run.path.absolute(),
             cwd=read_identity(run).cwd,
             python=sys.executable,
-            environment=JOB_ENVIRONMENT,
+            environment=JOB_ENVIRONMENT | ({"HF_HOME": str(hub_cache())} if container else {}),
+            container=container,
         )
         atomic.replace(run.batch_script, text.encode())
     except OSError as error:
@@ -44,11 +47,13 @@ def batch_script(
     cwd: Path,
     python: str,
     environment: Mapping[str, str],
+    container: Sequence[str] = (),
 ) -> str:
     """Return the script. Its arguments go to the training job: `--resume`, or none.
 
     The job is one process on the first node, which starts the processes of other nodes with srun:
-    Slurm signals it alone (`B:`) before the time limit.
+    Slurm signals it alone (`B:`) before the time limit. With a `container`, it starts those of the
+    first node so, too: `container` is what srun runs as Python.
     """
     launch = config.launch
     gpus = config.processes_per_node if launch.gpus_per_node is None else launch.gpus_per_node
@@ -82,10 +87,17 @@ def batch_script(
             'if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then set -- --resume; fi',
             f'export {BATCH_JOB_VARIABLE}="$SLURM_JOB_ID"',
             *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
+            *_section("# launch.container: what srun runs on each node", _export(container)),
             f'exec {shlex.join(command)} "$@"',
             "",
         )
     )
+
+
+def _export(container: Sequence[str]) -> list[str]:
+    if not container:
+        return []
+    return [f"export {NODE_PYTHON_VARIABLE}={shlex.quote(shlex.join(container))}"]
 
 
 def _section(title: str, lines: Sequence[str]) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ class EventPrinter:
         self._total_steps: object = None
         self._predicted: Predicted | None = None
         self._place = ""
+        self._detail: object = None
 
     def poll(self) -> bool:
         """Print new events; return whether the run has ended and everything is printed."""
@@ -77,8 +78,11 @@ class EventPrinter:
         return True
 
     def _print_place(self, summary: RunSummary) -> None:
-        """Print where a run waits or works, whenever that changes."""
-        if summary.message and summary.message != self._place:
+        """Print where a run waits or works, whenever that changes.
+
+        A phase has said before what a waiting run waits for.
+        """
+        if summary.message and summary.message not in (self._place, self._detail):
             self._place = summary.message
             self._print_line(f"{summary.state} {summary.message}")
 
@@ -91,6 +95,7 @@ class EventPrinter:
         match event.kind:
             case "phase":
                 self._printed_fraction = -1.0
+                self._detail = data.get("detail")
                 yield " ".join(str(part) for part in (data.get("name"), data.get("detail")) if part)
             case "progress":
                 done, total, unit = (data.get(name) for name in ("done", "total", "unit"))

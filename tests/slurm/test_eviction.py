@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from deepsynth_tui.runs.control import StopOutcome, stop_and_wait
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.summary import summarize
 from tests.slurm.cluster import NODES, SlurmCluster
@@ -56,12 +57,11 @@ def undisturbed(
     return compute
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
 def test_a_job_before_its_time_limit_is_requeued(
-    cluster: SlurmCluster, home: Path, values: dict[str, Any], undisturbed: Any, nodes: int
+    cluster: SlurmCluster, home: Path, values: dict[str, Any], undisturbed: Any
 ) -> None:
-    expected = undisturbed(nodes)
-    run = start(home, values, {**LONG, **(TWO_NODES if nodes == 2 else {})})
+    expected = undisturbed(2)
+    run = start(home, values, {**LONG, **TWO_NODES})
     cluster.wait(lambda: (summarize(run).last_step or 0) > 12, seconds=240)
     cluster.run("scancel", "--batch", "--signal=USR1", job_of(run))
     cluster.wait(lambda: summarize(run).state == "queued", seconds=60)
@@ -72,6 +72,29 @@ def test_a_job_before_its_time_limit_is_requeued(
     assert summarize(run).state == "done", run.console.read_text()
     assert len(resumed_at(run)) == 1
     assert losses(run) == expected
+
+
+def test_slurm_ends_a_job_at_its_time_limit(
+    cluster: SlurmCluster, home: Path, values: dict[str, Any]
+) -> None:
+    """Slurm looks every 30 s whether the limit of a job is near. A limit that is set at the start
+    would come before the first checkpoint on a slow machine."""
+    endless = {**LONG, "training.max_steps": 100_000}
+    run = start(home, values, {**endless, "launch.time": "30", "launch.signal_seconds": 60})
+    undisturbed = start(home, values, {**endless, "name": "undisturbed"})
+    cluster.wait(lambda: (summarize(run).last_step or 0) > 12, seconds=240)
+    minutes = int(cluster.run("squeue", "-h", "-j", job_of(run), "-o", "%M").partition(":")[0])
+    limit = f"TimeLimit={minutes + 2}"
+    cluster.run("scontrol", "update", f"JobId={job_of(run)}", limit)
+    cluster.wait(lambda: len(resumed_at(run)) > 0, seconds=240)
+    cluster.wait(lambda: (summarize(run).last_step or 0) > resumed_at(run)[0] + 5, seconds=60)
+    assert stop_and_wait(run, grace=60) is StopOutcome.EXITED
+    last = max(losses(run))
+    cluster.wait(lambda: (summarize(undisturbed).last_step or 0) >= last, seconds=240)
+    stop_and_wait(undisturbed, grace=60)
+
+    assert resumed_at(run) != [0]
+    assert losses(run) == {s: values for s, values in losses(undisturbed).items() if s <= last}
 
 
 def test_a_run_on_a_killed_node_is_started_again(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,7 +73,8 @@ def test_a_run_waits_in_slurm_and_is_taken_out_of_it(
     with pytest.raises(RunBusy, match=f"queued in Slurm {job_of(run)}"):
         continue_run(run)
 
-    assert stop_and_wait(run, grace=1) is StopOutcome.EXITED
+    stopped = CliRunner().invoke(app, ["stop", run.id])
+    assert stopped.output == f"{run.id} has stopped.\n"
     assert summarize(run).state == "stopped"
     assert full_cluster.run("squeue", "-h", "-j", job_of(run), "-o", "%T").strip() in (
         "",
@@ -164,7 +167,7 @@ def test_a_job_that_can_never_start_says_why(
     run = start(home, values, {"launch.nodes": 3, "training.num_processes": 3})
     cluster.wait(lambda: "PartitionNodeLimit" in summarize(run).message)
     assert "launch.nodes is more than the partition has" in summarize(run).message
-    request_stop(run, now=False)
+    assert stop_and_wait(run, grace=1) is StopOutcome.EXITED
     assert summarize(run).state == "stopped"
 
 
@@ -175,3 +178,36 @@ def test_a_setup_that_fails_is_a_crash_of_the_run(
     cluster.wait(state_is(run, "crashed"))
     assert "ended before the run began (FAILED, NonZeroExitCode)" in summarize(run).message
     assert "no such module" in run.console.read_text()
+
+
+APPTAINER = """\
+#!/bin/bash
+# Stands in for Apptainer: runs the command with a changed environment, in no container.
+test "$1" = exec || exit 2
+shift
+while [[ $1 == --* ]]; do shift 2; done
+export APPTAINER_CONTAINER="$1" PATH="{python}:$PATH"
+shift
+echo "in $APPTAINER_CONTAINER: $1"
+exec "$@"
+"""
+
+
+@pytest.mark.slow
+def test_a_run_in_a_container(
+    cluster: SlurmCluster,
+    home: Path,
+    values: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = tmp_path / "bin" / "apptainer"
+    command.parent.mkdir()
+    command.write_text(APPTAINER.format(python=Path(sys.executable).parent))
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    run = start(home, values, {"launch.container": "train.sif"})
+    cluster.wait(state_is(run, "done", "failed", "crashed"), seconds=240)
+    assert summarize(run).state == "done", run.console.read_text()
+    assert "in train.sif: python3\n" in run.console.read_text()
+    assert len(Ran(run, 0).losses) == 12

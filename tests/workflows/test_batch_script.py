@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,10 @@ import pytest
 
 from deepsynth_tui.config.load import check_values
 from deepsynth_tui.config.training import TrainingConfig
+from deepsynth_tui.runs.directory import RunDirectory
+from deepsynth_tui.runs.errors import LaunchError
 from deepsynth_tui.workflows.batch_script import batch_script
+from deepsynth_tui.workflows.container import container_python, outermost
 
 EIGHT_GPUS = """\
 #!/bin/bash
@@ -59,22 +64,26 @@ def script(
     run: str = "/scratch/runs/invoices",
     python: str = "/opt/venv/bin/python",
 ) -> str:
-    values = {
-        "kind": "training",
-        "name": "invoices",
-        "data": {"path": "x"},
-        "training": {"num_processes": processes},
-        "launch": {"target": "slurm", **launch},
-    }
-    config = check_values(values).config
-    assert isinstance(config, TrainingConfig)
     return batch_script(
-        config,
+        _config(launch, processes=processes),
         run_path=Path(run),
         cwd=Path("/home/ada"),
         python=python,
         environment={"PYTHONUNBUFFERED": "1"},
     )
+
+
+def _config(launch: dict[str, Any], *, processes: int = 1, data: str = "x") -> TrainingConfig:
+    values = {
+        "kind": "training",
+        "name": "invoices",
+        "data": {"path": data},
+        "training": {"num_processes": processes},
+        "launch": {"target": "slurm", **launch},
+    }
+    config = check_values(values).config
+    assert isinstance(config, TrainingConfig)
+    return config
 
 
 def test_every_setting_is_in_the_script() -> None:
@@ -121,3 +130,75 @@ def test_a_failing_line_of_the_setup_ends_the_job(tmp_path: Path) -> None:
     file.write_text(script({"setup": ["false"]}, python="/bin/echo"))
     done = subprocess.run(["bash", str(file)], env={}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("image", "gpus", "expected"),
+    [
+        (
+            "images/train.sif",
+            None,
+            "apptainer exec --nv --bind CWD --bind RUN --pwd CWD images/train.sif python3",
+        ),
+        (
+            "docker://org/train:1",
+            0,
+            "apptainer exec --bind CWD --bind RUN --pwd CWD docker://org/train:1 python3",
+        ),
+        (
+            "nvcr.io#org/train:1",
+            None,
+            "--container-image=nvcr.io#org/train:1 --container-mounts=CWD:CWD,RUN:RUN "
+            "--container-workdir=CWD python3",
+        ),
+        (
+            "/images/train.sqsh",
+            0,
+            "--container-image=/images/train.sqsh --container-mounts=CWD:CWD,RUN:RUN "
+            "--container-workdir=CWD python3",
+        ),
+    ],
+)
+def test_a_container_is_what_srun_runs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    image: str,
+    gpus: int | None,
+    expected: str,
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "missing"))
+    folder, cwd = tmp_path / "it's a run", tmp_path / "cwd"
+    (cwd / "data").mkdir(parents=True)
+    config = _config({"container": image, "gpus_per_node": gpus}, data="data")
+    command = container_python(config, RunDirectory("run", folder), cwd)
+    words = expected.replace("CWD", str(cwd)).replace(" ", "|").replace("RUN", str(folder))
+    assert command == words.split("|")
+    text = batch_script(
+        config, run_path=folder, cwd=cwd, python="/bin/echo", environment={}, container=command
+    )
+    assert "\n# launch.container: what srun runs on each node\nexport DEEPSYNTH_NODE_" in text
+    shown = text.replace("exec /bin/echo", 'printenv DEEPSYNTH_NODE_PYTHON; exec "" /bin/echo')
+    done = subprocess.run(["bash", "-c", shown], capture_output=True, text=True, check=False)
+    assert shlex.split(done.stdout.splitlines()[0]) == command
+
+
+def test_what_is_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("DEEPSYNTH_HOME", str(tmp_path / "runs"))
+    for name in ("hub", "runs/cache", "runs/run", "cwd", "data"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "data" / "rows.jsonl").touch()
+    config = _config({"container": "a.sif"}, data=str(tmp_path / "data" / "rows.jsonl"))
+    run = RunDirectory("run", tmp_path / "runs" / "run")
+    command = container_python(config, run, tmp_path / "cwd")
+    mounted = [path for word, path in itertools.pairwise(command) if word == "--bind"]
+    names = ("cwd", "data", "hub", "runs/cache", "runs/run")
+    assert mounted == [str(tmp_path / name) for name in names]
+    run = RunDirectory("run", tmp_path / "a:b")
+    with pytest.raises(LaunchError, match="a comma or a colon"):
+        container_python(config, run, tmp_path / "cwd")
+
+
+def test_the_outermost_folders() -> None:
+    folders = [Path("/a/b"), Path("/a"), Path("/ab"), Path("/a"), Path("/c/d")]
+    assert outermost(folders) == [Path("/a"), Path("/ab"), Path("/c/d")]

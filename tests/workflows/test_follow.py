@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from deepsynth_tui.runs.directory import RunDirectory, create_run
 from deepsynth_tui.runs.estimate_vs_measured import Measured, Predicted, read_comparison
 from deepsynth_tui.runs.job import Failure, Job, run_job
-from deepsynth_tui.runs.liveness import ENDED, own_status, write_status
+from deepsynth_tui.runs.liveness import ENDED, WAITING, own_status, write_status
 from deepsynth_tui.workflows.follow import EventPrinter, print_console
 
 GIB = 2**30
@@ -122,6 +123,18 @@ def test_absurd_events_are_followed_to_the_end(run_of: RunOf, value: object):
     lines: list[str] = []
     assert EventPrinter(run, lines.append).poll()
     assert lines[-1] == "failed"
+
+
+def test_what_a_run_waits_for_is_printed_once(run_of: RunOf) -> None:
+    phase = {"kind": "phase", "name": "waiting", "detail": "for 1 of 2 nodes"}
+    run = run_of({"kind": "phase", "name": "starting", "detail": ""}, phase)
+    now = time.time()
+    write_status(run, replace(own_status(now, seq_before=0), phase=WAITING, heartbeat=now))
+    lines: list[str] = []
+    printer = EventPrinter(run, lines.append)
+    assert not printer.poll()
+    assert not printer.poll()
+    assert lines == ["starting", "waiting for 1 of 2 nodes"]
 
 
 def test_a_long_console_is_printed_in_few_calls(run_of: RunOf) -> None:

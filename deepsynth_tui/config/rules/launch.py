@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from deepsynth_tui.config.launch import time_limit_seconds
+from deepsynth_tui.config.launch import host_and_port, time_limit_seconds
 from deepsynth_tui.config.rules.rule import Rule
 from deepsynth_tui.config.training import TrainingConfig
 
-_TEXTS = ("partition", "account", "constraint")
+_TEXTS = ("partition", "account", "constraint", "container")
 _OWN_OPTIONS = frozenset(
     {"-N", "-n", "-J", "-D", "-o", "-e", "-a", "-p", "-A", "-t", "-C"}
     | {"--nodes", "--ntasks", "--ntasks-per-node", "--job-name", "--chdir", "--output", "--error"}
@@ -59,7 +59,19 @@ LAUNCH_RULES = (
         ("launch.nodes", "launch.target"),
         lambda c: c.launch.target == "local" and c.launch.nodes > 1,
         "a run that is started on this machine has one node",
-        "set launch.target to slurm, or launch.nodes to 1",
+        "set launch.target to slurm or torchrun, or launch.nodes to 1",
+    ),
+    Rule(
+        ("launch.nodes", "launch.target"),
+        lambda c: c.launch.target == "torchrun" and c.launch.nodes == 1,
+        "torchrun is for several nodes",
+        "raise launch.nodes, or set launch.target to local",
+    ),
+    Rule(
+        ("launch.rendezvous",),
+        lambda c: c.launch.rendezvous is not None and not host_and_port(c.launch.rendezvous),
+        "is not HOST or HOST:PORT",
+        "such as 10.0.0.1 or gpu-a:29400; for an IPv6 address, a name",
     ),
     Rule(
         ("training.num_processes", "launch.nodes"),
@@ -86,10 +98,19 @@ LAUNCH_RULES = (
         "raise it, or lower launch.signal_seconds",
     ),
     Rule(
-        ("launch.partition", "launch.account", "launch.constraint", "launch.sbatch_options"),
+        (
+            *("launch.partition", "launch.account", "launch.constraint", "launch.container"),
+            "launch.sbatch_options",
+        ),
         _hard_to_write,
         "{} is empty or has characters that cannot be printed",
         "leave it unset, or write it in one line",
+    ),
+    Rule(
+        ("launch.container", "launch.target"),
+        lambda c: c.launch.container is not None and c.launch.target != "slurm",
+        "is for batch jobs",
+        "leave it out, or set launch.target to slurm",
     ),
     Rule(
         ("launch.sbatch_options",),

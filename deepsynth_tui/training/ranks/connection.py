@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 import os
-import secrets
 import socket
 from dataclasses import dataclass
 
@@ -27,11 +26,6 @@ class Address:
     host: str
     port: int
     token: str
-
-    @classmethod
-    def new(cls, listener: socket.socket) -> Address:
-        """Return the address of a listening socket, with a new token."""
-        return cls(socket.gethostname(), listener.getsockname()[1], secrets.token_hex(16))
 
     @classmethod
     def from_text(cls, text: str) -> Address:
@@ -64,17 +58,31 @@ def keep_alive(connection: socket.socket) -> None:
 
 def read_hello(connection: socket.socket, token: str) -> HelloMessage | None:
     """Return the first message of a connection; None if it is not one of this run."""
-    connection.settimeout(HELLO_SECONDS)
-    line = b""
     try:
-        while not line.endswith(b"\n") and len(line) < HELLO_BYTES:
-            if not (byte := connection.recv(1)):  # what follows belongs to the next reader
-                return None
-            line += byte
-        connection.settimeout(None)
-        hello = decode(line.decode())
+        hello = decode(read_first_line(connection))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if not isinstance(hello, HelloMessage) or not isinstance(hello.token, str):
+    if not isinstance(hello, HelloMessage) or not is_token(hello.token, token):
         return None
-    return hello if hmac.compare_digest(hello.token.encode(), token.encode()) else None
+    return hello
+
+
+def read_first_line(connection: socket.socket) -> str:
+    """Return the first line of a connection, which anybody may have opened.
+
+    Raises OSError or ValueError: it does not come, is no text, or is too long.
+    """
+    connection.settimeout(HELLO_SECONDS)
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = connection.recv(1)  # what follows belongs to the next reader
+        if not byte or len(line) > HELLO_BYTES:
+            raise ValueError("no line")
+        line += byte
+    connection.settimeout(None)
+    return line.decode()
+
+
+def is_token(given: object, token: str) -> bool:
+    """Return whether `given` is the token, in the same time for every text."""
+    return isinstance(given, str) and hmac.compare_digest(given.encode(), token.encode())

@@ -1,146 +1,34 @@
-"""The process that owns a run on several nodes.
+"""The process that owns a run on several nodes of a batch job.
 
-`srun` starts torchrun's agent on each of them (`ranks.node`). Every rank connects to
-this process, which records the one stream of events.
+`srun` starts torchrun's agent on each of them (`ranks.node`). Every rank connects to this process,
+which records the one stream of events.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
+import shlex
 import socket
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from deepsynth_tui.runs.control import Request
-from deepsynth_tui.runs.job import Failure, Job, StartAgain
+from deepsynth_tui.runs.job import Job, StartAgain
 from deepsynth_tui.slurm import commands
 from deepsynth_tui.training.failures import TrainingError
-from deepsynth_tui.training.ranks.connection import keep_alive, read_hello
-from deepsynth_tui.training.ranks.exit_reasons import RESUME, rank_name, unreported_exit
-from deepsynth_tui.training.ranks.meeting import Meeting, new_meeting
-from deepsynth_tui.training.ranks.protocol import (
-    EventMessage,
-    FailedMessage,
-    FinishedMessage,
-    HelloMessage,
-    NodeEndedMessage,
-    decode,
+from deepsynth_tui.training.ranks.connections import (
+    VAIN_RESTARTS,
+    Connections,
+    agents,
+    explain_exit,
 )
-from deepsynth_tui.training.ranks.record import (
-    Exited,
-    Inbox,
-    NodeLost,
-    Rank,
-    Vanished,
-    record_reports,
-)
+from deepsynth_tui.training.ranks.meeting import NODE_MODULE, Meeting
+from deepsynth_tui.training.ranks.record import NodeLost, record_reports
 
 if TYPE_CHECKING:
     from deepsynth_tui.config.training import TrainingConfig
 
-VAIN_RESTARTS = 3
-"""How often a job that loses a node is started again without having written a checkpoint."""
 SRUN = ("srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1", "--unbuffered")
-NODE_MODULE = "deepsynth_tui.training.ranks.node"
-END_SECONDS = 10.0
-"""How long the process that starts the agents may take to end."""
-
-
-@dataclass
-class NodeRank:
-    """A rank on a node, and its connection."""
-
-    rank: int
-    node: str | None
-    pid: int
-    connection: socket.socket
-    last_message: FinishedMessage | FailedMessage | None = None
-    killed_for_memory: bool | None = None
-
-
-@dataclass
-class Connections:
-    """Accepts the connections of nodes and ranks, and reads what they report."""
-
-    listener: socket.socket
-    token: str
-    inbox: Inbox = field(default_factory=queue.Queue)
-    ranks: dict[int, NodeRank] = field(default_factory=dict)
-    _open: list[socket.socket] = field(default_factory=list)
-
-    def accept(self) -> None:
-        """Accept connections until the listener is closed."""
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def send(self, request: Request) -> bool:
-        """Forward a request to the first rank; return whether it is connected."""
-        first = self.ranks.get(0)
-        if first is None:
-            return False
-        with contextlib.suppress(OSError):  # it has just ended
-            first.connection.sendall(f"{request}\n".encode())
-        return True
-
-    def close(self) -> None:
-        """Close all connections, which ends ranks and agents."""
-        self.listener.close()
-        for connection in self._open:
-            with contextlib.suppress(OSError):  # it has ended before
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            hello = read_hello(connection, self.token)
-            if hello is None:
-                return
-            self._open.append(connection)
-            keep_alive(connection)
-            if hello.rank is None:
-                self._serve_node(hello, connection)
-            else:
-                self._serve_rank(hello.rank, hello, connection)
-
-    def _serve_rank(self, number: int, hello: HelloMessage, connection: socket.socket) -> None:
-        rank = NodeRank(number, hello.node, hello.pid, connection)
-        self.ranks[number] = rank
-        is_last = False
-        for message in _messages(connection):
-            is_last = isinstance(message, FinishedMessage | FailedMessage)
-            self.inbox.put((rank, message))
-        if is_last:
-            self.inbox.put((rank, Exited(0)))
-        else:  # the agent of its node knows more
-            name = f"{rank_name(number, hello.node)} (pid {hello.pid})"
-            text = f"{name} is gone and gave no reason"
-            advice = f"The end of {_log_of(number)} may tell. {RESUME}"
-            self.inbox.put((rank, Vanished(Failure("RankEnded", text, advice))))
-
-    def _serve_node(self, hello: HelloMessage, connection: socket.socket) -> None:
-        has_ended = False
-        for message in _messages(connection):
-            has_ended = True
-            if isinstance(message, NodeEndedMessage):
-                for text, (_, exit_code) in message.exits.items():
-                    if rank := self.ranks.get(int(text)):
-                        rank.killed_for_memory = message.killed_for_memory[text]
-                        self.inbox.put((rank, Exited(exit_code)))
-            else:
-                self.inbox.put((None, message))
-        if not has_ended:
-            text = f"Node {hello.node} is gone, or its process (pid {hello.pid}) was killed"
-            failure = Failure("NodeLost", text, f"Look whether it is up. {RESUME}")
-            self.inbox.put((None, Vanished(failure, is_node=True)))
 
 
 def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
@@ -154,23 +42,23 @@ def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
     """
     if commands.batch_job() is None:
         raise TrainingError(
-            f"A run on {config.launch.nodes} nodes is started by Slurm",
+            "A run on several nodes or in a container is started by Slurm",
             "Submit job.sbatch in its folder, or `train CONFIG --resume`.",
         )
     with socket.create_server(("", 0), backlog=128) as listener:
-        meeting = new_meeting(
+        meeting = Meeting.new(
             job.run,
-            listener,
-            nodes=config.launch.nodes,
-            processes=config.processes_per_node,
+            config,
+            host=socket.gethostname(),
+            port=listener.getsockname()[1],
             resume=resume,
         )
-        connections = Connections(listener, meeting.owner.token)
+        connections = Connections(listener, meeting.token)
         threading.Thread(target=connections.accept, daemon=True).start()
         try:
-            with _agents(job, meeting, connections):
+            with agents(_srun_command(job, meeting), meeting.environment(), connections):
                 return record_reports(
-                    job, connections.inbox, send=connections.send, explain_exit=_explain_exit
+                    job, connections.inbox, send=connections.send, explain_exit=explain_exit
                 )
         except NodeLost as error:
             restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
@@ -179,50 +67,10 @@ def run_nodes(job: Job, config: TrainingConfig, *, resume: bool) -> str:
             raise
 
 
-@contextlib.contextmanager
-def _agents(job: Job, meeting: Meeting, connections: Connections) -> Iterator[None]:
-    """Run an agent on each node meanwhile."""
+def _srun_command(job: Job, meeting: Meeting) -> list[str]:
+    """Return the command that runs an agent on each node."""
     options = [f"--nodes={meeting.nodes}", f"--ntasks={meeting.nodes}"]
     if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):  # srun 22.05 does not take it from there
         options.append(f"--cpus-per-task={cpus}")
-    process = subprocess.Popen(
-        [*SRUN, *options, sys.executable, "-m", NODE_MODULE, *meeting.arguments(job.run)],
-        stdin=subprocess.DEVNULL,
-        env=meeting.environment(),
-        start_new_session=True,
-    )
-    threading.Thread(target=_report_end, args=(process, connections.inbox), daemon=True).start()
-    try:
-        yield
-    finally:
-        connections.close()
-        try:
-            process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def _report_end(process: subprocess.Popen[bytes], inbox: Inbox) -> None:
-    code = process.wait()
-    text = f"The process that starts the ranks has ended before them, with status {code}"
-    inbox.put((None, Vanished(Failure("NodeLost", text, f"console.log may tell why. {RESUME}"))))
-
-
-def _explain_exit(rank: Rank, exit_code: int) -> Failure:
-    assert isinstance(rank, NodeRank)
-    killed = rank.killed_for_memory
-    return unreported_exit(rank.rank, rank.pid, exit_code, node=rank.node, killed_for_memory=killed)
-
-
-def _messages(
-    connection: socket.socket,
-) -> Iterator[EventMessage | FailedMessage | FinishedMessage | NodeEndedMessage]:
-    """Yield messages until the other side is gone."""
-    with contextlib.suppress(OSError), connection.makefile(encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n") and not isinstance(message := decode(line), HelloMessage):
-                yield message
-
-
-def _log_of(rank: int) -> str:
-    return f"logs/rank-{rank}.log" if rank else "console.log"
+    python = shlex.split(os.environ.get(commands.NODE_PYTHON_VARIABLE, "")) or [sys.executable]
+    return [*SRUN, *options, *python, "-m", NODE_MODULE, *meeting.arguments(job.run)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -11,14 +12,13 @@ from torch.distributed.elastic.multiprocessing import LogsDest, LogsSpecs
 class RankLogs(LogsSpecs):
     """One file for each rank, `rank-3.log`, whose lines are printed with a prefix as well.
 
-    The first rank only prints, as a run of one process does. Later starts of a requeued job have
-    files of their own, `rank-3.1.log`. A rank sends what it writes to stderr to stdout.
+    The first rank only prints, as a run of one process does. Later starts of the run have files of
+    their own, `rank-3.1.log`. A rank sends what it writes to stderr to stdout.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder))
         self._folder = folder
-        self._restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
 
     @property
     def root_log_dir(self) -> str:
@@ -28,13 +28,12 @@ class RankLogs(LogsSpecs):
     def reify(self, envs: dict[int, dict[str, str]]) -> LogsDest:
         """Return the files by local rank; an empty name prints to the console."""
         self._folder.mkdir(exist_ok=True)
-        start = "" if self._restarts == "0" else f".{self._restarts}"
         files: dict[int, str] = {}
         for local_rank, environment in envs.items():
             rank = environment["RANK"]
             environment["TORCHELASTIC_ERROR_FILE"] = ""
             if rank != "0":
-                files[local_rank] = str(self._folder / f"rank-{rank}{start}.log")
+                files[local_rank] = str(self._unused_file(f"rank-{rank}"))
         console = dict.fromkeys(envs, "")
         return LogsDest(
             stdouts={**console, **files},
@@ -44,3 +43,8 @@ class RankLogs(LogsSpecs):
             filtered_stdout=os.devnull,
             filtered_stderr=os.devnull,
         )
+
+    def _unused_file(self, name: str) -> Path:
+        numbers = itertools.chain(("",), (f".{number}" for number in itertools.count(1)))
+        files = (self._folder / f"{name}{number}.log" for number in numbers)
+        return next(file for file in files if not file.exists())

@@ -66,10 +66,12 @@ def record_reports(
     *,
     send: Callable[[Request], bool],
     explain_exit: Callable[[Rank, int], Failure],
+    request_of_node: Callable[[], Request | None] = lambda: None,
 ) -> str:
     """Record events and forward requests until the first rank has exited; return its verdict.
 
-    `send` forwards a request to the first rank and returns whether it is there to get it.
+    `send` forwards a request to the first rank and returns whether it is there to get it. A request
+    of the user goes before one of a node.
 
     Raises:
         NodeLost: a node is gone.
@@ -79,11 +81,11 @@ def record_reports(
     forwarded: Request | None = None
     lost_contact: tuple[float, Failure] | None = None  # when to give up waiting for the reason
     while True:
-        request = job.stop_requested()
+        request = job.stop_requested() or request_of_node()
         if request and request != forwarded and send(request):
             forwarded = request
         if lost_contact and request == "requeue":
-            return "stopped"  # Slurm ends the job because a node is gone
+            return "stopped"  # the nodes end because one of them is taken away
         if lost_contact and time.monotonic() > lost_contact[0]:
             if lost_node:
                 raise NodeLost(lost_contact[1], has_checkpoint=has_checkpoint)

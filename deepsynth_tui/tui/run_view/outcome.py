@@ -79,7 +79,8 @@ def _title_and_texts(
         case "queued":
             return "In the queue", _queued(snapshot)
         case "waiting":
-            return "Waiting for another run", _waiting(snapshot)
+            is_after = snapshot.identity.after is not None
+            return "Waiting for another run" if is_after else "Waiting", _waiting(snapshot)
         case _:
             return None
 

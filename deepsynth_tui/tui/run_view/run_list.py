@@ -166,7 +166,7 @@ def describe(row: RunRow) -> list[tuple[str, str]]:
         settings = row.facts.settings
         data = f" on {settings.data_path}" if settings.data_path else ""
         details.append(("trains", sanitize(f"{settings.model_name}{data}")))
-    if summary.state == "queued":
+    if summary.position is not None:
         why = sanitize(summary.message) or "waiting for the supervisor of the queue"
         return [*details, ("queue", f"position {summary.position}; {why}")]
     details.append(("watch", f"deepsynth-tui attach {summary.id}"))

@@ -40,6 +40,7 @@ def state_line(snapshot: RunSnapshot) -> StateLineTexts:
         (4, _rate(snapshot)),
         (2, _end(snapshot)),
         (5, _detail(snapshot)),
+        (6, _place(snapshot)),
     ]
     return StateLineTexts(
         state=f"{label.symbol} {_word(snapshot, label.text)}",
@@ -109,3 +110,10 @@ def _detail(snapshot: RunSnapshot) -> str:
     if snapshot.summary.state != "running" or is_training:
         return ""
     return sanitize(snapshot.state.phase_detail)
+
+
+def _place(snapshot: RunSnapshot) -> str:
+    """Return the nodes of a batch job, such as `on n[1-2] (Slurm 4711)`."""
+    if snapshot.summary.state not in ("starting", "running", "stopping"):
+        return ""
+    return sanitize(snapshot.summary.message)

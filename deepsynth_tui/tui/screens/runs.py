@@ -207,7 +207,8 @@ class RunsScreen(QueuesRuns):
             keys = f"{key_of('runs.compare')} compares, {key_of('runs.delete')} deletes"
             lines.append(("marked", f"{len(self._marked)}: {keys}, {key_of('runs.clear')} clears"))
         elif row is not None and not self._filter:
-            lines.append(("keys", _queue_keys() if row.summary.state == "queued" else _more_keys()))
+            in_queue = row.summary.position is not None  # not in that of Slurm
+            lines.append(("keys", _queue_keys() if in_queue else _more_keys()))
         if self.rows is not None and not self._is_complete:
             lines.append(("list", f"{len(self.rows)} runs so far, reading more …"))
         losses = row.facts.losses if row is not None and row.facts is not None else ()
@@ -230,9 +231,7 @@ class RunsScreen(QueuesRuns):
                 return run is not None and run.kind == "training" and not run.is_live
             case "rename":
                 return True if run is not None and not run.is_live else None
-            case "hold":
-                return run is not None and run.state == "queued"
-            case "move_in_queue":
+            case "hold" | "move_in_queue":
                 return run is not None and run.position is not None
             case "delete" | "archive":
                 return True if self._targets() else None

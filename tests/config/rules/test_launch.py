@@ -27,6 +27,17 @@ FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "an empty option": ("launch.partition", {"launch.sbatch_options": ["-x\t"]}),
     "no option": ("launch.sbatch_options", {"launch.sbatch_options": ["mem=4G"]}),
     "an option of the program": ("launch.sbatch_options", {"launch.sbatch_options": ["-N4"]}),
+    "by hand on one node": (
+        "launch.nodes",
+        {"launch.target": "torchrun", "launch.nodes": 1},
+    ),
+    "a container by hand": (
+        "launch.container",
+        {"launch.target": "torchrun", "launch.container": "a.sif"},
+    ),
+    "no port": ("launch.rendezvous", {"launch.rendezvous": "gpu-a:99999"}),
+    "no host": ("launch.rendezvous", {"launch.rendezvous": ":29400"}),
+    "IPv6": ("launch.rendezvous", {"launch.rendezvous": "::1"}),
     "its long form": ("launch.sbatch_options", {"launch.sbatch_options": ["--output=x"]}),
 }
 
@@ -43,6 +54,9 @@ def problem_keys(changes: dict[str, Any]) -> list[str]:
     [
         {},
         {"launch.gpus_per_node": 2},
+        {"launch.container": "docker://org/image:1"},
+        {"launch.target": "torchrun", "launch.rendezvous": "gpu-a:29400"},
+        {"launch.target": "torchrun", "launch.rendezvous": "10.0.0.1"},
         {"launch.gpus_per_node": 0, "launch.time": "2-00", "launch.partition": "a,b"},
         {"launch.sbatch_options": ["--mem=64G", "-c 8", "--exclusive"]},
         {"launch.target": "local", "launch.nodes": 1, "launch.partition": "gpu"},

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from deepsynth_tui.config.launch import LaunchSettings
+from deepsynth_tui.config.training import TrainingConfig, TrainingSettings
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.training.ranks.connection import Address, connect, read_hello
-from deepsynth_tui.training.ranks.meeting import new_meeting
+from deepsynth_tui.training.ranks.meeting import Meeting
 from deepsynth_tui.training.ranks.protocol import FinishedMessage, HelloMessage, encode
 
 TOKEN = "0" * 32
@@ -61,7 +63,10 @@ def test_a_stranger_is_not_let_in(content: bytes) -> None:
 
 def test_the_token_is_no_argument(tmp_path: Path) -> None:
     run = RunDirectory("run", tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        meeting = new_meeting(run, listener, nodes=2, processes=4, resume=True)
-    assert meeting.owner.token not in " ".join(meeting.arguments(run))
-    assert meeting.owner.token in meeting.environment()["DEEPSYNTH_OWNER"]
+    config = TrainingConfig.model_construct(
+        launch=LaunchSettings(nodes=2), training=TrainingSettings(num_processes=8)
+    )
+    meeting = Meeting.new(run, config, host="n1", port=1234, resume=True)
+    assert meeting.token not in " ".join(meeting.arguments(run))
+    assert meeting.token in meeting.environment()["DEEPSYNTH_OWNER"]
+    assert meeting.processes == 4

@@ -16,6 +16,7 @@ from deepsynth_tui.tui.run_view.run_list import (
     RunRow,
     SortKey,
     arrange,
+    describe,
     run_rows,
 )
 from tests.pilot.recorded_runs import START, alive, append, drawing, ended, new_run, training
@@ -78,6 +79,15 @@ def test_the_state_has_progress_or_a_place(home: Path, changes: dict[str, Any], 
     alive(run, "training", at=80)
     row = row_of(run, now=81)
     assert replace(row, summary=replace(row.summary, **changes)).state == state
+
+
+def test_a_run_that_waits_in_slurm_has_no_position(home: Path) -> None:
+    row = row_of(new_run(home, "waits"))
+    message = "in Slurm 4711 (Priority)"
+    waits = replace(row.summary, state="queued", message=message)
+    assert ("queued", message) in describe(replace(row, summary=waits))
+    second = describe(replace(row, summary=replace(waits, position=2)))
+    assert ("queue", f"position 2; {message}") in second
 
 
 @pytest.mark.parametrize(

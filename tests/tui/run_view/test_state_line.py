@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_a_live_run_shows_its_phase_step_rate_and_end(home: Path) -> None:
         4: "1.0 steps/s",
         2: f"ends {clock} (45 s)",
     }
+
+
+def test_a_run_of_slurm_shows_its_nodes(home: Path) -> None:
+    run = recorded(home, list(training(74)))
+    alive(run, "training", at=80)
+    snapshot = snapshot_of(run, home)
+    summary = replace(snapshot.summary, message="on n[1-2] (Slurm 4711)")
+    texts = state_line(replace(snapshot, summary=summary))
+    assert texts.details[-1] == (6, "on n[1-2] (Slurm 4711)")
 
 
 def test_an_ended_run_shows_its_steps_and_how_long_it_took(home: Path) -> None:
