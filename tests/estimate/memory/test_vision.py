@@ -111,6 +111,7 @@ def test_vision_layers_of_the_default_model():
         hidden=768,
         qkv=3 * 768,
         fused_qkv=True,
+        qk_norm=False,
         inner=3072,
         gated=False,
         layer_norm=True,
