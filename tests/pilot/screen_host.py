@@ -16,7 +16,17 @@ from deepsynth_tui.tui.themes import THEMES
 from tests.pilot.recorded_runs import START
 
 
-class ScreenHost(App[None]):
+class ThemedHost(App[None]):
+    """Has the themes of the interface, with whose variables widgets are styled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+
+
+class ScreenHost(ThemedHost):
     """Shows the screen that `first` makes. `calls` holds the calls of `AppApi`."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -27,9 +37,6 @@ class ScreenHost(App[None]):
         self.calls: list[tuple[str, object]] = []
         self.painted = 0
         self._first = first
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = THEMES[0].name
         self.animation_level = "none"
 
     def on_mount(self) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.geometry import Offset
 from textual.selection import Selection
 
 from deepsynth_tui.tui.widgets.log_pane import LogLines, LogPane
-from tests.pilot.screen_host import text_of, until
+from tests.pilot.screen_host import ThemedHost, text_of, until
 
 
-class PaneHost(App[None]):
+class PaneHost(ThemedHost):
     def compose(self) -> ComposeResult:
         yield LogPane(max_lines=100)
 
@@ -27,7 +27,7 @@ def numbered(numbers: Iterable[int]) -> list[str]:
     return [f"line {number}" for number in numbers]
 
 
-def top_line(app: App[None]) -> str:
+def top_line(app: PaneHost) -> str:
     lines = app.query_one(LogLines)
     return lines.lines[lines.scroll_offset.y]
 

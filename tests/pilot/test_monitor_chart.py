@@ -7,11 +7,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 
 from deepsynth_tui.chart_scale import decimate, tick_labels, ticks
 from deepsynth_tui.tui.widgets.metric_chart import Curves, MetricChart
-from tests.pilot.screen_host import text_of, until
+from tests.pilot.screen_host import ThemedHost, text_of, until
 
 values = st.floats(-1e6, 1e6)
 
@@ -56,7 +56,7 @@ def test_steps_are_labelled_with_whole_numbers():
     assert tick_labels(ticks(1, 3, 8, integers=True)) == ["1", "2", "3"]
 
 
-class ChartHost(App[None]):
+class ChartHost(ThemedHost):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"faint": "gray"}
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 
 from deepsynth_tui.page_thumbnail import braille_lines
 from deepsynth_tui.runs.state import RunState, Sample
 from deepsynth_tui.tui.widgets.sample_pane import SamplePane
-from tests.pilot.screen_host import text_of
+from tests.pilot.screen_host import ThemedHost, text_of
 
 
-class _Host(App[None]):
+class _Host(ThemedHost):
     def compose(self) -> ComposeResult:
         yield SamplePane()
 
