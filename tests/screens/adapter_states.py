@@ -104,7 +104,7 @@ ADAPTER_STATES = (
         three_adapters,
     ),
     State("adapters-details", "adapters", _adapters("enter", text="language 0"), three_adapters),
-    State("adapters-damaged", "adapters", _adapters("end", text="half"), three_adapters),
+    State("adapters-damaged", "adapters", _adapters("end", text="truncated"), three_adapters),
     State(
         "adapters-filter", "adapters", _adapters("slash", *"long", text="1 of 3"), three_adapters
     ),
