@@ -163,6 +163,10 @@ async def test_a_path_is_completed_with_tab(home: Path, tmp_path: Path) -> None:
         await pilot.press("tab")
         assert focused_key(pilot) == "source.text_column", "nothing is left to complete"
         await until(pilot, lambda: editor.scroll_offset.x > 0 or len(editor.value) < 50)
+        await type_into(pilot, "source.path", str(folder))
+        await until(pilot, lambda: form_of(pilot).values.values["source.path"] == str(folder))
+        await pilot.press("tab")
+        assert focused_key(pilot) == "source.text_column", "a whole path is not completed"
 
 
 async def test_columns_are_stepped_through_and_completed(home: Path, tmp_path: Path) -> None:

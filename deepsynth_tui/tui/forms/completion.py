@@ -11,15 +11,21 @@ MAX_ENTRIES = 5000
 
 
 def complete_name(text: str, names: Sequence[str]) -> list[str]:
-    """Return the names that begin with `text`, and are longer."""
-    return [name for name in names if name.startswith(text) and name != text] if text else []
+    """Return the names that begin with `text`; none if `text` is empty or one of them.
+
+    A whole name is not completed to a longer one: Tab leaves its field.
+    """
+    if not text or text in names:
+        return []
+    return [name for name in names if name.startswith(text)]
 
 
 def complete_path(text: str) -> list[str]:
     """Return the paths that begin with `text`, folders with a slash at the end, in order.
 
     `~` stays as it was typed. Names that begin with a dot are offered once the dot is typed. Empty
-    if the text ends with a slash or names no folder that can be read.
+    if the text is a whole path, so that Tab leaves its field, or begins with no folder that can be
+    read.
     """
     head, separator, start = text.rpartition("/")
     if not start or start in (".", "..") or (start == "~" and not separator):
@@ -27,6 +33,8 @@ def complete_path(text: str) -> list[str]:
     folder = Path(f"{head}{separator}").expanduser() if separator else Path()
     matches = []
     try:
+        if (folder / start).exists():
+            return []
         with os.scandir(folder) as entries:
             for _, entry in zip(range(MAX_ENTRIES), entries, strict=False):
                 if entry.name.startswith(start):
@@ -37,7 +45,7 @@ def complete_path(text: str) -> list[str]:
     return [
         f"{head}{separator}{name}"
         for name in sorted(matches)
-        if name != start and (hidden or not name.startswith("."))
+        if hidden or not name.startswith(".")
     ]
 
 

@@ -15,10 +15,7 @@ def test_files_and_folders_are_completed(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / ".letters").touch()
     (tmp_path / "other").touch()
     assert complete_path(f"{tmp_path}/let") == [f"{tmp_path}/letters.csv", f"{tmp_path}/letters/"]
-    assert complete_path(f"{tmp_path}/letters") == [
-        f"{tmp_path}/letters.csv",
-        f"{tmp_path}/letters/",
-    ]
+    assert complete_path(f"{tmp_path}/letters") == [], "Tab leaves a whole path"
     assert complete_path(f"{tmp_path}/.l") == [f"{tmp_path}/.letters"]
     assert complete_path(f"{tmp_path}/letters.csv") == []
     assert complete_path(f"{tmp_path}/") == [], "Tab leaves a folder that was completed"
@@ -32,7 +29,7 @@ def test_files_and_folders_are_completed(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_names_and_columns_are_completed() -> None:
     assert complete_name("tot", ["text", "total"]) == ["total"]
-    assert complete_name("total", ["text", "total"]) == []
+    assert complete_name("total", ["text", "total", "total_eur"]) == []
     columns = ["customer", "total", "text"]
     assert complete_placeholder("Total of {cus", columns) == ["Total of {customer}"]
     assert complete_placeholder("{", columns) == ["{customer}", "{total}", "{text}"]
