@@ -291,6 +291,8 @@ async def test_no_process_is_started_for_a_half_typed_model(
         monkeypatch.setattr("deepsynth_tui.child_process.ask", ask)
         monkeypatch.setattr("deepsynth_tui.models.layout_client.ask", ask)
         panel = pilot.app.screen.query_one(FitPanel)
+        await type_into(pilot, "model.name_or_path", "")
+        await until(pilot, lambda: panel.status == "Waiting for valid settings …")
         await type_into(pilot, "model.name_or_path", "Qwen")
         await until(pilot, lambda: "neither a folder nor a Hub id" in panel.status)
         assert asked == []

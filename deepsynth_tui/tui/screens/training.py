@@ -104,7 +104,7 @@ class TrainingScreen(FormScreen):
         config = cast("TrainingConfig | None", self.form.values.as_config() if self.form else None)
         if self.form is not None:
             self.fit.show_rank(self.form.values.values[RANK])
-        if config is None:
+        if config is None or not config.model.name_or_path:
             self.workers.cancel_group(self, "fit")
             self.fit.show_status("Waiting for valid settings …")
         elif self._inputs_cache and (
