@@ -53,5 +53,5 @@ def test_the_demo_on_two_nodes_has_the_losses_of_one_process_with_twice_the_batc
     assert two.losses == pytest.approx(one.losses, rel=1e-4)
     assert "#SBATCH --nodes=2" in printed
     assert "as Slurm job" in printed
-    assert "running on n[1-2] (Slurm" in printed
+    assert " on n[1-2] (Slurm" in printed
     assert "step 8/8" in deepsynth("logs", two.run.id)
