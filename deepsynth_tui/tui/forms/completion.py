@@ -43,9 +43,7 @@ def complete_path(text: str) -> list[str]:
         return []
     hidden = start.startswith(".")
     return [
-        f"{head}{separator}{name}"
-        for name in sorted(matches)
-        if hidden or not name.startswith(".")
+        f"{head}{separator}{name}" for name in sorted(matches) if hidden or not name.startswith(".")
     ]
 
 
