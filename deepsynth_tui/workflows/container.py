@@ -10,6 +10,7 @@ from deepsynth_tui.config.locations import cache_dir
 from deepsynth_tui.config.training import TrainingConfig
 from deepsynth_tui.runs.directory import RunDirectory
 from deepsynth_tui.runs.errors import LaunchError
+from deepsynth_tui.training.data.dataset_folder import dataset_folder
 
 IMAGE_PYTHON = "python3"
 
@@ -67,15 +68,23 @@ def outermost(folders: Iterable[Path]) -> list[Path]:
 
 def _folders(config: TrainingConfig, run: RunDirectory, cwd: Path) -> list[Path]:
     """Return the existing folders that a run reads and writes; `cwd` is where it was started."""
-    named = [dataset.path for dataset in config.all_datasets]
-    named += [config.model.name_or_path, config.text_encoder.name_or_path]
+    rows = (*config.all_datasets, config.data)
+    named = [config.model.name_or_path, config.text_encoder.name_or_path, config.lora.init_from]
+    named += [config.data.eval_path, *(each.image_folder for each in rows)]
+    named += [dataset_folder(each.path) or each.path for each in rows if each.path]
     paths = [(cwd / Path(name).expanduser()).resolve() for name in named if name]
     local = [path if path.is_dir() else path.parent for path in paths if path.exists()]
-    caches = [path for path in (hub_cache(), cache_dir()) if path.is_dir()]
+    caches = [path for path in (hub_cache(), *_moved_caches(), cache_dir()) if path.is_dir()]
     return [run.path.absolute(), cwd, *local, *(path.absolute() for path in caches)]
 
 
 def hub_cache() -> Path:
-    """Return the folder in which the Hub's libraries keep models and datasets."""
+    """Return the folder in which the Hub's libraries keep models and datasets by default."""
     text = os.environ.get("HF_HOME") or "~/.cache/huggingface"
     return Path(text).expanduser()
+
+
+def _moved_caches() -> list[Path]:
+    """Return the folders to which the Hub's libraries have moved a cache out of `hub_cache`."""
+    texts = map(os.environ.get, ("HF_HUB_CACHE", "HF_DATASETS_CACHE"))
+    return [Path(text).expanduser() for text in texts if text]

@@ -80,7 +80,7 @@ class EventPrinter:
     def _print_place(self, summary: RunSummary) -> None:
         """Print where a run waits or works, whenever that changes.
 
-        A phase has said before what a waiting run waits for.
+        What a waiting run waits for was printed with its phase.
         """
         if summary.message and summary.message not in (self._place, self._detail):
             self._place = summary.message

@@ -184,15 +184,20 @@ def test_a_container_is_what_srun_runs(
 
 def test_what_is_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "models"))
     monkeypatch.setenv("DEEPSYNTH_HOME", str(tmp_path / "runs"))
-    for name in ("hub", "runs/cache", "runs/run", "cwd", "data"):
+    names = ("adapter", "cwd", "data", "eval", "hub", "images", "models", "runs/cache", "runs/run")
+    for name in names:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "data" / "rows.jsonl").touch()
     config = _config({"container": "a.sif"}, data=str(tmp_path / "data" / "rows.jsonl"))
+    lora = config.lora.model_copy(update={"init_from": str(tmp_path / "adapter")})
+    read = {"eval_path": "../eval", "image_folder": str(tmp_path / "images")}
+    data = config.data.model_copy(update=read)
+    config = config.model_copy(update={"lora": lora, "data": data})
     run = RunDirectory("run", tmp_path / "runs" / "run")
     command = container_python(config, run, tmp_path / "cwd")
     mounted = [path for word, path in itertools.pairwise(command) if word == "--bind"]
-    names = ("cwd", "data", "hub", "runs/cache", "runs/run")
     assert mounted == [str(tmp_path / name) for name in names]
     run = RunDirectory("run", tmp_path / "a:b")
     with pytest.raises(LaunchError, match="a comma or a colon"):

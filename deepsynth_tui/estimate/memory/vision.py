@@ -120,7 +120,7 @@ def vision_memory(
         patches=rows * views.patches,
         saved=saved + projector + pixels,
         # The projector saves after the forward pass of the tower, and frees before its backward.
-        workspace=max(workspace, forward_workspace) - projector,
+        workspace=max(workspace, forward_workspace, projector) - projector,
         forward_workspace=forward_workspace,
     )
 

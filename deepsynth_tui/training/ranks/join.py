@@ -132,8 +132,8 @@ def _join(run: RunDirectory, place: Rendezvous) -> Iterator[socket.socket]:
                 raise CannotJoin(message, advice)
             case _:
                 raise CannotJoin(
-                    f"{where} does not let this machine in: it belongs to another run, or to "
-                    "another start of this one",
+                    f"{where} does not let this machine in: it belongs to another run, to another "
+                    "start of this one, or to another version of deepsynth-tui",
                     f"`deepsynth-tui logs {run.id}` shows the command for other machines",
                 )
 
@@ -152,7 +152,7 @@ def _ask_to_join(
     try:
         join_protocol.send(connection, join)
         return join_protocol.parse(read_first_line(connection))  # a StartMessage may follow at once
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError):  # KeyError, TypeError: of another version
         return None
     finally:
         proof.unlink(missing_ok=True)

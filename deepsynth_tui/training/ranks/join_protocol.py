@@ -1,7 +1,7 @@
 """Messages between the owner of a run and a machine that joins it by hand, over one connection.
 
-JSON lines: the machine says who it is and is let in or refused, starts an agent whenever it is told
-to, sends what that prints, and may ask to leave.
+JSON lines: the machine introduces itself and is let in or refused, starts an agent at each
+`StartMessage`, sends what that prints, and may ask to leave.
 """
 
 from __future__ import annotations

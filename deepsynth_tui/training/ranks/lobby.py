@@ -54,7 +54,7 @@ class Member:
 
 
 class Lobby:
-    """Lets machines join until a run has its nodes, and tells them what to do.
+    """Lets machines join until a run has its nodes, and sends them what to do.
 
     `others` is their number without the machine of the owner. `listener` is closed by `end`.
     """
@@ -92,7 +92,7 @@ class Lobby:
             member.send(EndMessage("left"))
 
     def start(self, meeting: Meeting, inbox: Inbox) -> None:
-        """Have all machines run an agent; `inbox` is told when one of them is gone."""
+        """Have all machines run an agent; `inbox` gets a report when one of them is gone."""
         with self._lock:
             self._inbox = inbox
         for member in self.members:

@@ -27,8 +27,10 @@ def kind_text(entry: AdapterEntry) -> str:
 
 def problem_text(entry: AdapterEntry) -> str:
     """Return why an adapter cannot be used, without the path that it may begin with."""
-    first, _, rest = entry.problem.partition(" ")
-    return sanitize(rest.removeprefix("is ") if first.startswith(entry.path) else entry.problem)
+    if not entry.problem.startswith(entry.path):
+        return sanitize(entry.problem)
+    _, _, reason = entry.problem.removeprefix(entry.path).partition(" ")
+    return sanitize(reason.removeprefix("is "))
 
 
 def filtered(entries: Sequence[AdapterEntry], text: str) -> list[AdapterEntry]:
